@@ -1,0 +1,62 @@
+# The five commands of the project, and what they share. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+# The first interpreter that runs here and is one the requirements are compiled for.
+PYTHON ?= $(shell for python in python3.12 python3.13 python3.11 python3 python; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		2>/dev/null && echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+.PHONY: help run test check format lock clean install install-dev
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+run: install ## start the server: embedded database, simulated market
+	@exec $(BIN)/python run.py
+
+test: install-dev node_modules/.installed ## run every test (REQUIRE_ALL=1 turns skips for missing programs into failures)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: install-dev ## formatter, linter, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install-dev ## rewrite the code as the formatter and linter want it
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: install-dev ## compile requirements*.in into the pinned, hashed requirements*.txt
+	for name in requirements requirements-dev; do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+			$$name.in --output-file $$name.txt || exit 1; done
+
+clean: ## remove what the commands above installed; the data folder stays
+	rm -rf $(VENV) node_modules
+
+install: $(VENV)/.installed ## what run and test share: the virtual environment
+
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/.created:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found." >&2; exit 1; }
+	@echo "Creating $(VENV) with $(PYTHON) ..."
+	@$(PYTHON) -m venv $(VENV) && touch $@
+
+$(VENV)/.installed: requirements.txt $(VENV)/.created
+	@echo "Installing requirements (a minute the first time) ..."
+	@$(PIP) -r requirements.txt && touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing what the tests and checks need ..."
+	@$(PIP) -r requirements-dev.txt && touch $@
+
+node_modules/.installed: package-lock.json
+	@echo "Installing node packages ..."
+	@npm ci --silent --no-audit --no-fund && touch $@

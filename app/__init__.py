@@ -1,0 +1,104 @@
+"""The paper trading backend: a Flask application made of blueprints over MongoDB."""
+
+from __future__ import annotations
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app import (
+    api,
+    auth,
+    database,
+    errors,
+    health,
+    identity,
+    limits,
+    logs,
+    market,
+    notifications,
+    portfolio,
+    realtime,
+    runtime,
+    trades,
+)
+from app.clock import Clock, SystemClock
+from app.database.indexes import create_indexes
+from app.extensions import cors, jwt
+from app.market_data import create_feed
+from app.market_data.feed import Feed
+from app.market_data.instruments import load_instruments
+from app.market_data.quotes import QuoteBoard
+from app.market_data.watchlist import Watchlist
+from app.models import SymbolState
+from config import Settings, load_settings
+
+BLUEPRINTS = (
+    auth.blueprint,
+    portfolio.blueprint,
+    market.blueprint,
+    trades.blueprint,
+    notifications.blueprint,
+)
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    mongo_uri: str | None = None,
+    feed: Feed | None = None,
+    clock: Clock | None = None,
+) -> Flask:
+    """Make the application. It starts nothing: `run.py` runs the database and the monitor.
+
+    `mongo_uri` is the database's, where it is not the one in `settings`. A `feed` and a `clock`
+    take the place of the configured ones. Raises ConfigurationError, PyMongoError.
+    """
+    settings = settings or load_settings()
+    app = Flask(__name__)
+    _configure(app, settings)
+    logs.init_app(app)
+    identity.init_app(app)
+    errors.init_app(app)
+    database.init_app(app, mongo_uri or settings.mongo_uri)
+    create_indexes()
+    runtime.init_app(app, _assemble(settings, feed, clock or SystemClock()))
+    jwt.init_app(app)
+    limits.init_app(app, settings)
+    cors.init_app(
+        app,
+        origins=list(settings.cors_origins),
+        always_send=False,
+        expose_headers=["X-Request-ID", "Retry-After", *limits.HEADERS],
+    )
+    realtime.init_app(app, settings)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    health.init_app(app)
+    api.init_app(app)
+    return app
+
+
+def _configure(app: Flask, settings: Settings) -> None:
+    app.config.update(
+        SECRET_KEY=settings.secret_key.get_secret_value(),
+        JWT_SECRET_KEY=settings.jwt_secret_key.get_secret_value(),
+        TESTING=settings.app_env == "testing",
+    )
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+
+
+def _assemble(settings: Settings, feed: Feed | None, clock: Clock) -> runtime.Runtime:
+    if feed is None:
+        last_prices = {each.symbol: each.price for each in SymbolState.load_quotes().values()}
+        feed = create_feed(settings, clock, last_prices)
+    return runtime.Runtime(
+        settings=settings,
+        clock=clock,
+        feed=feed,
+        # A quote of the pass before last is still served while a slow pass is under way.
+        quotes=QuoteBoard(feed, clock, fresh_seconds=2 * settings.monitor_interval_seconds),
+        instruments=load_instruments(),
+        watchlist=Watchlist(),
+    )

@@ -1,0 +1,176 @@
+"""The shape of every route: who may call it, what it takes, what it answers.
+
+`endpoint` checks the caller and the body, and describes the route in OpenAPI. Only this module
+knows of spectree, which writes the document; pydantic does the validation.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, NoReturn, TypeVar
+
+from flask import Blueprint, Flask, Response, current_app, request
+from pydantic import BaseModel, ValidationError
+from spectree import Response as Answers
+from spectree import SecurityScheme, SecuritySchemeData, SpecTree
+from spectree.models import SecureType
+from spectree.page import PAGE_TEMPLATES
+from werkzeug.exceptions import UnsupportedMediaType
+
+from app.domain.errors import InvalidRequest
+from app.identity import current_user_id, require_own
+
+VERSION = "1.0.0"
+MAXIMUM_BODY_BYTES = 64 * 1024
+
+Model = TypeVar("Model", bound=BaseModel)
+View = Callable[..., Any]
+
+
+class ErrorBody(BaseModel):
+    """The body of every error."""
+
+    error: str
+    code: str
+    details: dict[str, Any]
+    request_id: str
+
+
+spec = SpecTree(
+    "flask",
+    title="Paper Trading API",
+    version=VERSION,
+    description="Trade Indian indices and shares with virtual money at live prices.",
+    mode="strict",
+    annotations=False,
+    validation_error_status=400,
+    validation_error_model=ErrorBody,
+    naming_strategy=lambda model: model.__name__,
+    nested_naming_strategy=lambda _parent, child: child,
+    security_schemes=[
+        SecurityScheme(
+            name="bearer",
+            data=SecuritySchemeData(type=SecureType.HTTP, scheme="bearer", bearer_format="JWT"),
+        )
+    ],
+)
+
+documentation = Blueprint("documentation", __name__)
+
+
+def init_app(app: Flask) -> None:
+    """Serve /openapi.json and /docs."""
+    app.config["MAX_CONTENT_LENGTH"] = MAXIMUM_BODY_BYTES
+    app.register_blueprint(documentation)
+
+
+@documentation.get("/openapi.json")
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document of this API."""
+    # Made once per application, on the first request: every blueprint is registered by then.
+    spec.app = current_app
+    document: dict[str, Any] = spec.spec
+    return document
+
+
+@documentation.get("/docs")
+def docs() -> str:
+    """Show the API to a person; everything the page needs is in it."""
+    return PAGE_TEMPLATES["redoc"].format(spec_url="/openapi.json", spec_path="docs")
+
+
+def endpoint(
+    *,
+    answers: Mapping[int, type[BaseModel]],
+    errors: Iterable[int] = (),
+    body: type[BaseModel] | None = None,
+    query: type[BaseModel] | None = None,
+    public: bool = False,
+) -> Callable[[View], View]:
+    """Declare a route: the models of its answers by status, its errors, its input.
+
+    The view is called with `body` and `query` as models where they are declared, after the
+    caller was found to be signed in and, where the path has a `user_id`, to be that user. It
+    returns a model, or a model and a status.
+    """
+    statuses = {400, 429, 500, 503, *errors} | (set() if public else {401})
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def call(**arguments: Any) -> Response:
+            if not public:
+                current_user_id()
+                if "user_id" in arguments:
+                    require_own(arguments["user_id"])
+            if query is not None:
+                arguments["query"] = _validated(query, request.args.to_dict())
+            if body is not None:
+                arguments["body"] = _validated(body, _json_object())
+            return _answer(view(**arguments))
+
+        # spectree reads its notes off the functions that `__wrapped__` leads to.
+        call.__wrapped__ = spec.validate(
+            json=body,
+            query=query,
+            resp=_documented(answers, statuses | ({413, 415} if body else set())),
+            security=None if public else {"bearer": []},
+            tags=[view.__module__.split(".")[1]],
+            operation_id=view.__name__,
+            skip_validation=True,
+        )(view)
+        return call
+
+    return decorate
+
+
+def _documented(answers: Mapping[int, type[BaseModel]], errors: Iterable[int]) -> Answers:
+    models = {**dict.fromkeys(sorted(errors), ErrorBody), **answers}
+    return Answers(**{f"HTTP_{status}": model for status, model in models.items()})
+
+
+def _answer(result: Any) -> Response:
+    model, status = result if isinstance(result, tuple) else (result, 200)
+    return Response(model.model_dump_json(), status, mimetype="application/json")
+
+
+def _json_object() -> dict[str, Any]:
+    """Return the body as a JSON object, {} where there is none; fractions are Decimal."""
+    text = request.get_data(cache=False)
+    if not text:
+        return {}
+    if not request.is_json:
+        raise UnsupportedMediaType("Send the body as JSON, with Content-Type: application/json.")
+    try:
+        parsed = json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise InvalidRequest("The body is not valid JSON.", code="malformed_json") from None
+    if not isinstance(parsed, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    return parsed
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _validated(model: type[Model], given: dict[str, Any]) -> Model:
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise InvalidRequest(
+            "What was sent cannot be used; details say what is wrong with each field.",
+            details=_faults(error),
+        ) from None
+
+
+def _faults(error: ValidationError) -> dict[str, str]:
+    """Return what is wrong with each field, in words."""
+    faults: dict[str, str] = {}
+    for each in error.errors(include_url=False, include_input=False):
+        field = str(each["loc"][0]) if each["loc"] else "body"
+        message = each["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        faults.setdefault(field[:80], f"{message[:1].lower()}{message[1:]}")
+    return faults

@@ -1,0 +1,87 @@
+"""What registration and sign-in take and answer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import email_validator
+import phonenumbers
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from app.schemas import RequestModel, ResponseModel
+
+# Domains such as .test and .local are not for the internet, but they are for people who try
+# this out on their own network; nothing here depends on mail reaching them.
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+
+
+def _email(value: str) -> str:
+    try:
+        checked = email_validator.validate_email(value.strip(), check_deliverability=False)
+    except email_validator.EmailNotValidError as error:
+        raise ValueError(f"is not an email address: {error}") from None
+    return checked.normalized.lower()
+
+
+def _phone(value: str) -> str:
+    try:
+        number = phonenumbers.parse(value, "IN")
+    except phonenumbers.NumberParseException:
+        raise ValueError("is not a phone number") from None
+    if not phonenumbers.is_possible_number(number):
+        raise ValueError("is not a possible phone number")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _encodable(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("must not hold a NUL character")
+    return value
+
+
+Email = Annotated[str, Field(max_length=254), AfterValidator(_email)]
+Phone = Annotated[str, Field(max_length=40), AfterValidator(_phone)]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    AfterValidator(_encodable),
+]
+Password = Annotated[str, Field(min_length=6, max_length=256)]
+# No @, so that nobody can take another person's email address for their client_id.
+ClientId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class RegisterRequest(RequestModel):
+    name: Name
+    email: Email
+    phone: Phone
+    password: Password
+    client_id: ClientId | None = None
+
+    @model_validator(mode="after")
+    def _needs_client_id(self) -> RegisterRequest:
+        if self.client_id is None and "/" in self.email:
+            raise ValueError("an email with a slash cannot be part of an address: give a client_id")
+        return self
+
+
+class RegisterResponse(ResponseModel):
+    message: str
+    client_id: str
+
+
+class LoginRequest(RequestModel):
+    email: Annotated[str, Field(min_length=1, max_length=254)] | None = None
+    client_id: Annotated[str, Field(min_length=1, max_length=254)] | None = None
+    password: Annotated[str, Field(min_length=1, max_length=256)]
+
+    @model_validator(mode="after")
+    def _names_one_user(self) -> LoginRequest:
+        if (self.email is None) == (self.client_id is None):
+            raise ValueError("give either email or client_id")
+        return self
+
+
+class LoginResponse(ResponseModel):
+    access_token: str
+    client_id: str

@@ -1,0 +1,31 @@
+"""What differs between the async modes: running what blocks, in a thread that may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from app.extensions import socketio
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def run_blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run `work`, which computes or waits outside Python's sockets, in a real thread.
+
+    The greenlets of eventlet and gevent go on meanwhile. `work` must not log, lock or touch
+    sockets: those are green here, and not its thread's to use.
+    """
+    match socketio.async_mode:
+        case "eventlet":  # pragma: no cover - run end to end in tests/e2e
+            from eventlet import tpool
+
+            return tpool.execute(work, *args, **kwargs)  # type: ignore[no-any-return]
+        case "gevent":  # pragma: no cover - run end to end in tests/e2e
+            import gevent
+
+            pool = gevent.get_hub().threadpool
+            return pool.apply(work, args, kwargs)  # type: ignore[no-any-return]
+        case _:
+            return work(*args, **kwargs)

@@ -1,0 +1,51 @@
+"""The database: one client, its codec, its indexes, and the transaction helper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from pymongo import uri_parser
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from app.database.codec import TYPE_REGISTRY
+from app.extensions import mongo
+from config import DATABASE_NAME
+
+Document = dict[str, Any]
+
+# No single answer of the database is waited for longer than this, so that a stopped database
+# turns into a 503 rather than a request that hangs.
+OPERATION_SECONDS = 5
+SERVER_SELECTION_SECONDS = 3
+
+
+def init_app(app: Flask, uri: str, database_name: str | None = None) -> None:
+    """Bind the client to `uri`; its database, unless the URI names one, is paper_trading."""
+    name = database_name or uri_parser.parse_uri(uri, validate=False)["database"] or DATABASE_NAME
+    if mongo.cx is not None:
+        mongo.cx.close()
+    mongo.init_app(
+        app,
+        uri,
+        tz_aware=True,
+        type_registry=TYPE_REGISTRY,
+        retryWrites=True,
+        timeoutMS=OPERATION_SECONDS * 1000,
+        serverSelectionTimeoutMS=SERVER_SELECTION_SECONDS * 1000,
+        appname="paper-trading",
+    )
+    assert mongo.cx is not None
+    mongo.db = mongo.cx[name]
+
+
+def database() -> Database[Document]:
+    """Return the bound database."""
+    assert mongo.db is not None, "create_app() binds the database"
+    return mongo.db
+
+
+def collection(name: str) -> Collection[Document]:
+    """Return one collection of the bound database."""
+    return database()[name]

@@ -1,0 +1,172 @@
+"""The embedded database: SecantusDB as a child process, its storage in the data folder.
+
+It speaks MongoDB's wire protocol on a loopback port of its own. It ends with the server however
+that ends, and is started again should it end alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from app.logs import logger
+from config import ConfigurationError
+
+HOST = "127.0.0.1"
+# An orphan of a killed server may need a moment to let go of the storage.
+START_SECONDS = 20
+CHILD = Path(__file__).with_name("child.py")
+
+
+class EmbeddedDatabase:
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir.resolve()
+        self._record = self._data_dir / "database.json"
+        self._lock = FileLock(self._data_dir / "database.lock")
+        self._port = 0
+        self._process: subprocess.Popen[str] | None = None
+        self._stopping = threading.Event()
+
+    @property
+    def uri(self) -> str:
+        return f"mongodb://{HOST}:{self._port}/?directConnection=true"
+
+    def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises ConfigurationError where the data folder is in use or cannot be written.
+        """
+        self._take_folder()
+        deadline = time.monotonic() + START_SECONDS
+        while not self._start_once(deadline):
+            # The port may be what was wrong: another program can take it at any moment.
+            self._port = 0
+            if time.monotonic() > deadline:
+                raise ConfigurationError(
+                    [
+                        f"DATA_DIR: the embedded database did not start in {self._data_dir}; "
+                        f"{self._data_dir / 'database.log'} says why"
+                    ]
+                )
+            time.sleep(0.2)
+
+    def watch(self) -> None:
+        """Start it again whenever it ends by itself, until it is stopped."""
+        while not self._stopping.is_set():
+            self._wait_for_end()
+            if self._stopping.is_set():
+                return
+            logger.error("the embedded database ended unexpectedly; starting it again")
+            if not self._start_once(time.monotonic() + START_SECONDS):
+                time.sleep(1)
+
+    def stop(self) -> None:
+        """End it. There is nothing to wait for: each commit is on the disk already."""
+        self._stopping.set()
+        if self._process:
+            self._process.kill()
+            _bury(self._process)
+        self._record.unlink(missing_ok=True)
+        self._lock.release()
+
+    def _take_folder(self) -> None:
+        try:
+            self._data_dir.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise ConfigurationError(
+                [
+                    f"DATA_DIR: {self._data_dir} is in use by the server with "
+                    f"process id {self._owner()}; stop that one, or choose another folder"
+                ]
+            ) from None
+        except OSError as error:
+            raise ConfigurationError(
+                [f"DATA_DIR: {self._data_dir} cannot be used: {error.strerror}"]
+            ) from None
+
+    def _owner(self) -> str:
+        try:
+            return str(json.loads(self._record.read_text())["server_pid"])
+        except (OSError, ValueError, KeyError):
+            return "unknown"
+
+    def _start_once(self, deadline: float) -> bool:
+        """Start the process; tell whether it came to answer."""
+        self._port = self._port or _free_port()
+        with (self._data_dir / "database.log").open("w") as log:
+            self._process = subprocess.Popen(
+                self._command(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                # Its own session: Ctrl-C is for the server, which then ends it in order.
+                start_new_session=True,
+                text=True,
+            )
+        while self._process.poll() is None and time.monotonic() < deadline:
+            if _answers(self._port):
+                self._write_record()
+                return True
+            time.sleep(0.02)
+        if self._process.poll() is None:
+            self._process.kill()
+        _bury(self._process)
+        return False
+
+    def _command(self) -> list[str]:
+        config = self._data_dir / "database.toml"
+        # An empty file of our own, so that none lying about elsewhere is picked up.
+        config.touch()
+        flags = {
+            "--config": config,
+            "--host": HOST,
+            "--port": self._port,
+            "--storage-path": self._data_dir / "database",
+            "--log-level": "WARNING",
+        }
+        options = [str(part) for flag in flags.items() for part in flag]
+        python = [sys.executable, "-P", str(CHILD), str(os.getpid())]
+        # Without it a kill -9 loses commits that were acknowledged.
+        return [*python, *options, "--sync-on-commit"]
+
+    def _wait_for_end(self) -> None:
+        # Its output ends when it does: a wait that costs nothing, in every async mode.
+        if self._process and self._process.stdout:
+            self._process.stdout.read()
+            _bury(self._process)
+
+    def _write_record(self) -> None:
+        assert self._process is not None
+        record = {
+            "uri": self.uri,
+            "database_pid": self._process.pid,
+            "server_pid": os.getpid(),
+        }
+        self._record.write_text(json.dumps(record))
+
+
+def _bury(process: subprocess.Popen[str]) -> None:
+    """Wait for the end of a process, and let go of the pipes to it."""
+    with process:
+        pass
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0

@@ -1,0 +1,104 @@
+"""What can be wrong with a request, told in the terms of trading.
+
+PaperTradingError
+├── InvalidRequest                  what was sent cannot be used
+│   ├── InsufficientMargin
+│   └── WrongSideOfPrice            a stop-loss or target on the wrong side
+├── Unauthenticated                 who is asking is not known
+├── Forbidden                       known, but not theirs to ask for
+├── NotFound
+├── Conflict                        true when asked, no longer
+│   └── TradeNotActive
+└── Unavailable                     the same request may succeed later
+    ├── MarketDataUnavailable
+    └── DatabaseUnavailable
+
+Each carries a sentence for a person, a code that never changes, and details for a program.
+`app.errors` maps them to HTTP; nothing here knows of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+
+class PaperTradingError(Exception):
+    code = "error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.code
+        self.details = dict(details or {})
+
+
+class InvalidRequest(PaperTradingError):
+    code = "validation_error"
+
+
+class InsufficientMargin(InvalidRequest):
+    code = "insufficient_margin"
+
+    def __init__(self, required: Decimal, available: Decimal) -> None:
+        super().__init__(
+            f"This trade needs a margin of {required}, and {available} is available.",
+            details={"required_margin": required, "available_margin": available},
+        )
+
+
+class WrongSideOfPrice(InvalidRequest):
+    code = "wrong_side_of_price"
+
+    def __init__(self, field: str, level: Decimal, rule: str, price: Decimal) -> None:
+        name = field.replace("_", " ").capitalize()
+        super().__init__(
+            f"{name} {level} must be {rule} the price, which is {price}.",
+            details={field: f"must be {rule} {price}", "price": price},
+        )
+
+
+class Unauthenticated(PaperTradingError):
+    code = "unauthorized"
+
+
+class Forbidden(PaperTradingError):
+    code = "forbidden"
+
+
+class NotFound(PaperTradingError):
+    code = "not_found"
+
+
+class Conflict(PaperTradingError):
+    code = "conflict"
+
+
+class TradeNotActive(Conflict):
+    code = "trade_not_active"
+
+    def __init__(self, status: str, pnl: Decimal | None) -> None:
+        super().__init__(
+            f"This trade is {status} and can no longer be exited.",
+            details={"status": status, "pnl": pnl},
+        )
+
+
+class Unavailable(PaperTradingError):
+    code = "unavailable"
+    retry_after_seconds = 5
+
+
+class MarketDataUnavailable(Unavailable):
+    code = "market_data_unavailable"
+
+
+class DatabaseUnavailable(Unavailable):
+    code = "database_unavailable"

@@ -1,0 +1,27 @@
+"""Money: rupees as Decimal, whole paise.
+
+A price is quantized once, where it enters. A price times a whole quantity is then exact, so
+only a margin, which is multiplied by a rate, is ever rounded.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+PAISA = Decimal("0.01")
+ZERO = Decimal("0.00")
+
+
+def to_paisa(amount: Decimal) -> Decimal:
+    """Round an amount of rupees to whole paise, half a paisa away from zero."""
+    return amount.quantize(PAISA, rounding=ROUND_HALF_UP)
+
+
+def is_whole_paise(amount: Decimal) -> bool:
+    """Tell whether an amount of rupees has no part smaller than a paisa."""
+    return amount == to_paisa(amount)
+
+
+def required_margin(price: Decimal, quantity: int, rate: Decimal) -> Decimal:
+    """Return the rupees blocked to open `quantity` at `price`; `rate` is a share of 1."""
+    return to_paisa(price * quantity * rate)

@@ -1,0 +1,17 @@
+"""The Flask extensions, created unbound; `create_app` binds them."""
+
+from __future__ import annotations
+
+from flask_cors import CORS
+from flask_jwt_extended import JWTManager
+from flask_limiter import Limiter
+from flask_pymongo import PyMongo
+from flask_socketio import SocketIO
+
+from app.identity import rate_limit_key
+
+cors = CORS()
+jwt = JWTManager()
+limiter = Limiter(key_func=rate_limit_key)
+mongo = PyMongo()
+socketio = SocketIO()

@@ -1,0 +1,85 @@
+"""Whether the server lives, and whether it can do its work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pymongo
+from flask import Blueprint, Flask, current_app
+from pydantic import BaseModel
+from pymongo.errors import PyMongoError
+
+from app.api import endpoint
+from app.database import database
+from app.domain.errors import MarketDataUnavailable
+from app.extensions import limiter
+from app.market_data.instruments import DEFAULT_INDICES
+from app.runtime import runtime
+
+blueprint = Blueprint("health", __name__, url_prefix="/health")
+
+PING_SECONDS = 2
+MONITOR_KEY = "monitor"
+
+
+class HealthResponse(BaseModel):
+    """`status` is ok or unavailable; `checks` tell of each part."""
+
+    status: str
+    checks: dict[str, Any]
+
+
+def init_app(app: Flask) -> None:
+    limiter.exempt(blueprint)
+    app.register_blueprint(blueprint)
+
+
+@blueprint.get("/live")
+@endpoint(answers={200: HealthResponse}, public=True)
+def live() -> HealthResponse:
+    """Answer at all: whoever gets no answer should restart the server."""
+    return HealthResponse(status="ok", checks={})
+
+
+@blueprint.get("/ready")
+@endpoint(answers={200: HealthResponse, 503: HealthResponse}, public=True)
+def ready() -> tuple[HealthResponse, int]:
+    """Tell whether requests can be served: the database answers and there are prices."""
+    checks = {
+        "database": _check_database(),
+        "market_data": _check_market_data(),
+        "monitor": _check_monitor(),
+    }
+    ok = all(each["status"] == "ok" for each in checks.values())
+    return HealthResponse(status="ok" if ok else "unavailable", checks=checks), 200 if ok else 503
+
+
+def _check_database() -> dict[str, Any]:
+    try:
+        with pymongo.timeout(PING_SECONDS):
+            database().command("ping")
+    except PyMongoError as error:
+        return {"status": "unavailable", "reason": type(error).__name__}
+    return {"status": "ok"}
+
+
+def _check_market_data() -> dict[str, Any]:
+    parts = runtime()
+    try:
+        quote = parts.quotes.latest(DEFAULT_INDICES[0])
+    except MarketDataUnavailable as error:
+        return {"status": "unavailable", "feed": parts.feed.name, "reason": error.message}
+    return {"status": "ok", "feed": parts.feed.name, "source": quote.source.value}
+
+
+def _check_monitor() -> dict[str, Any]:
+    """Without a monitor of its own (a command, a test) the process has none to worry about."""
+    monitor = current_app.extensions.get(MONITOR_KEY)
+    if monitor is None or monitor.last_pass_at is None:
+        return {"status": "ok"}
+    age = runtime().clock.monotonic() - monitor.last_pass_at
+    late = age > 3 * runtime().settings.monitor_interval_seconds + 5
+    return {
+        "status": "unavailable" if late else "ok",
+        "seconds_since_last_pass": round(age, 1),
+    }

@@ -1,0 +1,36 @@
+"""Rate limits: how often a user, or an address, may call each route."""
+
+from __future__ import annotations
+
+from flask import Flask, Response
+
+from app.extensions import limiter
+from config import Settings
+
+HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Bind the limiter; with Redis the counters are shared, and in memory while it is away."""
+    app.config.update(
+        RATELIMIT_ENABLED=settings.ratelimit_enabled,
+        RATELIMIT_DEFAULT=settings.ratelimit_default,
+        RATELIMIT_HEADERS_ENABLED=True,
+        RATELIMIT_HEADER_RETRY_AFTER_VALUE="delta-seconds",
+        RATELIMIT_STORAGE_URI=settings.redis_url or "memory://",
+        RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=settings.redis_url is not None,
+    )
+    # Registered first, so it runs after the limiter has set its headers.
+    app.after_request(_tidy_headers)
+    limiter.init_app(app)
+
+
+def _tidy_headers(response: Response) -> Response:
+    """Add the names of the IETF draft, and leave Retry-After to answers that ask for it."""
+    for name in HEADERS:
+        value = response.headers.get(f"X-{name}")
+        if value is not None:
+            response.headers[name] = value
+    if response.status_code not in (429, 503):
+        response.headers.pop("Retry-After", None)
+    return response

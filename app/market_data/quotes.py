@@ -1,0 +1,65 @@
+"""The quote board: the latest price of each symbol that anyone cares about."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from app.clock import Clock
+from app.domain.errors import MarketDataUnavailable
+from app.domain.quote import Quote
+from app.market_data.feed import Feed
+
+# Ticks of one symbol remembered for trades that were being opened while they came in.
+REMEMBERED_TICKS = 256
+
+
+@dataclass(slots=True)
+class _Line:
+    """One symbol's line on the board."""
+
+    posted_at: float = 0.0
+    ticks: deque[Quote] = field(default_factory=lambda: deque(maxlen=REMEMBERED_TICKS))
+
+
+class QuoteBoard:
+    """Latest quotes, posted by the monitor and fetched from the feed when asked for."""
+
+    def __init__(self, feed: Feed, clock: Clock, *, fresh_seconds: float) -> None:
+        """Serve a posted quote for `fresh_seconds`; ask the feed after that."""
+        self._feed = feed
+        self._clock = clock
+        self._fresh_seconds = fresh_seconds
+        self._lines: dict[str, _Line] = {}
+
+    def post(self, ticks: Iterable[Quote]) -> None:
+        """Put ticks up, in order; the last of each symbol is its latest quote."""
+        posted_at = self._clock.monotonic()
+        for tick in ticks:
+            line = self._lines.setdefault(tick.symbol, _Line())
+            line.ticks.append(tick)
+            line.posted_at = posted_at
+
+    def latest(self, symbol: str) -> Quote:
+        """Return the price to trade at now; raise MarketDataUnavailable where there is none."""
+        line = self._lines.get(symbol)
+        if line and self._clock.monotonic() - line.posted_at <= self._fresh_seconds:
+            return line.ticks[-1]
+        quote = self._feed.latest(symbol)
+        if quote is None or quote.price <= 0:
+            raise MarketDataUnavailable(
+                f"There is no price for {symbol} right now. Try again in a few seconds."
+            )
+        self.post([quote])
+        return quote
+
+    def posted_after(self, quote: Quote) -> list[Quote]:
+        """Return the ticks of the same symbol put up after `quote`, in order."""
+        line = self._lines.get(quote.symbol)
+        later: list[Quote] = []
+        for tick in reversed(list(line.ticks) if line else []):
+            if tick is quote:
+                break
+            later.append(tick)
+        return later[::-1]

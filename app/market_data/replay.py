@@ -1,0 +1,105 @@
+"""The replay feed: a recorded market, played back at a chosen speed.
+
+A recording is a CSV of `timestamp,symbol,price`. Every tick is handed out once, in order of its
+time; after the last one the last prices stand.
+"""
+
+from __future__ import annotations
+
+import csv
+import threading
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from app.clock import Clock
+from app.domain.money import to_paisa
+from app.domain.quote import Quote, Source
+from app.market_data.instruments import Instruments
+
+COLUMNS = ("timestamp", "symbol", "price")
+
+
+class RecordingError(Exception):
+    """The recording cannot be played; the message names the file, the line and the fault."""
+
+
+class ReplayFeed:
+    name = "replay"
+
+    def __init__(self, ticks: list[Quote], clock: Clock, *, speed: float = 1) -> None:
+        """Begin at the first tick now; `speed` is recorded seconds per second."""
+        self._ticks = sorted(ticks, key=lambda tick: tick.timestamp)
+        self._times = [tick.timestamp for tick in self._ticks]
+        self._by_symbol: dict[str, list[Quote]] = defaultdict(list)
+        for tick in self._ticks:
+            self._by_symbol[tick.symbol].append(tick)
+        self._clock = clock
+        self._speed = speed
+        self._started = clock.monotonic()
+        self._lock = threading.Lock()
+        self._handed_out = 0
+
+    def poll(self, symbols: Collection[str]) -> list[Quote]:
+        """Return every tick of `symbols` recorded since the last poll."""
+        wanted = frozenset(symbols)
+        with self._lock:
+            due = bisect_right(self._times, self._position())
+            ticks = self._ticks[self._handed_out : due]
+            self._handed_out = max(self._handed_out, due)
+        return [tick for tick in ticks if tick.symbol in wanted]
+
+    def latest(self, symbol: str) -> Quote | None:
+        """Return the last tick up to now, None before the first one of `symbol`."""
+        ticks = self._by_symbol.get(symbol, [])
+        index = bisect_right(ticks, self._position(), key=lambda tick: tick.timestamp)
+        return ticks[index - 1] if index else None
+
+    def _position(self) -> datetime:
+        elapsed = (self._clock.monotonic() - self._started) * self._speed
+        last = self._times[-1]
+        # Compared in seconds first: a fast replay left alone would overflow a datetime.
+        if elapsed >= (last - self._times[0]).total_seconds():
+            return last
+        return self._times[0] + timedelta(seconds=elapsed)
+
+
+def read_recording(path: Path, instruments: Instruments) -> list[Quote]:
+    """Read a recording; raise RecordingError naming the first line that cannot be used."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return _parse(file, path, instruments)
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordingError(f"{path} cannot be read: {error}") from None
+
+
+def _parse(lines: Iterable[str], path: Path, instruments: Instruments) -> list[Quote]:
+    rows = csv.DictReader(lines)
+    if tuple(rows.fieldnames or ()) != COLUMNS:
+        raise RecordingError(f"{path} must begin with the line {','.join(COLUMNS)!r}.")
+    ticks = []
+    for row in rows:
+        try:
+            ticks.append(_tick(row, instruments))
+        except (ValueError, InvalidOperation, AttributeError, TypeError) as error:
+            raise RecordingError(f"{path}, line {rows.line_num}: {error}") from None
+    if not ticks:
+        raise RecordingError(f"{path} holds no ticks.")
+    return ticks
+
+
+def _tick(row: dict[str, str], instruments: Instruments) -> Quote:
+    timestamp = datetime.fromisoformat(row["timestamp"].strip())
+    if timestamp.tzinfo is None:
+        timestamp = timestamp.replace(tzinfo=UTC)
+    instrument = instruments.find(row["symbol"])
+    if instrument is None:
+        raise ValueError(f"unknown symbol {row['symbol']!r}")
+    try:
+        price = to_paisa(Decimal(row["price"].strip()))
+    except InvalidOperation:
+        raise ValueError(f"{row['price']!r} is not a price") from None
+    return Quote(instrument.symbol, price, Source.REPLAY, timestamp.astimezone(UTC))

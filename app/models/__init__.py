@@ -1,0 +1,18 @@
+"""The documents of the database and every query on them. Each method takes a session."""
+
+from app.models.notification import EventDraft, Notification
+from app.models.portfolio import Portfolio, Settlement
+from app.models.symbol_state import SymbolState
+from app.models.trade import Closure, Trade
+from app.models.user import User
+
+__all__ = [
+    "Closure",
+    "EventDraft",
+    "Notification",
+    "Portfolio",
+    "Settlement",
+    "SymbolState",
+    "Trade",
+    "User",
+]

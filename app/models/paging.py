@@ -1,0 +1,29 @@
+"""Newest first, a page at a time, at the same cost however long the history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.database import Document, collection
+
+# Windows grow while a filter leaves pages unfilled, up to this many numbers a query.
+LARGEST_WINDOW = 4_096
+
+
+def newest_first(
+    name: str, query: Document, number: str, *, below: int, limit: int
+) -> list[dict[str, Any]]:
+    """Return up to `limit` documents matching `query` with `number` under `below`, descending.
+
+    `number` runs without gaps per user, so a page is a range of it. Ranges, because the
+    embedded database reads every match of a query before it sorts and cuts (docs/decisions.md).
+    """
+    found: list[Document] = []
+    window = limit
+    while below > 1 and len(found) < limit:
+        floor = max(below - window, 1)
+        documents = collection(name).find({**query, number: {"$gte": floor, "$lt": below}})
+        found += sorted(documents, key=lambda each: -int(each[number]))
+        below = floor
+        window = min(window * 4, LARGEST_WINDOW)
+    return found[:limit]

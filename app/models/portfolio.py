@@ -1,0 +1,179 @@
+"""Portfolios: a user's money, and what their open trades add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from bson import ObjectId
+from pymongo import ReturnDocument, UpdateOne
+from pymongo.client_session import ClientSession
+from pymongo.errors import DuplicateKeyError
+
+from app.database import Document, collection
+from app.domain.exposure import Exposure
+from app.domain.money import ZERO
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What closing some of a user's trades changes in their portfolio. Amounts are rupees."""
+
+    margin: Decimal = ZERO
+    pnl: Decimal = ZERO
+    trades: int = 0
+    winners: int = 0
+    exposure: dict[str, Exposure] = field(default_factory=dict)
+
+    def add(self, symbol: str, closed: Exposure, margin: Decimal, pnl: Decimal) -> None:
+        """Count one closed trade in."""
+        self.margin += margin
+        self.pnl += pnl
+        self.trades += 1
+        self.winners += pnl > 0
+        self.exposure[symbol] = self.exposure.get(symbol, Exposure()) + -closed
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    id: ObjectId
+    user_id: str
+    initial_margin: Decimal
+    available_margin: Decimal
+    utilized_margin: Decimal
+    total_pnl: Decimal
+    trade_count: int
+    closed_count: int
+    winner_count: int
+    exposure: Mapping[str, Exposure]
+    created_at: datetime
+    last_updated: datetime
+
+    @classmethod
+    def from_document(cls, document: Document) -> Portfolio:
+        values = {key: document[key] for key in _FIELDS}
+        exposure = {_symbol(key): Exposure(**value) for key, value in document["exposure"].items()}
+        return cls(id=document["_id"], **values, exposure=exposure)
+
+    @classmethod
+    def create(
+        cls,
+        user_id: str,
+        initial_margin: Decimal,
+        now: datetime,
+        session: ClientSession | None = None,
+    ) -> tuple[Portfolio, bool]:
+        """Return the user's portfolio and whether it was made just now."""
+        existing = cls.find_by_user_id(user_id, session)
+        if existing:
+            return existing, False
+        document: Document = {
+            "user_id": user_id,
+            "initial_margin": initial_margin,
+            "available_margin": initial_margin,
+            "utilized_margin": ZERO,
+            "total_pnl": ZERO,
+            "trade_count": 0,
+            "closed_count": 0,
+            "winner_count": 0,
+            "exposure": {},
+            "created_at": now,
+            "last_updated": now,
+        }
+        try:
+            collection("portfolios").insert_one(document, session=session)
+        except DuplicateKeyError:
+            # The unique index decided between two requests at once; this is the other one.
+            winner = cls.find_by_user_id(user_id, session)
+            assert winner is not None
+            return winner, False
+        return cls.from_document(document), True
+
+    @classmethod
+    def find_by_user_id(
+        cls, user_id: str, session: ClientSession | None = None
+    ) -> Portfolio | None:
+        document = collection("portfolios").find_one({"user_id": user_id}, session=session)
+        return cls.from_document(document) if document else None
+
+    @classmethod
+    def update_margin(
+        cls,
+        user_id: str,
+        margin: Decimal,
+        symbol: str,
+        opened: Exposure,
+        now: datetime,
+        session: ClientSession,
+    ) -> Portfolio | None:
+        """Block `margin` rupees for one new trade, if that much is available.
+
+        Returns the portfolio as it is then, its `trade_count` being the new trade's number;
+        None, with nothing changed, where the margin is too small or there is no portfolio.
+        """
+        document = collection("portfolios").find_one_and_update(
+            {"user_id": user_id, "available_margin": {"$gte": margin}},
+            {
+                "$inc": {
+                    "available_margin": -margin,
+                    "utilized_margin": margin,
+                    "trade_count": 1,
+                    **_exposure_increments({symbol: opened}),
+                },
+                "$set": {"last_updated": now},
+            },
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
+        return cls.from_document(document) if document else None
+
+    @classmethod
+    def settle_many(
+        cls, settlements: Mapping[str, Settlement], now: datetime, session: ClientSession
+    ) -> int:
+        """Release margins and book P&L, a line per user; return how many users it met."""
+        result = collection("portfolios").bulk_write(
+            [
+                UpdateOne({"user_id": user_id}, _settled(settlement, now))
+                for user_id, settlement in settlements.items()
+            ],
+            ordered=False,
+            session=session,
+        )
+        return result.matched_count
+
+
+_FIELDS = tuple(name for name in Portfolio.__dataclass_fields__ if name not in ("id", "exposure"))
+
+
+def _settled(settlement: Settlement, now: datetime) -> Document:
+    return {
+        "$inc": {
+            "available_margin": settlement.margin + settlement.pnl,
+            "utilized_margin": -settlement.margin,
+            "total_pnl": settlement.pnl,
+            "closed_count": settlement.trades,
+            "winner_count": settlement.winners,
+            **_exposure_increments(settlement.exposure),
+        },
+        "$set": {"last_updated": now},
+    }
+
+
+def _exposure_increments(exposure: Mapping[str, Exposure]) -> Document:
+    return {
+        f"exposure.{_key(symbol)}.{name}": getattr(each, name)
+        for symbol, each in exposure.items()
+        for name in ("trades", "quantity", "cost")
+    }
+
+
+def _key(symbol: str) -> str:
+    # A dot in a field's name would be a path.
+    return symbol.replace(".", ":")
+
+
+def _symbol(key: str) -> str:
+    return key.replace(":", ".")

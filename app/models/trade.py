@@ -1,0 +1,211 @@
+"""Trades: brackets with an owner, a number and a status."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from bson import ObjectId
+from pymongo import UpdateOne
+from pymongo.client_session import ClientSession
+
+from app.database import Document, collection
+from app.domain.bracket import Bracket, Exit, ExitReason, TradeStatus, TradeType
+from app.domain.quote import Quote, Source
+from app.models.paging import newest_first
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One trade. `number` counts a user's trades from 1; `margin_used` is rupees."""
+
+    id: ObjectId
+    user_id: str
+    number: int
+    symbol: str
+    bracket: Bracket
+    status: TradeStatus
+    margin_used: Decimal
+    created_at: datetime
+    exit: Exit | None = None
+    closed_at: datetime | None = None
+
+    @classmethod
+    def from_document(cls, document: Document) -> Trade:
+        return cls(
+            id=document["_id"],
+            user_id=document["user_id"],
+            number=document["number"],
+            symbol=document["symbol"],
+            bracket=Bracket(
+                trade_type=TradeType(document["trade_type"]),
+                quantity=document["quantity"],
+                entry_price=document["entry_price"],
+                entry_source=Source(document["entry_source"]),
+                entry_timestamp=document["entry_timestamp"],
+                stop_loss=document["stop_loss"],
+                target_price=document["target_price"],
+            ),
+            status=TradeStatus(document["status"]),
+            margin_used=document["margin_used"],
+            created_at=document["created_at"],
+            exit=_exit(document),
+            closed_at=document.get("closed_at"),
+        )
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        user_id: str,
+        number: int,
+        symbol: str,
+        bracket: Bracket,
+        margin_used: Decimal,
+        created_at: datetime,
+        session: ClientSession,
+    ) -> Trade:
+        """Insert an active trade."""
+        document: Document = {
+            "user_id": user_id,
+            "number": number,
+            "symbol": symbol,
+            "trade_type": bracket.trade_type.value,
+            "quantity": bracket.quantity,
+            "entry_price": bracket.entry_price,
+            "entry_source": bracket.entry_source.value,
+            "entry_timestamp": bracket.entry_timestamp,
+            "stop_loss": bracket.stop_loss,
+            "target_price": bracket.target_price,
+            "trigger_below": bracket.trigger_below,
+            "trigger_above": bracket.trigger_above,
+            "status": TradeStatus.ACTIVE.value,
+            "margin_used": margin_used,
+            "created_at": created_at,
+        }
+        collection("trades").insert_one(document, session=session)
+        return cls.from_document(document)
+
+    @classmethod
+    def find_by_id(cls, trade_id: ObjectId, session: ClientSession | None = None) -> Trade | None:
+        document = collection("trades").find_one({"_id": trade_id}, session=session)
+        return cls.from_document(document) if document else None
+
+    @classmethod
+    def find_by_user_id(
+        cls,
+        user_id: str,
+        *,
+        status: TradeStatus | None = None,
+        symbol: str | None = None,
+        below: int,
+        limit: int,
+    ) -> list[Trade]:
+        """Return the user's trades with a number under `below`, newest first."""
+        query: Document = {"user_id": user_id}
+        if status:
+            query["status"] = status.value
+        if symbol:
+            query["symbol"] = symbol
+        documents = newest_first("trades", query, "number", below=below, limit=limit)
+        return [cls.from_document(document) for document in documents]
+
+    @classmethod
+    def find_active_by_user_id(
+        cls, user_id: str, session: ClientSession | None = None
+    ) -> list[Trade]:
+        """Return all the user's active trades, oldest first."""
+        query = {"user_id": user_id, "status": TradeStatus.ACTIVE.value}
+        found = collection("trades").find(query, session=session)
+        trades = [cls.from_document(document) for document in found]
+        return sorted(trades, key=lambda trade: trade.number)
+
+    @classmethod
+    def find_triggered(cls, symbol: str, lowest: Decimal, highest: Decimal) -> list[Trade]:
+        """Return the active trades that prices from `lowest` to `highest` reach a trigger of.
+
+        Two finds, one per bound: the index holds the triggers in order, so what is read is
+        what is triggered, however many trades are open.
+        """
+        trades = collection("trades")
+        book = {"status": TradeStatus.ACTIVE.value, "symbol": symbol}
+        found = [
+            *trades.find({**book, "trigger_below": {"$gte": lowest}}),
+            *trades.find({**book, "trigger_above": {"$lte": highest}}),
+        ]
+        return [cls.from_document(each) for each in {each["_id"]: each for each in found}.values()]
+
+    @classmethod
+    def find_still_active(
+        cls, trade_ids: Collection[ObjectId], session: ClientSession
+    ) -> set[ObjectId]:
+        """Return those of the trades that are active."""
+        query = {"_id": {"$in": list(trade_ids)}, "status": TradeStatus.ACTIVE.value}
+        return {each["_id"] for each in collection("trades").find(query, {}, session=session)}
+
+    @classmethod
+    def update(
+        cls, trade_id: ObjectId, changes: Document, session: ClientSession | None = None
+    ) -> bool:
+        """Set fields of an active trade; tell whether there was one."""
+        result = collection("trades").update_one(
+            {"_id": trade_id, "status": TradeStatus.ACTIVE.value},
+            {"$set": changes},
+            session=session,
+        )
+        return result.modified_count == 1
+
+    @classmethod
+    def close_many(cls, closures: Sequence[Closure], now: datetime, session: ClientSession) -> int:
+        """Close trades that are active; return how many were."""
+        result = collection("trades").bulk_write(
+            [
+                UpdateOne(
+                    {"_id": each.trade.id, "status": TradeStatus.ACTIVE.value},
+                    {"$set": _closed(each.exit, now)},
+                )
+                for each in closures
+            ],
+            ordered=False,
+            session=session,
+        )
+        return result.modified_count
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """A trade and the exit it is to make."""
+
+    trade: Trade
+    exit: Exit
+
+
+def _closed(exit: Exit, now: datetime) -> dict[str, Any]:
+    return {
+        "status": exit.reason.status.value,
+        "exit_reason": exit.reason.value,
+        "exit_price": exit.price,
+        "pnl": exit.pnl,
+        # The evidence: which quote closed the trade, whose it was, and when it was made.
+        "exit_source": exit.quote.source.value,
+        "exit_timestamp": exit.quote.timestamp,
+        "closed_at": now,
+    }
+
+
+def _exit(document: Document) -> Exit | None:
+    if document.get("closed_at") is None:
+        return None
+    return Exit(
+        reason=ExitReason(document["exit_reason"]),
+        quote=Quote(
+            symbol=document["symbol"],
+            price=document["exit_price"],
+            source=Source(document["exit_source"]),
+            timestamp=document["exit_timestamp"],
+        ),
+        pnl=document["pnl"],
+    )

@@ -1,0 +1,49 @@
+"""The routes of notifications."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from app.api import endpoint
+from app.extensions import limiter
+from app.identity import current_user_id
+from app.notifications import service
+from app.notifications.schemas import (
+    MessageResponse,
+    NotificationsQuery,
+    NotificationsResponse,
+    NotificationView,
+    SendRequest,
+)
+from app.schemas import NoBody
+
+blueprint = Blueprint("notifications", __name__, url_prefix="/notifications")
+
+
+@blueprint.post("", strict_slashes=False)
+@limiter.limit("5 per minute")
+@endpoint(body=SendRequest, answers={200: MessageResponse})
+def send_notification(body: SendRequest) -> MessageResponse:
+    """Send oneself a notification, by every channel."""
+    service.send(current_user_id(), body.event, body.message)
+    return MessageResponse(message="Notification sent")
+
+
+@blueprint.get("", strict_slashes=False)
+@endpoint(query=NotificationsQuery, answers={200: NotificationsResponse})
+def list_notifications(query: NotificationsQuery) -> NotificationsResponse:
+    """List notifications, newest first."""
+    page, unread_count, next_cursor = service.list_notifications(current_user_id(), query)
+    return NotificationsResponse(
+        notifications=[NotificationView.of(each) for each in page],
+        unread_count=unread_count,
+        next_cursor=next_cursor,
+    )
+
+
+@blueprint.put("/<notification_id>/read")
+@endpoint(body=NoBody, answers={200: MessageResponse}, errors=[404])
+def mark_notification_read(notification_id: str, body: NoBody) -> MessageResponse:
+    """Mark a notification as read; doing so twice changes nothing."""
+    service.mark_read(current_user_id(), notification_id)
+    return MessageResponse(message="Notification read")

@@ -1,0 +1,59 @@
+"""Sending, listing and reading notifications."""
+
+from __future__ import annotations
+
+from bson import ObjectId
+from bson.errors import InvalidId
+from pymongo.client_session import ClientSession
+
+from app.database.transaction import run_transaction
+from app.domain.errors import NotFound
+from app.models import EventDraft, Notification, User
+from app.notifications.schemas import NotificationsQuery
+from app.runtime import now
+from app.signals import announce
+
+
+def send(user_id: str, event: str, message: str) -> None:
+    """Write a user's own event, to be delivered like any other."""
+    draft = EventDraft(user_id=user_id, type=event, message=message, data={"message": message})
+
+    def write(session: ClientSession) -> list[Notification]:
+        return Notification.create([draft], now(), session)
+
+    announce(run_transaction(write, user_id=user_id))
+
+
+def list_notifications(
+    user_id: str, query: NotificationsQuery
+) -> tuple[list[Notification], int, str | None]:
+    """Return a page, newest first, the count of unread ones, and the cursor of the next page."""
+    user = User.find_by_client_id(user_id)
+    if user is None:
+        return [], 0, None
+    found = Notification.find_by_user_id(
+        user_id,
+        below=query.cursor or user.event_seq + 1,
+        limit=query.limit + 1,
+        unread=query.unread,
+    )
+    page = found[: query.limit]
+    more = len(found) > query.limit
+    return page, user.unread_count, str(page[-1].seq) if more else None
+
+
+def mark_read(user_id: str, notification_id: str) -> None:
+    """Mark as read; raise NotFound for an unknown notification or another user's."""
+
+    def write(session: ClientSession) -> bool | None:
+        was_unread = Notification.mark_read(ObjectId(notification_id), user_id, session)
+        if was_unread:
+            User.count_read(user_id, session)
+        return was_unread
+
+    try:
+        known = run_transaction(write, user_id=user_id) is not None
+    except InvalidId:
+        known = False
+    if not known:
+        raise NotFound("You have no notification with this id.", code="notification_not_found")

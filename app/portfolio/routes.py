@@ -1,0 +1,27 @@
+"""The routes of a user's portfolio."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from app.api import endpoint
+from app.identity import current_user_id
+from app.portfolio import service
+from app.portfolio.schemas import CreatePortfolioRequest, PortfolioResponse
+
+blueprint = Blueprint("portfolio", __name__, url_prefix="/portfolio")
+
+
+@blueprint.post("/create")
+@endpoint(body=CreatePortfolioRequest, answers={200: PortfolioResponse, 201: PortfolioResponse})
+def create_portfolio(body: CreatePortfolioRequest) -> tuple[PortfolioResponse, int]:
+    """Open the signed-in user's portfolio; answer 200 with it where there is one already."""
+    portfolio, created = service.open_portfolio(current_user_id(), body.initial_margin)
+    return PortfolioResponse.of(portfolio), 201 if created else 200
+
+
+@blueprint.get("/<user_id>")
+@endpoint(answers={200: PortfolioResponse}, errors=[403, 404])
+def show_portfolio(user_id: str) -> PortfolioResponse:
+    """Show the margin available and in use, and the realized P&L."""
+    return PortfolioResponse.of(service.get_portfolio(user_id))

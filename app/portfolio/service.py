@@ -1,0 +1,34 @@
+"""Opening and finding portfolios."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pymongo.client_session import ClientSession
+
+from app.domain.errors import NotFound, Unauthenticated
+from app.models import Portfolio, User
+from app.runtime import now, runtime
+
+
+def open_portfolio(user_id: str, initial_margin: Decimal | None) -> tuple[Portfolio, bool]:
+    """Return the user's portfolio and whether it was opened just now.
+
+    Without `initial_margin` it opens with INITIAL_MARGIN rupees. Raises Unauthenticated for a
+    token whose user is gone.
+    """
+    if User.find_by_client_id(user_id) is None:
+        raise Unauthenticated("This account no longer exists.", code="account_gone")
+    margin = initial_margin or runtime().settings.initial_margin
+    return Portfolio.create(user_id, margin, now())
+
+
+def get_portfolio(user_id: str, session: ClientSession | None = None) -> Portfolio:
+    """Return the user's portfolio; raise NotFound where there is none."""
+    portfolio = Portfolio.find_by_user_id(user_id, session)
+    if portfolio is None:
+        raise NotFound(
+            "There is no portfolio yet. Open one with POST /portfolio/create.",
+            code="portfolio_not_found",
+        )
+    return portfolio

@@ -1,0 +1,105 @@
+"""The server process: the application with all that works beside it, started and stopped."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from flask import Flask
+from pymongo.errors import PyMongoError
+
+from app import create_app
+from app.database.embedded import EmbeddedDatabase
+from app.delivery import Outbox, create_senders
+from app.extensions import mongo, socketio
+from app.health import MONITOR_KEY
+from app.logs import logger
+from app.monitor import Monitor
+from app.runtime import runtime
+from app.serving import listen, serve, wait_for_signal
+from config import ConfigurationError, Settings
+
+
+class Server:
+    """Everything that `python run.py` runs, in the order it is started."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stops: list[Callable[[], None]] = []
+
+    def run(self) -> None:
+        """Run until SIGINT or SIGTERM; raise ConfigurationError where it cannot start."""
+        try:
+            self._start()
+            wait_for_signal()
+            logger.info("stopping")
+        finally:
+            for stop in reversed(self._stops):
+                stop()
+
+    def _start(self) -> None:
+        # The socket first: a port that is taken should cost nobody a started database.
+        listener = listen(self._settings)
+        self._stops.append(listener.close)
+        app = self._create_app()
+        for worker in start_workers(app):
+            self._stops.append(worker.stop)
+        self._stops.append(serve(app, listener))
+        _greet(app, listener.getsockname()[1])
+
+    def _create_app(self) -> Flask:
+        settings = self._settings
+        embedded = EmbeddedDatabase(settings.data_dir) if settings.uses_embedded_database else None
+        if embedded:
+            self._stops.append(embedded.stop)
+            embedded.start()
+        try:
+            app = create_app(settings, mongo_uri=embedded.uri if embedded else None)
+        except PyMongoError as error:
+            raise ConfigurationError(
+                [f"MONGO_URI: the database does not answer: {error}"]
+            ) from None
+        self._stops.append(_close_client)
+        if embedded:
+            socketio.start_background_task(embedded.watch)
+        return app
+
+
+def start_workers(app: Flask) -> tuple[Monitor, Outbox]:
+    """Start the monitor and the outbox in the background of this process."""
+    with app.app_context():
+        parts = runtime()
+    monitor = Monitor(app)
+    outbox = Outbox(app, parts.clock, create_senders(parts.settings))
+    app.extensions[MONITOR_KEY] = monitor
+    socketio.start_background_task(monitor.run)
+    socketio.start_background_task(outbox.run)
+    return monitor, outbox
+
+
+def _close_client() -> None:
+    if mongo.cx is not None:
+        mongo.cx.close()
+
+
+def _greet(app: Flask, port: int) -> None:
+    """Say where the server listens, what feeds it, where its data lies, and what to try."""
+    with app.app_context():
+        parts = runtime()
+    settings = parts.settings
+    address = f"http://{settings.host}:{port}"
+    where = (
+        f"{settings.data_dir.resolve()} (embedded)"
+        if settings.uses_embedded_database
+        else "MongoDB at MONGO_URI"
+    )
+    print(
+        f"\n  Paper trading backend\n"
+        f"    listening on   {address}  ({settings.socketio_async_mode})\n"
+        f"    prices from    {parts.feed.name}, every {settings.monitor_interval_seconds:g} s\n"
+        f"    data in        {where}\n"
+        f"    documentation  {address}/docs\n"
+        f"\n  Try:  curl {address}/market/live/NIFTY\n",
+        file=sys.stderr,
+        flush=True,
+    )

@@ -1,0 +1,52 @@
+"""Sockets: prices to whoever wants them, events to the user they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flask import Flask
+
+from app.extensions import socketio
+from app.models import Notification
+from app.realtime import handlers
+from app.realtime.relay import Relay
+from app.realtime.rooms import UserRooms
+from app.signals import events_committed
+from config import Settings
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Bind Socket.IO, and have committed events shown in the rooms they belong to."""
+    socketio.init_app(
+        app,
+        async_mode=settings.socketio_async_mode,
+        cors_allowed_origins=_origin_check(settings.cors_origins),
+        message_queue=settings.redis_url,
+        manage_session=False,
+        max_http_buffer_size=64 * 1024,
+    )
+    rooms = UserRooms()
+    app.extensions[handlers.KEY] = handlers.Connections(rooms)
+    relay = Relay(app, settings.redis_url, rooms) if settings.redis_url else None
+    if relay:
+        relay.start()
+
+    def show(sender: Flask, events: Sequence[Notification]) -> None:
+        rooms.publish(events)
+        if relay:
+            relay.tell(events)
+
+    # Held by the application, so that it listens for as long as the application is there.
+    app.extensions["show_events"] = show
+    events_committed.connect(show, sender=app)
+
+
+def _origin_check(origins: Sequence[str]) -> Callable[[str, dict[str, Any]], bool]:
+    """Return what tells whether a page of an origin may connect: a listed one, or our own."""
+
+    def is_allowed(origin: str, environ: dict[str, Any]) -> bool:
+        own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST')}"
+        return "*" in origins or origin in origins or origin == own
+
+    return is_allowed

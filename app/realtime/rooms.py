@@ -1,0 +1,131 @@
+"""The rooms of users: every event of a user, to each of their sockets, once and in order.
+
+Events are committed in the order of their `seq`, but the threads that committed them may get
+here in any. So a room knows the last event it was shown: an older one is a repetition, and what
+is missing before a newer one is in the database already, and read from there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from app.extensions import socketio
+from app.models import Notification, User
+from app.schemas import to_json
+
+# Events read from the database at a time while a socket that was away catches up.
+REPLAY_PAGE = 500
+
+
+@dataclass(slots=True)
+class _Room:
+    name: str
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    sockets: set[str] = field(default_factory=set)
+    # Sockets in it and about to be: a room that anyone is joining is not taken away.
+    users: int = 0
+    last_seq: int | None = None
+
+
+class UserRooms:
+    def __init__(self) -> None:
+        self._rooms: dict[str, _Room] = {}
+        self._lock = threading.Lock()
+
+    def join(self, user_id: str, socket: str, since: int | None = None) -> int:
+        """Add a socket to the user's room; return the seq it is up to date with.
+
+        With `since`, it is first sent each event with a greater seq.
+        """
+        if since is not None:
+            since = _replay_long_ago(user_id, socket, since)
+        with self._opened(user_id) as room, room.lock:
+            current = self._catch_up(user_id, room)
+            if since is not None:
+                _emit(_events(user_id, since, current), socket)
+            if socket not in room.sockets:
+                socketio.server.enter_room(socket, room.name)
+                room.sockets.add(socket)
+                room.users += 1
+            return current
+
+    def leave(self, user_id: str, socket: str) -> None:
+        """Take a socket out of the user's room; the room goes with its last socket."""
+        with self._opened(user_id) as room, room.lock:
+            if socket in room.sockets:
+                room.sockets.discard(socket)
+                room.users -= 1
+                socketio.server.leave_room(socket, room.name)
+
+    def publish(self, events: Iterable[Notification]) -> None:
+        """Show committed events to the sockets of their users."""
+        for event in events:
+            room = self._rooms.get(event.user_id)
+            if room is not None:
+                with room.lock:
+                    self._show(room, event)
+
+    def catch_up(self, user_id: str) -> None:
+        """Show the user's sockets whatever is in the database and they have not seen."""
+        room = self._rooms.get(user_id)
+        if room is not None:
+            with room.lock:
+                self._catch_up(user_id, room)
+
+    @contextmanager
+    def _opened(self, user_id: str) -> Iterator[_Room]:
+        # In the dictionary before any seq is read: what commits after that finds the room.
+        with self._lock:
+            room = self._rooms.setdefault(user_id, _Room(name=f"user:{user_id}"))
+            room.users += 1
+        try:
+            yield room
+        finally:
+            with self._lock:
+                room.users -= 1
+                if not room.users:
+                    del self._rooms[user_id]
+
+    def _show(self, room: _Room, event: Notification) -> None:
+        if room.last_seq is None or event.seq <= room.last_seq:
+            return
+        _emit(_events(event.user_id, room.last_seq, event.seq - 1), room.name)
+        _emit([event], room.name)
+        room.last_seq = event.seq
+
+    def _catch_up(self, user_id: str, room: _Room) -> int:
+        current = _current_seq(user_id)
+        if room.last_seq is not None:
+            _emit(_events(user_id, room.last_seq, current), room.name)
+        room.last_seq = current
+        return current
+
+
+def _current_seq(user_id: str) -> int:
+    user = User.find_by_client_id(user_id)
+    return user.event_seq if user else 0
+
+
+def _replay_long_ago(user_id: str, socket: str, since: int) -> int:
+    """Send what a page or more separates from now; return the seq the socket is at then.
+
+    Outside the room's lock, so that one socket's long absence delays nobody's events.
+    """
+    while _current_seq(user_id) - since > REPLAY_PAGE:
+        _emit(Notification.find_after(user_id, since, since + REPLAY_PAGE), socket)
+        since += REPLAY_PAGE
+    return since
+
+
+def _events(user_id: str, after: int, up_to: int) -> list[Notification]:
+    return Notification.find_after(user_id, after, up_to) if after < up_to else []
+
+
+def _emit(events: Iterable[Notification], to: str) -> None:
+    for event in events:
+        payload = {"event": event.type, "data": to_json(event.data), "seq": event.seq}
+        # Past the message queue: the other processes have rooms, and a place in them, of their own.
+        socketio.emit("trade_update", payload, to=to, ignore_queue=True)

@@ -1,0 +1,42 @@
+"""What one running application is made of, besides its extensions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from flask import Flask, current_app
+
+from app.clock import Clock
+from app.market_data.feed import Feed
+from app.market_data.instruments import Instruments
+from app.market_data.quotes import QuoteBoard
+from app.market_data.watchlist import Watchlist
+from config import Settings
+
+KEY = "paper_trading"
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    settings: Settings
+    clock: Clock
+    feed: Feed
+    quotes: QuoteBoard
+    instruments: Instruments
+    watchlist: Watchlist
+
+
+def init_app(app: Flask, runtime: Runtime) -> None:
+    app.extensions[KEY] = runtime
+
+
+def runtime() -> Runtime:
+    """Return the parts of the current application."""
+    return cast(Runtime, current_app.extensions[KEY])
+
+
+def now() -> datetime:
+    """Return the time by the application's clock, UTC, in whole milliseconds."""
+    return runtime().clock.now()

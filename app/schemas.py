@@ -1,0 +1,100 @@
+"""What the schemas of every blueprint are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
+
+from app.domain.money import is_whole_paise, to_paisa
+
+MAXIMUM_PRICE = 10_000_000
+LARGEST_AMOUNT = 10**15
+MAXIMUM_PAGE = 500
+
+
+class RequestModel(BaseModel):
+    """A body or query as clients send it: nothing missing, nothing extra, no conversions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ResponseModel(BaseModel):
+    """An answer as clients read it."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class NoBody(RequestModel):
+    """{} or nothing at all."""
+
+
+def format_time(time: datetime) -> str:
+    """Return a time as the API shows it: ISO 8601, UTC, milliseconds, Z."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def to_json(value: Any) -> Any:
+    """Return documents of the database as what JSON knows: the edge where Decimal ends."""
+    match value:
+        case Decimal():
+            return float(value)
+        case datetime():
+            return format_time(value)
+        case Enum():
+            return value.value
+        case Mapping():
+            return {key: to_json(each) for key, each in value.items()}
+        case str():
+            return value
+        case Sequence():
+            return [to_json(each) for each in value]
+        case _:
+            return value
+
+
+def _rupees(value: Any) -> Decimal:
+    # The body is parsed with Decimal for every fraction, so what is neither was no number.
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        raise ValueError("must be a number")
+    amount = Decimal(value)
+    if abs(amount) > LARGEST_AMOUNT:
+        raise ValueError(f"must be at most {LARGEST_AMOUNT:,}")
+    if not is_whole_paise(amount):
+        raise ValueError("must have at most two decimals")
+    return to_paisa(amount)
+
+
+def rupees(minimum: int, maximum: int, *, exclusive: bool = False) -> Any:
+    """Return the type of a request's amount: a JSON number with at most two decimals."""
+    lower = {"exclusiveMinimum" if exclusive else "minimum": minimum}
+    return Annotated[
+        Decimal,
+        Field(gt=minimum, le=maximum) if exclusive else Field(ge=minimum, le=maximum),
+        BeforeValidator(_rupees),
+        WithJsonSchema({"type": "number", **lower, "maximum": maximum, "multipleOf": 0.01}),
+    ]
+
+
+# In answers: an amount of rupees, a JSON number.
+Money = Annotated[
+    Decimal,
+    PlainSerializer(float, return_type=float),
+    WithJsonSchema({"type": "number"}, mode="serialization"),
+]
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(format_time, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
+]

@@ -1,0 +1,106 @@
+"""Serving the application: the web server of each async mode, and an orderly end."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+
+from app.extensions import socketio
+from config import ConfigurationError, Settings
+
+BACKLOG = 1024
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Return a socket that listens on HOST and PORT; ConfigurationError where it cannot."""
+    try:
+        family = socket.getaddrinfo(settings.host, settings.port)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Accepted connections inherit it. Without it gevent's server answers each request but
+        # the first of a connection 40 ms late.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.bind((settings.host, settings.port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(
+            [f"HOST, PORT: cannot listen on {settings.host}:{settings.port}: {error.strerror}"]
+        ) from None
+    return listener
+
+
+def serve(app: Flask, listener: socket.socket) -> Callable[[], None]:
+    """Begin to serve in the background; return what stops it."""
+    return _SERVERS[socketio.async_mode](app, listener)
+
+
+def wait_for_signal() -> None:
+    """Return on SIGINT or SIGTERM.
+
+    The handler writes to a socket and the caller reads from it, because that wakes the loop of
+    every async mode, and because an exception raised in a handler would strike whichever
+    greenlet happens to run.
+    """
+    reader, writer = socket.socketpair()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: writer.send(b"!"))
+    with reader, writer:
+        reader.recv(1)
+
+
+def _serve_eventlet(app: Flask, listener: socket.socket) -> Callable[[], None]:
+    import eventlet
+    import eventlet.wsgi
+
+    server = eventlet.spawn(
+        eventlet.wsgi.server,
+        listener,
+        app,
+        log_output=False,
+        max_size=10_000,
+        capitalize_response_headers=False,
+    )
+    return server.kill  # type: ignore[no-any-return]
+
+
+def _serve_gevent(app: Flask, listener: socket.socket) -> Callable[[], None]:
+    from gevent import pywsgi
+
+    server = pywsgi.WSGIServer(listener, app, log=None)
+    server.start()
+    return lambda: server.stop(timeout=1)
+
+
+def _serve_threading(app: Flask, listener: socket.socket) -> Callable[[], None]:
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class QuietHandler(WSGIRequestHandler):
+        def log_request(self, *args: Any) -> None:
+            """Log nothing: the application logs each request itself."""
+
+    host, port = listener.getsockname()[:2]
+    server = make_server(
+        host, port, app, threaded=True, request_handler=QuietHandler, fd=listener.fileno()
+    )
+    # Requests still being served do not keep the process alive.
+    server.daemon_threads = True  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
+
+    def stop() -> None:
+        with contextlib.suppress(OSError):
+            server.shutdown()
+
+    return stop
+
+
+_SERVERS: dict[str, Callable[[Flask, socket.socket], Callable[[], None]]] = {
+    "eventlet": _serve_eventlet,
+    "gevent": _serve_gevent,
+    "threading": _serve_threading,
+}

@@ -1,0 +1,141 @@
+"""What the trade routes take and answer."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import Field, Strict
+
+from app.domain.bracket import ExitReason, TradeStatus, TradeType
+from app.domain.quote import Quote
+from app.models import Trade
+from app.schemas import (
+    MAXIMUM_PAGE,
+    MAXIMUM_PRICE,
+    Money,
+    RequestModel,
+    ResponseModel,
+    Timestamp,
+    rupees,
+)
+from app.trades.valuation import Performance
+
+MAXIMUM_QUANTITY = 10_000_000
+
+Level = rupees(0, MAXIMUM_PRICE, exclusive=True)
+
+
+class CreateTradeRequest(RequestModel):
+    symbol: Annotated[str, Field(min_length=1, max_length=40)]
+    trade_type: TradeType
+    quantity: Annotated[int, Strict(), Field(ge=1, le=MAXIMUM_QUANTITY)]
+    stop_loss: Level | None = None  # type: ignore[valid-type]
+    target_price: Level | None = None  # type: ignore[valid-type]
+
+
+class TradeView(ResponseModel):
+    """A trade. `last_price` and `unrealized_pnl` are for an ACTIVE one, the exit for others."""
+
+    trade_id: str
+    user_id: str
+    symbol: str
+    trade_type: TradeType
+    quantity: int
+    entry_price: Money
+    stop_loss: Money | None
+    target_price: Money | None
+    status: TradeStatus
+    created_at: Timestamp
+    margin_used: Money
+    exit_price: Money | None = None
+    pnl: Money | None = None
+    closed_at: Timestamp | None = None
+    exit_reason: ExitReason | None = None
+    last_price: Money | None = None
+    unrealized_pnl: Money | None = None
+
+    @classmethod
+    def of(cls, trade: Trade, quote: Quote | None = None) -> TradeView:
+        """Return the view of a trade, an active one valued at `quote` where there is one."""
+        bracket, exit = trade.bracket, trade.exit
+        return cls(
+            trade_id=str(trade.id),
+            user_id=trade.user_id,
+            symbol=trade.symbol,
+            trade_type=bracket.trade_type,
+            quantity=bracket.quantity,
+            entry_price=bracket.entry_price,
+            stop_loss=bracket.stop_loss,
+            target_price=bracket.target_price,
+            status=trade.status,
+            created_at=trade.created_at,
+            margin_used=trade.margin_used,
+            exit_price=exit.price if exit else None,
+            pnl=exit.pnl if exit else None,
+            closed_at=trade.closed_at,
+            exit_reason=exit.reason if exit else None,
+            last_price=quote.price if quote else None,
+            unrealized_pnl=bracket.pnl_at(quote.price) if quote else None,
+        )
+
+
+class TradesQuery(RequestModel):
+    status: TradeStatus | None = None
+    symbol: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MAXIMUM_PAGE)] = 50
+    cursor: Annotated[int, Field(ge=1, le=2**53)] | None = None
+
+
+class TradesResponse(ResponseModel):
+    trades: list[TradeView]
+    next_cursor: str | None
+
+
+class ExitResponse(ResponseModel):
+    message: str
+    pnl: Money
+    exit_price: Money
+
+
+class ExitAllResponse(ResponseModel):
+    message: str
+    total_pnl: Money
+    count: int
+
+
+class PerformanceResponse(ResponseModel):
+    """What the user's trading comes to. Amounts are rupees, `..._pct` are per cent."""
+
+    active_pnl: Money
+    total_pnl: Money
+    margin_utilization_pct: float
+    margin_utilization_abs: Money
+    available_margin: Money
+    active_trades: int
+    closed_trades: int
+    winning_trades: int
+    win_rate_pct: float
+    # Symbols with open trades and no price right now; active_pnl leaves them out.
+    unpriced_symbols: list[str]
+
+    @classmethod
+    def of(cls, performance: Performance) -> PerformanceResponse:
+        portfolio = performance.portfolio
+        whole = portfolio.available_margin + portfolio.utilized_margin
+        return cls(
+            active_pnl=performance.active_pnl,
+            total_pnl=portfolio.total_pnl,
+            margin_utilization_pct=_percentage(portfolio.utilized_margin, whole),
+            margin_utilization_abs=portfolio.utilized_margin,
+            available_margin=portfolio.available_margin,
+            active_trades=performance.active_trades,
+            closed_trades=portfolio.closed_count,
+            winning_trades=portfolio.winner_count,
+            win_rate_pct=_percentage(portfolio.winner_count, portfolio.closed_count),
+            unpriced_symbols=performance.unpriced,
+        )
+
+
+def _percentage(part: Decimal | int, whole: Decimal | int) -> float:
+    return round(float(100 * Decimal(part) / Decimal(whole)), 2) if whole else 0.0

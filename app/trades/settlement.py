@@ -1,0 +1,115 @@
+"""Closing trades: by their user, or by a tick that reached their stop-loss or target.
+
+Both go the same way: trades are closed in chunks, each one transaction that claims the trades,
+releases their margin with the P&L, and writes their events.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from pymongo.client_session import ClientSession
+from pymongo.errors import PyMongoError
+
+from app.database.transaction import is_outage, run_transaction
+from app.domain.exposure import Exposure
+from app.domain.quote import Quote
+from app.logs import logger
+from app.models import Closure, Notification, Portfolio, Settlement, Trade
+from app.runtime import now
+from app.signals import announce
+from app.trades.events import trade_closed
+
+# Trades closed in one transaction: enough to share its round trips, few enough that it ends
+# well within its time and a conflict costs little.
+CHUNK = 250
+
+
+def settle_triggered(ticks: Sequence[Quote]) -> int:
+    """Close every trade whose stop-loss or target one of `ticks` reached; return how many.
+
+    A trade closes at the first tick, in their order, that reaches it. Raises PyMongoError
+    where some could not be closed: the same ticks can then be settled again.
+    """
+    by_symbol: dict[str, list[tuple[int, Quote]]] = defaultdict(list)
+    for position, tick in enumerate(ticks):
+        by_symbol[tick.symbol].append((position, tick))
+    triggered: list[tuple[int, Closure]] = []
+    for symbol, its_ticks in by_symbol.items():
+        prices = [tick.price for _, tick in its_ticks]
+        for trade in Trade.find_triggered(symbol, min(prices), max(prices)):
+            triggered += _first_trigger(trade, its_ticks)
+    triggered.sort(key=lambda each: (each[0], each[1].trade.id))
+    return len(close_trades([closure for _, closure in triggered]))
+
+
+def close_trades(closures: Sequence[Closure]) -> list[Closure]:
+    """Close those of the trades that are still active; return these.
+
+    Raises the last PyMongoError, after all that could be closed was.
+    """
+    failure: PyMongoError | None = None
+    closed: list[Closure] = []
+    pending = [closures[i : i + CHUNK] for i in range(0, len(closures), CHUNK)]
+    while pending:
+        chunk = pending.pop(0)
+        try:
+            closed += _close_chunk(chunk)
+        except PyMongoError as error:
+            failure = error
+            if is_outage(error) or len(chunk) == 1:
+                logger.warning("could not close %d trades: %s", len(chunk), error)
+            else:
+                # One bad document must not keep its neighbours open.
+                middle = len(chunk) // 2
+                pending[:0] = [chunk[:middle], chunk[middle:]]
+    if failure is not None:
+        raise failure
+    return closed
+
+
+def _first_trigger(trade: Trade, ticks: Iterable[tuple[int, Quote]]) -> list[tuple[int, Closure]]:
+    for position, tick in ticks:
+        exit = trade.bracket.triggered_by(tick)
+        if exit is not None:
+            return [(position, Closure(trade, exit))]
+    return []
+
+
+def _close_chunk(closures: Sequence[Closure]) -> list[Closure]:
+    def close(session: ClientSession) -> tuple[list[Closure], list[Notification]]:
+        active = Trade.find_still_active([each.trade.id for each in closures], session)
+        claimed = [each for each in closures if each.trade.id in active]
+        return claimed, _close(claimed, session) if claimed else []
+
+    owners = {each.trade.user_id for each in closures}
+    one_user = owners.pop() if len(owners) == 1 else None
+    claimed, events = run_transaction(close, user_id=one_user)
+    announce(events)
+    for event in events:
+        logger.info(event.type, extra={"fields": {"user": event.user_id, **_brief(event)}})
+    return claimed
+
+
+def _close(closures: Sequence[Closure], session: ClientSession) -> list[Notification]:
+    time = now()
+    settlements: dict[str, Settlement] = defaultdict(Settlement)
+    for each in closures:
+        settlements[each.trade.user_id].add(
+            each.trade.symbol,
+            Exposure.of(each.trade.bracket),
+            each.trade.margin_used,
+            each.exit.pnl,
+        )
+    closed = Trade.close_many(closures, time, session)
+    settled = Portfolio.settle_many(settlements, time, session)
+    if (closed, settled) != (len(closures), len(settlements)):
+        # The snapshot showed each of them, so nothing of this transaction may stand.
+        raise RuntimeError("a trade or portfolio vanished while it was being settled")
+    drafts = [trade_closed(each.trade, each.exit) for each in closures]
+    return Notification.create(drafts, time, session)
+
+
+def _brief(event: Notification) -> dict[str, object]:
+    return {name: event.data[name] for name in ("trade_id", "symbol", "exit_price", "pnl")}

@@ -1,0 +1,268 @@
+"""Configuration from the environment, checked as a whole before anything starts.
+
+`load_settings()` either returns one frozen `Settings` or raises `ConfigurationError`
+with one message that names every variable that is wrong and what it should be.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from limits import parse_many
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
+
+ROOT = Path(__file__).resolve().parent
+DATABASE_NAME = "paper_trading"
+MINIMUM_SECRET_LENGTH = 32
+DEFAULT_SECRETS = frozenset({"change-me", "changeme", "dev", "default", "secret", "secret-key"})
+
+
+class ConfigurationError(Exception):
+    """The environment cannot be used; the message names every offence."""
+
+    def __init__(self, offences: list[str]) -> None:
+        self.offences = offences
+        lines = "\n".join(f"  {offence}" for offence in offences)
+        super().__init__(
+            f"The configuration cannot be used:\n{lines}\n"
+            "Set these in the environment or in .env; .env.example describes every variable."
+        )
+
+
+def _rate_limits(value: str) -> str:
+    parse_many(value)
+    return value
+
+
+def _mongo_uri(value: str) -> str:
+    if value:
+        try:
+            parse_uri(value, validate=False)
+        except PyMongoError as error:
+            raise ValueError(f"is not a MongoDB URI: {error}") from None
+    return value
+
+
+def _readable_file(value: Path) -> Path:
+    try:
+        with value.open("rb"):
+            return value
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+
+
+def _comma_separated(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _upper(value: Any) -> Any:
+    return value.upper()
+
+
+def _lower(value: Any) -> Any:
+    return value.lower()
+
+
+Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """Every setting of the server. A field's name in capitals is its variable."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    app_env: Annotated[Literal["development", "testing", "production"], BeforeValidator(_lower)] = (
+        "development"
+    )
+    host: str = "127.0.0.1"
+    port: int = Field(5000, ge=0, le=65535)
+    trusted_proxies: int = Field(0, ge=0, le=10)
+    secret_key: SecretStr = SecretStr("")
+    jwt_secret_key: SecretStr = SecretStr("")
+
+    mongo_uri: Annotated[str, AfterValidator(_mongo_uri)] = ""
+    data_dir: Path = Path("data")
+    redis_url: Annotated[str, Field(pattern=r"^rediss?://")] | None = None
+
+    market_data: Annotated[
+        Literal["auto", "simulated", "replay", "yahoo", "angel_one"], BeforeValidator(_lower)
+    ] = "auto"
+    market_seed: str | None = None
+    replay_file: Annotated[Path, AfterValidator(_readable_file)] | None = None
+    replay_speed: float = Field(1, gt=0, allow_inf_nan=False)
+    monitor_interval_seconds: Seconds = 10
+
+    initial_margin: Decimal = Field(Decimal(100_000), ge=1_000, le=1_000_000_000, decimal_places=2)
+    margin_rate: Decimal = Field(Decimal("0.2"), gt=0, le=1)
+
+    angel_api_key: SecretStr = SecretStr("demo")
+    angel_client_code: SecretStr = SecretStr("demo")
+    angel_password: SecretStr = SecretStr("demo")
+    angel_totp_secret: SecretStr = SecretStr("demo")
+    angel_root_url: str = "https://apiconnect.angelone.in"
+
+    smtp_server: str = "smtp.gmail.com"
+    smtp_port: int = Field(587, ge=1, le=65535)
+    smtp_username: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    smtp_from: str = ""
+
+    twilio_account_sid: str = ""
+    twilio_auth_token: SecretStr = SecretStr("")
+    twilio_phone_number: str = ""
+    twilio_root_url: str = ""
+
+    ratelimit_default: Annotated[str, AfterValidator(_rate_limits)] = "200 per day;50 per hour"
+    ratelimit_enabled: bool = True
+    cors_origins: Annotated[tuple[str, ...], BeforeValidator(_comma_separated)] = (
+        "http://localhost:3000",
+        "http://localhost:5173",
+    )
+    socketio_async_mode: Annotated[
+        Literal["eventlet", "gevent", "threading"], BeforeValidator(_lower)
+    ] = "eventlet"
+
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)
+    ] = "INFO"
+    log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
+    log_file: Path | None = None
+
+    @property
+    def uses_embedded_database(self) -> bool:
+        return not self.mongo_uri
+
+    @property
+    def has_angel_one_credentials(self) -> bool:
+        """Whether every ANGEL_* credential is set to something other than `demo`."""
+        credentials = (
+            self.angel_api_key,
+            self.angel_client_code,
+            self.angel_password,
+            self.angel_totp_secret,
+        )
+        return all(each.get_secret_value() not in ("", "demo") for each in credentials)
+
+    @property
+    def sends_email(self) -> bool:
+        return bool(self.smtp_username and self.smtp_password.get_secret_value())
+
+    @property
+    def sends_sms(self) -> bool:
+        return bool(
+            self.twilio_account_sid
+            and self.twilio_auth_token.get_secret_value()
+            and self.twilio_phone_number
+        )
+
+
+def read_environment(dotenv_file: Path | None = None) -> dict[str, str]:
+    """Return the variables of .env, overruled by those of the process."""
+    from_file = dotenv_values(dotenv_file or ROOT / ".env")
+    return {key: value for key, value in {**from_file, **os.environ}.items() if value is not None}
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Check the whole environment; raise ConfigurationError naming all that is wrong."""
+    environ = read_environment() if environ is None else environ
+    # An empty variable, as .env.example leaves many, means its default.
+    given = {
+        name: environ[name.upper()].strip()
+        for name in Settings.model_fields
+        if environ.get(name.upper(), "").strip()
+    }
+    offences: list[str] = []
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        offences += [_offence(detail, given) for detail in error.errors()]
+    if given.get("market_data", "").lower() == "replay" and "replay_file" not in given:
+        offences.append("REPLAY_FILE: must name a CSV file, because MARKET_DATA=replay")
+    if given.get("app_env", "").lower() == "production":
+        offences += _unsafe_in_production(given)
+    if settings is None or offences:
+        raise ConfigurationError(offences)
+    return _with_secrets(settings)
+
+
+def _offence(detail: Any, given: Mapping[str, str]) -> str:
+    name = str(detail["loc"][0])
+    message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    shown = "" if _is_secret(name) else f" (it is {given[name]!r})"
+    return f"{name.upper()}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _is_secret(name: str) -> bool:
+    # A URI may hold a password, so it counts as one.
+    return Settings.model_fields[name].annotation is SecretStr or name.endswith(("_uri", "_url"))
+
+
+def _unsafe_in_production(given: Mapping[str, str]) -> list[str]:
+    offences = []
+    for name in ("secret_key", "jwt_secret_key"):
+        value = given.get(name, "")
+        if len(value) < MINIMUM_SECRET_LENGTH or value.lower() in DEFAULT_SECRETS:
+            offences.append(
+                f"{name.upper()}: production needs a secret of your own of at least "
+                f"{MINIMUM_SECRET_LENGTH} characters, such as "
+                "`python -c 'import secrets; print(secrets.token_hex(32))'` prints"
+            )
+    if not given.get("mongo_uri"):
+        offences.append("MONGO_URI: production needs a MongoDB replica set or Atlas URI")
+    if "*" in _comma_separated(given.get("cors_origins", "")):
+        offences.append("CORS_ORIGINS: production must name each origin, never *")
+    return offences
+
+
+def _with_secrets(settings: Settings) -> Settings:
+    """Fill the secrets that were not given from the data folder, made at first start."""
+    kept = {
+        name: SecretStr(_kept_secret(settings.data_dir / name))
+        for name in ("secret_key", "jwt_secret_key")
+        if not getattr(settings, name).get_secret_value()
+    }
+    return settings.model_copy(update=kept)
+
+
+def _kept_secret(path: Path) -> str:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _read_or_make(path)
+    except OSError as error:
+        raise ConfigurationError(
+            [f"DATA_DIR: {path.parent} cannot be used: {error.strerror}"]
+        ) from None
+
+
+def _read_or_make(path: Path) -> str:
+    if not path.exists():
+        # Written aside and linked into place, so that two servers starting at once, or one
+        # killed half way, never leave an empty or a second secret.
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text().strip()

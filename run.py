@@ -1,0 +1,61 @@
+"""The entry: async mode first, then the database, the application, the monitor, the server."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+
+def patch_for_async_mode() -> None:
+    """Make the standard library cooperative, before anything else is imported."""
+    from_file = dotenv_values(Path(__file__).with_name(".env"))
+    variable = "SOCKETIO_ASYNC_MODE"
+    mode = (os.environ.get(variable) or from_file.get(variable) or "eventlet").strip().lower()
+    if mode == "eventlet":
+        # Its own resolver does not get on with TLS; the system's runs in a real thread instead.
+        os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
+        import warnings
+
+        warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
+        import eventlet
+        from eventlet import tpool
+
+        eventlet.monkey_patch()
+        import socket
+
+        resolve = socket.getaddrinfo
+        socket.getaddrinfo = lambda *args, **kwargs: tpool.execute(resolve, *args, **kwargs)
+    elif mode == "gevent":
+        from gevent import monkey
+
+        monkey.patch_all()
+
+
+if __name__ == "__main__":
+    patch_for_async_mode()
+
+from app import create_app  # noqa: E402
+from app.logs import set_up_logging  # noqa: E402
+from app.process import Server  # noqa: E402
+from config import ConfigurationError, load_settings  # noqa: E402
+
+__all__ = ["create_app", "main"]
+
+
+def main() -> int:
+    """Run the server until it is told to stop; return the exit status."""
+    try:
+        settings = load_settings()
+        set_up_logging(settings)
+        Server(settings).run()
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Fixtures: one embedded database for the session, one database in it for each test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import create_app
+from app.database.embedded import EmbeddedDatabase
+from app.extensions import limiter, mongo
+from app.monitor import Monitor
+from config import Settings, load_settings
+from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.server import ServerProcess
+from tests.support.users import Trader, sign_up
+
+_database_numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a missing program, saying which package has it."""
+    required = os.environ.get("REQUIRE_ALL") == "1"
+    for item in items:
+        for marker in item.iter_markers("needs"):
+            program = marker.args[0]
+            if shutil.which(program) is None and not required:
+                reason = (
+                    f"needs {program}: install the package {marker.kwargs.get('package', program)}"
+                )
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def mongo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URI of a real database server, without a database's name."""
+    if given := os.environ.get("TEST_MONGO_URI"):
+        yield given
+        return
+    embedded = EmbeddedDatabase(tmp_path_factory.mktemp("database"))
+    embedded.start()
+    yield embedded.uri
+    embedded.stop()
+
+
+@pytest.fixture
+def mongo_uri(mongo_server: str) -> str:
+    """The URI of a fresh database."""
+    base, _, options = mongo_server.partition("?")
+    name = f"test_{os.getpid()}_{next(_database_numbers)}"
+    return f"{base.rstrip('/')}/{name}?{options}"
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path) -> Callable[..., Settings]:
+    """Settings for tests, changed by variables as the environment would."""
+
+    def make(**variables: Any) -> Settings:
+        return load_settings(
+            {
+                "APP_ENV": "testing",
+                "DATA_DIR": str(tmp_path / "data"),
+                "SOCKETIO_ASYNC_MODE": "threading",
+                "RATELIMIT_ENABLED": "false",
+                **{name: str(value) for name, value in variables.items()},
+            }
+        )
+
+    return make
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def feed(clock: ManualClock) -> ScriptedFeed:
+    """A market in which NIFTY is at 25,000, SENSEX at 80,000 and RELIANCE at 1,400."""
+    feed = ScriptedFeed(clock)
+    for symbol, price in {"^NSEI": 25_000, "^BSESN": 80_000, "RELIANCE.NS": 1_400}.items():
+        feed.set(symbol, price)
+    return feed
+
+
+@pytest.fixture
+def make_app(
+    make_settings: Callable[..., Settings], mongo_uri: str, feed: ScriptedFeed, clock: ManualClock
+) -> Iterator[Callable[..., Flask]]:
+    """Make applications on the test's database; drop it afterwards."""
+
+    def make(**variables: Any) -> Flask:
+        return create_app(make_settings(**variables), mongo_uri=mongo_uri, feed=feed, clock=clock)
+
+    yield make
+    if mongo.cx is not None and mongo.db is not None:
+        mongo.cx.drop_database(mongo.db.name)
+        mongo.cx.close()
+        mongo.cx = mongo.db = None
+    if limiter._storage is not None:
+        limiter.reset()
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def monitor(app: Flask) -> Monitor:
+    """The monitor, to be run a pass at a time."""
+    return Monitor(app)
+
+
+@pytest.fixture
+def alice(client: FlaskClient) -> Trader:
+    """Someone with an open portfolio of 100,000."""
+    trader = sign_up(client)
+    trader.open_portfolio()
+    return trader
+
+
+@pytest.fixture
+def bob(client: FlaskClient) -> Trader:
+    """Someone else with one."""
+    trader = sign_up(client)
+    trader.open_portfolio()
+    return trader
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """Make servers as processes; end them, and see that each ended well, afterwards."""
+    servers: list[ServerProcess] = []
+
+    def make(folder: str = "server", **environment: Any) -> ServerProcess:
+        server = ServerProcess(tmp_path / folder, **environment)
+        servers.append(server)
+        return server
+
+    yield make
+    for server in servers:
+        if server.process is not None:
+            server.stop()

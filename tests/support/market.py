@@ -1,0 +1,60 @@
+"""A clock that is set and a feed that is told: real alternatives, not patches."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from app.domain.quote import Quote, Source
+
+
+class ManualClock:
+    """Time that passes when a test says so."""
+
+    def __init__(self, start: datetime = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)) -> None:
+        self._start = start
+        self._elapsed = 0.0
+
+    def now(self) -> datetime:
+        return self._start + timedelta(milliseconds=int(self._elapsed * 1000))
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    def advance(self, seconds: float) -> None:
+        self._elapsed += seconds
+
+
+class ScriptedFeed:
+    """A market of the test's making: `tick` is what happens next."""
+
+    name = "scripted"
+
+    def __init__(self, clock: ManualClock, source: Source = Source.MOCK) -> None:
+        self._clock = clock
+        self.source = source
+        self._latest: dict[str, Quote] = {}
+        self._pending: list[Quote] = []
+
+    def set(self, symbol: str, price: Decimal | int | str) -> Quote:
+        """Be at a price, without a tick for the monitor."""
+        quote = Quote(
+            symbol, Decimal(price).quantize(Decimal("0.01")), self.source, self._clock.now()
+        )
+        self._latest[symbol] = quote
+        return quote
+
+    def tick(self, symbol: str, price: Decimal | int | str) -> Quote:
+        """Move to a price, with a tick that the monitor's next poll hands out."""
+        quote = self.set(symbol, price)
+        self._pending.append(quote)
+        return quote
+
+    def poll(self, symbols: Collection[str]) -> list[Quote]:
+        ticks = [tick for tick in self._pending if tick.symbol in symbols]
+        self._pending.clear()
+        return ticks
+
+    def latest(self, symbol: str) -> Quote | None:
+        return self._latest.get(symbol)
