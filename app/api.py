@@ -22,9 +22,9 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from app.domain.errors import InvalidRequest
 from app.identity import current_user_id, require_own
+from app.schemas import MAXIMUM_BODY_BYTES
 
 VERSION = "1.0.0"
-MAXIMUM_BODY_BYTES = 64 * 1024
 
 Model = TypeVar("Model", bound=BaseModel)
 View = Callable[..., Any]

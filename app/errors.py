@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask, Response, g, jsonify, request
 from pymongo.errors import PyMongoError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 
 from app.database.transaction import is_outage
 from app.domain.errors import (
@@ -20,7 +20,7 @@ from app.domain.errors import (
     Unavailable,
 )
 from app.logs import logger
-from app.schemas import to_json
+from app.schemas import MAXIMUM_BODY_BYTES, to_json
 
 STATUSES: dict[type[PaperTradingError], int] = {
     InvalidRequest: 400,
@@ -77,8 +77,6 @@ def _database_error(error: PyMongoError) -> Response:
 
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
-    if isinstance(error, RequestEntityTooLarge):
-        _drain()
     message = HTTP_MESSAGES.get(status, error.description or error.name)
     if status == 429:
         message = f"Too many requests: the limit is {error.description}."
@@ -97,6 +95,8 @@ def _unexpected_error(error: Exception) -> Response:
 
 
 def _body(status: int, message: str, code: str, details: dict[str, Any] | None = None) -> Response:
+    if (request.content_length or 0) > MAXIMUM_BODY_BYTES:
+        _drain()
     response = jsonify(
         error=message, code=code, details=to_json(details or {}), request_id=g.request_id
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 from app.extensions import limiter
 from config import Settings
@@ -22,7 +22,13 @@ def init_app(app: Flask, settings: Settings) -> None:
     )
     # Registered first, so it runs after the limiter has set its headers.
     app.after_request(_tidy_headers)
+    limiter.request_filter(_is_preflight)
     limiter.init_app(app)
+
+
+def _is_preflight() -> bool:
+    # A browser asks before each call of a web frontend; that is not the user's call.
+    return request.method == "OPTIONS"
 
 
 def _tidy_headers(response: Response) -> Response:

@@ -22,6 +22,7 @@ from app.domain.money import is_whole_paise, to_paisa
 MAXIMUM_PRICE = 10_000_000
 LARGEST_AMOUNT = 10**15
 MAXIMUM_PAGE = 500
+MAXIMUM_BODY_BYTES = 64 * 1024
 
 
 class RequestModel(BaseModel):

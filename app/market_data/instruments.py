@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 
-from app.domain.errors import NotFound
+from app.domain.errors import InvalidRequest, NotFound
 
 DEFAULT_INDICES = ("^NSEI", "^BSESN")
 
@@ -71,6 +71,15 @@ class Instruments:
                 code="unknown_symbol",
             )
         return instrument
+
+    def get_ordered(self, name: str) -> Instrument:
+        """Return the instrument that an order or a filter names; InvalidRequest for none."""
+        try:
+            return self.get(name)
+        except NotFound as error:
+            raise InvalidRequest(
+                error.message, code=error.code, details={"symbol": "is not a known symbol"}
+            ) from None
 
     def search(self, text: str) -> list[Instrument]:
         """Return the instruments whose symbol or name holds `text`; all of them for ''."""

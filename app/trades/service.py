@@ -33,10 +33,10 @@ from app.trades.settlement import close_trades
 def open_trade(user_id: str, order: CreateTradeRequest) -> Trade:
     """Open a trade at the latest quote.
 
-    Raises NotFound for an unknown symbol or a missing portfolio, WrongSideOfPrice,
-    InsufficientMargin, MarketDataUnavailable.
+    Raises InvalidRequest for an unknown symbol, WrongSideOfPrice, InsufficientMargin, NotFound
+    for a missing portfolio, MarketDataUnavailable.
     """
-    symbol = runtime().instruments.get(order.symbol).symbol
+    symbol = runtime().instruments.get_ordered(order.symbol).symbol
     quote = runtime().quotes.latest(symbol)
     bracket = Bracket.open(
         order.trade_type,
@@ -101,7 +101,7 @@ def exit_all(user_id: str) -> tuple[int, Decimal]:
 
 def list_trades(user_id: str, query: TradesQuery) -> tuple[list[Trade], str | None]:
     """Return a page of the user's trades, newest first, and the cursor of the next one."""
-    symbol = runtime().instruments.get(query.symbol).symbol if query.symbol else None
+    symbol = runtime().instruments.get_ordered(query.symbol).symbol if query.symbol else None
     trades = Trade.find_by_user_id(
         user_id,
         status=query.status,
