@@ -107,6 +107,7 @@ class Settings(BaseModel):
     replay_file: Annotated[Path, AfterValidator(_readable_file)] | None = None
     replay_speed: float = Field(1, gt=0, allow_inf_nan=False)
     monitor_interval_seconds: Seconds = 10
+    max_quote_move: Decimal = Field(Decimal("0.2"), gt=0, le=10)
 
     initial_margin: Decimal = Field(Decimal(100_000), ge=1_000, le=1_000_000_000, decimal_places=2)
     margin_rate: Decimal = Field(Decimal("0.2"), gt=0, le=1)

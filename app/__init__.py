@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -26,6 +28,7 @@ from app.database.indexes import create_indexes
 from app.extensions import cors, jwt
 from app.market_data import create_feed
 from app.market_data.feed import Feed
+from app.market_data.guard import QuoteGuard
 from app.market_data.instruments import load_instruments
 from app.market_data.quotes import QuoteBoard
 from app.market_data.watchlist import Watchlist
@@ -93,12 +96,16 @@ def _assemble(settings: Settings, feed: Feed | None, clock: Clock) -> runtime.Ru
     if feed is None:
         last_prices = {each.symbol: each.price for each in SymbolState.load_quotes().values()}
         feed = create_feed(settings, clock, last_prices)
+    interval = settings.monitor_interval_seconds
+    guard = QuoteGuard(
+        clock, oldest=timedelta(seconds=3 * interval), largest_move=settings.max_quote_move
+    )
     return runtime.Runtime(
         settings=settings,
         clock=clock,
         feed=feed,
         # A quote of the pass before last is still served while a slow pass is under way.
-        quotes=QuoteBoard(feed, clock, fresh_seconds=2 * settings.monitor_interval_seconds),
+        quotes=QuoteBoard(feed, clock, guard, fresh_seconds=2 * interval),
         instruments=load_instruments(),
         watchlist=Watchlist(),
     )

@@ -10,10 +10,11 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any, NoReturn, TypeVar
 
 from flask import Blueprint, Flask, Response, current_app, request
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from spectree import Response as Answers
 from spectree import SecurityScheme, SecuritySchemeData, SpecTree
 from spectree.models import SecureType
@@ -22,6 +23,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from app.domain.errors import InvalidRequest
 from app.identity import current_user_id, require_own
+from app.models import RequestKey
 from app.schemas import MAXIMUM_BODY_BYTES
 
 VERSION = "1.0.0"
@@ -37,6 +39,14 @@ class ErrorBody(BaseModel):
     code: str
     details: dict[str, Any]
     request_id: str
+
+
+class IdempotencyHeaders(BaseModel):
+    """Send the same key with a retry, and it is answered as the first request was."""
+
+    idempotency_key: str | None = Field(
+        None, alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$"
+    )
 
 
 spec = SpecTree(
@@ -89,14 +99,17 @@ def endpoint(
     body: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
     public: bool = False,
+    idempotent: bool = False,
 ) -> Callable[[View], View]:
     """Declare a route: the models of its answers by status, its errors, its input.
 
     The view is called with `body` and `query` as models where they are declared, after the
     caller was found to be signed in and, where the path has a `user_id`, to be that user. It
-    returns a model, or a model and a status.
+    returns a model, or a model and a status. An `idempotent` view is also called with `key`,
+    which names the request where it has an Idempotency-Key.
     """
     statuses = {400, 429, 500, 503, *errors} | (set() if public else {401})
+    statuses |= {409} if idempotent else set()
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
@@ -109,12 +122,15 @@ def endpoint(
                 arguments["query"] = _validated(query, request.args.to_dict())
             if body is not None:
                 arguments["body"] = _validated(body, _json_object())
+            if idempotent:
+                arguments["key"] = _request_key(arguments.get("body"))
             return _answer(view(**arguments))
 
         # spectree reads its notes off the functions that `__wrapped__` leads to.
         call.__wrapped__ = spec.validate(
             json=body,
             query=query,
+            headers=IdempotencyHeaders if idempotent else None,
             resp=_documented(answers, statuses | ({413, 415} if body else set())),
             security=None if public else {"bearer": []},
             tags=[view.__module__.split(".")[1]],
@@ -150,6 +166,20 @@ def _json_object() -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise InvalidRequest("The body must be a JSON object.")
     return parsed
+
+
+def _request_key(body: BaseModel | None) -> RequestKey | None:
+    headers = _validated(
+        IdempotencyHeaders, {"Idempotency-Key": request.headers.get("Idempotency-Key")}
+    )
+    if headers.idempotency_key is None:
+        return None
+    content = f"{request.method} {request.path} {body.model_dump_json() if body else ''}"
+    return RequestKey(
+        user_id=current_user_id(),
+        key=headers.idempotency_key,
+        fingerprint=sha256(content.encode()).hexdigest(),
+    )
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -69,7 +69,14 @@ def _check_market_data() -> dict[str, Any]:
         quote = parts.quotes.latest(DEFAULT_INDICES[0])
     except MarketDataUnavailable as error:
         return {"status": "unavailable", "feed": parts.feed.name, "reason": error.message}
-    return {"status": "ok", "feed": parts.feed.name, "source": quote.source.value}
+    guard = parts.quotes.guard
+    return {
+        "status": "ok",
+        "feed": parts.feed.name,
+        "source": quote.source.value,
+        "unconfirmed": sorted(guard.suspicions),
+        "held_ticks": {doubt.value: count for doubt, count in guard.held.items()},
+    }
 
 
 def _check_monitor() -> dict[str, Any]:

@@ -24,6 +24,9 @@ def announce(events: Sequence[Notification]) -> None:
     """Tell every listener of events that are in the database."""
     if not events:
         return
+    for event in events:
+        fields = {"user": event.user_id, "seq": event.seq, **_brief(event)}
+        logger.info(event.type.replace("\n", " "), extra={"fields": fields})
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     for receiver in events_committed.receivers_for(app):
         try:
@@ -32,3 +35,8 @@ def announce(events: Sequence[Notification]) -> None:
             # Whatever a listener missed here is in the database: sockets catch up by seq, the
             # outbox by its due times. A committed trade must not be answered with an error.
             logger.exception("a listener failed to hear of %d events", len(events))
+
+
+def _brief(event: Notification) -> dict[str, object]:
+    named = ("trade_id", "symbol", "exit_price", "pnl")
+    return {name: event.data[name] for name in named if name in event.data}

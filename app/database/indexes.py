@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 from pymongo import ASCENDING, IndexModel
 
 from app.database import collection
 
+# For how long the answer to a request with an Idempotency-Key is remembered.
+ANSWERS_KEPT = timedelta(days=7)
 
-def _index(*fields: str, unique: bool = False, sparse: bool = False) -> IndexModel:
-    return IndexModel([(field, ASCENDING) for field in fields], unique=unique, sparse=sparse)
+
+def _index(*fields: str, **options: Any) -> IndexModel:
+    return IndexModel([(field, ASCENDING) for field in fields], **options)
 
 
 INDEXES = {
@@ -21,6 +27,16 @@ INDEXES = {
         # A user's trades by their own running number, all of them and by status.
         _index("user_id", "number", unique=True),
         _index("user_id", "status", "number"),
+        # Unique among those that have one.
+        _index(
+            "user_id",
+            "client_order_id",
+            unique=True,
+            partialFilterExpression={"client_order_id": {"$exists": True}},
+        ),
+    ],
+    "answers": [
+        _index("created_at", expireAfterSeconds=int(ANSWERS_KEPT.total_seconds())),
     ],
     "notifications": [
         _index("user_id", "seq", unique=True),

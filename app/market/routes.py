@@ -15,7 +15,8 @@ blueprint = Blueprint("market", __name__, url_prefix="/market")
 @endpoint(answers={200: QuoteResponse}, errors=[404], public=True)
 def live_price(symbol: str) -> QuoteResponse:
     """Show the latest price of a symbol or alias, in any case."""
-    return QuoteResponse.of(service.latest_quote(symbol))
+    quote = service.latest_quote(symbol)
+    return QuoteResponse.of(quote, service.suspicion_of(quote.symbol))
 
 
 @blueprint.get("/symbols")

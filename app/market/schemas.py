@@ -7,8 +7,28 @@ from typing import Annotated
 from pydantic import Field
 
 from app.domain.quote import Quote, Source
+from app.market_data.guard import Doubt, Suspicion
 from app.market_data.instruments import Instrument
 from app.schemas import Money, RequestModel, ResponseModel, Timestamp
+
+
+class UnconfirmedQuote(ResponseModel):
+    """A newer price that nothing is done at until it is confirmed, and why."""
+
+    price: Money
+    timestamp: Timestamp
+    source: Source
+    reason: Doubt
+
+    @classmethod
+    def of(cls, suspicion: Suspicion) -> UnconfirmedQuote:
+        quote = suspicion.quote
+        return cls(
+            price=quote.price,
+            timestamp=quote.timestamp,
+            source=quote.source,
+            reason=suspicion.doubt,
+        )
 
 
 class QuoteResponse(ResponseModel):
@@ -16,14 +36,16 @@ class QuoteResponse(ResponseModel):
     price: Money
     timestamp: Timestamp
     source: Source
+    unconfirmed: UnconfirmedQuote | None = None
 
     @classmethod
-    def of(cls, quote: Quote) -> QuoteResponse:
+    def of(cls, quote: Quote, suspicion: Suspicion | None = None) -> QuoteResponse:
         return cls(
             symbol=quote.symbol,
             price=quote.price,
             timestamp=quote.timestamp,
             source=quote.source,
+            unconfirmed=UnconfirmedQuote.of(suspicion) if suspicion else None,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.domain.quote import Quote
+from app.market_data.guard import Suspicion
 from app.market_data.instruments import Instrument
 from app.runtime import runtime
 
@@ -14,6 +15,11 @@ def latest_quote(name: str) -> Quote:
     """
     instrument = runtime().instruments.get(name)
     return runtime().quotes.latest(instrument.symbol)
+
+
+def suspicion_of(symbol: str) -> Suspicion | None:
+    """Return the newer price of a symbol that awaits confirmation, None where none does."""
+    return runtime().quotes.guard.suspicions.get(symbol)
 
 
 def search_symbols(text: str) -> list[Instrument]:

@@ -10,6 +10,7 @@ from app.clock import Clock
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote
 from app.market_data.feed import Feed
+from app.market_data.guard import QuoteGuard
 
 # Ticks of one symbol remembered for trades that were being opened while they came in.
 REMEMBERED_TICKS = 256
@@ -26,20 +27,28 @@ class _Line:
 class QuoteBoard:
     """Latest quotes, posted by the monitor and fetched from the feed when asked for."""
 
-    def __init__(self, feed: Feed, clock: Clock, *, fresh_seconds: float) -> None:
+    def __init__(
+        self, feed: Feed, clock: Clock, guard: QuoteGuard, *, fresh_seconds: float
+    ) -> None:
         """Serve a posted quote for `fresh_seconds`; ask the feed after that."""
         self._feed = feed
         self._clock = clock
+        self.guard = guard
         self._fresh_seconds = fresh_seconds
         self._lines: dict[str, _Line] = {}
 
-    def post(self, ticks: Iterable[Quote]) -> None:
-        """Put ticks up, in order; the last of each symbol is its latest quote."""
+    def post(self, ticks: Iterable[Quote]) -> list[Quote]:
+        """Put up, in order, the ticks that the guard admits; return these.
+
+        The last of each symbol is its latest quote.
+        """
+        admitted = self.guard.admit(ticks)
         posted_at = self._clock.monotonic()
-        for tick in ticks:
+        for tick in admitted:
             line = self._lines.setdefault(tick.symbol, _Line())
             line.ticks.append(tick)
             line.posted_at = posted_at
+        return admitted
 
     def latest(self, symbol: str) -> Quote:
         """Return the price to trade at now; raise MarketDataUnavailable where there is none."""
@@ -47,11 +56,10 @@ class QuoteBoard:
         if line and self._clock.monotonic() - line.posted_at <= self._fresh_seconds:
             return line.ticks[-1]
         quote = self._feed.latest(symbol)
-        if quote is None or quote.price <= 0:
+        if quote is None or not self.post([quote]):
             raise MarketDataUnavailable(
                 f"There is no price for {symbol} right now. Try again in a few seconds."
             )
-        self.post([quote])
         return quote
 
     def posted_after(self, quote: Quote) -> list[Quote]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -30,6 +30,9 @@ class Trade:
     status: TradeStatus
     margin_used: Decimal
     created_at: datetime
+    # The user's own name for the order, and what tells it from another under the same name.
+    client_order_id: str | None = None
+    order_fingerprint: str | None = None
     exit: Exit | None = None
     closed_at: datetime | None = None
 
@@ -52,6 +55,8 @@ class Trade:
             status=TradeStatus(document["status"]),
             margin_used=document["margin_used"],
             created_at=document["created_at"],
+            client_order_id=document.get("client_order_id"),
+            order_fingerprint=document.get("order_fingerprint"),
             exit=_exit(document),
             closed_at=document.get("closed_at"),
         )
@@ -66,9 +71,11 @@ class Trade:
         bracket: Bracket,
         margin_used: Decimal,
         created_at: datetime,
+        client_order_id: str | None = None,
+        order_fingerprint: str | None = None,
         session: ClientSession,
     ) -> Trade:
-        """Insert an active trade."""
+        """Insert an active trade; DuplicateKeyError where the client_order_id is taken."""
         document: Document = {
             "user_id": user_id,
             "number": number,
@@ -86,6 +93,9 @@ class Trade:
             "margin_used": margin_used,
             "created_at": created_at,
         }
+        if client_order_id is not None:
+            document["client_order_id"] = client_order_id
+            document["order_fingerprint"] = order_fingerprint
         collection("trades").insert_one(document, session=session)
         return cls.from_document(document)
 
@@ -93,6 +103,18 @@ class Trade:
     def find_by_id(cls, trade_id: ObjectId, session: ClientSession | None = None) -> Trade | None:
         document = collection("trades").find_one({"_id": trade_id}, session=session)
         return cls.from_document(document) if document else None
+
+    @classmethod
+    def find_by_client_order_id(
+        cls, user_id: str, client_order_id: str, session: ClientSession | None = None
+    ) -> Trade | None:
+        query = {"user_id": user_id, "client_order_id": client_order_id}
+        document = collection("trades").find_one(query, session=session)
+        return cls.from_document(document) if document else None
+
+    def as_opened(self) -> Trade:
+        """Return the trade as it was when it was opened."""
+        return replace(self, status=TradeStatus.ACTIVE, exit=None, closed_at=None)
 
     @classmethod
     def find_by_user_id(
@@ -121,6 +143,13 @@ class Trade:
         query = {"user_id": user_id, "status": TradeStatus.ACTIVE.value}
         found = collection("trades").find(query, session=session)
         trades = [cls.from_document(document) for document in found]
+        return sorted(trades, key=lambda trade: trade.number)
+
+    @classmethod
+    def find_active(cls, trade_ids: Collection[ObjectId]) -> list[Trade]:
+        """Return those of the trades that are active, oldest first."""
+        query = {"_id": {"$in": list(trade_ids)}, "status": TradeStatus.ACTIVE.value}
+        trades = [cls.from_document(document) for document in collection("trades").find(query)]
         return sorted(trades, key=lambda trade: trade.number)
 
     @classmethod

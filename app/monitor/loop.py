@@ -72,11 +72,10 @@ class Monitor:
         """
         with self._app.app_context():
             failure = self._refresh_watchlist()
-            ticks = self._plausible(self._feed.poll(self._watchlist.symbols()))
-            latest = list({tick.symbol: tick for tick in ticks}.values())
             # On the board before they are settled: a trade that commits too late for this pass
             # finds them there (see open_trade).
-            self._quotes.post(ticks)
+            ticks = self._quotes.post(self._feed.poll(self._watchlist.symbols()))
+            latest = list({tick.symbol: tick for tick in ticks}.values())
             publish_prices(latest)
             self._unsettled.extend(ticks)
             self.last_pass_at = self._clock.monotonic()
@@ -113,12 +112,6 @@ class Monitor:
         except PyMongoError as error:
             return error
         return None
-
-    def _plausible(self, ticks: list[Quote]) -> list[Quote]:
-        for tick in ticks:
-            if tick.price <= 0:
-                logger.warning("ignored a price of %s for %s", tick.price, tick.symbol)
-        return [tick for tick in ticks if tick.price > 0]
 
     def _settle(self) -> int:
         # Only symbols that were ever traded can have trades; the rest costs no question.

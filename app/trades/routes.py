@@ -7,9 +7,9 @@ from flask import Blueprint
 from app.api import endpoint
 from app.domain.bracket import TradeStatus
 from app.identity import current_user_id
-from app.models import Trade
+from app.models import RequestKey, Trade
 from app.schemas import NoBody
-from app.trades import service, valuation
+from app.trades import exits, service, valuation
 from app.trades.schemas import (
     CreateTradeRequest,
     ExitAllResponse,
@@ -24,25 +24,25 @@ blueprint = Blueprint("trades", __name__, url_prefix="/trades")
 
 
 @blueprint.post("/create")
-@endpoint(body=CreateTradeRequest, answers={201: TradeView}, errors=[404])
-def create_trade(body: CreateTradeRequest) -> tuple[TradeView, int]:
+@endpoint(body=CreateTradeRequest, answers={201: TradeView}, errors=[404], idempotent=True)
+def create_trade(body: CreateTradeRequest, key: RequestKey | None) -> tuple[TradeView, int]:
     """Open a trade at the latest price, with a stop-loss and a target if given."""
-    return TradeView.of(service.open_trade(current_user_id(), body)), 201
+    return TradeView.of(service.open_trade(current_user_id(), body, key)), 201
 
 
 @blueprint.post("/exit/<trade_id>")
-@endpoint(body=NoBody, answers={200: ExitResponse}, errors=[404, 409])
-def exit_trade(trade_id: str, body: NoBody) -> ExitResponse:
+@endpoint(body=NoBody, answers={200: ExitResponse}, errors=[404], idempotent=True)
+def exit_trade(trade_id: str, body: NoBody, key: RequestKey | None) -> ExitResponse:
     """Close a trade at the latest price."""
-    exit = service.exit_trade(current_user_id(), trade_id).exit
+    exit = exits.exit_trade(current_user_id(), trade_id, key)
     return ExitResponse(message="Trade exited", pnl=exit.pnl, exit_price=exit.price)
 
 
 @blueprint.post("/exit-all/<user_id>")
-@endpoint(body=NoBody, answers={200: ExitAllResponse}, errors=[403])
-def exit_all_trades(user_id: str, body: NoBody) -> ExitAllResponse:
+@endpoint(body=NoBody, answers={200: ExitAllResponse}, errors=[403], idempotent=True)
+def exit_all_trades(user_id: str, body: NoBody, key: RequestKey | None) -> ExitAllResponse:
     """Close all active trades at the latest prices."""
-    count, total_pnl = service.exit_all(user_id)
+    count, total_pnl = exits.exit_all(user_id, key)
     return ExitAllResponse(message="All trades exited", total_pnl=total_pnl, count=count)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from hashlib import sha256
 from typing import Annotated
 
 from pydantic import Field, Strict
@@ -32,6 +33,12 @@ class CreateTradeRequest(RequestModel):
     quantity: Annotated[int, Strict(), Field(ge=1, le=MAXIMUM_QUANTITY)]
     stop_loss: Level | None = None  # type: ignore[valid-type]
     target_price: Level | None = None  # type: ignore[valid-type]
+    client_order_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this order from any other: two of the same content share it."""
+        return sha256(self.model_dump_json().encode()).hexdigest()
 
 
 class TradeView(ResponseModel):
@@ -48,6 +55,7 @@ class TradeView(ResponseModel):
     status: TradeStatus
     created_at: Timestamp
     margin_used: Money
+    client_order_id: str | None = None
     exit_price: Money | None = None
     pnl: Money | None = None
     closed_at: Timestamp | None = None
@@ -71,6 +79,7 @@ class TradeView(ResponseModel):
             status=trade.status,
             created_at=trade.created_at,
             margin_used=trade.margin_used,
+            client_order_id=trade.client_order_id,
             exit_price=exit.price if exit else None,
             pnl=exit.pnl if exit else None,
             closed_at=trade.closed_at,

@@ -1,27 +1,26 @@
-"""Opening, exiting and listing trades."""
+"""Opening and listing trades."""
 
 from __future__ import annotations
 
-from decimal import Decimal
-
-from bson import ObjectId
-from bson.errors import InvalidId
 from pymongo.client_session import ClientSession
-from pymongo.errors import PyMongoError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app.database.transaction import run_transaction
-from app.domain.bracket import Bracket, ExitReason, TradeStatus
-from app.domain.errors import (
-    InsufficientMargin,
-    MarketDataUnavailable,
-    NotFound,
-    TradeNotActive,
-)
+from app.domain.bracket import Bracket
+from app.domain.errors import Conflict, InsufficientMargin
 from app.domain.exposure import Exposure
-from app.domain.money import ZERO, required_margin
+from app.domain.money import required_margin
 from app.domain.quote import Quote
 from app.logs import logger
-from app.models import Closure, Notification, Portfolio, SymbolState, Trade
+from app.models import (
+    Answer,
+    Closure,
+    Notification,
+    Portfolio,
+    RequestKey,
+    SymbolState,
+    Trade,
+)
 from app.portfolio.service import get_portfolio
 from app.runtime import now, runtime
 from app.signals import announce
@@ -30,12 +29,15 @@ from app.trades.schemas import CreateTradeRequest, TradesQuery
 from app.trades.settlement import close_trades
 
 
-def open_trade(user_id: str, order: CreateTradeRequest) -> Trade:
-    """Open a trade at the latest quote.
+def open_trade(user_id: str, order: CreateTradeRequest, key: RequestKey | None = None) -> Trade:
+    """Open a trade at the latest quote; for a retry, return the trade as it was opened.
 
-    Raises InvalidRequest for an unknown symbol, WrongSideOfPrice, InsufficientMargin, NotFound
-    for a missing portfolio, MarketDataUnavailable.
+    A retry is known by its `key` or by the order's client_order_id. Raises InvalidRequest for
+    an unknown symbol, WrongSideOfPrice, InsufficientMargin, NotFound for a missing portfolio,
+    Conflict for a key or client_order_id of another order, MarketDataUnavailable.
     """
+    if earlier := _opened_earlier(user_id, order, key):
+        return earlier
     symbol = runtime().instruments.get_ordered(order.symbol).symbol
     quote = runtime().quotes.latest(symbol)
     bracket = Bracket.open(
@@ -45,58 +47,20 @@ def open_trade(user_id: str, order: CreateTradeRequest) -> Trade:
         stop_loss=order.stop_loss,
         target_price=order.target_price,
     )
-    margin = required_margin(quote.price, order.quantity, runtime().settings.margin_rate)
     _watch(symbol)
-
-    def write(session: ClientSession) -> tuple[Trade, list[Notification]]:
-        time = now()
-        portfolio = Portfolio.update_margin(
-            user_id, margin, symbol, Exposure.of(bracket), time, session
-        )
-        if portfolio is None:
-            raise InsufficientMargin(margin, get_portfolio(user_id, session).available_margin)
-        trade = Trade.create(
+    try:
+        trade, events = run_transaction(
+            lambda session: _write_trade(user_id, symbol, bracket, order, key, session),
             user_id=user_id,
-            number=portfolio.trade_count,
-            symbol=symbol,
-            bracket=bracket,
-            margin_used=margin,
-            created_at=time,
-            session=session,
         )
-        return trade, Notification.create([trade_created(trade)], time, session)
-
-    trade, events = run_transaction(write, user_id=user_id)
+    except DuplicateKeyError:
+        # The same request, at the same time, by way of another process.
+        if earlier := _opened_earlier(user_id, order, key):
+            return earlier
+        raise
     announce(events)
-    fields = {"user": user_id, "trade_id": trade.id, "symbol": symbol}
-    logger.info("trade_created", extra={"fields": fields})
     _settle_missed(trade, quote)
     return trade
-
-
-def exit_trade(user_id: str, trade_id: str) -> Closure:
-    """Close the user's trade at the latest quote.
-
-    Raises NotFound for an unknown trade or another user's, TradeNotActive for one that was
-    closed before, MarketDataUnavailable.
-    """
-    trade = _own_trade(user_id, trade_id)
-    if trade.status is TradeStatus.ACTIVE:
-        closure = _exit_now(trade)
-        if close_trades([closure]):
-            return closure
-        trade = _own_trade(user_id, trade_id)
-    raise TradeNotActive(trade.status.value, trade.exit.pnl if trade.exit else None)
-
-
-def exit_all(user_id: str) -> tuple[int, Decimal]:
-    """Close all the user's active trades; return how many and their P&L in rupees.
-
-    Raises MarketDataUnavailable, before any is closed, where one of them has no price.
-    """
-    closures = [_exit_now(trade) for trade in Trade.find_active_by_user_id(user_id)]
-    closed = close_trades(closures)
-    return len(closed), sum((each.exit.pnl for each in closed), ZERO)
 
 
 def list_trades(user_id: str, query: TradesQuery) -> tuple[list[Trade], str | None]:
@@ -111,6 +75,59 @@ def list_trades(user_id: str, query: TradesQuery) -> tuple[list[Trade], str | No
     )
     page = trades[: query.limit]
     return page, str(page[-1].number) if len(trades) > query.limit else None
+
+
+def _opened_earlier(
+    user_id: str,
+    order: CreateTradeRequest,
+    key: RequestKey | None,
+    session: ClientSession | None = None,
+) -> Trade | None:
+    """Return what this very request opened before, as it was then."""
+    trade = None
+    if key and (answer := Answer.find(key, session)):
+        trade = Trade.find_by_id(answer["trade_id"], session)
+    elif order.client_order_id is not None:
+        trade = Trade.find_by_client_order_id(user_id, order.client_order_id, session)
+        if trade and trade.order_fingerprint != order.fingerprint:
+            raise Conflict(
+                "This client_order_id was used for another order. Use a new one.",
+                code="client_order_id_reused",
+            )
+    return trade.as_opened() if trade else None
+
+
+def _write_trade(
+    user_id: str,
+    symbol: str,
+    bracket: Bracket,
+    order: CreateTradeRequest,
+    key: RequestKey | None,
+    session: ClientSession,
+) -> tuple[Trade, list[Notification]]:
+    if earlier := _opened_earlier(user_id, order, key, session):
+        return earlier, []
+    time = now()
+    rate = runtime().settings.margin_rate
+    margin = required_margin(bracket.entry_price, bracket.quantity, rate)
+    opened = Exposure.of(bracket)
+    portfolio = Portfolio.update_margin(user_id, margin, symbol, opened, time, session)
+    if portfolio is None:
+        raise InsufficientMargin(margin, get_portfolio(user_id, session).available_margin)
+    trade = Trade.create(
+        user_id=user_id,
+        number=portfolio.trade_count,
+        symbol=symbol,
+        bracket=bracket,
+        margin_used=margin,
+        created_at=time,
+        client_order_id=order.client_order_id,
+        order_fingerprint=order.fingerprint,
+        session=session,
+    )
+    if key:
+        Answer.save(key, {"trade_id": trade.id}, time, session)
+    return trade, Notification.create([trade_created(trade)], time, session)
 
 
 def _watch(symbol: str) -> None:
@@ -135,26 +152,6 @@ def _settle_missed(trade: Trade, entry: Quote) -> None:
     except PyMongoError:
         # The trade itself is committed and must be answered so; its next tick closes it.
         logger.exception("trade %s could not be closed at the tick it missed", trade.id)
-
-
-def _exit_now(trade: Trade) -> Closure:
-    quote = runtime().quotes.latest(trade.symbol)
-    if not trade.bracket.may_exit_at(quote):
-        raise MarketDataUnavailable(
-            f"{trade.symbol} has no live price right now, and a trade opened at a live price "
-            "is not closed at a simulated one. Try again shortly."
-        )
-    return Closure(trade, trade.bracket.exit_at(quote, ExitReason.USER))
-
-
-def _own_trade(user_id: str, trade_id: str) -> Trade:
-    try:
-        trade = Trade.find_by_id(ObjectId(trade_id))
-    except InvalidId:
-        trade = None
-    if trade is None or trade.user_id != user_id:
-        raise NotFound("You have no trade with this id.", code="trade_not_found")
-    return trade
 
 
 def _next_number(user_id: str) -> int:

@@ -7,7 +7,7 @@ releases their margin with the P&L, and writes their events.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
@@ -44,10 +44,15 @@ def settle_triggered(ticks: Sequence[Quote]) -> int:
     return len(close_trades([closure for _, closure in triggered]))
 
 
-def close_trades(closures: Sequence[Closure]) -> list[Closure]:
+# What else is written in the transaction that closes some trades.
+Also = Callable[[Sequence[Closure], ClientSession], None]
+
+
+def close_trades(closures: Sequence[Closure], also: Also | None = None) -> list[Closure]:
     """Close those of the trades that are still active; return these.
 
-    Raises the last PyMongoError, after all that could be closed was.
+    `also` writes more in the transaction of each chunk that closed any. Raises the last
+    PyMongoError, after all that could be closed was.
     """
     failure: PyMongoError | None = None
     closed: list[Closure] = []
@@ -55,7 +60,7 @@ def close_trades(closures: Sequence[Closure]) -> list[Closure]:
     while pending:
         chunk = pending.pop(0)
         try:
-            closed += _close_chunk(chunk)
+            closed += _close_chunk(chunk, also)
         except PyMongoError as error:
             failure = error
             if is_outage(error) or len(chunk) == 1:
@@ -77,18 +82,20 @@ def _first_trigger(trade: Trade, ticks: Iterable[tuple[int, Quote]]) -> list[tup
     return []
 
 
-def _close_chunk(closures: Sequence[Closure]) -> list[Closure]:
+def _close_chunk(closures: Sequence[Closure], also: Also | None) -> list[Closure]:
     def close(session: ClientSession) -> tuple[list[Closure], list[Notification]]:
         active = Trade.find_still_active([each.trade.id for each in closures], session)
         claimed = [each for each in closures if each.trade.id in active]
-        return claimed, _close(claimed, session) if claimed else []
+        if not claimed:
+            return [], []
+        if also is not None:
+            also(claimed, session)
+        return claimed, _close(claimed, session)
 
     owners = {each.trade.user_id for each in closures}
     one_user = owners.pop() if len(owners) == 1 else None
     claimed, events = run_transaction(close, user_id=one_user)
     announce(events)
-    for event in events:
-        logger.info(event.type, extra={"fields": {"user": event.user_id, **_brief(event)}})
     return claimed
 
 
@@ -109,7 +116,3 @@ def _close(closures: Sequence[Closure], session: ClientSession) -> list[Notifica
         raise RuntimeError("a trade or portfolio vanished while it was being settled")
     drafts = [trade_closed(each.trade, each.exit) for each in closures]
     return Notification.create(drafts, time, session)
-
-
-def _brief(event: Notification) -> dict[str, object]:
-    return {name: event.data[name] for name in ("trade_id", "symbol", "exit_price", "pnl")}

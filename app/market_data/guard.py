@@ -1,0 +1,110 @@
+"""The guard: lets through the ticks that may be acted on, and holds the rest.
+
+A tick that is too old, or too far from the last price, may be a fault of its source: a stuck
+feed, a fat finger. It is held until a second source, or two further ticks of the same one, say
+the same. A price that is no price at all is never let through.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from app.clock import Clock
+from app.domain.quote import Quote, Source
+from app.logs import logger
+
+CONFIRMATIONS = 2
+
+
+class Doubt(StrEnum):
+    """Why a tick is not acted on."""
+
+    NOT_A_PRICE = "not_a_price"
+    STALE = "stale"
+    MOVED_TOO_FAR = "moved_too_far"
+
+
+@dataclass(slots=True)
+class Suspicion:
+    """A tick that is held, and how many others have confirmed it so far."""
+
+    quote: Quote
+    doubt: Doubt
+    confirmations: int = 0
+
+
+class QuoteGuard:
+    def __init__(self, clock: Clock, *, oldest: timedelta, largest_move: Decimal) -> None:
+        """Hold ticks older than `oldest`, or further from the last than `largest_move` of it."""
+        self._clock = clock
+        self._oldest = oldest
+        self._largest_move = largest_move
+        self._last: dict[str, Quote] = {}
+        self._known_late: dict[str, Source] = {}
+        self.suspicions: dict[str, Suspicion] = {}
+        self.held: Counter[Doubt] = Counter()
+
+    def admit(self, ticks: Iterable[Quote]) -> list[Quote]:
+        """Return those of the ticks that may be acted on, in their order."""
+        return [tick for tick in ticks if self._admits(tick)]
+
+    def _admits(self, tick: Quote) -> bool:
+        doubt = self._doubt(tick)
+        if doubt is not None and not self._is_confirmed(tick, doubt):
+            self.held[doubt] += 1
+            return False
+        if doubt is Doubt.STALE:
+            # A source that is always late, such as a delayed one, has been confirmed once.
+            self._known_late[tick.symbol] = tick.source
+        elif self._age(tick) <= self._oldest:
+            self._known_late.pop(tick.symbol, None)
+        self.suspicions.pop(tick.symbol, None)
+        self._last[tick.symbol] = tick
+        return True
+
+    def _doubt(self, tick: Quote) -> Doubt | None:
+        if tick.price <= 0:
+            return Doubt.NOT_A_PRICE
+        if self._has_moved_too_far(tick, self._last.get(tick.symbol)):
+            return Doubt.MOVED_TOO_FAR
+        late = self._known_late.get(tick.symbol) is tick.source
+        # A recording's times are of the past, and are its present.
+        if tick.source is not Source.REPLAY and not late and self._age(tick) > self._oldest:
+            return Doubt.STALE
+        return None
+
+    def _age(self, tick: Quote) -> timedelta:
+        return self._clock.now() - tick.timestamp
+
+    def _has_moved_too_far(self, tick: Quote, last: Quote | None) -> bool:
+        if last is None or (tick.source is not last.source and not _both_real(tick, last)):
+            # One market's price says nothing about another's: a recording, a simulation.
+            return False
+        return abs(tick.price - last.price) > self._largest_move * last.price
+
+    def _is_confirmed(self, tick: Quote, doubt: Doubt) -> bool:
+        """Count `tick` as confirming what is held of its symbol; tell whether that suffices."""
+        if doubt is Doubt.NOT_A_PRICE:
+            logger.warning("ignored a price of %s for %s", tick.price, tick.symbol)
+            return False
+        suspicion = self.suspicions.get(tick.symbol)
+        if suspicion is None or self._has_moved_too_far(tick, suspicion.quote):
+            self.suspicions[tick.symbol] = Suspicion(tick, doubt)
+            logger.warning("holding %s at %s: %s", tick.symbol, tick.price, doubt.value)
+            return False
+        if tick.source is not suspicion.quote.source:
+            return True
+        if tick == suspicion.quote or tick.timestamp < suspicion.quote.timestamp:
+            # The same again, as a stuck feed repeats it, confirms nothing.
+            return False
+        suspicion.confirmations += 1
+        return suspicion.confirmations >= CONFIRMATIONS
+
+
+def _both_real(one: Quote, other: Quote) -> bool:
+    return one.source.is_real and other.source.is_real
