@@ -32,7 +32,7 @@ from app.market_data.guard import QuoteGuard
 from app.market_data.instruments import load_instruments
 from app.market_data.quotes import QuoteBoard
 from app.market_data.watchlist import Watchlist
-from app.models import SymbolState
+from app.memory import StoredMemory
 from config import Settings, load_settings
 
 BLUEPRINTS = (
@@ -93,9 +93,7 @@ def _configure(app: Flask, settings: Settings) -> None:
 
 
 def _assemble(settings: Settings, feed: Feed | None, clock: Clock) -> runtime.Runtime:
-    if feed is None:
-        last_prices = {each.symbol: each.price for each in SymbolState.load_quotes().values()}
-        feed = create_feed(settings, clock, last_prices)
+    feed = feed or create_feed(settings, clock, StoredMemory(settings, clock))
     interval = settings.monitor_interval_seconds
     guard = QuoteGuard(
         clock, oldest=timedelta(seconds=3 * interval), largest_move=settings.max_quote_move

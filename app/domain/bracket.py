@@ -7,11 +7,12 @@ question finds what a tick closes; what then happens is decided here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from app.domain.candle import Candle
 from app.domain.errors import WrongSideOfPrice
 from app.domain.money import ZERO
 from app.domain.quote import Quote, Source
@@ -48,6 +49,12 @@ class ExitReason(StrEnum):
         return _STATUS_AFTER[self]
 
 
+class SettledFrom(StrEnum):
+    """Where an exit was found, unless the quote of its moment caused it."""
+
+    GAP = "gap"
+
+
 _STATUS_AFTER = {
     ExitReason.USER: TradeStatus.CLOSED,
     ExitReason.STOP_LOSS: TradeStatus.STOP_LOSS_HIT,
@@ -62,6 +69,7 @@ class Exit:
     reason: ExitReason
     quote: Quote
     pnl: Decimal
+    settled_from: SettledFrom | None = None
 
     @property
     def price(self) -> Decimal:
@@ -135,6 +143,25 @@ class Bracket:
             return self.exit_at(quote, self._reason_below)
         if self.trigger_above is not None and quote.price >= self.trigger_above:
             return self.exit_at(quote, self._reason_above)
+        return None
+
+    def triggered_in(self, candle: Candle) -> Exit | None:
+        """Return the exit that something in `candle` caused, or None where nothing did.
+
+        A level that the candle opened beyond was jumped over: the exit is at the open. One that
+        lies inside it was met: the exit is at the level. Where it holds both levels nobody can
+        tell which came first, so it is the stop-loss. A candle that began before the entry
+        tells nothing of what came after it.
+        """
+        if candle.time < self.entry_timestamp:
+            return None
+        opening = self.triggered_by(candle.quote_at(candle.open))
+        if opening is not None:
+            return replace(opening, settled_from=SettledFrom.GAP)
+        for level in (self.stop_loss, self.target_price):
+            if level is not None and candle.low <= level <= candle.high:
+                met = self.triggered_by(candle.quote_at(level))
+                return replace(met, settled_from=SettledFrom.GAP) if met else None
         return None
 
     @property

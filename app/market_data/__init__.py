@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
+from typing import Protocol
 
 from app.clock import Clock
 from app.market_data.feed import Feed
 from app.market_data.instruments import load_instruments
-from app.market_data.replay import RecordingError, ReplayFeed, read_recording
+from app.market_data.replay import RecordingError, ReplayFeed, fingerprint, read_recording
 from app.market_data.simulated import SimulatedFeed
 from config import ConfigurationError, Settings
 
 
-def create_feed(
-    settings: Settings, clock: Clock, last_prices: Mapping[str, Decimal] | None = None
-) -> Feed:
-    """Return the feed of MARKET_DATA; raise ConfigurationError where it cannot be had.
+class Memory(Protocol):
+    """What a market remembers of the server's last run."""
 
-    `last_prices` (rupees by symbol) is where a simulated market without a seed continues.
-    """
+    def last_prices(self) -> Mapping[str, Decimal]:
+        """Return the last price of each symbol, in rupees."""
+
+    def resume_replay(self, fingerprint: str, last_time: datetime) -> datetime | None:
+        """Return when a recording that goes on began to be replayed; None for a new start."""
+
+
+def create_feed(settings: Settings, clock: Clock, memory: Memory) -> Feed:
+    """Return the feed of MARKET_DATA; raise ConfigurationError where it cannot be had."""
     instruments = load_instruments()
     choice = settings.market_data
     if choice == "auto":
@@ -29,14 +36,16 @@ def create_feed(
             ticks = read_recording(settings.replay_file, instruments)
         except RecordingError as error:
             raise ConfigurationError([f"REPLAY_FILE: {error}"]) from None
-        return ReplayFeed(ticks, clock, speed=settings.replay_speed)
+        last_time = max(tick.timestamp for tick in ticks)
+        began_at = memory.resume_replay(fingerprint(ticks), last_time)
+        return ReplayFeed(ticks, clock, speed=settings.replay_speed, began_at=began_at)
     if choice == "simulated":
         return SimulatedFeed(
             instruments,
             clock,
             seed=settings.market_seed,
             step_seconds=settings.monitor_interval_seconds,
-            last_prices=last_prices,
+            last_prices=memory.last_prices(),
         )
     raise ConfigurationError(
         [

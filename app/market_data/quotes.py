@@ -56,11 +56,14 @@ class QuoteBoard:
         if line and self._clock.monotonic() - line.posted_at <= self._fresh_seconds:
             return line.ticks[-1]
         quote = self._feed.latest(symbol)
-        if quote is None or not self.post([quote]):
-            raise MarketDataUnavailable(
-                f"There is no price for {symbol} right now. Try again in a few seconds."
-            )
-        return quote
+        if quote is not None and self.post([quote]):
+            return quote
+        if line and symbol in self.guard.suspicions:
+            # Until the new price is confirmed, the last good one stands.
+            return line.ticks[-1]
+        raise MarketDataUnavailable(
+            f"There is no price for {symbol} right now. Try again in a few seconds."
+        )
 
     def posted_after(self, quote: Quote) -> list[Quote]:
         """Return the ticks of the same symbol put up after `quote`, in order."""

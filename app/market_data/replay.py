@@ -13,9 +13,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 
 from app.clock import Clock
+from app.domain.candle import Candle
 from app.domain.money import to_paisa
 from app.domain.quote import Quote, Source
 from app.market_data.instruments import Instruments
@@ -30,8 +33,19 @@ class RecordingError(Exception):
 class ReplayFeed:
     name = "replay"
 
-    def __init__(self, ticks: list[Quote], clock: Clock, *, speed: float = 1) -> None:
-        """Begin at the first tick now; `speed` is recorded seconds per second."""
+    def __init__(
+        self,
+        ticks: list[Quote],
+        clock: Clock,
+        *,
+        speed: float = 1,
+        began_at: datetime | None = None,
+    ) -> None:
+        """Play `speed` recorded seconds per second.
+
+        The first tick is due now, or was at `began_at` where the replay goes on after a
+        restart.
+        """
         self._ticks = sorted(ticks, key=lambda tick: tick.timestamp)
         self._times = [tick.timestamp for tick in self._ticks]
         self._by_symbol: dict[str, list[Quote]] = defaultdict(list)
@@ -40,14 +54,23 @@ class ReplayFeed:
         self._clock = clock
         self._speed = speed
         self._started = clock.monotonic()
+        self._head_start = 0.0
         self._lock = threading.Lock()
         self._handed_out = 0
+        if began_at is not None:
+            # A clock that was set back has not made the replay wait for its first tick.
+            self._head_start = max((clock.now() - began_at).total_seconds(), 0.0)
+
+    @property
+    def last_time(self) -> datetime:
+        """The time of the last tick recorded."""
+        return self._times[-1]
 
     def poll(self, symbols: Collection[str]) -> list[Quote]:
         """Return every tick of `symbols` recorded since the last poll."""
         wanted = frozenset(symbols)
         with self._lock:
-            due = bisect_right(self._times, self._position())
+            due = bisect_right(self._times, self.now())
             ticks = self._ticks[self._handed_out : due]
             self._handed_out = max(self._handed_out, due)
         return [tick for tick in ticks if tick.symbol in wanted]
@@ -55,16 +78,45 @@ class ReplayFeed:
     def latest(self, symbol: str) -> Quote | None:
         """Return the last tick up to now, None before the first one of `symbol`."""
         ticks = self._by_symbol.get(symbol, [])
-        index = bisect_right(ticks, self._position(), key=lambda tick: tick.timestamp)
+        index = bisect_right(ticks, self.now(), key=_time)
         return ticks[index - 1] if index else None
 
-    def _position(self) -> datetime:
-        elapsed = (self._clock.monotonic() - self._started) * self._speed
-        last = self._times[-1]
+    def now(self) -> datetime:
+        """Return the time that the recording has reached."""
+        elapsed = (self._clock.monotonic() - self._started + self._head_start) * self._speed
         # Compared in seconds first: a fast replay left alone would overflow a datetime.
-        if elapsed >= (last - self._times[0]).total_seconds():
-            return last
+        if elapsed >= (self.last_time - self._times[0]).total_seconds():
+            return self.last_time
         return self._times[0] + timedelta(seconds=elapsed)
+
+    def candles(self, symbol: str, since: datetime, until: datetime) -> list[Candle]:
+        """Return candles of a minute, made of the recorded ticks."""
+        ticks = self._by_symbol.get(symbol, [])
+        first = bisect_right(ticks, since, key=_time)
+        last = bisect_right(ticks, until, key=_time)
+        minutes = groupby(ticks[first:last], key=_minute)
+        return [Candle.of(list(group)) for _, group in minutes]
+
+    def skip_to(self, time: datetime) -> None:
+        """Hand out no tick up to `time`."""
+        with self._lock:
+            self._handed_out = max(self._handed_out, bisect_right(self._times, time))
+
+
+def fingerprint(ticks: list[Quote]) -> str:
+    """Return what tells one recording from another."""
+    digest = sha256()
+    for tick in ticks:
+        digest.update(f"{tick.symbol} {tick.price} {tick.timestamp.isoformat()}\n".encode())
+    return digest.hexdigest()
+
+
+def _minute(tick: Quote) -> datetime:
+    return tick.timestamp.replace(second=0, microsecond=0)
+
+
+def _time(tick: Quote) -> datetime:
+    return tick.timestamp
 
 
 def read_recording(path: Path, instruments: Instruments) -> list[Quote]:

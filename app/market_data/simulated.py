@@ -12,9 +12,11 @@ import random
 import secrets
 import threading
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from decimal import Decimal
 
 from app.clock import Clock
+from app.domain.candle import Candle
 from app.domain.money import PAISA, to_paisa
 from app.domain.quote import Quote, Source
 from app.market_data.instruments import Instrument, Instruments
@@ -67,6 +69,16 @@ class SimulatedFeed:
         with self._lock:
             price = walk.price_at(self._step())
         return Quote(symbol, price, Source.MOCK, self._clock.now())
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def skip_to(self, time: datetime) -> None:
+        """Skip nothing: a poll has only the price of its own moment."""
+
+    def candles(self, symbol: str, since: datetime, until: datetime) -> list[Candle]:
+        """Return none: this market stands still while nobody runs it."""
+        return []
 
     def _step(self) -> int:
         # To the nearest step: polls come an interval apart, give or take a little.

@@ -1,6 +1,7 @@
 """The documents of the database and every query on them. Each method takes a session."""
 
 from app.models.answer import Answer, RequestKey
+from app.models.market_state import MarketState
 from app.models.notification import EventDraft, Notification
 from app.models.portfolio import Portfolio, Settlement
 from app.models.symbol_state import SymbolState
@@ -11,6 +12,7 @@ __all__ = [
     "Answer",
     "Closure",
     "EventDraft",
+    "MarketState",
     "Notification",
     "Portfolio",
     "RequestKey",

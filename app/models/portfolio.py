@@ -99,6 +99,12 @@ class Portfolio:
         return cls.from_document(document) if document else None
 
     @classmethod
+    def any_margin_in_use(cls) -> bool:
+        """Tell whether anyone has a trade open. Reads every portfolio."""
+        query = {"utilized_margin": {"$gt": ZERO}}
+        return collection("portfolios").find_one(query, {"_id": 1}) is not None
+
+    @classmethod
     def update_margin(
         cls,
         user_id: str,

@@ -13,7 +13,7 @@ from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
 from app.database import Document, collection
-from app.domain.bracket import Bracket, Exit, ExitReason, TradeStatus, TradeType
+from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeStatus, TradeType
 from app.domain.quote import Quote, Source
 from app.models.paging import newest_first
 
@@ -221,6 +221,7 @@ def _closed(exit: Exit, now: datetime) -> dict[str, Any]:
         # The evidence: which quote closed the trade, whose it was, and when it was made.
         "exit_source": exit.quote.source.value,
         "exit_timestamp": exit.quote.timestamp,
+        "settled_from": exit.settled_from.value if exit.settled_from else None,
         "closed_at": now,
     }
 
@@ -237,4 +238,5 @@ def _exit(document: Document) -> Exit | None:
             timestamp=document["exit_timestamp"],
         ),
         pnl=document["pnl"],
+        settled_from=SettledFrom(document["settled_from"]) if document["settled_from"] else None,
     )

@@ -17,11 +17,11 @@ from app.logs import logger
 from app.market_data.feed import Feed
 from app.market_data.quotes import QuoteBoard
 from app.market_data.watchlist import Watchlist
-from app.models import SymbolState
+from app.models import MarketState, SymbolState
 from app.monitor.lease import Lease
 from app.realtime.prices import publish_prices
 from app.runtime import runtime
-from app.trades.settlement import settle_triggered
+from app.trades.settlement import settle_missed, settle_triggered
 
 # Ticks kept for settling while the database is away: about a day of all symbols at 10 s.
 MOST_UNSETTLED = 1_000_000
@@ -48,6 +48,7 @@ class Monitor:
         self._lease = Lease(parts.clock, timedelta(seconds=max(3 * self._interval, 5)))
         self._unsettled: deque[Quote] = deque(maxlen=MOST_UNSETTLED)
         self._stop = threading.Event()
+        self._leased = False
         self.last_pass_at: float | None = None
 
     def run(self) -> None:
@@ -72,6 +73,7 @@ class Monitor:
         """
         with self._app.app_context():
             failure = self._refresh_watchlist()
+            reached = self._feed.now()
             # On the board before they are settled: a trade that commits too late for this pass
             # finds them there (see open_trade).
             ticks = self._quotes.post(self._feed.poll(self._watchlist.symbols()))
@@ -83,15 +85,44 @@ class Monitor:
                 raise failure
             closed = self._settle()
             SymbolState.save_quotes(latest)
+            MarketState.save_progress(self._feed.name, reached)
             return Pass(ticks=len(ticks), closed=closed)
 
+    def settle_gap(self) -> int:
+        """Settle the time in which nobody polled, as far as the feed knows what happened.
+
+        Returns how many trades it closed. Raises PyMongoError where the database is away; the
+        gap is then still there to be settled.
+        """
+        with self._app.app_context():
+            until = self._feed.now()
+            since = MarketState.load_progress(self._feed.name)
+            if since is None or since >= until:
+                return 0
+            candles = [
+                candle
+                for symbol in sorted(SymbolState.find_traded())
+                for candle in self._feed.candles(symbol, since, until)
+            ]
+            closed = settle_missed(candles)
+            self._feed.skip_to(until)
+            MarketState.save_progress(self._feed.name, until)
+            logger.info("monitor: %d trades closed in %s without a watch", closed, until - since)
+            return closed
+
     def _run_if_leased(self) -> None:
+        held_before = self._leased
         with self._app.app_context():
             try:
-                leased = self._lease.renew()
+                self._leased = self._lease.renew()
             except PyMongoError:
-                leased = True
-        if leased:
+                # It cannot be anyone else's without the database either: prices go on.
+                self._leased = held_before
+        if self._leased and not held_before:
+            self._leased = False
+            self.settle_gap()
+            self._leased = True
+        if self._leased:
             self.run_once()
 
     def _take_lease(self) -> None:

@@ -54,6 +54,7 @@ def trade_closed(trade: Trade, exit: Exit) -> EventDraft:
                 "source": exit.quote.source.value,
                 "timestamp": exit.quote.timestamp,
             },
+            **({"settled_from": exit.settled_from.value} if exit.settled_from else {}),
         },
     )
 

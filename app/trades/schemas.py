@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, Strict
 
-from app.domain.bracket import ExitReason, TradeStatus, TradeType
+from app.domain.bracket import ExitReason, SettledFrom, TradeStatus, TradeType
 from app.domain.quote import Quote
 from app.models import Trade
 from app.schemas import (
@@ -60,6 +60,7 @@ class TradeView(ResponseModel):
     pnl: Money | None = None
     closed_at: Timestamp | None = None
     exit_reason: ExitReason | None = None
+    settled_from: SettledFrom | None = None
     last_price: Money | None = None
     unrealized_pnl: Money | None = None
 
@@ -84,6 +85,7 @@ class TradeView(ResponseModel):
             pnl=exit.pnl if exit else None,
             closed_at=trade.closed_at,
             exit_reason=exit.reason if exit else None,
+            settled_from=exit.settled_from if exit else None,
             last_price=quote.price if quote else None,
             unrealized_pnl=bracket.pnl_at(quote.price) if quote else None,
         )

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from app.database.transaction import is_outage, run_transaction
+from app.domain.candle import Candle
 from app.domain.exposure import Exposure
 from app.domain.quote import Quote
 from app.logs import logger
@@ -42,6 +44,28 @@ def settle_triggered(ticks: Sequence[Quote]) -> int:
             triggered += _first_trigger(trade, its_ticks)
     triggered.sort(key=lambda each: (each[0], each[1].trade.id))
     return len(close_trades([closure for _, closure in triggered]))
+
+
+def settle_missed(candles: Sequence[Candle]) -> int:
+    """Close every trade whose stop-loss or target lay in `candles`; return how many.
+
+    The candles are those of a time that nobody watched, of any symbols, in order each. Raises
+    PyMongoError where some could not be closed.
+    """
+    by_symbol: dict[str, list[Candle]] = defaultdict(list)
+    for candle in candles:
+        by_symbol[candle.symbol].append(candle)
+    missed: list[tuple[datetime, Closure]] = []
+    for symbol, its_candles in by_symbol.items():
+        lowest = min(candle.low for candle in its_candles)
+        highest = max(candle.high for candle in its_candles)
+        for trade in Trade.find_triggered(symbol, lowest, highest):
+            exits = (trade.bracket.triggered_in(candle) for candle in its_candles)
+            exit = next((each for each in exits if each is not None), None)
+            if exit is not None:
+                missed.append((exit.quote.timestamp, Closure(trade, exit)))
+    missed.sort(key=lambda each: (each[0], each[1].trade.id))
+    return len(close_trades([closure for _, closure in missed]))
 
 
 # What else is written in the transaction that closes some trades.
