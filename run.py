@@ -37,12 +37,28 @@ def patch_for_async_mode() -> None:
 if __name__ == "__main__":
     patch_for_async_mode()
 
-from app import create_app  # noqa: E402
+import click  # noqa: E402
+from flask import Flask  # noqa: E402
+
+from app import create_app as assemble_app  # noqa: E402
+from app.database.embedded import attach  # noqa: E402
 from app.logs import set_up_logging  # noqa: E402
 from app.process import Server  # noqa: E402
 from config import ConfigurationError, load_settings  # noqa: E402
 
-__all__ = ["create_app", "main"]
+
+def create_app() -> Flask:
+    """Make the application for `flask --app run`, on the database of the configuration.
+
+    An embedded one is that of the server running in DATA_DIR, or one of the command's own.
+    """
+    try:
+        settings = load_settings()
+        set_up_logging(settings)
+        uri = attach(settings.data_dir) if settings.uses_embedded_database else None
+        return assemble_app(settings, mongo_uri=uri)
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def main() -> int:

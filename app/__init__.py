@@ -10,6 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import (
     api,
     auth,
+    cli,
     database,
     errors,
     health,
@@ -78,6 +79,7 @@ def create_app(
         app.register_blueprint(blueprint)
     health.init_app(app)
     api.init_app(app)
+    cli.init_app(app)
     return app
 
 

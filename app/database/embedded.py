@@ -6,6 +6,7 @@ that ends, and is started again should it end alone.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import socket
@@ -37,7 +38,7 @@ class EmbeddedDatabase:
 
     @property
     def uri(self) -> str:
-        return f"mongodb://{HOST}:{self._port}/?directConnection=true"
+        return _uri(self._port)
 
     def start(self) -> None:
         """Start it and wait until it answers.
@@ -57,6 +58,15 @@ class EmbeddedDatabase:
                     ]
                 )
             time.sleep(0.2)
+
+    def running_uri(self) -> str | None:
+        """Return the URI of the database that another process runs in the folder, if any."""
+        try:
+            record = json.loads(self._record.read_text())
+            port = int(record["port"])
+        except (OSError, ValueError, KeyError):
+            return None
+        return _uri(port) if _answers(port) else None
 
     def watch(self) -> None:
         """Start it again whenever it ends by itself, until it is stopped."""
@@ -147,17 +157,36 @@ class EmbeddedDatabase:
     def _write_record(self) -> None:
         assert self._process is not None
         record = {
-            "uri": self.uri,
+            "port": self._port,
             "database_pid": self._process.pid,
             "server_pid": os.getpid(),
         }
         self._record.write_text(json.dumps(record))
 
 
+def attach(data_dir: Path) -> str:
+    """Return the URI of the data folder's database for a command.
+
+    It is the one that a server runs there now; else one is started, for as long as this
+    process lives. Raises ConfigurationError where neither can be had.
+    """
+    embedded = EmbeddedDatabase(data_dir)
+    running = embedded.running_uri()
+    if running:
+        return running
+    embedded.start()
+    atexit.register(embedded.stop)
+    return embedded.uri
+
+
 def _bury(process: subprocess.Popen[str]) -> None:
     """Wait for the end of a process, and let go of the pipes to it."""
     with process:
         pass
+
+
+def _uri(port: int) -> str:
+    return f"mongodb://{HOST}:{port}/?directConnection=true"
 
 
 def _free_port() -> int:

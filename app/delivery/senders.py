@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -44,6 +46,9 @@ class Sender(Protocol):
     def send(self, user: User, message: Message) -> None:
         """Send to the user's address on this channel; raise DeliveryError where it fails."""
 
+    def verify(self) -> None:
+        """Sign in without sending anything; raise DeliveryError where that fails."""
+
 
 class RecordingSender:
     """Sends nothing: a line in the log stands for the message."""
@@ -57,6 +62,9 @@ class RecordingSender:
         """Log that there was a message, and for whom."""
         fields = {"user": user.client_id, "subject": repr(message.subject)}
         logger.info("%s recorded, not sent", self.channel, extra={"fields": fields})
+
+    def verify(self) -> None:
+        """There is nothing to sign in to."""
 
 
 class EmailSender:
@@ -81,10 +89,20 @@ class EmailSender:
         mail["Date"] = formatdate()
         mail["Message-ID"] = make_msgid(domain=self._from.rpartition("@")[2] or None)
         mail.set_content(f"Hello {user.name},\n\n{message.text}\n")
+        with self._signed_in() as server:
+            server.send_message(mail)
+
+    def verify(self) -> None:
+        """Sign in to the server and out again."""
+        with self._signed_in() as server:
+            server.noop()
+
+    @contextmanager
+    def _signed_in(self) -> Iterator[smtplib.SMTP]:
         try:
             with self._connect() as server:
                 server.login(self._username, self._password.get_secret_value())
-                server.send_message(mail)
+                yield server
         except smtplib.SMTPRecipientsRefused as error:
             code = next(iter(error.recipients.values()))[0]
             raise DeliveryError(f"recipient refused ({code})", permanent=code >= 500) from None
@@ -114,22 +132,34 @@ class SmsSender:
         )
         if settings.twilio_root_url:
             self._client.api.base_url = settings.twilio_root_url.rstrip("/")
+        self._account_sid = settings.twilio_account_sid
         self._from = settings.twilio_phone_number
 
     def send(self, user: User, message: Message) -> None:
         """Send one text message."""
-        try:
+        with _twilio_errors():
             self._client.messages.create(
                 to=user.phone, from_=self._from, body=message.text[:LONGEST_SMS]
             )
-        except TwilioRestException as error:
-            permanent = 400 <= error.status < 500 and error.status not in (408, 429)
-            raise DeliveryError(
-                f"Twilio answered {error.status} (error {error.code})", permanent=permanent
-            ) from None
-        except Exception as error:
-            # Whatever its HTTP client raises on a broken connection: twilio wraps none of it.
-            raise DeliveryError(type(error).__name__) from None
+
+    def verify(self) -> None:
+        """Look the account up."""
+        with _twilio_errors():
+            self._client.api.accounts(self._account_sid).fetch()
+
+
+@contextmanager
+def _twilio_errors() -> Iterator[None]:
+    try:
+        yield
+    except TwilioRestException as error:
+        permanent = 400 <= error.status < 500 and error.status not in (408, 429)
+        raise DeliveryError(
+            f"Twilio answered {error.status} (error {error.code})", permanent=permanent
+        ) from None
+    except Exception as error:
+        # Whatever its HTTP client raises on a broken connection: twilio wraps none of it.
+        raise DeliveryError(type(error).__name__) from None
 
 
 def create_senders(settings: Settings) -> list[Sender]:

@@ -96,6 +96,12 @@ class Notification:
         )
 
     @classmethod
+    def last_seq(cls, user_id: str, session: ClientSession) -> int:
+        """Return the highest seq of the user's notifications, 0 where there are none."""
+        found = collection("notifications").find({"user_id": user_id}, {"seq": 1}, session=session)
+        return max((int(each["seq"]) for each in found), default=0)
+
+    @classmethod
     def mark_read(
         cls, notification_id: ObjectId, user_id: str, session: ClientSession
     ) -> bool | None:

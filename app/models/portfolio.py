@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from bson import ObjectId
 from pymongo import ReturnDocument, UpdateOne
@@ -97,6 +98,23 @@ class Portfolio:
     ) -> Portfolio | None:
         document = collection("portfolios").find_one({"user_id": user_id}, session=session)
         return cls.from_document(document) if document else None
+
+    @classmethod
+    def all_user_ids(cls) -> list[str]:
+        """Return whose portfolios there are."""
+        return [each["user_id"] for each in collection("portfolios").find({}, {"user_id": 1})]
+
+    @classmethod
+    def correct(cls, user_id: str, fields: Mapping[str, Any], session: ClientSession) -> None:
+        """Set fields to what they were found to have to be."""
+        changes = dict(fields)
+        if "exposure" in changes:
+            changes["exposure"] = {
+                _key(symbol): asdict(each) for symbol, each in changes["exposure"].items()
+            }
+        collection("portfolios").update_one(
+            {"user_id": user_id}, {"$set": changes}, session=session
+        )
 
     @classmethod
     def any_margin_in_use(cls) -> bool:

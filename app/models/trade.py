@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -111,6 +111,12 @@ class Trade:
         query = {"user_id": user_id, "client_order_id": client_order_id}
         document = collection("trades").find_one(query, session=session)
         return cls.from_document(document) if document else None
+
+    @classmethod
+    def find_all(cls, user_id: str, session: ClientSession) -> Iterator[Trade]:
+        """Yield every trade of a user, one at a time."""
+        for document in collection("trades").find({"user_id": user_id}, session=session):
+            yield cls.from_document(document)
 
     def as_opened(self) -> Trade:
         """Return the trade as it was when it was opened."""

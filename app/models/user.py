@@ -110,6 +110,13 @@ class User:
         )
 
     @classmethod
+    def correct_event_seq(cls, client_id: str, seq: int, session: ClientSession) -> None:
+        """Set the count of events to what it was found to have to be."""
+        collection("users").update_one(
+            {"client_id": client_id}, {"$set": {"event_seq": seq}}, session=session
+        )
+
+    @classmethod
     def _find(cls, query: Document, session: ClientSession | None) -> User | None:
         document = collection("users").find_one(query, session=session)
         return cls.from_document(document) if document else None

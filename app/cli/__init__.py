@@ -1,0 +1,13 @@
+"""The commands of `flask --app run`."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from app.cli.doctor import doctor
+from app.cli.reconcile import reconcile
+
+
+def init_app(app: Flask) -> None:
+    app.cli.add_command(reconcile)
+    app.cli.add_command(doctor)

@@ -1,0 +1,130 @@
+"""`flask --app run doctor`: is everything that the server needs there and working?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import click
+import redis
+from flask.cli import with_appcontext
+from pymongo.errors import PyMongoError
+
+from app.cli.tables import table
+from app.database import collection, database
+from app.database.indexes import INDEXES
+from app.database.transaction import run_transaction
+from app.delivery import DeliveryError, create_senders
+from app.domain.errors import MarketDataUnavailable
+from app.market_data.instruments import DEFAULT_INDICES
+from app.runtime import runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found, and, where that is a fault, what to do about it."""
+
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+@click.command()
+@with_appcontext
+def doctor() -> None:
+    """Check the configuration and all that it names; exit 1 where something is wrong."""
+    rows = []
+    healthy = True
+    with click.progressbar(CHECKS.items(), label="Checking", length=len(CHECKS)) as progress:
+        for name, check in progress:
+            finding = check()
+            healthy = healthy and finding.ok
+            rows.append((name, "ok" if finding.ok else "FAULT", finding.found, finding.remedy))
+    click.echo(table(("check", "", "found", "what to do"), rows))
+    if not healthy:
+        raise SystemExit(1)
+
+
+def _configuration() -> Finding:
+    # The application would not be here with a configuration that cannot be used.
+    return Finding(True, f"APP_ENV={runtime().settings.app_env}")
+
+
+def _replica_set() -> Finding:
+    remedy = "start MongoDB with --replSet and run rs.initiate(), or use Atlas"
+    try:
+        name = database().client.admin.command("hello").get("setName")
+    except PyMongoError as error:
+        return Finding(False, type(error).__name__, "start the database, or correct MONGO_URI")
+    return Finding(bool(name), f"replica set {name}" if name else "a lone server", remedy)
+
+
+def _indexes() -> Finding:
+    try:
+        missing = [
+            f"{name}.{'_'.join(model.document['key'])}"
+            for name, models in INDEXES.items()
+            for model in models
+            if model.document["name"] not in collection(name).index_information()
+        ]
+    except PyMongoError as error:
+        return Finding(False, type(error).__name__, "start the database, or correct MONGO_URI")
+    if missing:
+        return Finding(False, f"missing: {', '.join(missing)}", "restart the server; it makes them")
+    return Finding(True, f"{sum(map(len, INDEXES.values()))} present")
+
+
+def _transactions() -> Finding:
+    try:
+        run_transaction(lambda session: collection("users").find_one({}, {}, session=session))
+    except PyMongoError as error:
+        remedy = "transactions need a replica set and a user with readWrite"
+        return Finding(False, type(error).__name__, remedy)
+    return Finding(True, "commit")
+
+
+def _redis() -> Finding:
+    url = runtime().settings.redis_url
+    if url is None:
+        return Finding(True, "not used (one process only)")
+    try:
+        redis.Redis.from_url(url, socket_timeout=3).ping()
+    except redis.RedisError as error:
+        return Finding(False, type(error).__name__, "start Redis, or correct REDIS_URL")
+    return Finding(True, "answers")
+
+
+def _feed() -> Finding:
+    try:
+        quote = runtime().quotes.latest(DEFAULT_INDICES[0])
+    except MarketDataUnavailable as error:
+        return Finding(False, error.message, "see MARKET_DATA in .env.example")
+    return Finding(True, f"{runtime().feed.name}: {quote.symbol} at {quote.price}")
+
+
+def _sender(channel: str, variables: str) -> Callable[[], Finding]:
+    def check() -> Finding:
+        sender = next(
+            each for each in create_senders(runtime().settings) if each.channel == channel
+        )
+        if sender.outcome == "recorded":
+            return Finding(True, f"recorded, not sent; set {variables} to send")
+        try:
+            sender.verify()
+        except DeliveryError as error:
+            return Finding(False, str(error), f"correct {variables}")
+        return Finding(True, "signed in")
+
+    return check
+
+
+CHECKS: dict[str, Callable[[], Finding]] = {
+    "configuration": _configuration,
+    "database": _replica_set,
+    "indexes": _indexes,
+    "transactions": _transactions,
+    "redis": _redis,
+    "prices": _feed,
+    "email": _sender("email", "SMTP_*"),
+    "sms": _sender("sms", "TWILIO_*"),
+}

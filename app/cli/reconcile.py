@@ -1,0 +1,37 @@
+"""`flask --app run reconcile`: does every portfolio say what its trades say?"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from flask.cli import with_appcontext
+
+from app.cli.tables import table
+from app.models import Portfolio
+from app.portfolio.books import Difference, audit, repair
+
+
+@click.command()
+@click.option("--repair", "repairs", is_flag=True, help="Set each portfolio right.")
+@with_appcontext
+def reconcile(repairs: bool) -> None:
+    """Recompute every portfolio from its trades; exit 1 where one differs."""
+    users = Portfolio.all_user_ids()
+    differences: list[Difference] = []
+    with click.progressbar(users, label="Reconciling", file=sys.stderr) as progress:
+        for user_id in progress:
+            found = audit(user_id)
+            if found and repairs:
+                found = repair(user_id)
+            differences += found
+    if not differences:
+        click.echo(f"{len(users)} portfolios agree with their trades.")
+        return
+    rows = [(each.user_id, each.field, each.recorded, each.recomputed) for each in differences]
+    click.echo(table(("user", "field", "recorded", "recomputed"), rows))
+    if repairs:
+        click.echo(f"{len(differences)} differences were repaired.")
+    else:
+        click.echo("Nothing was changed. Repair with: flask --app run reconcile --repair")
+    raise SystemExit(1)
