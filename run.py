@@ -53,7 +53,8 @@ def create_app() -> Flask:
     An embedded one is that of the server running in DATA_DIR, or one of the command's own.
     """
     try:
-        settings = load_settings()
+        # A command serves nobody, so it needs no other mode than Python's own threads.
+        settings = load_settings().model_copy(update={"socketio_async_mode": "threading"})
         set_up_logging(settings)
         uri = attach(settings.data_dir) if settings.uses_embedded_database else None
         return assemble_app(settings, mongo_uri=uri)

@@ -39,7 +39,14 @@ def doctor() -> None:
         for name, check in progress:
             finding = check()
             healthy = healthy and finding.ok
-            rows.append((name, "ok" if finding.ok else "FAULT", finding.found, finding.remedy))
+            rows.append(
+                (
+                    name,
+                    "ok" if finding.ok else "FAULT",
+                    finding.found,
+                    "" if finding.ok else finding.remedy,
+                )
+            )
     click.echo(table(("check", "", "found", "what to do"), rows))
     if not healthy:
         raise SystemExit(1)
