@@ -1,4 +1,4 @@
-# The five commands of the project, and what they share. `make help` lists them.
+# The commands of the project. `make help` lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 

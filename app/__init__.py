@@ -80,6 +80,10 @@ def create_app(
     health.init_app(app)
     api.init_app(app)
     cli.init_app(app)
+    if settings.trusted_proxies:
+        # Last, so that it is outermost: sockets need the client's scheme and address as well.
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     return app
 
 
@@ -89,9 +93,6 @@ def _configure(app: Flask, settings: Settings) -> None:
         JWT_SECRET_KEY=settings.jwt_secret_key.get_secret_value(),
         TESTING=settings.app_env == "testing",
     )
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
 
 
 def _assemble(settings: Settings, feed: Feed | None, clock: Clock) -> runtime.Runtime:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from flask import Flask, Response, request
 
 from app.extensions import limiter
@@ -36,7 +38,10 @@ def _tidy_headers(response: Response) -> Response:
     for name in HEADERS:
         value = response.headers.get(f"X-{name}")
         if value is not None:
-            response.headers[name] = value
+            # The draft counts the seconds to the reset; the X- header names its time.
+            is_time = name == "RateLimit-Reset"
+            left = str(max(int(value) - int(time.time()), 0)) if is_time else value
+            response.headers[name] = left
     if response.status_code not in (429, 503):
         response.headers.pop("Retry-After", None)
     return response

@@ -17,6 +17,7 @@ from config import Settings
 NAME = "paper_trading"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 TEXT_FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 logger = logging.getLogger(NAME)
 
@@ -38,15 +39,19 @@ class _JsonFormatter(logzero.JsonFormatter):  # type: ignore[misc]
     ) -> None:
         super().add_fields(log_record, record, message_dict)
         log_record.update(log_record.pop("fields", None) or {})
+        # Python's own attribute for asyncio, which nothing here uses.
+        log_record.pop("taskName", None)
 
 
 def set_up_logging(settings: Settings) -> None:
     """Send the program's log to standard error and LOG_FILE as the configuration asks."""
     formatter: logging.Formatter
     if settings.log_format == "json":
-        formatter = _JsonFormatter("%(asctime)s %(levelname)s %(message)s")
+        formatter = _JsonFormatter("%(asctime)s %(levelname)s %(message)s", TIME_FORMAT)
     else:
-        formatter = _TextFormatter(TEXT_FORMAT)
+        formatter = _TextFormatter(TEXT_FORMAT, TIME_FORMAT)
+    # UTC, as every other time that the program shows.
+    formatter.converter = time.gmtime
     logzero.setup_logger(
         name=NAME,
         level=logging.getLevelName(settings.log_level),

@@ -51,6 +51,11 @@ class Monitor:
         self._leased = False
         self.last_pass_at: float | None = None
 
+    @property
+    def is_leading(self) -> bool:
+        """Whether this process is the one that polls."""
+        return self._leased
+
     def run(self) -> None:
         """Make a pass every interval until stopped; one that fails delays none after it."""
         started = self._clock.monotonic()
@@ -111,18 +116,17 @@ class Monitor:
             return closed
 
     def _run_if_leased(self) -> None:
-        held_before = self._leased
         with self._app.app_context():
             try:
-                self._leased = self._lease.renew()
+                leased = self._lease.renew()
             except PyMongoError:
                 # It cannot be anyone else's without the database either: prices go on.
-                self._leased = held_before
-        if self._leased and not held_before:
-            self._leased = False
+                leased = self._leased
+        if leased and not self._leased:
+            # Should it fail, this process does not lead yet, and the next try begins here.
             self.settle_gap()
-            self._leased = True
-        if self._leased:
+        self._leased = leased
+        if leased:
             self.run_once()
 
     def _take_lease(self) -> None:
