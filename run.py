@@ -39,6 +39,7 @@ if __name__ == "__main__":
 
 import click  # noqa: E402
 from flask import Flask  # noqa: E402
+from pymongo.errors import PyMongoError  # noqa: E402
 
 from app import create_app as assemble_app  # noqa: E402
 from app.database.embedded import attach  # noqa: E402
@@ -57,9 +58,14 @@ def create_app() -> Flask:
         settings = load_settings().model_copy(update={"socketio_async_mode": "threading"})
         set_up_logging(settings)
         uri = attach(settings.data_dir) if settings.uses_embedded_database else None
-        return assemble_app(settings, mongo_uri=uri)
+        return assemble_app(settings, mongo_uri=uri, for_command=True)
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from None
+    except PyMongoError as error:
+        raise click.ClickException(
+            f"The database does not answer ({type(error).__name__}). "
+            "Start the database, or correct MONGO_URI."
+        ) from None
 
 
 def main() -> int:
@@ -71,6 +77,9 @@ def main() -> int:
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        # Before the server was there to be stopped in order; the status is the shell's for it.
+        return 130
     return 0
 
 

@@ -51,11 +51,13 @@ def create_app(
     mongo_uri: str | None = None,
     feed: Feed | None = None,
     clock: Clock | None = None,
+    for_command: bool = False,
 ) -> Flask:
     """Make the application. It starts nothing: `run.py` runs the database and the monitor.
 
     `mongo_uri` is the database's, where it is not the one in `settings`. A `feed` and a `clock`
-    take the place of the configured ones. Raises ConfigurationError, PyMongoError.
+    take the place of the configured ones. One made `for_command` notes nothing of its start, so
+    that a server beside it is not disturbed. Raises ConfigurationError, PyMongoError.
     """
     settings = settings or load_settings()
     app = Flask(__name__)
@@ -65,7 +67,11 @@ def create_app(
     errors.init_app(app)
     database.init_app(app, mongo_uri or settings.mongo_uri)
     create_indexes()
-    runtime.init_app(app, _assemble(settings, feed, clock or SystemClock()))
+    clock = clock or SystemClock()
+    feed = feed or create_feed(
+        settings, clock, StoredMemory(settings, clock, notes=not for_command)
+    )
+    runtime.init_app(app, _assemble(settings, feed, clock))
     jwt.init_app(app)
     limits.init_app(app, settings)
     cors.init_app(
@@ -95,8 +101,7 @@ def _configure(app: Flask, settings: Settings) -> None:
     )
 
 
-def _assemble(settings: Settings, feed: Feed | None, clock: Clock) -> runtime.Runtime:
-    feed = feed or create_feed(settings, clock, StoredMemory(settings, clock))
+def _assemble(settings: Settings, feed: Feed, clock: Clock) -> runtime.Runtime:
     interval = settings.monitor_interval_seconds
     guard = QuoteGuard(
         clock, oldest=timedelta(seconds=3 * interval), largest_move=settings.max_quote_move

@@ -14,7 +14,9 @@ from config import Settings
 class StoredMemory:
     """What `create_feed` asks for about the server's last run."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, *, notes: bool = True) -> None:
+        """Remember the last run; without `notes`, leave nothing for the next one."""
+        self._notes = notes
         self._settings = settings
         self._clock = clock
 
@@ -25,5 +27,8 @@ class StoredMemory:
     def resume_replay(self, fingerprint: str, last_time: datetime) -> datetime | None:
         """Return when a recording that goes on began to be replayed; None for a new start."""
         return MarketState.resume_replay(
-            fingerprint, self._settings.replay_speed, last_time, self._clock.now()
+            fingerprint,
+            self._settings.replay_speed,
+            last_time,
+            self._clock.now() if self._notes else None,
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import email_validator
 import phonenumbers
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from app.schemas import RequestModel, ResponseModel
 
@@ -39,8 +39,12 @@ def _encodable(value: str) -> str:
     return value
 
 
-Email = Annotated[str, Field(max_length=254), AfterValidator(_email)]
-Phone = Annotated[str, Field(max_length=40), AfterValidator(_phone)]
+Email = Annotated[
+    str, Field(max_length=254, json_schema_extra={"format": "email"}), AfterValidator(_email)
+]
+Phone = Annotated[
+    str, Field(max_length=40, json_schema_extra={"format": "phone"}), AfterValidator(_phone)
+]
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
@@ -70,7 +74,13 @@ class RegisterResponse(ResponseModel):
     client_id: str
 
 
+def _names(field: str) -> dict[str, Any]:
+    return {"required": [field], "properties": {field: {"type": "string"}}}
+
+
 class LoginRequest(RequestModel):
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_names("email"), _names("client_id")]})
+
     email: Annotated[str, Field(min_length=1, max_length=254)] | None = None
     client_id: Annotated[str, Field(min_length=1, max_length=254)] | None = None
     password: Annotated[str, Field(min_length=1, max_length=256)]

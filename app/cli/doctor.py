@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,7 +36,8 @@ def doctor() -> None:
     """Check the configuration and all that it names; exit 1 where something is wrong."""
     rows = []
     healthy = True
-    with click.progressbar(CHECKS.items(), label="Checking", length=len(CHECKS)) as progress:
+    checks = click.progressbar(CHECKS.items(), label="Checking", file=sys.stderr)
+    with checks as progress:
         for name, check in progress:
             finding = check()
             healthy = healthy and finding.ok

@@ -25,6 +25,8 @@ HOST = "127.0.0.1"
 # An orphan of a killed server may need a moment to let go of the storage.
 START_SECONDS = 20
 END_SECONDS = 2
+# What an empty storage takes.
+ROOM_BYTES = 256 * 1024
 CHILD = Path(__file__).with_name("child.py")
 
 
@@ -100,6 +102,7 @@ class EmbeddedDatabase:
         try:
             self._data_dir.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
+            self._check_room()
         except Timeout:
             raise ConfigurationError(
                 [
@@ -111,6 +114,14 @@ class EmbeddedDatabase:
             raise ConfigurationError(
                 [f"DATA_DIR: {self._data_dir} cannot be used: {error.strerror}"]
             ) from None
+
+    def _check_room(self) -> None:
+        # The database would only fail to start, and have no room to say why.
+        probe = self._data_dir / "database.probe"
+        try:
+            probe.write_bytes(bytes(ROOM_BYTES))
+        finally:
+            probe.unlink(missing_ok=True)
 
     def _owner(self) -> str:
         try:

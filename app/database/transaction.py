@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, TypeVar
 
 import pymongo
-from pymongo import ReadPreference, WriteConcern
+from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from app.database import database
-from app.domain.errors import DatabaseUnavailable
+from app.database import Document, database
 
 T = TypeVar("T")
 
@@ -25,43 +26,63 @@ DURABLE = WriteConcern("majority", j=True)
 SNAPSHOT = ReadConcern("snapshot")
 # A lock for every so many users: they are for speed alone, the database decides who wins.
 _TURNS = tuple(threading.Lock() for _ in range(256))
+# Sessions whose transaction could not be ended, because the database was away. Until it is told
+# to, it keeps what they wrote locked: for a minute, by its default.
+_abandoned: deque[Mapping[str, Any]] = deque(maxlen=1_000)
 
 
 def run_transaction(
     work: Callable[[ClientSession], T],
     *,
     user_id: str | None = None,
+    user_ids: Collection[str] = (),
     seconds: float = TRANSACTION_SECONDS,
 ) -> T:
     """Run `work` in one transaction and return what it returns, once that is durable.
 
     `work` may be called several times, so it changes nothing but the database, and passes its
     session to everything it calls. An exception from it aborts the transaction. Conflicts are
-    retried for `seconds`; then the last PyMongoError is raised. Transactions of one `user_id`
-    wait for each other rather than conflict, as far as they are in this process.
+    retried for `seconds`; then the last PyMongoError is raised. Transactions of one `user_id`,
+    or of `user_ids` where they change several users' documents, wait for each other rather than
+    conflict, as far as they are in this process.
     """
     client = database().client
-    with _turn(user_id, seconds), client.start_session() as session, pymongo.timeout(seconds):
-        return session.with_transaction(
-            work,
-            read_concern=SNAPSHOT,
-            write_concern=DURABLE,
-            read_preference=ReadPreference.PRIMARY,
-        )
+    users = user_ids if user_id is None else [user_id]
+    with _turns(users, seconds), client.start_session() as session, pymongo.timeout(seconds):
+        _end_abandoned(client)
+        try:
+            return session.with_transaction(
+                work,
+                read_concern=SNAPSHOT,
+                write_concern=DURABLE,
+                read_preference=ReadPreference.PRIMARY,
+            )
+        except PyMongoError as error:
+            if isinstance(error, ConnectionFailure) or error.timeout:
+                _abandoned.append(session.session_id)
+            raise
+
+
+def _end_abandoned(client: MongoClient[Document]) -> None:
+    sessions = list(_abandoned)
+    if sessions:
+        client.admin.command("killSessions", sessions)
+        for each in sessions:
+            # Another thread may have been as quick; ending one twice does no harm.
+            with suppress(ValueError):
+                _abandoned.remove(each)
 
 
 @contextmanager
-def _turn(user_id: str | None, seconds: float) -> Iterator[None]:
-    if user_id is None:
+def _turns(users: Collection[str], seconds: float) -> Iterator[None]:
+    deadline = time.monotonic() + seconds
+    with ExitStack() as taken:
+        # In one order everywhere, so that no two wait for what the other has.
+        for number in sorted({hash(user_id) % len(_TURNS) for user_id in users}):
+            if not _TURNS[number].acquire(timeout=max(deadline - time.monotonic(), 0)):
+                raise ExecutionTimeout("other transactions of the same user took too long")
+            taken.callback(_TURNS[number].release)
         yield
-        return
-    turn = _TURNS[hash(user_id) % len(_TURNS)]
-    if not turn.acquire(timeout=seconds):
-        raise DatabaseUnavailable("The database is too busy right now. Try again shortly.")
-    try:
-        yield
-    finally:
-        turn.release()
 
 
 def is_outage(error: PyMongoError) -> bool:

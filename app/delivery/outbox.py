@@ -32,6 +32,7 @@ FIRST_RETRY = timedelta(seconds=10)
 LONGEST_RETRY = timedelta(hours=1)
 # How long to wait at most before looking for work that another process left behind.
 LONGEST_WAIT_SECONDS = 60.0
+STOP_SECONDS = 0.5
 # Lines of a digest; the rest is counted.
 MOST_LINES = 20
 
@@ -43,6 +44,7 @@ class Outbox:
         self._senders = {sender.channel: sender for sender in senders}
         self._work = threading.Event()
         self._stopping = False
+        self._ended = threading.Event()
         events_committed.connect(self._wake, sender=app)
 
     def run(self) -> None:
@@ -59,11 +61,13 @@ class Outbox:
                 wait = FIRST_RETRY.total_seconds()
             if wait:
                 self._work.wait(wait)
+        self._ended.set()
 
     def stop(self) -> None:
-        """End `run` after the message it is at."""
+        """End `run`, and wait a moment for the message it is at."""
         self._stopping = True
         self._work.set()
+        self._ended.wait(STOP_SECONDS)
 
     def run_once(self) -> int:
         """Deliver one batch of what is due; return how many notifications it held."""
@@ -100,6 +104,11 @@ class Outbox:
         except DeliveryError as failure:
             error = failure
             logger.warning("%s not delivered: %s", sender.channel, failure)
+        except Exception as failure:
+            # Counted like any other, or one message that cannot be written would be tried for
+            # ever, and hold up those behind it.
+            error = DeliveryError(type(failure).__name__)
+            logger.exception("%s not delivered", sender.channel)
         for each in attempts:
             each.finish(sender, now, error)
 

@@ -137,7 +137,7 @@ class Bracket:
 
     def triggered_by(self, quote: Quote) -> Exit | None:
         """Return the exit that `quote` causes, or None where it causes none."""
-        if not self.may_exit_at(quote) or self._predates_entry(quote):
+        if not self.may_exit_at(quote):
             return None
         if self.trigger_below is not None and quote.price <= self.trigger_below:
             return self.exit_at(quote, self._reason_below)
@@ -173,13 +173,6 @@ class Bracket:
     def _reason_above(self) -> ExitReason:
         buying = self.trade_type is TradeType.BUY
         return ExitReason.TARGET if buying else ExitReason.STOP_LOSS
-
-    def _predates_entry(self, quote: Quote) -> bool:
-        # A recording hands out ticks in batches, and a trade may enter in the middle of one.
-        # No other source does; their times come from clocks, and a clock that was set back must
-        # not keep a stop-loss from closing.
-        recorded = quote.source is Source.REPLAY is self.entry_source
-        return recorded and quote.timestamp <= self.entry_timestamp
 
 
 def _check_level(field: str, level: Decimal | None, price: Decimal, *, below: bool) -> None:

@@ -57,6 +57,7 @@ class ReplayFeed:
         self._head_start = 0.0
         self._lock = threading.Lock()
         self._handed_out = 0
+        self._reached: datetime | None = None
         if began_at is not None:
             # A clock that was set back has not made the replay wait for its first tick.
             self._head_start = max((clock.now() - began_at).total_seconds(), 0.0)
@@ -70,15 +71,19 @@ class ReplayFeed:
         """Return every tick of `symbols` recorded since the last poll."""
         wanted = frozenset(symbols)
         with self._lock:
-            due = bisect_right(self._times, self.now())
+            self._reached = self.now()
+            due = bisect_right(self._times, self._reached)
             ticks = self._ticks[self._handed_out : due]
             self._handed_out = max(self._handed_out, due)
         return [tick for tick in ticks if tick.symbol in wanted]
 
     def latest(self, symbol: str) -> Quote | None:
-        """Return the last tick up to now, None before the first one of `symbol`."""
+        """Return the last tick up to the last poll, None before the first one of `symbol`.
+
+        Not up to now: whoever enters a trade at this price meets every later tick in a poll.
+        """
         ticks = self._by_symbol.get(symbol, [])
-        index = bisect_right(ticks, self.now(), key=_time)
+        index = bisect_right(ticks, self._reached or self.now(), key=_time)
         return ticks[index - 1] if index else None
 
     def now(self) -> datetime:
@@ -101,6 +106,7 @@ class ReplayFeed:
         """Hand out no tick up to `time`."""
         with self._lock:
             self._handed_out = max(self._handed_out, bisect_right(self._times, time))
+            self._reached = time
 
 
 def fingerprint(ticks: list[Quote]) -> str:

@@ -9,10 +9,12 @@ from app.market_data.instruments import DEFAULT_INDICES
 
 
 class Watchlist:
-    """The default indices, what has been traded, and what sockets of this process follow."""
+    """The default indices, what has been traded, and what sockets follow."""
 
     def __init__(self) -> None:
         self.traded: set[str] = set()
+        # By sockets of other processes.
+        self.followed_elsewhere: set[str] = set()
         self._followers: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -31,4 +33,15 @@ class Watchlist:
     def symbols(self) -> set[str]:
         """Return every symbol to poll."""
         with self._lock:
-            return {*DEFAULT_INDICES, *self.traded, *self._followers}
+            return {
+                *DEFAULT_INDICES,
+                *self.traded,
+                *self.followed_elsewhere,
+                *self._followers,
+            }
+
+    @property
+    def followed_here(self) -> list[str]:
+        """The symbols that sockets of this process follow."""
+        with self._lock:
+            return list(self._followers)

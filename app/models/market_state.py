@@ -25,9 +25,9 @@ class MarketState:
 
     @classmethod
     def resume_replay(
-        cls, fingerprint: str, speed: float, last_time: datetime, now: datetime
+        cls, fingerprint: str, speed: float, last_time: datetime, now: datetime | None
     ) -> datetime | None:
-        """Return when a replay that is to go on began; None, and note `now`, for a new one.
+        """Return when a replay that is to go on began; None, and note `now` if any, for a new one.
 
         It goes on where the recording is the one of the last run and either was not played to
         its end, or trades are open that began in it.
@@ -39,7 +39,8 @@ class MarketState:
             if settled_to is None or settled_to < last_time or Portfolio.any_margin_in_use():
                 began_at: datetime = state["began_at"]
                 return began_at
-        collection("market").replace_one(
-            {"_id": REPLAY}, {**recording, "began_at": now}, upsert=True
-        )
+        if now is not None:
+            collection("market").replace_one(
+                {"_id": REPLAY}, {**recording, "began_at": now}, upsert=True
+            )
         return None

@@ -114,26 +114,27 @@ class Notification:
 
     @classmethod
     def claim_due(cls, now: datetime, lease: timedelta, limit: int) -> list[Notification]:
-        """Take up to `limit` notifications that are due for delivery, by user and in order.
+        """Take the `limit` longest due notifications, and with them all that their users are due.
 
+        By user and in order, so that one message can tell a user of a whole burst.
         Whoever takes one has it for `lease`; should they die, it is due again after that.
         """
         notifications = collection("notifications")
         due = (
-            notifications.find({"deliver_at": {"$lte": now}}, {"_id": 1})
+            notifications.find({"deliver_at": {"$lte": now}}, {"user_id": 1})
             .sort("deliver_at", 1)
             .limit(limit)
         )
-        ids = {"_id": {"$in": [each["_id"] for each in due]}}
+        users = {"user_id": {"$in": sorted({each["user_id"] for each in due})}}
         # The claim's own mark tells what this worker took from what another took meanwhile.
         claim = ObjectId()
         taken = notifications.update_many(
-            {**ids, "deliver_at": {"$lte": now}},
+            {"deliver_at": {"$lte": now}, **users},
             {"$set": {"deliver_at": now + lease, "claim": claim}},
         )
         if not taken.modified_count:
             return []
-        found = notifications.find({**ids, "claim": claim})
+        found = notifications.find({"deliver_at": now + lease, "claim": claim})
         return sorted(
             (cls.from_document(document) for document in found),
             key=lambda each: (each.user_id, each.seq),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from pymongo import UpdateOne
 
@@ -17,9 +18,25 @@ class SymbolState:
         collection("symbols").update_one({"_id": symbol}, {"$set": {"traded": True}}, upsert=True)
 
     @classmethod
+    def mark_followed(cls, symbols: Iterable[str], until: datetime) -> None:
+        """Have the symbols polled until a time, for sockets of a process that does not poll."""
+        updates = [
+            UpdateOne({"_id": symbol}, {"$set": {"followed_until": until}}, upsert=True)
+            for symbol in symbols
+        ]
+        if updates:
+            collection("symbols").bulk_write(updates, ordered=False)
+
+    @classmethod
     def find_traded(cls) -> set[str]:
         """Return every symbol that has been traded."""
         return {each["_id"] for each in collection("symbols").find({"traded": True}, {"_id": 1})}
+
+    @classmethod
+    def find_followed(cls, now: datetime) -> set[str]:
+        """Return every symbol that sockets of other processes follow."""
+        query = {"followed_until": {"$gt": now}}
+        return {each["_id"] for each in collection("symbols").find(query, {"_id": 1})}
 
     @classmethod
     def save_quotes(cls, quotes: Iterable[Quote]) -> None:

@@ -16,7 +16,7 @@ NAME = "monitor"
 class Lease:
     def __init__(self, clock: Clock, lifetime: timedelta) -> None:
         self._clock = clock
-        self._lifetime = lifetime
+        self.lifetime = lifetime
         self._holder = ObjectId()
 
     def take_over(self) -> None:
@@ -43,4 +43,4 @@ class Lease:
         return True
 
     def _term(self) -> dict[str, object]:
-        return {"holder": self._holder, "until": self._clock.now() + self._lifetime}
+        return {"holder": self._holder, "until": self._clock.now() + self.lifetime}

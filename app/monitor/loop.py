@@ -25,6 +25,7 @@ from app.trades.settlement import settle_missed, settle_triggered
 
 # Ticks kept for settling while the database is away: about a day of all symbols at 10 s.
 MOST_UNSETTLED = 1_000_000
+STOP_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Monitor:
         self._lease = Lease(parts.clock, timedelta(seconds=max(3 * self._interval, 5)))
         self._unsettled: deque[Quote] = deque(maxlen=MOST_UNSETTLED)
         self._stop = threading.Event()
+        self._ended = threading.Event()
         self._leased = False
         self.last_pass_at: float | None = None
 
@@ -65,10 +67,12 @@ class Monitor:
             # To the next whole interval from the start: a slow pass skips, never shifts.
             elapsed = self._clock.monotonic() - started
             self._stop.wait(self._interval - elapsed % self._interval)
+        self._ended.set()
 
     def stop(self) -> None:
-        """End `run` after the pass it is in."""
+        """End `run`, and wait a moment for the pass it is in."""
         self._stop.set()
+        self._ended.wait(STOP_SECONDS)
 
     def run_once(self) -> Pass:
         """Poll the feed, publish its quotes, and settle what they trigger.
@@ -104,12 +108,11 @@ class Monitor:
             since = MarketState.load_progress(self._feed.name)
             if since is None or since >= until:
                 return 0
-            candles = [
-                candle
-                for symbol in sorted(SymbolState.find_traded())
-                for candle in self._feed.candles(symbol, since, until)
-            ]
-            closed = settle_missed(candles)
+            closed = settle_missed(
+                sorted(SymbolState.find_traded()),
+                lambda symbol, after: self._feed.candles(symbol, after, until),
+                since,
+            )
             self._feed.skip_to(until)
             MarketState.save_progress(self._feed.name, until)
             logger.info("monitor: %d trades closed in %s without a watch", closed, until - since)
@@ -128,6 +131,14 @@ class Monitor:
         self._leased = leased
         if leased:
             self.run_once()
+        else:
+            self._ask_leader()
+
+    def _ask_leader(self) -> None:
+        """Have the process that polls ask for what this one's sockets follow."""
+        with self._app.app_context():
+            until = self._clock.now() + self._lease.lifetime
+            SymbolState.mark_followed(self._watchlist.followed_here, until)
 
     def _take_lease(self) -> None:
         with self._app.app_context():
@@ -144,6 +155,7 @@ class Monitor:
     def _refresh_watchlist(self) -> PyMongoError | None:
         try:
             self._watchlist.traded |= SymbolState.find_traded()
+            self._watchlist.followed_elsewhere = SymbolState.find_followed(self._clock.now())
         except PyMongoError as error:
             return error
         return None

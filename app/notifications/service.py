@@ -31,9 +31,10 @@ def list_notifications(
     user = User.find_by_client_id(user_id)
     if user is None:
         return [], 0, None
+    end = user.event_seq + 1
     found = Notification.find_by_user_id(
         user_id,
-        below=query.cursor or user.event_seq + 1,
+        below=min(query.cursor or end, end),
         limit=query.limit + 1,
         unread=query.unread,
     )

@@ -36,25 +36,25 @@ def open_trade(user_id: str, order: CreateTradeRequest, key: RequestKey | None =
     an unknown symbol, WrongSideOfPrice, InsufficientMargin, NotFound for a missing portfolio,
     Conflict for a key or client_order_id of another order, MarketDataUnavailable.
     """
-    if earlier := _opened_earlier(user_id, order, key):
-        return earlier
-    symbol = runtime().instruments.get_ordered(order.symbol).symbol
-    quote = runtime().quotes.latest(symbol)
-    bracket = Bracket.open(
-        order.trade_type,
-        order.quantity,
-        quote,
-        stop_loss=order.stop_loss,
-        target_price=order.target_price,
-    )
-    _watch(symbol)
     try:
+        if earlier := _opened_earlier(user_id, order, key):
+            return earlier
+        symbol = runtime().instruments.get_ordered(order.symbol).symbol
+        quote = runtime().quotes.latest(symbol)
+        bracket = Bracket.open(
+            order.trade_type,
+            order.quantity,
+            quote,
+            stop_loss=order.stop_loss,
+            target_price=order.target_price,
+        )
+        _watch(symbol)
         trade, events = run_transaction(
             lambda session: _write_trade(user_id, symbol, bracket, order, key, session),
             user_id=user_id,
         )
     except DuplicateKeyError:
-        # The same request, at the same time, by way of another process.
+        # The same request, or its key for another, at the same time by way of another process.
         if earlier := _opened_earlier(user_id, order, key):
             return earlier
         raise
@@ -66,11 +66,13 @@ def open_trade(user_id: str, order: CreateTradeRequest, key: RequestKey | None =
 def list_trades(user_id: str, query: TradesQuery) -> tuple[list[Trade], str | None]:
     """Return a page of the user's trades, newest first, and the cursor of the next one."""
     symbol = runtime().instruments.get_ordered(query.symbol).symbol if query.symbol else None
+    end = _next_number(user_id)
     trades = Trade.find_by_user_id(
         user_id,
         status=query.status,
         symbol=symbol,
-        below=query.cursor or _next_number(user_id),
+        # A cursor past the end costs no more than none.
+        below=min(query.cursor or end, end),
         limit=query.limit + 1,
     )
     page = trades[: query.limit]
@@ -94,6 +96,9 @@ def _opened_earlier(
                 "This client_order_id was used for another order. Use a new one.",
                 code="client_order_id_reused",
             )
+        if trade and key:
+            # From now on the key stands for this request as well.
+            Answer.save(key, {"trade_id": trade.id}, now(), session)
     return trade.as_opened() if trade else None
 
 

@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 from app.database.transaction import is_outage, run_transaction
 from app.domain.candle import Candle
 from app.domain.exposure import Exposure
+from app.domain.money import ZERO
 from app.domain.quote import Quote
 from app.logs import logger
 from app.models import Closure, Notification, Portfolio, Settlement, Trade
@@ -26,6 +27,7 @@ from app.trades.events import trade_closed
 # Trades closed in one transaction: enough to share its round trips, few enough that it ends
 # well within its time and a conflict costs little.
 CHUNK = 250
+CandlesAfter = Callable[[str, datetime], Sequence[Candle]]
 
 
 def settle_triggered(ticks: Sequence[Quote]) -> int:
@@ -46,20 +48,21 @@ def settle_triggered(ticks: Sequence[Quote]) -> int:
     return len(close_trades([closure for _, closure in triggered]))
 
 
-def settle_missed(candles: Sequence[Candle]) -> int:
-    """Close every trade whose stop-loss or target lay in `candles`; return how many.
+def settle_missed(symbols: Iterable[str], candles_after: CandlesAfter, since: datetime) -> int:
+    """Close every trade whose stop-loss or target was reached after `since`; return how many.
 
-    The candles are those of a time that nobody watched, of any symbols, in order each. Raises
+    `candles_after` tells what a symbol did after a time, while nobody watched, in order. Raises
     PyMongoError where some could not be closed.
     """
-    by_symbol: dict[str, list[Candle]] = defaultdict(list)
-    for candle in candles:
-        by_symbol[candle.symbol].append(candle)
     missed: list[tuple[datetime, Closure]] = []
-    for symbol, its_candles in by_symbol.items():
-        lowest = min(candle.low for candle in its_candles)
-        highest = max(candle.high for candle in its_candles)
-        for trade in Trade.find_triggered(symbol, lowest, highest):
+    for symbol in symbols:
+        candles = candles_after(symbol, since)
+        lowest = min((candle.low for candle in candles), default=ZERO)
+        highest = max((candle.high for candle in candles), default=ZERO)
+        for trade in Trade.find_triggered(symbol, lowest, highest) if candles else ():
+            # Of the candle in which the trade was opened, only what came after that counts.
+            entered = trade.bracket.entry_timestamp
+            its_candles = candles_after(symbol, entered) if entered > since else candles
             exits = (trade.bracket.triggered_in(candle) for candle in its_candles)
             exit = next((each for each in exits if each is not None), None)
             if exit is not None:
@@ -117,8 +120,7 @@ def _close_chunk(closures: Sequence[Closure], also: Also | None) -> list[Closure
         return claimed, _close(claimed, session)
 
     owners = {each.trade.user_id for each in closures}
-    one_user = owners.pop() if len(owners) == 1 else None
-    claimed, events = run_transaction(close, user_id=one_user)
+    claimed, events = run_transaction(close, user_ids=owners)
     announce(events)
     return claimed
 
