@@ -258,9 +258,9 @@ def _read_or_make(path: Path) -> str:
         # killed half way, never leave an empty or a second secret.
         draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(32))
         try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32))
             os.link(draft, path)
         except FileExistsError:
             pass
