@@ -34,6 +34,7 @@ class EmbeddedDatabase:
         self._port = 0
         self._process: subprocess.Popen[str] | None = None
         self._stopping = threading.Event()
+        self._watched = False
 
     @property
     def uri(self) -> str:
@@ -60,6 +61,7 @@ class EmbeddedDatabase:
 
     def watch(self) -> None:
         """Start it again whenever it ends by itself, until it is stopped."""
+        self._watched = True
         while not self._stopping.is_set():
             self._wait_for_end()
             if self._stopping.is_set():
@@ -73,9 +75,14 @@ class EmbeddedDatabase:
         self._stopping.set()
         if self._process:
             self._process.kill()
-            _bury(self._process)
-        self._record.unlink(missing_ok=True)
-        self._lock.release()
+            self._process.wait()
+            if not self._watched:
+                # Otherwise the pipes are the watcher's to close: it may be reading from one.
+                _bury(self._process)
+        if self._lock.is_locked:
+            # Otherwise the folder, and the record in it, are another server's.
+            self._record.unlink(missing_ok=True)
+            self._lock.release()
 
     def _take_folder(self) -> None:
         try:

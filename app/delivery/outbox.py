@@ -100,6 +100,10 @@ class Outbox:
         except DeliveryError as failure:
             error = failure
             logger.warning("%s not delivered: %s", sender.channel, failure)
+        except Exception as failure:
+            # A fault of the sender's own must not hold up the rest of the batch.
+            error = DeliveryError(type(failure).__name__)
+            logger.exception("%s not delivered", sender.channel)
         for each in attempts:
             each.finish(sender, now, error)
 

@@ -102,11 +102,13 @@ def exit_all(user_id: str) -> tuple[int, Decimal]:
 def list_trades(user_id: str, query: TradesQuery) -> tuple[list[Trade], str | None]:
     """Return a page of the user's trades, newest first, and the cursor of the next one."""
     symbol = runtime().instruments.get(query.symbol).symbol if query.symbol else None
+    # No cursor of ours is above it, and a page is looked for downwards from where it begins.
+    newest = _next_number(user_id)
     trades = Trade.find_by_user_id(
         user_id,
         status=query.status,
         symbol=symbol,
-        below=query.cursor or _next_number(user_id),
+        below=min(query.cursor or newest, newest),
         limit=query.limit + 1,
     )
     page = trades[: query.limit]
