@@ -54,8 +54,12 @@ def _mongo_uri(value: str) -> str:
     if value:
         try:
             parse_uri(value, validate=False)
-        except PyMongoError as error:
-            raise ValueError(f"is not a MongoDB URI: {error}") from None
+        except (PyMongoError, ValueError):
+            # PyMongo's own words may quote a part of the password.
+            raise ValueError(
+                "is not a MongoDB URI that can be used: look at its form, whether its host exists, "
+                "and that user name and password are percent-encoded"
+            ) from None
     return value
 
 

@@ -25,6 +25,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     # Registered first, so it runs after the limiter has set its headers.
     app.after_request(_tidy_headers)
     limiter.request_filter(_is_preflight)
+    # Otherwise those of an earlier application in this process would stay.
+    limiter.limit_manager.set_default_limits([])
     limiter.init_app(app)
 
 

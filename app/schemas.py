@@ -70,7 +70,8 @@ def _rupees(value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         raise ValueError("must be a number")
     amount = Decimal(value)
-    if abs(amount) > LARGEST_AMOUNT:
+    # Compared, not computed with: arithmetic on 1e9999999 raises Overflow.
+    if not -LARGEST_AMOUNT <= amount <= LARGEST_AMOUNT:
         raise ValueError(f"must be at most {LARGEST_AMOUNT:,}")
     if not is_whole_paise(amount):
         raise ValueError("must have at most two decimals")

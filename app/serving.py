@@ -43,15 +43,20 @@ def serve(app: Flask, listener: socket.socket) -> Callable[[], None]:
 def wait_for_signal() -> None:
     """Return on SIGINT or SIGTERM.
 
-    The handler writes to a socket and the caller reads from it, because that wakes the loop of
-    every async mode, and because an exception raised in a handler would strike whichever
-    greenlet happens to run.
+    The interpreter itself writes each signal's number to a socket that the caller reads from.
+    That wakes the loop of every async mode, whichever thread the signal came to; a handler would
+    have to wait for the main thread, and what it raised would strike whichever greenlet runs.
     """
+    numbers = (signal.SIGINT, signal.SIGTERM)
     reader, writer = socket.socketpair()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: writer.send(b"!"))
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno())
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
     with reader, writer:
-        reader.recv(1)
+        while reader.recv(1)[0] not in numbers:
+            continue
+        signal.set_wakeup_fd(-1)
 
 
 def _serve_eventlet(app: Flask, listener: socket.socket) -> Callable[[], None]:

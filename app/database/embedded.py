@@ -24,7 +24,6 @@ from config import ConfigurationError
 HOST = "127.0.0.1"
 # An orphan of a killed server may need a moment to let go of the storage.
 START_SECONDS = 20
-END_SECONDS = 2
 # What an empty storage takes.
 ROOM_BYTES = 256 * 1024
 CHILD = Path(__file__).with_name("child.py")
@@ -38,8 +37,7 @@ class EmbeddedDatabase:
         self._port = 0
         self._process: subprocess.Popen[str] | None = None
         self._stopping = threading.Event()
-        self._watching = False
-        self._watch_ended = threading.Event()
+        self._watched = False
 
     @property
     def uri(self) -> str:
@@ -75,7 +73,7 @@ class EmbeddedDatabase:
 
     def watch(self) -> None:
         """Start it again whenever it ends by itself, until it is stopped."""
-        self._watching = True
+        self._watched = True
         while not self._stopping.is_set():
             self._wait_for_end()
             if self._stopping.is_set():
@@ -83,20 +81,20 @@ class EmbeddedDatabase:
             logger.error("the embedded database ended unexpectedly; starting it again")
             if not self._start_once(time.monotonic() + START_SECONDS):
                 time.sleep(1)
-        self._watch_ended.set()
 
     def stop(self) -> None:
         """End it. There is nothing to wait for: each commit is on the disk already."""
         self._stopping.set()
         if self._process:
             self._process.kill()
-            if self._watching:
-                # Whoever reads from it sees its end, and lets go of it.
-                self._watch_ended.wait(END_SECONDS)
-            else:
+            self._process.wait()
+            if not self._watched:
+                # Otherwise the pipes are the watcher's to close: it may be reading from one.
                 _bury(self._process)
-        self._record.unlink(missing_ok=True)
-        self._lock.release()
+        if self._lock.is_locked:
+            # Otherwise the folder, and the record in it, are another server's.
+            self._record.unlink(missing_ok=True)
+            self._lock.release()
 
     def _take_folder(self) -> None:
         try:

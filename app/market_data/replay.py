@@ -130,7 +130,7 @@ def read_recording(path: Path, instruments: Instruments) -> list[Quote]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return _parse(file, path, instruments)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RecordingError(f"{path} cannot be read: {error}") from None
 
 
@@ -142,7 +142,7 @@ def _parse(lines: Iterable[str], path: Path, instruments: Instruments) -> list[Q
     for row in rows:
         try:
             ticks.append(_tick(row, instruments))
-        except (ValueError, InvalidOperation, AttributeError, TypeError) as error:
+        except (ValueError, ArithmeticError, AttributeError, TypeError) as error:
             raise RecordingError(f"{path}, line {rows.line_num}: {error}") from None
     if not ticks:
         raise RecordingError(f"{path} holds no ticks.")
@@ -158,6 +158,8 @@ def _tick(row: dict[str, str], instruments: Instruments) -> Quote:
         raise ValueError(f"unknown symbol {row['symbol']!r}")
     try:
         price = to_paisa(Decimal(row["price"].strip()))
+        if price.is_nan():
+            raise InvalidOperation
     except InvalidOperation:
         raise ValueError(f"{row['price']!r} is not a price") from None
     return Quote(instrument.symbol, price, Source.REPLAY, timestamp.astimezone(UTC))

@@ -31,10 +31,11 @@ def list_notifications(
     user = User.find_by_client_id(user_id)
     if user is None:
         return [], 0, None
-    end = user.event_seq + 1
+    # No cursor of ours is above it, and a page is looked for downwards from where it begins.
+    newest = user.event_seq + 1
     found = Notification.find_by_user_id(
         user_id,
-        below=min(query.cursor or end, end),
+        below=min(query.cursor or newest, newest),
         limit=query.limit + 1,
         unread=query.unread,
     )

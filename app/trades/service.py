@@ -66,13 +66,13 @@ def open_trade(user_id: str, order: CreateTradeRequest, key: RequestKey | None =
 def list_trades(user_id: str, query: TradesQuery) -> tuple[list[Trade], str | None]:
     """Return a page of the user's trades, newest first, and the cursor of the next one."""
     symbol = runtime().instruments.get_ordered(query.symbol).symbol if query.symbol else None
-    end = _next_number(user_id)
+    # No cursor of ours is above it, and a page is looked for downwards from where it begins.
+    newest = _next_number(user_id)
     trades = Trade.find_by_user_id(
         user_id,
         status=query.status,
         symbol=symbol,
-        # A cursor past the end costs no more than none.
-        below=min(query.cursor or end, end),
+        below=min(query.cursor or newest, newest),
         limit=query.limit + 1,
     )
     page = trades[: query.limit]

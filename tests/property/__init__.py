@@ -1,0 +1,6 @@
+"""Properties: rules that hold for whatever hypothesis thinks of."""
+
+import pytest
+
+# Modules of checks, whose failures are to show both sides as those of tests do.
+pytest.register_assert_rewrite("tests.property.books_database", "tests.property.books_driver")

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from app.domain.candle import Candle
 from app.domain.quote import Quote, Source
 
 
@@ -27,7 +28,7 @@ class ManualClock:
 
 
 class ScriptedFeed:
-    """A market of the test's making: `tick` is what happens next."""
+    """A market of the test's making: `tick` is what happens next, `record` what was missed."""
 
     name = "scripted"
 
@@ -36,6 +37,7 @@ class ScriptedFeed:
         self.source = source
         self._latest: dict[str, Quote] = {}
         self._pending: list[Quote] = []
+        self._candles: list[Candle] = []
 
     def set(self, symbol: str, price: Decimal | int | str) -> Quote:
         """Be at a price, without a tick for the monitor."""
@@ -51,6 +53,23 @@ class ScriptedFeed:
         self._pending.append(quote)
         return quote
 
+    def record(
+        self,
+        symbol: str,
+        time: datetime,
+        *prices: Decimal | int | str,
+        source: Source | None = None,
+    ) -> Candle:
+        """Have a candle of these prices, in their order, that began at `time`."""
+        candle = Candle.of(
+            [
+                Quote(symbol, Decimal(price).quantize(Decimal("0.01")), source or self.source, time)
+                for price in prices
+            ]
+        )
+        self._candles.append(candle)
+        return candle
+
     def poll(self, symbols: Collection[str]) -> list[Quote]:
         ticks = [tick for tick in self._pending if tick.symbol in symbols]
         self._pending.clear()
@@ -58,3 +77,15 @@ class ScriptedFeed:
 
     def latest(self, symbol: str) -> Quote | None:
         return self._latest.get(symbol)
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def skip_to(self, time: datetime) -> None:
+        self._pending = [tick for tick in self._pending if tick.timestamp > time]
+
+    def candles(self, symbol: str, since: datetime, until: datetime) -> list[Candle]:
+        found = [
+            each for each in self._candles if each.symbol == symbol and since < each.time <= until
+        ]
+        return sorted(found, key=lambda each: each.time)

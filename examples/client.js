@@ -1,0 +1,228 @@
+#!/usr/bin/env node
+/**
+ * A client of the paper trading backend, to run and to learn from.
+ *
+ *   node examples/client.js                        a fresh user, live prices, their events
+ *   node examples/client.js --trade                the same, with a trade that closes soon
+ *   node examples/client.js --email you@example.com --password secret --symbols TCS,INFY
+ *
+ * Everything else that can be asked for is in `options` below. Ctrl-C ends it.
+ */
+"use strict";
+
+const { randomBytes } = require("node:crypto");
+const { parseArgs } = require("node:util");
+
+const options = {
+  url: { type: "string", default: "http://127.0.0.1:5000" },
+  email: { type: "string" }, // with --password: sign in instead of registering
+  password: { type: "string" },
+  symbols: { type: "string", default: "RELIANCE,TCS" }, // NIFTY and SENSEX come anyway
+  trade: { type: "boolean", default: false }, // open a small NIFTY trade
+  "exit-after": { type: "string" }, // end after this many trade_update events
+  help: { type: "boolean", default: false },
+};
+
+/** A failure that the user can do something about: shown without a stack trace. */
+class Failure extends Error {}
+
+// ---------------------------------------------------------------------------------------- REST
+
+/** Call a route; return its JSON, or throw the sentence that the server answered. */
+async function call(api, method, path, body) {
+  const headers = { "Content-Type": "application/json" };
+  if (api.token) headers.Authorization = `Bearer ${api.token}`;
+  let response;
+  try {
+    response = await fetch(api.url + path, { method, headers, body: JSON.stringify(body) });
+  } catch (error) {
+    const reason = error.cause?.code ?? error.message;
+    throw new Failure(`Cannot reach ${api.url} (${reason}). Is the server running? Try: make run`);
+  }
+  const answer = await response.json().catch(() => {
+    throw new Failure(`${api.url} answered ${response.status}, but not as this API does.`);
+  });
+  if (response.ok) return answer;
+  // Every error has a sentence for a person, a code and details for a program.
+  const failure = new Failure(answer.error ?? `${method} ${path} answered ${response.status}`);
+  throw Object.assign(failure, { code: answer.code, details: answer.details });
+}
+
+/** Register somebody new; return what they sign in with. */
+async function register(api) {
+  const unique = randomBytes(4).toString("hex");
+  const credentials = { email: `node-${unique}@example.com`, password: unique };
+  await call(api, "POST", "/auth/register", {
+    name: "Node Example",
+    phone: "+919876543210",
+    ...credentials,
+  });
+  console.log(`registered ${credentials.email} with the password ${credentials.password}`);
+  return credentials;
+}
+
+/** Sign in; keep the token (good for 24 hours) and whose it is. */
+async function signIn(api, credentials) {
+  const answer = await call(api, "POST", "/auth/login", credentials);
+  api.token = answer.access_token;
+  api.userId = answer.client_id;
+}
+
+/** Open the portfolio; where there is one already, the server answers with that. */
+async function openPortfolio(api) {
+  const portfolio = await call(api, "POST", "/portfolio/create", {});
+  console.log(`portfolio of ${api.userId}: ${rupees(portfolio.available_margin)} available`);
+}
+
+/** Buy one NIFTY with a stop-loss and a target so close that one of them is reached soon. */
+async function openTrade(api) {
+  let { price } = await call(api, "GET", "/market/live/NIFTY");
+  for (let attempt = 1; ; attempt += 1) {
+    const distance = price * 0.0001;
+    try {
+      return await call(api, "POST", "/trades/create", {
+        symbol: "NIFTY",
+        trade_type: "BUY",
+        quantity: 1,
+        stop_loss: paise(price - distance),
+        target_price: paise(price + distance),
+      });
+    } catch (error) {
+      // The price moved past one of them meanwhile; the error tells where it is now.
+      if (error.code !== "wrong_side_of_price" || attempt === 5) throw error;
+      price = error.details.price;
+    }
+  }
+}
+
+// --------------------------------------------------------------------------------------- events
+
+/** Connect and print what is heard; tell `on` when it is ready, of each update, of a failure. */
+function follow(api, credentials, symbols, on) {
+  // Loaded here, so that --help and REST errors work before `npm ci`.
+  const { io } = require("socket.io-client");
+  let lastSeq; // of the last trade_update seen; undefined before the first join
+  let away = false;
+
+  // `auth` is a function, so that a reconnection sends the token of that time.
+  const socket = io(api.url, { auth: (send) => send({ token: api.token }) });
+
+  // Also after a reconnection: rooms and subscriptions are the connection's, not the user's.
+  socket.on("connect", async () => {
+    try {
+      // With `since`, the server first replays each event that was missed, in order.
+      const joined = await ask(socket, "join", { user_id: api.userId, since: lastSeq });
+      lastSeq = Math.max(lastSeq ?? 0, joined.seq);
+      const subscribed = await ask(socket, "subscribe", { symbols });
+      for (const name of subscribed.unknown) console.log(`unknown symbol: ${name}`);
+      console.log(`${away ? "reconnected" : "connected"}, at event ${lastSeq}`);
+      if (!away) on.ready();
+      away = false;
+    } catch (error) {
+      // Cut off in the middle of it: the next connection does it all again.
+      if (socket.connected) on.failure(error);
+    }
+  });
+
+  socket.on("live_price", ({ symbol, price, timestamp, source }) => {
+    console.log(`live_price    ${symbol.padEnd(12)} ${rupees(price)}  ${source}  ${timestamp}`);
+  });
+
+  socket.on("trade_update", ({ event, data, seq }) => {
+    // The acknowledgement of a join may overtake the events it replayed, so never go back.
+    lastSeq = Math.max(lastSeq ?? 0, seq);
+    console.log(`trade_update  #${seq} ${event} ${describe(data)}`);
+    on.update();
+  });
+
+  socket.on("disconnect", (reason) => {
+    if (reason === "io client disconnect") return;
+    away = true;
+    console.log(`disconnected (${reason}), reconnecting ...`);
+    // The one case that the library leaves to us: the server hung up on purpose.
+    if (reason === "io server disconnect") socket.connect();
+  });
+
+  socket.on("connect_error", async (error) => {
+    // Any other failure is one of the network, and the library tries again by itself.
+    if (error.message !== "unauthorized") return;
+    try {
+      await signIn(api, credentials); // the token ran out
+      socket.connect();
+    } catch (failure) {
+      on.failure(failure);
+    }
+  });
+
+  return socket;
+}
+
+/** Send an event; return its acknowledgement, or throw what the server refused it for. */
+async function ask(socket, event, payload) {
+  const answer = await socket.timeout(10_000).emitWithAck(event, payload);
+  if (!answer.ok) throw new Failure(`${event}: ${answer.error}`);
+  return answer;
+}
+
+// ----------------------------------------------------------------------------------------- text
+
+const paise = (amount) => Math.round(amount * 100) / 100;
+const rupees = (amount) =>
+  amount.toLocaleString("en-IN", { style: "currency", currency: "INR" }).padStart(12);
+
+function describe(data) {
+  if (!data.trade_id) return JSON.stringify(data);
+  const trade = `${data.trade_type} ${data.quantity} ${data.symbol}`;
+  if (data.exit_price === undefined) return `${trade} at ${rupees(data.entry_price).trim()}`;
+  const result = `pnl ${rupees(data.pnl).trim()}`;
+  return `${trade} closed at ${rupees(data.exit_price).trim()} (${data.reason}), ${result}`;
+}
+
+// ----------------------------------------------------------------------------------------- main
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({ options });
+    if (Boolean(values.email) !== Boolean(values.password)) {
+      throw new Error("--email and --password go together");
+    }
+    if (values["exit-after"] && !/^[1-9]\d*$/.test(values["exit-after"])) {
+      throw new Error("--exit-after takes a whole number from 1");
+    }
+    return values;
+  } catch (error) {
+    throw new Failure(error.message);
+  }
+}
+
+async function main() {
+  const wanted = readOptions();
+  if (wanted.help) {
+    console.log(`node examples/client.js [--${Object.keys(options).join("] [--")}]`);
+    return;
+  }
+  const api = { url: wanted.url.replace(/\/+$/, "") };
+  const { email, password } = wanted;
+  const credentials = email ? { email, password } : await register(api);
+  await signIn(api, credentials);
+  await openPortfolio(api);
+
+  let socket;
+  await new Promise((end, fail) => {
+    let updatesLeft = Number(wanted["exit-after"] ?? Infinity);
+    socket = follow(api, credentials, wanted.symbols.split(","), {
+      // Joined and subscribed: from here on, the events of a trade are seen.
+      ready: () => wanted.trade && openTrade(api).catch(fail),
+      update: () => (updatesLeft -= 1) || end(),
+      failure: fail,
+    });
+    process.once("SIGINT", end);
+    process.once("SIGTERM", end);
+  }).finally(() => socket?.disconnect());
+  console.log("bye");
+}
+
+main().catch((error) => {
+  console.error(error instanceof Failure ? error.message : error);
+  process.exitCode = 1;
+});

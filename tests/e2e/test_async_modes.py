@@ -1,0 +1,181 @@
+"""What a person does with the server, the same in each async mode."""
+
+from __future__ import annotations
+
+import http.client
+import statistics
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.e2e.conftest import ASYNC_MODES
+from tests.support.live import Listener, LiveTrader, eventually
+from tests.support.recordings import falling_and_rising, write_recording
+from tests.support.server import ServerProcess
+
+NAGLE_STALL_SECONDS = 0.04
+
+
+@pytest.fixture(scope="module", params=ASYNC_MODES)
+def server(
+    request: pytest.FixtureRequest,
+    make_shared_server: Callable[..., ServerProcess],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> ServerProcess:
+    recording = write_recording(tmp_path_factory.mktemp("market") / "day.csv", falling_and_rising())
+    server = make_shared_server(
+        SOCKETIO_ASYNC_MODE=request.param, MARKET_DATA="replay", REPLAY_FILE=recording
+    )
+    return server.start()
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+def test_a_trade_is_closed_at_its_stop_loss_and_another_at_its_target(
+    server: ServerProcess, transport: str
+) -> None:
+    trader = LiveTrader(server)
+    opened = trader.open_portfolio(100_000)
+    with Listener(server, trader.token, transport) as socket:
+        assert socket.client.transport() == transport
+        joined = socket.ask("join", user_id=trader.client_id)
+        assert joined == {"ok": True, "user_id": trader.client_id, "seq": 0}
+        assert socket.ask("subscribe", symbols=["reliance"])["symbols"] == ["RELIANCE.NS"]
+
+        first = trader.price("NIFTY")
+        assert socket.wait_for_price(lambda tick: tick["symbol"] == "^NSEI")["source"] == "replay"
+        socket.wait_for_price(lambda tick: tick["symbol"] == "^NSEI" and tick["price"] < first)
+        socket.wait_for_price(lambda tick: tick["symbol"] == "RELIANCE.NS")
+
+        # Far enough from the price not to be passed before the order is there.
+        stop = trader.price("NIFTY") - 30.5
+        target = trader.price("RELIANCE") + 30.5
+        loser = trader.create_trade("NIFTY", stop_loss=stop)
+        winner = trader.create_trade("RELIANCE", target_price=target)
+        closed = {
+            trade["trade_id"]: socket.wait_for_update(
+                lambda update, trade=trade: (
+                    update["event"] == "trade_auto_closed"
+                    and update["data"]["trade_id"] == trade["trade_id"]
+                ),
+                timeout=5,
+            )["data"]
+            for trade in (loser, winner)
+        }
+
+    stopped, hit = closed[loser["trade_id"]], closed[winner["trade_id"]]
+    # The market moves a rupee a tick: the first tick beyond the level is half a rupee beyond.
+    assert (stopped["reason"], stopped["exit_price"]) == ("stop_loss", stop - 0.5)
+    assert (hit["reason"], hit["exit_price"]) == ("target", target + 0.5)
+    for data in closed.values():
+        assert data["quote"]["source"] == "replay"
+        assert data["quote"]["price"] == data["exit_price"]
+    assert stopped["pnl"] == round(stopped["exit_price"] - loser["entry_price"], 2)
+    assert [update["seq"] for update in socket.updates] == [1, 2, 3, 4]
+
+    assert trader.trade(loser["trade_id"])["status"] == "STOP_LOSS_HIT"
+    assert trader.trade(winner["trade_id"])["status"] == "TARGET_HIT"
+    portfolio = trader.portfolio()
+    assert portfolio["utilized_margin"] == 0
+    assert portfolio["total_pnl"] == round(stopped["pnl"] + hit["pnl"], 2)
+    assert portfolio["available_margin"] == opened["available_margin"] + portfolio["total_pnl"]
+
+
+def test_of_50_orders_at_once_those_the_margin_covers_succeed(server: ServerProcess) -> None:
+    trader = LiveTrader(server)
+    trader.open_portfolio(10 * 16_000)
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: trader.order("SENSEX"), range(50)))
+
+    assert Counter(each.status_code for each in answers) == {201: 10, 400: 40}
+    refused = [each.json() for each in answers if each.status_code == 400]
+    assert {each["code"] for each in refused} == {"insufficient_margin"}
+    portfolio = trader.portfolio()
+    assert (portfolio["available_margin"], portfolio["utilized_margin"]) == (0, 160_000)
+    assert len(trader.trades()) == 10
+
+
+def test_of_20_exits_of_a_trade_at_once_one_succeeds(server: ServerProcess) -> None:
+    trader = LiveTrader(server)
+    trader.open_portfolio()
+    trade_id = trader.create_trade("SENSEX")["trade_id"]
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: trader.post(f"/trades/exit/{trade_id}"), range(20)))
+
+    assert Counter(each.status_code for each in answers) == {200: 1, 409: 19}
+
+
+def test_a_body_of_10_mb_is_answered_not_cut_off(server: ServerProcess) -> None:
+    answer = server.request(
+        "POST",
+        "/auth/login",
+        data=b'{"email": "' + b"x" * 10_000_000 + b'"}',
+        headers={"Content-Type": "application/json"},
+    )
+
+    assert answer.status_code == 413
+    assert answer.json()["code"] == "body_too_large"
+    assert server.request("GET", "/health/live").status_code == 200
+
+
+def test_a_kept_connection_is_answered_without_delay(server: ServerProcess) -> None:
+    # Where the server closes it after each answer (werkzeug's does), the next request opens it.
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    seconds = []
+    for _ in range(50):
+        started = time.perf_counter()
+        connection.request("GET", "/health/live")
+        assert connection.getresponse().read()
+        seconds.append(time.perf_counter() - started)
+
+    connection.close()
+    # What Nagle's algorithm and delayed acknowledgements make of two small writes.
+    assert statistics.median(seconds) < 0.9 * NAGLE_STALL_SECONDS
+
+
+def test_ten_people_signing_in_at_once_keep_nobody_else_waiting(server: ServerProcess) -> None:
+    with ThreadPoolExecutor(10) as pool:
+        traders = list(pool.map(lambda _: LiveTrader(server), range(10)))
+
+    done = threading.Event()
+    answered = 0
+
+    def ask_meanwhile() -> None:
+        nonlocal answered
+        while not done.is_set():
+            assert server.request("GET", "/health/live").status_code == 200
+            answered += not done.is_set()
+
+    with ThreadPoolExecutor(11) as pool:
+        asking = pool.submit(ask_meanwhile)
+        eventually(lambda: answered > 0)
+        answered = 0
+        statuses = list(pool.map(lambda trader: trader.sign_in().status_code, traders))
+        meanwhile = answered
+        done.set()
+        asking.result()
+
+    assert statuses == [200] * 10
+    # Were a password hashed where requests are served, at most one answer would fit between
+    # two of them.
+    assert meanwhile > 10
+
+
+def test_a_user_hears_nothing_of_another(server: ServerProcess) -> None:
+    alice, bob = LiveTrader(server), LiveTrader(server)
+    alice.open_portfolio()
+    with Listener(server, bob.token) as socket:
+        refused = socket.ask("join", user_id=alice.client_id)
+        assert (refused["ok"], refused["code"]) == (False, "forbidden")
+        assert socket.ask("join", user_id=bob.client_id)["ok"]
+
+        alice.create_trade("SENSEX")
+        bob.post("/notifications", event="ping", message="Hello")
+
+        socket.wait_for_update(lambda update: update["event"] == "ping")
+        assert [update["event"] for update in socket.updates] == ["ping"]

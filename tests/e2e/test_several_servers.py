@@ -1,0 +1,169 @@
+"""Servers on one database of their own choosing, and Redis between them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.support.live import Listener, LiveTrader, eventually
+from tests.support.recordings import falling_and_rising, standing_still, write_recording
+from tests.support.server import ServerProcess, free_port
+
+MakeServer = Callable[..., ServerProcess]
+
+
+@dataclass
+class Redis:
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[Redis]:
+    """A Redis of the test's own, which keeps nothing."""
+    port = free_port()
+    program = shutil.which("redis-server")
+    assert program, "needs redis-server"
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    process = subprocess.Popen(
+        [program, *options, "--dir", str(tmp_path)], stdout=subprocess.DEVNULL
+    )
+    own = Redis(f"redis://127.0.0.1:{port}/0", process)
+
+    def answers() -> bool:
+        with redis.Redis.from_url(own.url) as client:
+            try:
+                return bool(client.ping())
+            except redis.ConnectionError:
+                return False
+
+    eventually(answers)
+    yield own
+    own.kill()
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    return write_recording(tmp_path / "day.csv", falling_and_rising())
+
+
+@pytest.fixture
+def make_pair(make_server: MakeServer, mongo_uri: str) -> Callable[..., list[ServerProcess]]:
+    """Start two servers on one database, which take each other's tokens."""
+    shared = {"MONGO_URI": mongo_uri, "JWT_SECRET_KEY": "a-secret-of-both-" + "5e" * 16}
+
+    def make(**environment: object) -> list[ServerProcess]:
+        servers = [make_server(name, **shared, **environment) for name in "ab"]
+        return [server.start() for server in servers]
+
+    return make
+
+
+def test_a_database_of_ones_own_is_used_and_no_other_started(
+    make_server: MakeServer, mongo_uri: str
+) -> None:
+    server = make_server(MONGO_URI=mongo_uri).start()
+    trader = LiveTrader(server)
+    trader.open_portfolio()
+    trade = trader.create_trade()
+
+    assert "MongoDB at MONGO_URI" in server.output()
+    assert not list((server.folder / "data").glob("database*"))
+    server.kill()
+    server.start()
+    assert trader.trade(trade["trade_id"])["status"] == "ACTIVE"
+
+
+def test_two_servers_settle_each_trade_once(
+    make_pair: Callable[..., list[ServerProcess]], recording: Path
+) -> None:
+    a, b = make_pair(MARKET_DATA="replay", REPLAY_FILE=recording)
+    trader = LiveTrader(a)
+    trader.open_portfolio()
+    for _ in range(5):
+        trader.create_trade(stop_loss=trader.price() - 20.5)
+
+    trader.server = b
+    eventually(lambda: all(each["status"] == "STOP_LOSS_HIT" for each in trader.trades()))
+
+    portfolio = trader.portfolio()
+    pnl = sum(each["pnl"] for each in trader.trades())
+    assert portfolio["total_pnl"] == round(pnl, 2)
+    assert portfolio["utilized_margin"] == 0
+    events = trader.get("/notifications").json()["notifications"]
+    assert [each["type"] for each in events].count("trade_auto_closed") == 5
+
+
+@pytest.mark.needs("redis-server")
+def test_limits_are_counted_together(
+    make_pair: Callable[..., list[ServerProcess]], redis_server: Redis
+) -> None:
+    a, b = make_pair(
+        REDIS_URL=redis_server.url, RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT="6 per hour"
+    )
+
+    answers = [server.request("GET", "/market/live/NIFTY") for _ in range(4) for server in (a, b)]
+
+    assert [each.status_code for each in answers] == [200] * 6 + [429] * 2
+    assert int(answers[-1].headers["Retry-After"]) > 0
+
+
+@pytest.mark.needs("redis-server")
+def test_events_of_one_server_reach_sockets_of_another_once_and_in_order(
+    make_pair: Callable[..., list[ServerProcess]], redis_server: Redis, async_mode: str
+) -> None:
+    a, b = make_pair(REDIS_URL=redis_server.url, SOCKETIO_ASYNC_MODE=async_mode)
+    trader = LiveTrader(a)
+    trader.open_portfolio()
+    with Listener(b, trader.token) as there, Listener(a, trader.token) as here:
+        for socket in (there, here):
+            assert socket.ask("join", user_id=trader.client_id)["ok"]
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: trader.create_trade(), range(30)))
+        trader.post(f"/trades/exit-all/{trader.client_id}")
+
+        for socket in (there, here):
+            socket.wait_for_update(lambda update: update["seq"] == 60)
+            assert [update["seq"] for update in socket.updates] == list(range(1, 61))
+            # Prices are polled by one of the two and heard through either.
+            socket.wait_for_price(lambda price: price["symbol"] == "^BSESN")
+
+
+@pytest.mark.needs("redis-server")
+def test_without_redis_requests_flow_and_own_events_arrive(
+    make_server: MakeServer, redis_server: Redis, tmp_path: Path, async_mode: str
+) -> None:
+    server = make_server(
+        REDIS_URL=redis_server.url,
+        RATELIMIT_ENABLED="true",
+        SOCKETIO_ASYNC_MODE=async_mode,
+        MARKET_DATA="replay",
+        REPLAY_FILE=write_recording(tmp_path / "day.csv", standing_still()),
+    ).start()
+    trader = LiveTrader(server)
+    trader.open_portfolio()
+    with Listener(server, trader.token) as socket:
+        socket.ask("join", user_id=trader.client_id)
+        trader.create_trade()
+
+        redis_server.kill()
+
+        for _ in range(10):
+            trader.create_trade()
+        socket.wait_for_update(lambda update: update["seq"] == 11)
+        assert [update["seq"] for update in socket.updates] == list(range(1, 12))
+        assert server.request("GET", "/health/ready").status_code == 200
+        LiveTrader(server).open_portfolio()
+    assert server.stop(timeout=3) == 0

@@ -1,0 +1,152 @@
+"""What the server says as it starts, and why it will not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.live import LiveTrader
+from tests.support.recordings import standing_still, write_recording
+from tests.support.server import ServerProcess
+
+MakeServer = Callable[..., ServerProcess]
+
+
+@pytest.fixture
+def refused(make_server: MakeServer) -> Callable[..., str]:
+    """Start a server that cannot start; return what it said."""
+
+    def start(**environment: Any) -> str:
+        server = make_server("refused", **environment)
+        assert server.spawn().wait(15) == 2, server.output()
+        assert "Traceback" not in server.output()
+        return server.output()
+
+    return start
+
+
+def test_the_banner_tells_a_newcomer_what_they_need(make_server: MakeServer) -> None:
+    server = make_server().start()
+
+    banner = server.output()
+
+    assert server.url in banner
+    assert "simulated" in banner
+    assert str(server.folder / "data") in banner
+    assert f"curl {server.url}/market/live/NIFTY" in banner
+    for name in ("secret_key", "jwt_secret_key"):
+        assert (server.folder / "data" / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_one_message_names_everything_that_is_wrong(refused: Callable[..., str]) -> None:
+    message = refused(PORT="abc", MARGIN_RATE="-1", REPLAY_FILE="/nope")
+
+    assert message.count("The configuration cannot be used") == 1
+    for name, value in {"PORT": "abc", "MARGIN_RATE": "-1", "REPLAY_FILE": "/nope"}.items():
+        assert f"  {name}: " in message
+        assert value in message
+
+
+def test_production_refuses_each_unsafe_setting_by_name(refused: Callable[..., str]) -> None:
+    message = refused(APP_ENV="production", SECRET_KEY="secret", CORS_ORIGINS="*")
+
+    for name in ("SECRET_KEY", "JWT_SECRET_KEY", "MONGO_URI", "CORS_ORIGINS"):
+        assert f"  {name}: production" in message
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "JWT_SECRET_KEY"])
+def test_production_refuses_a_missing_secret(refused: Callable[..., str], name: str) -> None:
+    settings = {
+        "APP_ENV": "production",
+        "SECRET_KEY": "a1" * 32,
+        "JWT_SECRET_KEY": "b2" * 32,
+        "MONGO_URI": "mongodb://127.0.0.1:1/",
+    }
+
+    message = refused(**{**settings, name: ""})
+
+    assert f"  {name}: production" in message
+    assert message.count(": production") == 1
+
+
+@pytest.mark.parametrize("feed", ["yahoo", "angel_one"])
+def test_a_feed_that_is_not_there_yet_is_named(refused: Callable[..., str], feed: str) -> None:
+    message = refused(MARKET_DATA=feed)
+
+    assert "MARKET_DATA" in message
+    assert feed in message
+
+
+def test_a_recording_that_cannot_be_played_is_named_with_its_line(
+    refused: Callable[..., str], tmp_path: Path
+) -> None:
+    recording = tmp_path / "broken.csv"
+    recording.write_text("timestamp,symbol,price\n2026-11-23T03:45:00Z,^NSEI,dear\n")
+
+    message = refused(MARKET_DATA="replay", REPLAY_FILE=recording)
+
+    assert f"{recording}, line 2" in message
+
+
+def test_a_database_that_does_not_answer_is_told_of(refused: Callable[..., str]) -> None:
+    message = refused(MONGO_URI="mongodb://someone:a-mongo-password@127.0.0.1:1/")
+
+    assert "MONGO_URI" in message
+    assert "a-mongo-password" not in message
+
+
+def test_a_second_server_on_a_data_folder_says_who_has_it(
+    make_server: MakeServer, refused: Callable[..., str]
+) -> None:
+    first = make_server("first").start()
+    assert first.process is not None
+
+    message = refused(DATA_DIR=first.folder / "data")
+
+    assert "DATA_DIR" in message
+    assert str(first.process.pid) in message
+    LiveTrader(first).open_portfolio()
+
+
+def test_a_taken_port_is_named(make_server: MakeServer, refused: Callable[..., str]) -> None:
+    first = make_server("first").start()
+
+    message = refused(PORT=first.port)
+
+    assert f"127.0.0.1:{first.port}" in message
+    LiveTrader(first).open_portfolio()
+
+
+def test_one_seed_makes_one_market(make_server: MakeServer) -> None:
+    # An interval longer than the test: both servers are still at the market's first step.
+    first, second, other = (
+        make_server(name, MARKET_SEED=seed, MONITOR_INTERVAL_SECONDS=600).start()
+        for name, seed in {"first": "42", "second": "42", "other": "43"}.items()
+    )
+
+    def prices(server: ServerProcess) -> list[float]:
+        symbols = ("NIFTY", "SENSEX", "RELIANCE")
+        return [server.request("GET", f"/market/live/{s}").json()["price"] for s in symbols]
+
+    assert prices(first) == prices(second) != prices(other)
+
+
+def test_a_market_without_a_seed_continues_where_it_was(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
+    # Further from where a new simulated market begins than one ever is.
+    recording = write_recording(tmp_path / "day.csv", standing_still(20_000))
+    server = make_server(MARKET_DATA="replay", REPLAY_FILE=recording).start()
+    trader = LiveTrader(server)
+    trader.open_portfolio()
+    trader.create_trade()
+    server.stop()
+
+    server.environment["MARKET_DATA"] = "simulated"
+    for _ in range(2):
+        server.start()
+        assert trader.price("NIFTY") == pytest.approx(20_000, rel=0.01)
+        server.kill()
