@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help run test check format lock clean install install-dev
+.PHONY: help run test faults check format lock clean install install-dev
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -20,6 +20,9 @@ run: install ## start the server: embedded database, simulated market
 
 test: install-dev node_modules/.installed ## run every test (REQUIRE_ALL=1 turns skips for missing programs into failures)
 	$(BIN)/python -m pytest $(ARGS)
+
+faults: install-dev node_modules/.installed ## kill, stop and starve everything; all 50 kills of the server
+	FAULT_KILLS=50 $(BIN)/python -m pytest tests/faults --no-cov $(ARGS)
 
 check: install-dev ## formatter, linter, types, import rules
 	$(BIN)/ruff format --check .

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pymongo
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -101,7 +102,8 @@ def make_app(
 
     yield make
     if mongo.cx is not None and mongo.db is not None:
-        mongo.cx.drop_database(mongo.db.name)
+        with pymongo.timeout(60):
+            mongo.cx.drop_database(mongo.db.name)
         mongo.cx.close()
         mongo.cx = mongo.db = None
     if limiter._storage is not None:

@@ -99,9 +99,14 @@ class QuoteGuard:
             return False
         if tick.source is not suspicion.quote.source:
             return True
+        if suspicion.quote.timestamp > max(tick.timestamp, self._clock.now()):
+            # The clock was set back since: what is held begins anew, by the clock as it is now.
+            suspicion.quote, suspicion.confirmations = tick, 0
+            return False
         if tick == suspicion.quote or tick.timestamp < suspicion.quote.timestamp:
             # The same again, as a stuck feed repeats it, confirms nothing.
             return False
+        suspicion.quote = tick
         suspicion.confirmations += 1
         return suspicion.confirmations >= CONFIRMATIONS
 

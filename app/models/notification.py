@@ -120,21 +120,20 @@ class Notification:
         Whoever takes one has it for `lease`; should they die, it is due again after that.
         """
         notifications = collection("notifications")
-        due = (
-            notifications.find({"deliver_at": {"$lte": now}}, {"user_id": 1})
-            .sort("deliver_at", 1)
-            .limit(limit)
+        due = list(
+            notifications.find({"deliver_at": {"$lte": now}}, {"user_id": 1}).sort("deliver_at", 1)
         )
-        users = {"user_id": {"$in": sorted({each["user_id"] for each in due})}}
+        users = {each["user_id"] for each in due[:limit]}
+        ids = {"_id": {"$in": [each["_id"] for each in due if each["user_id"] in users]}}
         # The claim's own mark tells what this worker took from what another took meanwhile.
         claim = ObjectId()
         taken = notifications.update_many(
-            {"deliver_at": {"$lte": now}, **users},
+            {**ids, "deliver_at": {"$lte": now}},
             {"$set": {"deliver_at": now + lease, "claim": claim}},
         )
         if not taken.modified_count:
             return []
-        found = notifications.find({"deliver_at": now + lease, "claim": claim})
+        found = notifications.find({**ids, "claim": claim})
         return sorted(
             (cls.from_document(document) for document in found),
             key=lambda each: (each.user_id, each.seq),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from pymongo.client_session import ClientSession
@@ -45,7 +46,7 @@ def settle_triggered(ticks: Sequence[Quote]) -> int:
         for trade in Trade.find_triggered(symbol, min(prices), max(prices)):
             triggered += _first_trigger(trade, its_ticks)
     triggered.sort(key=lambda each: (each[0], each[1].trade.id))
-    return len(close_trades([closure for _, closure in triggered]))
+    return _settle([closure for _, closure in triggered])
 
 
 def settle_missed(symbols: Iterable[str], candles_after: CandlesAfter, since: datetime) -> int:
@@ -68,7 +69,7 @@ def settle_missed(symbols: Iterable[str], candles_after: CandlesAfter, since: da
             if exit is not None:
                 missed.append((exit.quote.timestamp, Closure(trade, exit)))
     missed.sort(key=lambda each: (each[0], each[1].trade.id))
-    return len(close_trades([closure for _, closure in missed]))
+    return _settle([closure for _, closure in missed])
 
 
 # What else is written in the transaction that closes some trades.
@@ -78,27 +79,51 @@ Also = Callable[[Sequence[Closure], ClientSession], None]
 def close_trades(closures: Sequence[Closure], also: Also | None = None) -> list[Closure]:
     """Close those of the trades that are still active; return these.
 
-    `also` writes more in the transaction of each chunk that closed any. Raises the last
-    PyMongoError, after all that could be closed was.
+    `also` writes more in the transaction of each chunk that closed any. Raises what kept a
+    trade from being closed, after all that could be closed was.
     """
-    failure: PyMongoError | None = None
-    closed: list[Closure] = []
+    outcome = _close_in_chunks(closures, also)
+    if error := outcome.outage or outcome.fault:
+        raise error
+    return outcome.closed
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What was closed, and what kept others open: a database away, or a fault of their own."""
+
+    closed: list[Closure] = field(default_factory=list)
+    outage: PyMongoError | None = None
+    fault: Exception | None = None
+
+
+def _settle(closures: Sequence[Closure]) -> int:
+    """Close trades for their users; raise PyMongoError where the database was away."""
+    outcome = _close_in_chunks(closures, None)
+    if outcome.outage:
+        raise outcome.outage
+    return len(outcome.closed)
+
+
+def _close_in_chunks(closures: Sequence[Closure], also: Also | None) -> _Outcome:
+    outcome = _Outcome()
     pending = [closures[i : i + CHUNK] for i in range(0, len(closures), CHUNK)]
     while pending:
         chunk = pending.pop(0)
         try:
-            closed += _close_chunk(chunk, also)
-        except PyMongoError as error:
-            failure = error
-            if is_outage(error) or len(chunk) == 1:
-                logger.warning("could not close %d trades: %s", len(chunk), error)
-            else:
-                # One bad document must not keep its neighbours open.
+            outcome.closed += _close_chunk(chunk, also)
+        except Exception as error:
+            if isinstance(error, PyMongoError) and is_outage(error):
+                outcome.outage = error
+                logger.warning("could not close %d trades: %s", len(chunk), type(error).__name__)
+            elif len(chunk) > 1:
+                # Whatever is wrong with one trade or its user must not keep the others open.
                 middle = len(chunk) // 2
                 pending[:0] = [chunk[:middle], chunk[middle:]]
-    if failure is not None:
-        raise failure
-    return closed
+            else:
+                outcome.fault = error
+                logger.exception("trade %s cannot be closed", chunk[0].trade.id)
+    return outcome
 
 
 def _first_trigger(trade: Trade, ticks: Iterable[tuple[int, Quote]]) -> list[tuple[int, Closure]]:
