@@ -1,0 +1,128 @@
+"""The indexes: what the hot questions read is what they return."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from flask import Flask
+from pymongo.cursor import Cursor
+
+from app.database import Document, collection
+from app.database.indexes import INDEXES, create_indexes
+from app.models import Notification, Trade
+from tests.support.books import draft, enlist, insert_trade, notify
+from tests.support.quotes import NOON
+
+pytestmark = pytest.mark.usefixtures("books")
+
+
+def plan(find: Cursor[Document]) -> str:
+    """Return how the database goes about a find, as text."""
+    explained: dict[str, Any] = find.explain()
+    return json.dumps(explained["queryPlanner"]["winningPlan"], default=str)
+
+
+@pytest.fixture
+def many_trades(books: Flask) -> None:
+    """200 open trades with triggers from 1 up, and one user's history."""
+    trade = insert_trade()
+    document = collection("trades").find_one({"_id": trade.id})
+    assert document is not None
+    collection("trades").insert_many(
+        {
+            **document,
+            "_id": ObjectId(),
+            "number": number,
+            "trigger_below": Decimal(number),
+            "trigger_above": Decimal(number + 10_000),
+        }
+        for number in range(2, 202)
+    )
+
+
+@pytest.mark.usefixtures("many_trades")
+@pytest.mark.parametrize(
+    "bound",
+    [{"trigger_below": {"$gte": Decimal(199)}}, {"trigger_above": {"$lte": Decimal(10_003)}}],
+)
+def test_what_a_tick_triggers_is_found_by_an_index(bound: Document) -> None:
+    book = {"status": "ACTIVE", "symbol": "^NSEI"}
+
+    winning = plan(collection("trades").find({**book, **bound}))
+
+    assert "IXSCAN" in winning
+    assert "COLLSCAN" not in winning
+    (field,) = bound
+    assert field in winning
+
+
+@pytest.mark.usefixtures("many_trades")
+def test_the_two_finds_of_a_tick_return_what_it_triggers_and_nothing_else() -> None:
+    low = Trade.find_triggered("^NSEI", Decimal("199.50"), Decimal(5_000))
+    high = Trade.find_triggered("^NSEI", Decimal(5_000), Decimal("10003.50"))
+    quiet = Trade.find_triggered("^NSEI", Decimal(5_000), Decimal(5_001))
+    elsewhere = Trade.find_triggered("TCS.NS", Decimal(1), Decimal(20_000))
+
+    assert sorted(each.number for each in low if each.number > 1) == [200, 201]
+    assert {each.number for each in high} >= {2, 3}
+    assert len(high) == 3
+    # The first trade's target, 120, is under any of these prices.
+    assert [each.number for each in quiet] == [1]
+    assert elsewhere == []
+
+
+@pytest.mark.usefixtures("many_trades")
+def test_a_trade_that_both_bounds_reach_is_found_once() -> None:
+    found = Trade.find_triggered("^NSEI", Decimal(1), Decimal(20_000))
+
+    assert len(found) == len({each.id for each in found}) == 201
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"deliver_at": {"$lte": NOON}}, {"deliver_at": {"$gt": NOON - timedelta(days=1)}}],
+)
+def test_what_is_due_for_delivery_is_found_by_an_index(query: Document) -> None:
+    enlist("alice")
+    events = notify(*(draft() for _ in range(200)))
+    done = [(each, each.deliveries, None) for each in events[5:]]
+    Notification.record_deliveries(done)
+
+    winning = plan(collection("notifications").find(query).sort("deliver_at", 1).limit(10))
+
+    assert "IXSCAN" in winning
+    assert "COLLSCAN" not in winning
+
+
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("users", {"client_id": "alice"}),
+        ("users", {"email": "alice@example.com"}),
+        ("portfolios", {"user_id": "alice"}),
+        ("trades", {"user_id": "alice", "number": {"$gte": 1, "$lt": 50}}),
+        ("trades", {"user_id": "alice", "status": "ACTIVE", "number": {"$gte": 1, "$lt": 50}}),
+        ("trades", {"user_id": "alice", "status": "ACTIVE"}),
+        ("notifications", {"user_id": "alice", "seq": {"$gte": 1, "$lt": 50}}),
+        ("notifications", {"user_id": "alice", "is_read": False, "seq": {"$gte": 1, "$lt": 50}}),
+    ],
+)
+def test_what_a_request_asks_is_found_by_an_index(name: str, query: Document) -> None:
+    winning = plan(collection(name).find(query))
+
+    assert "IXSCAN" in winning
+    assert "COLLSCAN" not in winning
+
+
+def test_making_the_indexes_again_changes_nothing() -> None:
+    before = {name: collection(name).index_information() for name in INDEXES}
+
+    create_indexes()
+
+    assert {name: collection(name).index_information() for name in INDEXES} == before
+    assert all(len(before[name]) == len(models) + 1 for name, models in INDEXES.items())

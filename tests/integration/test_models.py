@@ -1,0 +1,341 @@
+"""The models on a real database: what is stored, what is found, what is refused."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from bson import ObjectId
+from bson.decimal128 import Decimal128
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+
+from app.database import Document, collection
+from app.database.transaction import run_transaction
+from app.domain.bracket import ExitReason, TradeStatus, TradeType
+from app.domain.errors import Unauthenticated
+from app.domain.exposure import Exposure
+from app.domain.quote import Source
+from app.models import Closure, Notification, Portfolio, SymbolState, Trade, User
+from tests.support.books import (
+    DAWN,
+    create_user,
+    draft,
+    enlist,
+    insert_trade,
+    notify,
+    portfolio_of,
+)
+from tests.support.quotes import NOON, bracket, quote
+from tests.support.together import at_once
+
+pytestmark = pytest.mark.usefixtures("books")
+
+
+def close_trade(trade: Trade) -> int:
+    exit = trade.bracket.exit_at(quote("110.05"), ExitReason.USER)
+    return run_transaction(lambda session: Trade.close_many([Closure(trade, exit)], NOON, session))
+
+
+def test_a_user_is_found_by_client_id_email_and_id() -> None:
+    alice = create_user("alice", email="alice@desk.example")
+    create_user("bob")
+
+    assert User.find_by_client_id("alice") == alice
+    assert User.find_by_email("alice@desk.example") == alice
+    assert User.find_by_id(alice.id) == alice
+    assert (alice.created_at, alice.event_seq, alice.unread_count) == (DAWN, 0, 0)
+
+
+def test_a_user_that_is_not_there_is_not_found() -> None:
+    assert User.find_by_client_id("nobody") is None
+    assert User.find_by_email("nobody@example.com") is None
+    assert User.find_by_id(ObjectId()) is None
+
+
+def test_several_users_are_found_at_once_and_the_absent_left_out() -> None:
+    users = {create_user("alice"), create_user("bob")}
+    create_user("carol")
+
+    assert set(User.find_many(["alice", "bob", "nobody"])) == users
+
+
+@pytest.mark.parametrize("taken", ["client_id", "email"])
+def test_no_two_users_share_a_client_id_or_an_email(taken: str) -> None:
+    create_user("alice", email="alice@example.com")
+    second = {"client_id": "bob", "email": "bob@example.com"}
+    second[taken] = {"client_id": "alice", "email": "alice@example.com"}[taken]
+
+    with pytest.raises(DuplicateKeyError):
+        create_user(second["client_id"], email=second["email"])
+
+    assert collection("users").count_documents({}) == 1
+
+
+def test_a_user_created_in_a_transaction_is_there_for_it_alone_until_it_commits() -> None:
+    def write(session: object) -> None:
+        User.create(
+            client_id="alice",
+            name="Alice",
+            email="alice@example.com",
+            phone="+919876500000",
+            password_hash="-",
+            created_at=DAWN,
+            session=session,
+        )
+        assert User.find_by_client_id("alice", session) is not None
+        assert User.find_by_client_id("alice") is None
+
+    run_transaction(write)
+
+    assert User.find_by_client_id("alice") is not None
+
+
+def test_a_portfolio_opens_with_its_margin_available() -> None:
+    portfolio, is_new = Portfolio.create("alice", Decimal("100000.50"), DAWN)
+
+    assert is_new
+    assert portfolio.available_margin == portfolio.initial_margin == Decimal("100000.50")
+    assert portfolio.utilized_margin == portfolio.total_pnl == 0
+    assert (portfolio.trade_count, portfolio.closed_count, portfolio.winner_count) == (0, 0, 0)
+    assert portfolio.exposure == {}
+    assert Portfolio.find_by_user_id("alice") == portfolio
+    assert Portfolio.find_by_user_id("bob") is None
+
+
+def test_a_second_portfolio_is_the_first_one() -> None:
+    first, _ = Portfolio.create("alice", Decimal(5_000), DAWN)
+    second, is_new = Portfolio.create("alice", Decimal(9_000), DAWN + timedelta(days=1))
+
+    assert not is_new
+    assert second == first
+
+
+def test_portfolios_created_at_once_are_one() -> None:
+    made = at_once([lambda: Portfolio.create("alice", Decimal(5_000), DAWN)] * 8)
+
+    assert sum(is_new for _, is_new in made) == 1
+    assert len({portfolio.id for portfolio, _ in made}) == 1
+
+
+def test_no_two_portfolios_belong_to_one_user() -> None:
+    portfolio, _ = Portfolio.create("alice", Decimal(5_000), DAWN)
+
+    with pytest.raises(DuplicateKeyError):
+        collection("portfolios").insert_one({"user_id": "alice"})
+
+    assert portfolio_of("alice") == portfolio
+
+
+def test_blocking_a_margin_moves_it_and_numbers_the_trade() -> None:
+    enlist("alice", margin=Decimal(1_000))
+    opened = Exposure.of(bracket(TradeType.SELL, 2, "100.05"))
+
+    portfolio = run_transaction(
+        lambda session: Portfolio.update_margin(
+            "alice", Decimal("40.02"), "RELIANCE.NS", opened, NOON, session
+        )
+    )
+
+    assert portfolio == portfolio_of("alice")
+    assert portfolio.available_margin == Decimal("959.98")
+    assert portfolio.utilized_margin == Decimal("40.02")
+    assert portfolio.trade_count == 1
+    assert portfolio.exposure == {"RELIANCE.NS": opened}
+    assert (portfolio.created_at, portfolio.last_updated) == (DAWN, NOON)
+
+
+@pytest.mark.parametrize(("margin", "blocked"), [("1000.00", True), ("1000.01", False)])
+def test_a_margin_is_blocked_to_the_last_paisa_and_no_further(margin: str, blocked: bool) -> None:
+    enlist("alice", margin=Decimal(1_000))
+    before = portfolio_of("alice")
+
+    portfolio = run_transaction(
+        lambda session: Portfolio.update_margin(
+            "alice", Decimal(margin), "^NSEI", Exposure(), NOON, session
+        )
+    )
+
+    assert (portfolio is not None) is blocked
+    assert (portfolio_of("alice") != before) is blocked
+
+
+def test_a_trade_is_read_as_it_was_created() -> None:
+    trade = insert_trade()
+
+    assert Trade.find_by_id(trade.id) == trade
+    assert Trade.find_by_id(ObjectId()) is None
+    assert trade.status is TradeStatus.ACTIVE
+    assert trade.bracket == bracket(TradeType.BUY, 2, "100.05", stop_loss=90, target_price=120)
+    assert (trade.exit, trade.closed_at) == (None, None)
+
+
+def test_a_closed_trade_keeps_the_quote_that_closed_it() -> None:
+    trade = insert_trade()
+    exit = trade.bracket.exit_at(quote("89.50", Source.REPLAY, NOON), ExitReason.STOP_LOSS)
+
+    closed = run_transaction(
+        lambda session: Trade.close_many([Closure(trade, exit)], NOON, session)
+    )
+
+    after = Trade.find_by_id(trade.id)
+    assert closed == 1
+    assert after is not None
+    assert (after.status, after.closed_at) == (TradeStatus.STOP_LOSS_HIT, NOON)
+    assert after.exit == exit
+    assert after.exit.pnl == Decimal("-21.10")
+
+
+def test_a_trade_is_closed_once() -> None:
+    trade = insert_trade()
+
+    assert [close_trade(trade), close_trade(trade)] == [1, 0]
+
+
+def test_fields_of_an_active_trade_can_be_set_and_of_a_closed_one_not() -> None:
+    trade = insert_trade()
+
+    assert Trade.update(trade.id, {"stop_loss": Decimal("95.00")})
+    changed = Trade.find_by_id(trade.id)
+    assert changed is not None
+    assert changed.bracket.stop_loss == 95
+    close_trade(trade)
+    assert not Trade.update(trade.id, {"stop_loss": Decimal("80.00")})
+    assert not Trade.update(ObjectId(), {"stop_loss": Decimal("80.00")})
+
+
+def test_a_users_active_trades_are_found_oldest_first() -> None:
+    trades = [insert_trade(number) for number in (3, 1, 2)]
+    insert_trade(1, "bob")
+    close_trade(trades[2])
+
+    active = Trade.find_active_by_user_id("alice")
+
+    assert [each.number for each in active] == [1, 3]
+
+
+def test_no_two_trades_of_a_user_share_a_number() -> None:
+    insert_trade(1)
+
+    with pytest.raises(DuplicateKeyError):
+        insert_trade(1)
+    insert_trade(1, "bob")
+
+
+def test_events_of_a_user_are_numbered_without_gaps() -> None:
+    enlist("alice", "bob")
+
+    first = notify(draft(), draft("bob"), draft(message="Again."))
+    second = notify(draft())
+
+    assert [(each.user_id, each.seq) for each in first] == [("alice", 1), ("bob", 1), ("alice", 2)]
+    assert [each.seq for each in second] == [3]
+    alice = User.find_by_client_id("alice")
+    assert alice is not None
+    assert (alice.event_seq, alice.unread_count) == (3, 3)
+
+
+def test_a_new_notification_is_unread_and_to_be_delivered_on_both_channels() -> None:
+    enlist("alice")
+
+    (event,) = notify(draft())
+
+    assert not event.is_read
+    assert event.deliveries == [
+        {"channel": "email", "status": "pending", "attempts": 0},
+        {"channel": "sms", "status": "pending", "attempts": 0},
+    ]
+    assert Notification.find_by_user_id("alice", below=10, limit=10) == [event]
+    assert Notification.next_due() == DAWN
+
+
+def test_no_events_are_no_work() -> None:
+    assert notify() == []
+    assert Notification.next_due() is None
+
+
+@pytest.mark.parametrize("users", [("nobody",), ("alice", "nobody")])
+def test_an_event_of_a_user_who_is_gone_is_refused_and_nothing_is_numbered(
+    users: tuple[str, ...],
+) -> None:
+    enlist("alice")
+
+    with pytest.raises(Unauthenticated, match="no longer exists"):
+        notify(*(draft(user_id) for user_id in users))
+
+    alice = User.find_by_client_id("alice")
+    assert alice is not None
+    assert alice.event_seq == 0
+    assert collection("notifications").count_documents({}) == 0
+
+
+def test_no_two_notifications_of_a_user_share_a_number() -> None:
+    enlist("alice")
+    notify(draft())
+
+    with pytest.raises(DuplicateKeyError):
+        collection("notifications").insert_one({"user_id": "alice", "seq": 1})
+
+
+def test_a_notification_is_marked_read_once_and_by_its_owner_alone() -> None:
+    enlist("alice", "bob")
+    (event,) = notify(draft())
+
+    def mark(user_id: str, id: ObjectId = event.id) -> bool | None:
+        return run_transaction(lambda session: Notification.mark_read(id, user_id, session))
+
+    assert mark("bob") is None
+    assert mark("alice", ObjectId()) is None
+    assert [mark("alice"), mark("alice")] == [True, False]
+
+
+def test_what_was_missed_is_found_in_order() -> None:
+    enlist("alice", "bob")
+    notify(*(draft() for _ in range(6)), draft("bob"))
+
+    assert [each.seq for each in Notification.find_after("alice", 2, 5)] == [3, 4, 5]
+    assert Notification.find_after("alice", 6, 6) == []
+
+
+def test_the_last_quotes_of_symbols_are_kept() -> None:
+    SymbolState.mark_traded("TCS.NS")
+    SymbolState.save_quotes([quote("24000.05"), quote("3000", symbol="INFY.NS")])
+    SymbolState.save_quotes([quote("25000.05", Source.YAHOO, NOON)])
+    SymbolState.save_quotes([])
+
+    kept = SymbolState.load_quotes()
+
+    assert set(kept) == {"^NSEI", "INFY.NS"}
+    assert kept["^NSEI"] == quote("25000.05", Source.YAHOO, NOON)
+    assert SymbolState.find_traded() == {"TCS.NS"}
+
+
+def test_money_is_stored_as_decimal128(raw: Database[Document]) -> None:
+    enlist("alice")
+    trade = insert_trade()
+    close_trade(trade)
+    SymbolState.save_quotes([quote("25000.05")])
+    opened = Exposure.of(trade.bracket)
+    run_transaction(
+        lambda session: Portfolio.update_margin(
+            "alice", trade.margin_used, "^NSEI", opened, NOON, session
+        )
+    )
+
+    portfolio = raw.portfolios.find_one({"user_id": "alice"})
+    stored = raw.trades.find_one({"_id": trade.id})
+    symbol = raw.symbols.find_one({"_id": "^NSEI"})
+
+    assert portfolio is not None
+    assert stored is not None
+    assert symbol is not None
+    money = {name: stored[name] for name in ("entry_price", "margin_used", "exit_price", "pnl")}
+    levels = {name: stored[name] for name in ("stop_loss", "target_price", "trigger_below")}
+    margins = {name: portfolio[name] for name in portfolio if name.endswith(("_margin", "_pnl"))}
+    cost = portfolio["exposure"]["^NSEI"]["cost"]
+    amounts = [*money.values(), *levels.values(), *margins.values(), cost, symbol["price"]]
+    assert len(margins) == 4
+    assert {type(each) for each in amounts} == {Decimal128}
+    assert money["entry_price"] == Decimal128("100.05")
+    assert money["pnl"].to_decimal() == Decimal("20.00")

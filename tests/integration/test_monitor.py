@@ -1,0 +1,253 @@
+"""The monitor: a pass at a time, in its loop, and beside another one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app import create_app
+from app.database import collection
+from app.domain.bracket import TradeStatus
+from app.domain.quote import Quote
+from app.extensions import socketio
+from app.models import SymbolState
+from app.monitor import Monitor
+from app.monitor.lease import Lease
+from app.monitor.loop import Pass
+from app.runtime import runtime
+from app.trades.service import open_trade
+from config import Settings
+from tests.support.books import assert_books_balance, enlist, order, trades_of
+from tests.support.market import ManualClock, ScriptedFeed
+
+SECONDS = 20
+
+
+class WatchedFeed(ScriptedFeed):
+    """A scripted market that remembers each poll, and may fail one."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock)
+        self.polls: list[set[str]] = []
+        self.failures = 0
+        self._polled = threading.Condition()
+
+    def poll(self, symbols: Collection[str]) -> list[Quote]:
+        with self._polled:
+            self.polls.append(set(symbols))
+            self._polled.notify_all()
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("the exchange hung up")
+        return super().poll(symbols)
+
+    def wait_for_polls(self, count: int) -> None:
+        with self._polled:
+            assert self._polled.wait_for(lambda: len(self.polls) >= count, SECONDS)
+
+
+@contextmanager
+def running(monitor: Monitor) -> Iterator[threading.Thread]:
+    thread = threading.Thread(target=monitor.run)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        monitor.stop()
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def watched(clock: ManualClock) -> WatchedFeed:
+    return WatchedFeed(clock)
+
+
+@pytest.fixture
+def watched_app(
+    app: Flask,
+    make_settings: Callable[..., Settings],
+    mongo_uri: str,
+    watched: WatchedFeed,
+    clock: ManualClock,
+) -> Flask:
+    """An application on the watched feed with a short interval, on the test's database."""
+    settings = make_settings(MONITOR_INTERVAL_SECONDS="0.02")
+    return create_app(settings, mongo_uri=mongo_uri, feed=watched, clock=clock)
+
+
+def prices_sent_to(client: Any) -> list[float]:
+    return [
+        each["args"][0]["price"] for each in client.get_received() if each["name"] == "live_price"
+    ]
+
+
+def test_a_pass_publishes_the_latest_prices_and_settles_every_tick(
+    books: Flask, monitor: Monitor, feed: ScriptedFeed
+) -> None:
+    enlist("alice")
+    open_trade("alice", order(stop_loss=24_990))
+    client = socketio.test_client(books)
+    client.get_received()
+    for price in (24_995, 24_980, 25_050):
+        feed.tick("^NSEI", price)
+
+    assert monitor.run_once() == Pass(ticks=3, closed=1)
+
+    assert prices_sent_to(client) == [25_050.0]
+    assert runtime().quotes.latest("^NSEI").price == 25_050
+    assert SymbolState.load_quotes()["^NSEI"].price == 25_050
+    (trade,) = trades_of("alice")
+    assert trade.exit is not None
+    assert (trade.status, trade.exit.price) == (TradeStatus.STOP_LOSS_HIT, 24_980)
+    assert_books_balance("alice")
+
+
+def test_a_pass_without_news_does_nothing(books: Flask, monitor: Monitor) -> None:
+    assert monitor.run_once() == Pass(ticks=0, closed=0)
+    assert SymbolState.load_quotes() == {}
+
+
+def test_a_tick_is_settled_in_one_pass_alone(
+    books: Flask, monitor: Monitor, feed: ScriptedFeed
+) -> None:
+    enlist("alice")
+    feed.tick("^NSEI", 24_000)
+    monitor.run_once()
+    feed.set("^NSEI", 25_000)
+    runtime().quotes.post([feed.set("^NSEI", 25_000)])
+    open_trade("alice", order(stop_loss=24_990))
+
+    assert monitor.run_once() == Pass(ticks=0, closed=0)
+
+
+def test_a_price_that_cannot_be_is_ignored(
+    books: Flask, monitor: Monitor, feed: ScriptedFeed
+) -> None:
+    enlist("alice")
+    open_trade("alice", order(stop_loss=24_990))
+    feed.tick("^NSEI", 0)
+    feed.tick("^NSEI", -25_000)
+    feed.tick("^BSESN", 80_100)
+
+    assert monitor.run_once() == Pass(ticks=1, closed=0)
+
+    assert runtime().quotes.latest("^NSEI").price == 25_000
+    assert set(SymbolState.load_quotes()) == {"^BSESN"}
+
+
+def test_the_symbols_polled_are_the_indices_the_traded_and_the_followed(
+    watched_app: Flask, watched: WatchedFeed
+) -> None:
+    watched.set("RELIANCE.NS", 1_400)
+    monitor = Monitor(watched_app)
+    with watched_app.app_context():
+        monitor.run_once()
+        enlist("alice")
+        open_trade("alice", order("RELIANCE.NS"))
+        runtime().watchlist.follow("TCS.NS")
+        # Traded in another process, which only the database tells of.
+        SymbolState.mark_traded("INFY.NS")
+        monitor.run_once()
+        runtime().watchlist.unfollow("TCS.NS")
+        monitor.run_once()
+
+    indices = {"^NSEI", "^BSESN"}
+    assert watched.polls == [
+        indices,
+        {*indices, "RELIANCE.NS", "TCS.NS", "INFY.NS"},
+        {*indices, "RELIANCE.NS", "INFY.NS"},
+    ]
+
+
+def test_the_loop_makes_pass_after_pass_until_it_is_stopped(
+    watched_app: Flask, watched: WatchedFeed
+) -> None:
+    monitor = Monitor(watched_app)
+    assert monitor.last_pass_at is None
+
+    with running(monitor) as thread:
+        watched.wait_for_polls(4)
+        monitor.stop()
+        thread.join(SECONDS)
+        polls = len(watched.polls)
+
+    assert monitor.last_pass_at is not None
+    assert len(watched.polls) == polls
+
+
+def test_a_pass_that_fails_does_not_end_the_loop(watched_app: Flask, watched: WatchedFeed) -> None:
+    watched.failures = 2
+    with watched_app.app_context():
+        enlist("alice")
+        watched.set("^NSEI", 25_000)
+        open_trade("alice", order(stop_loss=24_990))
+    watched.tick("^NSEI", 24_000)
+
+    with running(Monitor(watched_app)):
+        watched.wait_for_polls(5)
+
+    with watched_app.app_context():
+        assert [each.status for each in trades_of("alice")] == [TradeStatus.STOP_LOSS_HIT]
+
+
+def test_of_two_monitors_the_one_that_started_last_polls(
+    app: Flask,
+    watched_app: Flask,
+    watched: WatchedFeed,
+    make_settings: Callable[..., Settings],
+    mongo_uri: str,
+    clock: ManualClock,
+) -> None:
+    newer_feed = WatchedFeed(clock)
+    settings = make_settings(MONITOR_INTERVAL_SECONDS="0.02")
+    newer = create_app(settings, mongo_uri=mongo_uri, feed=newer_feed, clock=clock)
+
+    with running(Monitor(watched_app)):
+        watched.wait_for_polls(2)
+        with running(Monitor(newer)):
+            newer_feed.wait_for_polls(1)
+            before = len(watched.polls)
+            newer_feed.wait_for_polls(10)
+            # The pass it may have been in, and no other.
+            assert len(watched.polls) <= before + 1
+        clock.advance(60)
+        watched.wait_for_polls(len(watched.polls) + 3)
+
+
+def test_a_lease_is_held_by_one_and_renewed_by_them(books: Flask, clock: ManualClock) -> None:
+    one, other = (Lease(clock, timedelta(seconds=30)) for _ in range(2))
+
+    assert one.renew()
+    assert not other.renew()
+    clock.advance(29)
+    assert one.renew()
+    clock.advance(29)
+    assert not other.renew()
+    assert collection("leases").count_documents({}) == 1
+
+
+def test_a_lease_that_has_run_out_is_anyones(books: Flask, clock: ManualClock) -> None:
+    one, other = (Lease(clock, timedelta(seconds=30)) for _ in range(2))
+    one.renew()
+
+    clock.advance(31)
+
+    assert other.renew()
+    assert not one.renew()
+
+
+def test_a_lease_can_be_taken_over(books: Flask, clock: ManualClock) -> None:
+    one, other = (Lease(clock, timedelta(seconds=30)) for _ in range(2))
+    one.take_over()
+
+    other.take_over()
+
+    assert not one.renew()
+    assert other.renew()

@@ -1,0 +1,336 @@
+"""The outbox: every notification delivered, together, again, and by one worker alone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.database import collection
+from app.delivery import Outbox, create_senders
+from app.delivery.outbox import BATCH, LEASE, LONGEST_RETRY, MOST_ATTEMPTS, MOST_LINES
+from app.delivery.senders import DeliveryError, Message
+from app.models import Notification, User
+from app.notifications.service import send
+from app.runtime import runtime
+from app.trades.service import open_trade
+from tests.support.books import draft, enlist, notify, order
+from tests.support.market import ManualClock
+from tests.support.together import at_once
+
+SECONDS = 20
+
+
+class Letterbox:
+    """A sender that keeps what it is given, and fails as long as it is told to."""
+
+    outcome = "sent"
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+        self.failure: Exception | None = None
+        self.fails_for: str | None = None
+        self.tries = 0
+        self.letters: list[tuple[str, Message]] = []
+        self._changed = threading.Condition()
+
+    def send(self, user: User, message: Message) -> None:
+        with self._changed:
+            self.tries += 1
+            if self.failure and self.fails_for in (None, user.client_id):
+                raise self.failure
+            self.letters.append((user.client_id, message))
+            self._changed.notify_all()
+
+    def wait_for(self, count: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.letters) >= count, SECONDS)
+
+
+class CountedClock(ManualClock):
+    """A clock that knows how often it was looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._looks = 0
+        self._looked = threading.Condition()
+
+    def now(self) -> datetime:
+        with self._looked:
+            self._looks += 1
+            self._looked.notify_all()
+        return super().now()
+
+    def wait_for_looks(self, count: int) -> None:
+        with self._looked:
+            assert self._looked.wait_for(lambda: self._looks >= count, SECONDS)
+
+
+@pytest.fixture
+def email() -> Letterbox:
+    return Letterbox("email")
+
+
+@pytest.fixture
+def sms() -> Letterbox:
+    return Letterbox("sms")
+
+
+@pytest.fixture
+def outbox(books: Flask, clock: ManualClock, email: Letterbox, sms: Letterbox) -> Outbox:
+    enlist("alice", "bob")
+    return Outbox(books, clock, [email, sms])
+
+
+def deliveries(client_id: str = "alice", seq: int = 1) -> dict[str, dict[str, Any]]:
+    (event,) = Notification.find_after(client_id, seq - 1, seq)
+    return {each["channel"]: each for each in event.deliveries}
+
+
+def statuses(client_id: str = "alice", seq: int = 1) -> dict[str, str]:
+    return {channel: each["status"] for channel, each in deliveries(client_id, seq).items()}
+
+
+@contextmanager
+def running(outbox: Outbox) -> Iterator[threading.Thread]:
+    thread = threading.Thread(target=outbox.run)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        outbox.stop()
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+
+
+def test_without_credentials_a_trades_event_is_recorded_on_both_channels(
+    books: Flask, clock: ManualClock
+) -> None:
+    enlist("alice")
+    open_trade("alice", order())
+    outbox = Outbox(books, clock, create_senders(runtime().settings))
+
+    assert outbox.run_once() == 1
+
+    at = clock.now()
+    assert deliveries() == {
+        channel: {"channel": channel, "status": "recorded", "attempts": 1, "at": at}
+        for channel in ("email", "sms")
+    }
+    assert Notification.next_due() is None
+    assert outbox.run_once() == 0
+
+
+def test_a_notification_is_sent_once_on_each_channel(
+    outbox: Outbox, email: Letterbox, sms: Letterbox
+) -> None:
+    notify(draft(message="Bought."))
+
+    outbox.run_once()
+    outbox.run_once()
+
+    for box in (email, sms):
+        assert [(to, message.text) for to, message in box.letters] == [("alice", "Bought.")]
+    assert statuses() == {"email": "sent", "sms": "sent"}
+
+
+def test_a_burst_is_one_message_a_user_and_channel(
+    outbox: Outbox, email: Letterbox, sms: Letterbox
+) -> None:
+    notify(*(draft(message=f"Event {n}.") for n in range(50)), draft("bob", "Only one."))
+
+    assert outbox.run_once() == 51
+
+    for box in (email, sms):
+        letters = dict(box.letters)
+        assert len(box.letters) == 2
+        assert letters["bob"].text == "Only one."
+        assert letters["alice"].text.splitlines()[:2] == ["Event 0.", "Event 1."]
+        assert letters["alice"].text.endswith(f"... and {50 - MOST_LINES} more.")
+    assert {tuple(statuses(seq=n).values()) for n in range(1, 51)} == {("sent", "sent")}
+
+
+def test_more_than_a_batch_is_delivered_batch_by_batch(outbox: Outbox) -> None:
+    notify(*(draft() for _ in range(BATCH + 5)))
+
+    assert [outbox.run_once() for _ in range(3)] == [BATCH, 5, 0]
+
+
+def test_what_failed_is_tried_again_later_on_that_channel_alone(
+    outbox: Outbox, email: Letterbox, sms: Letterbox, clock: ManualClock
+) -> None:
+    sms.failure = DeliveryError("the line is busy")
+    notify(draft())
+    began = clock.now()
+
+    outbox.run_once()
+
+    assert statuses() == {"email": "sent", "sms": "pending"}
+    assert deliveries()["sms"]["error"] == "the line is busy"
+    due = Notification.next_due()
+    assert due is not None
+    assert timedelta(seconds=5) <= due - began <= timedelta(seconds=10)
+    clock.advance(4)
+    assert outbox.run_once() == 0
+    sms.failure = None
+    clock.advance(7)
+    assert outbox.run_once() == 1
+    assert (len(email.letters), len(sms.letters)) == (1, 1)
+    assert deliveries()["sms"] == {
+        "channel": "sms",
+        "status": "sent",
+        "attempts": 2,
+        "at": clock.now(),
+    }
+    assert Notification.next_due() is None
+
+
+def test_what_keeps_failing_is_given_up_in_the_end(
+    outbox: Outbox, email: Letterbox, sms: Letterbox, clock: ManualClock
+) -> None:
+    email.failure = DeliveryError("no route")
+    notify(draft())
+    waits = []
+    while outbox.run_once():
+        due = Notification.next_due()
+        if due is None:
+            break
+        waits.append(due - clock.now())
+        clock.advance((due - clock.now()).total_seconds() + 0.001)
+
+    assert email.tries == MOST_ATTEMPTS
+    assert len(waits) == MOST_ATTEMPTS - 1
+    assert all(a < b for a, b in zip(waits, waits[2:], strict=False))
+    assert max(waits) <= LONGEST_RETRY
+    assert statuses() == {"email": "failed", "sms": "sent"}
+    assert deliveries()["email"]["attempts"] == MOST_ATTEMPTS
+    assert len(sms.letters) == 1
+
+
+def test_what_can_never_work_is_not_tried_again(
+    outbox: Outbox, email: Letterbox, clock: ManualClock
+) -> None:
+    email.failure = DeliveryError("no such address", permanent=True)
+    notify(draft())
+
+    outbox.run_once()
+    clock.advance(86_400)
+
+    assert outbox.run_once() == 0
+    assert email.tries == 1
+    assert statuses() == {"email": "failed", "sms": "sent"}
+
+
+def test_a_sender_that_breaks_holds_up_nobody_elses_messages(
+    outbox: Outbox, email: Letterbox, sms: Letterbox
+) -> None:
+    email.failure, email.fails_for = ValueError("secret inside"), "alice"
+    notify(draft("alice"), draft("bob"))
+
+    outbox.run_once()
+
+    assert [to for to, _ in email.letters] == ["bob"]
+    assert sorted(to for to, _ in sms.letters) == ["alice", "bob"]
+    assert statuses("bob") == {"email": "sent", "sms": "sent"}
+    assert statuses("alice") == {"email": "pending", "sms": "sent"}
+    assert deliveries()["email"]["error"] == "ValueError"
+
+
+def test_messages_for_a_user_who_is_gone_are_given_up(outbox: Outbox, email: Letterbox) -> None:
+    notify(draft())
+    collection("users").delete_one({"client_id": "alice"})
+
+    outbox.run_once()
+
+    assert email.letters == []
+    assert statuses() == {"email": "failed", "sms": "failed"}
+    assert deliveries()["email"]["error"] == "the user is gone"
+    assert Notification.next_due() is None
+
+
+def test_two_workers_never_deliver_one_notification_twice(
+    books: Flask, outbox: Outbox, clock: ManualClock, email: Letterbox, sms: Letterbox
+) -> None:
+    other = Outbox(books, clock, [email, sms])
+    notify(*(draft(user, f"{user} {n}") for n in range(10) for user in ("alice", "bob")))
+
+    counts = at_once([outbox.run_once, other.run_once, outbox.run_once, other.run_once])
+
+    assert sum(counts) == 20
+    lines = [line for _, message in email.letters for line in message.text.splitlines()]
+    assert sorted(lines) == sorted(f"{user} {n}" for n in range(10) for user in ("alice", "bob"))
+
+
+def test_what_a_worker_took_and_died_with_is_due_again_after_its_lease(
+    outbox: Outbox, clock: ManualClock, email: Letterbox
+) -> None:
+    notify(draft())
+    (taken,) = Notification.claim_due(clock.now(), LEASE, BATCH)
+
+    assert outbox.run_once() == 0
+    clock.advance(LEASE.total_seconds() - 1)
+    assert outbox.run_once() == 0
+    clock.advance(1)
+    assert outbox.run_once() == 1
+    assert len(email.letters) == 1
+    assert taken.user_id == "alice"
+
+
+def test_claims_made_at_once_share_nothing(outbox: Outbox, clock: ManualClock) -> None:
+    for _ in range(4):
+        notify(*(draft() for _ in range(40)))
+
+        claims = at_once(
+            [partial(Notification.claim_due, clock.now(), LEASE, limit) for limit in (5, 20, 40)]
+        )
+
+        claimed = [each.id for claim in claims for each in claim]
+        assert len(claimed) == len(set(claimed)) >= 5
+
+
+def test_a_worker_delivers_what_it_finds_and_wakes_for_what_comes(
+    books: Flask, email: Letterbox, sms: Letterbox
+) -> None:
+    enlist("alice")
+    clock = CountedClock()
+    notify(draft(message="Left over."))
+
+    with running(Outbox(books, clock, [email, sms])):
+        for n in range(1, 5):
+            sms.wait_for(n)
+            # Each message has it look at the clock three times, and finding no more a fourth.
+            clock.wait_for_looks(4 * n)
+            send("alice", "greeting", f"Hello {n}.")
+        email.wait_for(5)
+
+    texts = [message.text for _, message in email.letters]
+    assert texts == ["Left over.", *(f"Hello {n}." for n in range(1, 5))]
+
+
+def test_a_worker_that_waits_for_a_retry_makes_it_when_it_is_due(
+    outbox: Outbox, email: Letterbox, clock: ManualClock
+) -> None:
+    email.failure = DeliveryError("busy")
+    notify(draft())
+    outbox.run_once()
+    email.failure = None
+    clock.advance(60)
+
+    with running(outbox):
+        email.wait_for(1)
+
+    assert statuses() == {"email": "sent", "sms": "sent"}
+
+
+def test_an_idle_worker_stops_at_once(outbox: Outbox) -> None:
+    with running(outbox) as thread:
+        outbox.stop()
+        thread.join(SECONDS)
+
+        assert not thread.is_alive()

@@ -1,0 +1,94 @@
+"""Newest first, a page at a time, over a few hundred documents."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import pytest
+from bson import ObjectId
+from flask import Flask
+
+from app.database import collection
+from app.domain.bracket import TradeStatus
+from app.models import Notification, Trade
+from app.models.paging import LARGEST_WINDOW
+from tests.support.books import draft, enlist, insert_trade, notify
+
+COUNT = 320
+
+
+@pytest.fixture(autouse=True)
+def many_trades(books: Flask) -> None:
+    """Give alice trades, every third of another symbol, every tenth cancelled."""
+    template = insert_trade(1)
+    document = collection("trades").find_one({"_id": template.id})
+    assert document is not None
+    collection("trades").insert_many(
+        {
+            **document,
+            "_id": ObjectId(),
+            "number": number,
+            "symbol": "TCS.NS" if number % 3 == 0 else "^NSEI",
+            "status": "CANCELLED" if number % 10 == 0 else "ACTIVE",
+        }
+        for number in range(2, COUNT + 1)
+    )
+    insert_trade(1, "bob")
+
+
+def pages(limit: int, **filters: object) -> list[list[int]]:
+    """Read to the end, a page at a time, each from where the last one ended."""
+    pages: list[list[int]] = []
+    below = COUNT + 1
+    while found := Trade.find_by_user_id("alice", below=below, limit=limit, **filters):
+        pages.append([each.number for each in found])
+        below = found[-1].number
+    return pages
+
+
+def test_pages_are_newest_first_and_leave_nothing_out() -> None:
+    read = pages(50)
+
+    assert [len(page) for page in read] == [50] * 6 + [20]
+    assert list(chain(*read)) == list(range(COUNT, 0, -1))
+
+
+def test_a_filter_fills_its_pages_from_as_far_back_as_it_takes() -> None:
+    read = pages(5, status=TradeStatus.CANCELLED, symbol="TCS.NS")
+
+    assert read == [[300, 270, 240, 210, 180], [150, 120, 90, 60, 30]]
+
+
+def test_a_filter_that_matches_nothing_comes_to_an_end() -> None:
+    assert pages(5, status=TradeStatus.LIQUIDATED) == []
+    assert pages(5, symbol="INFY.NS") == []
+
+
+def test_the_oldest_trade_is_on_the_last_page() -> None:
+    assert pages(319)[-1] == [1]
+    assert Trade.find_by_user_id("alice", below=1, limit=5) == []
+
+
+def test_what_lies_behind_a_gap_wider_than_any_window_is_found() -> None:
+    far = 5 * LARGEST_WINDOW
+    insert_trade(far)
+
+    found = Trade.find_by_user_id("alice", below=far + 1, limit=2)
+
+    assert [each.number for each in found] == [far, COUNT]
+
+
+def test_unread_notifications_are_paged_like_the_rest() -> None:
+    enlist("alice")
+    events = notify(*(draft() for _ in range(60)))
+    read = [each.id for each in events if each.seq % 2]
+    collection("notifications").update_many({"_id": {"$in": read}}, {"$set": {"is_read": True}})
+
+    def seqs(unread: bool | None, below: int = 61) -> list[int]:
+        found = Notification.find_by_user_id("alice", below=below, limit=20, unread=unread)
+        return [each.seq for each in found]
+
+    assert seqs(unread=None) == list(range(60, 40, -1))
+    assert seqs(unread=True) == list(range(60, 20, -2))
+    assert seqs(unread=True, below=22) == list(range(20, 0, -2))
+    assert seqs(unread=False) == list(range(59, 19, -2))

@@ -1,0 +1,270 @@
+"""Settlement: what ticks trigger is closed, once, exactly, with its evidence."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from flask import Flask
+from pymongo.errors import PyMongoError
+
+from app.database import collection
+from app.domain.bracket import ExitReason, TradeStatus, TradeType
+from app.domain.quote import Quote, Source
+from app.models import Closure, Notification, SymbolState, Trade, User
+from app.runtime import runtime
+from app.signals import events_committed
+from app.trades.service import exit_all, exit_trade, open_trade
+from app.trades.settlement import CHUNK, close_trades, settle_triggered
+from tests.support.books import assert_books_balance, enlist, order, portfolio_of, trades_of
+from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.together import at_once
+
+pytestmark = pytest.mark.usefixtures("books")
+
+
+@pytest.fixture(autouse=True)
+def traders(books: Flask) -> None:
+    enlist("alice", "bob")
+
+
+def only_trade(client_id: str = "alice") -> Trade:
+    (trade,) = trades_of(client_id)
+    return trade
+
+
+def test_one_falling_tick_closes_more_trades_than_a_chunk_holds(feed: ScriptedFeed) -> None:
+    count = CHUNK + 10
+    for n in range(count):
+        user_id = "alice" if n % 3 else "bob"
+        open_trade(user_id, order(quantity=n % 7 + 1, stop_loss=24_990))
+    open_trade("alice", order(stop_loss=24_000))
+
+    closed = settle_triggered([feed.set("^NSEI", "24989.95")])
+
+    loss = Decimal("10.05")
+    quantities = {"alice": [n % 7 + 1 for n in range(count) if n % 3]}
+    quantities["bob"] = [n % 7 + 1 for n in range(count) if not n % 3]
+    assert closed == count
+    for user_id, its in quantities.items():
+        assert portfolio_of(user_id).total_pnl == -loss * sum(its)
+        assert_books_balance(user_id)
+    assert portfolio_of("bob").utilized_margin == 0
+    assert len(Trade.find_active_by_user_id("alice")) == 1
+    alice = User.find_by_client_id("alice")
+    assert alice is not None
+    assert alice.event_seq == 1 + 2 * len(quantities["alice"])
+
+
+def test_each_closed_trade_has_one_event_in_the_order_of_its_user() -> None:
+    for _ in range(25):
+        open_trade("alice", order(stop_loss=24_990))
+        open_trade("bob", order(stop_loss=24_990))
+    feed = runtime().feed
+    assert isinstance(feed, ScriptedFeed)
+
+    settle_triggered([feed.set("^NSEI", 24_000)])
+
+    for user_id in ("alice", "bob"):
+        user = User.find_by_client_id(user_id)
+        assert user is not None
+        events = Notification.find_after(user_id, 0, user.event_seq)
+        assert [each.seq for each in events] == list(range(1, user.event_seq + 1))
+        told = [each.data["trade_id"] for each in events if each.type == "trade_auto_closed"]
+        assert sorted(told) == sorted(str(each.id) for each in trades_of(user_id))
+
+
+def test_a_closed_trade_keeps_its_evidence(feed: ScriptedFeed, clock: ManualClock) -> None:
+    open_trade("alice", order(trade_type=TradeType.SELL, quantity=4, target_price=24_900))
+    clock.advance(30)
+    tick = feed.set("^NSEI", "24899.90")
+    clock.advance(2)
+
+    assert settle_triggered([tick]) == 1
+
+    trade = only_trade()
+    assert trade.status is TradeStatus.TARGET_HIT
+    assert trade.exit is not None
+    assert (trade.exit.quote, trade.exit.reason) == (tick, ExitReason.TARGET)
+    assert trade.exit.pnl == Decimal("400.40")
+    assert trade.closed_at == tick.timestamp + timedelta(seconds=2)
+    event = Notification.find_after("alice", 1, 2)[0]
+    assert event.type == "trade_auto_closed"
+    assert event.data["quote"] == {
+        "price": Decimal("24899.90"),
+        "source": "mock",
+        "timestamp": tick.timestamp,
+    }
+    assert (event.data["reason"], event.data["pnl"]) == ("target", Decimal("400.40"))
+    assert "a profit of 400.40 rupees" in event.message
+
+
+def test_the_first_of_several_ticks_that_reaches_a_trade_closes_it(feed: ScriptedFeed) -> None:
+    open_trade("alice", order(stop_loss=24_990, target_price=25_010))
+    ticks = [feed.set("^NSEI", price) for price in (25_005, 25_012, 24_000, 26_000)]
+
+    assert settle_triggered(ticks) == 1
+
+    trade = only_trade()
+    assert trade.status is TradeStatus.TARGET_HIT
+    assert trade.exit is not None
+    assert trade.exit.price == 25_012
+
+
+def test_trades_close_in_the_order_of_the_ticks_that_closed_them(feed: ScriptedFeed) -> None:
+    late = open_trade("alice", order(stop_loss=24_900))
+    other = open_trade("alice", order("RELIANCE.NS", target_price=1_410))
+    early = open_trade("alice", order(stop_loss=24_990))
+    ticks = [
+        feed.set("^NSEI", 24_985),
+        feed.set("RELIANCE.NS", 1_411),
+        feed.set("^NSEI", 24_800),
+    ]
+
+    assert settle_triggered(ticks) == 3
+
+    told = [each.data["trade_id"] for each in Notification.find_after("alice", 3, 6)]
+    assert told == [str(each.id) for each in (early, other, late)]
+
+
+def test_ticks_that_reach_nothing_close_nothing(feed: ScriptedFeed) -> None:
+    open_trade("alice", order(stop_loss=24_990))
+    open_trade("alice", order())
+
+    assert settle_triggered([feed.set("^NSEI", "24990.05"), feed.set("^BSESN", 1)]) == 0
+    assert settle_triggered([]) == 0
+    assert_books_balance("alice")
+
+
+@pytest.mark.parametrize("real", [Source.YAHOO, Source.ANGEL_ONE])
+def test_a_trade_opened_at_a_real_price_never_closes_at_a_mock_one(
+    feed: ScriptedFeed, real: Source
+) -> None:
+    feed.source = real
+    feed.set("^NSEI", 25_000)
+    open_trade("alice", order(stop_loss=24_990))
+
+    feed.source = Source.MOCK
+    assert settle_triggered([feed.set("^NSEI", 24_000)]) == 0
+    assert only_trade().status is TradeStatus.ACTIVE
+    feed.source = real
+    assert settle_triggered([feed.set("^NSEI", 24_500)]) == 1
+
+
+def test_a_trade_closed_meanwhile_is_not_closed_twice(feed: ScriptedFeed) -> None:
+    trade = open_trade("alice", order(stop_loss=24_990))
+    other = open_trade("alice", order(stop_loss=24_990))
+    tick = feed.set("^NSEI", 24_000)
+    exits = [Closure(each, each.bracket.exit_at(tick, ExitReason.USER)) for each in (trade, other)]
+    exit_trade("alice", str(trade.id))
+
+    closed = close_trades(exits)
+
+    assert [each.trade.id for each in closed] == [other.id]
+    assert close_trades(exits) == []
+    assert_books_balance("alice")
+
+
+def test_a_stop_loss_and_its_user_at_once_close_a_trade_once(
+    books: Flask, feed: ScriptedFeed
+) -> None:
+    trade = open_trade("alice", order(stop_loss=24_990))
+    tick = feed.set("^NSEI", 24_000)
+
+    def settle() -> int:
+        with books.app_context():
+            return settle_triggered([tick])
+
+    def leave() -> int:
+        with books.app_context():
+            return len(close_trades([Closure(trade, trade.bracket.exit_at(tick, ExitReason.USER))]))
+
+    assert sum(at_once([settle, leave, settle, leave])) == 1
+    assert_books_balance("alice")
+
+
+def test_two_ticks_settled_at_once_close_each_trade_once(books: Flask, feed: ScriptedFeed) -> None:
+    for _ in range(20):
+        open_trade("alice", order(stop_loss=24_990))
+        open_trade("bob", order(stop_loss=24_990))
+    ticks = [feed.set("^NSEI", price) for price in (24_900, 24_800)]
+
+    def settle(tick: Quote) -> int:
+        with books.app_context():
+            return settle_triggered([tick])
+
+    assert sum(at_once([lambda: settle(ticks[0]), lambda: settle(ticks[1])])) == 40
+    assert_books_balance("alice")
+    assert_books_balance("bob")
+
+
+def test_exiting_all_closes_what_is_open_and_adds_it_up(feed: ScriptedFeed) -> None:
+    open_trade("alice", order(quantity=2))
+    open_trade("alice", order(trade_type=TradeType.SELL, quantity=3))
+    open_trade("bob", order())
+    feed.set("^NSEI", "25000.50")
+    runtime().quotes.post([feed.set("^NSEI", "25000.50")])
+
+    assert exit_all("alice") == (2, Decimal("-0.50"))
+    assert exit_all("alice") == (0, 0)
+    assert_books_balance("alice")
+    assert only_trade("bob").status is TradeStatus.ACTIVE
+
+
+def test_one_bad_trade_keeps_none_of_its_neighbours_open(feed: ScriptedFeed) -> None:
+    trades = [open_trade("alice", order(stop_loss=24_990)) for _ in range(9)]
+    bad = trades[4]
+    # The database itself refuses to add a number to what is no number.
+    tick = feed.set("^NSEI", 24_000)
+    collection("portfolios").update_one({"user_id": "bob"}, {"$set": {"available_margin": "much"}})
+    collection("trades").update_one({"_id": bad.id}, {"$set": {"user_id": "bob", "number": 99}})
+
+    with pytest.raises(PyMongoError):
+        settle_triggered([tick])
+
+    still = {
+        each.id for each in map(Trade.find_by_id, [t.id for t in trades]) if each and not each.exit
+    }
+    assert still == {bad.id}
+
+
+def test_what_was_announced_is_committed(books: Flask, feed: ScriptedFeed) -> None:
+    heard: list[tuple[str, TradeStatus]] = []
+
+    def listen(_sender: Flask, events: list[Notification]) -> None:
+        heard.extend((each.type, only_trade().status) for each in events)
+
+    events_committed.connect(listen, sender=books)
+    open_trade("alice", order(stop_loss=24_990))
+    settle_triggered([feed.set("^NSEI", 24_000)])
+
+    assert heard == [
+        ("trade_created", TradeStatus.ACTIVE),
+        ("trade_auto_closed", TradeStatus.STOP_LOSS_HIT),
+    ]
+
+
+def test_a_listener_that_fails_undoes_nothing_and_keeps_nobody_from_hearing(books: Flask) -> None:
+    heard: list[str] = []
+
+    def broken(_sender: Flask, events: list[Notification]) -> None:
+        raise RuntimeError("deaf")
+
+    def listen(_sender: Flask, events: list[Notification]) -> None:
+        heard.extend(each.type for each in events)
+
+    events_committed.connect(broken, sender=books)
+    events_committed.connect(listen, sender=books)
+
+    open_trade("alice", order())
+
+    assert heard == ["trade_created"]
+    assert only_trade().status is TradeStatus.ACTIVE
+
+
+def test_a_symbol_is_watched_before_its_first_trade_is_there() -> None:
+    open_trade("alice", order("reliance", quantity=1))
+
+    assert SymbolState.find_traded() == {"RELIANCE.NS"}
+    assert "RELIANCE.NS" in runtime().watchlist.symbols()

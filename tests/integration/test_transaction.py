@@ -1,0 +1,186 @@
+"""Transactions: all or nothing, retried when they conflict, in turn for one user."""
+
+from __future__ import annotations
+
+import threading
+import time
+from decimal import Decimal
+
+import pytest
+from flask import Flask
+from pymongo.client_session import ClientSession
+from pymongo.errors import (
+    AutoReconnect,
+    DuplicateKeyError,
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+
+from app.database import collection
+from app.database.transaction import is_outage, run_transaction
+from app.domain.errors import DatabaseUnavailable, InsufficientMargin
+from tests.support.together import at_once
+
+pytestmark = pytest.mark.usefixtures("books")
+
+
+def count() -> int:
+    counter = collection("counters").find_one({"_id": "n"})
+    return 0 if counter is None else int(counter["n"])
+
+
+def test_what_a_transaction_wrote_is_there_and_its_result_returned() -> None:
+    def write(session: ClientSession) -> str:
+        collection("counters").insert_one({"_id": "n", "n": 1}, session=session)
+        collection("others").insert_one({"_id": "m"}, session=session)
+        return "done"
+
+    assert run_transaction(write) == "done"
+    assert count() == 1
+    assert collection("others").count_documents({}) == 1
+
+
+def test_an_exception_leaves_nothing_of_the_transaction() -> None:
+    def write(session: ClientSession) -> None:
+        collection("counters").insert_one({"_id": "n", "n": 1}, session=session)
+        raise InsufficientMargin(Decimal(2), Decimal(1))
+
+    with pytest.raises(InsufficientMargin):
+        run_transaction(write, user_id="alice")
+
+    assert count() == 0
+
+
+def test_an_error_of_the_database_leaves_nothing_of_the_transaction() -> None:
+    collection("others").insert_one({"_id": "taken"})
+
+    def write(session: ClientSession) -> None:
+        collection("counters").insert_one({"_id": "n", "n": 1}, session=session)
+        collection("others").insert_one({"_id": "taken"}, session=session)
+
+    with pytest.raises(DuplicateKeyError):
+        run_transaction(write)
+
+    assert count() == 0
+
+
+def test_what_is_not_committed_is_seen_by_nobody_else() -> None:
+    def write(session: ClientSession) -> None:
+        collection("counters").insert_one({"_id": "n", "n": 1}, session=session)
+        assert count() == 0
+
+    run_transaction(write)
+
+    assert count() == 1
+
+
+def test_a_transaction_that_conflicts_is_tried_again() -> None:
+    collection("counters").insert_one({"_id": "n", "n": 0})
+    attempts: list[int] = []
+
+    def add_one(session: ClientSession) -> None:
+        found = collection("counters").find_one({"_id": "n"}, session=session)
+        assert found is not None
+        if not attempts:
+            # Someone else gets in between what was read and what is written.
+            collection("counters").update_one({"_id": "n"}, {"$inc": {"n": 10}})
+        attempts.append(found["n"])
+        collection("counters").update_one(
+            {"_id": "n"}, {"$set": {"n": found["n"] + 1}}, session=session
+        )
+
+    run_transaction(add_one)
+
+    assert attempts == [0, 10]
+    assert count() == 11
+
+
+@pytest.mark.parametrize("user_id", ["alice", None])
+def test_transactions_at_once_lose_no_update(books: Flask, user_id: str | None) -> None:
+    collection("counters").insert_one({"_id": "n", "n": 0})
+
+    def add_one(session: ClientSession) -> None:
+        found = collection("counters").find_one({"_id": "n"}, session=session)
+        assert found is not None
+        collection("counters").update_one(
+            {"_id": "n"}, {"$set": {"n": found["n"] + 1}}, session=session
+        )
+
+    at_once([lambda: run_transaction(add_one, user_id=user_id)] * 8)
+
+    assert count() == 8
+
+
+def test_transactions_of_one_user_wait_for_each_other_rather_than_conflict() -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work(session: ClientSession) -> None:
+        inside.append(1)
+        most.append(len(inside))
+        collection("counters").find_one({}, session=session)
+        inside.pop()
+
+    at_once([lambda: run_transaction(work, user_id="alice")] * 6)
+
+    assert most == [1] * 6
+
+
+def test_whoever_waits_for_their_turn_too_long_is_told_to_come_back() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def dawdle(_session: ClientSession) -> None:
+        entered.set()
+        leave.wait(10)
+
+    slow = threading.Thread(target=run_transaction, args=[dawdle], kwargs={"user_id": "alice"})
+    slow.start()
+    entered.wait(10)
+    try:
+        with pytest.raises(DatabaseUnavailable, match="too busy"):
+            run_transaction(lambda _: None, user_id="alice", seconds=0.05)
+        assert run_transaction(lambda _: "free", user_id=None, seconds=5) == "free"
+    finally:
+        leave.set()
+        slow.join()
+
+    assert run_transaction(lambda _: "mine", user_id="alice") == "mine"
+
+
+def test_a_conflict_that_does_not_go_away_is_given_up_in_time() -> None:
+    collection("counters").insert_one({"_id": "n", "n": 0})
+
+    def always_late(session: ClientSession) -> None:
+        collection("counters").find_one({"_id": "n"}, session=session)
+        collection("counters").update_one({"_id": "n"}, {"$inc": {"n": 1}})
+        collection("counters").update_one({"_id": "n"}, {"$set": {"n": -1}}, session=session)
+
+    started = time.monotonic()
+    with pytest.raises(PyMongoError) as failure:
+        run_transaction(always_late, seconds=0.5)
+
+    assert is_outage(failure.value)
+    assert time.monotonic() - started < 5
+    assert count() > 0
+
+
+@pytest.mark.parametrize(
+    ("error", "outage"),
+    [
+        (ServerSelectionTimeoutError("away"), True),
+        (AutoReconnect("closed"), True),
+        (NetworkTimeout("slow"), True),
+        (OperationFailure("conflict", 112, {"errorLabels": ["TransientTransactionError"]}), True),
+        (
+            OperationFailure("?", 91, {"errorLabels": ["UnknownTransactionCommitResult"]}),
+            True,
+        ),
+        (OperationFailure("too long", 50), True),
+        (OperationFailure("bad query", 2), False),
+        (DuplicateKeyError("taken", 11000), False),
+    ],
+)
+def test_a_database_that_is_away_is_told_from_a_fault(error: PyMongoError, outage: bool) -> None:
+    assert is_outage(error) is outage

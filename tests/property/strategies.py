@@ -1,0 +1,35 @@
+"""Prices, sides and brackets as they can occur."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import strategies as st
+
+from app.domain.bracket import Bracket, TradeType
+from app.domain.money import PAISA
+from app.schemas import MAXIMUM_PRICE
+from app.trades.schemas import MAXIMUM_QUANTITY
+from tests.support.quotes import quote
+
+prices = st.integers(1, MAXIMUM_PRICE * 100).map(lambda paise: paise * PAISA)
+# Close together, so that levels are reached, met exactly, and missed by a paisa.
+near_prices = st.integers(9_950, 10_050).map(lambda paise: paise * PAISA)
+quantities = st.integers(1, MAXIMUM_QUANTITY)
+sides = st.sampled_from(TradeType)
+
+
+@st.composite
+def brackets(draw: st.DrawFn, prices: st.SearchStrategy[Decimal] = near_prices) -> Bracket:
+    """Draw a bracket whose levels, where it has any, are on their right sides."""
+    side, entry = draw(sides), draw(prices)
+    below = draw(st.none() | prices.filter(lambda price: price < entry))
+    above = draw(st.none() | prices.filter(lambda price: price > entry))
+    buying = side is TradeType.BUY
+    return Bracket.open(
+        side,
+        draw(quantities),
+        quote(entry),
+        stop_loss=below if buying else above,
+        target_price=above if buying else below,
+    )

@@ -1,0 +1,110 @@
+"""Users and trades made through the models and services, and the sums their books must hold."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from app.database import collection
+from app.database.transaction import run_transaction
+from app.domain.bracket import TradeStatus, TradeType
+from app.domain.exposure import Exposure
+from app.domain.money import ZERO
+from app.models import EventDraft, Notification, Portfolio, Trade, User
+from app.trades.schemas import CreateTradeRequest
+from tests.support.quotes import bracket
+
+MARGIN = Decimal(100_000_000)
+DAWN = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
+
+
+def enlist(*client_ids: str, margin: Decimal = MARGIN) -> None:
+    """Create users of these names, each with a portfolio."""
+    for number, client_id in enumerate(client_ids):
+        create_user(client_id, phone=f"+9198765{number:05}")
+        Portfolio.create(client_id, margin, DAWN)
+
+
+def create_user(client_id: str, *, email: str | None = None, phone: str = "+919876500000") -> User:
+    return User.create(
+        client_id=client_id,
+        name=client_id.capitalize(),
+        email=email or f"{client_id}@example.com",
+        phone=phone,
+        password_hash="never checked here",
+        created_at=DAWN,
+    )
+
+
+def order(
+    symbol: str = "^NSEI",
+    trade_type: TradeType = TradeType.BUY,
+    quantity: int = 1,
+    *,
+    stop_loss: Decimal | int | None = None,
+    target_price: Decimal | int | None = None,
+) -> CreateTradeRequest:
+    return CreateTradeRequest(
+        symbol=symbol,
+        trade_type=trade_type,
+        quantity=quantity,
+        stop_loss=stop_loss,
+        target_price=target_price,
+    )
+
+
+def portfolio_of(client_id: str) -> Portfolio:
+    portfolio = Portfolio.find_by_user_id(client_id)
+    assert portfolio is not None
+    return portfolio
+
+
+def trades_of(client_id: str) -> list[Trade]:
+    """Return all the user's trades, oldest first, read without the paging of the model."""
+    found = collection("trades").find({"user_id": client_id}).sort("number", 1)
+    return [Trade.from_document(each) for each in found]
+
+
+def assert_books_balance(client_id: str) -> None:
+    """See that the portfolio says exactly what the user's trades add up to."""
+    portfolio = portfolio_of(client_id)
+    trades = trades_of(client_id)
+    held = [each for each in trades if each.status is TradeStatus.ACTIVE]
+    pnls = [each.exit.pnl for each in trades if each.exit]
+    exposure: dict[str, Exposure] = {}
+    for each in held:
+        exposure[each.symbol] = exposure.get(each.symbol, Exposure()) + Exposure.of(each.bracket)
+
+    assert portfolio.utilized_margin == sum((each.margin_used for each in held), ZERO)
+    assert portfolio.total_pnl == sum(pnls, ZERO)
+    assert (
+        portfolio.available_margin + portfolio.utilized_margin
+        == portfolio.initial_margin + portfolio.total_pnl
+    )
+    assert portfolio.trade_count == len(trades)
+    assert portfolio.closed_count == len(pnls)
+    assert portfolio.winner_count == sum(pnl > 0 for pnl in pnls)
+    assert {s: each for s, each in portfolio.exposure.items() if each.trades} == exposure
+
+
+def insert_trade(number: int = 1, user_id: str = "alice") -> Trade:
+    """Insert a trade alone, whatever the portfolio says."""
+    return run_transaction(
+        lambda session: Trade.create(
+            user_id=user_id,
+            number=number,
+            symbol="^NSEI",
+            bracket=bracket(TradeType.BUY, 2, "100.05", stop_loss=90, target_price=120),
+            margin_used=Decimal("40.02"),
+            created_at=DAWN,
+            session=session,
+        )
+    )
+
+
+def draft(user_id: str = "alice", message: str = "Hello.") -> EventDraft:
+    return EventDraft(user_id=user_id, type="greeting", message=message, data={})
+
+
+def notify(*drafts: EventDraft) -> list[Notification]:
+    return run_transaction(lambda session: Notification.create(drafts, DAWN, session))

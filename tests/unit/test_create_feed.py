@@ -1,0 +1,113 @@
+"""Which feed the configuration asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from app.market_data import create_feed
+from app.market_data.replay import ReplayFeed
+from app.market_data.simulated import SimulatedFeed
+from config import ConfigurationError, Settings
+from tests.support.market import ManualClock
+
+REAL = {f"ANGEL_{name}": "real" for name in ("API_KEY", "CLIENT_CODE", "PASSWORD", "TOTP_SECRET")}
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    path = tmp_path / "day.csv"
+    path.write_text("timestamp,symbol,price\n2026-11-23T03:45:00Z,^NSEI,25000\n")
+    return path
+
+
+@pytest.mark.parametrize("variables", [{}, {"MARKET_DATA": "auto"}, {"MARKET_DATA": "simulated"}])
+def test_without_credentials_the_market_is_simulated(
+    make_settings: Callable[..., Settings], variables: dict[str, str]
+) -> None:
+    feed = create_feed(make_settings(**variables), ManualClock())
+
+    assert isinstance(feed, SimulatedFeed)
+    assert feed.name == "simulated"
+
+
+def test_the_simulated_market_takes_its_seed_and_its_step_from_the_configuration(
+    make_settings: Callable[..., Settings],
+) -> None:
+    clock = ManualClock()
+    settings = make_settings(MARKET_SEED="7", MONITOR_INTERVAL_SECONDS="0.5")
+    one, other = (create_feed(settings, clock, {"^NSEI": Decimal(n)}) for n in (10_000, 20_000))
+    start = one.latest("^NSEI")
+
+    assert start == other.latest("^NSEI")
+    clock.advance(0.5)
+    assert one.latest("^NSEI") != start
+    assert one.latest("^NSEI") == other.latest("^NSEI")
+
+
+def test_the_simulated_market_continues_from_the_last_prices(
+    make_settings: Callable[..., Settings],
+) -> None:
+    feed = create_feed(make_settings(), ManualClock(), {"^NSEI": Decimal("26000.05")})
+
+    quote = feed.latest("^NSEI")
+
+    assert quote is not None
+    assert quote.price == Decimal("26000.05")
+
+
+def test_a_recording_is_replayed_at_its_speed(
+    make_settings: Callable[..., Settings], recording: Path
+) -> None:
+    recording.write_text(recording.read_text() + "2026-11-23T03:45:10Z,^NSEI,25010\n")
+    clock = ManualClock()
+    settings = make_settings(MARKET_DATA="replay", REPLAY_FILE=recording, REPLAY_SPEED=10)
+
+    feed = create_feed(settings, clock)
+    clock.advance(1)
+
+    assert isinstance(feed, ReplayFeed)
+    assert [each.price for each in feed.poll(["^NSEI"])] == [25_000, 25_010]
+
+
+def test_a_recording_that_cannot_be_played_stops_the_start(
+    make_settings: Callable[..., Settings], recording: Path
+) -> None:
+    recording.write_text("timestamp,symbol,price\n2026-11-23T03:45:00Z,AAPL,200\n")
+    settings = make_settings(MARKET_DATA="replay", REPLAY_FILE=recording)
+
+    with pytest.raises(ConfigurationError) as refusal:
+        create_feed(settings, ManualClock())
+
+    assert refusal.value.offences == [f"REPLAY_FILE: {recording}, line 2: unknown symbol 'AAPL'"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "choice"),
+    [
+        ({"MARKET_DATA": "yahoo"}, "yahoo"),
+        ({"MARKET_DATA": "angel_one"}, "angel_one"),
+        ({"MARKET_DATA": "auto", **REAL}, "angel_one"),
+    ],
+)
+def test_a_feed_that_is_not_there_yet_stops_the_start(
+    make_settings: Callable[..., Settings], variables: dict[str, str], choice: str
+) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        create_feed(make_settings(**variables), ManualClock())
+
+    assert refusal.value.offences == [
+        f"MARKET_DATA: the {choice} feed is not part of this release yet; "
+        "choose simulated or replay"
+    ]
+
+
+def test_a_simulated_market_asked_for_needs_no_credentials_and_minds_none(
+    make_settings: Callable[..., Settings],
+) -> None:
+    feed = create_feed(make_settings(MARKET_DATA="simulated", **REAL), ManualClock())
+
+    assert feed.name == "simulated"

@@ -1,0 +1,88 @@
+"""The errors of trading: a sentence, a stable code, details for a program."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from app.domain.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    Forbidden,
+    InsufficientMargin,
+    InvalidRequest,
+    MarketDataUnavailable,
+    NotFound,
+    PaperTradingError,
+    TradeNotActive,
+    Unauthenticated,
+    Unavailable,
+    WrongSideOfPrice,
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (PaperTradingError, "error"),
+        (InvalidRequest, "validation_error"),
+        (Unauthenticated, "unauthorized"),
+        (Forbidden, "forbidden"),
+        (NotFound, "not_found"),
+        (Conflict, "conflict"),
+        (Unavailable, "unavailable"),
+        (MarketDataUnavailable, "market_data_unavailable"),
+        (DatabaseUnavailable, "database_unavailable"),
+    ],
+)
+def test_each_kind_of_error_has_its_own_code(kind: type[PaperTradingError], code: str) -> None:
+    error = kind("What happened.")
+
+    assert (error.code, error.message, str(error)) == (code, "What happened.", "What happened.")
+    assert error.details == {}
+
+
+def test_an_error_may_have_a_code_closer_to_what_happened() -> None:
+    assert NotFound("No such trade.", code="trade_not_found").code == "trade_not_found"
+    assert NotFound("Nothing.").code == "not_found"
+
+
+def test_an_error_keeps_details_of_its_own() -> None:
+    details = {"field": "is missing"}
+    error = InvalidRequest("Bad.", details=details)
+    details.clear()
+
+    assert error.details == {"field": "is missing"}
+
+
+def test_a_margin_that_is_too_small_is_named_beside_the_one_it_takes() -> None:
+    error = InsufficientMargin(Decimal("5000.10"), Decimal("4999.99"))
+
+    assert error.code == "insufficient_margin"
+    assert error.message == "This trade needs a margin of 5000.10, and 4999.99 is available."
+    assert error.details == {
+        "required_margin": Decimal("5000.10"),
+        "available_margin": Decimal("4999.99"),
+    }
+
+
+def test_a_level_on_the_wrong_side_is_named_with_the_price() -> None:
+    error = WrongSideOfPrice("target_price", Decimal(99), "above", Decimal(100))
+
+    assert error.code == "wrong_side_of_price"
+    assert error.message == "Target price 99 must be above the price, which is 100."
+    assert error.details == {"target_price": "must be above 100", "price": Decimal(100)}
+
+
+def test_a_trade_that_is_over_tells_how_it_ended() -> None:
+    error = TradeNotActive("TARGET_HIT", Decimal("12.50"))
+
+    assert isinstance(error, Conflict)
+    assert error.code == "trade_not_active"
+    assert error.details == {"status": "TARGET_HIT", "pnl": Decimal("12.50")}
+
+
+@pytest.mark.parametrize("kind", [MarketDataUnavailable, DatabaseUnavailable])
+def test_what_is_unavailable_says_when_to_try_again(kind: type[Unavailable]) -> None:
+    assert kind("Not now.").retry_after_seconds > 0

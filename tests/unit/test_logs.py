@@ -1,0 +1,156 @@
+"""The log: one line a request, for people or for machines, that nobody can forge."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import logs
+from config import Settings
+
+REQUEST_ID = "0123456789abcdef"
+
+
+@pytest.fixture
+def set_up(
+    tmp_path: Path, make_settings: Callable[..., Settings]
+) -> Iterator[Callable[..., Callable[[], list[str]]]]:
+    """Set up logging to a file; return what reads its lines. Undo it afterwards."""
+    logger = logs.logger
+    before = (logger.handlers[:], logger.level, logger.propagate)
+
+    def start(**variables: str) -> Callable[[], list[str]]:
+        file = tmp_path / "server.log"
+        logs.set_up_logging(make_settings(**{"LOG_FILE": file, **variables}))
+        return lambda: file.read_text().splitlines()
+
+    yield start
+    for handler in set(logger.handlers) - set(before[0]):
+        logger.removeHandler(handler)
+        handler.close()
+    logger.handlers[:] = before[0]
+    logger.setLevel(before[1])
+    logger.propagate = before[2]
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    """A client of an application that does nothing but log."""
+    app = Flask(__name__)
+    logs.init_app(app)
+    return app.test_client()
+
+
+def test_a_line_is_text_with_the_fields_after_the_message(
+    set_up: Callable[..., Callable[[], list[str]]],
+) -> None:
+    lines = set_up()
+
+    logs.logger.info("trade_created", extra={"fields": {"user": "alice", "symbol": "^NSEI"}})
+    logs.logger.warning("no fields")
+
+    first, second = lines()
+    assert first.endswith("INFO    trade_created user=alice symbol=^NSEI")
+    assert second.endswith("WARNING no fields")
+
+
+def test_a_line_may_be_json(set_up: Callable[..., Callable[[], list[str]]]) -> None:
+    lines = set_up(LOG_FORMAT="json")
+
+    logs.logger.info("trade_created", extra={"fields": {"user": "alice", "pnl": 1.5}})
+    logs.logger.info("a %s", "message")
+
+    first, second = (json.loads(line) for line in lines())
+    assert first["message"] == "trade_created"
+    assert (first["levelname"], first["user"], first["pnl"]) == ("INFO", "alice", 1.5)
+    assert "fields" not in first
+    assert second["message"] == "a message"
+
+
+def test_only_what_the_level_asks_for_is_logged(
+    set_up: Callable[..., Callable[[], list[str]]],
+) -> None:
+    lines = set_up(LOG_LEVEL="WARNING")
+
+    logs.logger.info("quiet")
+    logs.logger.error("loud")
+
+    assert [line.rpartition(" ")[2] for line in lines()] == ["loud"]
+
+
+def test_debug_is_logged_where_it_is_asked_for(
+    set_up: Callable[..., Callable[[], list[str]]],
+) -> None:
+    lines = set_up(LOG_LEVEL="debug")
+
+    logs.logger.debug("an upstream answer")
+
+    assert lines()[0].endswith("an upstream answer")
+
+
+def test_without_a_file_the_log_goes_to_standard_error_alone(
+    set_up: Callable[..., Callable[[], list[str]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up(LOG_FILE="")
+
+    logs.logger.info("to whom it may concern")
+
+    assert not [each for each in logs.logger.handlers if isinstance(each, logging.FileHandler)]
+    shown = capsys.readouterr()
+    assert "to whom it may concern" in shown.err
+    assert shown.out == ""
+
+
+def test_a_request_leaves_one_line_with_its_id_user_status_and_time(
+    set_up: Callable[..., Callable[[], list[str]]], client: FlaskClient
+) -> None:
+    lines = set_up(LOG_FORMAT="json")
+
+    client.get("/nowhere?token=hunter2", headers={"X-Request-ID": REQUEST_ID})
+
+    (line,) = lines()
+    entry = json.loads(line)
+    assert entry["message"] == "GET /nowhere"
+    assert (entry["request_id"], entry["user"], entry["status"]) == (REQUEST_ID, "-", 404)
+    assert entry["milliseconds"] >= 0
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_path_cannot_forge_a_line_of_its_own(
+    set_up: Callable[..., Callable[[], list[str]]], client: FlaskClient, log_format: str
+) -> None:
+    lines = set_up(LOG_FORMAT=log_format)
+
+    client.get("/x%0a2026-11-23%20INFO%20POST%20/auth/login%20user=admin%0d%1b%5b31m%e2%80%a8z")
+
+    (line,) = lines()
+    assert "%0A2026-11-23%20INFO" in line
+    assert "user=admin" not in line
+    assert "\x1b" not in line
+
+
+def test_a_request_id_is_taken_over_and_sent_back(client: FlaskClient) -> None:
+    answer = client.get("/", headers={"X-Request-ID": REQUEST_ID})
+
+    assert answer.headers["X-Request-ID"] == REQUEST_ID
+
+
+@pytest.mark.parametrize("given", ["", "two words", "x" * 65, "a;b", "<script>"])
+def test_a_request_id_that_could_do_harm_is_replaced(client: FlaskClient, given: str) -> None:
+    answers = [client.get("/", headers={"X-Request-ID": given}) for _ in range(2)]
+
+    ids = [each.headers["X-Request-ID"] for each in answers]
+    assert given not in ids
+    assert len(set(ids)) == 2
+    assert all(len(each) == 32 and each.isalnum() for each in ids)
+
+
+def test_no_answer_may_be_taken_for_another_type(client: FlaskClient) -> None:
+    assert client.get("/").headers["X-Content-Type-Options"] == "nosniff"

@@ -1,0 +1,86 @@
+"""Rupees in whole paise, the margin of a trade, and what open trades add up to."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from app.domain.bracket import TradeType
+from app.domain.exposure import Exposure
+from app.domain.money import is_whole_paise, required_margin, to_paisa
+from app.domain.quote import Source
+from tests.support.quotes import bracket
+
+
+@pytest.mark.parametrize(
+    ("amount", "rounded"),
+    [
+        ("1.005", "1.01"),
+        ("1.004999", "1.00"),
+        ("-1.005", "-1.01"),
+        ("2.675", "2.68"),
+        ("7", "7.00"),
+    ],
+)
+def test_half_a_paisa_is_rounded_away_from_zero(amount: str, rounded: str) -> None:
+    assert str(to_paisa(Decimal(amount))) == rounded
+
+
+@pytest.mark.parametrize(
+    ("amount", "whole"), [("1", True), ("1.1", True), ("1.10", True), ("1.100", True)]
+)
+def test_trailing_zeros_are_no_part_of_a_paisa(amount: str, whole: bool) -> None:
+    assert is_whole_paise(Decimal(amount)) is whole
+
+
+@pytest.mark.parametrize("amount", ["0.001", "-1.005", "99.999"])
+def test_a_third_decimal_is_a_part_of_a_paisa(amount: str) -> None:
+    assert not is_whole_paise(Decimal(amount))
+
+
+def test_the_margin_is_the_rate_of_what_the_trade_is_worth() -> None:
+    assert required_margin(Decimal("25000.05"), 3, Decimal("0.2")) == Decimal("15000.03")
+
+
+def test_half_a_paisa_of_margin_is_rounded_up() -> None:
+    assert required_margin(Decimal("0.05"), 1, Decimal("0.1")) == Decimal("0.01")
+    assert required_margin(Decimal("0.04"), 1, Decimal("0.1")) == Decimal("0.00")
+
+
+def test_only_prices_of_an_exchange_are_real() -> None:
+    real = {each for each in Source if each.is_real}
+
+    assert real == {Source.ANGEL_ONE, Source.YAHOO}
+
+
+def test_a_sell_counts_as_negative_in_an_exposure() -> None:
+    sold = Exposure.of(bracket(TradeType.SELL, 4, 50))
+
+    assert (sold.trades, sold.quantity, sold.cost) == (1, -4, -200)
+
+
+def test_a_buy_and_a_sell_of_one_price_leave_two_trades_and_nothing_at_stake() -> None:
+    both = Exposure.of(bracket(TradeType.BUY, 4, 50)) + Exposure.of(bracket(TradeType.SELL, 4, 50))
+
+    assert (both.trades, both.quantity, both.cost) == (2, 0, 0)
+    assert both.pnl_at(Decimal(1_000)) == 0
+
+
+def test_what_is_closed_is_taken_off_again() -> None:
+    opened = Exposure.of(bracket(TradeType.BUY, 4, "50.05"))
+
+    assert opened + -opened == Exposure()
+
+
+def test_an_exposure_earns_what_its_trades_earn() -> None:
+    held = Exposure.of(bracket(TradeType.BUY, 10, 100)) + Exposure.of(
+        bracket(TradeType.BUY, 5, 110)
+    )
+
+    assert held.pnl_at(Decimal(105)) == 10 * 5 - 5 * 5
+
+
+def test_no_exposure_earns_an_unsigned_zero() -> None:
+    assert str(Exposure().pnl_at(Decimal("100.00"))) == "0.00"
+    assert str((-Exposure()).pnl_at(Decimal("100.00"))) == "0.00"

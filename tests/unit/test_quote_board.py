@@ -1,0 +1,99 @@
+"""The quote board: posted prices while they are fresh, the feed's after that."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.errors import MarketDataUnavailable
+from app.market_data.quotes import REMEMBERED_TICKS, QuoteBoard
+from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.quotes import quote
+
+
+@pytest.fixture
+def board(feed: ScriptedFeed, clock: ManualClock) -> QuoteBoard:
+    return QuoteBoard(feed, clock, fresh_seconds=20)
+
+
+def test_a_posted_price_is_served_while_it_is_fresh(board: QuoteBoard, clock: ManualClock) -> None:
+    posted = quote(24_000)
+    board.post([posted])
+
+    clock.advance(20)
+
+    assert board.latest("^NSEI") is posted
+
+
+def test_the_last_tick_posted_is_the_latest(board: QuoteBoard) -> None:
+    board.post([quote(1), quote(2, symbol="TCS.NS"), quote(3)])
+
+    assert (board.latest("^NSEI").price, board.latest("TCS.NS").price) == (3, 2)
+
+
+def test_a_stale_price_is_asked_for_again(
+    board: QuoteBoard, clock: ManualClock, feed: ScriptedFeed
+) -> None:
+    board.post([quote(24_000)])
+    clock.advance(20.5)
+    now = feed.set("^NSEI", 25_500)
+
+    assert board.latest("^NSEI") is now
+
+
+def test_a_price_that_was_asked_for_is_fresh_for_everyone(
+    board: QuoteBoard, feed: ScriptedFeed
+) -> None:
+    first = board.latest("RELIANCE.NS")
+    feed.set("RELIANCE.NS", 1_500)
+
+    assert board.latest("RELIANCE.NS") is first
+
+
+def test_without_a_price_market_data_is_unavailable(board: QuoteBoard) -> None:
+    with pytest.raises(MarketDataUnavailable, match=r"There is no price for TCS\.NS right now"):
+        board.latest("TCS.NS")
+
+
+@pytest.mark.parametrize("price", [0, -5])
+def test_a_price_nobody_could_pay_is_no_price(
+    board: QuoteBoard, feed: ScriptedFeed, price: int
+) -> None:
+    feed.set("TCS.NS", price)
+
+    with pytest.raises(MarketDataUnavailable):
+        board.latest("TCS.NS")
+
+
+def test_the_ticks_after_a_quote_are_remembered_in_order(board: QuoteBoard) -> None:
+    entry = quote(100)
+    board.post([quote(99), entry, quote(101)])
+    board.post([quote(7, symbol="TCS.NS"), quote(102)])
+
+    assert [each.price for each in board.posted_after(entry)] == [101, 102]
+
+
+def test_nothing_comes_after_the_latest_quote(board: QuoteBoard) -> None:
+    board.post([quote(99)])
+
+    assert board.posted_after(board.latest("^NSEI")) == []
+
+
+def test_nothing_comes_after_a_quote_of_a_symbol_that_was_never_posted(board: QuoteBoard) -> None:
+    assert board.posted_after(quote(1, symbol="TCS.NS")) == []
+
+
+def test_a_quote_equal_to_the_entry_is_still_another_tick(board: QuoteBoard) -> None:
+    entry, same = quote(100), quote(100)
+    board.post([entry, same])
+
+    assert board.posted_after(entry) == [same]
+
+
+def test_only_so_many_ticks_of_a_symbol_are_remembered(board: QuoteBoard) -> None:
+    entry = quote(1)
+    board.post([entry, *(quote(n) for n in range(2, REMEMBERED_TICKS + 102))])
+
+    later = board.posted_after(entry)
+
+    assert len(later) == REMEMBERED_TICKS
+    assert later[-1].price == REMEMBERED_TICKS + 101

@@ -1,0 +1,189 @@
+"""A recorded market: read whole or refused, played back in order, no tick skipped."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from app.domain.quote import Quote, Source
+from app.market_data.instruments import load_instruments
+from app.market_data.replay import RecordingError, ReplayFeed, read_recording
+from tests.support.market import ManualClock
+
+OPENING = datetime(2026, 11, 23, 3, 45, tzinfo=UTC)
+HEADER = "timestamp,symbol,price\n"
+
+
+def read(tmp_path: Path, text: str) -> list[Quote]:
+    path = tmp_path / "day.csv"
+    path.write_text(text, encoding="utf-8")
+    return read_recording(path, load_instruments())
+
+
+def refusal(tmp_path: Path, text: str) -> str:
+    with pytest.raises(RecordingError) as error:
+        read(tmp_path, text)
+    return str(error.value)
+
+
+def tick(seconds: float, price: int, symbol: str = "^NSEI") -> Quote:
+    return Quote(symbol, Decimal(price), Source.REPLAY, OPENING + timedelta(seconds=seconds))
+
+
+def prices(ticks: list[Quote]) -> list[Decimal]:
+    return [each.price for each in ticks]
+
+
+def test_every_tick_is_handed_out_once_in_order() -> None:
+    clock = ManualClock()
+    feed = ReplayFeed([tick(0, 1), tick(1, 2), tick(2, 3), tick(2.5, 4)], clock)
+
+    assert prices(feed.poll(["^NSEI"])) == [1]
+    clock.advance(2)
+    assert prices(feed.poll(["^NSEI"])) == [2, 3]
+    assert feed.poll(["^NSEI"]) == []
+    clock.advance(60)
+    assert prices(feed.poll(["^NSEI"])) == [4]
+
+
+def test_the_speed_is_recorded_seconds_per_second() -> None:
+    clock = ManualClock()
+    feed = ReplayFeed([tick(0, 1), tick(30, 2), tick(60, 3)], clock, speed=60)
+
+    clock.advance(0.5)
+    assert prices(feed.poll(["^NSEI"])) == [1, 2]
+    clock.advance(0.5)
+    assert prices(feed.poll(["^NSEI"])) == [3]
+
+
+def test_ticks_of_one_time_keep_their_order() -> None:
+    feed = ReplayFeed([tick(0, 3), tick(0, 1), tick(0, 2)], ManualClock())
+
+    assert prices(feed.poll(["^NSEI"])) == [3, 1, 2]
+
+
+def test_a_recording_out_of_order_is_played_in_order() -> None:
+    clock = ManualClock()
+    feed = ReplayFeed([tick(2, 3), tick(0, 1), tick(1, 2)], clock)
+    clock.advance(5)
+
+    assert prices(feed.poll(["^NSEI"])) == [1, 2, 3]
+
+
+def test_only_the_symbols_asked_for_are_handed_out() -> None:
+    feed = ReplayFeed([tick(0, 1), tick(0, 2, "TCS.NS")], ManualClock())
+
+    assert prices(feed.poll({"TCS.NS", "INFY.NS"})) == [2]
+
+
+def test_the_latest_price_is_the_last_tick_up_to_now() -> None:
+    clock = ManualClock()
+    feed = ReplayFeed([tick(0, 1), tick(10, 2), tick(10, 3, "TCS.NS")], clock)
+
+    assert feed.latest("^NSEI") == tick(0, 1)
+    assert feed.latest("TCS.NS") is None
+    assert feed.latest("INFY.NS") is None
+    clock.advance(10)
+    assert feed.latest("^NSEI") == tick(10, 2)
+    assert feed.latest("TCS.NS") == tick(10, 3, "TCS.NS")
+
+
+def test_asking_for_the_latest_price_takes_no_tick_from_the_monitor() -> None:
+    clock = ManualClock()
+    feed = ReplayFeed([tick(0, 1), tick(1, 2)], clock)
+    clock.advance(1)
+    feed.latest("^NSEI")
+
+    assert prices(feed.poll(["^NSEI"])) == [1, 2]
+
+
+@pytest.mark.parametrize("speed", [1, 1e12])
+def test_after_the_last_tick_the_last_prices_stand(speed: float) -> None:
+    clock = ManualClock()
+    feed = ReplayFeed([tick(0, 1), tick(5, 2)], clock, speed=speed)
+    clock.advance(86_400 * 365)
+    feed.poll(["^NSEI"])
+
+    assert feed.poll(["^NSEI"]) == []
+    assert feed.latest("^NSEI") == tick(5, 2)
+
+
+def test_a_recording_is_read_with_its_times_prices_and_aliases(tmp_path: Path) -> None:
+    ticks = read(
+        tmp_path,
+        f"\ufeff{HEADER}2026-11-23T09:15:00+05:30,NIFTY,25000\n"
+        "2026-11-23T03:45:01.250Z, reliance ,1400.055\n",
+    )
+
+    assert ticks == [
+        Quote("^NSEI", Decimal("25000.00"), Source.REPLAY, OPENING),
+        Quote(
+            "RELIANCE.NS",
+            Decimal("1400.06"),
+            Source.REPLAY,
+            OPENING + timedelta(seconds=1, milliseconds=250),
+        ),
+    ]
+    assert all(each.timestamp.tzinfo is UTC for each in ticks)
+
+
+def test_a_time_without_a_zone_is_utc(tmp_path: Path) -> None:
+    (only,) = read(tmp_path, f"{HEADER}2026-11-23 03:45:00,^NSEI,25000\n")
+
+    assert only.timestamp == OPENING
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ("2026-11-23T03:45:00Z,AAPL,200", "unknown symbol 'AAPL'"),
+        ("yesterday,^NSEI,25000", "Invalid isoformat string: 'yesterday'"),
+        ("0001-01-01T00:00:00+05:30,^NSEI,25000", "date value out of range"),
+        ("2026-11-23T03:45:00Z,^NSEI,cheap", "'cheap' is not a price"),
+        ("2026-11-23T03:45:00Z,^NSEI,", "'' is not a price"),
+        ("2026-11-23T03:45:00Z,^NSEI,NaN", "'NaN' is not a price"),
+        ("2026-11-23T03:45:00Z,^NSEI,Infinity", "'Infinity' is not a price"),
+        ("2026-11-23T03:45:00Z,^NSEI", ""),
+        ("2026-11-23T03:45:00Z", ""),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named_by_its_line(
+    tmp_path: Path, row: str, fault: str
+) -> None:
+    message = refusal(tmp_path, f"{HEADER}2026-11-23T03:45:00Z,^NSEI,25000\n{row}\n")
+
+    assert message.startswith(f"{tmp_path / 'day.csv'}, line 3: {fault}")
+
+
+@pytest.mark.parametrize("header", ["", "time,symbol,price\n", "symbol,timestamp,price\n"])
+def test_a_file_with_other_columns_is_refused(tmp_path: Path, header: str) -> None:
+    message = refusal(tmp_path, f"{header}2026-11-23T03:45:00Z,^NSEI,25000\n")
+
+    assert message.endswith("must begin with the line 'timestamp,symbol,price'.")
+
+
+def test_a_file_without_ticks_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path, HEADER).endswith("holds no ticks.")
+    assert "must begin with" in refusal(tmp_path, "")
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "day.csv"
+    path.write_bytes(b"\xff\xfe\x00binary")
+
+    with pytest.raises(RecordingError, match="cannot be read"):
+        read_recording(path, load_instruments())
+
+
+def test_a_quotation_mark_that_is_never_closed_is_refused(tmp_path: Path) -> None:
+    rows = "2026-11-23T03:45:00Z,^NSEI,25000\n" * 5_000
+
+    assert "cannot be read" in refusal(tmp_path, f'{HEADER}"{rows}')
+
+
+def test_a_file_that_went_away_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="cannot be read"):
+        read_recording(tmp_path / "absent.csv", load_instruments())
