@@ -1,0 +1,294 @@
+"""Deliveries: one message for a burst, retried for a while, and never lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.clock import Clock
+from app.database.transaction import run_transaction
+from app.delivery.outbox import (
+    FIRST_RETRY,
+    LEASE,
+    LONGEST_RETRY,
+    MOST_ATTEMPTS,
+    MOST_LINES,
+    Outbox,
+    retry_delay,
+)
+from app.delivery.senders import DeliveryError, Message
+from app.models import EventDraft, Notification, User
+from app.monitor import Monitor
+from tests.support.ledger import assert_books_exact, collection
+from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.users import Trader
+
+# More than a batch of the outbox holds.
+BURST = 205
+
+
+class Postman:
+    """A channel of the test's own: it keeps what it is given, or fails as it is told."""
+
+    outcome = "sent"
+
+    def __init__(self, channel: str, clock: Clock) -> None:
+        self.channel = channel
+        self.failure: Exception | None = None
+        self.delivered: list[tuple[str, Message]] = []
+        self.tried_at: list[Any] = []
+        self._clock = clock
+
+    def send(self, user: User, message: Message) -> None:
+        self.tried_at.append(self._clock.now())
+        if self.failure:
+            raise self.failure
+        self.delivered.append((user.client_id, message))
+
+    def verify(self) -> None:
+        if self.failure:
+            raise self.failure
+
+
+@pytest.fixture
+def email(clock: ManualClock) -> Postman:
+    return Postman("email", clock)
+
+
+@pytest.fixture
+def sms(clock: ManualClock) -> Postman:
+    return Postman("sms", clock)
+
+
+@pytest.fixture
+def outbox(app: Flask, clock: ManualClock, email: Postman, sms: Postman) -> Outbox:
+    return Outbox(app, clock, [email, sms])
+
+
+@pytest.fixture
+def told(alice: Trader, outbox: Outbox) -> Callable[..., dict[str, Any]]:
+    """Return how the newest notification of alice was delivered on a channel."""
+
+    def newest(channel: str = "email") -> dict[str, Any]:
+        deliveries = alice.notifications()[0]["deliveries"]
+        return next(each for each in deliveries if each["channel"] == channel)
+
+    return newest
+
+
+def empty(outbox: Outbox) -> None:
+    """Deliver all that is due."""
+    while outbox.run_once():
+        pass
+
+
+@pytest.mark.parametrize("size", [2, MOST_LINES + 1])
+def test_a_burst_of_closures_is_one_message_a_user_and_channel(
+    alice: Trader,
+    bob: Trader,
+    feed: ScriptedFeed,
+    monitor: Monitor,
+    outbox: Outbox,
+    email: Postman,
+    sms: Postman,
+    size: int,
+) -> None:
+    for trader in (alice, bob):
+        for number in range(size):
+            answer = trader.create_trade(
+                symbol="RELIANCE.NS", stop_loss=1_399 - number % 7, quantity=1
+            )
+            assert answer.status_code == 201, answer.text
+    empty(outbox)
+    email.delivered.clear()
+    sms.delivered.clear()
+
+    feed.tick("RELIANCE.NS", 1_390)
+    assert monitor.run_once().closed == 2 * size
+    empty(outbox)
+
+    for postman in (email, sms):
+        assert sorted(user for user, _ in postman.delivered) == sorted(
+            (alice.client_id, bob.client_id)
+        )
+        for _, message in postman.delivered:
+            assert message.subject == f"Paper trading: {size} events"
+            assert message.text.count("Stop-loss closed") == min(size, MOST_LINES)
+    for trader in (alice, bob):
+        closures = trader.notifications(f"?limit={size}")
+        assert {each["type"] for each in closures} == {"trade_auto_closed"}
+        statuses = {(d["status"], d["attempts"]) for each in closures for d in each["deliveries"]}
+        assert statuses == {("sent", 1)}
+        assert_books_exact(trader.client_id)
+
+
+def test_a_burst_larger_than_a_batch_is_one_message_too(
+    app: Flask, alice: Trader, bob: Trader, outbox: Outbox, clock: ManualClock, email: Postman
+) -> None:
+    owners = [alice.client_id] * BURST + [bob.client_id] * 2
+    drafts = [
+        EventDraft(user_id=each, type="greeting", message="Hello.", data={}) for each in owners
+    ]
+    with app.app_context():
+        run_transaction(lambda session: Notification.create(drafts, clock.now(), session))
+    empty(outbox)
+
+    assert len(email.delivered) == 2
+    subjects = {user: message.subject for user, message in email.delivered}
+    assert subjects == {
+        alice.client_id: f"Paper trading: {BURST} events",
+        bob.client_id: "Paper trading: 2 events",
+    }
+
+
+def test_a_digest_tells_in_order_and_counts_what_it_leaves_out(
+    alice: Trader, outbox: Outbox, email: Postman
+) -> None:
+    for number in range(MOST_LINES + 5):
+        alice.create_trade(symbol="RELIANCE.NS", quantity=number + 1)
+    empty(outbox)
+
+    ((_, message),) = email.delivered
+    lines = message.text.splitlines()
+    assert lines[0] == "Bought 1 RELIANCE.NS at 1,400.00."
+    assert lines[MOST_LINES - 1].startswith(f"Bought {MOST_LINES} ")
+    assert lines[MOST_LINES:] == ["... and 5 more."]
+
+
+def test_a_failing_channel_is_retried_with_growing_delays_and_given_up_visibly(
+    alice: Trader,
+    outbox: Outbox,
+    email: Postman,
+    sms: Postman,
+    clock: ManualClock,
+    told: Callable[..., dict[str, Any]],
+) -> None:
+    email.failure = DeliveryError("ConnectionRefusedError")
+    alice.create_trade()
+    for _ in range(5_000):
+        empty(outbox)
+        if told()["status"] == "failed":
+            break
+        assert told()["status"] == "pending"
+        clock.advance(5)
+
+    assert told()["attempts"] == len(email.tried_at) == MOST_ATTEMPTS
+    assert told()["error"] == "ConnectionRefusedError"
+    assert told()["at"]
+    delays = [
+        later - earlier for earlier, later in zip(email.tried_at, email.tried_at[1:], strict=False)
+    ]
+    for number, delay in enumerate(delays):
+        longest = min(FIRST_RETRY * 2**number, LONGEST_RETRY)
+        assert longest / 2 <= delay <= longest + timedelta(seconds=5)
+    assert delays[-1] > 10 * delays[0]
+    # The other channel went through the first time, and was left alone.
+    assert told("sms")["status"] == "sent"
+    assert len(sms.delivered) == 1
+    clock.advance(10**6)
+    assert outbox.run_once() == 0
+
+
+def test_a_channel_that_recovers_delivers_what_waited(
+    alice: Trader,
+    outbox: Outbox,
+    email: Postman,
+    clock: ManualClock,
+    told: Callable[..., dict[str, Any]],
+) -> None:
+    email.failure = DeliveryError("TimeoutError")
+    alice.create_trade()
+    empty(outbox)
+    email.failure = None
+    clock.advance(FIRST_RETRY.total_seconds())
+    empty(outbox)
+
+    assert (told()["status"], told()["attempts"]) == ("sent", 2)
+    assert told()["error"] is None
+    assert len(email.delivered) == 1
+
+
+def test_a_failure_that_no_retry_can_mend_is_given_up_at_once(
+    alice: Trader, outbox: Outbox, sms: Postman, told: Callable[..., dict[str, Any]]
+) -> None:
+    sms.failure = DeliveryError("Twilio answered 400 (error 21211)", permanent=True)
+    alice.create_trade()
+    empty(outbox)
+    assert (told("sms")["status"], told("sms")["attempts"]) == ("failed", 1)
+    assert told("email")["status"] == "sent"
+
+
+def test_a_sender_that_fails_in_a_way_nobody_thought_of_is_retried_like_any_other(
+    alice: Trader,
+    bob: Trader,
+    outbox: Outbox,
+    sms: Postman,
+    email: Postman,
+    told: Callable[..., dict[str, Any]],
+) -> None:
+    email.failure = ValueError("a header may not hold this")
+    alice.create_trade()
+    bob.create_trade()
+    empty(outbox)
+
+    assert (told()["status"], told()["error"], told()["attempts"]) == ("pending", "ValueError", 1)
+    assert {user for user, _ in sms.delivered} == {alice.client_id, bob.client_id}
+
+
+def test_jitter_spreads_retries_and_the_longest_delay_bounds_them() -> None:
+    delays = {retry_delay(3) for _ in range(50)}
+    assert len(delays) > 25
+    assert all(FIRST_RETRY * 2 <= each <= FIRST_RETRY * 4 for each in delays)
+    assert max(retry_delay(10_000) for _ in range(50)) <= LONGEST_RETRY
+
+
+def test_what_a_dead_worker_had_claimed_is_delivered_when_its_lease_runs_out(
+    app: Flask, alice: Trader, outbox: Outbox, email: Postman, clock: ManualClock
+) -> None:
+    alice.create_trade()
+    with app.app_context():
+        (claimed,) = Notification.claim_due(clock.now(), LEASE, 200)
+    assert claimed.user_id == alice.client_id
+
+    clock.advance(LEASE.total_seconds() - 1)
+    assert outbox.run_once() == 0
+    clock.advance(2)
+    assert outbox.run_once() == 1
+    assert [user for user, _ in email.delivered] == [alice.client_id]
+
+
+def test_a_worker_that_died_after_sending_sends_again_rather_than_never(
+    alice: Trader, outbox: Outbox, email: Postman, clock: ManualClock
+) -> None:
+    alice.create_trade()
+    before = collection("notifications").find_one({"user_id": alice.client_id})
+    assert outbox.run_once() == 1
+    # As after a crash between the sending and the note of it.
+    lost = {"deliveries": before["deliveries"], "deliver_at": clock.now() + LEASE}
+    collection("notifications").update_one({"_id": before["_id"]}, {"$set": lost})
+    clock.advance(LEASE.total_seconds())
+    assert outbox.run_once() == 1
+
+    assert len(email.delivered) == 2
+
+
+def test_two_workers_share_what_is_due_and_send_nothing_twice(
+    app: Flask,
+    alice: Trader,
+    bob: Trader,
+    clock: ManualClock,
+    email: Postman,
+    outbox: Outbox,
+) -> None:
+    other = Outbox(app, clock, [email])
+    for _ in range(3):
+        alice.create_trade()
+        bob.create_trade()
+        outbox.run_once()
+        other.run_once()
+
+    assert len(email.delivered) == 6

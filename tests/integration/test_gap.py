@@ -1,0 +1,375 @@
+"""The time that nobody watched: what the monitor settles of it, and how a replay goes on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from app import create_app
+from app.domain.quote import Source
+from app.models import MarketState
+from app.monitor import Monitor
+from app.runtime import runtime
+from config import Settings
+from tests.support.ledger import assert_books_exact, everything
+from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.users import Trader, sign_up
+
+DOWN_SECONDS = 600
+
+
+@pytest.fixture
+def watched(monitor: Monitor, clock: ManualClock) -> Callable[[], datetime]:
+    """Make the last pass before the server goes down for ten minutes; return its time."""
+
+    def go_down() -> datetime:
+        clock.advance(1)
+        monitor.run_once()
+        last = clock.now()
+        clock.advance(DOWN_SECONDS)
+        return last
+
+    return go_down
+
+
+def minute(since: datetime, number: int) -> datetime:
+    return since + timedelta(minutes=number)
+
+
+def test_a_level_reached_meanwhile_closes_at_its_price_and_time(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor, watched: Callable[[], datetime]
+) -> None:
+    alice.create_trade(quantity=2, stop_loss=24_900, target_price=25_200)
+    since = watched()
+    feed.record("^NSEI", minute(since, 1), 25_000, 24_950, 25_050)
+    reached = feed.record("^NSEI", minute(since, 2), 25_050, 24_850, 25_000)
+    feed.record("^NSEI", minute(since, 3), 25_000, 25_300, 25_300)
+
+    assert monitor.settle_gap() == 1
+
+    (trade,) = alice.trades()
+    assert trade["status"] == "STOP_LOSS_HIT"
+    assert trade["exit_price"] == 24_900.0
+    assert trade["pnl"] == -200.0
+    assert trade["settled_from"] == "gap"
+    event = alice.notifications()[0]
+    assert event["type"] == "trade_auto_closed"
+    assert event["data"]["settled_from"] == "gap"
+    assert event["data"]["quote"] == {
+        "price": 24_900.0,
+        "source": "mock",
+        "timestamp": f"{reached.time:%Y-%m-%dT%H:%M:%S}.000Z",
+    }
+    assert_books_exact(alice.client_id)
+
+
+def test_of_both_levels_it_is_the_one_reached_earlier(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor, watched: Callable[[], datetime]
+) -> None:
+    alice.create_trade(stop_loss=24_900, target_price=25_100)
+    alice.create_trade(trade_type="SELL", stop_loss=25_100, target_price=24_900)
+    since = watched()
+    feed.record("^NSEI", minute(since, 4), 25_000, 24_800)
+    feed.record("^NSEI", minute(since, 2), 25_000, 25_150)
+
+    assert monitor.settle_gap() == 2
+    sold, bought = alice.trades()
+    assert (bought["status"], bought["exit_price"]) == ("TARGET_HIT", 25_100.0)
+    assert (sold["status"], sold["exit_price"]) == ("STOP_LOSS_HIT", 25_100.0)
+
+
+def test_both_levels_in_one_candle_are_the_stop_loss(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor, watched: Callable[[], datetime]
+) -> None:
+    alice.create_trade(stop_loss=24_900, target_price=25_100)
+    feed.record("^NSEI", minute(watched(), 1), 25_000, 25_500, 24_500, 25_000)
+
+    assert monitor.settle_gap() == 1
+    assert alice.trades()[0]["status"] == "STOP_LOSS_HIT"
+    assert alice.trades()[0]["exit_price"] == 24_900.0
+
+
+def test_a_level_that_was_jumped_over_closes_at_the_open(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor, watched: Callable[[], datetime]
+) -> None:
+    alice.create_trade(stop_loss=24_900)
+    feed.record("^NSEI", minute(watched(), 1), 24_000, 24_950)
+
+    assert monitor.settle_gap() == 1
+    assert alice.trades()[0]["exit_price"] == 24_000.0
+
+
+def test_candles_from_before_the_entry_leave_a_trade_alone(
+    alice: Trader,
+    feed: ScriptedFeed,
+    clock: ManualClock,
+    monitor: Monitor,
+    watched: Callable[[], datetime],
+) -> None:
+    since = watched()
+    feed.record("^NSEI", minute(since, 1), 24_000, 26_000)
+    feed.set("^NSEI", 25_000)
+    alice.create_trade(stop_loss=24_900, target_price=25_100)
+    clock.advance(10)
+
+    assert monitor.settle_gap() == 0
+    assert alice.trades()[0]["status"] == "ACTIVE"
+
+
+def test_it_settles_the_trades_of_all_users_in_all_symbols_in_the_order_of_time(
+    alice: Trader,
+    bob: Trader,
+    feed: ScriptedFeed,
+    monitor: Monitor,
+    watched: Callable[[], datetime],
+) -> None:
+    levels = {"^NSEI": 24_900, "RELIANCE.NS": 1_350, "^BSESN": 79_000}
+    for trader in (alice, bob):
+        for symbol, stop_loss in levels.items():
+            order = {"symbol": symbol, "stop_loss": stop_loss, "quantity": 1}
+            assert trader.create_trade(**order).status_code == 201
+    since = watched()
+    feed.record("^NSEI", minute(since, 5), 25_000, 24_899)
+    feed.record("RELIANCE.NS", minute(since, 3), 1_400, 1_349)
+    feed.record("^BSESN", minute(since, 4), 80_000, 79_001)
+
+    assert monitor.settle_gap() == 4
+    for trader in (alice, bob):
+        status = {each["symbol"]: each["status"] for each in trader.trades()}
+        assert status == {
+            "^NSEI": "STOP_LOSS_HIT",
+            "RELIANCE.NS": "STOP_LOSS_HIT",
+            "^BSESN": "ACTIVE",
+        }
+        newest, second = trader.notifications()[:2]
+        assert (second["data"]["symbol"], newest["data"]["symbol"]) == ("RELIANCE.NS", "^NSEI")
+        assert_books_exact(trader.client_id)
+
+
+def test_a_real_trade_is_not_closed_by_simulated_candles(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor, watched: Callable[[], datetime]
+) -> None:
+    feed.source = Source.YAHOO
+    feed.set("^NSEI", 25_000)
+    alice.create_trade(stop_loss=24_900)
+    since = watched()
+    feed.record("^NSEI", minute(since, 1), 24_000, source=Source.MOCK)
+    feed.record("^NSEI", minute(since, 2), 24_800, source=Source.ANGEL_ONE)
+
+    assert monitor.settle_gap() == 1
+    assert alice.trades()[0]["exit_price"] == 24_800.0
+
+
+def test_without_candles_the_next_quote_decides(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor, watched: Callable[[], datetime]
+) -> None:
+    alice.create_trade(stop_loss=24_900)
+    watched()
+    assert monitor.settle_gap() == 0
+    assert alice.trades()[0]["status"] == "ACTIVE"
+
+    feed.tick("^NSEI", 24_700)
+    assert monitor.run_once().closed == 1
+    (trade,) = alice.trades()
+    assert (trade["exit_price"], trade["settled_from"]) == (24_700.0, None)
+
+
+def test_a_first_start_has_no_gap(
+    alice: Trader, feed: ScriptedFeed, clock: ManualClock, monitor: Monitor
+) -> None:
+    alice.create_trade(stop_loss=24_900)
+    clock.advance(DOWN_SECONDS)
+    feed.record("^NSEI", clock.now(), 24_000)
+    assert monitor.settle_gap() == 0
+
+
+def test_one_restart_after_another_settles_the_gap_once(
+    app: Flask,
+    alice: Trader,
+    feed: ScriptedFeed,
+    clock: ManualClock,
+    watched: Callable[[], datetime],
+) -> None:
+    alice.create_trade(stop_loss=24_900)
+    alice.create_trade(stop_loss=24_500)
+    since = watched()
+    feed.record("^NSEI", minute(since, 1), 25_000, 24_800)
+
+    assert Monitor(app).settle_gap() == 1
+    before = everything()
+    for _ in range(3):
+        assert Monitor(app).settle_gap() == 0
+        clock.advance(60)
+    assert everything() == before
+    assert_books_exact(alice.client_id)
+
+
+def test_a_restart_that_crashed_before_it_had_settled_everything_is_gone_on_from(
+    app: Flask,
+    alice: Trader,
+    feed: ScriptedFeed,
+    watched: Callable[[], datetime],
+) -> None:
+    alice.create_trade(stop_loss=24_900)
+    since = watched()
+    feed.record("^NSEI", minute(since, 1), 25_000, 24_800)
+    Monitor(app).settle_gap()
+    # As after a crash between the closing of the trades and the note of how far it got.
+    with app.app_context():
+        MarketState.save_progress(feed.name, since)
+
+    assert Monitor(app).settle_gap() == 0
+    assert_books_exact(alice.client_id)
+
+
+def test_a_standby_that_takes_over_settles_the_gap_before_its_first_pass(
+    app: Flask,
+    alice: Trader,
+    feed: ScriptedFeed,
+    clock: ManualClock,
+    watched: Callable[[], datetime],
+) -> None:
+    alice.create_trade(stop_loss=24_900)
+    since = watched()
+    feed.record("^NSEI", minute(since, 1), 25_000, 24_800)
+    feed.tick("^NSEI", 24_000)
+    standby = Monitor(app)
+    watching = threading.Thread(target=standby.run)
+    watching.start()
+    try:
+        deadline = time.monotonic() + 10
+        while standby.last_pass_at is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+    finally:
+        standby.stop()
+        watching.join(30)
+
+    (trade,) = alice.trades()
+    assert (trade["exit_price"], trade["settled_from"]) == (24_900.0, "gap")
+    with app.app_context():
+        assert MarketState.load_progress(feed.name) == clock.now()
+
+
+def test_each_pass_notes_how_far_the_market_was_watched(
+    app: Flask, feed: ScriptedFeed, clock: ManualClock, monitor: Monitor
+) -> None:
+    for _ in range(2):
+        clock.advance(7)
+        monitor.run_once()
+        with app.app_context():
+            assert MarketState.load_progress(feed.name) == clock.now()
+
+
+@pytest.fixture
+def replay(
+    make_app: Callable[..., Flask],
+    make_settings: Callable[..., Settings],
+    mongo_uri: str,
+    clock: ManualClock,
+    tmp_path: Path,
+) -> Callable[..., Flask]:
+    """Start, or start again, on a recording of two minutes: 25,000, 24,000 and 25,000 again."""
+    make_app()
+    recording = tmp_path / "recording.csv"
+    lines = ["timestamp,symbol,price"]
+    for second in range(0, 121, 10):
+        price = 24_000 if second == 90 else 25_000
+        at = f"2026-01-05T03:{45 + second // 60}:{second % 60:02}Z"
+        lines += [f"{at},^NSEI,{price}", f"{at},^BSESN,80000"]
+    recording.write_text("\n".join(lines))
+
+    def start(**variables: object) -> Flask:
+        variables = {"MARKET_DATA": "replay", "REPLAY_FILE": recording, **variables}
+        return create_app(make_settings(**variables), mongo_uri=mongo_uri, clock=clock)
+
+    return start
+
+
+def recorded_second(app: Flask) -> float:
+    with app.app_context():
+        time = runtime().feed.now()
+    return (time - datetime.fromisoformat("2026-01-05T03:45:00Z")).total_seconds()
+
+
+def test_a_replay_that_was_interrupted_goes_on_where_it_would_be(
+    replay: Callable[..., Flask], clock: ManualClock
+) -> None:
+    Monitor(replay()).run_once()
+    clock.advance(50)
+    assert recorded_second(replay()) == 50
+    assert recorded_second(replay(REPLAY_SPEED=2)) == 0
+
+
+def test_a_replay_closes_what_the_time_it_was_down_had_reached(
+    replay: Callable[..., Flask], clock: ManualClock
+) -> None:
+    app = replay()
+    alice = sign_up(app.test_client())
+    alice.open_portfolio()
+    alice.create_trade(stop_loss=24_500)
+    clock.advance(35)
+    Monitor(app).run_once()
+    clock.advance(70)
+
+    app = replay()
+    assert Monitor(app).settle_gap() == 1
+    alice.client = app.test_client()
+    (trade,) = alice.trades()
+    # The minute began at 25,000, so the stop-loss was met on the way down.
+    assert (trade["exit_price"], trade["settled_from"]) == (24_500.0, "gap")
+    assert_books_exact(alice.client_id)
+
+
+def test_a_trade_opened_after_the_last_pass_is_settled_from_its_entry_on(
+    replay: Callable[..., Flask], clock: ManualClock
+) -> None:
+    app = replay()
+    alice = sign_up(app.test_client())
+    alice.open_portfolio()
+    clock.advance(65)
+    Monitor(app).run_once()
+    # Longer than the pass's quote is served: the feed itself is asked for the price.
+    clock.advance(21)
+    alice.create_trade(stop_loss=24_500)
+    clock.advance(40)
+
+    app = replay()
+    assert Monitor(app).settle_gap() == 1
+    alice.client = app.test_client()
+    # It entered at the last price handed out, so the rest of that minute counts.
+    assert alice.trades()[0]["exit_price"] == 24_500.0
+
+
+def test_a_replay_that_ended_starts_over_when_nothing_is_open(
+    replay: Callable[..., Flask], clock: ManualClock
+) -> None:
+    app = replay()
+    clock.advance(200)
+    Monitor(app).run_once()
+    assert recorded_second(app) == 120
+    assert recorded_second(replay()) == 0
+
+
+def test_a_replay_that_ended_stands_while_something_is_open(
+    replay: Callable[..., Flask], clock: ManualClock
+) -> None:
+    app = replay()
+    alice = sign_up(app.test_client())
+    alice.open_portfolio()
+    alice.create_trade()
+    clock.advance(200)
+    Monitor(app).run_once()
+
+    app = replay()
+    assert recorded_second(app) == 120
+    assert Monitor(app).settle_gap() == 0
+    alice.client = app.test_client()
+    assert alice.trades()[0]["last_price"] == 25_000.0
+    alice.post(f"/trades/exit-all/{alice.client_id}")
+    assert recorded_second(replay()) == 0

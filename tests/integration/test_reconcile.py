@@ -1,0 +1,180 @@
+"""`flask reconcile`: every corruption of the books is found, shown, and repaired when asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from click.testing import Result
+from flask import Flask
+
+from app.database import collection
+from tests.support.ledger import assert_books_exact, everything
+from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.users import Trader
+
+Corrupt = Callable[[str], Any]
+
+
+def portfolio(**change: Any) -> Corrupt:
+    return lambda user_id: collection("portfolios").update_one({"user_id": user_id}, change)
+
+
+def user(**change: Any) -> Corrupt:
+    return lambda user_id: collection("users").update_one({"client_id": user_id}, change)
+
+
+def inc(name: str, amount: Any) -> dict[str, Any]:
+    return {"$inc": {name: amount}}
+
+
+@pytest.fixture
+def reconcile(app: Flask) -> Callable[..., Result]:
+    runner = app.test_cli_runner()
+    return lambda *options: runner.invoke(args=["reconcile", *options])
+
+
+@pytest.fixture
+def books(alice: Trader, bob: Trader, feed: ScriptedFeed, clock: ManualClock) -> None:
+    """Two users with trades won, lost and still open."""
+    for trader in (alice, bob):
+        for symbol in ("^NSEI", "RELIANCE.NS"):
+            trader.create_trade(symbol=symbol, quantity=2)
+        sold = trader.create_trade(trade_type="SELL").get_json()
+        bought = trader.create_trade().get_json()
+        clock.advance(60)
+        feed.set("^NSEI", 25_010)
+        for trade in (sold, bought):
+            assert trader.post(f"/trades/exit/{trade['trade_id']}").status_code == 200
+        clock.advance(60)
+        feed.set("^NSEI", 25_000)
+
+
+@pytest.mark.usefixtures("books")
+def test_books_that_agree_are_said_to(reconcile: Callable[..., Result]) -> None:
+    before = everything()
+    for options in ((), ("--repair",)):
+        result = reconcile(*options)
+        assert result.exit_code == 0
+        assert result.stdout == "2 portfolios agree with their trades.\n"
+        assert "Reconciling" in result.stderr
+    assert everything() == before
+
+
+def test_there_may_be_no_portfolios_at_all(reconcile: Callable[..., Result]) -> None:
+    result = reconcile()
+    assert (result.exit_code, result.stdout) == (0, "0 portfolios agree with their trades.\n")
+
+
+CORRUPTIONS: list[tuple[str, Corrupt]] = [
+    ("available_margin", portfolio(**inc("available_margin", Decimal("0.01")))),
+    ("available_margin", portfolio(**inc("available_margin", Decimal("-100000")))),
+    ("utilized_margin", portfolio(**inc("utilized_margin", Decimal("-0.01")))),
+    ("total_pnl", portfolio(**inc("total_pnl", Decimal("0.01")))),
+    ("trade_count", portfolio(**inc("trade_count", 1))),
+    ("trade_count", portfolio(**inc("trade_count", -1))),
+    ("closed_count", portfolio(**inc("closed_count", 1))),
+    ("winner_count", portfolio(**inc("winner_count", -1))),
+    ("exposure", portfolio(**inc("exposure.^NSEI.quantity", 1))),
+    ("exposure", portfolio(**inc("exposure.^NSEI.cost", Decimal("0.01")))),
+    ("exposure", portfolio(**inc("exposure.^BSESN.trades", 1))),
+    ("exposure", portfolio(**{"$unset": {"exposure.RELIANCE:NS": ""}})),
+    ("event_seq", user(**inc("event_seq", 1))),
+    ("event_seq", user(**inc("event_seq", -1))),
+]
+
+
+@pytest.mark.usefixtures("books")
+@pytest.mark.parametrize(("field", "corrupt"), CORRUPTIONS)
+def test_each_corruption_is_found_and_repaired_only_when_asked(
+    alice: Trader, bob: Trader, reconcile: Callable[..., Result], field: str, corrupt: Corrupt
+) -> None:
+    sound = _books()
+    corrupt(alice.client_id)
+    corrupted = everything()
+
+    found = reconcile()
+    assert found.exit_code == 1
+    assert _fields(found, alice) == [field]
+    assert _fields(found, bob) == []
+    assert "--repair" in found.stdout
+    assert everything() == corrupted
+
+    repaired = reconcile("--repair")
+    assert repaired.exit_code == 1
+    assert _fields(repaired, alice) == [field]
+    assert "1 differences were repaired." in repaired.stdout
+    assert reconcile().exit_code == 0
+    assert _books() == sound
+    assert_books_exact(alice.client_id)
+
+
+@pytest.mark.usefixtures("books")
+def test_the_table_shows_what_is_recorded_and_what_it_should_be(
+    alice: Trader, reconcile: Callable[..., Result]
+) -> None:
+    portfolio(**inc("total_pnl", Decimal("12.34")))(alice.client_id)
+
+    heading, line, row, *_ = reconcile().stdout.splitlines()
+    assert heading.split() == ["user", "field", "recorded", "recomputed"]
+    assert re.fullmatch(r"[- ]+", line)
+    assert row.split() == [alice.client_id, "total_pnl", "12.34", "0.00"]
+
+
+@pytest.mark.usefixtures("books")
+def test_a_trade_that_was_tampered_with_is_found_by_what_it_adds_up_to(
+    alice: Trader, reconcile: Callable[..., Result]
+) -> None:
+    collection("trades").update_one(
+        {"user_id": alice.client_id, "status": "CLOSED"}, inc("pnl", Decimal(5))
+    )
+    collection("trades").update_one(
+        {"user_id": alice.client_id, "status": "ACTIVE"}, inc("margin_used", Decimal(5))
+    )
+    # The five rupees too much and the five too little cancel out in what is available.
+    assert set(_fields(reconcile(), alice)) >= {"total_pnl", "utilized_margin"}
+
+
+@pytest.mark.usefixtures("books")
+def test_a_trade_and_an_event_that_were_lost_are_found(
+    alice: Trader, reconcile: Callable[..., Result]
+) -> None:
+    for name, number in (("trades", "number"), ("notifications", "seq")):
+        newest = collection(name).find_one({"user_id": alice.client_id}, sort=[(number, -1)])
+        collection(name).delete_one({"_id": newest["_id"]})
+    fields = _fields(reconcile(), alice)
+    assert {"trade_count", "event_seq"} <= set(fields)
+
+
+@pytest.mark.usefixtures("books")
+def test_the_corruptions_of_several_users_are_all_found_and_repaired_at_once(
+    alice: Trader, bob: Trader, reconcile: Callable[..., Result]
+) -> None:
+    for _, corrupt in CORRUPTIONS:
+        corrupt(alice.client_id)
+    portfolio(**inc("utilized_margin", Decimal(1)))(bob.client_id)
+
+    found = reconcile("--repair")
+    assert found.exit_code == 1
+    assert len(_fields(found, alice)) > 3
+    assert _fields(found, bob) == ["utilized_margin"]
+    assert reconcile().exit_code == 0
+    for trader in (alice, bob):
+        assert_books_exact(trader.client_id)
+        assert trader.post(f"/trades/exit-all/{trader.client_id}").get_json()["count"] == 2
+        assert trader.portfolio()["available_margin"] == 100_000.0
+
+
+def _fields(result: Result, trader: Trader) -> list[str]:
+    rows = [line.split() for line in result.stdout.splitlines()]
+    return [row[1] for row in rows if row and row[0] == trader.client_id]
+
+
+def _books() -> Any:
+    documents = everything()
+    for each in documents["portfolios"]:
+        each["exposure"] = {key: sums for key, sums in each["exposure"].items() if sums["trades"]}
+    return documents

@@ -1,0 +1,47 @@
+"""The books as they lie in the database, read without the application's models."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+from app.database import collection
+
+COLLECTIONS = ("users", "portfolios", "trades", "notifications", "answers")
+CLOSING = ("trade_exited", "trade_auto_closed")
+
+
+def documents(name: str, **query: Any) -> list[dict[str, Any]]:
+    """Return a collection's documents, in a stable order."""
+    return sorted(collection(name).find(query), key=lambda each: str(each["_id"]))
+
+
+def everything() -> dict[str, list[dict[str, Any]]]:
+    """Return all that is written down: two of these are equal if nothing was in between."""
+    return {name: documents(name) for name in COLLECTIONS}
+
+
+def assert_books_exact(user_id: str) -> None:
+    """See that every invariant holds of a user, and that each trade left ACTIVE at most once."""
+    (portfolio,) = documents("portfolios", user_id=user_id)
+    (user,) = documents("users", client_id=user_id)
+    trades = documents("trades", user_id=user_id)
+    events = documents("notifications", user_id=user_id)
+    held = [each for each in trades if each["status"] in ("PENDING", "ACTIVE")]
+    ended = [each for each in trades if each not in held]
+
+    assert portfolio["utilized_margin"] == sum((each["margin_used"] for each in held), Decimal(0))
+    assert portfolio["total_pnl"] == sum((each["pnl"] for each in ended), Decimal(0))
+    assert (
+        portfolio["available_margin"] + portfolio["utilized_margin"]
+        == portfolio["initial_margin"] + portfolio["total_pnl"]
+    )
+    assert sorted(each["number"] for each in trades) == list(range(1, len(trades) + 1))
+    assert sorted(each["seq"] for each in events) == list(range(1, user["event_seq"] + 1))
+    assert _told_of(events, "trade_created") == Counter(str(each["_id"]) for each in trades)
+    assert _told_of(events, *CLOSING) == Counter(str(each["_id"]) for each in ended)
+
+
+def _told_of(events: list[dict[str, Any]], *types: str) -> Counter[str]:
+    return Counter(each["data"]["trade_id"] for each in events if each["type"] in types)

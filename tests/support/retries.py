@@ -1,0 +1,105 @@
+"""Requests sent again, all at once, or after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from threading import Barrier
+from typing import Any
+
+from bson import ObjectId
+from werkzeug.test import TestResponse
+
+from app.database import collection
+from app.domain.money import ZERO
+from app.models import Answer, RequestKey
+from tests.support.ledger import documents
+from tests.support.users import Trader
+
+AT_ONCE = 20
+ORDER = {"symbol": "^NSEI", "trade_type": "BUY", "quantity": 2}
+
+
+def send(trader: Trader, path: str, key: str | None = None, body: Any = None) -> TestResponse:
+    """Send as a client of its own would, from any thread."""
+    headers = trader.headers | ({"Idempotency-Key": key} if key is not None else {})
+    client = trader.client.application.test_client()
+    return client.post(path, headers=headers, json={} if body is None else body)
+
+
+def create(trader: Trader, key: str | None = None, **order: Any) -> TestResponse:
+    return send(trader, "/trades/create", key, {**ORDER, **order})
+
+
+def exit_path(trade: dict[str, Any]) -> str:
+    return f"/trades/exit/{trade['trade_id']}"
+
+
+def exit_all_path(trader: Trader) -> str:
+    return f"/trades/exit-all/{trader.client_id}"
+
+
+def at_once(call: Callable[[], TestResponse], times: int = AT_ONCE) -> list[tuple[int, Any]]:
+    """Make the same call in threads of their own, all let go together; return the answers."""
+    barrier = Barrier(times)
+
+    def wait_and_call() -> tuple[int, Any]:
+        barrier.wait(60)
+        answer = call()
+        return answer.status_code, answer.get_json()
+
+    with ThreadPoolExecutor(times) as pool:
+        return [each.result(60) for each in [pool.submit(wait_and_call) for _ in range(times)]]
+
+
+def assert_same(retry: TestResponse, first: TestResponse) -> None:
+    assert (retry.status_code, retry.get_json()) == (first.status_code, first.get_json())
+
+
+def assert_refused(answer: TestResponse, status: int, code: str) -> None:
+    assert (answer.status_code, answer.get_json()["code"]) == (status, code)
+
+
+def interrupt(trader: Trader, key: str, trades: list[dict[str, Any]], *, exited: int) -> None:
+    """Put back what a crash leaves of an exit-all: some trades closed, the answer unfinished."""
+    found = documents("answers")
+    (document,) = [each for each in found if each["_id"]["key"] == key]
+    request = RequestKey(trader.client_id, key, document["fingerprint"])
+    for trade in trades[exited:]:
+        _reopen(trader, trade)
+    collection("answers").delete_one({"_id": request.document_id})
+    ids = [ObjectId(trade["trade_id"]) for trade in trades]
+    unfinished = {"trade_ids": ids, "count": exited, "total_pnl": ZERO, "done": False}
+    Answer.save(request, unfinished, datetime.now(UTC))
+
+
+def _reopen(trader: Trader, trade: dict[str, Any]) -> None:
+    """Undo an exit that made neither profit nor loss, as if it had never been."""
+    quantity, cost = trade["quantity"], trade["quantity"] * 25_000
+    margin = collection("trades").find_one({"_id": ObjectId(trade["trade_id"])})["margin_used"]
+    collection("trades").update_one(
+        {"_id": ObjectId(trade["trade_id"])},
+        {
+            "$set": {"status": "ACTIVE"},
+            "$unset": dict.fromkeys(
+                ("exit_reason", "exit_price", "pnl", "exit_source", "exit_timestamp", "closed_at"),
+                "",
+            ),
+        },
+    )
+    exposure = {"trades": 1, "quantity": quantity, "cost": cost}
+    collection("portfolios").update_one(
+        {"user_id": trader.client_id},
+        {
+            "$inc": {
+                "available_margin": -margin,
+                "utilized_margin": margin,
+                "closed_count": -1,
+                **{f"exposure.^NSEI.{name}": each for name, each in exposure.items()},
+            }
+        },
+    )
+    last = max(documents("notifications", user_id=trader.client_id), key=lambda each: each["seq"])
+    collection("notifications").delete_one({"_id": last["_id"]})
+    collection("users").update_one({"client_id": trader.client_id}, {"$inc": {"event_seq": -1}})

@@ -1,0 +1,137 @@
+"""What a candle of a time that nobody watched does to a bracket."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeType
+from app.domain.candle import Candle
+from app.domain.quote import Quote, Source
+
+ENTRY = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+LATER = ENTRY + timedelta(minutes=3)
+STOP = ExitReason.STOP_LOSS
+TARGET = ExitReason.TARGET
+
+
+def candle(*prices: int, time: datetime = LATER, source: Source = Source.REPLAY) -> Candle:
+    return Candle.of([Quote("^NSEI", Decimal(price), source, time) for price in prices])
+
+
+def buy(source: Source = Source.REPLAY) -> Bracket:
+    return _open(TradeType.BUY, 90, 120, source)
+
+
+def sell(source: Source = Source.REPLAY) -> Bracket:
+    return _open(TradeType.SELL, 120, 90, source)
+
+
+def _open(trade_type: TradeType, stop: int, target: int, source: Source) -> Bracket:
+    return Bracket.open(
+        trade_type,
+        10,
+        Quote("^NSEI", Decimal(100), source, ENTRY),
+        stop_loss=Decimal(stop),
+        target_price=Decimal(target),
+    )
+
+
+def test_a_candle_is_made_of_ticks_in_their_order() -> None:
+    times = [LATER + timedelta(seconds=n) for n in range(4)]
+    ticks = [
+        Quote("^NSEI", Decimal(price), Source.REPLAY, time)
+        for price, time in zip((100, 105, 95, 101), times, strict=True)
+    ]
+    made = Candle.of(ticks)
+
+    assert (made.open, made.high, made.low, made.close) == (100, 105, 95, 101)
+    assert (made.symbol, made.time, made.source) == ("^NSEI", LATER, Source.REPLAY)
+    assert made.quote_at(Decimal(99)) == Quote("^NSEI", Decimal(99), Source.REPLAY, LATER)
+
+
+@pytest.mark.parametrize(
+    ("bracket", "prices", "reason", "price"),
+    [
+        (buy(), (100, 85, 95), STOP, 90),
+        (buy(), (100, 90, 95), STOP, 90),
+        (buy(), (100, 125, 110), TARGET, 120),
+        (buy(), (100, 120, 110), TARGET, 120),
+        (sell(), (100, 125, 110), STOP, 120),
+        (sell(), (100, 120, 110), STOP, 120),
+        (sell(), (100, 85, 95), TARGET, 90),
+        (sell(), (100, 90, 95), TARGET, 90),
+    ],
+)
+def test_a_level_inside_the_candle_is_met_at_the_level(
+    bracket: Bracket, prices: tuple[int, ...], reason: ExitReason, price: int
+) -> None:
+    assert _told(bracket.triggered_in(candle(*prices))) == (reason, price)
+
+
+@pytest.mark.parametrize("bracket", [buy(), sell()])
+@pytest.mark.parametrize("prices", [(100, 130, 80, 100), (100, 80, 130, 100)])
+def test_both_levels_inside_the_candle_are_the_stop_loss(
+    bracket: Bracket, prices: tuple[int, ...]
+) -> None:
+    assert _told(bracket.triggered_in(candle(*prices))) == (STOP, bracket.stop_loss)
+
+
+@pytest.mark.parametrize(
+    ("bracket", "prices", "reason"),
+    [
+        (buy(), (80, 85, 75), STOP),
+        (buy(), (130, 135), TARGET),
+        (sell(), (130, 135), STOP),
+        (sell(), (80, 85, 75), TARGET),
+        # What came first is known here: the market opened there.
+        (buy(), (130, 80), TARGET),
+        (sell(), (80, 130), TARGET),
+    ],
+)
+def test_a_level_that_was_jumped_over_is_met_at_the_open(
+    bracket: Bracket, prices: tuple[int, ...], reason: ExitReason
+) -> None:
+    assert _told(bracket.triggered_in(candle(*prices))) == (reason, prices[0])
+
+
+@pytest.mark.parametrize("bracket", [buy(), sell()])
+def test_a_candle_between_the_levels_does_nothing(bracket: Bracket) -> None:
+    assert bracket.triggered_in(candle(100, 119, 91, 100)) is None
+
+
+@pytest.mark.parametrize("trade_type", TradeType)
+def test_a_bracket_without_levels_is_touched_by_no_candle(trade_type: TradeType) -> None:
+    bracket = Bracket.open(trade_type, 1, Quote("^NSEI", Decimal(100), Source.REPLAY, ENTRY))
+    assert bracket.triggered_in(candle(100, 1, 1_000_000)) is None
+
+
+@pytest.mark.parametrize("bracket", [buy(), sell()])
+@pytest.mark.parametrize("seconds", [-3600, -0.001])
+def test_a_candle_that_began_before_the_entry_does_nothing(
+    bracket: Bracket, seconds: float
+) -> None:
+    began = ENTRY + timedelta(seconds=seconds)
+    assert bracket.triggered_in(candle(100, 130, 80, time=began)) is None
+
+
+def test_a_real_trade_is_closed_by_no_simulated_candle() -> None:
+    assert buy(Source.YAHOO).triggered_in(candle(80, 130, source=Source.MOCK)) is None
+    assert buy(Source.YAHOO).triggered_in(candle(100, 130, 80, source=Source.MOCK)) is None
+    assert _told(buy(Source.YAHOO).triggered_in(candle(80, source=Source.ANGEL_ONE))) == (STOP, 80)
+    assert _told(buy(Source.MOCK).triggered_in(candle(100, 80, source=Source.MOCK))) == (STOP, 90)
+
+
+def test_the_exit_says_when_and_that_it_was_found_in_the_gap() -> None:
+    exit = buy().triggered_in(candle(100, 85, 95))
+
+    assert exit is not None
+    assert exit.settled_from is SettledFrom.GAP
+    assert exit.quote == Quote("^NSEI", Decimal(90), Source.REPLAY, LATER)
+    assert exit.pnl == -100
+
+
+def _told(exit: Exit | None) -> tuple[ExitReason, Decimal] | None:
+    return (exit.reason, exit.price) if exit else None

@@ -1,0 +1,120 @@
+"""A replay that goes on after a restart, and what it knows of the time it was away."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.domain.quote import Quote, Source
+from app.market_data.replay import ReplayFeed, fingerprint
+from tests.support.market import ManualClock
+
+OPENING = datetime(2026, 1, 5, 3, 45, tzinfo=UTC)
+
+
+def tick(seconds: float, price: int, symbol: str = "^NSEI") -> Quote:
+    time = OPENING + timedelta(seconds=seconds)
+    return Quote(symbol, Decimal(price), Source.REPLAY, time)
+
+
+def at(seconds: float) -> datetime:
+    return OPENING + timedelta(seconds=seconds)
+
+
+# One tick every ten seconds for five minutes.
+TICKS = [tick(10 * n, 25_000 + n) for n in range(31)]
+
+
+def prices(ticks: list[Quote]) -> list[int]:
+    return [int(each.price) for each in ticks]
+
+
+def test_a_replay_that_goes_on_is_where_it_would_be_without_the_restart(
+    clock: ManualClock,
+) -> None:
+    began_at = clock.now()
+    clock.advance(42)
+    feed = ReplayFeed(TICKS, clock, speed=2, began_at=began_at)
+
+    assert feed.now() == at(84)
+    latest = feed.latest("^NSEI")
+    assert latest is not None
+    assert latest == tick(80, 25_008)
+
+
+def test_a_clock_that_was_set_back_does_not_move_the_replay_before_its_start(
+    clock: ManualClock,
+) -> None:
+    feed = ReplayFeed(TICKS, clock, began_at=clock.now() + timedelta(hours=1))
+    assert feed.now() == at(0)
+
+
+def test_a_replay_left_alone_for_years_stands_at_its_end(clock: ManualClock) -> None:
+    began_at = datetime(1990, 1, 1, tzinfo=UTC)
+    feed = ReplayFeed(TICKS, clock, speed=1e9, began_at=began_at)
+    assert feed.now() == feed.last_time == at(300)
+
+
+def test_skipping_hands_out_nothing_up_to_a_time_and_everything_after(clock: ManualClock) -> None:
+    feed = ReplayFeed(TICKS, clock)
+    clock.advance(60)
+    feed.skip_to(at(40))
+    assert prices(feed.poll(["^NSEI"])) == [25_005, 25_006]
+
+
+def test_skipping_back_hands_out_nothing_twice(clock: ManualClock) -> None:
+    feed = ReplayFeed(TICKS, clock)
+    clock.advance(60)
+    feed.poll(["^NSEI"])
+    feed.skip_to(at(0))
+    clock.advance(10)
+    assert prices(feed.poll(["^NSEI"])) == [25_007]
+
+
+def test_candles_are_of_whole_minutes_after_since_and_up_to_until(clock: ManualClock) -> None:
+    candles = ReplayFeed(TICKS, clock).candles("^NSEI", at(50), at(180))
+
+    assert [each.time for each in candles] == [at(60), at(120), at(180)]
+    assert [int(each.open) for each in candles] == [25_006, 25_012, 25_018]
+    assert [int(each.close) for each in candles] == [25_011, 25_017, 25_018]
+    assert {each.source for each in candles} == {Source.REPLAY}
+
+
+def test_the_first_candle_holds_only_what_came_after_since(clock: ManualClock) -> None:
+    (first,) = ReplayFeed(TICKS, clock).candles("^NSEI", at(20), at(50))
+    assert (first.time, first.open, first.close) == (at(30), 25_003, 25_005)
+
+
+@pytest.mark.parametrize(("since", "until"), [(20, 29), (300, 900), (-90, -1), (60, 60)])
+def test_a_time_without_ticks_has_no_candles(
+    clock: ManualClock, since: float, until: float
+) -> None:
+    assert ReplayFeed(TICKS, clock).candles("^NSEI", at(since), at(until)) == []
+
+
+def test_candles_are_of_the_symbol_alone(clock: ManualClock) -> None:
+    feed = ReplayFeed([*TICKS, tick(30, 80_000, "^BSESN")], clock)
+    (candle,) = feed.candles("^BSESN", at(0), at(300))
+    assert (candle.symbol, candle.high, candle.low) == ("^BSESN", 80_000, 80_000)
+    assert feed.candles("RELIANCE.NS", at(0), at(300)) == []
+
+
+def test_candles_and_polls_tell_of_each_tick_once_between_them(clock: ManualClock) -> None:
+    feed = ReplayFeed(TICKS, clock)
+    clock.advance(125)
+    reached = feed.now()
+    missed = feed.candles("^NSEI", at(0), reached)
+    feed.skip_to(reached)
+    clock.advance(1_000)
+
+    assert int(missed[-1].close) == 25_012
+    assert prices(feed.poll(["^NSEI"])) == list(range(25_013, 25_031))
+
+
+def test_a_recording_is_known_by_its_ticks() -> None:
+    assert fingerprint(TICKS) == fingerprint([tick(10 * n, 25_000 + n) for n in range(31)])
+    assert fingerprint(TICKS) != fingerprint(TICKS[:-1])
+    assert fingerprint(TICKS) != fingerprint([*TICKS[:-1], tick(300, 1)])
+    assert fingerprint(TICKS) != fingerprint([*TICKS[:-1], tick(301, 25_030)])
