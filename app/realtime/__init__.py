@@ -18,6 +18,8 @@ from config import Settings
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Bind Socket.IO, and have committed events shown in the rooms they belong to."""
+    # Otherwise the message queue of an earlier application in this process would stay.
+    socketio.server_options.pop("client_manager", None)
     socketio.init_app(
         app,
         async_mode=settings.socketio_async_mode,

@@ -137,7 +137,7 @@ def test_it_starts_in_its_folder_and_says_where_it_is(
 
     assert database.uri.startswith("mongodb://127.0.0.1:")
     content = record(folder)
-    assert content["uri"] == database.uri
+    assert f":{content['port']}/" in database.uri
     assert content["server_pid"] == os.getpid()
     assert content["database_pid"] not in (0, os.getpid())
     assert (folder / "database").is_dir()
@@ -188,7 +188,7 @@ def test_a_second_one_on_the_folder_says_whose_it_is_and_leaves_the_first_alone(
         (offence,) = refusal.value.offences
         assert offence.startswith(f"DATA_DIR: {folder} is in use by the server")
         assert f"process id {os.getpid()};" in offence
-    assert record(folder)["uri"] == first.uri
+    assert f":{record(folder)['port']}/" in first.uri
     write(first.uri, 1)
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from app.domain.candle import Candle
 from app.domain.quote import Quote, Source
+from app.market_data.guard import QuoteGuard
 
 
 class ManualClock:
     """Time that passes when a test says so."""
 
-    def __init__(self, start: datetime = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)) -> None:
-        self._start = start
+    def __init__(self, start: datetime | None = None) -> None:
+        # Today by default: the database itself forgets some things by their age.
+        self._start = start or datetime.now(UTC).replace(microsecond=0)
         self._elapsed = 0.0
 
     def now(self) -> datetime:
@@ -25,6 +27,27 @@ class ManualClock:
 
     def advance(self, seconds: float) -> None:
         self._elapsed += seconds
+
+
+class Memory:
+    """What a market remembers of a last run that a test makes up."""
+
+    def __init__(
+        self, prices: Mapping[str, Decimal] | None = None, began_at: datetime | None = None
+    ) -> None:
+        self._prices = dict(prices or {})
+        self._began_at = began_at
+
+    def last_prices(self) -> Mapping[str, Decimal]:
+        return self._prices
+
+    def resume_replay(self, fingerprint: str, last_time: datetime) -> datetime | None:
+        return self._began_at
+
+
+def guard_of(clock: ManualClock) -> QuoteGuard:
+    """Return a guard that holds what moved 20 % or is older than 30 s."""
+    return QuoteGuard(clock, oldest=timedelta(seconds=30), largest_move=Decimal("0.2"))
 
 
 class ScriptedFeed:

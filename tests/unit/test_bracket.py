@@ -141,19 +141,11 @@ def test_a_trade_opened_at_an_unreal_price_may_close_at_any(source: Source) -> N
     assert all(opened.may_exit_at(quote(80, each)) for each in Source)
 
 
-@pytest.mark.parametrize("earlier", [timedelta(0), timedelta(seconds=1)])
-def test_a_recorded_tick_from_before_a_recorded_entry_closes_nothing(earlier: timedelta) -> None:
-    opened = bracket(BUY, stop_loss=90, source=Source.REPLAY)
-
-    assert opened.triggered_by(quote(80, Source.REPLAY, NOON - earlier)) is None
-    later = NOON + timedelta(milliseconds=1)
-    assert opened.triggered_by(quote(80, Source.REPLAY, later)) is not None
-
-
 @pytest.mark.parametrize(
     ("entry", "tick"),
     [
         (Source.MOCK, Source.MOCK),
+        (Source.REPLAY, Source.REPLAY),
         (Source.YAHOO, Source.YAHOO),
         (Source.MOCK, Source.REPLAY),
         (Source.YAHOO, Source.REPLAY),

@@ -12,7 +12,7 @@ from app.market_data import create_feed
 from app.market_data.replay import ReplayFeed
 from app.market_data.simulated import SimulatedFeed
 from config import ConfigurationError, Settings
-from tests.support.market import ManualClock
+from tests.support.market import ManualClock, Memory
 
 REAL = {f"ANGEL_{name}": "real" for name in ("API_KEY", "CLIENT_CODE", "PASSWORD", "TOTP_SECRET")}
 
@@ -28,7 +28,7 @@ def recording(tmp_path: Path) -> Path:
 def test_without_credentials_the_market_is_simulated(
     make_settings: Callable[..., Settings], variables: dict[str, str]
 ) -> None:
-    feed = create_feed(make_settings(**variables), ManualClock())
+    feed = create_feed(make_settings(**variables), ManualClock(), Memory())
 
     assert isinstance(feed, SimulatedFeed)
     assert feed.name == "simulated"
@@ -39,7 +39,9 @@ def test_the_simulated_market_takes_its_seed_and_its_step_from_the_configuration
 ) -> None:
     clock = ManualClock()
     settings = make_settings(MARKET_SEED="7", MONITOR_INTERVAL_SECONDS="0.5")
-    one, other = (create_feed(settings, clock, {"^NSEI": Decimal(n)}) for n in (10_000, 20_000))
+    one, other = (
+        create_feed(settings, clock, Memory({"^NSEI": Decimal(n)})) for n in (10_000, 20_000)
+    )
     start = one.latest("^NSEI")
 
     assert start == other.latest("^NSEI")
@@ -51,7 +53,7 @@ def test_the_simulated_market_takes_its_seed_and_its_step_from_the_configuration
 def test_the_simulated_market_continues_from_the_last_prices(
     make_settings: Callable[..., Settings],
 ) -> None:
-    feed = create_feed(make_settings(), ManualClock(), {"^NSEI": Decimal("26000.05")})
+    feed = create_feed(make_settings(), ManualClock(), Memory({"^NSEI": Decimal("26000.05")}))
 
     quote = feed.latest("^NSEI")
 
@@ -66,7 +68,7 @@ def test_a_recording_is_replayed_at_its_speed(
     clock = ManualClock()
     settings = make_settings(MARKET_DATA="replay", REPLAY_FILE=recording, REPLAY_SPEED=10)
 
-    feed = create_feed(settings, clock)
+    feed = create_feed(settings, clock, Memory())
     clock.advance(1)
 
     assert isinstance(feed, ReplayFeed)
@@ -80,7 +82,7 @@ def test_a_recording_that_cannot_be_played_stops_the_start(
     settings = make_settings(MARKET_DATA="replay", REPLAY_FILE=recording)
 
     with pytest.raises(ConfigurationError) as refusal:
-        create_feed(settings, ManualClock())
+        create_feed(settings, ManualClock(), Memory())
 
     assert refusal.value.offences == [f"REPLAY_FILE: {recording}, line 2: unknown symbol 'AAPL'"]
 
@@ -97,7 +99,7 @@ def test_a_feed_that_is_not_there_yet_stops_the_start(
     make_settings: Callable[..., Settings], variables: dict[str, str], choice: str
 ) -> None:
     with pytest.raises(ConfigurationError) as refusal:
-        create_feed(make_settings(**variables), ManualClock())
+        create_feed(make_settings(**variables), ManualClock(), Memory())
 
     assert refusal.value.offences == [
         f"MARKET_DATA: the {choice} feed is not part of this release yet; "
@@ -108,6 +110,6 @@ def test_a_feed_that_is_not_there_yet_stops_the_start(
 def test_a_simulated_market_asked_for_needs_no_credentials_and_minds_none(
     make_settings: Callable[..., Settings],
 ) -> None:
-    feed = create_feed(make_settings(MARKET_DATA="simulated", **REAL), ManualClock())
+    feed = create_feed(make_settings(MARKET_DATA="simulated", **REAL), ManualClock(), Memory())
 
     assert feed.name == "simulated"

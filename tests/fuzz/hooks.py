@@ -1,0 +1,31 @@
+"""What schemathesis is told of this API beyond its OpenAPI document. It runs in its process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import schemathesis
+from hypothesis import strategies as st
+from schemathesis import Case, HookContext, Response
+
+# Addresses and numbers that exist: the document can only name the format.
+words = st.from_regex(r"[a-z0-9]{1,20}", fullmatch=True)
+emails = st.builds("{}.{}@{}.in".format, words, words, words.map(lambda word: f"x{word}x"))
+phones = st.from_regex(r"(\+91)?[6-9][0-9]{9}", fullmatch=True)
+schemathesis.openapi.format("email", emails)
+schemathesis.openapi.format("phone", phones)
+
+# Refusals of a well-formed order that depend on the market and on the user's money.
+RULES_OF_TRADING = {"unknown_symbol", "wrong_side_of_price", "insufficient_margin"}
+# GET /portfolio/{user_id} and GET /trades/{user_id} match these addresses too, with "create" as
+# the user: so GET is rightly in their Allow header, and cannot be documented a second time.
+SHARED_ADDRESSES = {"/portfolio/create", "/trades/create"}
+
+
+@schemathesis.hook
+def filter_failure(context: HookContext, failure: Any, case: Case, response: Response) -> bool:
+    """Tell whether a failure counts."""
+    kind = type(failure).__name__
+    if kind == "RejectedPositiveData" and response.status_code == 400:
+        return bool(response.json().get("code") not in RULES_OF_TRADING)
+    return not (kind == "AllowHeaderMismatch" and case.operation.path in SHARED_ADDRESSES)

@@ -1,0 +1,106 @@
+"""The live server against its own OpenAPI document, by schemathesis, with every check.
+
+No answer may be a 5xx, of an undocumented status or of another shape than documented; no
+request outside the document may be accepted, and none within it refused.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import ROOT, ServerProcess
+
+PASSWORD = "a-password-for-tests"
+# Requests per operation and phase. FUZZ_SECONDS=600 looks further, at random.
+MOST_EXAMPLES = "30"
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "0"))
+SYMBOLS = ("^NSEI", "NIFTY", "sensex", "RELIANCE", "TCS.NS", "INFY.BO")
+
+
+def sign_up(server: ServerProcess, client_id: str) -> str:
+    """Register someone rich; return their token."""
+    registration = {
+        "name": client_id.title(),
+        "email": f"{client_id}@example.com",
+        "phone": "9876543210",
+        "password": PASSWORD,
+        "client_id": client_id,
+    }
+    assert server.request("POST", "/auth/register", json=registration).status_code == 201
+    login = {"client_id": client_id, "password": PASSWORD}
+    token: str = server.request("POST", "/auth/login", json=login).json()["access_token"]
+    margin = {"initial_margin": 1_000_000_000}
+    server.request("POST", "/portfolio/create", token, json=margin)
+    return token
+
+
+def open_trade(server: ServerProcess, token: str) -> str:
+    order = {"symbol": "^NSEI", "trade_type": "BUY", "quantity": 1}
+    trade_id: str = server.request("POST", "/trades/create", token, json=order).json()["trade_id"]
+    return trade_id
+
+
+def configuration(token: str, trade_ids: list[str], notification_ids: list[str]) -> str:
+    """Return schemathesis' configuration: who asks, and values that exist, most of the time."""
+    known: dict[str, list[str] | list[float]] = {
+        "path.user_id": ["fuzzer", "fuzzer", "neighbour"],
+        "path.trade_id": trade_ids,
+        "path.notification_id": notification_ids,
+        "path.symbol": list(SYMBOLS),
+        "query.symbol": list(SYMBOLS),
+        "body.symbol": list(SYMBOLS),
+        "body.quantity": [1, 2, 75],
+        # On the right sides of every price, for whoever buys.
+        "body.stop_loss": [0.01, 1.5],
+        "body.target_price": [9_999_999.99, 10_000_000],
+        "body.password": [PASSWORD],
+        "header.Idempotency-Key": ["one", "two", "three"],
+    }
+    lines = ["[auth.openapi]", f'bearer = {{ bearer = "{token}" }}']
+    for name, values in known.items():
+        lines += [f'[dictionaries."{name}"]', f"values = {values}"]
+        lines += [f'[parameters."{name}"]', f'dictionary = "{name}"', "probability = 0.8"]
+    return "\n".join(lines)
+
+
+@pytest.mark.timeout(SECONDS + 300)
+def test_every_answer_is_as_documented(
+    make_server: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    server = make_server().start()
+    token, neighbour = sign_up(server, "fuzzer"), sign_up(server, "neighbour")
+    trade_ids = [open_trade(server, token) for _ in range(5)] + [open_trade(server, neighbour)]
+    page = server.request("GET", "/notifications", token).json()
+    notification_ids = [each["id"] for each in page["notifications"]]
+    (tmp_path / "schemathesis.toml").write_text(configuration(token, trade_ids, notification_ids))
+
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json"),
+        *("--checks", "all", "--continue-on-failure", "--no-color"),
+        *(("--max-time", str(SECONDS)) if SECONDS else ("--seed", "1", "-n", MOST_EXAMPLES)),
+    ]
+    run = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS + 280,
+        check=False,
+    )
+
+    print(run.stdout, run.stderr)
+    assert run.returncode == 0, "see what schemathesis printed"
+    # It also ends well where it was kept from asking anything.
+    operations = server.request("GET", "/openapi.json").json()["paths"].values()
+    assert f"Tested: {sum(map(len, operations))}\n" in run.stdout
+    assert server.process is not None
+    assert server.process.poll() is None, server.output()
+    assert "Traceback" not in server.output()
+    assert server.request("GET", "/health/ready").status_code == 200

@@ -1,0 +1,252 @@
+"""The server under the machine of the books: requests sent, ticks made, restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from app.domain.quote import Source
+from app.identity import issue_token
+from app.models import Notification, User
+from app.monitor import Monitor
+from app.runtime import runtime
+from app.signals import events_committed
+from tests.property.books_database import clear, paise
+from tests.property.books_model import Books, Lot, Market, Order, Refused
+from tests.support.market import ManualClock, ScriptedFeed
+
+# An eighth, so that a margin often falls on half a paisa, which has to be rounded.
+MARGIN_RATE = Fraction(1, 8)
+# Odd amounts, one symbol with a dot in it, and one price so low that a paisa is much.
+PRICES = {"^NSEI": 10_007, "^BSESN": 250_013, "RELIANCE.NS": 703}
+USERS = {"asha": 1_000_000, "binod": 50_000_003}
+STATUSES = {
+    "insufficient_margin": 400,
+    "wrong_side_of_price": 400,
+    "trade_not_found": 404,
+    "trade_not_active": 409,
+    "idempotency_key_reused": 409,
+    "client_order_id_reused": 409,
+    "market_data_unavailable": 503,
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request of a user. A number stands for the trade that bears it."""
+
+    user: str
+    order: Order | None = None
+    exits: tuple[str, int] | None = None
+    key: str | None = None
+
+
+class BooksDriver:
+    """The real server, and beside it the model that is asked the same."""
+
+    def __init__(
+        self, make_app: Callable[..., Flask], feed: ScriptedFeed, clock: ManualClock
+    ) -> None:
+        self.make_app = make_app
+        self.feed = feed
+        self.clock = clock
+
+    def open_accounts(self) -> None:
+        """Begin with an empty database, a quiet market and everybody's portfolio."""
+        self.feed.source = Source.MOCK
+        for symbol, price in PRICES.items():
+            self.feed.set(symbol, rupees(price))
+        self.books = Books(Market(dict(PRICES)), MARGIN_RATE)
+        self.trade_ids: dict[tuple[str, int], str] = {}
+        self.requests: list[Request] = []
+        self.first_answers: dict[tuple[str, str], bytes] = {}
+        self.heard: list[Notification] = []
+        self.tokens: dict[str, str] = {}
+        self.start()
+        clear()
+        for user, margin in USERS.items():
+            self._register(user)
+            opened = self.post(user, "/portfolio/create", {"initial_margin": margin / 100})
+            assert opened.status_code == 201
+            self.books.open_account(user, margin)
+
+    def start(self) -> None:
+        """Start the server, again: all it knows is in the database."""
+        self.app = self.make_app(MARGIN_RATE=float(MARGIN_RATE))
+        self.monitor = Monitor(self.app)
+        events_committed.connect(self._hear, sender=self.app)
+        with self.app.app_context():
+            for symbol in PRICES:
+                # As a socket that subscribed would: traded or not, the symbol is polled.
+                runtime().watchlist.follow(symbol)
+
+    def _hear(self, _: Flask, events: Sequence[Notification]) -> None:
+        self.heard += events
+
+    def _register(self, user: str) -> None:
+        with self.app.app_context():
+            User.create(
+                client_id=user,
+                name=user.title(),
+                email=f"{user}@example.com",
+                phone="+919876500000",
+                # Nobody signs in: hashing would be most of what this test does.
+                password_hash="none",
+                created_at=self.clock.now(),
+            )
+            self.tokens[user] = issue_token(user)
+
+    def pass_time(self, path: list[tuple[str, int]]) -> None:
+        """Tick every symbol, at least where it is, and have the monitor settle it."""
+        self.clock.advance(1)
+        moving = {symbol for symbol, _ in path}
+        still = [each for each in self.books.market.prices.items() if each[0] not in moving]
+        for symbol, price in [*still, *path]:
+            self.feed.tick(symbol, rupees(price))
+        expected = sum(self.books.tick(symbol, price) for symbol, price in [*still, *path])
+        assert self.monitor.run_once().closed == expected
+
+    def levels(self) -> Iterator[tuple[str, int]]:
+        for lot in self.books.lots():
+            for level in (lot.order.stop, lot.order.target):
+                if lot.status == "ACTIVE" and level is not None:
+                    yield lot.order.symbol, level
+
+    def open_trade_of(
+        self,
+        user: str,
+        symbol: str,
+        side: int,
+        quantity: int,
+        stop: int | None,
+        goal: int | None,
+        key: str | None = None,
+        client_order_id: str | None = None,
+    ) -> None:
+        """Order with a stop and a target so many ten-thousandths away from the price."""
+        price = self.books.market.prices[symbol]
+        order = Order(
+            symbol,
+            side,
+            quantity,
+            stop=None if stop is None else level_at(price, -side, stop),
+            target=None if goal is None else level_at(price, side, goal),
+            client_order_id=client_order_id,
+        )
+        self.request(Request(user, order=order, key=key))
+
+    def named_orders(self) -> list[Request]:
+        return [each for each in self.requests if each.order and each.order.client_order_id]
+
+    def request(self, request: Request) -> None:
+        self.compare(request, self.send(request))
+
+    def send(self, request: Request) -> TestResponse:
+        if request.order is not None:
+            return self.post(request.user, "/trades/create", body_of(request.order), request.key)
+        if request.exits is not None:
+            path = f"/trades/exit/{self.trade_ids[request.exits]}"
+            return self.post(request.user, path, {}, request.key)
+        return self.post(request.user, f"/trades/exit-all/{request.user}", {}, request.key)
+
+    def compare(self, request: Request, response: TestResponse) -> None:
+        self.requests.append(request)
+        answer = response.get_json()
+        refused: Refused | None = None
+        try:
+            self._expect(request, response.status_code, answer)
+        except Refused as refusal:
+            refused = refusal
+        if refused is not None:
+            told = (response.status_code, answer.get("code"))
+            assert told == (STATUSES[refused.code], refused.code), answer
+            for name, value in refused.details.items():
+                detail = answer["details"][name]
+                assert (detail if isinstance(value, str) else paise(detail)) == value
+        elif request.key:
+            first = self.first_answers.setdefault((request.user, request.key), response.data)
+            assert response.data == first
+
+    def _expect(self, request: Request, status: int, answer: dict[str, Any]) -> None:
+        user, key = request.user, request.key
+        if request.order is not None:
+            lot = self.books.open(user, request.order, key)
+            assert status == 201, answer
+            self.trade_ids.setdefault((user, lot.number), answer["trade_id"])
+            self.assert_shows(answer, replace(lot, status="ACTIVE", exit_price=None, pnl=None))
+            return
+        if request.exits is not None:
+            lot = self.books.exit(user, *request.exits, key)
+            assert status == 200, answer
+            assert (paise(answer["pnl"]), paise(answer["exit_price"])) == (lot.pnl, lot.exit_price)
+            return
+        count, total = self.books.exit_all(user, key)
+        assert status == 200, answer
+        assert (answer["count"], paise(answer["total_pnl"])) == (count, total)
+
+    def assert_shows(self, shown: dict[str, Any], lot: Lot) -> None:
+        assert shown["trade_id"] == self.trade_ids[lot.owner, lot.number]
+        assert shown["user_id"] == lot.owner
+        assert shown["status"] == lot.status
+        assert shown["client_order_id"] == lot.order.client_order_id
+        assert {
+            name: paise(shown[name])
+            for name in ("entry_price", "stop_loss", "target_price", "margin_used")
+        } == {
+            "entry_price": lot.entry,
+            "stop_loss": lot.order.stop,
+            "target_price": lot.order.target,
+            "margin_used": lot.margin,
+        }
+        assert (paise(shown["exit_price"]), paise(shown["pnl"])) == (lot.exit_price, lot.pnl)
+
+    def post(
+        self, user: str, path: str, body: dict[str, Any], key: str | None = None
+    ) -> TestResponse:
+        headers = {"Authorization": f"Bearer {self.tokens[user]}"}
+        if key:
+            headers["Idempotency-Key"] = key
+        return self.app.test_client().post(path, json=body, headers=headers)
+
+    def get(self, user: str, path: str, query: dict[str, Any] | None = None) -> Any:
+        headers = {"Authorization": f"Bearer {self.tokens[user]}"}
+        response = self.app.test_client().get(path, query_string=query, headers=headers)
+        assert response.status_code == 200, response.text
+        return response.get_json()
+
+
+def rupees(paise: int) -> Decimal:
+    return Decimal(paise) / 100
+
+
+def moved(price: int, by: int) -> int:
+    """Return the price after a move of `by` ten-thousandths."""
+    return max(price + price * by // 10_000, 1)
+
+
+def believable(last: int, price: int) -> int:
+    """Return the price where the guard lets it through, else the last one."""
+    return price if 5 * abs(price - last) <= last else last
+
+
+def level_at(price: int, direction: int, distance: int) -> int:
+    """Return a level at least a paisa from the price; one below it is at least a paisa high."""
+    return max(price + direction * max(price * distance // 10_000, 1), 1)
+
+
+def body_of(order: Order) -> dict[str, Any]:
+    body = {
+        "symbol": order.symbol,
+        "trade_type": "BUY" if order.side == 1 else "SELL",
+        "quantity": order.quantity,
+        "stop_loss": None if order.stop is None else order.stop / 100,
+        "target_price": None if order.target is None else order.target / 100,
+        "client_order_id": order.client_order_id,
+    }
+    return {name: value for name, value in body.items() if value is not None}

@@ -1,0 +1,261 @@
+"""The books as a careful clerk would keep them: whole paise, one trade after the other.
+
+It imports nothing of the application, so that the two can only agree by both being right.
+Amounts and prices are paise, sides are +1 and -1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
+from typing import Any
+
+
+class Refused(Exception):
+    """The request changes nothing; `code` is the answer's, `details` what it must tell."""
+
+    def __init__(self, code: str, **details: Any) -> None:
+        super().__init__(code)
+        self.code = code
+        self.details = details
+
+
+@dataclass(frozen=True)
+class Order:
+    symbol: str
+    side: int
+    quantity: int
+    stop: int | None = None
+    target: int | None = None
+    client_order_id: str | None = None
+
+
+@dataclass
+class Lot:
+    """One trade. `real` says whether it was entered at an exchange's price."""
+
+    owner: str
+    number: int
+    order: Order
+    entry: int
+    margin: int
+    real: bool
+    status: str = "ACTIVE"
+    exit_price: int | None = None
+    pnl: int | None = None
+    from_gap: bool = False
+
+    def worth_at(self, price: int) -> int:
+        return self.order.side * self.order.quantity * (price - self.entry)
+
+    def end_at(self, price: int) -> str | None:
+        """Return the status after a tick at `price`, None where it changes nothing."""
+        stop, target, side = self.order.stop, self.order.target, self.order.side
+        if stop is not None and side * price <= side * stop:
+            return "STOP_LOSS_HIT"
+        if target is not None and side * price >= side * target:
+            return "TARGET_HIT"
+        return None
+
+    def end_in(self, opened: int, low: int, high: int) -> tuple[str, int] | None:
+        """Return the status after a candle and the price of the exit, None for no exit."""
+        jumped = self.end_at(opened)
+        if jumped:
+            return jumped, opened
+        if self.order.stop is not None and low <= self.order.stop <= high:
+            return "STOP_LOSS_HIT", self.order.stop
+        if self.order.target is not None and low <= self.order.target <= high:
+            return "TARGET_HIT", self.order.target
+        return None
+
+
+@dataclass(frozen=True)
+class Event:
+    type: str
+    number: int
+    pnl: int | None = None
+    exit_price: int | None = None
+
+
+@dataclass
+class Batch:
+    """What one exit-all is to close, and what it has closed so far."""
+
+    lots: list[Lot]
+    count: int = 0
+    pnl: int = 0
+
+
+@dataclass
+class Account:
+    initial: int
+    lots: list[Lot] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    answers: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    @property
+    def active(self) -> list[Lot]:
+        return [lot for lot in self.lots if lot.status == "ACTIVE"]
+
+    @property
+    def utilized(self) -> int:
+        return sum(lot.margin for lot in self.active)
+
+    @property
+    def total_pnl(self) -> int:
+        return sum(lot.pnl for lot in self.lots if lot.pnl is not None)
+
+    @property
+    def available(self) -> int:
+        return self.initial + self.total_pnl - self.utilized
+
+    def remembered(self, key: str | None, request: Any) -> Any:
+        """Return what the key's request was answered, None where it is new."""
+        if key is None or key not in self.answers:
+            return None
+        first, answer = self.answers[key]
+        if first != request:
+            raise Refused("idempotency_key_reused")
+        return answer
+
+
+@dataclass
+class Market:
+    """What each symbol costs, and whether an exchange says so."""
+
+    prices: dict[str, int]
+    real: bool = False
+
+
+class Books:
+    """Everybody's accounts. Each method is one request, or one thing that the market does."""
+
+    def __init__(self, market: Market, margin_rate: Fraction) -> None:
+        self.market = market
+        self.margin_rate = margin_rate
+        self.accounts: dict[str, Account] = {}
+
+    def open_account(self, user: str, initial: int) -> None:
+        self.accounts[user] = Account(initial)
+
+    def most_affordable(self, user: str, symbol: str) -> int:
+        """Return the largest quantity that the user's margin is enough for, 0 for none."""
+        available = self.accounts[user].available
+        most = (available + Fraction(1, 2)) / (self.market.prices[symbol] * self.margin_rate)
+        return max(ceil(most) - 1, 0)
+
+    def lots(self) -> Iterable[Lot]:
+        """Return every trade, each user's oldest first."""
+        return (lot for account in self.accounts.values() for lot in account.lots)
+
+    def margin_of(self, order: Order) -> int:
+        exact = self.market.prices[order.symbol] * order.quantity * self.margin_rate
+        return int(exact + Fraction(1, 2))
+
+    def open(self, user: str, order: Order, key: str | None = None) -> Lot:
+        account = self.accounts[user]
+        earlier: Lot | None = account.remembered(key, order)
+        name = order.client_order_id
+        if earlier is None and name is not None:
+            earlier = next((lot for lot in account.lots if lot.order.client_order_id == name), None)
+            if earlier and earlier.order != order:
+                raise Refused("client_order_id_reused")
+        lot = earlier or self._open(user, order)
+        if key:
+            account.answers[key] = (order, lot)
+        return lot
+
+    def exit(self, user: str, owner: str, number: int, key: str | None = None) -> Lot:
+        account = self.accounts[user]
+        request = ("exit", owner, number)
+        earlier: Lot | None = account.remembered(key, request)
+        if earlier:
+            return earlier
+        if owner != user:
+            raise Refused("trade_not_found")
+        lot = account.lots[number - 1]
+        if lot.status != "ACTIVE":
+            raise Refused("trade_not_active", status=lot.status, pnl=lot.pnl)
+        self._require_prices([lot])
+        self._close(lot, "CLOSED", self.market.prices[lot.order.symbol])
+        if key:
+            account.answers[key] = (request, lot)
+        return lot
+
+    def exit_all(self, user: str, key: str | None = None) -> tuple[int, int]:
+        """Return how many trades it closed, and their P&L."""
+        account = self.accounts[user]
+        batch: Batch | None = account.remembered(key, "exit-all")
+        if batch is None:
+            batch = Batch(account.active)
+            if key:
+                # Remembered before anything is closed: a retry is about the same trades.
+                account.answers[key] = ("exit-all", batch)
+        remaining = [lot for lot in batch.lots if lot.status == "ACTIVE"]
+        self._require_prices(remaining)
+        for lot in remaining:
+            self._close(lot, "CLOSED", self.market.prices[lot.order.symbol])
+            batch.count += 1
+            batch.pnl += lot.pnl or 0
+        return batch.count, batch.pnl
+
+    def tick(self, symbol: str, price: int) -> int:
+        """Move the market; return how many trades that closed."""
+        self.market.prices[symbol] = price
+        closed = 0
+        for lot in list(self.lots()):
+            ended = lot.end_at(price) if self._may_close(lot, symbol) else None
+            if ended:
+                self._close(lot, ended, price)
+                closed += 1
+        return closed
+
+    def gap(self, candles: Sequence[tuple[str, list[int]]]) -> int:
+        """Settle what happened unwatched: a candle a symbol; return how many trades closed."""
+        closed = 0
+        for symbol, prices in candles:
+            for lot in list(self.lots()):
+                if self._may_close(lot, symbol):
+                    ended = lot.end_in(prices[0], min(prices), max(prices))
+                    if ended:
+                        lot.from_gap = True
+                        self._close(lot, *ended)
+                        closed += 1
+            self.market.prices[symbol] = prices[-1]
+        return closed
+
+    def unrealized(self, user: str) -> int:
+        account = self.accounts[user]
+        return sum(lot.worth_at(self.market.prices[lot.order.symbol]) for lot in account.active)
+
+    def _open(self, user: str, order: Order) -> Lot:
+        account = self.accounts[user]
+        price, side = self.market.prices[order.symbol], order.side
+        if order.stop is not None and not side * order.stop < side * price:
+            raise Refused("wrong_side_of_price", price=price)
+        if order.target is not None and not side * order.target > side * price:
+            raise Refused("wrong_side_of_price", price=price)
+        margin = self.margin_of(order)
+        if margin > account.available:
+            raise Refused(
+                "insufficient_margin", required_margin=margin, available_margin=account.available
+            )
+        lot = Lot(user, len(account.lots) + 1, order, price, margin, self.market.real)
+        account.lots.append(lot)
+        account.events.append(Event("trade_created", lot.number))
+        return lot
+
+    def _may_close(self, lot: Lot, symbol: str) -> bool:
+        trusted = self.market.real or not lot.real
+        return lot.status == "ACTIVE" and lot.order.symbol == symbol and trusted
+
+    def _require_prices(self, lots: list[Lot]) -> None:
+        if any(lot.real and not self.market.real for lot in lots):
+            raise Refused("market_data_unavailable")
+
+    def _close(self, lot: Lot, status: str, price: int) -> None:
+        lot.status, lot.exit_price, lot.pnl = status, price, lot.worth_at(price)
+        kind = "trade_exited" if status == "CLOSED" else "trade_auto_closed"
+        self.accounts[lot.owner].events.append(Event(kind, lot.number, lot.pnl, price))

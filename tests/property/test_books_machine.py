@@ -1,0 +1,331 @@
+"""The real server beside a model of it: whatever happens, in whatever order, they agree.
+
+The machine drives the real routes, services and monitor on a real database, and after each step
+compares the whole of the books with `books_model`, which shares no code with the application.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from app.domain.quote import Source
+from app.portfolio.books import audit
+from app.trades import settlement
+from tests.property.books_database import Snapshot, assert_agreement, assert_invariants, paise
+from tests.property.books_driver import (
+    PRICES,
+    USERS,
+    BooksDriver,
+    Request,
+    believable,
+    moved,
+    rupees,
+)
+from tests.property.books_model import Order
+from tests.support.market import ManualClock, ScriptedFeed
+
+users = st.sampled_from(list(USERS))
+symbols = st.sampled_from(list(PRICES))
+sides = st.sampled_from([1, -1])
+# Small enough to be reused by other requests, sometimes.
+keys = st.sampled_from([None, None, "k1", "k2", "k3", "k4"])
+order_ids = st.sampled_from([None, None, "o1", "o2"])
+# Shares of a price in 1/10,000; under the 20 % beyond which a quote is doubted.
+moves = st.integers(-400, 400) | st.integers(-1_900, 1_900)
+gaps = st.integers(-40, 40) | moves
+distances = st.integers(1, 300) | st.integers(1, 1_500)
+quantities = st.integers(1, 9) | st.integers(1, 400)
+picks = st.integers(0, 10_000)
+
+
+# More than anyone can afford.
+UNLIKE_ANY = Order("^NSEI", 1, 9_000_000)
+
+
+class BooksMachine(BooksDriver, RuleBasedStateMachine):
+    def __init__(
+        self, make_app: Callable[..., Flask], feed: ScriptedFeed, clock: ManualClock
+    ) -> None:
+        RuleBasedStateMachine.__init__(self)
+        BooksDriver.__init__(self, make_app, feed, clock)
+
+    @initialize(
+        orders=st.lists(
+            st.tuples(users, symbols, sides, st.integers(1, 9), distances, distances),
+            min_size=8,
+            max_size=14,
+        )
+    )
+    def begin(self, orders: list[tuple[str, str, int, int, int, int]]) -> None:
+        self.open_accounts()
+        for number, (user, symbol, side, quantity, stop, goal) in enumerate(orders):
+            name = f"begin-{number}" if number < 3 else None
+            self.open_trade_of(user, symbol, side, quantity, stop, goal, client_order_id=name)
+
+    # What users do.
+
+    @rule(
+        user=users,
+        symbol=symbols,
+        side=sides,
+        quantity=quantities,
+        stop=st.none() | distances,
+        goal=st.none() | distances,
+        key=keys,
+        order_id=order_ids,
+    )
+    def open_trade(
+        self,
+        user: str,
+        symbol: str,
+        side: int,
+        quantity: int,
+        stop: int | None,
+        goal: int | None,
+        key: str | None,
+        order_id: str | None,
+    ) -> None:
+        self.open_trade_of(user, symbol, side, quantity, stop, goal, key, order_id)
+
+    @rule(
+        user=users, symbol=symbols, side=sides, distance=st.integers(0, 300), of_stop=st.booleans()
+    )
+    def open_trade_with_a_level_on_the_wrong_side(
+        self, user: str, symbol: str, side: int, distance: int, of_stop: bool
+    ) -> None:
+        price = self.books.market.prices[symbol]
+        wrong = max(price + side * (distance if of_stop else -distance), 1)
+        order = Order(symbol, side, 1)
+        order = replace(order, stop=wrong) if of_stop else replace(order, target=wrong)
+        self.request(Request(user, order=order))
+
+    @rule(user=users, symbol=symbols, side=sides, over=st.integers(0, 1))
+    def open_trade_for_all_the_margin_there_is(
+        self, user: str, symbol: str, side: int, over: int
+    ) -> None:
+        affordable = self.books.most_affordable(user, symbol) + over
+        if affordable > 0:
+            self.request(Request(user, order=Order(symbol, side, affordable)))
+
+    @precondition(lambda self: self.trade_ids)
+    @rule(user=users, pick=picks, key=keys)
+    def exit_trade(self, user: str, pick: int, key: str | None) -> None:
+        """Exit any trade: often an active one, at times closed or another's."""
+        lots = list(self.books.lots())
+        own_active = self.books.accounts[user].active
+        lot = (
+            (own_active or lots)[pick % len(own_active or lots)]
+            if pick % 3
+            else lots[pick % len(lots)]
+        )
+        self.request(Request(user, exits=(lot.owner, lot.number), key=key))
+
+    @rule(user=users, key=keys)
+    def exit_all(self, user: str, key: str | None) -> None:
+        self.request(Request(user, key=key))
+
+    @precondition(lambda self: self.requests)
+    @rule(pick=picks)
+    def send_a_request_again(self, pick: int) -> None:
+        self.request(self.requests[pick % len(self.requests)])
+
+    @rule(pick=picks, key=keys)
+    def send_a_named_order_again_under_another_key(self, pick: int, key: str | None) -> None:
+        """By its client_order_id it is a retry all the same, and the key is used for it."""
+        orders = self.named_orders()
+        self.request(replace(orders[pick % len(orders)], key=key))
+        self.request(Request(orders[pick % len(orders)].user, order=UNLIKE_ANY, key=key))
+
+    @precondition(lambda self: self.first_answers)
+    @rule(pick=picks)
+    def use_a_key_for_another_request(self, pick: int) -> None:
+        recent = list(self.first_answers)[-3:]
+        user, key = recent[pick % len(recent)]
+        self.request(Request(user, order=UNLIKE_ANY, key=key))
+
+    @rule(user=users, symbol=symbols, exits=st.booleans(), pick=picks)
+    def send_a_request_twice_at_once(self, user: str, symbol: str, exits: bool, pick: int) -> None:
+        key = f"twice-{len(self.requests)}"
+        active = self.books.accounts[user].active
+        request = Request(user, order=Order(symbol, 1, 1 + pick % 5), key=key)
+        if exits and active:
+            lot = active[pick % len(active)]
+            request = Request(user, exits=(lot.owner, lot.number), key=key)
+        elif exits:
+            request = Request(user, key=key)
+        with ThreadPoolExecutor(2) as pool:
+            one, other = pool.map(self.send, [request, request])
+        assert one.status_code == other.status_code
+        if one.status_code < 300:
+            assert one.data == other.data
+        self.compare(request, one)
+
+    # What the market does.
+
+    @rule(ticks=st.lists(st.tuples(symbols, moves), min_size=3, max_size=8))
+    def move(self, ticks: list[tuple[str, int]]) -> None:
+        prices = dict(self.books.market.prices)
+        path = []
+        for symbol, by in ticks:
+            prices[symbol] = believable(prices[symbol], moved(prices[symbol], by))
+            path.append((symbol, prices[symbol]))
+        self.pass_time(path)
+
+    @precondition(lambda self: any(self.levels()))
+    @rule(pick=picks, by=st.integers(-1, 1))
+    def move_to_a_level(self, pick: int, by: int) -> None:
+        """A paisa short of a stop or target, exactly to it, or a paisa beyond."""
+        levels = list(self.levels())
+        symbol, level = levels[pick % len(levels)]
+        self.pass_time([(symbol, believable(self.books.market.prices[symbol], level + by))])
+
+    @rule(real=st.booleans())
+    def change_the_source(self, real: bool) -> None:
+        self.feed.source = Source.ANGEL_ONE if real else Source.MOCK
+        self.books.market.real = real
+        self.pass_time([])
+
+    @rule(symbol=symbols, factor=st.sampled_from([3, Fraction(1, 3)]))
+    def slip_a_finger(self, symbol: str, factor: Fraction) -> None:
+        """One absurd tick closes nothing, and nobody trades at it."""
+        self.pass_time([])
+        self.clock.advance(1)
+        good = self.books.market.prices[symbol]
+        self.feed.tick(symbol, rupees(max(int(good * factor), 1)))
+        assert self.monitor.run_once().closed == 0
+        self.request(Request("asha", order=Order(symbol, 1, 1)))
+        self.pass_time([])
+
+    @rule(symbol=symbols, factor=st.sampled_from([Fraction(7, 5), Fraction(3, 5)]))
+    def crash(self, symbol: str, factor: Fraction) -> None:
+        """The third tick of a move too large to be believed confirms it."""
+        self.pass_time([])
+        level = int(self.books.market.prices[symbol] * factor)
+        for closed_before, price in ((True, level), (True, level + 1), (False, level)):
+            self.clock.advance(1)
+            self.feed.tick(symbol, rupees(price))
+            closed = self.monitor.run_once().closed
+            assert closed == (0 if closed_before else self.books.tick(symbol, price))
+
+    # What happens to the server.
+
+    @rule()
+    def restart(self) -> None:
+        self.start()
+
+    @rule(candles=st.lists(st.tuples(symbols, gaps, distances, distances), min_size=2, max_size=5))
+    def be_away(self, candles: list[tuple[str, int, int, int]]) -> None:
+        """The market goes on while the server is down: it settles by candles."""
+        self.pass_time([])
+        missed = []
+        for symbol, by, up, down in candles:
+            opened = moved(self.books.market.prices[symbol], by)
+            prices = [opened, moved(opened, up), moved(opened, -down), moved(opened, up // 2)]
+            missed.append((symbol, prices))
+            self.clock.advance(60)
+            self.feed.record(symbol, self.clock.now(), *map(rupees, prices))
+            # A candle of the same symbol begins where the last one ended.
+            self.books.market.prices[symbol] = prices[-1]
+        for symbol, price in self.books.market.prices.items():
+            self.feed.set(symbol, rupees(price))
+        self.start()
+        assert self.monitor.settle_gap() == self.books.gap(missed)
+
+    # What users see.
+
+    @rule(user=users, limit=st.integers(1, 5), status=st.sampled_from([None, "ACTIVE", "CLOSED"]))
+    def look(self, user: str, limit: int, status: str | None) -> None:
+        self.look_at_the_portfolio(user)
+        self.list_trades(user, limit, status)
+        with self.app.app_context():
+            assert audit(user) == []
+
+    def look_at_the_portfolio(self, user: str) -> None:
+        account = self.books.accounts[user]
+        shown = self.get(user, f"/portfolio/{user}")
+        assert paise(shown["available_margin"]) == account.available
+        assert paise(shown["utilized_margin"]) == account.utilized
+        assert paise(shown["total_pnl"]) == account.total_pnl
+        performance = self.get(user, f"/trades/performance/{user}")
+        assert paise(performance["active_pnl"]) == self.books.unrealized(user)
+        assert paise(performance["total_pnl"]) == account.total_pnl
+        assert paise(performance["margin_utilization_abs"]) == account.utilized
+        assert paise(performance["available_margin"]) == account.available
+        assert performance["active_trades"] == len(account.active)
+        whole = account.available + account.utilized
+        share = Fraction(100 * account.utilized, whole) if whole else 0
+        assert performance["margin_utilization_pct"] == pytest.approx(float(share), abs=0.00501)
+
+    def list_trades(self, user: str, limit: int, status: str | None) -> None:
+        lots = [
+            lot for lot in self.books.accounts[user].lots if status is None or lot.status == status
+        ]
+        query: dict[str, Any] = {"limit": limit} | ({"status": status} if status else {})
+        seen: list[dict[str, Any]] = []
+        while True:
+            page = self.get(user, f"/trades/{user}", query)
+            seen += page["trades"]
+            if page["next_cursor"] is None:
+                break
+            query["cursor"] = page["next_cursor"]
+        assert [each["trade_id"] for each in seen] == [
+            self.trade_ids[user, lot.number] for lot in reversed(lots)
+        ]
+        for shown, lot in zip(seen, reversed(lots), strict=True):
+            self.assert_shows(shown, lot)
+            unrealized = None
+            if lot.status == "ACTIVE":
+                unrealized = lot.worth_at(self.books.market.prices[lot.order.symbol])
+            assert paise(shown["unrealized_pnl"]) == unrealized
+
+    @invariant()
+    def books_agree(self) -> None:
+        for user, found in Snapshot.of_each(USERS).items():
+            assert_invariants(found)
+            assert_agreement(found, self.books.accounts[user])
+            # Listeners were told of each event, and once.
+            heard = sorted(each.seq for each in self.heard if each.user_id == user)
+            assert heard == list(range(1, len(found.events) + 1))
+
+
+# Reproducible, so that a change is judged by itself; BOOKS_EXAMPLES=5000 goes looking further.
+EXAMPLES = int(os.environ.get("BOOKS_EXAMPLES", "0"))
+SETTINGS = settings(
+    max_examples=EXAMPLES or 30,
+    derandomize=not EXAMPLES,
+    stateful_step_count=35,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.mark.timeout(300 + 3 * EXAMPLES)
+def test_the_books_agree_with_the_model_after_every_step(
+    make_app: Callable[..., Flask],
+    feed: ScriptedFeed,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # So small that a few trades are settled in several transactions.
+    monkeypatch.setattr(settlement, "CHUNK", 2)
+    run_state_machine_as_test(lambda: BooksMachine(make_app, feed, clock), settings=SETTINGS)

@@ -1,0 +1,221 @@
+"""Rules of brackets, margins and exposures that hold whatever the prices are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeType
+from app.domain.candle import Candle
+from app.domain.exposure import Exposure
+from app.domain.money import PAISA, ZERO, required_margin, to_paisa
+from app.domain.quote import Quote, Source
+from app.models import Settlement
+
+OPENING = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+BOTH = (TradeType.BUY, TradeType.SELL)
+
+prices = st.integers(1, 10_000_000_00).map(lambda paise: paise * PAISA)
+# Close together, so that levels are met, jumped over, and missed by a paisa.
+near_prices = st.integers(9_900, 10_100).map(lambda paise: paise * PAISA)
+quantities = st.integers(1, 10_000_000)
+sides = st.sampled_from(BOTH)
+rates = st.integers(1, 10_000).map(lambda share: Decimal(share) / 10_000)
+
+
+def quote(price: Decimal, second: int = 0, source: Source = Source.REPLAY) -> Quote:
+    return Quote("^NSEI", price, source, OPENING + timedelta(seconds=second))
+
+
+def open_at(side: TradeType, price: Decimal, quantity: int = 1) -> Bracket:
+    return Bracket.open(side, quantity, quote(price))
+
+
+@st.composite
+def brackets(draw: st.DrawFn) -> Bracket:
+    """Draw a bracket at 100 rupees with a stop, a target, or both."""
+    side, quantity = draw(sides), draw(quantities)
+    below = draw(st.none() | st.integers(9_900, 9_999).map(lambda paise: paise * PAISA))
+    above = draw(st.none() | st.integers(10_001, 10_100).map(lambda paise: paise * PAISA))
+    buying = side is TradeType.BUY
+    stop, target = (below, above) if buying else (above, below)
+    return Bracket.open(side, quantity, quote(Decimal(100)), stop_loss=stop, target_price=target)
+
+
+def first_exit(bracket: Bracket, ticks: list[Quote]) -> Exit | None:
+    return next((exit for exit in map(bracket.triggered_by, ticks) if exit), None)
+
+
+def candle_of(ticks: list[Decimal]) -> Candle:
+    return Candle.of([quote(price, second=60) for price in ticks])
+
+
+@given(prices, prices, quantities)
+def test_what_a_buyer_earns_a_seller_of_the_same_loses(
+    entry: Decimal, price: Decimal, quantity: int
+) -> None:
+    buyer, seller = (open_at(side, entry, quantity) for side in BOTH)
+
+    assert buyer.pnl_at(price) + seller.pnl_at(price) == 0
+    assert not (seller.pnl_at(price).is_signed() and seller.pnl_at(price) == 0)
+
+
+@given(sides, st.lists(prices, min_size=2, max_size=20), quantities)
+def test_the_way_between_two_prices_earns_the_same_in_any_number_of_trades(
+    side: TradeType, path: list[Decimal], quantity: int
+) -> None:
+    stages = pairwise(path)
+    by_stages = sum(open_at(side, start, quantity).pnl_at(end) for start, end in stages)
+
+    assert by_stages == open_at(side, path[0], quantity).pnl_at(path[-1])
+
+
+@given(sides, prices, prices, st.lists(st.integers(1, 100_000), min_size=1, max_size=20))
+def test_the_whole_earns_what_its_parts_earn(
+    side: TradeType, entry: Decimal, price: Decimal, parts: list[int]
+) -> None:
+    whole = open_at(side, entry, sum(parts)).pnl_at(price)
+
+    assert whole == sum(open_at(side, entry, part).pnl_at(price) for part in parts)
+
+
+@given(prices, quantities, rates)
+def test_a_margin_is_rounded_once_and_half_a_paisa_up(
+    price: Decimal, quantity: int, rate: Decimal
+) -> None:
+    exact = Fraction(price) * quantity * Fraction(rate) * 100
+    margin = required_margin(price, quantity, rate)
+
+    assert margin * 100 == int(exact + Fraction(1, 2))
+    assert to_paisa(margin) == margin
+
+
+@given(prices, prices, quantities, sides)
+def test_profit_and_loss_are_whole_paise_without_rounding(
+    entry: Decimal, price: Decimal, quantity: int, side: TradeType
+) -> None:
+    pnl = open_at(side, entry, quantity).pnl_at(price)
+
+    assert Fraction(pnl) == (Fraction(price) - Fraction(entry)) * quantity * side.sign
+    assert to_paisa(pnl) == pnl
+
+
+@given(st.lists(st.tuples(sides, prices, st.integers(1, 100_000)), max_size=12), prices, rates)
+def test_closing_every_trade_releases_the_margin_they_blocked_and_leaves_no_exposure(
+    trades: list[tuple[TradeType, Decimal, int]], price: Decimal, rate: Decimal
+) -> None:
+    exposure, blocked, settlement = Exposure(), ZERO, Settlement()
+    brackets = [open_at(*trade) for trade in trades]
+    margins = [required_margin(each.entry_price, each.quantity, rate) for each in brackets]
+    for bracket, margin in zip(brackets, margins, strict=True):
+        exposure += Exposure.of(bracket)
+        blocked += margin
+    unrealized = exposure.pnl_at(price)
+    for bracket, margin in zip(brackets, margins, strict=True):
+        settlement.add("^NSEI", Exposure.of(bracket), margin, bracket.pnl_at(price))
+
+    assert settlement.margin == blocked
+    assert settlement.pnl == unrealized
+    assert exposure + settlement.exposure.get("^NSEI", Exposure()) == Exposure()
+
+
+@given(brackets(), st.lists(near_prices, max_size=30), st.data())
+def test_ticks_close_a_bracket_at_the_same_one_however_they_are_grouped(
+    bracket: Bracket, path: list[Decimal], data: st.DataObject
+) -> None:
+    ticks = [quote(price, second) for second, price in enumerate(path, 1)]
+    cut = data.draw(st.integers(0, len(ticks)))
+
+    closed = first_exit(bracket, ticks[:cut]) or first_exit(bracket, ticks[cut:])
+    assert closed == first_exit(bracket, ticks)
+
+
+@given(brackets(), near_prices)
+def test_a_price_reaches_at_most_one_level(bracket: Bracket, price: Decimal) -> None:
+    exit = bracket.triggered_by(quote(price, 1))
+    reached = [
+        reason
+        for reason, level in (
+            (ExitReason.STOP_LOSS, bracket.stop_loss),
+            (ExitReason.TARGET, bracket.target_price),
+        )
+        if level is not None and (price - level) * (level - bracket.entry_price) >= 0
+    ]
+
+    assert reached == ([exit.reason] if exit else [])
+    if exit:
+        assert (exit.pnl > 0) is (exit.reason is ExitReason.TARGET)
+        assert (exit.price, exit.settled_from) == (price, None)
+
+
+@given(brackets(), st.lists(near_prices, min_size=1, max_size=20))
+def test_a_candle_closes_a_bracket_exactly_when_its_ticks_would(
+    bracket: Bracket, path: list[Decimal]
+) -> None:
+    by_ticks = first_exit(bracket, [quote(price, 60) for price in path])
+    by_candle = bracket.triggered_in(candle_of(path))
+
+    assert (by_candle is None) is (by_ticks is None)
+    if by_candle:
+        assert by_candle.settled_from is SettledFrom.GAP
+
+
+@given(brackets(), st.lists(near_prices, min_size=1, max_size=20))
+def test_a_candle_that_opened_beyond_a_level_closes_at_its_open(
+    bracket: Bracket, path: list[Decimal]
+) -> None:
+    jumped = bracket.triggered_by(quote(path[0], 60))
+    assume(jumped)
+    exit = bracket.triggered_in(candle_of(path))
+
+    assert exit is not None
+    assert jumped is not None
+    assert (exit.price, exit.reason, exit.pnl) == (path[0], jumped.reason, jumped.pnl)
+
+
+@given(brackets(), st.lists(near_prices, min_size=1, max_size=20))
+def test_a_candle_that_met_a_level_closes_there_and_one_that_met_both_at_the_stop(
+    bracket: Bracket, path: list[Decimal]
+) -> None:
+    # Between the levels, whatever they are.
+    candle = candle_of([bracket.entry_price, *path])
+    exit = bracket.triggered_in(candle)
+    stop, target = bracket.stop_loss, bracket.target_price
+
+    if stop is not None and candle.low <= stop <= candle.high:
+        expected = (ExitReason.STOP_LOSS, stop)
+    elif target is not None and candle.low <= target <= candle.high:
+        expected = (ExitReason.TARGET, target)
+    else:
+        assert exit is None
+        return
+    assert exit is not None
+    assert (exit.reason, exit.price) == expected
+    assert exit.pnl == bracket.pnl_at(expected[1])
+
+
+@given(brackets(), near_prices, st.sampled_from(Source), st.sampled_from(Source))
+def test_a_real_entry_never_closes_at_a_made_up_price(
+    bracket: Bracket, price: Decimal, entry_source: Source, source: Source
+) -> None:
+    entry = quote(bracket.entry_price, 0, entry_source)
+    opened = Bracket.open(
+        bracket.trade_type,
+        bracket.quantity,
+        entry,
+        stop_loss=bracket.stop_loss,
+        target_price=bracket.target_price,
+    )
+    made_up = entry_source.is_real and source is Source.MOCK
+    exit = opened.triggered_by(quote(price, 1, source))
+
+    assert (
+        (exit is None)
+        if made_up
+        else (exit is None) is (bracket.triggered_by(quote(price, 1)) is None)
+    )
