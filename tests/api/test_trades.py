@@ -1,8 +1,14 @@
-"""Opening and exiting trades by REST."""
+"""Opening trades by REST."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from app.monitor import Monitor
+from tests.support.answers import TRADE, assert_error, assert_shape
+from tests.support.books import assert_books_balance
 from tests.support.market import ScriptedFeed
 from tests.support.users import Trader
 
@@ -17,6 +23,184 @@ def test_opening_a_trade_blocks_its_margin(alice: Trader) -> None:
     assert trade["status"] == "ACTIVE"
     assert alice.portfolio()["available_margin"] == 50_000.0
     assert alice.portfolio()["utilized_margin"] == 50_000.0
+
+
+def test_the_answer_tells_everything_of_the_trade(alice: Trader) -> None:
+    answer = alice.create_trade(
+        symbol="reliance", quantity=3, stop_loss=1_390, target_price=1_410.05
+    )
+
+    trade = answer.get_json()
+    assert_shape(trade, TRADE)
+    assert trade == {
+        "trade_id": trade["trade_id"],
+        "user_id": alice.client_id,
+        "symbol": "RELIANCE.NS",
+        "trade_type": "BUY",
+        "quantity": 3,
+        "entry_price": 1_400.0,
+        "stop_loss": 1_390.0,
+        "target_price": 1_410.05,
+        "status": "ACTIVE",
+        "created_at": "2026-11-23T04:00:00.000Z",
+        "margin_used": 840.0,
+        "exit_price": None,
+        "pnl": None,
+        "closed_at": None,
+        "exit_reason": None,
+        "last_price": trade["last_price"],
+        "unrealized_pnl": trade["unrealized_pnl"],
+    }
+    assert_books_balance(alice.client_id)
+
+
+def test_a_sell_has_its_stop_above_and_its_target_below(alice: Trader) -> None:
+    answer = alice.create_trade(trade_type="SELL", stop_loss=25_010, target_price=24_990)
+
+    assert answer.status_code == 201
+    trade = answer.get_json()
+    assert (trade["trade_type"], trade["stop_loss"], trade["target_price"]) == (
+        "SELL",
+        25_010.0,
+        24_990.0,
+    )
+    assert_books_balance(alice.client_id)
+
+
+def test_margin_is_rounded_to_the_paisa_half_up(alice: Trader, feed: ScriptedFeed) -> None:
+    feed.set("TCS.NS", "0.13")  # x 1 x 0.2 = 0.026
+    assert alice.create_trade(symbol="TCS").get_json()["margin_used"] == 0.03
+    feed.set("INFY.NS", "1000.12")  # x 3 x 0.2 = 600.072
+    assert alice.create_trade(symbol="INFY", quantity=3).get_json()["margin_used"] == 600.07
+    assert alice.portfolio()["available_margin"] == 99_399.9
+    assert_books_balance(alice.client_id)
+
+
+@pytest.mark.parametrize(
+    ("order", "field", "rule"),
+    [
+        ({"trade_type": "BUY", "stop_loss": 25_000}, "stop_loss", "below 25000.00"),
+        ({"trade_type": "BUY", "stop_loss": 25_000.01}, "stop_loss", "below 25000.00"),
+        ({"trade_type": "BUY", "target_price": 25_000}, "target_price", "above 25000.00"),
+        ({"trade_type": "BUY", "target_price": 0.01}, "target_price", "above 25000.00"),
+        ({"trade_type": "SELL", "stop_loss": 25_000}, "stop_loss", "above 25000.00"),
+        ({"trade_type": "SELL", "stop_loss": 24_999.99}, "stop_loss", "above 25000.00"),
+        ({"trade_type": "SELL", "target_price": 25_000}, "target_price", "below 25000.00"),
+        ({"trade_type": "SELL", "target_price": 26_000}, "target_price", "below 25000.00"),
+    ],
+)
+def test_a_level_on_the_wrong_side_is_refused_naming_the_price(
+    alice: Trader, order: dict[str, Any], field: str, rule: str
+) -> None:
+    answer = alice.create_trade(**order)
+
+    details = assert_error(answer, 400, "wrong_side_of_price")
+    assert details == {field: f"must be {rule}", "price": 25_000.0}
+    assert "25000.00" in answer.get_json()["error"]
+    assert alice.trades() == []
+
+
+def test_too_little_margin_says_how_much_is_needed_and_there(alice: Trader) -> None:
+    alice.create_trade(quantity=19)
+    answer = alice.create_trade(quantity=2)
+
+    details = assert_error(answer, 400, "insufficient_margin")
+    assert details == {"required_margin": 10_000.0, "available_margin": 5_000.0}
+    assert len(alice.trades()) == 1
+    assert_books_balance(alice.client_id)
+
+
+def test_the_last_paisa_of_margin_can_be_used(alice: Trader) -> None:
+    assert alice.create_trade(quantity=20).status_code == 201
+    assert alice.portfolio()["available_margin"] == 0.0
+    assert_error(alice.create_trade(symbol="RELIANCE"), 400, "insufficient_margin")
+    assert_books_balance(alice.client_id)
+
+
+def test_a_loss_leaves_less_margin_to_trade_with(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor
+) -> None:
+    trade = alice.create_trade(quantity=20).get_json()
+    feed.tick("^NSEI", 20_000)
+    monitor.run_once()
+    alice.post(f"/trades/exit/{trade['trade_id']}")
+
+    assert alice.portfolio()["available_margin"] == 0.0
+    assert_error(alice.create_trade(), 400, "insufficient_margin")
+    assert_books_balance(alice.client_id)
+
+
+def test_a_loss_may_be_larger_than_the_margin(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor
+) -> None:
+    trade = alice.create_trade(quantity=20).get_json()
+    feed.tick("^NSEI", 19_000)
+    monitor.run_once()
+    alice.post(f"/trades/exit/{trade['trade_id']}")
+
+    assert alice.portfolio()["available_margin"] == -20_000.0
+    performance = alice.get(f"/trades/performance/{alice.client_id}").get_json()
+    assert performance["total_pnl"] == -120_000.0
+    details = assert_error(alice.create_trade(), 400, "insufficient_margin")
+    assert details == {"required_margin": 3_800.0, "available_margin": -20_000.0}
+    assert_books_balance(alice.client_id)
+
+
+def test_without_a_portfolio_there_is_nothing_to_trade_with(carol: Trader) -> None:
+    assert_error(carol.create_trade(), 404, "portfolio_not_found")
+
+
+def test_an_unknown_symbol_is_a_404_and_one_without_a_price_a_503(alice: Trader) -> None:
+    assert_error(alice.create_trade(symbol="NOSUCH"), 404, "unknown_symbol")
+    answer = alice.create_trade(symbol="TCS")
+    assert_error(answer, 503, "market_data_unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert alice.portfolio()["available_margin"] == 100_000.0
+
+
+BAD_FIELDS: list[tuple[str, Any]] = [
+    *(("quantity", value) for value in ("10", 1.5, 1.0, True, None, 0, -1, 10_000_001, 10**30)),
+    *(("quantity", value) for value in ([1], {"$gt": 0}, "")),
+    *(("symbol", value) for value in ("", None, 7, "x" * 41, {"$gt": ""}, ["^NSEI"], True)),
+    *(("trade_type", value) for value in ("buy", "HOLD", "", None, 1, {"$ne": "SELL"})),
+    *(("stop_loss", value) for value in (24_990.001, 0, -1, "24990", True, [1], {"$gt": 0}, 1e9)),
+    *(("target_price", value) for value in (25_000.005, 0, -5.5, "26000", False, 10_000_000.01)),
+]
+
+
+def test_what_an_order_cannot_be_is_refused_by_field_and_nothing_is_written(
+    alice: Trader, subtests: pytest.Subtests
+) -> None:
+    for field, value in BAD_FIELDS:
+        with subtests.test(field=field, value=repr(value)[:40]):
+            answer = alice.create_trade(**{field: value})
+            assert set(assert_error(answer, 400, "validation_error")) == {field}
+    assert alice.trades() == []
+    assert alice.portfolio()["available_margin"] == 100_000.0
+    assert_books_balance(alice.client_id)
+
+
+def test_missing_and_extra_fields_are_named(alice: Trader) -> None:
+    missing = assert_error(alice.post("/trades/create", {}), 400, "validation_error")
+    assert set(missing) == {"symbol", "trade_type", "quantity"}
+    extra = alice.create_trade(user_id="bob", entry_price=1, margin_used=0, status="CLOSED")
+    named = set(assert_error(extra, 400, "validation_error"))
+    assert named == {"user_id", "entry_price", "margin_used", "status"}
+    assert alice.trades() == []
+
+
+def test_the_largest_quantity_is_ten_million(alice: Trader, feed: ScriptedFeed) -> None:
+    feed.set("TCS.NS", "0.05")
+    answer = alice.create_trade(symbol="TCS", quantity=10_000_000)
+
+    assert answer.status_code == 201
+    assert answer.get_json()["margin_used"] == 100_000.0
+    assert_books_balance(alice.client_id)
+
+
+def test_null_levels_are_no_levels(alice: Trader) -> None:
+    trade = alice.create_trade(stop_loss=None, target_price=None).get_json()
+    assert (trade["stop_loss"], trade["target_price"]) == (None, None)
 
 
 def test_a_stop_loss_closes_at_the_tick_that_crosses_it(
@@ -35,3 +219,36 @@ def test_a_stop_loss_closes_at_the_tick_that_crosses_it(
     assert closed["exit_price"] == 24_989.5
     assert closed["pnl"] == -21.0
     assert alice.portfolio()["available_margin"] == 99_979.0
+    assert_books_balance(alice.client_id)
+
+
+@pytest.mark.parametrize(
+    ("order", "price", "status", "reason", "pnl"),
+    [
+        ({"trade_type": "BUY", "target_price": 25_010}, 25_010, "TARGET_HIT", "target", 10.0),
+        ({"trade_type": "BUY", "stop_loss": 24_990}, 24_990, "STOP_LOSS_HIT", "stop_loss", -10.0),
+        ({"trade_type": "SELL", "target_price": 24_990}, 24_989, "TARGET_HIT", "target", 11.0),
+        ({"trade_type": "SELL", "stop_loss": 25_010}, 25_012, "STOP_LOSS_HIT", "stop_loss", -12.0),
+    ],
+)
+def test_either_side_closes_at_its_stop_or_target(
+    alice: Trader,
+    feed: ScriptedFeed,
+    monitor: Monitor,
+    order: dict[str, Any],
+    price: int,
+    status: str,
+    reason: str,
+    pnl: float,
+) -> None:
+    alice.create_trade(**order)
+    feed.tick("^NSEI", price)
+    monitor.run_once()
+
+    (closed,) = alice.trades()
+    assert_shape(closed, TRADE)
+    assert (closed["status"], closed["exit_reason"]) == (status, reason)
+    assert (closed["exit_price"], closed["pnl"]) == (float(price), pnl)
+    assert closed["margin_used"] == 5_000.0
+    assert closed["unrealized_pnl"] is None
+    assert_books_balance(alice.client_id)

@@ -1,0 +1,72 @@
+"""Pages of other origins: those listed may call the API, no others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+LISTED = "http://localhost:3000"
+
+
+def allowed(answer: object) -> str | None:
+    return answer.headers.get("Access-Control-Allow-Origin")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("origin", [LISTED, "http://localhost:5173"])
+def test_a_listed_origin_is_let_in_and_may_read_what_it_needs(
+    client: FlaskClient, origin: str
+) -> None:
+    answer = client.get("/market/live/NIFTY", headers={"Origin": origin})
+
+    assert allowed(answer) == origin
+    exposed = answer.headers["Access-Control-Expose-Headers"]
+    assert {"X-Request-ID", "Retry-After", "RateLimit-Remaining"} <= set(exposed.split(", "))
+    assert "Origin" in answer.headers["Vary"]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://evil.example", "http://localhost:3001", "https://localhost:3000", "null",
+     "http://localhost:3000.evil.example", "http://evil.example/http://localhost:3000"],
+)  # fmt: skip
+def test_an_unlisted_origin_is_not(client: FlaskClient, origin: str) -> None:
+    assert allowed(client.get("/market/live/NIFTY", headers={"Origin": origin})) is None
+    preflight = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    assert allowed(client.options("/trades/create", headers=preflight)) is None
+
+
+def test_a_preflight_allows_the_method_and_the_headers(client: FlaskClient) -> None:
+    answer = client.options(
+        "/trades/create",
+        headers={
+            "Origin": LISTED,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization, content-type",
+        },
+    )
+
+    assert answer.status_code == 200
+    assert allowed(answer) == LISTED
+    assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+    named = answer.headers["Access-Control-Allow-Headers"].lower()
+    assert {"authorization", "content-type"} <= set(named.split(", "))
+
+
+def test_errors_can_be_read_by_a_listed_origin_too(client: FlaskClient) -> None:
+    for path, status in (("/nope", 404), ("/notifications", 401), ("/market/live/X", 404)):
+        answer = client.get(path, headers={"Origin": LISTED})
+        assert (answer.status_code, allowed(answer)) == (status, LISTED)
+
+
+def test_without_an_origin_nothing_is_said(client: FlaskClient) -> None:
+    assert allowed(client.get("/market/live/NIFTY")) is None
+
+
+def test_the_origins_are_those_configured(make_app: Callable[..., Flask]) -> None:
+    client = make_app(CORS_ORIGINS="https://app.example, https://b.example").test_client()
+
+    for origin, expected in (("https://b.example", "https://b.example"), (LISTED, None)):
+        assert allowed(client.get("/health/live", headers={"Origin": origin})) == expected

@@ -1,0 +1,161 @@
+"""The OpenAPI document and the page that shows it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.serving import listen, serve
+
+COMMON = {400, 429, 500, 503}
+# Every route of the contract: its statuses besides the common ones, and whether it is public.
+CONTRACT = {
+    ("post", "/auth/register"): ({201, 409, 413, 415}, True),
+    ("post", "/auth/login"): ({200, 401, 413, 415}, True),
+    ("post", "/portfolio/create"): ({200, 201, 401, 413, 415}, False),
+    ("get", "/portfolio/{user_id}"): ({200, 401, 403, 404}, False),
+    ("get", "/market/live/{symbol}"): ({200, 404}, True),
+    ("get", "/market/symbols"): ({200}, True),
+    ("post", "/trades/create"): ({201, 401, 404, 413, 415}, False),
+    ("post", "/trades/exit/{trade_id}"): ({200, 401, 404, 409, 413, 415}, False),
+    ("post", "/trades/exit-all/{user_id}"): ({200, 401, 403, 413, 415}, False),
+    ("get", "/trades/{user_id}"): ({200, 401, 403}, False),
+    ("get", "/trades/performance/{user_id}"): ({200, 401, 403, 404}, False),
+    ("post", "/notifications"): ({200, 401, 413, 415}, False),
+    ("get", "/notifications"): ({200, 401}, False),
+    ("put", "/notifications/{notification_id}/read"): ({200, 401, 404}, False),
+    ("get", "/health/live"): ({200}, True),
+    ("get", "/health/ready"): ({200, 503}, True),
+}
+# The documentation itself, and what Flask serves by itself.
+UNDOCUMENTED = {"/openapi.json", "/docs", "/static/{filename}"}
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> dict[str, Any]:
+    answer = client.get("/openapi.json")
+    assert (answer.status_code, answer.mimetype) == (200, "application/json")
+    body: dict[str, Any] = answer.get_json()
+    return body
+
+
+def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        (method, path): operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_it_is_openapi_3_1_of_this_api(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert document["info"]["title"] == "Paper Trading API"
+    assert document["info"]["version"]
+
+
+def test_it_lists_every_route_of_the_contract_with_its_statuses(document: dict[str, Any]) -> None:
+    listed = operations(document)
+
+    assert set(listed) == set(CONTRACT)
+    for route, (statuses, public) in CONTRACT.items():
+        documented = {int(status) for status in listed[route]["responses"]}
+        assert statuses | COMMON <= documented, route
+        assert bool(listed[route].get("security")) is not public, route
+
+
+def test_no_route_goes_undocumented(app: Flask, document: dict[str, Any]) -> None:
+    served = {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", str(rule)) for rule in app.url_map.iter_rules()}
+
+    assert served - UNDOCUMENTED == set(document["paths"])
+
+
+def test_every_error_has_the_body_of_the_contract(document: dict[str, Any]) -> None:
+    for route, operation in operations(document).items():
+        for status, response in operation["responses"].items():
+            schema = response["content"]["application/json"]["schema"]["$ref"]
+            is_error = int(status) >= 400 and route != ("get", "/health/ready")
+            assert schema.endswith("/ErrorBody") or not is_error, (route, status)
+    error = document["components"]["schemas"]["ErrorBody"]
+    assert set(error["required"]) == {"error", "code", "details", "request_id"}
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any], client: FlaskClient) -> None:
+    text = client.get("/openapi.json").text
+    references = set(re.findall(r'"\$ref":\s*"#/components/schemas/([^"]+)"', text))
+
+    assert references
+    assert references <= set(document["components"]["schemas"])
+
+
+def test_every_route_has_a_summary_and_an_operation_id_of_its_own(
+    document: dict[str, Any],
+) -> None:
+    listed = operations(document).values()
+
+    assert all(operation["summary"] for operation in listed)
+    ids = [operation["operationId"] for operation in listed]
+    assert len(ids) == len(set(ids)) == len(CONTRACT)
+
+
+def test_bodies_are_described_with_their_bounds(document: dict[str, Any]) -> None:
+    order = document["components"]["schemas"]["CreateTradeRequest"]
+
+    assert set(order["required"]) == {"symbol", "trade_type", "quantity"}
+    assert order["additionalProperties"] is False
+    quantity = order["properties"]["quantity"]
+    assert (quantity["type"], quantity["minimum"], quantity["maximum"]) == (
+        "integer",
+        1,
+        10_000_000,
+    )
+
+
+def test_the_page_names_nothing_from_elsewhere(client: FlaskClient) -> None:
+    answer = client.get("/docs")
+
+    assert (answer.status_code, answer.mimetype) == (200, "text/html")
+    tags = re.findall(r"<(?:script|link|img|iframe)\b[^>]*>", answer.text)
+    assert any(tag.startswith("<script") for tag in tags)
+    for tag in tags:
+        for address in re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]+)""", tag):
+            assert not address.lower().startswith(("http:", "https:", "//")), tag[:200]
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "http" not in policy
+
+
+@pytest.mark.needs("chromium", package="chromium")
+def test_a_browser_shows_the_page_and_fetches_nothing_from_elsewhere(
+    app: Flask, make_settings: Any
+) -> None:
+    from playwright.sync_api import sync_playwright
+
+    listener = listen(make_settings(PORT=0))
+    stop = serve(app, listener)
+    home = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    fetched: list[str] = []
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path="/usr/bin/chromium",
+                args=["--no-sandbox", "--disable-background-networking"],
+            )
+            page = browser.new_page()
+            # Whatever leaves the page for another host comes by here; what its policy stops not.
+            page.route(
+                lambda url: not url.startswith((home, "blob:", "data:")),
+                lambda route: (fetched.append(route.request.url), route.abort())[1],
+            )
+            page.goto(f"{home}/docs")
+            page.get_by_text("/trades/exit/{trade_id}").first.wait_for(timeout=20_000)
+            # It reports its use when it has settled.
+            page.wait_for_load_state("networkidle")
+            browser.close()
+    finally:
+        stop()
+        listener.close()
+    assert fetched == []

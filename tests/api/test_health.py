@@ -1,0 +1,69 @@
+"""Health: whether the server lives, and whether it can work."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.health import MONITOR_KEY
+from app.monitor import Monitor
+from tests.support.market import ManualClock, ScriptedFeed
+
+
+def test_live_answers_whatever_the_market_does(client: FlaskClient, feed: ScriptedFeed) -> None:
+    feed.set("^NSEI", 0)
+    answer = client.get("/health/live")
+
+    assert answer.status_code == 200
+    assert answer.get_json() == {"status": "ok", "checks": {}}
+
+
+def test_ready_tells_of_each_part(client: FlaskClient) -> None:
+    answer = client.get("/health/ready")
+
+    assert answer.status_code == 200
+    assert answer.get_json() == {
+        "status": "ok",
+        "checks": {
+            "database": {"status": "ok"},
+            "market_data": {"status": "ok", "feed": "scripted", "source": "mock"},
+            "monitor": {"status": "ok"},
+        },
+    }
+
+
+def test_without_a_price_it_is_not_ready_and_says_why(
+    client: FlaskClient, feed: ScriptedFeed
+) -> None:
+    feed.set("^NSEI", 0)
+    answer = client.get("/health/ready")
+
+    assert answer.status_code == 503
+    body = answer.get_json()
+    assert set(body) == {"status", "checks"}
+    assert body["status"] == "unavailable"
+    assert body["checks"]["database"] == {"status": "ok"}
+    assert body["checks"]["market_data"]["status"] == "unavailable"
+    assert "^NSEI" in body["checks"]["market_data"]["reason"]
+
+
+def test_a_monitor_that_stopped_passing_makes_it_not_ready(
+    app: Flask, client: FlaskClient, monitor: Monitor, clock: ManualClock
+) -> None:
+    app.extensions[MONITOR_KEY] = monitor
+    monitor.run_once()
+    assert client.get("/health/ready").status_code == 200
+
+    clock.advance(36)
+    answer = client.get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.get_json()["checks"]["monitor"] == {
+        "status": "unavailable",
+        "seconds_since_last_pass": 36.0,
+    }
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+def test_health_needs_no_token(client: FlaskClient, path: str) -> None:
+    assert client.get(path, headers={"Authorization": "Bearer bad"}).status_code == 200

@@ -1,0 +1,127 @@
+"""Rate limits: how many requests a user, or an address, gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.identity import issue_token
+from tests.support.answers import assert_error
+
+
+@pytest.fixture
+def limited(make_app: Callable[..., Flask]) -> Flask:
+    """An application that allows three requests a minute to each route."""
+    return make_app(RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT="3 per minute")
+
+
+def headers_of(app: Flask, client_id: str) -> dict[str, str]:
+    with app.app_context():
+        return {"Authorization": f"Bearer {issue_token(client_id)}"}
+
+
+def statuses(client: FlaskClient, path: str, times: int, **kwargs: object) -> list[int]:
+    return [client.get(path, **kwargs).status_code for _ in range(times)]
+
+
+def test_one_too_many_is_a_429_that_says_when_to_come_back(limited: Flask) -> None:
+    client = limited.test_client()
+    assert statuses(client, "/market/symbols", 3) == [200, 200, 200]
+
+    answer = client.get("/market/symbols")
+    assert_error(answer, 429, "rate_limited")
+    assert 0 < int(answer.headers["Retry-After"]) <= 60
+    assert answer.headers["RateLimit-Limit"] == "3"
+    assert answer.headers["RateLimit-Remaining"] == "0"
+    assert int(answer.headers["RateLimit-Reset"]) > 0
+    assert "3 per 1 minute" in answer.get_json()["error"]
+
+
+def test_answers_count_down_without_asking_to_come_back(limited: Flask) -> None:
+    client = limited.test_client()
+    answers = [client.get("/market/symbols") for _ in range(3)]
+
+    assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["2", "1", "0"]
+    assert all("Retry-After" not in answer.headers for answer in answers)
+
+
+def test_each_route_counts_for_itself(limited: Flask) -> None:
+    client = limited.test_client()
+    statuses(client, "/market/symbols", 4)
+    assert client.get("/market/live/NIFTY").status_code == 200
+
+
+def test_users_of_one_address_count_apart(limited: Flask) -> None:
+    client = limited.test_client()
+    one, other = headers_of(limited, "one"), headers_of(limited, "other")
+
+    assert statuses(client, "/notifications", 4, headers=one) == [200, 200, 200, 429]
+    assert statuses(client, "/notifications", 3, headers=other) == [200, 200, 200]
+    assert statuses(client, "/notifications", 1) == [401]
+
+
+def test_a_user_counts_as_one_from_whatever_address(limited: Flask) -> None:
+    headers = headers_of(limited, "one")
+    found = [
+        limited.test_client()
+        .get("/notifications", headers=headers, environ_overrides={"REMOTE_ADDR": f"10.0.0.{n}"})
+        .status_code
+        for n in range(4)
+    ]
+    assert found == [200, 200, 200, 429]
+
+
+def test_who_is_not_signed_in_counts_by_address_forged_tokens_and_all(limited: Flask) -> None:
+    client = limited.test_client()
+    for number in range(3):
+        headers = {"Authorization": f"Bearer forged.{number}.token"}
+        assert client.get("/notifications", headers=headers).status_code == 401
+
+    assert client.get("/notifications").status_code == 429
+    elsewhere = {"REMOTE_ADDR": "10.9.9.9"}
+    assert client.get("/notifications", environ_overrides=elsewhere).status_code == 401
+
+
+def test_an_address_cannot_be_claimed_by_a_header(limited: Flask) -> None:
+    client = limited.test_client()
+    found = [
+        client.get("/market/symbols", headers={"X-Forwarded-For": f"10.0.0.{n}"}).status_code
+        for n in range(4)
+    ]
+    assert found == [200, 200, 200, 429]
+
+
+def test_behind_a_trusted_proxy_the_address_is_the_one_it_names(
+    make_app: Callable[..., Flask],
+) -> None:
+    app = make_app(RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT="1 per minute", TRUSTED_PROXIES=1)
+    client = app.test_client()
+    addresses = ["10.0.0.1", "10.0.0.2", "6.6.6.6, 10.0.0.1"]
+    found = [
+        client.get("/market/symbols", headers={"X-Forwarded-For": each}).status_code
+        for each in addresses
+    ]
+    assert found == [200, 200, 429]
+
+
+def test_health_is_exempt(limited: Flask) -> None:
+    client = limited.test_client()
+    for path in ("/health/live", "/health/ready"):
+        assert set(statuses(client, path, 10)) == {200}
+
+
+def test_the_default_is_fifty_an_hour_of_each_route(make_app: Callable[..., Flask]) -> None:
+    client = make_app(RATELIMIT_ENABLED="true").test_client()
+
+    assert statuses(client, "/market/symbols", 51) == [200] * 50 + [429]
+    assert client.get("/market/symbols").headers["RateLimit-Limit"] == "50"
+
+
+def test_guessing_passwords_is_limited_too(limited: Flask) -> None:
+    client = limited.test_client()
+    body = {"email": "a@b.in", "password": "guessing"}
+    found = [client.post("/auth/login", json=body).status_code for _ in range(4)]
+    assert found == [401, 401, 401, 429]

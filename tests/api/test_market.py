@@ -1,0 +1,127 @@
+"""Live prices and the list of symbols."""
+
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.monitor import Monitor
+from tests.support.answers import QUOTE, assert_error, assert_shape
+from tests.support.market import ManualClock, ScriptedFeed
+
+NAMES = {
+    "^NSEI": ["^NSEI", "%5ENSEI", "%5ensei", "%255ENSEI", "NIFTY", "nifty", "NIFTY50", ".NSEI"],
+    "^BSESN": ["^bsesn", "%5EBSESN", "SENSEX", "Sensex", ".BSESN"],
+    "RELIANCE.NS": ["RELIANCE.NS", "reliance.ns", "RELIANCE", "reliance"],
+    "RELIANCE.BO": ["RELIANCE.BO", "reliance.bo"],
+    "^NSEBANK": ["BANKNIFTY", "banknifty", "^NSEBANK"],
+}
+
+
+def test_a_live_price_is_a_quote_with_its_source_and_time(client: FlaskClient) -> None:
+    answer = client.get("/market/live/RELIANCE.NS")
+
+    assert answer.status_code == 200
+    assert_shape(answer.get_json(), QUOTE)
+    assert answer.get_json() == {
+        "symbol": "RELIANCE.NS",
+        "price": 1_400.0,
+        "timestamp": "2026-11-23T04:00:00.000Z",
+        "source": "mock",
+    }
+
+
+def test_every_alias_in_any_case_answers_as_the_canonical_symbol(
+    client: FlaskClient, feed: ScriptedFeed, subtests: pytest.Subtests
+) -> None:
+    feed.set("^NSEBANK", 55_000)
+    feed.set("RELIANCE.BO", "1399.95")
+    for symbol, names in NAMES.items():
+        for name in names:
+            with subtests.test(name):
+                answer = client.get(f"/market/live/{name}")
+                assert answer.status_code == 200
+                assert answer.get_json()["symbol"] == symbol
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["NOSUCH", "RELIANCE.XX", "^", "%00", "%ED%A0%80", "NIFTY%0A50", "$ne", "x" * 500, "NIFTY.NS"],
+)
+def test_an_unknown_symbol_is_a_404(client: FlaskClient, name: str) -> None:
+    assert_error(client.get(f"/market/live/{name}"), 404, "unknown_symbol")
+
+
+def test_a_symbol_without_a_price_is_a_503_to_be_tried_again(client: FlaskClient) -> None:
+    answer = client.get("/market/live/TCS.NS")
+
+    assert_error(answer, 503, "market_data_unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_a_price_of_nothing_is_no_price(client: FlaskClient, feed: ScriptedFeed) -> None:
+    feed.set("TCS.NS", 0)
+    assert_error(client.get("/market/live/TCS.NS"), 503, "market_data_unavailable")
+
+
+def test_what_the_monitor_polled_is_served_until_it_is_old(
+    client: FlaskClient, feed: ScriptedFeed, monitor: Monitor, clock: ManualClock
+) -> None:
+    feed.tick("^NSEI", 25_100)
+    monitor.run_once()
+    feed.set("^NSEI", 25_200)
+    assert client.get("/market/live/NIFTY").get_json()["price"] == 25_100.0
+
+    clock.advance(60)
+    assert client.get("/market/live/NIFTY").get_json()["price"] == 25_200.0
+
+
+def test_the_symbols_are_the_indices_and_the_nifty_50_on_both_exchanges(
+    client: FlaskClient,
+) -> None:
+    answer = client.get("/market/symbols")
+
+    assert answer.status_code == 200
+    body = answer.get_json()
+    assert set(body) == {"symbols"}
+    symbols = [each["symbol"] for each in body["symbols"]]
+    assert {"^NSEI", "^BSESN", "^NSEBANK", "RELIANCE.NS", "RELIANCE.BO"} <= set(symbols)
+    assert len(symbols) == len(set(symbols)) == 3 + 2 * 50
+    for each in body["symbols"]:
+        assert set(each) == {"symbol", "name", "exchange", "tick_size", "lot_size"}
+        assert isinstance(each["tick_size"], float)
+        assert each["tick_size"] > 0
+        assert isinstance(each["lot_size"], int)
+        assert each["exchange"] in ("NSE", "BSE")
+        assert each["name"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("reliance", {"RELIANCE.NS", "RELIANCE.BO"}),
+        ("Reliance Industries", {"RELIANCE.NS", "RELIANCE.BO"}),
+        ("SENSEX", {"^BSESN"}),
+        ("nosuchthing", set()),
+        (".*", set()),
+        ("$ne", set()),
+    ],
+)
+def test_q_searches_symbols_names_and_aliases_as_plain_text(
+    client: FlaskClient, query: str, found: set[str]
+) -> None:
+    answer = client.get("/market/symbols", query_string={"q": query})
+
+    assert answer.status_code == 200
+    assert {each["symbol"] for each in answer.get_json()["symbols"]} == found
+
+
+def test_an_empty_search_lists_them_all(client: FlaskClient) -> None:
+    assert client.get("/market/symbols?q=").data == client.get("/market/symbols").data
+
+
+def test_a_parameter_that_is_not_there_is_refused_by_name(client: FlaskClient) -> None:
+    details = assert_error(client.get("/market/symbols?query=x"), 400, "validation_error")
+    assert set(details) == {"query"}
+    long = client.get("/market/symbols", query_string={"q": "x" * 101})
+    assert set(assert_error(long, 400, "validation_error")) == {"q"}

@@ -1,0 +1,139 @@
+"""Tokens: who is let in, and that everyone else is told so in the same way."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from typing import Any
+
+import jwt
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_jwt_extended import create_access_token, create_refresh_token
+
+from app.models import Portfolio
+from tests.support.answers import assert_error
+from tests.support.users import Trader
+
+ID = "6564f0c0c0c0c0c0c0c0c0c0"
+ROUTES = [
+    ("POST", "/portfolio/create"),
+    ("GET", "/portfolio/ghost"),
+    ("POST", "/trades/create"),
+    ("POST", f"/trades/exit/{ID}"),
+    ("POST", "/trades/exit-all/ghost"),
+    ("GET", "/trades/ghost"),
+    ("GET", "/trades/performance/ghost"),
+    ("POST", "/notifications"),
+    ("GET", "/notifications"),
+    ("PUT", f"/notifications/{ID}/read"),
+]
+
+
+def signed(app: Flask, key: str | None = None, algorithm: str = "HS256", **claims: Any) -> str:
+    """Return a token like ours, with claims and a key of one's own."""
+    now = int(time.time())
+    ours = {"sub": "ghost", "iat": now, "nbf": now, "exp": now + 60, "type": "access", "jti": "1"}
+    payload = {**ours, "fresh": False, **claims}
+    payload = {name: value for name, value in payload.items() if value is not None}
+    return jwt.encode(payload, key or app.config["JWT_SECRET_KEY"], algorithm=algorithm)
+
+
+def unsigned(claims: dict[str, Any]) -> str:
+    parts = [{"alg": "none", "typ": "JWT"}, claims]
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()) for part in parts]
+    return ".".join(part.rstrip(b"=").decode() for part in encoded) + "."
+
+
+def test_every_authenticated_route_refuses_a_missing_token(
+    client: FlaskClient, subtests: pytest.Subtests
+) -> None:
+    for method, path in ROUTES:
+        with subtests.test(method=method, path=path):
+            answer = client.open(path, method=method, json={} if method != "GET" else None)
+            assert_error(answer, 401, "token_missing")
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_every_authenticated_route_refuses_a_malformed_token(
+    client: FlaskClient, subtests: pytest.Subtests
+) -> None:
+    for method, path in ROUTES:
+        with subtests.test(method=method, path=path):
+            answer = client.open(path, method=method, headers={"Authorization": "Bearer a.b.c"})
+            assert_error(answer, 401, "token_invalid")
+
+
+def test_whatever_is_wrong_with_a_token_it_is_a_401(
+    app: Flask, client: FlaskClient, subtests: pytest.Subtests
+) -> None:
+    with app.app_context():
+        good = create_access_token("ghost")
+        refresh = create_refresh_token("ghost")
+    header, payload, signature = good.split(".")
+    other_payload = signed(app, sub="bob").split(".")[1]
+    far = int(time.time()) + 3600
+    headers = {
+        "no scheme": good,
+        "Basic": "Basic Z2hvc3Q6Z2hvc3Q=",
+        "Basic with our token": f"Basic {good}",
+        "Bearer alone": "Bearer",
+        "Bearer and a space": "Bearer ",
+        "two tokens": f"Bearer {good} {good}",
+        "not a token": "Bearer null",
+        "one part": f"Bearer {header}",
+        "no signature": f"Bearer {header}.{payload}.",
+        "another's payload": f"Bearer {header}.{other_payload}.{signature}",
+        "a signature changed": f"Bearer {header}.{payload}.{signature[:-4]}AAAA",
+        "not ASCII": "Bearer tök\xe9n",
+        "a key of someone else": f"Bearer {signed(app, 'k' * 64)}",
+        "another algorithm": f"Bearer {signed(app, algorithm='HS512')}",
+        "alg none": f"Bearer {unsigned({'sub': 'ghost', 'type': 'access', 'exp': far})}",
+        "not valid yet": f"Bearer {signed(app, nbf=far)}",
+        "a refresh token": f"Bearer {refresh}",
+        "another type": f"Bearer {signed(app, type='id')}",
+        "no subject": f"Bearer {signed(app, sub=None)}",
+        "a number as subject": f"Bearer {signed(app, sub=7)}",
+        "an object as subject": f"Bearer {signed(app, sub={'$gt': ''})}",
+        "very long": "Bearer " + "a" * 20_000,
+    }
+    for what, value in headers.items():
+        with subtests.test(what):
+            answer = client.get("/notifications", headers={"Authorization": value})
+            assert_error(answer, 401, "token_invalid")
+    let_in = client.get("/notifications", headers={"Authorization": f"Bearer {good}"})
+    assert let_in.status_code == 200
+
+
+def test_an_expired_token_says_so(app: Flask, client: FlaskClient) -> None:
+    token = signed(app, exp=int(time.time()) - 1)
+
+    answer = client.get("/notifications", headers={"Authorization": f"Bearer {token}"})
+    assert_error(answer, 401, "token_expired")
+
+
+def test_the_scheme_is_read_in_any_case(carol: Trader) -> None:
+    for scheme in ("bearer", "BEARER"):
+        headers = {"Authorization": f"{scheme} {carol.token}"}
+        assert carol.client.get("/notifications", headers=headers).status_code == 200
+
+
+def test_public_routes_ask_for_no_token_and_mind_no_bad_one(client: FlaskClient) -> None:
+    for path in ("/market/live/NIFTY", "/market/symbols", "/health/live"):
+        assert client.get(path).status_code == 200
+        assert client.get(path, headers={"Authorization": "Bearer bad"}).status_code == 200
+
+
+def test_no_token_says_anything_of_what_was_wrong_inside(app: Flask, client: FlaskClient) -> None:
+    token = signed(app, "k" * 64)
+    answer = client.get("/notifications", headers={"Authorization": f"Bearer {token}"})
+    assert answer.get_json()["error"] == "This token is not valid."
+
+
+def test_a_token_whose_user_is_gone_opens_nothing(ghost: Trader) -> None:
+    assert_error(ghost.post("/portfolio/create", {}), 401, "account_gone")
+    assert Portfolio.find_by_user_id("ghost") is None
+    assert_error(ghost.post("/notifications", {"event": "a", "message": "b"}), 401, "account_gone")
+    assert_error(ghost.create_trade(), 404, "portfolio_not_found")
