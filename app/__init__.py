@@ -34,6 +34,7 @@ from app.market_data.instruments import load_instruments
 from app.market_data.quotes import QuoteBoard
 from app.market_data.watchlist import Watchlist
 from app.memory import StoredMemory
+from app.models import SymbolState
 from config import Settings, load_settings
 
 BLUEPRINTS = (
@@ -106,6 +107,7 @@ def _assemble(settings: Settings, feed: Feed, clock: Clock) -> runtime.Runtime:
     guard = QuoteGuard(
         clock, oldest=timedelta(seconds=3 * interval), largest_move=settings.max_quote_move
     )
+    guard.remember(SymbolState.load_quotes().values())
     return runtime.Runtime(
         settings=settings,
         clock=clock,

@@ -84,7 +84,7 @@ def _check_monitor() -> dict[str, Any]:
     monitor = current_app.extensions.get(MONITOR_KEY)
     if monitor is None or monitor.last_pass_at is None:
         return {"status": "ok"}
-    if not monitor.is_leading:
+    if monitor.is_standing_by:
         return {"status": "ok", "role": "standby"}
     age = runtime().clock.monotonic() - monitor.last_pass_at
     late = age > 3 * runtime().settings.monitor_interval_seconds + 5

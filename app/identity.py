@@ -62,13 +62,13 @@ def _identify() -> None:
     g.client_id = None
     g.identity_error = None
     try:
-        g.client_id = client_id_of(_bearer_token())
+        g.client_id = client_id_of(bearer_token(request.headers.get("Authorization", "")))
     except Unauthenticated as error:
         g.identity_error = error
 
 
-def _bearer_token() -> str:
-    header = request.headers.get("Authorization", "")
+def bearer_token(header: str) -> str:
+    """Return the token of an Authorization header; raise Unauthenticated where it has none."""
     scheme, _, token = header.partition(" ")
     if not header:
         raise Unauthenticated(

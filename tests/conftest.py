@@ -103,6 +103,9 @@ def make_app(
     yield make
     if mongo.cx is not None and mongo.db is not None:
         with pymongo.timeout(60):
+            # The embedded database drops empty collections many times faster than full ones.
+            for name in mongo.db.list_collection_names():
+                mongo.db[name].delete_many({})
             mongo.cx.drop_database(mongo.db.name)
         mongo.cx.close()
         mongo.cx = mongo.db = None

@@ -12,12 +12,19 @@ from typing import Any, TypeVar
 import pymongo
 from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.client_session import ClientSession
-from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError
+from pymongo.errors import (
+    ConnectionFailure,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+)
 from pymongo.read_concern import ReadConcern
 
 from app.database import Document, database
 
 T = TypeVar("T")
+
+WRITE_CONFLICT = 112
 
 # PyMongo retries a conflicting transaction for up to 120 s by itself, far past the patience of
 # anyone who waits for the answer.
@@ -34,7 +41,6 @@ _abandoned: deque[Mapping[str, Any]] = deque(maxlen=1_000)
 def run_transaction(
     work: Callable[[ClientSession], T],
     *,
-    user_id: str | None = None,
     user_ids: Collection[str] = (),
     seconds: float = TRANSACTION_SECONDS,
 ) -> T:
@@ -42,13 +48,12 @@ def run_transaction(
 
     `work` may be called several times, so it changes nothing but the database, and passes its
     session to everything it calls. An exception from it aborts the transaction. Conflicts are
-    retried for `seconds`; then the last PyMongoError is raised. Transactions of one `user_id`,
-    or of `user_ids` where they change several users' documents, wait for each other rather than
-    conflict, as far as they are in this process.
+    retried for `seconds`; then the last PyMongoError is raised. Transactions that change
+    documents of the same `user_ids` wait for each other rather than conflict, as far as they
+    are in this process.
     """
     client = database().client
-    users = user_ids if user_id is None else [user_id]
-    with _turns(users, seconds), client.start_session() as session, pymongo.timeout(seconds):
+    with _turns(user_ids, seconds), client.start_session() as session, pymongo.timeout(seconds):
         _end_abandoned(client)
         try:
             return session.with_transaction(
@@ -83,6 +88,11 @@ def _turns(users: Collection[str], seconds: float) -> Iterator[None]:
                 raise ExecutionTimeout("other transactions of the same user took too long")
             taken.callback(_TURNS[number].release)
         yield
+
+
+def is_conflict(error: Exception) -> bool:
+    """Tell whether others kept changing what a transaction wanted to change."""
+    return isinstance(error, OperationFailure) and error.code == WRITE_CONFLICT
 
 
 def is_outage(error: PyMongoError) -> bool:

@@ -44,10 +44,17 @@ class QuoteGuard:
         self._clock = clock
         self._oldest = oldest
         self._largest_move = largest_move
-        self._last: dict[str, Quote] = {}
+        self._last: dict[tuple[str, str], Quote] = {}
         self._known_late: dict[str, Source] = {}
         self.suspicions: dict[str, Suspicion] = {}
         self.held: Counter[Doubt] = Counter()
+
+    def remember(self, quotes: Iterable[Quote]) -> None:
+        """Measure the first ticks against the last real prices of an earlier run.
+
+        A simulation or a recording may begin anew at any price.
+        """
+        self._last.update({_market_of(each): each for each in quotes if each.source.is_real})
 
     def admit(self, ticks: Iterable[Quote]) -> list[Quote]:
         """Return those of the ticks that may be acted on, in their order."""
@@ -63,14 +70,16 @@ class QuoteGuard:
             self._known_late[tick.symbol] = tick.source
         elif self._age(tick) <= self._oldest:
             self._known_late.pop(tick.symbol, None)
-        self.suspicions.pop(tick.symbol, None)
-        self._last[tick.symbol] = tick
+        suspicion = self.suspicions.get(tick.symbol)
+        if suspicion and _market_of(suspicion.quote) == _market_of(tick):
+            del self.suspicions[tick.symbol]
+        self._last[_market_of(tick)] = tick
         return True
 
     def _doubt(self, tick: Quote) -> Doubt | None:
         if tick.price <= 0:
             return Doubt.NOT_A_PRICE
-        if self._has_moved_too_far(tick, self._last.get(tick.symbol)):
+        if self._has_moved_too_far(tick, self._last.get(_market_of(tick))):
             return Doubt.MOVED_TOO_FAR
         late = self._known_late.get(tick.symbol) is tick.source
         # A recording's times are of the past, and are its present.
@@ -82,8 +91,7 @@ class QuoteGuard:
         return self._clock.now() - tick.timestamp
 
     def _has_moved_too_far(self, tick: Quote, last: Quote | None) -> bool:
-        if last is None or (tick.source is not last.source and not _both_real(tick, last)):
-            # One market's price says nothing about another's: a recording, a simulation.
+        if last is None:
             return False
         return abs(tick.price - last.price) > self._largest_move * last.price
 
@@ -93,7 +101,11 @@ class QuoteGuard:
             logger.warning("ignored a price of %s for %s", tick.price, tick.symbol)
             return False
         suspicion = self.suspicions.get(tick.symbol)
-        if suspicion is None or self._has_moved_too_far(tick, suspicion.quote):
+        if (
+            suspicion is None
+            or _market_of(tick) != _market_of(suspicion.quote)
+            or self._has_moved_too_far(tick, suspicion.quote)
+        ):
             self.suspicions[tick.symbol] = Suspicion(tick, doubt)
             logger.warning("holding %s at %s: %s", tick.symbol, tick.price, doubt.value)
             return False
@@ -111,5 +123,6 @@ class QuoteGuard:
         return suspicion.confirmations >= CONFIRMATIONS
 
 
-def _both_real(one: Quote, other: Quote) -> bool:
-    return one.source.is_real and other.source.is_real
+def _market_of(tick: Quote) -> tuple[str, str]:
+    # One market's price says nothing about another's: the real one, a recording, a simulation.
+    return tick.symbol, "real" if tick.source.is_real else tick.source.value

@@ -51,12 +51,13 @@ class Monitor:
         self._stop = threading.Event()
         self._ended = threading.Event()
         self._leased = False
+        self._standing_by = False
         self.last_pass_at: float | None = None
 
     @property
-    def is_leading(self) -> bool:
-        """Whether this process is the one that polls."""
-        return self._leased
+    def is_standing_by(self) -> bool:
+        """Whether another process is the one that polls."""
+        return self._standing_by
 
     def run(self) -> None:
         """Make a pass every interval until stopped; one that fails delays none after it."""
@@ -129,6 +130,7 @@ class Monitor:
             # Should it fail, this process does not lead yet, and the next try begins here.
             self.settle_gap()
         self._leased = leased
+        self._standing_by = not leased
         if leased:
             self.run_once()
         else:

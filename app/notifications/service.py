@@ -21,7 +21,7 @@ def send(user_id: str, event: str, message: str) -> None:
     def write(session: ClientSession) -> list[Notification]:
         return Notification.create([draft], now(), session)
 
-    announce(run_transaction(write, user_id=user_id))
+    announce(run_transaction(write, user_ids=[user_id]))
 
 
 def list_notifications(
@@ -54,7 +54,7 @@ def mark_read(user_id: str, notification_id: str) -> None:
         return was_unread
 
     try:
-        known = run_transaction(write, user_id=user_id) is not None
+        known = run_transaction(write, user_ids=[user_id]) is not None
     except InvalidId:
         known = False
     if not known:

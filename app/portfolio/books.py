@@ -85,7 +85,7 @@ class Books:
 
 def audit(user_id: str) -> list[Difference]:
     """Return what differs in a user's books, as of one moment."""
-    return run_transaction(lambda session: _differences(user_id, session), user_id=user_id)
+    return run_transaction(lambda session: _differences(user_id, session), user_ids=[user_id])
 
 
 def repair(user_id: str) -> list[Difference]:
@@ -101,7 +101,7 @@ def repair(user_id: str) -> list[Difference]:
             User.correct_event_seq(user_id, last_event, session)
         return differences
 
-    return run_transaction(write, user_id=user_id)
+    return run_transaction(write, user_ids=[user_id])
 
 
 def _differences(user_id: str, session: ClientSession) -> list[Difference]:

@@ -20,7 +20,7 @@ from app.domain.errors import (
     Unauthenticated,
 )
 from app.extensions import socketio
-from app.identity import client_id_of
+from app.identity import bearer_token, client_id_of
 from app.logs import logger
 from app.market_data.instruments import DEFAULT_INDICES
 from app.realtime.prices import price_payload, price_room
@@ -99,8 +99,8 @@ def acknowledged(handler: Callable[[Any], Ack]) -> Callable[..., Ack]:
 @socketio.on("connect")
 def connect(auth: Any = None) -> None:
     """Let in anyone with a good token, or with none; tell them the indices' prices."""
-    token = _token(auth)
     try:
+        token = _token(auth)
         client_id = client_id_of(token) if token is not None else None
     except Unauthenticated:
         raise ConnectionRefusedError("unauthorized") from None
@@ -180,7 +180,7 @@ def _token(auth: Any) -> str | None:
     if isinstance(auth, dict) and auth.get("token") is not None:
         return str(auth["token"])
     header = request.headers.get("Authorization")
-    return header.partition(" ")[2] if header is not None else None
+    return bearer_token(header) if header is not None else None
 
 
 def _text(payload: dict[str, Any], name: str) -> str:

@@ -51,7 +51,7 @@ def open_trade(user_id: str, order: CreateTradeRequest, key: RequestKey | None =
         _watch(symbol)
         trade, events = run_transaction(
             lambda session: _write_trade(user_id, symbol, bracket, order, key, session),
-            user_id=user_id,
+            user_ids=[user_id],
         )
     except DuplicateKeyError:
         # The same request, or its key for another, at the same time by way of another process.

@@ -14,7 +14,7 @@ from datetime import datetime
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
-from app.database.transaction import is_outage, run_transaction
+from app.database.transaction import is_conflict, is_outage, run_transaction
 from app.domain.candle import Candle
 from app.domain.exposure import Exposure
 from app.domain.money import ZERO
@@ -113,13 +113,14 @@ def _close_in_chunks(closures: Sequence[Closure], also: Also | None) -> _Outcome
         try:
             outcome.closed += _close_chunk(chunk, also)
         except Exception as error:
-            if isinstance(error, PyMongoError) and is_outage(error):
-                outcome.outage = error
-                logger.warning("could not close %d trades: %s", len(chunk), type(error).__name__)
-            elif len(chunk) > 1:
+            away = isinstance(error, PyMongoError) and is_outage(error)
+            if len(chunk) > 1 and (not away or is_conflict(error)):
                 # Whatever is wrong with one trade or its user must not keep the others open.
                 middle = len(chunk) // 2
                 pending[:0] = [chunk[:middle], chunk[middle:]]
+            elif isinstance(error, PyMongoError) and away:
+                outcome.outage = error
+                logger.warning("could not close %d trades: %s", len(chunk), type(error).__name__)
             else:
                 outcome.fault = error
                 logger.exception("trade %s cannot be closed", chunk[0].trade.id)

@@ -27,7 +27,13 @@ def test_ready_tells_of_each_part(client: FlaskClient) -> None:
         "status": "ok",
         "checks": {
             "database": {"status": "ok"},
-            "market_data": {"status": "ok", "feed": "scripted", "source": "mock"},
+            "market_data": {
+                "status": "ok",
+                "feed": "scripted",
+                "source": "mock",
+                "unconfirmed": [],
+                "held_ticks": {},
+            },
             "monitor": {"status": "ok"},
         },
     }

@@ -28,6 +28,7 @@ def test_a_live_price_is_a_quote_with_its_source_and_time(client: FlaskClient) -
         "price": 1_400.0,
         "timestamp": "2026-11-23T04:00:00.000Z",
         "source": "mock",
+        "unconfirmed": None,
     }
 
 
@@ -73,6 +74,7 @@ def test_what_the_monitor_polled_is_served_until_it_is_old(
     assert client.get("/market/live/NIFTY").get_json()["price"] == 25_100.0
 
     clock.advance(60)
+    feed.set("^NSEI", 25_200)
     assert client.get("/market/live/NIFTY").get_json()["price"] == 25_200.0
 
 

@@ -10,7 +10,7 @@ from flask import Flask
 
 from app.models import Portfolio
 from tests.support.answers import PORTFOLIO, assert_error, assert_shape
-from tests.support.market import ManualClock
+from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.users import Trader, sign_up
 
 
@@ -93,7 +93,10 @@ def test_anothers_portfolio_is_forbidden_whether_it_exists_or_not(
         assert_error(alice.get(f"/portfolio/{other}"), 403, "forbidden")
 
 
-def test_last_updated_moves_with_the_money(alice: Trader, clock: ManualClock) -> None:
+def test_last_updated_moves_with_the_money(
+    alice: Trader, feed: ScriptedFeed, clock: ManualClock
+) -> None:
     clock.advance(90)
+    feed.set("^NSEI", 25_000)
     alice.create_trade()
     assert alice.portfolio()["last_updated"] == "2026-11-23T04:01:30.000Z"

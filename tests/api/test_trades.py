@@ -48,6 +48,8 @@ def test_the_answer_tells_everything_of_the_trade(alice: Trader) -> None:
         "pnl": None,
         "closed_at": None,
         "exit_reason": None,
+        "client_order_id": None,
+        "settled_from": None,
         "last_price": trade["last_price"],
         "unrealized_pnl": trade["unrealized_pnl"],
     }
@@ -134,8 +136,9 @@ def test_a_loss_may_be_larger_than_the_margin(
     alice: Trader, feed: ScriptedFeed, monitor: Monitor
 ) -> None:
     trade = alice.create_trade(quantity=20).get_json()
-    feed.tick("^NSEI", 19_000)
-    monitor.run_once()
+    for price in (21_000, 19_000):
+        feed.tick("^NSEI", price)
+        monitor.run_once()
     alice.post(f"/trades/exit/{trade['trade_id']}")
 
     assert alice.portfolio()["available_margin"] == -20_000.0
@@ -150,8 +153,8 @@ def test_without_a_portfolio_there_is_nothing_to_trade_with(carol: Trader) -> No
     assert_error(carol.create_trade(), 404, "portfolio_not_found")
 
 
-def test_an_unknown_symbol_is_a_404_and_one_without_a_price_a_503(alice: Trader) -> None:
-    assert_error(alice.create_trade(symbol="NOSUCH"), 404, "unknown_symbol")
+def test_an_unknown_symbol_is_refused_and_one_without_a_price_a_503(alice: Trader) -> None:
+    assert "symbol" in assert_error(alice.create_trade(symbol="NOSUCH"), 400, "unknown_symbol")
     answer = alice.create_trade(symbol="TCS")
     assert_error(answer, 503, "market_data_unavailable")
     assert int(answer.headers["Retry-After"]) > 0

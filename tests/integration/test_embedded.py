@@ -94,7 +94,9 @@ def connection(uri: str) -> socket.socket:
 def kill_database(folder: Path) -> None:
     """End the database's process as a crash would, and see it gone."""
     content = record(folder)
-    with connection(content["uri"]) as open_connection:
+    with connection(
+        f"mongodb://127.0.0.1:{content['port']}/?directConnection=true"
+    ) as open_connection:
         os.kill(content["database_pid"], signal.SIGKILL)
         assert_breaks(open_connection)
 

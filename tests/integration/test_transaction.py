@@ -49,7 +49,7 @@ def test_an_exception_leaves_nothing_of_the_transaction() -> None:
         raise InsufficientMargin(Decimal(2), Decimal(1))
 
     with pytest.raises(InsufficientMargin):
-        run_transaction(write, user_id="alice")
+        run_transaction(write, user_ids=["alice"])
 
     assert count() == 0
 
@@ -98,8 +98,8 @@ def test_a_transaction_that_conflicts_is_tried_again() -> None:
     assert count() == 11
 
 
-@pytest.mark.parametrize("user_id", ["alice", None])
-def test_transactions_at_once_lose_no_update(books: Flask, user_id: str | None) -> None:
+@pytest.mark.parametrize("user_ids", [["alice"], []])
+def test_transactions_at_once_lose_no_update(books: Flask, user_ids: list[str]) -> None:
     collection("counters").insert_one({"_id": "n", "n": 0})
 
     def add_one(session: ClientSession) -> None:
@@ -109,7 +109,7 @@ def test_transactions_at_once_lose_no_update(books: Flask, user_id: str | None) 
             {"_id": "n"}, {"$set": {"n": found["n"] + 1}}, session=session
         )
 
-    at_once([lambda: run_transaction(add_one, user_id=user_id)] * 8)
+    at_once([lambda: run_transaction(add_one, user_ids=user_ids)] * 8)
 
     assert count() == 8
 
@@ -124,7 +124,7 @@ def test_transactions_of_one_user_wait_for_each_other_rather_than_conflict() -> 
         collection("counters").find_one({}, session=session)
         inside.pop()
 
-    at_once([lambda: run_transaction(work, user_id="alice")] * 6)
+    at_once([lambda: run_transaction(work, user_ids=["alice"])] * 6)
 
     assert most == [1] * 6
 
@@ -136,18 +136,18 @@ def test_whoever_waits_for_their_turn_too_long_is_told_to_come_back() -> None:
         entered.set()
         leave.wait(10)
 
-    slow = threading.Thread(target=run_transaction, args=[dawdle], kwargs={"user_id": "alice"})
+    slow = threading.Thread(target=run_transaction, args=[dawdle], kwargs={"user_ids": ["alice"]})
     slow.start()
     entered.wait(10)
     try:
         with pytest.raises(ExecutionTimeout, match="took too long"):
-            run_transaction(lambda _: None, user_id="alice", seconds=0.05)
-        assert run_transaction(lambda _: "free", user_id=None, seconds=5) == "free"
+            run_transaction(lambda _: None, user_ids=["alice"], seconds=0.05)
+        assert run_transaction(lambda _: "free", seconds=5) == "free"
     finally:
         leave.set()
         slow.join()
 
-    assert run_transaction(lambda _: "mine", user_id="alice") == "mine"
+    assert run_transaction(lambda _: "mine", user_ids=["alice"]) == "mine"
 
 
 def test_a_conflict_that_does_not_go_away_is_given_up_in_time() -> None:

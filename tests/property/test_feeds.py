@@ -13,7 +13,7 @@ from app.market_data.instruments import Instrument, Instruments
 from app.market_data.quotes import QuoteBoard
 from app.market_data.replay import ReplayFeed
 from app.market_data.simulated import SimulatedFeed
-from tests.support.market import ManualClock, ScriptedFeed, guard_of
+from tests.support.market import ManualClock, ScriptedFeed, trusting_guard
 from tests.support.quotes import quote
 
 OPENING = datetime(2026, 11, 23, 3, 45, tzinfo=UTC)
@@ -126,7 +126,7 @@ def test_the_board_remembers_every_tick_after_an_entry(
     symbols: list[str], data: st.DataObject
 ) -> None:
     clock = ManualClock()
-    board = QuoteBoard(ScriptedFeed(clock), clock, guard_of(clock), fresh_seconds=1)
+    board = QuoteBoard(ScriptedFeed(clock), clock, trusting_guard(clock), fresh_seconds=1)
     ticks = [quote(n + 1, symbol=symbol) for n, symbol in enumerate(symbols)]
     cut = data.draw(st.integers(0, len(ticks)))
     board.post(ticks[:cut])

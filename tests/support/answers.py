@@ -72,10 +72,18 @@ TRADE: Mapping[str, Check] = {
     "pnl": null_or(money),
     "closed_at": null_or(time),
     "exit_reason": null_or(text),
+    "client_order_id": null_or(text),
+    "settled_from": null_or(text),
     "last_price": null_or(money),
     "unrealized_pnl": null_or(money),
 }
-QUOTE: Mapping[str, Check] = {"symbol": text, "price": money, "timestamp": time, "source": text}
+QUOTE: Mapping[str, Check] = {
+    "symbol": text,
+    "price": money,
+    "timestamp": time,
+    "source": text,
+    "unconfirmed": null_or(lambda value: isinstance(value, dict)),
+}
 NOTIFICATION: Mapping[str, Check] = {
     "id": object_id,
     "type": text,

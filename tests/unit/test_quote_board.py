@@ -6,13 +6,13 @@ import pytest
 
 from app.domain.errors import MarketDataUnavailable
 from app.market_data.quotes import REMEMBERED_TICKS, QuoteBoard
-from tests.support.market import ManualClock, ScriptedFeed, guard_of
+from tests.support.market import ManualClock, ScriptedFeed, trusting_guard
 from tests.support.quotes import quote
 
 
 @pytest.fixture
 def board(feed: ScriptedFeed, clock: ManualClock) -> QuoteBoard:
-    return QuoteBoard(feed, clock, guard_of(clock), fresh_seconds=20)
+    return QuoteBoard(feed, clock, trusting_guard(clock), fresh_seconds=20)
 
 
 def test_a_posted_price_is_served_while_it_is_fresh(board: QuoteBoard, clock: ManualClock) -> None:

@@ -1,0 +1,175 @@
+"""kill -9 of the server at random moments, again and again, while customers trade.
+
+One storm for all the tests: it is what takes the time. FAULT_KILLS says how many kills.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+from pymongo import MongoClient
+
+from tests.support.audit import (
+    Auditor,
+    Document,
+    Snapshot,
+    embedded_uri,
+    missed_triggers,
+    rest_differences,
+)
+from tests.support.followers import Follower, NodeFollower, PythonFollower, await_seq
+from tests.support.load import Load
+from tests.support.recording import (
+    AFTER_THE_CALM,
+    Recording,
+    write_calm_market,
+    write_swinging_market,
+)
+from tests.support.server import ServerProcess
+
+KILLS = int(os.environ.get("FAULT_KILLS", "10"))
+CUSTOMERS = 6
+# An audit covers all there was before it; one after every kill would only take time.
+AUDIT_EVERY = 2
+# As many trades are open before the market falls for the first time.
+OPEN_TRADES = 200
+OPENING_SECONDS = 90
+FIRST_SWING_SECONDS = 5
+
+pytestmark = [
+    pytest.mark.timeout(150 + 20 * KILLS),
+    # python-socketio leaves the socket of a connection that broke to the garbage collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@dataclass
+class Storm:
+    """A server that was killed again and again, and what was seen of it."""
+
+    server: ServerProcess
+    load: Load
+    recording: Recording
+    followers: list[Follower] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    most_open: int = 0
+
+    def audit(self, when: str) -> Snapshot:
+        """Compare all that was acknowledged up to now with the database; note the problems."""
+        operations = self.load.operations()
+        snapshot = Snapshot.take(embedded_uri(self.server.folder / "data"))
+        found = Auditor(snapshot, operations).run() + missed_triggers(snapshot, self.recording)
+        self.problems += [f"{when}: {each}" for each in found]
+        return snapshot
+
+
+@pytest.fixture(scope="module")
+def storm(
+    module_server: Callable[..., ServerProcess],
+    tmp_path_factory: pytest.TempPathFactory,
+    seed: str,
+) -> Iterator[Storm]:
+    folder = tmp_path_factory.mktemp("storm")
+    chance = random.Random(seed)
+    calm = write_calm_market(folder / "calm.csv")
+    recording = write_swinging_market(
+        folder / "market.csv",
+        seconds=300 + 20 * KILLS,
+        seed=chance.random(),
+        calm=FIRST_SWING_SECONDS,
+        start=AFTER_THE_CALM,
+    )
+    server = module_server(MARKET_DATA="replay", REPLAY_FILE=calm.path).start()
+    storm = Storm(server, Load(server, CUSTOMERS, seed), recording)
+    storm.load.sign_up()
+    followed = storm.load.customers[:2]
+    storm.followers = [PythonFollower(server.url, each.user_id, each.token) for each in followed]
+    storm.followers += [
+        NodeFollower(server.url, each.user_id, each.token, folder / f"{each.user_id}.jsonl")
+        for each in followed
+    ]
+    try:
+        with storm.load.running():
+            _await_open_trades(storm)
+            server.kill()
+            server.environment["REPLAY_FILE"] = str(recording.path)
+            server.start()
+            began = storm.audit("before the first fall").replay["began_at"]
+            for number in range(1, KILLS + 1):
+                _kill_at_a_random_moment(storm, chance, began)
+                if number % AUDIT_EVERY == 0:
+                    storm.audit(f"after kill {number}")
+            storm.load.await_success()
+        yield storm
+    finally:
+        for follower in storm.followers:
+            follower.stop()
+        # Here, where that is expected, and not during some later test.
+        storm.followers.clear()
+        gc.collect()
+
+
+def _await_open_trades(storm: Storm) -> None:
+    client: MongoClient[Document] = MongoClient(embedded_uri(storm.server.folder / "data"))
+    deadline = time.monotonic() + OPENING_SECONDS
+    with client:
+        while storm.most_open < OPEN_TRADES:
+            assert time.monotonic() < deadline, f"only {storm.most_open} trades were opened"
+            time.sleep(0.5)
+            storm.most_open = client.paper_trading.trades.count_documents({"status": "ACTIVE"})
+
+
+def _kill_at_a_random_moment(storm: Storm, chance: random.Random, began: datetime) -> None:
+    """Kill and start again: under load, as a swing is settled, or while it starts."""
+    manner = chance.choice(["any", "any", "swing", "swing", "start"])
+    if manner == "start":
+        storm.server.kill()
+        storm.server.spawn()
+    elif manner == "swing":
+        elapsed = (datetime.now(UTC) - began).total_seconds()
+        time.sleep(storm.recording.seconds_to_next_swing(elapsed))
+    time.sleep(chance.uniform(0, 1.5))
+    storm.server.kill()
+    storm.server.start()
+
+
+def test_nothing_acknowledged_is_lost_and_nothing_is_half_done(storm: Storm) -> None:
+    storm.audit("at the end")
+
+    assert storm.problems == []
+    assert storm.load.faults() == []
+
+
+def test_the_storm_was_one(storm: Storm) -> None:
+    snapshot = storm.audit("later")
+    closed = [
+        each for each in snapshot.trades if each.get("exit_reason") in ("stop_loss", "target")
+    ]
+
+    assert storm.most_open >= OPEN_TRADES
+    assert len(closed) >= OPEN_TRADES
+    assert any(each.attempts > 1 for each in storm.load.operations())
+    assert all(each.joins > 1 for each in storm.followers if isinstance(each, PythonFollower))
+
+
+def test_every_event_and_trade_can_be_read(storm: Storm) -> None:
+    for customer in storm.load.customers:
+        assert rest_differences(storm.server, customer.user_id, customer.token) == []
+
+
+def test_sockets_that_rejoin_see_each_event_once_and_in_order(storm: Storm) -> None:
+    snapshot = storm.audit("before the sockets are asked")
+    for follower in storm.followers:
+        events = [each for each in snapshot.notifications if each["user_id"] == follower.user_id]
+        told = await_seq(follower, len(events))
+
+        assert [each["seq"] for each in told] == list(range(1, len(events) + 1))
+        kept = {each["seq"]: (each["type"], each["data"]["trade_id"]) for each in events}
+        assert {each["seq"]: (each["event"], each["data"]["trade_id"]) for each in told} == kept

@@ -1,0 +1,325 @@
+"""An auditor: reads the database itself and states the rules anew, in its own words."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.read_concern import ReadConcern
+
+from app.database.codec import TYPE_REGISTRY
+from tests.support.load import Operation
+from tests.support.recording import Recording
+from tests.support.server import ServerProcess
+
+Document = dict[str, Any]
+COLLECTIONS = ("users", "portfolios", "trades", "notifications", "answers", "market")
+CENT = Decimal("0.01")
+CLOSING = ("trade_exited", "trade_auto_closed")
+
+
+def embedded_record(data_dir: Path) -> dict[str, int]:
+    """Return the port and the process ids of the database in a data folder."""
+    record: dict[str, int] = json.loads((data_dir / "database.json").read_text())
+    return record
+
+
+def embedded_uri(data_dir: Path) -> str:
+    return f"mongodb://127.0.0.1:{embedded_record(data_dir)['port']}/?directConnection=true"
+
+
+@dataclass
+class Snapshot:
+    """The whole database as of one moment."""
+
+    users: list[Document]
+    portfolios: list[Document]
+    trades: list[Document]
+    notifications: list[Document]
+    answers: list[Document]
+    market: list[Document]
+
+    @classmethod
+    def take(cls, uri: str, database: str = "paper_trading") -> Snapshot:
+        client: MongoClient[Document] = MongoClient(
+            uri, tz_aware=True, type_registry=TYPE_REGISTRY, timeoutMS=20_000
+        )
+        concern = ReadConcern("snapshot")
+        with (
+            client,
+            client.start_session() as session,
+            session.start_transaction(read_concern=concern),
+        ):
+            found = {
+                name: list(client[database][name].find({}, session=session)) for name in COLLECTIONS
+            }
+        return cls(**found)
+
+    @property
+    def replay(self) -> Document:
+        """When the recording began to be replayed, and up to where it has been settled."""
+        return next(each for each in self.market if each["_id"] == "replay")
+
+    def of_users(self, user_ids: Collection[str]) -> Snapshot:
+        """Return what there is of these users."""
+        return Snapshot(
+            users=[each for each in self.users if each["client_id"] in user_ids],
+            portfolios=_owned(self.portfolios, user_ids),
+            trades=_owned(self.trades, user_ids),
+            notifications=_owned(self.notifications, user_ids),
+            answers=self.answers,
+            market=self.market,
+        )
+
+
+@dataclass
+class Auditor:
+    """Looks for whatever is wrong in a snapshot; `problems` says what was found."""
+
+    snapshot: Snapshot
+    operations: Sequence[Operation] = ()
+    problems: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.trades = {str(each["_id"]): each for each in self.snapshot.trades}
+        self.by_user: dict[str, list[Document]] = defaultdict(list)
+        for trade in self.snapshot.trades:
+            self.by_user[trade["user_id"]].append(trade)
+        self.events: dict[str, list[Document]] = defaultdict(list)
+        for event in sorted(self.snapshot.notifications, key=lambda each: each["seq"]):
+            self.events[event["user_id"]].append(event)
+
+    def run(self) -> list[str]:
+        """Apply every rule; return the problems."""
+        for trade in self.snapshot.trades:
+            self._check_trade(trade)
+        users = {each["client_id"]: each for each in self.snapshot.users}
+        for portfolio in self.snapshot.portfolios:
+            self._check_portfolio(portfolio, self.by_user[portfolio["user_id"]])
+        for user_id, user in users.items():
+            self._check_events(user, self.events[user_id])
+            self._check_each_trade_told_once(user_id)
+        for operation in self.operations:
+            if operation.succeeded:
+                getattr(self, f"_check_{operation.kind}")(operation)
+            elif operation.status == 409 and operation.kind == "exit":
+                self._check_refused_exit(operation)
+        self._check_nothing_uncalled_for()
+        return self.problems
+
+    def _expect(self, actual: Any, expected: Any, what: str) -> None:
+        if actual != expected:
+            self.problems.append(f"{what}: {actual!r}, not {expected!r}")
+
+    def _check_trade(self, trade: Document) -> None:
+        name = f"trade {trade['_id']}"
+        margin = trade["entry_price"] * trade["quantity"] * Decimal("0.2")
+        self._expect(trade["margin_used"], margin.quantize(CENT, ROUND_HALF_UP), f"{name} margin")
+        closing = ("exit_reason", "exit_price", "pnl", "closed_at")
+        if trade["status"] == "ACTIVE":
+            self._expect([trade.get(each) for each in closing], [None] * 4, f"{name} half closed")
+            return
+        self._expect(trade["pnl"], pnl_of(trade, trade["exit_price"]), f"{name} pnl")
+        reasons = {"CLOSED": "user", "STOP_LOSS_HIT": "stop_loss", "TARGET_HIT": "target"}
+        self._expect(trade["exit_reason"], reasons.get(trade["status"]), f"{name} reason")
+        if trade["status"] != "CLOSED" and not _reached(trade, trade["exit_price"]):
+            self.problems.append(f"{name} closed at a price that reached nothing: {trade}")
+
+    def _check_portfolio(self, portfolio: Document, trades: list[Document]) -> None:
+        active = [each for each in trades if each["status"] == "ACTIVE"]
+        closed = [each for each in trades if each["status"] != "ACTIVE"]
+        utilized = sum((each["margin_used"] for each in active), Decimal(0))
+        total_pnl = sum((each["pnl"] for each in closed), Decimal(0))
+        exposure: dict[str, list[Any]] = {}
+        for each in active:
+            signed = each["quantity"] * (1 if each["trade_type"] == "BUY" else -1)
+            sums = exposure.setdefault(each["symbol"].replace(".", ":"), [0, 0, Decimal(0)])
+            sums[:] = [sums[0] + 1, sums[1] + signed, sums[2] + each["entry_price"] * signed]
+        expected = {
+            "utilized_margin": utilized,
+            "total_pnl": total_pnl,
+            "available_margin": portfolio["initial_margin"] + total_pnl - utilized,
+            "trade_count": len(trades),
+            "closed_count": len(closed),
+            "winner_count": sum(each["pnl"] > 0 for each in closed),
+        }
+        for name, value in expected.items():
+            self._expect(portfolio[name], value, f"{portfolio['user_id']} {name}")
+        recorded = {
+            symbol: [each["trades"], each["quantity"], each["cost"]]
+            for symbol, each in portfolio["exposure"].items()
+            if each["trades"] or each["quantity"] or each["cost"]
+        }
+        self._expect(recorded, exposure, f"{portfolio['user_id']} exposure")
+        numbers = sorted(each["number"] for each in trades)
+        self._expect(numbers, list(range(1, len(trades) + 1)), "the trades' numbers")
+
+    def _check_events(self, user: Document, events: list[Document]) -> None:
+        who = user["client_id"]
+        seqs = [each["seq"] for each in events]
+        self._expect(seqs, list(range(1, len(seqs) + 1)), f"seqs of {who}")
+        self._expect(user["event_seq"], len(events), f"event_seq of {who}")
+        unread = sum(not each["is_read"] for each in events)
+        self._expect(user["unread_count"], unread, f"unread_count of {who}")
+
+    def _check_each_trade_told_once(self, user_id: str) -> None:
+        opened: Counter[str] = Counter()
+        left: Counter[str] = Counter()
+        for event in self.events[user_id]:
+            trade = self.trades.get(event["data"].get("trade_id", ""))
+            if trade is None:
+                self.problems.append(f"an event of no trade: {event}")
+            elif event["type"] == "trade_created":
+                opened[str(trade["_id"])] += 1
+                for name in ("entry_price", "margin_used", "quantity", "stop_loss"):
+                    self._expect(event["data"][name], trade[name], f"{name} told of {trade['_id']}")
+            elif event["type"] in CLOSING:
+                left[str(trade["_id"])] += 1
+                told = (event["data"]["reason"], event["data"]["exit_price"], event["data"]["pnl"])
+                kept = (trade.get("exit_reason"), trade.get("exit_price"), trade.get("pnl"))
+                self._expect(told, kept, f"the exit told of {trade['_id']}")
+        for trade in self.by_user[user_id]:
+            name = str(trade["_id"])
+            self._expect(opened[name], 1, f"trade_created events of {name}")
+            closings = 0 if trade["status"] == "ACTIVE" else 1
+            self._expect(left[name], closings, f"closing events of {name}")
+
+    def _check_create(self, operation: Operation) -> None:
+        answer = operation.answer
+        trade = self.trades.get(answer["trade_id"])
+        if trade is None:
+            self.problems.append(f"an acknowledged trade is gone: {operation}")
+            return
+        for name in ("user_id", "symbol", "trade_type", "quantity"):
+            self._expect(trade[name], answer[name], f"{name} of {trade['_id']}")
+        for name in ("entry_price", "stop_loss", "target_price", "margin_used"):
+            self._expect(_float(trade[name]), answer[name], f"{name} of {trade['_id']}")
+
+    def _check_exit(self, operation: Operation) -> None:
+        trade = self.trades[operation.trade_id or ""]
+        kept = (trade["status"], _float(trade.get("exit_price")), _float(trade.get("pnl")))
+        told = ("CLOSED", operation.answer["exit_price"], operation.answer["pnl"])
+        self._expect(kept, told, f"an acknowledged exit of {trade['_id']}")
+
+    def _check_refused_exit(self, operation: Operation) -> None:
+        trade = self.trades[operation.trade_id or ""]
+        kept = {"status": trade["status"], "pnl": _float(trade.get("pnl"))}
+        self._expect(kept, operation.answer["details"], f"a refused exit of {trade['_id']}")
+
+    def _check_exit_all(self, operation: Operation) -> None:
+        position = self.operations.index(operation)
+        for each in self.operations[:position]:
+            if each.kind == "create" and each.user_id == operation.user_id and each.succeeded:
+                trade = self.trades.get(each.answer["trade_id"], {"status": "gone"})
+                if trade["status"] == "ACTIVE":
+                    self.problems.append(f"{trade['_id']} outlived {operation}")
+        if operation.key is None:
+            return
+        key = {"user_id": operation.user_id, "key": operation.key}
+        result = next(each["result"] for each in self.snapshot.answers if each["_id"] == key)
+        left = [
+            trade
+            for trade in map(self.trades.__getitem__, map(str, result["trade_ids"]))
+            if trade["status"] == "CLOSED"
+        ]
+        told = (operation.answer["count"], operation.answer["total_pnl"])
+        total = sum((each["pnl"] for each in left), Decimal(0))
+        self._expect((len(left), float(total)), told, f"the sums of {operation}")
+
+    def _check_nothing_uncalled_for(self) -> None:
+        """Every trade is one that was asked for, and each repeatable request made one at most."""
+        creates = [each for each in self.operations if each.kind == "create"]
+        if not creates:
+            return
+        made = Counter(each.answer["trade_id"] for each in creates if each.succeeded)
+        twice = [trade_id for trade_id, count in made.items() if count > 1]
+        self._expect(twice, [], "trades that answered two different requests")
+        strays = Counter(
+            trade["user_id"] for name, trade in self.trades.items() if name not in made
+        )
+        unanswered = Counter(each.user_id for each in creates if each.is_open)
+        for user_id, count in strays.items():
+            if count > unanswered[user_id]:
+                self.problems.append(
+                    f"{user_id} has {count} trades without an answer, and {unanswered[user_id]} "
+                    "requests had none"
+                )
+
+
+def rest_differences(server: ServerProcess, user_id: str, token: str) -> list[str]:
+    """Return what is wrong with a user's events and trades as the API shows them."""
+    problems = []
+    events = _pages(server, token, "/notifications", "notifications")
+    seqs = [each["seq"] for each in events]
+    if seqs != list(range(len(seqs), 0, -1)):
+        problems.append(f"the events of {user_id} are {seqs}")
+    trades = _pages(server, token, f"/trades/{user_id}", "trades")
+    opened = Counter(each["data"]["trade_id"] for each in events if each["type"] == "trade_created")
+    closed = Counter(each["data"]["trade_id"] for each in events if each["type"] in CLOSING)
+    for trade in trades:
+        name = trade["trade_id"]
+        # One that closed after its event was read has none here yet, and none too many.
+        most = 0 if trade["status"] == "ACTIVE" else 1
+        if opened[name] != 1 or closed[name] > most:
+            problems.append(f"{name}: {opened[name]} creation and {closed[name]} closing events")
+    if len(trades) != len(opened):
+        problems.append(f"{user_id} has {len(trades)} trades and {len(opened)} were told of")
+    return problems
+
+
+def _pages(server: ServerProcess, token: str, path: str, name: str) -> list[dict[str, Any]]:
+    """Read a list page by page to its end."""
+    found: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        answer = server.request("GET", f"{path}?limit=200{cursor}", token)
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        found += page[name]
+        if page["next_cursor"] is None:
+            return found
+        cursor = f"&cursor={page['next_cursor']}"
+
+
+def missed_triggers(snapshot: Snapshot, recording: Recording) -> list[str]:
+    """Return which active trades the recording's ticks, as far as settled, should have closed."""
+    settled_to: datetime | None = snapshot.replay.get("settled_to")
+    if settled_to is None:
+        return []
+    missed = []
+    for trade in snapshot.trades:
+        if trade["status"] != "ACTIVE":
+            continue
+        ticks = recording.between(trade["symbol"], trade["entry_timestamp"], settled_to)
+        hit = next(((at, price) for at, price in ticks if _reached(trade, price)), None)
+        if hit is not None:
+            missed.append(f"trade {trade['_id']} should have closed at {hit}: {trade}")
+    return missed
+
+
+def _owned(documents: list[Document], user_ids: Collection[str]) -> list[Document]:
+    return [each for each in documents if each["user_id"] in user_ids]
+
+
+def pnl_of(trade: Document, price: Decimal) -> Decimal:
+    """Return what a trade earns at a price, in rupees."""
+    difference = price - trade["entry_price"]
+    return (difference if trade["trade_type"] == "BUY" else -difference) * trade["quantity"]
+
+
+def _reached(trade: Document, price: Decimal) -> bool:
+    stop, target = trade["stop_loss"], trade["target_price"]
+    if trade["trade_type"] == "BUY":
+        return (stop is not None and price <= stop) or (target is not None and price >= target)
+    return (stop is not None and price >= stop) or (target is not None and price <= target)
+
+
+def _float(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)

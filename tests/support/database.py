@@ -1,0 +1,56 @@
+"""A database server of its own, as MONGO_URI names one: it can go and come back."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from app.database.embedded import CHILD
+from tests.support.server import free_port
+
+START_SECONDS = 20
+
+
+class DatabaseServer:
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self.port = free_port()
+        self.uri = f"mongodb://127.0.0.1:{self.port}/?directConnection=true"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> DatabaseServer:
+        """Start it on its port, and wait until that is open."""
+        config = self._folder / "empty.toml"
+        config.touch()
+        flags = ["--config", config, "--host", "127.0.0.1", "--port", self.port]
+        flags += ["--storage-path", self._folder / "storage", "--sync-on-commit"]
+        # The same child that the application starts: it ends with this process at the latest.
+        command = [sys.executable, "-P", CHILD, os.getpid(), *flags]
+        with (self._folder / "database.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._is_open():
+            assert time.monotonic() < deadline, "the database did not open its port"
+            time.sleep(0.05)
+        return self
+
+    def kill(self) -> None:
+        """End it as a crash would; its port is closed then."""
+        if self.process is not None:
+            with self.process as process:
+                process.kill()
+        self.process = None
+
+    def _is_open(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
