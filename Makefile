@@ -19,7 +19,7 @@ run: install ## start the server: embedded database, simulated market
 	@exec $(BIN)/python run.py
 
 test: install-dev node_modules/.installed ## run every test (REQUIRE_ALL=1 turns skips for missing programs into failures)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 faults: install-dev node_modules/.installed ## kill, stop and starve everything; all 50 kills of the server
 	FAULT_KILLS=50 $(BIN)/python -m pytest tests/faults --no-cov $(ARGS)

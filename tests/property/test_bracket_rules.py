@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeType
@@ -45,6 +45,17 @@ def brackets(draw: st.DrawFn) -> Bracket:
     buying = side is TradeType.BUY
     stop, target = (below, above) if buying else (above, below)
     return Bracket.open(side, quantity, quote(Decimal(100)), stop_loss=stop, target_price=target)
+
+
+def has_level(bracket: Bracket) -> bool:
+    return bracket.stop_loss is not None or bracket.target_price is not None
+
+
+def beyond_levels(bracket: Bracket) -> list[Decimal]:
+    """Return each level of a bracket, and a price well beyond it."""
+    below, above = bracket.trigger_below, bracket.trigger_above
+    found = [] if below is None else [below, below - 7]
+    return found if above is None else [*found, above, above + 7]
 
 
 def first_exit(bracket: Bracket, ticks: list[Quote]) -> Exit | None:
@@ -165,12 +176,12 @@ def test_a_candle_closes_a_bracket_exactly_when_its_ticks_would(
         assert by_candle.settled_from is SettledFrom.GAP
 
 
-@given(brackets(), st.lists(near_prices, min_size=1, max_size=20))
+@given(brackets().filter(has_level), st.data(), st.lists(near_prices, max_size=20))
 def test_a_candle_that_opened_beyond_a_level_closes_at_its_open(
-    bracket: Bracket, path: list[Decimal]
+    bracket: Bracket, data: st.DataObject, path: list[Decimal]
 ) -> None:
+    path = [data.draw(st.sampled_from(beyond_levels(bracket))), *path]
     jumped = bracket.triggered_by(quote(path[0], 60))
-    assume(jumped)
     exit = bracket.triggered_in(candle_of(path))
 
     assert exit is not None
