@@ -89,6 +89,7 @@ def create_app(
     cli.init_app(app)
     if settings.trusted_proxies:
         # Last, so that it is outermost: sockets need the client's scheme and address as well.
+        # Flask's own documentation wraps it so; mypy takes it for assigning to a method.
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     return app

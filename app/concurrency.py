@@ -17,6 +17,7 @@ def run_blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     The greenlets of eventlet and gevent go on meanwhile. `work` must not log, lock or touch
     sockets: those are green here, and not its thread's to use.
     """
+    # eventlet and gevent have no types for mypy; what comes back is what `work` returns.
     match socketio.async_mode:
         case "eventlet":  # pragma: no cover - run end to end in tests/e2e
             from eventlet import tpool

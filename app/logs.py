@@ -31,6 +31,7 @@ class _TextFormatter(logging.Formatter):
         return f"{line} {' '.join(f'{k}={v}' for k, v in fields.items())}" if fields else line
 
 
+# logzero has no types, so its class is Any to mypy.
 class _JsonFormatter(logzero.JsonFormatter):  # type: ignore[misc]
     """logzero's JSON line, with the fields of the record beside the message."""
 

@@ -79,7 +79,10 @@ def _rupees(value: Any) -> Decimal:
 
 
 def rupees(minimum: int, maximum: int, *, exclusive: bool = False) -> Any:
-    """Return the type of a request's amount: a JSON number with at most two decimals."""
+    """Return the type of a request's amount: a JSON number with at most two decimals.
+
+    mypy cannot use as a type what a call returns, hence the `type: ignore` where it is used.
+    """
     lower = {"exclusiveMinimum" if exclusive else "minimum": minimum}
     return Annotated[
         Decimal,

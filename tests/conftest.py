@@ -147,7 +147,7 @@ def bob(client: FlaskClient) -> Trader:
 
 @pytest.fixture
 def make_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
-    """Make servers as processes; end them, and see that each ended well, afterwards."""
+    """Make servers as processes; end them afterwards."""
     servers: list[ServerProcess] = []
 
     def make(folder: str = "server", **environment: Any) -> ServerProcess:

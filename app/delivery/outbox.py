@@ -57,6 +57,7 @@ class Outbox:
                 logger.warning("outbox: database unavailable: %s", type(error).__name__)
                 wait = FIRST_RETRY.total_seconds()
             except Exception:
+                # Whatever it was, the worker must live to deliver the next batch.
                 logger.exception("outbox: a batch failed")
                 wait = FIRST_RETRY.total_seconds()
             if wait:

@@ -152,6 +152,7 @@ class Monitor:
         except PyMongoError as error:
             logger.warning("monitor: database unavailable: %s", type(error).__name__)
         except Exception:
+            # Whatever it was, the next pass starts on time: a monitor that ends closes nothing.
             logger.exception("monitor: a pass failed")
 
     def _refresh_watchlist(self) -> PyMongoError | None:

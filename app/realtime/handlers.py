@@ -70,6 +70,7 @@ def _connections() -> Connections:
 
 
 def _socket() -> str:
+    # Flask-SocketIO adds it to the request, unknown to mypy.
     return str(request.sid)  # type: ignore[attr-defined]
 
 

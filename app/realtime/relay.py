@@ -57,4 +57,5 @@ class Relay:
             with self._app.app_context():
                 self._rooms.catch_up(user_id)
         except Exception:
+            # One user's events must not end the listening for everyone else's.
             logger.exception("events of %s could not be shown", user_id)

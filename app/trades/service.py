@@ -59,7 +59,7 @@ def open_trade(user_id: str, order: CreateTradeRequest, key: RequestKey | None =
             return earlier
         raise
     announce(events)
-    _settle_missed(trade, quote)
+    _close_if_reached(trade, quote)
     return trade
 
 
@@ -143,7 +143,7 @@ def _watch(symbol: str) -> None:
         traded.add(symbol)
 
 
-def _settle_missed(trade: Trade, entry: Quote) -> None:
+def _close_if_reached(trade: Trade, entry: Quote) -> None:
     """Close the trade if a tick reached it between its quote and its commit.
 
     The monitor may have looked for what that tick triggers before the trade was there.
