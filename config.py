@@ -7,12 +7,14 @@ with one message that names every variable that is wrong and what it should be.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import pyotp
 from dotenv import dotenv_values
 from limits import parse_many
 from pydantic import (
@@ -30,6 +32,7 @@ from pymongo.uri_parser import parse_uri
 ROOT = Path(__file__).resolve().parent
 DATABASE_NAME = "paper_trading"
 MINIMUM_SECRET_LENGTH = 32
+ANGEL_CREDENTIALS = ("angel_api_key", "angel_client_code", "angel_password", "angel_totp_secret")
 DEFAULT_SECRETS = frozenset({"change-me", "changeme", "dev", "default", "secret", "secret-key"})
 
 
@@ -83,6 +86,13 @@ def _lower(value: Any) -> Any:
     return value.lower()
 
 
+def _joined(value: SecretStr) -> SecretStr:
+    # Keys are often shown, and so pasted, in groups.
+    return SecretStr(re.sub(r"[\s-]", "", value.get_secret_value()))
+
+
+Url = Annotated[str, Field(pattern=r"^https?://[^/]")]
+SocketUrl = Annotated[str, Field(pattern=r"^wss?://[^/]")]
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
@@ -112,6 +122,8 @@ class Settings(BaseModel):
     replay_speed: float = Field(1, gt=0, allow_inf_nan=False)
     monitor_interval_seconds: Seconds = 10
     max_quote_move: Decimal = Field(Decimal("0.2"), gt=0, le=10)
+    market_hours: Annotated[Literal["ignore", "enforce"], BeforeValidator(_lower)] | None = None
+    market_stream: bool = False
 
     initial_margin: Decimal = Field(Decimal(100_000), ge=1_000, le=1_000_000_000, decimal_places=2)
     margin_rate: Decimal = Field(Decimal("0.2"), gt=0, le=1)
@@ -119,8 +131,13 @@ class Settings(BaseModel):
     angel_api_key: SecretStr = SecretStr("demo")
     angel_client_code: SecretStr = SecretStr("demo")
     angel_password: SecretStr = SecretStr("demo")
-    angel_totp_secret: SecretStr = SecretStr("demo")
-    angel_root_url: str = "https://apiconnect.angelone.in"
+    angel_totp_secret: Annotated[SecretStr, AfterValidator(_joined)] = SecretStr("demo")
+    angel_root_url: Url = "https://apiconnect.angelone.in"
+    angel_stream_url: SocketUrl = "wss://smartapisocket.angelone.in/smart-stream"
+    angel_scrip_master_url: Url = (
+        "https://margincalculator.angelbroking.com/OpenAPI_File/files/OpenAPIScripMaster.json"
+    )
+    yahoo_root_url: Url | None = None
 
     smtp_server: str = "smtp.gmail.com"
     smtp_port: int = Field(587, ge=1, le=65535)
@@ -165,6 +182,20 @@ class Settings(BaseModel):
         return all(each.get_secret_value() not in ("", "demo") for each in credentials)
 
     @property
+    def uses_real_prices(self) -> bool:
+        """Whether MARKET_DATA asks for an exchange's prices, not simulated or recorded ones."""
+        if self.market_data == "auto":
+            return self.has_angel_one_credentials
+        return self.market_data in ("angel_one", "yahoo")
+
+    @property
+    def enforces_market_hours(self) -> bool:
+        """Whether trades are refused while the exchange is closed."""
+        if self.market_hours is None:
+            return self.uses_real_prices
+        return self.market_hours == "enforce"
+
+    @property
     def sends_email(self) -> bool:
         return bool(self.smtp_username and self.smtp_password.get_secret_value())
 
@@ -200,6 +231,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         offences += [_offence(detail, given) for detail in error.errors()]
     if given.get("market_data", "").lower() == "replay" and "replay_file" not in given:
         offences.append("REPLAY_FILE: must name a CSV file, because MARKET_DATA=replay")
+    offences += _unusable_for_angel_one(given)
     if given.get("app_env", "").lower() == "production":
         offences += _unsafe_in_production(given)
     if settings is None or offences:
@@ -217,6 +249,24 @@ def _offence(detail: Any, given: Mapping[str, str]) -> str:
 def _is_secret(name: str) -> bool:
     # A URI may hold a password, so it counts as one.
     return Settings.model_fields[name].annotation is SecretStr or name.endswith(("_uri", "_url"))
+
+
+def _unusable_for_angel_one(given: Mapping[str, str]) -> list[str]:
+    choice = given.get("market_data", "auto").lower()
+    missing = [name for name in ANGEL_CREDENTIALS if given.get(name, "demo") == "demo"]
+    if choice not in ("auto", "angel_one") or (choice == "auto" and missing):
+        return []
+    offences = [f"{name.upper()}: must be set, because MARKET_DATA=angel_one" for name in missing]
+    if "angel_totp_secret" not in missing:
+        try:
+            pyotp.TOTP(_joined(SecretStr(given["angel_totp_secret"])).get_secret_value())
+        except ValueError:
+            offences.append(
+                "ANGEL_TOTP_SECRET: is not a TOTP key. It is the key shown with the QR code when "
+                "TOTP is enabled at https://smartapi.angelone.in/enable-totp: at least 23 letters "
+                "A to Z and digits 2 to 7; not the six digits that an authenticator app shows"
+            )
+    return offences
 
 
 def _unsafe_in_production(given: Mapping[str, str]) -> list[str]:

@@ -29,11 +29,13 @@ from app.database.indexes import create_indexes
 from app.extensions import cors, jwt
 from app.market_data import create_feed
 from app.market_data.feed import Feed
-from app.market_data.guard import QuoteGuard
-from app.market_data.instruments import load_instruments
+from app.market_data.guard import DELAYS, QuoteGuard
+from app.market_data.history import CandleHistory
+from app.market_data.hours import TradingHours
+from app.market_data.instruments import Instruments, load_instruments
 from app.market_data.quotes import QuoteBoard
 from app.market_data.watchlist import Watchlist
-from app.memory import StoredMemory
+from app.memory import StoredListing, StoredMemory
 from app.models import SymbolState
 from config import Settings, load_settings
 
@@ -69,10 +71,11 @@ def create_app(
     database.init_app(app, mongo_uri or settings.mongo_uri)
     create_indexes()
     clock = clock or SystemClock()
+    instruments = load_instruments(StoredListing(), clock)
     feed = feed or create_feed(
-        settings, clock, StoredMemory(settings, clock, notes=not for_command)
+        settings, clock, StoredMemory(settings, clock, notes=not for_command), instruments
     )
-    runtime.init_app(app, _assemble(settings, feed, clock))
+    runtime.init_app(app, _assemble(settings, feed, clock, instruments))
     jwt.init_app(app)
     limits.init_app(app, settings)
     cors.init_app(
@@ -103,10 +106,17 @@ def _configure(app: Flask, settings: Settings) -> None:
     )
 
 
-def _assemble(settings: Settings, feed: Feed, clock: Clock) -> runtime.Runtime:
+def _assemble(
+    settings: Settings, feed: Feed, clock: Clock, instruments: Instruments
+) -> runtime.Runtime:
     interval = settings.monitor_interval_seconds
+    hours = TradingHours(enforced=settings.enforces_market_hours)
     guard = QuoteGuard(
-        clock, oldest=timedelta(seconds=3 * interval), largest_move=settings.max_quote_move
+        clock,
+        oldest=timedelta(seconds=3 * interval),
+        largest_move=settings.max_quote_move,
+        hours=hours,
+        delays=DELAYS,
     )
     guard.remember(SymbolState.load_quotes().values())
     return runtime.Runtime(
@@ -115,6 +125,8 @@ def _assemble(settings: Settings, feed: Feed, clock: Clock) -> runtime.Runtime:
         feed=feed,
         # A quote of the pass before last is still served while a slow pass is under way.
         quotes=QuoteBoard(feed, clock, guard, fresh_seconds=2 * interval),
-        instruments=load_instruments(),
+        history=CandleHistory(feed, clock, fresh_seconds=min(interval, 5)),
+        instruments=instruments,
         watchlist=Watchlist(),
+        hours=hours,
     )

@@ -93,6 +93,7 @@ def openapi() -> dict[str, Any]:
 PATH_PARAMETERS = {
     "user_id": {"description": "The client_id of the token's own user; any other is a 403."},
     "trade_id": {"schema": {"type": "string", "pattern": "^[0-9a-f]{24}$"}},
+    "alert_id": {"schema": {"type": "string", "pattern": "^[0-9a-f]{24}$"}},
     "notification_id": {"schema": {"type": "string", "pattern": "^[0-9a-f]{24}$"}},
     "symbol": {"description": "A symbol or alias in any case; an unknown one is a 404."},
 }
@@ -108,6 +109,8 @@ def _refine(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None:
         alternatives = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
         if len(alternatives) == 1:
             parameter["schema"] = alternatives[0]
+        elif alternatives:
+            schema["anyOf"] = alternatives
     for content in operation.get("requestBody", {}).get("content", {}).values():
         model = schemas[content["schema"]["$ref"].rpartition("/")[2]]
         operation["requestBody"]["required"] = bool(model.get("required"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -18,7 +19,7 @@ def run_blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     sockets: those are green here, and not its thread's to use.
     """
     # eventlet and gevent have no types for mypy; what comes back is what `work` returns.
-    match socketio.async_mode:
+    match socketio.async_mode if socketio.server else None:
         case "eventlet":  # pragma: no cover - run end to end in tests/e2e
             from eventlet import tpool
 
@@ -30,3 +31,12 @@ def run_blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
             return pool.apply(work, args, kwargs)  # type: ignore[no-any-return]
         case _:
             return work(*args, **kwargs)
+
+
+def spawn(work: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Run `work` in the background: a green thread where the server is green, else a real one."""
+    if socketio.server is None:
+        # No server, no green threads: a command, or a part that is used by itself.
+        threading.Thread(target=work, args=args, kwargs=kwargs, daemon=True).start()
+    else:
+        socketio.start_background_task(work, *args, **kwargs)

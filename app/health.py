@@ -15,6 +15,7 @@ from app.domain.errors import MarketDataUnavailable
 from app.extensions import limiter
 from app.market_data.instruments import DEFAULT_INDICES
 from app.runtime import runtime
+from app.schemas import format_seconds
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 
@@ -68,12 +69,20 @@ def _check_market_data() -> dict[str, Any]:
     try:
         quote = parts.quotes.latest(DEFAULT_INDICES[0])
     except MarketDataUnavailable as error:
-        return {"status": "unavailable", "feed": parts.feed.name, "reason": error.message}
+        return {
+            "status": "unavailable",
+            "feed": parts.feed.name,
+            "reason": error.message,
+            "sources": parts.feed.describe(),
+        }
     guard = parts.quotes.guard
     return {
         "status": "ok",
         "feed": parts.feed.name,
+        "sources": parts.feed.describe(),
         "source": quote.source.value,
+        "delayed": quote.source.is_delayed,
+        "age": format_seconds(quote.age(parts.clock.now())),
         "unconfirmed": sorted(guard.suspicions),
         "held_ticks": {doubt.value: count for doubt, count in guard.held.items()},
     }

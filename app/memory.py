@@ -6,9 +6,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
+import pymongo
+from pymongo.errors import PyMongoError
+
 from app.clock import Clock
-from app.models import MarketState, SymbolState
+from app.domain.quote import Quote
+from app.logs import logger
+from app.market_data.instruments import Listing
+from app.models import InstrumentList, MarketState, SymbolState
 from config import Settings
+
+# A request that names an unknown symbol waits so long, at most, to be told that there is no
+# newer list; where there is one it waits for that.
+LOOK_SECONDS = 2
+LOAD_SECONDS = 30
 
 
 class StoredMemory:
@@ -24,6 +35,10 @@ class StoredMemory:
         """Return the last price of each symbol, in rupees."""
         return {symbol: quote.price for symbol, quote in SymbolState.load_quotes().items()}
 
+    def last_quote(self, symbol: str) -> Quote | None:
+        """Return the last quote of a symbol that any process kept."""
+        return SymbolState.find_quote(symbol)
+
     def resume_replay(self, fingerprint: str, last_time: datetime) -> datetime | None:
         """Return when a recording that goes on began to be replayed; None for a new start."""
         return MarketState.resume_replay(
@@ -32,3 +47,20 @@ class StoredMemory:
             last_time,
             self._clock.now() if self._notes else None,
         )
+
+
+class StoredListing:
+    """What `load_instruments` asks for the list of the last sync."""
+
+    def load(self, known: object) -> Listing | None:
+        """Return the current list; None where it is the `known` one, or cannot be had now."""
+        try:
+            with pymongo.timeout(LOOK_SECONDS):
+                if InstrumentList.generation_in_use() in (None, known):
+                    return None
+            with pymongo.timeout(LOAD_SECONDS):
+                stored = InstrumentList.load(known)
+        except (PyMongoError, LookupError) as error:
+            logger.warning("instruments: the list could not be read: %s", type(error).__name__)
+            return None
+        return Listing(stored.generation, stored.instruments) if stored else None

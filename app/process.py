@@ -88,6 +88,7 @@ def _greet(app: Flask, port: int) -> None:
         parts = runtime()
     settings = parts.settings
     address = f"http://{settings.host}:{port}"
+    source = ", then ".join(parts.feed.describe()) or parts.feed.name
     where = (
         f"{settings.data_dir.resolve()} (embedded)"
         if settings.uses_embedded_database
@@ -96,7 +97,7 @@ def _greet(app: Flask, port: int) -> None:
     print(
         f"\n  Paper trading backend\n"
         f"    listening on   {address}  ({settings.socketio_async_mode})\n"
-        f"    prices from    {parts.feed.name}, every {settings.monitor_interval_seconds:g} s\n"
+        f"    prices from    {source}, every {settings.monitor_interval_seconds:g} s\n"
         f"    data in        {where}\n"
         f"    documentation  {address}/docs\n"
         f"\n  Try:  curl {address}/market/live/NIFTY\n",

@@ -10,6 +10,8 @@ from flask import Flask, current_app
 
 from app.clock import Clock
 from app.market_data.feed import Feed
+from app.market_data.history import CandleHistory
+from app.market_data.hours import TradingHours
 from app.market_data.instruments import Instruments
 from app.market_data.quotes import QuoteBoard
 from app.market_data.watchlist import Watchlist
@@ -24,8 +26,10 @@ class Runtime:
     clock: Clock
     feed: Feed
     quotes: QuoteBoard
+    history: CandleHistory
     instruments: Instruments
     watchlist: Watchlist
+    hours: TradingHours
 
 
 def init_app(app: Flask, runtime: Runtime) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any
@@ -41,9 +41,18 @@ class NoBody(RequestModel):
     """{} or nothing at all."""
 
 
+class MessageResponse(ResponseModel):
+    message: str
+
+
 def format_time(time: datetime) -> str:
     """Return a time as the API shows it: ISO 8601, UTC, milliseconds, Z."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def format_seconds(duration: timedelta) -> float:
+    """Return a duration as the API shows it: seconds, to the millisecond."""
+    return round(duration.total_seconds(), 3)
 
 
 def to_json(value: Any) -> Any:
@@ -102,4 +111,9 @@ Timestamp = Annotated[
     datetime,
     PlainSerializer(format_time, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
+]
+Duration = Annotated[
+    timedelta,
+    PlainSerializer(format_seconds, return_type=float),
+    WithJsonSchema({"type": "number", "minimum": 0}, mode="serialization"),
 ]

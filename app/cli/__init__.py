@@ -5,9 +5,11 @@ from __future__ import annotations
 from flask import Flask
 
 from app.cli.doctor import doctor
+from app.cli.instruments import instruments
 from app.cli.reconcile import reconcile
 
 
 def init_app(app: Flask) -> None:
     app.cli.add_command(reconcile)
     app.cli.add_command(doctor)
+    app.cli.add_command(instruments)

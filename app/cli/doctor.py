@@ -17,7 +17,10 @@ from app.database.indexes import INDEXES
 from app.database.transaction import run_transaction
 from app.delivery import DeliveryError, create_senders
 from app.domain.errors import MarketDataUnavailable
+from app.domain.quote import Source
+from app.market_data import create_sources
 from app.market_data.instruments import DEFAULT_INDICES
+from app.market_data.source import SourceError
 from app.runtime import runtime
 
 
@@ -107,21 +110,37 @@ def _feed() -> Finding:
     try:
         quote = runtime().quotes.latest(DEFAULT_INDICES[0])
     except MarketDataUnavailable as error:
-        return Finding(False, error.message, "see MARKET_DATA in .env.example")
+        return Finding(False, error.message, "see docs/market-data.md")
     return Finding(True, f"{runtime().feed.name}: {quote.symbol} at {quote.price}")
 
 
-def _sender(channel: str, variables: str) -> Callable[[], Finding]:
+def _source(source: Source, advice: str) -> Callable[[], Finding]:
     def check() -> Finding:
-        sender = next(
-            each for each in create_senders(runtime().settings) if each.channel == channel
-        )
+        parts = runtime()
+        settings = parts.settings
+        used = create_sources(settings, parts.clock) if settings.uses_real_prices else []
+        asked = next((each for each in used if each.source is source), None)
+        if asked is None:
+            return Finding(True, f"not used (MARKET_DATA={settings.market_data})")
+        try:
+            return Finding(True, asked.verify())
+        except SourceError as error:
+            return Finding(False, str(error), advice)
+
+    return check
+
+
+def _sender(channel: str, *variables: str) -> Callable[[], Finding]:
+    def check() -> Finding:
+        settings = runtime().settings
+        sender = next(each for each in create_senders(settings) if each.channel == channel)
         if sender.outcome == "recorded":
-            return Finding(True, f"recorded, not sent; set {variables} to send")
+            missing = [each for each in variables if not str(getattr(settings, each.lower()))]
+            return Finding(True, f"recorded, not sent; set {', '.join(missing)} to send")
         try:
             sender.verify()
         except DeliveryError as error:
-            return Finding(False, str(error), f"correct {variables}")
+            return Finding(False, str(error), error.remedy or f"correct {', '.join(variables)}")
         return Finding(True, "signed in")
 
     return check
@@ -134,6 +153,8 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "transactions": _transactions,
     "redis": _redis,
     "prices": _feed,
-    "email": _sender("email", "SMTP_*"),
-    "sms": _sender("sms", "TWILIO_*"),
+    "angel one": _source(Source.ANGEL_ONE, "see docs/market-data.md, Angel One in five minutes"),
+    "yahoo": _source(Source.YAHOO, "see docs/market-data.md"),
+    "email": _sender("email", "SMTP_USERNAME", "SMTP_PASSWORD"),
+    "sms": _sender("sms", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_PHONE_NUMBER"),
 }

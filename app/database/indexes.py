@@ -35,6 +35,13 @@ INDEXES = {
             partialFilterExpression={"client_order_id": {"$exists": True}},
         ),
     ],
+    "alerts": [
+        # As the trigger book of trades: a find a side meets what is crossed and nothing else.
+        _index("status", "symbol", "above"),
+        _index("status", "symbol", "below"),
+        _index("user_id", "number", unique=True),
+        _index("user_id", "status", "number"),
+    ],
     "answers": [
         _index("created_at", expireAfterSeconds=int(ANSWERS_KEPT.total_seconds())),
     ],

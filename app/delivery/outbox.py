@@ -7,34 +7,37 @@ long been answered.
 
 from __future__ import annotations
 
-import random
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from decimal import Decimal
 
+from bson import ObjectId
 from flask import Flask
 from pymongo.errors import PyMongoError
 
 from app.clock import Clock
-from app.delivery.senders import DeliveryError, Message, Sender
+from app.delivery.attempts import FIRST_RETRY, Attempt, draw_jitter
+from app.delivery.messages import compose
+from app.delivery.senders import DeliveryError, Sender
 from app.logs import logger
-from app.models import Notification, User
+from app.models import Claim, Notification, Portfolio, User
 from app.signals import events_committed
 
 BATCH = 200
-# Longer than any sender may take for a batch, so that no other worker takes it up meanwhile.
-LEASE = timedelta(minutes=10)
-MOST_ATTEMPTS = 8
-FIRST_RETRY = timedelta(seconds=10)
-LONGEST_RETRY = timedelta(hours=1)
+# Of one user's, no more than this are told in one message and written down in one go.
+LARGEST_DIGEST = 500
+# How long a killed worker's messages wait for another. A worker that lives holds what it took
+# by renewing it; no sender takes as long as the rest of a lease.
+LEASE = timedelta(minutes=2)
+RENEW_SECONDS = 10.0
+# What is due is listed at most this often while there is a backlog (Notification.find_due).
+LISTING_SECONDS = 60.0
 # How long to wait at most before looking for work that another process left behind.
 LONGEST_WAIT_SECONDS = 60.0
 STOP_SECONDS = 0.5
-# Lines of a digest; the rest is counted.
-MOST_LINES = 20
 
 
 class Outbox:
@@ -42,6 +45,8 @@ class Outbox:
         self._app = app
         self._clock = clock
         self._senders = {sender.channel: sender for sender in senders}
+        self._backlog: deque[list[ObjectId]] = deque()
+        self._listed_at = 0.0
         self._work = threading.Event()
         self._stopping = False
         self._ended = threading.Event()
@@ -73,35 +78,69 @@ class Outbox:
     def run_once(self) -> int:
         """Deliver one batch of what is due; return how many notifications it held."""
         with self._app.app_context():
-            batch = Notification.claim_due(self._clock.now(), LEASE, BATCH)
-            by_user: dict[str, list[Notification]] = defaultdict(list)
-            for each in batch:
-                by_user[each.user_id].append(each)
-            users = {user.client_id: user for user in User.find_many(list(by_user))}
-            for user_id, notifications in by_user.items():
-                if self._stopping:
-                    break
-                self._deliver(users.get(user_id), notifications)
-            return len(batch)
+            claim = self._claim()
+            if claim is None:
+                return 0
+            batch = _Batch(claim, self._clock, balances=self._tells_balances)
+            while not self._stopping and (share := batch.next_share()):
+                self._deliver(claim, share)
+            if self._stopping:
+                batch.hand_back()
+            return len(claim.notifications)
 
-    def _deliver(self, user: User | None, notifications: Sequence[Notification]) -> None:
+    @property
+    def _tells_balances(self) -> bool:
+        # A recorded message has no words, so nothing is read for them.
+        return any(sender.outcome == "sent" for sender in self._senders.values())
+
+    def _claim(self) -> Claim | None:
+        """Take the longest due notifications, and with each what else its user is due."""
+        while ids := self._longest_due():
+            claim = Notification.claim(ids, self._clock.now(), LEASE)
+            # Another worker may have been as quick with all of these.
+            if claim.notifications:
+                return claim
+        return None
+
+    def _longest_due(self) -> list[ObjectId]:
+        time = self._clock.monotonic()
+        if not self._backlog or time - self._listed_at >= LISTING_SECONDS:
+            self._backlog = deque(Notification.find_due(self._clock.now()))
+            self._listed_at = time
+        ids: list[ObjectId] = []
+        while self._backlog and len(ids) < BATCH:
+            user = self._backlog.popleft()
+            ids += user[:LARGEST_DIGEST]
+            if rest := user[LARGEST_DIGEST:]:
+                self._backlog.appendleft(rest)
+        return ids
+
+    def _deliver(self, claim: Claim, share: _Share) -> None:
         """Send a user's notifications as one message a channel; write down how it went."""
-        attempts = [_Attempt(each) for each in notifications]
+        attempts = [Attempt(each) for each in share.notifications]
         for channel, sender in self._senders.items():
-            pending = [each for each in attempts if each.is_pending(channel)]
-            if pending:
-                self._send(sender, user, pending)
+            now = self._clock.now()
+            wanted = []
+            for each in attempts:
+                if not each.is_due(channel, now):
+                    continue
+                if share.allows(channel, each.notification.type):
+                    wanted.append(each)
+                else:
+                    each.skip(channel, now)
+            if wanted:
+                self._send(sender, share, wanted)
         Notification.record_deliveries(
-            [(each.notification, each.deliveries, each.next_time) for each in attempts]
+            claim.mark, [(each.notification, each.deliveries, each.next_time) for each in attempts]
         )
 
-    def _send(self, sender: Sender, user: User | None, attempts: Sequence[_Attempt]) -> None:
-        now = self._clock.now()
+    def _send(self, sender: Sender, share: _Share, attempts: Sequence[Attempt]) -> None:
         error: DeliveryError | None = None
         try:
-            if user is None:
+            if share.user is None:
                 raise DeliveryError("the user is gone", permanent=True)
-            sender.send(user, compose([each.notification for each in attempts]))
+            events = [each.notification for each in attempts]
+            sender.send(share.user, compose(share.user.name, events, share.available_margin))
         except DeliveryError as failure:
             error = failure
             logger.warning("%s not delivered: %s", sender.channel, failure)
@@ -110,76 +149,77 @@ class Outbox:
             # ever, and hold up those behind it.
             error = DeliveryError(type(failure).__name__)
             logger.exception("%s not delivered", sender.channel)
+        # Counted from the end of an attempt that may have been slow; one draw for them all, so
+        # that what was one message is one again.
+        now, jitter = self._clock.now(), draw_jitter()
         for each in attempts:
-            each.finish(sender, now, error)
+            each.finish(sender, now, error, jitter)
 
     def _seconds_to_next(self) -> float:
+        now = self._clock.now()
         with self._app.app_context():
-            due = Notification.next_due()
-        if due is None:
-            return LONGEST_WAIT_SECONDS
-        return min(max((due - self._clock.now()).total_seconds(), 0.1), LONGEST_WAIT_SECONDS)
+            due = Notification.next_due(now + timedelta(seconds=LONGEST_WAIT_SECONDS))
+        return LONGEST_WAIT_SECONDS if due is None else max((due - now).total_seconds(), 0.1)
 
     def _wake(self, _sender: object, events: Sequence[Notification]) -> None:
         self._work.set()
 
 
-@dataclass(slots=True)
-class _Attempt:
-    """One notification on its way: what became of it on each channel so far."""
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What of a batch is one user's; `available_margin` is rupees, where it is known."""
 
-    notification: Notification
-    next_time: datetime | None = None
+    user: User | None
+    notifications: list[Notification]
+    available_margin: Decimal | None
 
-    @property
-    def deliveries(self) -> list[dict[str, Any]]:
-        return self.notification.deliveries
-
-    def is_pending(self, channel: str) -> bool:
-        return bool(self._delivery(channel)["status"] == "pending")
-
-    def finish(self, sender: Sender, now: datetime, error: DeliveryError | None) -> None:
-        """Write down an attempt on a channel, and when to make the next one if any."""
-        delivery = self._delivery(sender.channel)
-        delivery["attempts"] += 1
-        delivery["at"] = now
-        if error is None:
-            delivery["status"] = sender.outcome
-            delivery.pop("error", None)
-            return
-        delivery["error"] = str(error)
-        if error.permanent or delivery["attempts"] >= MOST_ATTEMPTS:
-            delivery["status"] = "failed"
-        else:
-            retry = now + retry_delay(delivery["attempts"])
-            self.next_time = min(self.next_time or retry, retry)
-
-    def _delivery(self, channel: str) -> dict[str, Any]:
-        for each in self.deliveries:
-            if each["channel"] == channel:
-                return each
-        return {"channel": channel, "status": "absent"}
+    def allows(self, channel: str, event: str) -> bool:
+        return self.user is None or self.user.preferences.allow(channel, event)
 
 
-def retry_delay(attempts: int) -> timedelta:
-    """Return how long to wait after this many failed attempts: doubling, with jitter."""
-    doublings = min(attempts - 1, 16)
-    longest = min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
-    return longest * random.uniform(0.5, 1)
+class _Batch:
+    """What was claimed, a user's share at a time, for as long as it stays this worker's."""
 
+    def __init__(self, claim: Claim, clock: Clock, *, balances: bool) -> None:
+        self._mark = claim.mark
+        self._clock = clock
+        self._reads_balances = balances
+        self._waiting: dict[str, list[Notification]] = defaultdict(list)
+        for each in claim.notifications:
+            self._waiting[each.user_id].append(each)
+        self._read_users()
 
-def compose(notifications: Sequence[Notification]) -> Message:
-    """Write one message that tells of all the notifications, in their order."""
-    lines = [each.message for each in notifications]
-    if len(lines) == 1:
-        return Message(subject=_subject(notifications[0]), text=lines[0])
-    text = "\n".join(lines[:MOST_LINES])
-    if len(lines) > MOST_LINES:
-        text += f"\n... and {len(lines) - MOST_LINES} more."
-    return Message(subject=f"Paper trading: {len(lines)} events", text=text)
+    def next_share(self) -> _Share | None:
+        """Return the next user's share, None where none is left.
 
+        Users are as they are now, give or take RENEW_SECONDS: what they switched off meanwhile
+        counts.
+        """
+        if self._clock.monotonic() - self._read_at >= RENEW_SECONDS:
+            self._hold_until(self._clock.now() + LEASE)
+            self._read_users()
+        if not self._waiting:
+            return None
+        user_id = next(iter(self._waiting))
+        return _Share(
+            self._users.get(user_id), self._waiting.pop(user_id), self._balances.get(user_id)
+        )
 
-def _subject(notification: Notification) -> str:
-    # One line whatever the event is called, so that no name can add a header.
-    name = " ".join(notification.type.replace("_", " ").split())
-    return f"Paper trading: {name}"
+    def hand_back(self) -> None:
+        """Leave what is left to whichever worker comes next."""
+        self._hold_until(self._clock.now())
+
+    def _hold_until(self, time: datetime) -> None:
+        ids = [each.id for share in self._waiting.values() for each in share]
+        ours = Notification.extend(self._mark, ids, time) if ids else set()
+        shares = {
+            user_id: [each for each in share if each.id in ours]
+            for user_id, share in self._waiting.items()
+        }
+        self._waiting = {user_id: share for user_id, share in shares.items() if share}
+
+    def _read_users(self) -> None:
+        user_ids = list(self._waiting)
+        self._users = {user.client_id: user for user in User.find_many(user_ids)}
+        self._balances = Portfolio.available_margins(user_ids) if self._reads_balances else {}
+        self._read_at = self._clock.monotonic()

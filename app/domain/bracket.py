@@ -129,7 +129,7 @@ class Bracket:
 
     def may_exit_at(self, quote: Quote) -> bool:
         """Tell whether `quote` is evidence enough: a real entry never exits at a mock price."""
-        return quote.source is not Source.MOCK or not self.entry_source.is_real
+        return quote.counts_for(self.entry_source)
 
     def exit_at(self, quote: Quote, reason: ExitReason) -> Exit:
         """Close at `quote` for `reason`."""

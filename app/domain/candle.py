@@ -2,17 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from enum import StrEnum
+from itertools import groupby
 
 from app.domain.quote import Quote, Source
 
 
+class Interval(StrEnum):
+    """The span of time that a candle stands for."""
+
+    MINUTE = "1m"
+    FIVE_MINUTES = "5m"
+    QUARTER_HOUR = "15m"
+    HOUR = "1h"
+    DAY = "1d"
+
+    @property
+    def length(self) -> timedelta:
+        return _LENGTHS[self]
+
+
+_LENGTHS = {
+    Interval.MINUTE: timedelta(minutes=1),
+    Interval.FIVE_MINUTES: timedelta(minutes=5),
+    Interval.QUARTER_HOUR: timedelta(minutes=15),
+    Interval.HOUR: timedelta(hours=1),
+    Interval.DAY: timedelta(days=1),
+}
+
+# Indian Standard Time has had no other offset since 1945.
+IST = timezone(timedelta(hours=5, minutes=30), "IST")
+_MIDNIGHT = datetime(1970, 1, 1, tzinfo=IST)
+
+
+def beginning_of(time: datetime, interval: Interval) -> datetime:
+    """Return when the candle that holds `time` begins, UTC.
+
+    Candles are counted from midnight in India: a day begins there, an hour at a whole hour of IST.
+    """
+    return (time - (time - _MIDNIGHT) % interval.length).astimezone(UTC)
+
+
+def first_beginning_from(time: datetime, interval: Interval) -> datetime:
+    """Return when the first candle begins that does not begin before `time`, UTC."""
+    beginning = beginning_of(time, interval)
+    return beginning if beginning == time else beginning + interval.length
+
+
 @dataclass(frozen=True, slots=True)
 class Candle:
-    """The first, highest, lowest and last price (rupees) of a span; `time` is the first's."""
+    """The first, highest, lowest and last price (rupees) of a span.
+
+    `time` is when the span begins. Made of ticks by `of`, it is the time of the first of them.
+    """
 
     symbol: str
     time: datetime
@@ -39,3 +85,21 @@ class Candle:
     def quote_at(self, price: Decimal) -> Quote:
         """Return a price that the candle holds, as a quote of its time."""
         return Quote(self.symbol, price, self.source, self.time)
+
+
+def aggregate(candles: Iterable[Candle], interval: Interval) -> list[Candle]:
+    """Return the candles of `interval` that shorter ones of one symbol, in their order, make."""
+    spans = groupby(candles, key=lambda each: beginning_of(each.time, interval))
+    return [_joined(beginning, list(parts)) for beginning, parts in spans]
+
+
+def _joined(beginning: datetime, parts: Sequence[Candle]) -> Candle:
+    return Candle(
+        symbol=parts[0].symbol,
+        time=beginning,
+        open=parts[0].open,
+        high=max(part.high for part in parts),
+        low=min(part.low for part in parts),
+        close=parts[-1].close,
+        source=parts[0].source,
+    )

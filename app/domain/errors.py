@@ -3,12 +3,14 @@
 PaperTradingError
 ├── InvalidRequest                  what was sent cannot be used
 │   ├── InsufficientMargin
-│   └── WrongSideOfPrice            a stop-loss or target on the wrong side
+│   ├── WrongSideOfPrice            a stop-loss or target on the wrong side
+│   └── AlreadyCrossed              an alert that would fire at once
 ├── Unauthenticated                 who is asking is not known
 ├── Forbidden                       known, but not theirs to ask for
 ├── NotFound
 ├── Conflict                        true when asked, no longer
-│   └── TradeNotActive
+│   ├── TradeNotActive
+│   └── MarketClosed                outside the exchange's hours
 └── Unavailable                     the same request may succeed later
     ├── MarketDataUnavailable
     └── DatabaseUnavailable
@@ -20,6 +22,7 @@ Each carries a sentence for a person, a code that never changes, and details for
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -65,6 +68,16 @@ class WrongSideOfPrice(InvalidRequest):
         )
 
 
+class AlreadyCrossed(InvalidRequest):
+    code = "already_crossed"
+
+    def __init__(self, direction: str, level: Decimal, price: Decimal) -> None:
+        super().__init__(
+            f"The price is {price} already, so an alert {direction} {level} would fire at once.",
+            details={direction: f"must be {direction} {price}", "price": price},
+        )
+
+
 class Unauthenticated(PaperTradingError):
     code = "unauthorized"
 
@@ -88,6 +101,18 @@ class TradeNotActive(Conflict):
         super().__init__(
             f"This trade is {status} and can no longer be exited.",
             details={"status": status, "pnl": pnl},
+        )
+
+
+class MarketClosed(Conflict):
+    code = "market_closed"
+
+    def __init__(self, next_open: datetime) -> None:
+        """Name the next opening, given in Indian Standard Time."""
+        day = f"{next_open:%A}, {next_open.day} {next_open:%B %Y}"
+        super().__init__(
+            f"The market is closed. It opens on {day} at {next_open:%H:%M} IST.",
+            details={"next_open": next_open},
         )
 
 

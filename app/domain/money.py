@@ -25,3 +25,16 @@ def is_whole_paise(amount: Decimal) -> bool:
 def required_margin(price: Decimal, quantity: int, rate: Decimal) -> Decimal:
     """Return the rupees blocked to open `quantity` at `price`; `rate` is a share of 1."""
     return to_paisa(price * quantity * rate)
+
+
+def format_rupees(amount: Decimal, sign: str = "₹") -> str:
+    """Return an amount as India writes it: the last three digits, then pairs; ₹1,23,456.50.
+
+    A negative one has its minus before `sign`.
+    """
+    amount = to_paisa(amount)
+    rupees, paise = f"{abs(amount):f}".split(".")
+    head, tail = rupees[:-3], rupees[-3:]
+    pairs = [head[max(end - 2, 0) : end] for end in range(len(head), 0, -2)]
+    minus = "-" if amount < 0 else ""
+    return f"{minus}{sign}{','.join([*reversed(pairs), tail])}.{paise}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -19,8 +19,14 @@ class Source(StrEnum):
         """Whether the price comes from an exchange rather than from this program."""
         return self in REAL_SOURCES
 
+    @property
+    def is_delayed(self) -> bool:
+        """Whether its prices may be minutes behind the exchange."""
+        return self in DELAYED_SOURCES
+
 
 REAL_SOURCES = frozenset({Source.ANGEL_ONE, Source.YAHOO})
+DELAYED_SOURCES = frozenset({Source.YAHOO})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +37,11 @@ class Quote:
     price: Decimal
     source: Source
     timestamp: datetime
+
+    def age(self, now: datetime) -> timedelta:
+        """Return how long before `now` it was made; nothing where its source's clock is ahead."""
+        return max(now - self.timestamp, timedelta())
+
+    def counts_for(self, began_at: Source) -> bool:
+        """Tell whether this may end what began at a price of `began_at`: mock never ends real."""
+        return self.source is not Source.MOCK or not began_at.is_real

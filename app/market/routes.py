@@ -5,8 +5,17 @@ from __future__ import annotations
 from flask import Blueprint
 
 from app.api import endpoint
+from app.concurrency import run_blocking
 from app.market import service
-from app.market.schemas import QuoteResponse, SymbolsQuery, SymbolsResponse, SymbolView
+from app.market.schemas import (
+    HistoryQuery,
+    HistoryResponse,
+    MarketStatusResponse,
+    QuoteResponse,
+    SymbolsQuery,
+    SymbolsResponse,
+)
+from app.runtime import now
 
 blueprint = Blueprint("market", __name__, url_prefix="/market")
 
@@ -16,12 +25,28 @@ blueprint = Blueprint("market", __name__, url_prefix="/market")
 def live_price(symbol: str) -> QuoteResponse:
     """Show the latest price of a symbol or alias, in any case."""
     quote = service.latest_quote(symbol)
-    return QuoteResponse.of(quote, service.suspicion_of(quote.symbol))
+    return QuoteResponse.of(quote, now(), service.suspicion_of(quote.symbol))
+
+
+@blueprint.get("/history/<symbol>")
+@endpoint(query=HistoryQuery, answers={200: HistoryResponse}, errors=[404], public=True)
+def price_history(symbol: str, query: HistoryQuery) -> HistoryResponse:
+    """Show candles of a symbol, at most 1,000, oldest first; the last may still be forming."""
+    instrument, candles = service.price_history(symbol, query.interval, query.since, query.until)
+    return HistoryResponse.of(instrument.symbol, query.interval, candles)
 
 
 @blueprint.get("/symbols")
 @endpoint(query=SymbolsQuery, answers={200: SymbolsResponse}, public=True)
 def symbols(query: SymbolsQuery) -> SymbolsResponse:
-    """List what can be traded; `q` searches symbols and names."""
-    found = service.search_symbols(query.q)
-    return SymbolsResponse(symbols=[SymbolView.of(each) for each in found])
+    """List what can be traded; `q` searches symbols and names, best first, `limit` at most."""
+    found = service.search_symbols(query.q, query.limit)
+    # Ten thousand of them take a while; nobody else waits for that.
+    return run_blocking(SymbolsResponse.of, found)
+
+
+@blueprint.get("/status")
+@endpoint(answers={200: MarketStatusResponse}, public=True)
+def market_status() -> MarketStatusResponse:
+    """Show whether the exchanges are open, by their calendar, and when they open and close next."""
+    return MarketStatusResponse.of(*service.market_status())

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
 from typing import Annotated
 
 from pydantic import Field
 
+from app.domain.candle import Candle, Interval
 from app.domain.quote import Quote, Source
+from app.market.moment import Moment
 from app.market_data.guard import Doubt, Suspicion
 from app.market_data.instruments import Instrument
-from app.schemas import Money, RequestModel, ResponseModel, Timestamp
+from app.market_data.timetable import EXCHANGES, MarketStatus, SessionKind
+from app.schemas import MAXIMUM_PAGE, Duration, Money, RequestModel, ResponseModel, Timestamp
 
 
 class UnconfirmedQuote(ResponseModel):
@@ -32,25 +37,32 @@ class UnconfirmedQuote(ResponseModel):
 
 
 class QuoteResponse(ResponseModel):
+    """`age` is seconds since `timestamp`; `delayed` prices may be minutes behind the exchange."""
+
     symbol: str
     price: Money
     timestamp: Timestamp
+    age: Duration
     source: Source
+    delayed: bool
     unconfirmed: UnconfirmedQuote | None = None
 
     @classmethod
-    def of(cls, quote: Quote, suspicion: Suspicion | None = None) -> QuoteResponse:
+    def of(cls, quote: Quote, now: datetime, suspicion: Suspicion | None = None) -> QuoteResponse:
         return cls(
             symbol=quote.symbol,
             price=quote.price,
             timestamp=quote.timestamp,
+            age=quote.age(now),
             source=quote.source,
+            delayed=quote.source.is_delayed,
             unconfirmed=UnconfirmedQuote.of(suspicion) if suspicion else None,
         )
 
 
 class SymbolsQuery(RequestModel):
     q: Annotated[str, Field(max_length=100)] = ""
+    limit: Annotated[int, Field(ge=1, le=MAXIMUM_PAGE)] | None = None
 
 
 class SymbolView(ResponseModel):
@@ -73,3 +85,100 @@ class SymbolView(ResponseModel):
 
 class SymbolsResponse(ResponseModel):
     symbols: list[SymbolView]
+
+    @classmethod
+    def of(cls, instruments: Iterable[Instrument]) -> SymbolsResponse:
+        return cls(symbols=[SymbolView.of(each) for each in instruments])
+
+
+class MarketStatusResponse(ResponseModel):
+    """`open` is the exchanges' own state; trades are refused by it only where `enforced`.
+
+    `session_date` and `occasion` (such as Muhurat trading) are of the session under way, if any.
+    After `holidays_known_until` every weekday is taken for a session.
+    """
+
+    open: bool
+    session: SessionKind
+    session_date: date | None
+    occasion: str | None
+    next_open: Timestamp
+    next_close: Timestamp
+    enforced: bool
+    exchanges: list[str]
+    timezone: str
+    holidays_known_until: date
+
+    @classmethod
+    def of(cls, status: MarketStatus, enforced: bool) -> MarketStatusResponse:
+        return cls(
+            open=status.open,
+            session=status.session,
+            session_date=status.day,
+            occasion=status.occasion,
+            next_open=status.next_open,
+            next_close=status.next_close,
+            enforced=enforced,
+            exchanges=list(EXCHANGES),
+            timezone=status.timezone,
+            holidays_known_until=status.holidays_known_until,
+        )
+
+
+class HistoryQuery(RequestModel):
+    interval: Interval = Interval.FIVE_MINUTES
+    since: Annotated[
+        Moment | None,
+        Field(
+            alias="from",
+            description="The first candle begins at this time or after it. "
+            "ISO 8601, UTC where it names no zone; a date is its beginning in India; "
+            "digits are seconds since 1970. Left out: 500 candles before the end.",
+        ),
+    ] = None
+    until: Annotated[
+        Moment | None,
+        Field(
+            alias="to",
+            description="The last candle begins before this time, written as `from` is. "
+            "Left out: now, with a recording the time it has reached.",
+        ),
+    ] = None
+
+
+class CandleView(ResponseModel):
+    """`time` is when the candle begins. The last candle may still be forming."""
+
+    time: Timestamp
+    open: Money
+    high: Money
+    low: Money
+    close: Money
+
+    @classmethod
+    def of(cls, candle: Candle) -> CandleView:
+        return cls(
+            time=candle.time,
+            open=candle.open,
+            high=candle.high,
+            low=candle.low,
+            close=candle.close,
+        )
+
+
+class HistoryResponse(ResponseModel):
+    """Candles, oldest first. `source` is theirs, and null where there are none."""
+
+    symbol: str
+    interval: Interval
+    source: Source | None
+    candles: list[CandleView]
+
+    @classmethod
+    def of(cls, symbol: str, interval: Interval, candles: Sequence[Candle]) -> HistoryResponse:
+        return cls(
+            symbol=symbol,
+            interval=interval,
+            source=candles[-1].source if candles else None,
+            candles=[CandleView.of(each) for each in candles],
+        )

@@ -8,10 +8,18 @@ from decimal import Decimal
 from typing import Protocol
 
 from app.clock import Clock
+from app.domain.quote import Quote
+from app.market_data.angel_one.session import AngelSession
+from app.market_data.angel_one.source import AngelOneSource
+from app.market_data.angel_one.stream import AngelStream
 from app.market_data.feed import Feed
-from app.market_data.instruments import load_instruments
+from app.market_data.instruments import Instruments, load_instruments
+from app.market_data.live import LiveFeed
 from app.market_data.replay import RecordingError, ReplayFeed, fingerprint, read_recording
 from app.market_data.simulated import SimulatedFeed
+from app.market_data.source import PriceSource
+from app.market_data.upstream import Upstream
+from app.market_data.yahoo import YahooSource
 from config import ConfigurationError, Settings
 
 
@@ -21,35 +29,79 @@ class Memory(Protocol):
     def last_prices(self) -> Mapping[str, Decimal]:
         """Return the last price of each symbol, in rupees."""
 
+    def last_quote(self, symbol: str) -> Quote | None:
+        """Return the last quote of a symbol that any process kept."""
+
     def resume_replay(self, fingerprint: str, last_time: datetime) -> datetime | None:
         """Return when a recording that goes on began to be replayed; None for a new start."""
 
 
-def create_feed(settings: Settings, clock: Clock, memory: Memory) -> Feed:
-    """Return the feed of MARKET_DATA; raise ConfigurationError where it cannot be had."""
-    instruments = load_instruments()
-    choice = settings.market_data
-    if choice == "auto":
-        choice = "angel_one" if settings.has_angel_one_credentials else "simulated"
-    if choice == "replay" and settings.replay_file is not None:
-        try:
-            ticks = read_recording(settings.replay_file, instruments)
-        except RecordingError as error:
-            raise ConfigurationError([f"REPLAY_FILE: {error}"]) from None
-        last_time = max(tick.timestamp for tick in ticks)
-        began_at = memory.resume_replay(fingerprint(ticks), last_time)
-        return ReplayFeed(ticks, clock, speed=settings.replay_speed, began_at=began_at)
-    if choice == "simulated":
-        return SimulatedFeed(
-            instruments,
-            clock,
-            seed=settings.market_seed,
-            step_seconds=settings.monitor_interval_seconds,
-            last_prices=memory.last_prices(),
-        )
-    raise ConfigurationError(
-        [
-            f"MARKET_DATA: the {choice} feed is not part of this release yet; "
-            "choose simulated or replay"
-        ]
+def create_feed(
+    settings: Settings, clock: Clock, memory: Memory, instruments: Instruments | None = None
+) -> Feed:
+    """Return the feed of MARKET_DATA; raise ConfigurationError where it cannot be had.
+
+    Without `instruments`, those that ship with the application are what it has prices of.
+    """
+    instruments = instruments or load_instruments()
+    if settings.uses_real_prices:
+        return _live(settings, clock, memory, instruments)
+    if settings.market_data == "replay":
+        return _replay(settings, clock, memory, instruments)
+    return _simulated(settings, clock, memory, instruments)
+
+
+def create_sources(settings: Settings, clock: Clock) -> list[PriceSource]:
+    """Return the real sources that the configuration asks for, the best one first."""
+    sources: list[PriceSource] = []
+    if settings.market_data != "yahoo":
+        sources.append(AngelOneSource(settings, clock, session=AngelSession(settings, clock)))
+    if settings.market_data != "angel_one":
+        sources.append(YahooSource(settings, clock))
+    return sources
+
+
+def _live(settings: Settings, clock: Clock, memory: Memory, instruments: Instruments) -> LiveFeed:
+    interval = settings.monitor_interval_seconds
+    sources = create_sources(settings, clock)
+    # Who names one source wants its prices or none.
+    simulated = settings.market_data == "auto"
+    feed = LiveFeed(
+        [Upstream(each, clock, probe_seconds=3 * interval) for each in sources],
+        instruments,
+        clock,
+        interval_seconds=interval,
+        fallback=_simulated(settings, clock, memory, instruments) if simulated else None,
+        last_quote=memory.last_quote,
     )
+    best = sources[0]
+    if settings.market_stream and isinstance(best, AngelOneSource):
+        feed.use_stream(
+            AngelStream(settings.angel_stream_url, best.session, clock, on_ticks=feed.take_streamed)
+        )
+    return feed
+
+
+def _simulated(
+    settings: Settings, clock: Clock, memory: Memory, instruments: Instruments
+) -> SimulatedFeed:
+    return SimulatedFeed(
+        instruments,
+        clock,
+        seed=settings.market_seed,
+        step_seconds=settings.monitor_interval_seconds,
+        last_prices=memory.last_prices(),
+    )
+
+
+def _replay(
+    settings: Settings, clock: Clock, memory: Memory, instruments: Instruments
+) -> ReplayFeed:
+    assert settings.replay_file is not None, "load_settings requires it"
+    try:
+        ticks = read_recording(settings.replay_file, instruments)
+    except RecordingError as error:
+        raise ConfigurationError([f"REPLAY_FILE: {error}"]) from None
+    last_time = max(tick.timestamp for tick in ticks)
+    began_at = memory.resume_replay(fingerprint(ticks), last_time)
+    return ReplayFeed(ticks, clock, speed=settings.replay_speed, began_at=began_at)

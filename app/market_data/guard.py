@@ -1,5 +1,8 @@
 """The guard: lets through the ticks that may be acted on, and holds the rest.
 
+The age of a real price is counted in trading time: the last close is as good as new until the
+exchange opens again, and a source that is known to be delayed has that much longer.
+
 A tick that is too old, or too far from the last price, may be a fault of its source: a stuck
 feed, a fat finger. It is held until a second source, or two further ticks of the same one, say
 the same. A price that is no price at all is never let through.
@@ -8,7 +11,7 @@ the same. A price that is no price at all is never let through.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -17,8 +20,11 @@ from enum import StrEnum
 from app.clock import Clock
 from app.domain.quote import Quote, Source
 from app.logs import logger
+from app.market_data.hours import TradingHours
 
 CONFIRMATIONS = 2
+# How much later than the exchange a source is known to be, at most.
+DELAYS: Mapping[Source, timedelta] = {Source.YAHOO: timedelta(minutes=20)}
 
 
 class Doubt(StrEnum):
@@ -39,10 +45,23 @@ class Suspicion:
 
 
 class QuoteGuard:
-    def __init__(self, clock: Clock, *, oldest: timedelta, largest_move: Decimal) -> None:
-        """Hold ticks older than `oldest`, or further from the last than `largest_move` of it."""
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        oldest: timedelta,
+        largest_move: Decimal,
+        hours: TradingHours | None = None,
+        delays: Mapping[Source, timedelta] | None = None,
+    ) -> None:
+        """Hold ticks older than `oldest`, or further from the last than `largest_move` of it.
+
+        Without `hours`, real prices age by night as well. `delays` are added to `oldest`.
+        """
         self._clock = clock
         self._oldest = oldest
+        self._hours = hours
+        self._delays = delays or {}
         self._largest_move = largest_move
         self._last: dict[tuple[str, str], Quote] = {}
         self._known_late: dict[str, Source] = {}
@@ -68,7 +87,7 @@ class QuoteGuard:
         if doubt is Doubt.STALE:
             # A source that is always late, such as a delayed one, has been confirmed once.
             self._known_late[tick.symbol] = tick.source
-        elif self._age(tick) <= self._oldest:
+        elif not self._is_old(tick):
             self._known_late.pop(tick.symbol, None)
         suspicion = self.suspicions.get(tick.symbol)
         if suspicion and _market_of(suspicion.quote) == _market_of(tick):
@@ -83,12 +102,19 @@ class QuoteGuard:
             return Doubt.MOVED_TOO_FAR
         late = self._known_late.get(tick.symbol) is tick.source
         # A recording's times are of the past, and are its present.
-        if tick.source is not Source.REPLAY and not late and self._age(tick) > self._oldest:
+        if tick.source is not Source.REPLAY and not late and self._is_old(tick):
             return Doubt.STALE
         return None
 
-    def _age(self, tick: Quote) -> timedelta:
-        return self._clock.now() - tick.timestamp
+    def _is_old(self, tick: Quote) -> bool:
+        now = self._clock.now()
+        oldest = self._oldest + self._delays.get(tick.source, timedelta(0))
+        if now - tick.timestamp <= oldest:
+            return False
+        if self._hours is None or not tick.source.is_real:
+            return True
+        # Asked for only what looks old: the first question loads the calendar.
+        return self._hours.timetable(now).trading_time(tick.timestamp, now) > oldest
 
     def _has_moved_too_far(self, tick: Quote, last: Quote | None) -> bool:
         if last is None:

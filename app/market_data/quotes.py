@@ -56,6 +56,9 @@ class QuoteBoard:
         if line and self._clock.monotonic() - line.posted_at <= self._fresh_seconds:
             return line.ticks[-1]
         quote = self._feed.latest(symbol)
+        if line and quote == line.ticks[-1]:
+            # Nothing new is no news: a price that stands still is not posted again.
+            return line.ticks[-1]
         if quote is not None and self.post([quote]):
             return quote
         if line and symbol in self.guard.suspicions:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import threading
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
@@ -18,9 +18,10 @@ from itertools import groupby
 from pathlib import Path
 
 from app.clock import Clock
-from app.domain.candle import Candle
+from app.domain.candle import Candle, Interval, aggregate, beginning_of
 from app.domain.money import to_paisa
 from app.domain.quote import Quote, Source
+from app.market_data.feed import LocalFeed
 from app.market_data.instruments import Instruments
 
 COLUMNS = ("timestamp", "symbol", "price")
@@ -30,7 +31,7 @@ class RecordingError(Exception):
     """The recording cannot be played; the message names the file, the line and the fault."""
 
 
-class ReplayFeed:
+class ReplayFeed(LocalFeed):
     name = "replay"
 
     def __init__(
@@ -51,6 +52,9 @@ class ReplayFeed:
         self._by_symbol: dict[str, list[Quote]] = defaultdict(list)
         for tick in self._ticks:
             self._by_symbol[tick.symbol].append(tick)
+        self._recorded = {
+            symbol: _candles_of(its_ticks) for symbol, its_ticks in self._by_symbol.items()
+        }
         self._clock = clock
         self._speed = speed
         self._started = clock.monotonic()
@@ -102,6 +106,31 @@ class ReplayFeed:
         minutes = groupby(ticks[first:last], key=_minute)
         return [Candle.of(list(group)) for _, group in minutes]
 
+    def history(
+        self, symbol: str, interval: Interval, since: datetime, until: datetime
+    ) -> list[Candle]:
+        """Return the recorded candles, as far as the last poll: what follows has yet to happen."""
+        if symbol not in self._recorded:
+            return []
+        reached = self._reached or self.now()
+        candles = self._recorded[symbol][interval]
+        first = bisect_left(candles, since, key=_beginning)
+        last = bisect_left(candles, min(until, beginning_of(reached, interval)), key=_beginning)
+        forming = self._forming(symbol, interval, reached)
+        return candles[first:last] + [each for each in forming if since <= each.time < until]
+
+    def _forming(self, symbol: str, interval: Interval, reached: datetime) -> list[Candle]:
+        """Return the candle that the replay is in, of the ticks so far; none before the first."""
+        minute = beginning_of(reached, Interval.MINUTE)
+        ticks = self._by_symbol[symbol]
+        seen = ticks[
+            bisect_left(ticks, minute, key=_time) : bisect_right(ticks, reached, key=_time)
+        ]
+        minutes = self._recorded[symbol][Interval.MINUTE]
+        first = bisect_left(minutes, beginning_of(reached, interval), key=_beginning)
+        parts = minutes[first : bisect_left(minutes, minute, key=_beginning)]
+        return aggregate(parts + ([Candle.of(seen)] if seen else []), interval)
+
     def skip_to(self, time: datetime) -> None:
         """Hand out no tick up to `time`."""
         with self._lock:
@@ -115,6 +144,23 @@ def fingerprint(ticks: list[Quote]) -> str:
     for tick in ticks:
         digest.update(f"{tick.symbol} {tick.price} {tick.timestamp.isoformat()}\n".encode())
     return digest.hexdigest()
+
+
+def _candles_of(ticks: list[Quote]) -> dict[Interval, list[Candle]]:
+    """Return all candles of one symbol's ticks, each interval's made of those of the one before.
+
+    Made once, at the start: a request then costs what it answers, however long the recording.
+    """
+    parts = [Candle.of(list(group)) for _, group in groupby(ticks, key=_minute)]
+    candles = {}
+    for interval in Interval:
+        parts = aggregate(parts, interval)
+        candles[interval] = parts
+    return candles
+
+
+def _beginning(candle: Candle) -> datetime:
+    return candle.time
 
 
 def _minute(tick: Quote) -> datetime:

@@ -7,28 +7,28 @@ how often, and in which order.
 
 from __future__ import annotations
 
-import math
 import random
 import secrets
 import threading
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from app.clock import Clock
-from app.domain.candle import Candle
-from app.domain.money import PAISA, to_paisa
+from app.domain.candle import Candle, Interval, first_beginning_from
 from app.domain.quote import Quote, Source
+from app.market_data.feed import LocalFeed
 from app.market_data.instruments import Instrument, Instruments
+from app.market_data.spans import MINUTES, Span, minute_of, seconds_of, time_of
+from app.market_data.walk import Walk
 
-# The standard deviation of one step's return. It is what an index with a yearly volatility of
-# 15 % shows in 10 s: 0.15 / sqrt(252 trading days x 2,250 steps a day).
-STEP_VOLATILITY = 0.0002
 # The walk begins within this share of the base, so that two seeds differ from the first price.
 START_SPREAD = 0.01
+# By how much the wall clock may run apart from the other before it counts as set.
+CLOCK_SECONDS = 1.0
 
 
-class SimulatedFeed:
+class SimulatedFeed(LocalFeed):
     name = "simulated"
 
     def __init__(
@@ -49,12 +49,12 @@ class SimulatedFeed:
         self._clock = clock
         self._step_seconds = step_seconds
         self._started = clock.monotonic()
+        self._zero = seconds_of(clock.now())
         self._lock = threading.Lock()
-        starts = {} if seed is not None else dict(last_prices or {})
-        seed = seed if seed is not None else secrets.token_hex(8)
-        self._walks = {
-            each.symbol: _Walk(each, seed, starts.get(each.symbol)) for each in instruments
-        }
+        self._starts = {} if seed is not None else dict(last_prices or {})
+        self._seed = seed if seed is not None else secrets.token_hex(8)
+        # Of the symbols that were asked for: there may be ten thousand others.
+        self._walks: dict[str, Walk] = {}
 
     def poll(self, symbols: Collection[str]) -> list[Quote]:
         """Return one tick for each symbol: its price at this step."""
@@ -63,12 +63,10 @@ class SimulatedFeed:
 
     def latest(self, symbol: str) -> Quote | None:
         """Return the price at this step, None for a symbol that is not an instrument."""
-        walk = self._walks.get(symbol)
+        walk = self._walk(symbol)
         if walk is None:
             return None
-        with self._lock:
-            price = walk.price_at(self._step())
-        return Quote(symbol, price, Source.MOCK, self._clock.now())
+        return Quote(symbol, walk.price_at(*self._moment()), Source.MOCK, self._clock.now())
 
     def now(self) -> datetime:
         return self._clock.now()
@@ -80,24 +78,70 @@ class SimulatedFeed:
         """Return none: this market stands still while nobody runs it."""
         return []
 
-    def _step(self) -> int:
+    def history(
+        self, symbol: str, interval: Interval, since: datetime, until: datetime
+    ) -> list[Candle]:
+        """Return candles of the prices since the start, and of an invented past before it."""
+        walk = self._walk(symbol)
+        if walk is None:
+            return []
+        until = min(until, self._clock.now() + timedelta(microseconds=1))
+        first, last = (minute_of(first_beginning_from(each, interval)) for each in (since, until))
+        spans = walk.spans(MINUTES[interval], first, last, *self._moment())
+        return [_candle(symbol, span, walk) for span in spans]
+
+    def continue_from(self, symbol: str, price: Decimal) -> None:
+        """Have the walk of an instrument go on from `price` (rupees) from now on."""
+        instrument = self._instruments.by_symbol(symbol)
+        if instrument is None:
+            return
+        step, zero = self._moment()
+        with self._lock:
+            walk = self._walks.get(symbol)
+            if walk is None:
+                self._walks[symbol] = self._begin(instrument, price, step, zero)
+                return
+        walk.continue_from(price, step, zero)
+
+    def _walk(self, symbol: str) -> Walk | None:
+        walk = self._walks.get(symbol)
+        if walk is not None:
+            return walk
+        instrument = self._instruments.by_symbol(symbol)
+        if instrument is None:
+            return None
+        _, zero = self._moment()
+        with self._lock:
+            if symbol not in self._walks:
+                start = self._starts.get(symbol)
+                self._walks[symbol] = self._begin(instrument, start, 0, zero)
+            return self._walks[symbol]
+
+    def _begin(self, instrument: Instrument, price: Decimal | None, step: int, zero: float) -> Walk:
+        key = f"{self._seed}/{instrument.symbol}"
+        draw = random.Random(key)
+        offset = draw.uniform(-START_SPREAD, START_SPREAD)
+        return Walk(
+            draw,
+            f"{key}/past",
+            instrument.tick_size,
+            float(price or 0) or float(instrument.start_price) * (1 + offset),
+            step_seconds=self._step_seconds,
+            step=step,
+            zero=zero,
+        )
+
+    def _moment(self) -> tuple[int, float]:
+        """Return the step that it is, and when step 0 was (see Walk)."""
+        elapsed = self._clock.monotonic() - self._started
+        zero = seconds_of(self._clock.now()) - elapsed
+        # The clock was set, or the machine slept: the walk goes on at the time it is now.
+        if abs(zero - self._zero) > CLOCK_SECONDS:
+            self._zero = zero
         # To the nearest step: polls come an interval apart, give or take a little.
-        return round((self._clock.monotonic() - self._started) / self._step_seconds)
+        return round(elapsed / self._step_seconds), self._zero
 
 
-class _Walk:
-    """The random walk of one instrument, taken as far as it was asked for."""
-
-    def __init__(self, instrument: Instrument, seed: str, start: Decimal | None) -> None:
-        self._random = random.Random(f"{seed}/{instrument.symbol}")
-        self._tick_size = instrument.tick_size
-        self._step = 0
-        offset = self._random.uniform(-START_SPREAD, START_SPREAD)
-        self._log_price = math.log(start or float(instrument.base_price) * (1 + offset))
-
-    def price_at(self, step: int) -> Decimal:
-        while self._step < step:
-            self._log_price += self._random.gauss(0, STEP_VOLATILITY)
-            self._step += 1
-        ticks = round(math.exp(self._log_price) / float(self._tick_size))
-        return max(to_paisa(ticks * self._tick_size), PAISA)
+def _candle(symbol: str, span: Span, walk: Walk) -> Candle:
+    open, high, low, close = map(walk.rupees, span[1:])
+    return Candle(symbol, time_of(span.minute), open, high, low, close, Source.MOCK)

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterable
+from math import inf
 
 from app.market_data.instruments import DEFAULT_INDICES
 
+# So long a process relies on a mark that it made in the database (see app/trades/watching.py).
+MARK_SECONDS = 600.0
+
 
 class Watchlist:
-    """The default indices, what has been traded, and what sockets follow."""
+    """The default indices, what was traded, what alerts wait on, and what sockets follow."""
 
     def __init__(self) -> None:
         self.traded: set[str] = set()
+        self.alerted: set[str] = set()
         # By sockets of other processes.
         self.followed_elsewhere: set[str] = set()
         self._followers: Counter[str] = Counter()
+        # When this process marked a symbol as traded, by a clock that cannot be set.
+        self._marked_at: dict[str, float] = {}
+        self._alerted_at: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def follow(self, symbol: str) -> None:
@@ -30,12 +39,50 @@ class Watchlist:
             if self._followers[symbol] <= 0:
                 del self._followers[symbol]
 
+    def has_mark(self, symbol: str, time: float) -> bool:
+        """Tell whether this process marked the symbol lately; `time` is seconds, monotonic."""
+        with self._lock:
+            return time - self._marked_at.get(symbol, -inf) < MARK_SECONDS
+
+    def mark_traded(self, symbol: str, time: float) -> None:
+        """Poll the symbol from now on; its mark is in the database since `time` at least."""
+        with self._lock:
+            self._marked_at[symbol] = time
+            self.traded.add(symbol)
+
+    def set_traded(self, symbols: Iterable[str], time: float) -> None:
+        """Poll these, which the database has marks of, in place of those it had before.
+
+        What this process marked lately stays: they may have been read before that.
+        """
+        with self._lock:
+            recent = {each: at for each, at in self._marked_at.items() if time - at < MARK_SECONDS}
+            self._marked_at = recent
+            self.traded = {*symbols, *recent}
+
+    def mark_alerted(self, symbol: str, time: float) -> None:
+        """Poll the symbol for an alert from now on; its mark is in the database already."""
+        with self._lock:
+            self._alerted_at[symbol] = time
+            self.alerted.add(symbol)
+
+    def set_alerted(self, symbols: Iterable[str], asked_at: float) -> None:
+        """Poll these, which the database had marks of when it was asked at that time.
+
+        What this process marked since stays.
+        """
+        with self._lock:
+            since = {each: at for each, at in self._alerted_at.items() if at >= asked_at}
+            self._alerted_at = since
+            self.alerted = {*symbols, *since}
+
     def symbols(self) -> set[str]:
         """Return every symbol to poll."""
         with self._lock:
             return {
                 *DEFAULT_INDICES,
                 *self.traded,
+                *self.alerted,
                 *self.followed_elsewhere,
                 *self._followers,
             }

@@ -1,20 +1,29 @@
 """The documents of the database and every query on them. Each method takes a session."""
 
+from app.models.alert import Alert, Firing
 from app.models.answer import Answer, RequestKey
+from app.models.instrument import InstrumentList
 from app.models.market_state import MarketState
-from app.models.notification import EventDraft, Notification
+from app.models.notification import Claim, EventDraft, Notification
 from app.models.portfolio import Portfolio, Settlement
+from app.models.preferences import EventType, Preferences
 from app.models.symbol_state import SymbolState
 from app.models.trade import Closure, Trade
 from app.models.user import User
 
 __all__ = [
+    "Alert",
     "Answer",
+    "Claim",
     "Closure",
     "EventDraft",
+    "EventType",
+    "Firing",
+    "InstrumentList",
     "MarketState",
     "Notification",
     "Portfolio",
+    "Preferences",
     "RequestKey",
     "Settlement",
     "SymbolState",

@@ -7,12 +7,13 @@ transaction of what it tells of, so no crash can lose one or invent one.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pymongo
 from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
@@ -24,6 +25,9 @@ from app.models.user import User
 
 CHANNELS = ("email", "sms")
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+# The outbox may list a long backlog, or write a long digest down: nobody waits for it, and a note
+# that was cut short would have a message sent twice.
+OUTBOX_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,61 +111,94 @@ class Notification:
     ) -> bool | None:
         """Mark as read; return whether it was unread, None where the user has no such one."""
         query = {"_id": notification_id, "user_id": user_id}
-        before = collection("notifications").find_one_and_update(
-            query, {"$set": {"is_read": True}}, projection={"is_read": 1}, session=session
+        result = collection("notifications").update_one(
+            query, {"$set": {"is_read": True}}, session=session
         )
-        return None if before is None else not before["is_read"]
+        return bool(result.modified_count) if result.matched_count else None
 
     @classmethod
-    def claim_due(cls, now: datetime, lease: timedelta, limit: int) -> list[Notification]:
-        """Take the `limit` longest due notifications, and with them all that their users are due.
+    def find_due(cls, now: datetime) -> list[list[ObjectId]]:
+        """Return the ids of all that is due, a list per user, longest due first.
 
-        By user and in order, so that one message can tell a user of a whole burst.
+        Its cost grows with what is due: the embedded database has no cheaper way to find the
+        first few (docs/decisions.md). So ask once and claim from it batch by batch.
+        """
+        with pymongo.timeout(OUTBOX_SECONDS):
+            due = sorted(
+                collection("notifications").find(
+                    {"deliver_at": {"$lte": now}}, {"user_id": 1, "deliver_at": 1}
+                ),
+                key=lambda each: each["deliver_at"],
+            )
+        by_user: dict[str, list[ObjectId]] = defaultdict(list)
+        for each in due:
+            by_user[each["user_id"]].append(each["_id"])
+        return list(by_user.values())
+
+    @classmethod
+    def claim(cls, ids: Sequence[ObjectId], now: datetime, lease: timedelta) -> Claim:
+        """Take those of the notifications that are still due, by user and in order.
+
         Whoever takes one has it for `lease`; should they die, it is due again after that.
         """
         notifications = collection("notifications")
-        due = list(
-            notifications.find({"deliver_at": {"$lte": now}}, {"user_id": 1}).sort("deliver_at", 1)
-        )
-        users = {each["user_id"] for each in due[:limit]}
-        ids = {"_id": {"$in": [each["_id"] for each in due if each["user_id"] in users]}}
         # The claim's own mark tells what this worker took from what another took meanwhile.
-        claim = ObjectId()
+        mark = ObjectId()
         taken = notifications.update_many(
-            {**ids, "deliver_at": {"$lte": now}},
-            {"$set": {"deliver_at": now + lease, "claim": claim}},
+            {"_id": {"$in": list(ids)}, "deliver_at": {"$lte": now}},
+            {"$set": {"deliver_at": now + lease, "claim": mark}},
         )
         if not taken.modified_count:
-            return []
-        found = notifications.find({**ids, "claim": claim})
-        return sorted(
+            return Claim(mark, [])
+        found = notifications.find({"_id": {"$in": list(ids)}, "claim": mark})
+        in_order = sorted(
             (cls.from_document(document) for document in found),
             key=lambda each: (each.user_id, each.seq),
         )
+        return Claim(mark, in_order)
 
     @classmethod
-    def next_due(cls) -> datetime | None:
-        """Return when the next notification is due for delivery, None where none waits."""
-        document = (
-            collection("notifications")
-            .find({"deliver_at": {"$gt": LONG_AGO}}, {"deliver_at": 1})
-            .sort("deliver_at", 1)
-            .limit(1)
+    def extend(cls, mark: ObjectId, ids: Sequence[ObjectId], until: datetime) -> set[ObjectId]:
+        """Hold what was claimed until `until`; return what no other worker has taken since."""
+        notifications = collection("notifications")
+        ours = {"_id": {"$in": list(ids)}, "claim": mark}
+        notifications.update_many(ours, {"$set": {"deliver_at": until}})
+        return {each["_id"] for each in notifications.find(ours, {"_id": 1})}
+
+    @classmethod
+    def next_due(cls, by: datetime) -> datetime | None:
+        """Return when the next notification is due for delivery, None where none is up to `by`."""
+        documents = collection("notifications").find(
+            {"deliver_at": {"$gt": LONG_AGO, "$lte": by}}, {"deliver_at": 1}
         )
-        return next((each["deliver_at"] for each in document), None)
+        return min((each["deliver_at"] for each in documents), default=None)
 
     @classmethod
     def record_deliveries(
-        cls, outcomes: Sequence[tuple[Notification, list[dict[str, Any]], datetime | None]]
+        cls,
+        mark: ObjectId,
+        outcomes: Sequence[tuple[Notification, list[dict[str, Any]], datetime | None]],
     ) -> None:
-        """Write how each delivery went, and when to try again; None for never."""
-        collection("notifications").bulk_write(
-            [
-                UpdateOne({"_id": each.id}, _delivered(deliveries, deliver_at))
-                for each, deliveries, deliver_at in outcomes
-            ],
-            ordered=False,
-        )
+        """Write how each delivery went, and when to try again; None for never.
+
+        Where another worker took one since it was claimed under `mark`, that one's word counts.
+        """
+        with pymongo.timeout(OUTBOX_SECONDS):
+            collection("notifications").bulk_write(
+                [
+                    UpdateOne({"_id": each.id, "claim": mark}, _delivered(deliveries, deliver_at))
+                    for each, deliveries, deliver_at in outcomes
+                ],
+                ordered=False,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Notifications that one worker may deliver, and the mark that makes them its own."""
+
+    mark: ObjectId
+    notifications: list[Notification]
 
 
 _FIELDS = tuple(name for name in Notification.__dataclass_fields__ if name != "id")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from bson import ObjectId
-from pymongo import ReturnDocument, UpdateOne
+from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
@@ -100,6 +100,14 @@ class Portfolio:
         return cls.from_document(document) if document else None
 
     @classmethod
+    def available_margins(cls, user_ids: Collection[str]) -> dict[str, Decimal]:
+        """Return the available rupees of those of the users that have a portfolio."""
+        found = collection("portfolios").find(
+            {"user_id": {"$in": list(user_ids)}}, {"user_id": 1, "available_margin": 1}
+        )
+        return {each["user_id"]: each["available_margin"] for each in found}
+
+    @classmethod
     def all_user_ids(cls) -> list[str]:
         """Return whose portfolios there are."""
         return [each["user_id"] for each in collection("portfolios").find({}, {"user_id": 1})]
@@ -137,7 +145,9 @@ class Portfolio:
         Returns the portfolio as it is then, its `trade_count` being the new trade's number;
         None, with nothing changed, where the margin is too small or there is no portfolio.
         """
-        document = collection("portfolios").find_one_and_update(
+        # Written, then read in the same transaction: for a find-and-modify the embedded database
+        # scans the collection (docs/decisions.md).
+        blocked = collection("portfolios").update_one(
             {"user_id": user_id, "available_margin": {"$gte": margin}},
             {
                 "$inc": {
@@ -148,10 +158,9 @@ class Portfolio:
                 },
                 "$set": {"last_updated": now},
             },
-            return_document=ReturnDocument.AFTER,
             session=session,
         )
-        return cls.from_document(document) if document else None
+        return cls.find_by_user_id(user_id, session) if blocked.modified_count else None
 
     @classmethod
     def settle_many(

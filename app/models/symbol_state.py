@@ -1,21 +1,80 @@
-"""What outlives a restart about each symbol: its last quote, and whether it was ever traded."""
+"""What outlives a restart about each symbol: its last quote, and what has it watched."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
+from bson import ObjectId
 from pymongo import UpdateOne
 
-from app.database import collection
+from app.database import Document, collection
+from app.database.transaction import run_transaction
 from app.domain.quote import Quote, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The symbols that have to be watched, by what needs them."""
+
+    traded: set[str]
+    alerted: set[str]
+    # By sockets of processes that do not poll.
+    followed: set[str]
 
 
 class SymbolState:
     @classmethod
     def mark_traded(cls, symbol: str) -> None:
-        """Have the symbol watched from now on."""
-        collection("symbols").update_one({"_id": symbol}, {"$set": {"traded": True}}, upsert=True)
+        """Have the symbol watched from now on, for a trade that is about to be written."""
+        collection("symbols").update_one(
+            {"_id": symbol}, {"$set": {"traded": True}, "$unset": {"idle": ""}}, upsert=True
+        )
+
+    @classmethod
+    def mark_idle(cls, symbols: Iterable[str], round: ObjectId) -> None:
+        """Note that nobody trades these symbols now; the next `mark_traded` takes it back."""
+        updates = [
+            UpdateOne({"_id": symbol, "traded": True}, {"$set": {"idle": round}})
+            for symbol in symbols
+        ]
+        if updates:
+            collection("symbols").bulk_write(updates, ordered=False)
+
+    @classmethod
+    def find_idle(cls, round: ObjectId) -> set[str]:
+        """Return the symbols that were noted as idle in this round, and not marked since."""
+        return {each["_id"] for each in collection("symbols").find({"idle": round}, {"_id": 1})}
+
+    @classmethod
+    def unmark_traded(cls, symbol: str, round: ObjectId) -> bool:
+        """Have the symbol watched for no trade, unless it was marked since it was idle."""
+        result = collection("symbols").update_one(
+            {"_id": symbol, "idle": round}, {"$unset": {"traded": "", "idle": ""}}
+        )
+        return result.modified_count == 1
+
+    @classmethod
+    def mark_alerted(cls, symbol: str, now: datetime) -> None:
+        """Have the symbol watched for an alert that is about to be written."""
+        collection("symbols").update_one(
+            {"_id": symbol}, {"$set": {"alerted_at": now}}, upsert=True
+        )
+
+    @classmethod
+    def unmark_alerted(cls, symbol: str, before: datetime) -> bool:
+        """Have the symbol watched for no alert, unless it was marked since `before`."""
+        result = collection("symbols").update_one(
+            {"_id": symbol, "alerted_at": {"$lt": before}}, {"$unset": {"alerted_at": ""}}
+        )
+        return result.modified_count == 1
+
+    @classmethod
+    def find_alerted(cls) -> set[str]:
+        """Return every symbol that is watched for alerts."""
+        query = {"alerted_at": {"$exists": True}}
+        return {each["_id"] for each in collection("symbols").find(query, {"_id": 1})}
 
     @classmethod
     def mark_followed(cls, symbols: Iterable[str], until: datetime) -> None:
@@ -28,8 +87,22 @@ class SymbolState:
             collection("symbols").bulk_write(updates, ordered=False)
 
     @classmethod
+    def find_marks(cls, now: datetime) -> Marks:
+        """Return every symbol that is watched, in one question."""
+        marks = Marks(set(), set(), set())
+        fields = {"traded": 1, "alerted_at": 1, "followed_until": 1}
+        for each in collection("symbols").find({}, fields):
+            if each.get("traded"):
+                marks.traded.add(each["_id"])
+            if "alerted_at" in each:
+                marks.alerted.add(each["_id"])
+            if "followed_until" in each and each["followed_until"] > now:
+                marks.followed.add(each["_id"])
+        return marks
+
+    @classmethod
     def find_traded(cls) -> set[str]:
-        """Return every symbol that has been traded."""
+        """Return every symbol that is watched for trades."""
         return {each["_id"] for each in collection("symbols").find({"traded": True}, {"_id": 1})}
 
     @classmethod
@@ -56,15 +129,27 @@ class SymbolState:
             for each in quotes
         ]
         if updates:
-            collection("symbols").bulk_write(updates, ordered=False)
+            # One commit: to wait for the disk once for each of 500 symbols takes seconds.
+            run_transaction(
+                lambda session: collection("symbols").bulk_write(
+                    updates, ordered=False, session=session
+                )
+            )
 
     @classmethod
     def load_quotes(cls) -> dict[str, Quote]:
         """Return the last quotes kept, by symbol."""
         found = collection("symbols").find({"price": {"$exists": True}})
-        return {
-            each["_id"]: Quote(
-                each["_id"], each["price"], Source(each["source"]), each["timestamp"]
-            )
-            for each in found
-        }
+        return {each["_id"]: _quote(each) for each in found}
+
+    @classmethod
+    def find_quote(cls, symbol: str) -> Quote | None:
+        """Return the last quote kept of a symbol, None where there is none."""
+        document = collection("symbols").find_one({"_id": symbol, "price": {"$exists": True}})
+        return _quote(document) if document else None
+
+
+def _quote(document: Document) -> Quote:
+    return Quote(
+        document["_id"], document["price"], Source(document["source"]), document["timestamp"]
+    )

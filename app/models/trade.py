@@ -174,6 +174,12 @@ class Trade:
         return [cls.from_document(each) for each in {each["_id"]: each for each in found}.values()]
 
     @classmethod
+    def has_active(cls, symbol: str) -> bool:
+        """Tell whether any user has an active trade in the symbol."""
+        query = {"status": TradeStatus.ACTIVE.value, "symbol": symbol}
+        return collection("trades").find_one(query, {"_id": 1}) is not None
+
+    @classmethod
     def find_still_active(
         cls, trade_ids: Collection[ObjectId], session: ClientSession
     ) -> set[ObjectId]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from bson import ObjectId
-from pymongo import ReturnDocument, UpdateOne
+from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
 from app.database import Document, collection
+from app.models.preferences import Preferences
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,14 @@ class User:
     created_at: datetime
     event_seq: int
     unread_count: int
+    preferences: Preferences = field(default_factory=Preferences)
 
     @classmethod
     def from_document(cls, document: Document) -> User:
-        return cls(id=document["_id"], **{key: document[key] for key in _FIELDS})
+        values = {key: document[key] for key in _FIELDS}
+        # Absent until they are first set, in old documents as in new ones.
+        preferences = Preferences.from_document(document.get("preferences"))
+        return cls(id=document["_id"], **values, preferences=preferences)
 
     @classmethod
     def create(
@@ -74,6 +79,18 @@ class User:
         return [cls.from_document(document) for document in found]
 
     @classmethod
+    def save_preferences(
+        cls, client_id: str, preferences: Preferences, session: ClientSession
+    ) -> bool:
+        """Replace the user's preferences; tell whether there is such a user."""
+        result = collection("users").update_one(
+            {"client_id": client_id},
+            {"$set": {"preferences": preferences.to_document()}},
+            session=session,
+        )
+        return result.matched_count == 1
+
+    @classmethod
     def count_events(cls, events: Mapping[str, int], session: ClientSession) -> dict[str, int]:
         """Add to each user's count of events; return the new counts by client_id.
 
@@ -82,16 +99,6 @@ class User:
         client_id without a user is missing from what is returned.
         """
         users = collection("users")
-        if len(events) == 1:
-            ((client_id, count),) = events.items()
-            document = users.find_one_and_update(
-                {"client_id": client_id},
-                _count(count),
-                projection={"event_seq": 1},
-                return_document=ReturnDocument.AFTER,
-                session=session,
-            )
-            return {client_id: document["event_seq"]} if document else {}
         users.bulk_write(
             [UpdateOne({"client_id": each}, _count(count)) for each, count in events.items()],
             ordered=False,
@@ -110,6 +117,27 @@ class User:
         )
 
     @classmethod
+    def count_alert(cls, client_id: str, session: ClientSession) -> int | None:
+        """Add one to the user's count of alerts; return it, None where there is no such user.
+
+        A new alert takes it as its `number`. The document stays locked to the transaction, so
+        of two alerts at once the second finds the first.
+        """
+        query = {"client_id": client_id}
+        users = collection("users")
+        if not users.update_one(query, {"$inc": {"alert_count": 1}}, session=session).matched_count:
+            return None
+        document = users.find_one(query, {"alert_count": 1}, session=session) or {}
+        return int(document["alert_count"])
+
+    @classmethod
+    def last_alert_number(cls, client_id: str) -> int:
+        """Return the number of the user's newest alert, 0 where there was never one."""
+        query = {"client_id": client_id}
+        document = collection("users").find_one(query, {"alert_count": 1}) or {}
+        return int(document.get("alert_count", 0))
+
+    @classmethod
     def correct_event_seq(cls, client_id: str, seq: int, session: ClientSession) -> None:
         """Set the count of events to what it was found to have to be."""
         collection("users").update_one(
@@ -122,7 +150,7 @@ class User:
         return cls.from_document(document) if document else None
 
 
-_FIELDS = tuple(name for name in User.__dataclass_fields__ if name != "id")
+_FIELDS = tuple(name for name in User.__dataclass_fields__ if name not in ("id", "preferences"))
 
 
 def _count(events: int) -> Document:

@@ -1,36 +1,48 @@
-"""The loop: every few seconds one pass over the symbols that matter."""
+"""The loop: every few seconds one pass over the symbols that matter, and one for what came in.
+
+A full pass asks the feed and keeps house: the lease, the watch list, what a restart has to know.
+Between them, ticks that come in by themselves are settled at once.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import Flask
 from pymongo.errors import PyMongoError
 
+from app.alerts.settlement import fire_alerts
 from app.clock import Clock
+from app.concurrency import spawn
 from app.domain.quote import Quote
 from app.logs import logger
-from app.market_data.feed import Feed
+from app.market_data.feed import Feed, Gap
 from app.market_data.quotes import QuoteBoard
 from app.market_data.watchlist import Watchlist
 from app.models import MarketState, SymbolState
+from app.monitor.gaps import Gaps
 from app.monitor.lease import Lease
 from app.realtime.prices import publish_prices
 from app.runtime import runtime
-from app.trades.settlement import settle_missed, settle_triggered
+from app.trades.settlement import settle_triggered
+from app.trades.watching import IdleSymbols
 
 # Ticks kept for settling while the database is away: about a day of all symbols at 10 s.
 MOST_UNSETTLED = 1_000_000
+# Between two passes over what came in: a busy stream is taken in mouthfuls.
+BREATH_SECONDS = 0.02
+# Between two rounds of what no pass waits for.
+HOUSE_SECONDS = 60.0
 STOP_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What one pass did: ticks polled and trades closed."""
+    """What one pass did: ticks taken in and trades closed."""
 
     ticks: int
     closed: int
@@ -46,13 +58,22 @@ class Monitor:
         self._feed: Feed = parts.feed
         self._quotes: QuoteBoard = parts.quotes
         self._watchlist: Watchlist = parts.watchlist
+        self._hours = parts.hours
         self._lease = Lease(parts.clock, timedelta(seconds=max(3 * self._interval, 5)))
+        self._gaps = Gaps(parts.feed, parts.clock)
+        self._settling_gaps = False
+        self._idle_symbols = IdleSymbols(parts.clock)
+        self._instruments = parts.instruments
+        self._house_due_at = parts.clock.monotonic()
         self._unsettled: deque[Quote] = deque(maxlen=MOST_UNSETTLED)
+        self._unsaved: dict[str, Quote] = {}
         self._stop = threading.Event()
+        self._news = threading.Event()
         self._ended = threading.Event()
         self._leased = False
         self._standing_by = False
         self.last_pass_at: float | None = None
+        self._feed.listen(self._news.set)
 
     @property
     def is_standing_by(self) -> bool:
@@ -60,19 +81,31 @@ class Monitor:
         return self._standing_by
 
     def run(self) -> None:
-        """Make a pass every interval until stopped; one that fails delays none after it."""
+        """Make a pass every interval, and whenever ticks come in, until stopped."""
         started = self._clock.monotonic()
         self._attempt(self._take_lease)
+        next_pass = started
+        is_due = True
         while not self._stop.is_set():
-            self._attempt(self._run_if_leased)
-            # To the next whole interval from the start: a slow pass skips, never shifts.
-            elapsed = self._clock.monotonic() - started
-            self._stop.wait(self._interval - elapsed % self._interval)
+            # Before the pass: what comes in while it is under way makes another.
+            self._news.clear()
+            if is_due:
+                self._attempt(self._run_if_leased)
+                # To the next whole interval from the start: a slow pass skips, never shifts.
+                elapsed = self._clock.monotonic() - started
+                next_pass = started + elapsed + self._interval - elapsed % self._interval
+            elif self._leased:
+                self._attempt(self.run_arrived)
+                self._stop.wait(BREATH_SECONDS)
+            wait = next_pass - self._clock.monotonic()
+            is_due = wait <= 0 or not self._news.wait(wait)
         self._ended.set()
 
     def stop(self) -> None:
         """End `run`, and wait a moment for the pass it is in."""
         self._stop.set()
+        self._news.set()
+        self._feed.close()
         self._ended.wait(STOP_SECONDS)
 
     def run_once(self) -> Pass:
@@ -84,19 +117,22 @@ class Monitor:
         with self._app.app_context():
             failure = self._refresh_watchlist()
             reached = self._feed.now()
-            # On the board before they are settled: a trade that commits too late for this pass
-            # finds them there (see open_trade).
-            ticks = self._quotes.post(self._feed.poll(self._watchlist.symbols()))
-            latest = list({tick.symbol: tick for tick in ticks}.values())
-            publish_prices(latest)
-            self._unsettled.extend(ticks)
-            self.last_pass_at = self._clock.monotonic()
+            ticks = self._take_in(self._feed.poll(self._watchlist.symbols()))
             if failure:
                 raise failure
+            self._take_in_gaps()
             closed = self._settle()
-            SymbolState.save_quotes(latest)
-            MarketState.save_progress(self._feed.name, reached)
+            self._save(reached)
             return Pass(ticks=len(ticks), closed=closed)
+
+    def run_arrived(self) -> Pass:
+        """Publish and settle the ticks that came in by themselves; ask for nothing.
+
+        Raises PyMongoError where the database is away.
+        """
+        with self._app.app_context():
+            ticks = self._take_in(self._feed.collect())
+            return Pass(ticks=len(ticks), closed=self._settle() if ticks else 0)
 
     def settle_gap(self) -> int:
         """Settle the time in which nobody polled, as far as the feed knows what happened.
@@ -105,17 +141,13 @@ class Monitor:
         gap is then still there to be settled.
         """
         with self._app.app_context():
-            until = self._feed.now()
-            since = MarketState.load_progress(self._feed.name)
-            if since is None or since >= until:
+            span = self._open_gap()
+            if span is None:
                 return 0
-            closed = settle_missed(
-                sorted(SymbolState.find_traded()),
-                lambda symbol, after: self._feed.candles(symbol, after, until),
-                since,
-            )
+            since, until = span
+            closed = self._gaps.settle()
             self._feed.skip_to(until)
-            MarketState.save_progress(self._feed.name, until)
+            self._save_progress(until)
             logger.info("monitor: %d trades closed in %s without a watch", closed, until - since)
             return closed
 
@@ -128,13 +160,63 @@ class Monitor:
                 leased = self._leased
         if leased and not self._leased:
             # Should it fail, this process does not lead yet, and the next try begins here.
-            self.settle_gap()
+            self._begin_to_lead()
         self._leased = leased
         self._standing_by = not leased
         if leased:
             self.run_once()
         else:
             self._ask_leader()
+        self._keep_house_aside()
+
+    def _begin_to_lead(self) -> None:
+        if not self._feed.remote:
+            self.settle_gap()
+            return
+        # Its candles come from afar and one by one: prices must not wait for them.
+        with self._app.app_context():
+            self._open_gap()
+        self._settle_gaps_aside()
+
+    def _open_gap(self) -> tuple[datetime, datetime] | None:
+        """Note the time since the last pass of any process as a gap of all that is watched."""
+        until = self._feed.now()
+        since = MarketState.load_progress(self._feed.name)
+        if since is None or since >= until:
+            return None
+        marks = SymbolState.find_marks(self._clock.now())
+        self._gaps.add(Gap(symbol, since, until) for symbol in marks.traded | marks.alerted)
+        return since, until
+
+    def _take_in_gaps(self) -> None:
+        watched = self._watchlist.traded | self._watchlist.alerted
+        self._gaps.add(gap for gap in self._feed.collect_gaps() if gap.symbol in watched)
+        self._settle_gaps_aside()
+
+    def _settle_gaps_aside(self) -> None:
+        if not self._gaps.is_empty and not self._settling_gaps:
+            self._settling_gaps = True
+            spawn(self._settle_gaps)
+
+    def _settle_gaps(self) -> None:
+        """Settle the gaps once; those that stay open are tried again by a later pass."""
+        with self._app.app_context():
+            self._attempt(self._gaps.settle)
+        self._settling_gaps = False
+
+    def _keep_house_aside(self) -> None:
+        """Now and then do what no pass should wait for."""
+        now = self._clock.monotonic()
+        if now >= self._house_due_at:
+            self._house_due_at = now + HOUSE_SECONDS
+            spawn(self._keep_house)
+
+    def _keep_house(self) -> None:
+        """Take up a newer list of instruments; stop watching what nobody trades any more."""
+        with self._app.app_context():
+            self._attempt(self._instruments.refresh)
+            if self._leased:
+                self._attempt(self._idle_symbols.prune)
 
     def _ask_leader(self) -> None:
         """Have the process that polls ask for what this one's sockets follow."""
@@ -146,7 +228,7 @@ class Monitor:
         with self._app.app_context():
             self._lease.take_over()
 
-    def _attempt(self, step: Callable[[], None]) -> None:
+    def _attempt(self, step: Callable[[], object]) -> None:
         try:
             step()
         except PyMongoError as error:
@@ -156,16 +238,48 @@ class Monitor:
             logger.exception("monitor: a pass failed")
 
     def _refresh_watchlist(self) -> PyMongoError | None:
+        # From before the question: what this process marks meanwhile stays watched.
+        asked_at = self._clock.monotonic()
         try:
-            self._watchlist.traded |= SymbolState.find_traded()
-            self._watchlist.followed_elsewhere = SymbolState.find_followed(self._clock.now())
+            marks = SymbolState.find_marks(self._clock.now())
         except PyMongoError as error:
             return error
+        self._watchlist.set_traded(marks.traded, asked_at)
+        self._watchlist.set_alerted(marks.alerted, asked_at)
+        self._watchlist.followed_elsewhere = marks.followed
         return None
 
+    def _take_in(self, ticks: Sequence[Quote]) -> list[Quote]:
+        # On the board before they are settled: a trade that commits too late for this pass
+        # finds them there (see open_trade).
+        admitted = self._quotes.post(ticks)
+        latest = {tick.symbol: tick for tick in admitted}
+        publish_prices(latest.values())
+        # A tick outside trading hours is shown, and settles nothing then or the next morning.
+        if self._hours.trading_allowed(self._clock.now()):
+            self._unsettled.extend(admitted)
+        self._unsaved.update(latest)
+        self.last_pass_at = self._clock.monotonic()
+        return admitted
+
     def _settle(self) -> int:
-        # Only symbols that were ever traded can have trades; the rest costs no question.
-        ticks = [tick for tick in self._unsettled if tick.symbol in self._watchlist.traded]
-        closed = settle_triggered(ticks) if ticks else 0
+        # Only these symbols can have trades or alerts; the rest costs no question.
+        traded, alerted = self._watchlist.traded, self._watchlist.alerted
+        held = self._gaps.held()
+        ticks = [each for each in self._unsettled if each.symbol not in held]
+        closed = settle_triggered([each for each in ticks if each.symbol in traded])
+        fire_alerts([each for each in ticks if each.symbol in alerted])
+        later = [each for each in self._unsettled if each.symbol in held]
         self._unsettled.clear()
+        self._unsettled.extend(later)
         return closed
+
+    def _save(self, reached: datetime) -> None:
+        """Keep what a restart has to know: the last quotes, and how far trades are settled."""
+        SymbolState.save_quotes(self._unsaved.values())
+        self._unsaved.clear()
+        self._save_progress(reached)
+
+    def _save_progress(self, reached: datetime) -> None:
+        oldest = self._gaps.oldest
+        MarketState.save_progress(self._feed.name, min(reached, oldest) if oldest else reached)

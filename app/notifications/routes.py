@@ -9,13 +9,14 @@ from app.extensions import limiter
 from app.identity import current_user_id
 from app.notifications import service
 from app.notifications.schemas import (
-    MessageResponse,
     NotificationsQuery,
     NotificationsResponse,
     NotificationView,
+    PreferencesRequest,
+    PreferencesResponse,
     SendRequest,
 )
-from app.schemas import NoBody
+from app.schemas import MessageResponse, NoBody
 
 blueprint = Blueprint("notifications", __name__, url_prefix="/notifications")
 
@@ -39,6 +40,22 @@ def list_notifications(query: NotificationsQuery) -> NotificationsResponse:
         unread_count=unread_count,
         next_cursor=next_cursor,
     )
+
+
+@blueprint.get("/preferences")
+@endpoint(answers={200: PreferencesResponse})
+def get_preferences() -> PreferencesResponse:
+    """Show which events go out by which channel."""
+    return PreferencesResponse.of(service.get_preferences(current_user_id()))
+
+
+@blueprint.put("/preferences")
+@endpoint(body=PreferencesRequest, answers={200: PreferencesResponse})
+def replace_preferences(body: PreferencesRequest) -> PreferencesResponse:
+    """Replace which events go out by which channel; they are written down in any case."""
+    preferences = body.to_preferences()
+    service.replace_preferences(current_user_id(), preferences)
+    return PreferencesResponse.of(preferences)
 
 
 @blueprint.put("/<notification_id>/read")

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from app.models import Notification
+from app.models import EventType, Notification, Preferences
 from app.schemas import MAXIMUM_PAGE, RequestModel, ResponseModel, Timestamp, to_json
 
 Text = StringConstraints(strip_whitespace=True, min_length=1)
+EVENT_TYPES = [each.value for each in EventType]
+
+
+def _event_type(value: Any) -> EventType:
+    if isinstance(value, str) and value in EVENT_TYPES:
+        return EventType(value)
+    raise ValueError(f"must name event types only; these there are: {', '.join(EVENT_TYPES)}")
+
+
+# A plain list of names in the document, so that clients need to know of no other type.
+KnownEvent = Annotated[
+    EventType,
+    BeforeValidator(_event_type),
+    WithJsonSchema({"type": "string", "enum": EVENT_TYPES}),
+]
 
 
 class SendRequest(RequestModel):
@@ -23,12 +38,40 @@ class NotificationsQuery(RequestModel):
     cursor: Annotated[int, Field(ge=1, le=2**53)] | None = None
 
 
-class MessageResponse(ResponseModel):
-    message: str
+class PreferencesRequest(RequestModel):
+    """All of a user's preferences, in place of those before.
+
+    `events`: the types to be told of. [] is none; null is every type, later ones included, as
+    is naming them all. `custom` is every event of POST /notifications whose name is no type.
+    """
+
+    email: Annotated[bool, Field(strict=True)]
+    sms: Annotated[bool, Field(strict=True)]
+    events: Annotated[list[KnownEvent], Field(max_length=100)] | None
+
+    def to_preferences(self) -> Preferences:
+        return Preferences.choose(email=self.email, sms=self.sms, events=self.events)
+
+
+class PreferencesResponse(ResponseModel):
+    """By which channels messages go out, and of which events; everything until it is changed."""
+
+    email: bool
+    sms: bool
+    events: list[str]
+
+    @classmethod
+    def of(cls, preferences: Preferences) -> PreferencesResponse:
+        events = [each.value for each in preferences.event_types]
+        return cls(email=preferences.email, sms=preferences.sms, events=events)
 
 
 class Delivery(ResponseModel):
-    """How one channel went: pending, sent, recorded (not sent: no credentials) or failed."""
+    """How one channel went.
+
+    pending, sent, recorded (not sent: no credentials), failed, or skipped (not sent: by the
+    user's preferences).
+    """
 
     channel: str
     status: str

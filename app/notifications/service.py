@@ -7,8 +7,8 @@ from bson.errors import InvalidId
 from pymongo.client_session import ClientSession
 
 from app.database.transaction import run_transaction
-from app.domain.errors import NotFound
-from app.models import EventDraft, Notification, User
+from app.domain.errors import NotFound, Unauthenticated
+from app.models import EventDraft, Notification, Preferences, User
 from app.notifications.schemas import NotificationsQuery
 from app.runtime import now
 from app.signals import announce
@@ -22,6 +22,26 @@ def send(user_id: str, event: str, message: str) -> None:
         return Notification.create([draft], now(), session)
 
     announce(run_transaction(write, user_ids=[user_id]))
+
+
+def get_preferences(user_id: str) -> Preferences:
+    """Return by which channels, and of what, the user is told; raise Unauthenticated if gone."""
+    user = User.find_by_client_id(user_id)
+    if user is None:
+        raise _account_gone()
+    return user.preferences
+
+
+def replace_preferences(user_id: str, preferences: Preferences) -> None:
+    """Keep these in place of those before; they count for all that has not gone out yet.
+
+    Raises Unauthenticated where the user is gone.
+    """
+    saved = run_transaction(
+        lambda session: User.save_preferences(user_id, preferences, session), user_ids=[user_id]
+    )
+    if not saved:
+        raise _account_gone()
 
 
 def list_notifications(
@@ -59,3 +79,7 @@ def mark_read(user_id: str, notification_id: str) -> None:
         known = False
     if not known:
         raise NotFound("You have no notification with this id.", code="notification_not_found")
+
+
+def _account_gone() -> Unauthenticated:
+    return Unauthenticated("This account no longer exists.", code="account_gone")

@@ -8,7 +8,8 @@ from typing import Any
 from app.domain.quote import Quote
 from app.extensions import socketio
 from app.market_data.instruments import DEFAULT_INDICES
-from app.schemas import format_time
+from app.runtime import now
+from app.schemas import format_seconds, format_time
 
 
 def price_room(symbol: str) -> str:
@@ -22,7 +23,9 @@ def price_payload(quote: Quote) -> dict[str, Any]:
         "symbol": quote.symbol,
         "price": float(quote.price),
         "timestamp": format_time(quote.timestamp),
+        "age": format_seconds(quote.age(now())),
         "source": quote.source.value,
+        "delayed": quote.source.is_delayed,
     }
 
 

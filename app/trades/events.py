@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from app.domain.bracket import Exit, ExitReason, TradeType
+from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeType
+from app.domain.money import format_rupees
 from app.models import EventDraft, Trade
 
 _OPENED = {TradeType.BUY: "Bought", TradeType.SELL: "Sold"}
-_CLOSED = {
-    ExitReason.USER: "Exited",
-    ExitReason.STOP_LOSS: "Stop-loss closed",
-    ExitReason.TARGET: "Target closed",
+_REACHED = {
+    ExitReason.STOP_LOSS: "Stop-loss hit",
+    ExitReason.TARGET: "Target reached",
 }
 
 
-def trade_created(trade: Trade) -> EventDraft:
-    """Tell of a trade that was opened."""
+def trade_created(trade: Trade, available_margin: Decimal) -> EventDraft:
+    """Tell of a trade that was opened, and of the rupees that are available after it."""
     bracket = trade.bracket
     return EventDraft(
         user_id=trade.user_id,
         type="trade_created",
         message=f"{_OPENED[bracket.trade_type]} {bracket.quantity} {trade.symbol} "
-        f"at {bracket.entry_price:,}.",
+        f"at {format_rupees(bracket.entry_price)}{_levels(bracket)}.",
         data={
             **_identity(trade),
             "user_id": trade.user_id,
@@ -32,6 +32,7 @@ def trade_created(trade: Trade) -> EventDraft:
             "status": trade.status.value,
             "created_at": trade.created_at,
             "margin_used": trade.margin_used,
+            "available_margin": available_margin,
         },
     )
 
@@ -42,8 +43,7 @@ def trade_closed(trade: Trade, exit: Exit) -> EventDraft:
     return EventDraft(
         user_id=trade.user_id,
         type="trade_exited" if by_user else "trade_auto_closed",
-        message=f"{_CLOSED[exit.reason]} your {trade.bracket.trade_type} of "
-        f"{trade.bracket.quantity} {trade.symbol} at {exit.price:,}: {_in_words(exit.pnl)}.",
+        message=_closed_in_words(trade, exit),
         data={
             **_identity(trade),
             "reason": exit.reason.value,
@@ -68,7 +68,22 @@ def _identity(trade: Trade) -> dict[str, object]:
     }
 
 
-def _in_words(pnl: Decimal) -> str:
+def _levels(bracket: Bracket) -> str:
+    levels = {"stop-loss": bracket.stop_loss, "target": bracket.target_price}
+    told = [f"{name} {format_rupees(level)}" for name, level in levels.items() if level is not None]
+    return f" with {' and '.join(told)}" if told else ""
+
+
+def _closed_in_words(trade: Trade, exit: Exit) -> str:
+    position = f"your {trade.bracket.trade_type} of {trade.bracket.quantity} {trade.symbol}"
+    price, result = format_rupees(exit.price), _result(exit.pnl)
+    if exit.reason is ExitReason.USER:
+        return f"Exited {position} at {price}: {result}."
+    away = " while the server was away" if exit.settled_from is SettledFrom.GAP else ""
+    return f"{_REACHED[exit.reason]}{away}: {position} was closed at {price}, {result}."
+
+
+def _result(pnl: Decimal) -> str:
     if pnl == 0:
-        return "no profit, no loss"
-    return f"a {'profit' if pnl > 0 else 'loss'} of {abs(pnl):,} rupees"
+        return "no profit and no loss"
+    return f"a {'profit' if pnl > 0 else 'loss'} of {format_rupees(abs(pnl))}"

@@ -23,11 +23,13 @@ def exit_trade(user_id: str, trade_id: str, key: RequestKey | None = None) -> Ex
     """Close the user's trade at the latest quote; for a retry of `key`, return its exit again.
 
     Raises NotFound for an unknown trade or another user's, TradeNotActive for one that was
-    closed before, Conflict for a key of another request, MarketDataUnavailable.
+    closed before, Conflict for a key of another request, MarketClosed outside market hours,
+    MarketDataUnavailable.
     """
     if not (exit := _exited_earlier(user_id, trade_id, key)):
         trade = _own_trade(user_id, trade_id)
         if trade.status is TradeStatus.ACTIVE:
+            runtime().hours.require_trading(now())
             closure = _exit_now(trade)
             if _close(closure, key):
                 return closure.exit
@@ -44,9 +46,10 @@ def exit_all(user_id: str, key: RequestKey | None = None) -> tuple[int, Decimal]
 
     With a `key` they are those that were active when it came first, and a retry goes on where
     that one was interrupted. Raises MarketDataUnavailable, before any is closed, where one of
-    them has no price; Conflict for a key of another request.
+    them has no price; MarketClosed outside market hours; Conflict for a key of another request.
     """
     if key is None:
+        runtime().hours.require_trading(now())
         closed = close_trades([_exit_now(each) for each in Trade.find_active_by_user_id(user_id)])
         return len(closed), _total_pnl(closed)
     answer = Answer.find(key) or _begin_exit_all(user_id, key)
@@ -76,6 +79,7 @@ def _close(closure: Closure, key: RequestKey | None) -> bool:
 
 
 def _begin_exit_all(user_id: str, key: RequestKey) -> Document:
+    runtime().hours.require_trading(now())
     active = Trade.find_active_by_user_id(user_id)
     answer = {
         "trade_ids": [each.id for each in active],
@@ -94,7 +98,10 @@ def _go_on_exiting(key: RequestKey, trade_ids: list[ObjectId]) -> None:
     def count(claimed: Sequence[Closure], session: ClientSession) -> None:
         Answer.add(key, {"count": len(claimed), "total_pnl": _total_pnl(claimed)}, session)
 
-    close_trades([_exit_now(each) for each in Trade.find_active(trade_ids)], count)
+    if active := Trade.find_active(trade_ids):
+        # The first try was interrupted: what it left open waits for the next opening as well.
+        runtime().hours.require_trading(now())
+        close_trades([_exit_now(each) for each in active], count)
     Answer.finish(key)
 
 

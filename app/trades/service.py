@@ -18,7 +18,6 @@ from app.models import (
     Notification,
     Portfolio,
     RequestKey,
-    SymbolState,
     Trade,
 )
 from app.portfolio.service import get_portfolio
@@ -27,19 +26,22 @@ from app.signals import announce
 from app.trades.events import trade_created
 from app.trades.schemas import CreateTradeRequest, TradesQuery
 from app.trades.settlement import close_trades
+from app.trades.watching import watch, watch_again
 
 
 def open_trade(user_id: str, order: CreateTradeRequest, key: RequestKey | None = None) -> Trade:
     """Open a trade at the latest quote; for a retry, return the trade as it was opened.
 
     A retry is known by its `key` or by the order's client_order_id. Raises InvalidRequest for
-    an unknown symbol, WrongSideOfPrice, InsufficientMargin, NotFound for a missing portfolio,
-    Conflict for a key or client_order_id of another order, MarketDataUnavailable.
+    an unknown or unlisted symbol, WrongSideOfPrice, InsufficientMargin, NotFound for a missing
+    portfolio, Conflict for a key or client_order_id of another order, MarketClosed outside
+    market hours, MarketDataUnavailable.
     """
     try:
         if earlier := _opened_earlier(user_id, order, key):
             return earlier
-        symbol = runtime().instruments.get_ordered(order.symbol).symbol
+        runtime().hours.require_trading(now())
+        symbol = runtime().instruments.get_tradable(order.symbol).symbol
         quote = runtime().quotes.latest(symbol)
         bracket = Bracket.open(
             order.trade_type,
@@ -48,7 +50,7 @@ def open_trade(user_id: str, order: CreateTradeRequest, key: RequestKey | None =
             stop_loss=order.stop_loss,
             target_price=order.target_price,
         )
-        _watch(symbol)
+        watch(symbol)
         trade, events = run_transaction(
             lambda session: _write_trade(user_id, symbol, bracket, order, key, session),
             user_ids=[user_id],
@@ -58,6 +60,7 @@ def open_trade(user_id: str, order: CreateTradeRequest, key: RequestKey | None =
         if earlier := _opened_earlier(user_id, order, key):
             return earlier
         raise
+    watch_again(symbol)
     announce(events)
     _close_if_reached(trade, quote)
     return trade
@@ -132,15 +135,9 @@ def _write_trade(
     )
     if key:
         Answer.save(key, {"trade_id": trade.id}, time, session)
-    return trade, Notification.create([trade_created(trade)], time, session)
-
-
-def _watch(symbol: str) -> None:
-    # Before the trade is written: no crash in between can leave it without anyone watching.
-    traded = runtime().watchlist.traded
-    if symbol not in traded:
-        SymbolState.mark_traded(symbol)
-        traded.add(symbol)
+    return trade, Notification.create(
+        [trade_created(trade, portfolio.available_margin)], time, session
+    )
 
 
 def _close_if_reached(trade: Trade, entry: Quote) -> None:
@@ -150,7 +147,7 @@ def _close_if_reached(trade: Trade, entry: Quote) -> None:
     """
     exits = map(trade.bracket.triggered_by, runtime().quotes.posted_after(entry))
     exit = next((each for each in exits if each is not None), None)
-    if exit is None:
+    if exit is None or not runtime().hours.trading_allowed(now()):
         return
     try:
         close_trades([Closure(trade, exit)])

@@ -8,27 +8,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from pymongo.client_session import ClientSession
-from pymongo.errors import PyMongoError
 
-from app.database.transaction import is_conflict, is_outage, run_transaction
-from app.domain.candle import Candle
+from app.database.chunks import Outcome, write_in_chunks
+from app.database.transaction import run_transaction
 from app.domain.exposure import Exposure
-from app.domain.money import ZERO
 from app.domain.quote import Quote
-from app.logs import logger
+from app.domain.triggers import CandlesAfter, triggered_by, triggered_in
 from app.models import Closure, Notification, Portfolio, Settlement, Trade
 from app.runtime import now
 from app.signals import announce
 from app.trades.events import trade_closed
-
-# Trades closed in one transaction: enough to share its round trips, few enough that it ends
-# well within its time and a conflict costs little.
-CHUNK = 250
-CandlesAfter = Callable[[str, datetime], Sequence[Candle]]
 
 
 def settle_triggered(ticks: Sequence[Quote]) -> int:
@@ -37,16 +29,10 @@ def settle_triggered(ticks: Sequence[Quote]) -> int:
     A trade closes at the first tick, in their order, that reaches it. Raises PyMongoError
     where some could not be closed: the same ticks can then be settled again.
     """
-    by_symbol: dict[str, list[tuple[int, Quote]]] = defaultdict(list)
-    for position, tick in enumerate(ticks):
-        by_symbol[tick.symbol].append((position, tick))
-    triggered: list[tuple[int, Closure]] = []
-    for symbol, its_ticks in by_symbol.items():
-        prices = [tick.price for _, tick in its_ticks]
-        for trade in Trade.find_triggered(symbol, min(prices), max(prices)):
-            triggered += _first_trigger(trade, its_ticks)
-    triggered.sort(key=lambda each: (each[0], each[1].trade.id))
-    return _settle([closure for _, closure in triggered])
+    triggered = triggered_by(
+        ticks, Trade.find_triggered, lambda trade, tick: trade.bracket.triggered_by(tick)
+    )
+    return _settle([Closure(trade, exit) for trade, exit in triggered])
 
 
 def settle_missed(symbols: Iterable[str], candles_after: CandlesAfter, since: datetime) -> int:
@@ -55,21 +41,15 @@ def settle_missed(symbols: Iterable[str], candles_after: CandlesAfter, since: da
     `candles_after` tells what a symbol did after a time, while nobody watched, in order. Raises
     PyMongoError where some could not be closed.
     """
-    missed: list[tuple[datetime, Closure]] = []
-    for symbol in symbols:
-        candles = candles_after(symbol, since)
-        lowest = min((candle.low for candle in candles), default=ZERO)
-        highest = max((candle.high for candle in candles), default=ZERO)
-        for trade in Trade.find_triggered(symbol, lowest, highest) if candles else ():
-            # Of the candle in which the trade was opened, only what came after that counts.
-            entered = trade.bracket.entry_timestamp
-            its_candles = candles_after(symbol, entered) if entered > since else candles
-            exits = (trade.bracket.triggered_in(candle) for candle in its_candles)
-            exit = next((each for each in exits if each is not None), None)
-            if exit is not None:
-                missed.append((exit.quote.timestamp, Closure(trade, exit)))
-    missed.sort(key=lambda each: (each[0], each[1].trade.id))
-    return _settle([closure for _, closure in missed])
+    missed = triggered_in(
+        symbols,
+        candles_after,
+        since,
+        find=Trade.find_triggered,
+        began=lambda trade: trade.bracket.entry_timestamp,
+        react=lambda trade, candle: trade.bracket.triggered_in(candle),
+    )
+    return _settle([Closure(trade, exit) for trade, exit in missed])
 
 
 # What else is written in the transaction that closes some trades.
@@ -85,16 +65,7 @@ def close_trades(closures: Sequence[Closure], also: Also | None = None) -> list[
     outcome = _close_in_chunks(closures, also)
     if error := outcome.outage or outcome.fault:
         raise error
-    return outcome.closed
-
-
-@dataclass(slots=True)
-class _Outcome:
-    """What was closed, and what kept others open: a database away, or a fault of their own."""
-
-    closed: list[Closure] = field(default_factory=list)
-    outage: PyMongoError | None = None
-    fault: Exception | None = None
+    return outcome.written
 
 
 def _settle(closures: Sequence[Closure]) -> int:
@@ -102,37 +73,15 @@ def _settle(closures: Sequence[Closure]) -> int:
     outcome = _close_in_chunks(closures, None)
     if outcome.outage:
         raise outcome.outage
-    return len(outcome.closed)
+    return len(outcome.written)
 
 
-def _close_in_chunks(closures: Sequence[Closure], also: Also | None) -> _Outcome:
-    outcome = _Outcome()
-    pending = [closures[i : i + CHUNK] for i in range(0, len(closures), CHUNK)]
-    while pending:
-        chunk = pending.pop(0)
-        try:
-            outcome.closed += _close_chunk(chunk, also)
-        except Exception as error:
-            away = isinstance(error, PyMongoError) and is_outage(error)
-            if len(chunk) > 1 and (not away or is_conflict(error)):
-                # Whatever is wrong with one trade or its user must not keep the others open.
-                middle = len(chunk) // 2
-                pending[:0] = [chunk[:middle], chunk[middle:]]
-            elif isinstance(error, PyMongoError) and away:
-                outcome.outage = error
-                logger.warning("could not close %d trades: %s", len(chunk), type(error).__name__)
-            else:
-                outcome.fault = error
-                logger.exception("trade %s cannot be closed", chunk[0].trade.id)
-    return outcome
-
-
-def _first_trigger(trade: Trade, ticks: Iterable[tuple[int, Quote]]) -> list[tuple[int, Closure]]:
-    for position, tick in ticks:
-        exit = trade.bracket.triggered_by(tick)
-        if exit is not None:
-            return [(position, Closure(trade, exit))]
-    return []
+def _close_in_chunks(closures: Sequence[Closure], also: Also | None) -> Outcome[Closure]:
+    return write_in_chunks(
+        closures,
+        lambda chunk: _close_chunk(chunk, also),
+        lambda closure: f"the exit of trade {closure.trade.id}",
+    )
 
 
 def _close_chunk(closures: Sequence[Closure], also: Also | None) -> list[Closure]:

@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.domain.quote import Source
 from app.health import MONITOR_KEY
 from app.monitor import Monitor
 from tests.support.market import ManualClock, ScriptedFeed
@@ -30,13 +31,29 @@ def test_ready_tells_of_each_part(client: FlaskClient) -> None:
             "market_data": {
                 "status": "ok",
                 "feed": "scripted",
+                "sources": {},
                 "source": "mock",
+                "delayed": False,
+                "age": 0.0,
                 "unconfirmed": [],
                 "held_ticks": {},
             },
             "monitor": {"status": "ok"},
         },
     }
+
+
+def test_ready_tells_of_a_late_source_and_the_age_of_its_price(
+    client: FlaskClient, feed: ScriptedFeed, clock: ManualClock
+) -> None:
+    feed.source = Source.YAHOO
+    feed.set("^NSEI", 25_000)
+    clock.advance(20.5)
+
+    market_data = client.get("/health/ready").get_json()["checks"]["market_data"]
+    assert market_data["source"] == "yahoo"
+    assert market_data["delayed"] is True
+    assert market_data["age"] == 20.5
 
 
 def test_without_a_price_it_is_not_ready_and_says_why(

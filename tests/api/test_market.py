@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
+from app.domain.quote import Source
 from app.monitor import Monitor
 from tests.support.answers import QUOTE, assert_error, assert_shape
 from tests.support.market import ManualClock, ScriptedFeed
@@ -27,9 +28,37 @@ def test_a_live_price_is_a_quote_with_its_source_and_time(client: FlaskClient) -
         "symbol": "RELIANCE.NS",
         "price": 1_400.0,
         "timestamp": "2026-11-23T04:00:00.000Z",
+        "age": 0.0,
         "source": "mock",
+        "delayed": False,
         "unconfirmed": None,
     }
+
+
+def test_a_price_says_how_old_it_is_and_whether_its_source_is_late(
+    client: FlaskClient, feed: ScriptedFeed, clock: ManualClock
+) -> None:
+    feed.source = Source.YAHOO
+    feed.set("TCS.NS", 3_000)
+    clock.advance(12.3456)
+
+    body = client.get("/market/live/TCS").get_json()
+    assert (body["source"], body["delayed"], body["age"]) == ("yahoo", True, 12.345)
+
+    feed.source = Source.ANGEL_ONE
+    feed.set("INFY.NS", 1_500)
+    body = client.get("/market/live/INFY").get_json()
+    assert (body["source"], body["delayed"], body["age"]) == ("angel_one", False, 0.0)
+
+
+def test_a_price_from_a_clock_that_is_ahead_of_ours_is_no_seconds_old(
+    client: FlaskClient, feed: ScriptedFeed, clock: ManualClock
+) -> None:
+    clock.advance(5)
+    feed.set("TCS.NS", 3_000)
+    clock.advance(-5)
+
+    assert client.get("/market/live/TCS").get_json()["age"] == 0.0
 
 
 def test_every_alias_in_any_case_answers_as_the_canonical_symbol(
@@ -116,6 +145,20 @@ def test_q_searches_symbols_names_and_aliases_as_plain_text(
 
     assert answer.status_code == 200
     assert {each["symbol"] for each in answer.get_json()["symbols"]} == found
+
+
+def test_a_limit_leaves_the_best(client: FlaskClient) -> None:
+    found = client.get("/market/symbols?q=reliance&limit=1").get_json()["symbols"]
+
+    assert [each["symbol"] for each in found] == ["RELIANCE.NS"]
+    assert len(client.get("/market/symbols?limit=500").get_json()["symbols"]) == 103
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "501", "x", "1.5"])
+def test_a_limit_that_is_none_is_refused_by_name(client: FlaskClient, limit: str) -> None:
+    answer = client.get("/market/symbols", query_string={"limit": limit})
+
+    assert set(assert_error(answer, 400, "validation_error")) == {"limit"}
 
 
 def test_an_empty_search_lists_them_all(client: FlaskClient) -> None:

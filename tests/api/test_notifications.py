@@ -65,10 +65,14 @@ def test_each_trade_event_is_a_notification(
     ]
     assert bought["data"]["trade_id"] == exited["data"]["trade_id"] == kept["trade_id"]
     assert time(bought["data"]["created_at"])
+    assert bought["message"] == "Bought 2 ^NSEI at ₹25,000.00."
+    assert sold["message"] == "Sold 1 ^NSEI at ₹25,000.00 with stop-loss ₹25,010.00."
+    assert exited["message"] == "Exited your BUY of 2 ^NSEI at ₹25,010.50: a profit of ₹21.00."
+    assert sold["data"]["available_margin"] == 85_000.0
     assert exited["data"]["pnl"] == 21.0
     assert closed["data"]["reason"] == "stop_loss"
     assert closed["message"] == (
-        "Stop-loss closed your SELL of 1 ^NSEI at 25,010.50: a loss of 10.50 rupees."
+        "Stop-loss hit: your SELL of 1 ^NSEI was closed at ₹25,010.50, a loss of ₹10.50."
     )
 
 

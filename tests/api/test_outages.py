@@ -75,7 +75,7 @@ def test_an_outage_is_a_503_on_each_route_and_over_as_soon_as_the_database_is_ba
 def _requests(app: Flask, trader: Trader, trade_id: str) -> list[Callable[[], TestResponse]]:
     with app.app_context():
         # Transactions of one user wait for each other, so each of these has its own.
-        tokens = [trader.token, *(issue_token(f"ghost{n}") for n in range(3))]
+        tokens = [trader.token, *(issue_token(f"ghost{n}") for n in range(5))]
 
     def call(method: str, path: str, body: object = None, user: int = 0) -> TestResponse:
         headers = {"Authorization": f"Bearer {tokens[user]}"}
@@ -93,6 +93,9 @@ def _requests(app: Flask, trader: Trader, trade_id: str) -> list[Callable[[], Te
         partial(call, "POST", f"/trades/exit-all/{me}"),
         partial(call, "GET", f"/trades/{me}"),
         partial(call, "GET", f"/trades/performance/{me}"),
+        partial(call, "POST", "/market/alerts", {"symbol": "NIFTY", "above": 30_000}, user=4),
+        partial(call, "GET", "/market/alerts"),
+        partial(call, "DELETE", f"/market/alerts/{trade_id}", user=5),
         partial(call, "POST", "/notifications", {"event": "note", "message": "Hello"}, user=2),
         partial(call, "GET", "/notifications"),
         partial(call, "PUT", f"/notifications/{trade_id}/read", user=3),

@@ -72,12 +72,28 @@ def test_production_refuses_a_missing_secret(refused: Callable[..., str], name: 
     assert message.count(": production") == 1
 
 
-@pytest.mark.parametrize("feed", ["yahoo", "angel_one"])
-def test_a_feed_that_is_not_there_yet_is_named(refused: Callable[..., str], feed: str) -> None:
-    message = refused(MARKET_DATA=feed)
+def test_angel_one_without_credentials_names_each_that_is_missing(
+    refused: Callable[..., str],
+) -> None:
+    message = refused(MARKET_DATA="angel_one", ANGEL_API_KEY="a-key")
 
-    assert "MARKET_DATA" in message
-    assert feed in message
+    assert "ANGEL_API_KEY" not in message
+    for name in ("ANGEL_CLIENT_CODE", "ANGEL_PASSWORD", "ANGEL_TOTP_SECRET"):
+        assert f"  {name}: must be set" in message
+
+
+def test_six_digits_are_no_totp_secret(refused: Callable[..., str]) -> None:
+    message = refused(
+        MARKET_DATA="angel_one",
+        ANGEL_API_KEY="a-key",
+        ANGEL_CLIENT_CODE="a-code",
+        ANGEL_PASSWORD="0000",
+        ANGEL_TOTP_SECRET="123456",
+    )
+
+    assert "ANGEL_TOTP_SECRET: is not a TOTP key" in message
+    assert "not the six digits" in message
+    assert "123456" not in message
 
 
 def test_a_recording_that_cannot_be_played_is_named_with_its_line(

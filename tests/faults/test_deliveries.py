@@ -15,9 +15,9 @@ from pymongo import MongoClient
 
 from app.database.codec import TYPE_REGISTRY
 from app.delivery.outbox import LEASE
+from tests.fakes.smtp import MailServer, make_certificate
 from tests.support.audit import Document, Snapshot, embedded_uri
 from tests.support.load import Customer, Load, Operation
-from tests.support.mailbox import MailServer
 from tests.support.recording import AFTER_THE_CALM, write_calm_market, write_swinging_market
 from tests.support.server import ServerProcess
 
@@ -32,9 +32,8 @@ pytestmark = [
 
 @pytest.fixture
 def mail_server(tmp_path: Path) -> Iterator[MailServer]:
-    server = MailServer(tmp_path).start()
-    yield server
-    server.stop()
+    with MailServer(*make_certificate(tmp_path)).open() as server:
+        yield server
 
 
 def open_trades(customer: Customer) -> None:

@@ -16,7 +16,14 @@ schemathesis.openapi.format("email", emails)
 schemathesis.openapi.format("phone", phones)
 
 # Refusals of a well-formed order that depend on the market and on the user's money.
-RULES_OF_TRADING = {"unknown_symbol", "wrong_side_of_price", "insufficient_margin"}
+RULES_OF_TRADING = {
+    "unknown_symbol",
+    "wrong_side_of_price",
+    "already_crossed",
+    "insufficient_margin",
+    # A span of time that ends before it begins, or holds too many candles.
+    "invalid_range",
+}
 # GET /portfolio/{user_id} and GET /trades/{user_id} match these addresses too, with "create" as
 # the user: so GET is rightly in their Allow header, and cannot be documented a second time.
 SHARED_ADDRESSES = {"/portfolio/create", "/trades/create"}

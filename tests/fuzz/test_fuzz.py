@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -46,19 +47,32 @@ def open_trade(server: ServerProcess, token: str) -> str:
     return trade_id
 
 
-def configuration(token: str, trade_ids: list[str], notification_ids: list[str]) -> str:
+def set_alert(server: ServerProcess, token: str) -> str:
+    alert = {"symbol": "^NSEI", "below": 0.01}
+    alert_id: str = server.request("POST", "/market/alerts", token, json=alert).json()["alert_id"]
+    return alert_id
+
+
+def configuration(
+    token: str, trade_ids: list[str], notification_ids: list[str], alert_ids: list[str]
+) -> str:
     """Return schemathesis' configuration: who asks, and values that exist, most of the time."""
     known: dict[str, list[str] | list[float]] = {
         "path.user_id": ["fuzzer", "fuzzer", "neighbour"],
         "path.trade_id": trade_ids,
         "path.notification_id": notification_ids,
+        "path.alert_id": alert_ids,
         "path.symbol": list(SYMBOLS),
         "query.symbol": list(SYMBOLS),
+        "query.from": [_minutes_ago(120), _minutes_ago(240)],
+        "query.to": [_minutes_ago(60), _minutes_ago(-60)],
         "body.symbol": list(SYMBOLS),
         "body.quantity": [1, 2, 75],
         # On the right sides of every price, for whoever buys.
         "body.stop_loss": [0.01, 1.5],
         "body.target_price": [9_999_999.99, 10_000_000],
+        "body.below": [0.01, 1.5],
+        "body.above": [9_999_999.99, 10_000_000],
         "body.password": [PASSWORD],
         "header.Idempotency-Key": ["one", "two", "three"],
     }
@@ -67,6 +81,10 @@ def configuration(token: str, trade_ids: list[str], notification_ids: list[str])
         lines += [f'[dictionaries."{name}"]', f"values = {values}"]
         lines += [f'[parameters."{name}"]', f'dictionary = "{name}"', "probability = 0.8"]
     return "\n".join(lines)
+
+
+def _minutes_ago(minutes: int) -> str:
+    return (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()
 
 
 @pytest.mark.timeout(SECONDS + 300)
@@ -78,7 +96,9 @@ def test_every_answer_is_as_documented(
     trade_ids = [open_trade(server, token) for _ in range(5)] + [open_trade(server, neighbour)]
     page = server.request("GET", "/notifications", token).json()
     notification_ids = [each["id"] for each in page["notifications"]]
-    (tmp_path / "schemathesis.toml").write_text(configuration(token, trade_ids, notification_ids))
+    alert_ids = [set_alert(server, token) for _ in range(5)] + [set_alert(server, neighbour)]
+    known = configuration(token, trade_ids, notification_ids, alert_ids)
+    (tmp_path / "schemathesis.toml").write_text(known)
 
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json"),

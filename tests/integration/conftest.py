@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
@@ -10,6 +11,13 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from app.database import Document, database
+from app.market_data.yahoo import YahooSource
+from config import Settings
+from tests.fakes.angel_stream import AngelStreamServer
+from tests.fakes.yahoo import FakeYahoo
+from tests.support.market import ManualClock
+from tests.support.stream import CREDENTIALS, SECRET, Followers, Session, accept
+from tests.support.yahoo import PRICES
 
 
 @pytest.fixture
@@ -25,3 +33,44 @@ def raw(app: Flask, mongo_uri: str) -> Iterator[Database[Document]]:
     client: MongoClient[Document] = MongoClient(mongo_uri)
     yield client[database().name]
     client.close()
+
+
+@pytest.fixture
+def stream_server() -> Iterator[AngelStreamServer]:
+    """A server of Angel One's stream, which must like all that it hears."""
+    server = AngelStreamServer()
+    accept(server, CREDENTIALS)
+    with server.open():
+        yield server
+    assert server.violations == []
+
+
+@pytest.fixture
+def stream_session() -> Session:
+    return Session()
+
+
+@pytest.fixture
+def followers(caplog: pytest.LogCaptureFixture) -> Iterator[Followers]:
+    """Make streams; none of them, however it fails, may tell a secret to any log."""
+    with caplog.at_level(logging.DEBUG), Followers().until_the_end() as followers:
+        yield followers
+    assert SECRET not in caplog.text
+
+
+@pytest.fixture
+def yahoo(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeYahoo]:
+    """A server of Yahoo's, which has the prices of three symbols."""
+    # curl would ask a developer's proxy for it.
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with FakeYahoo(clock.now()) as server:
+        for symbol, price in PRICES.items():
+            server.set_price(symbol, price)
+        yield server
+
+
+@pytest.fixture
+def source(
+    yahoo: FakeYahoo, clock: ManualClock, make_settings: Callable[..., Settings]
+) -> YahooSource:
+    return YahooSource(make_settings(YAHOO_ROOT_URL=yahoo.url), clock)

@@ -11,19 +11,20 @@ from flask import Flask
 
 from app.clock import Clock
 from app.database.transaction import run_transaction
-from app.delivery.outbox import (
+from app.delivery.attempts import (
     FIRST_RETRY,
-    LEASE,
     LONGEST_RETRY,
     MOST_ATTEMPTS,
-    MOST_LINES,
-    Outbox,
-    retry_delay,
+    draw_jitter,
+    longest_delay,
 )
-from app.delivery.senders import DeliveryError, Message
+from app.delivery.messages import MOST_LINES, Message
+from app.delivery.outbox import LEASE, Outbox
+from app.delivery.senders import DeliveryError
 from app.models import EventDraft, Notification, User
 from app.monitor import Monitor
 from tests.support.ledger import assert_books_exact, collection
+from tests.support.letters import lines_of
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.users import Trader
 
@@ -116,8 +117,8 @@ def test_a_burst_of_closures_is_one_message_a_user_and_channel(
             (alice.client_id, bob.client_id)
         )
         for _, message in postman.delivered:
-            assert message.subject == f"Paper trading: {size} events"
-            assert message.text.count("Stop-loss closed") == min(size, MOST_LINES)
+            assert message.subject == f"{size} events, in all loss ₹{10 * size}.00"
+            assert message.text.count("Stop-loss hit") == min(size, MOST_LINES)
     for trader in (alice, bob):
         closures = trader.notifications(f"?limit={size}")
         assert {each["type"] for each in closures} == {"trade_auto_closed"}
@@ -140,8 +141,8 @@ def test_a_burst_larger_than_a_batch_is_one_message_too(
     assert len(email.delivered) == 2
     subjects = {user: message.subject for user, message in email.delivered}
     assert subjects == {
-        alice.client_id: f"Paper trading: {BURST} events",
-        bob.client_id: "Paper trading: 2 events",
+        alice.client_id: f"{BURST} events",
+        bob.client_id: "2 events",
     }
 
 
@@ -153,8 +154,8 @@ def test_a_digest_tells_in_order_and_counts_what_it_leaves_out(
     empty(outbox)
 
     ((_, message),) = email.delivered
-    lines = message.text.splitlines()
-    assert lines[0] == "Bought 1 RELIANCE.NS at 1,400.00."
+    lines = lines_of(message)
+    assert lines[0] == "Bought 1 RELIANCE.NS at ₹1,400.00."
     assert lines[MOST_LINES - 1].startswith(f"Bought {MOST_LINES} ")
     assert lines[MOST_LINES:] == ["... and 5 more."]
 
@@ -240,10 +241,10 @@ def test_a_sender_that_fails_in_a_way_nobody_thought_of_is_retried_like_any_othe
 
 
 def test_jitter_spreads_retries_and_the_longest_delay_bounds_them() -> None:
-    delays = {retry_delay(3) for _ in range(50)}
+    delays = {longest_delay(3) * draw_jitter() for _ in range(50)}
     assert len(delays) > 25
     assert all(FIRST_RETRY * 2 <= each <= FIRST_RETRY * 4 for each in delays)
-    assert max(retry_delay(10_000) for _ in range(50)) <= LONGEST_RETRY
+    assert max(longest_delay(10_000) * draw_jitter() for _ in range(50)) <= LONGEST_RETRY
 
 
 def test_what_a_dead_worker_had_claimed_is_delivered_when_its_lease_runs_out(
@@ -251,7 +252,8 @@ def test_what_a_dead_worker_had_claimed_is_delivered_when_its_lease_runs_out(
 ) -> None:
     alice.create_trade()
     with app.app_context():
-        (claimed,) = Notification.claim_due(clock.now(), LEASE, 200)
+        (due,) = Notification.find_due(clock.now())
+        (claimed,) = Notification.claim(due, clock.now(), LEASE).notifications
     assert claimed.user_id == alice.client_id
 
     clock.advance(LEASE.total_seconds() - 1)

@@ -14,7 +14,9 @@ from app.database import collection
 from app.database.embedded import EmbeddedDatabase
 from app.database.indexes import INDEXES, create_indexes
 from app.extensions import mongo
-from tests.support.mail_login import PASSWORD, USERNAME, mail_server, make_certificate
+from tests.fakes.angel_one import FakeAngelOne
+from tests.fakes.smtp import PASSWORD, USERNAME, MailServer, make_certificate
+from tests.fakes.twilio import TOKEN, TwilioServer
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.server import free_port
 
@@ -25,6 +27,8 @@ CHECKS = [
     "transactions",
     "redis",
     "prices",
+    "angel one",
+    "yahoo",
     "email",
     "sms",
 ]
@@ -58,8 +62,10 @@ def test_a_healthy_server_is_told_so_in_full(app: Flask) -> None:
     assert rows["indexes"][1] == f"{sum(len(models) for models in INDEXES.values())} present"
     assert rows["redis"][1] == "not used (one process only)"
     assert rows["prices"][1] == "scripted: ^NSEI at 25000.00"
-    assert rows["email"][1] == "recorded, not sent; set SMTP_* to send"
-    assert rows["sms"][1] == "recorded, not sent; set TWILIO_* to send"
+    assert rows["email"][1] == "recorded, not sent; set SMTP_USERNAME, SMTP_PASSWORD to send"
+    assert rows["sms"][1] == (
+        "recorded, not sent; set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER to send"
+    )
     assert "Checking" in result.stderr
 
 
@@ -110,30 +116,43 @@ def test_redis_that_does_not_answer_is_told(make_app: Callable[..., Flask]) -> N
 
 def test_a_feed_without_a_price_is_told(app: Flask, feed: ScriptedFeed, clock: ManualClock) -> None:
     feed.set("^NSEI", 0)
-    assert_only_fault(app, "prices", "There is no price for ^NSEI", "see MARKET_DATA")
+    assert_only_fault(app, "prices", "There is no price for ^NSEI", "docs/market-data.md")
 
 
 @pytest.fixture
 def smtp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, object]]:
     """The variables that name a mail server, which is trusted here, and its user."""
-    certificate, key = make_certificate(tmp_path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with mail_server(certificate, key) as port:
-        yield {
-            "SMTP_SERVER": "127.0.0.1",
-            "SMTP_PORT": port,
-            "SMTP_USERNAME": USERNAME,
-            "SMTP_PASSWORD": PASSWORD,
-        }
+    server = MailServer(*make_certificate(tmp_path))
+    monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))
+    with server.open():
+        yield server.environment
+
+
+@pytest.fixture
+def twilio() -> Iterator[TwilioServer]:
+    with TwilioServer().open() as server:
+        yield server
 
 
 @pytest.mark.needs("openssl")
-def test_a_mail_server_that_lets_us_in_is_well(
-    make_app: Callable[..., Flask], smtp: dict[str, object]
+def test_a_mail_server_and_an_sms_gateway_that_let_us_in_are_well(
+    make_app: Callable[..., Flask], smtp: dict[str, object], twilio: TwilioServer
 ) -> None:
-    result, rows = examine(make_app(**smtp))
+    result, rows = examine(make_app(**smtp, **twilio.environment))
     assert result.exit_code == 0, result.output
     assert rows["email"] == ["ok", "signed in"]
+    assert rows["sms"] == ["ok", "signed in"]
+    assert twilio.messages == []
+
+
+def test_of_credentials_given_in_part_the_missing_ones_are_named(
+    make_app: Callable[..., Flask],
+) -> None:
+    _, rows = examine(make_app(SMTP_USERNAME=USERNAME, TWILIO_AUTH_TOKEN=TOKEN))
+    assert rows["email"][1] == "recorded, not sent; set SMTP_PASSWORD to send"
+    assert rows["sms"][1] == (
+        "recorded, not sent; set TWILIO_ACCOUNT_SID, TWILIO_PHONE_NUMBER to send"
+    )
 
 
 @pytest.mark.needs("openssl")
@@ -141,8 +160,34 @@ def test_a_mail_server_that_refuses_the_login_is_told_without_the_password(
     make_app: Callable[..., Flask], smtp: dict[str, object]
 ) -> None:
     app = make_app(**{**smtp, "SMTP_PASSWORD": "not-the-password"})
-    assert_only_fault(app, "email", "SMTPAuthenticationError", "correct SMTP_*")
+    assert_only_fault(
+        app,
+        "email",
+        "the mail server refused the login (535)",
+        "correct SMTP_USERNAME and SMTP_PASSWORD",
+    )
     assert "not-the-password" not in examine(app)[0].output
+
+
+@pytest.mark.parametrize(
+    ("variables", "found", "remedy"),
+    [
+        ({"TWILIO_AUTH_TOKEN": "not-the-token"}, "error 20003", "TWILIO_AUTH_TOKEN again"),
+        ({"TWILIO_PHONE_NUMBER": "+15559999"}, "no such number", "set TWILIO_PHONE_NUMBER"),
+    ],
+)
+def test_twilio_credentials_that_are_wrong_are_told_one_by_one_and_not_shown(
+    make_app: Callable[..., Flask],
+    twilio: TwilioServer,
+    variables: dict[str, str],
+    found: str,
+    remedy: str,
+) -> None:
+    app = make_app(**{**twilio.environment, **variables})
+    assert_only_fault(app, "sms", found, remedy)
+    output = examine(app)[0].output
+    assert "not-the-token" not in output
+    assert TOKEN not in output
 
 
 def test_a_mail_server_and_an_sms_gateway_that_are_away_are_told(
@@ -160,7 +205,41 @@ def test_a_mail_server_and_an_sms_gateway_that_are_away_are_told(
     )
     result, rows = examine(app)
     assert result.exit_code == 1
-    assert rows["email"] == ["FAULT", "ConnectionRefusedError", "correct SMTP_*"]
-    assert rows["sms"][0] == "FAULT"
-    assert rows["sms"][2] == "correct TWILIO_*"
+    assert rows["email"][:2] == ["FAULT", "the mail server refused the connection"]
+    assert "SMTP_PORT" in rows["email"][2]
+    assert rows["sms"][:2] == ["FAULT", "Twilio could not be reached (ConnectionError)"]
+    assert "TWILIO_ROOT_URL" in rows["sms"][2]
     assert "a-token-for-tests" not in result.output
+
+
+@pytest.fixture
+def angel_one(clock: ManualClock) -> Iterator[tuple[FakeAngelOne, dict[str, str]]]:
+    angel = FakeAngelOne(clock.now)
+    with angel.serve() as root:
+        yield angel, {"MARKET_DATA": "angel_one", **angel.variables(root)}
+
+
+def test_without_real_prices_no_source_is_asked(app: Flask) -> None:
+    _, rows = examine(app)
+    assert rows["angel one"][1] == rows["yahoo"][1] == "not used (MARKET_DATA=auto)"
+
+
+def test_angel_one_that_lets_us_in_shows_a_price(
+    make_app: Callable[..., Flask], angel_one: tuple[FakeAngelOne, dict[str, str]]
+) -> None:
+    _, rows = examine(make_app(**angel_one[1]))
+    assert rows["angel one"] == ["ok", "signed in; NIFTY 50 at 25012.35"]
+    assert rows["yahoo"] == ["ok", "not used (MARKET_DATA=angel_one)"]
+
+
+def test_angel_one_that_refuses_the_pin_is_told_without_it(
+    make_app: Callable[..., Flask], angel_one: tuple[FakeAngelOne, dict[str, str]]
+) -> None:
+    app = make_app(**{**angel_one[1], "ANGEL_PASSWORD": "another-pin"})
+    assert_only_fault(app, "angel one", "AB1007", "Angel One in five minutes")
+    assert "another-pin" not in examine(app)[0].output
+
+
+def test_yahoo_that_is_not_there_is_told(make_app: Callable[..., Flask]) -> None:
+    app = make_app(MARKET_DATA="yahoo", YAHOO_ROOT_URL=f"http://127.0.0.1:{free_port()}")
+    assert_only_fault(app, "yahoo", "YAHOO_ROOT_URL", "docs/market-data.md")

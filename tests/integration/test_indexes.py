@@ -90,8 +90,9 @@ def test_a_trade_that_both_bounds_reach_is_found_once() -> None:
 def test_what_is_due_for_delivery_is_found_by_an_index(query: Document) -> None:
     enlist("alice")
     events = notify(*(draft() for _ in range(200)))
-    done = [(each, each.deliveries, None) for each in events[5:]]
-    Notification.record_deliveries(done)
+    taken = Notification.claim([each.id for each in events[5:]], NOON, timedelta(minutes=2))
+    done = [(each, each.deliveries, None) for each in taken.notifications]
+    Notification.record_deliveries(taken.mark, done)
 
     winning = plan(collection("notifications").find(query).sort("deliver_at", 1).limit(10))
 

@@ -247,12 +247,12 @@ def test_a_new_notification_is_unread_and_to_be_delivered_on_both_channels() -> 
         {"channel": "sms", "status": "pending", "attempts": 0},
     ]
     assert Notification.find_by_user_id("alice", below=10, limit=10) == [event]
-    assert Notification.next_due() == DAWN
+    assert Notification.next_due(DAWN) == DAWN
 
 
 def test_no_events_are_no_work() -> None:
     assert notify() == []
-    assert Notification.next_due() is None
+    assert Notification.next_due(DAWN) is None
 
 
 @pytest.mark.parametrize("users", [("nobody",), ("alice", "nobody")])

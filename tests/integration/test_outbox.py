@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -14,43 +14,18 @@ from flask import Flask
 
 from app.database import collection
 from app.delivery import Outbox, create_senders
-from app.delivery.outbox import BATCH, LEASE, LONGEST_RETRY, MOST_ATTEMPTS, MOST_LINES
-from app.delivery.senders import DeliveryError, Message
-from app.models import Notification, User
+from app.delivery.attempts import LONGEST_RETRY, MOST_ATTEMPTS
+from app.delivery.messages import MOST_LINES
+from app.delivery.outbox import BATCH, LEASE
+from app.delivery.senders import DeliveryError
+from app.models import Notification
 from app.notifications.service import send
 from app.runtime import runtime
 from app.trades.service import open_trade
 from tests.support.books import draft, enlist, notify, order
+from tests.support.letters import SECONDS, Letterbox, lines_of
 from tests.support.market import ManualClock
 from tests.support.together import at_once
-
-SECONDS = 20
-
-
-class Letterbox:
-    """A sender that keeps what it is given, and fails as long as it is told to."""
-
-    outcome = "sent"
-
-    def __init__(self, channel: str) -> None:
-        self.channel = channel
-        self.failure: Exception | None = None
-        self.fails_for: str | None = None
-        self.tries = 0
-        self.letters: list[tuple[str, Message]] = []
-        self._changed = threading.Condition()
-
-    def send(self, user: User, message: Message) -> None:
-        with self._changed:
-            self.tries += 1
-            if self.failure and self.fails_for in (None, user.client_id):
-                raise self.failure
-            self.letters.append((user.client_id, message))
-            self._changed.notify_all()
-
-    def wait_for(self, count: int) -> None:
-        with self._changed:
-            assert self._changed.wait_for(lambda: len(self.letters) >= count, SECONDS)
 
 
 class CountedClock(ManualClock):
@@ -93,6 +68,16 @@ def deliveries(client_id: str = "alice", seq: int = 1) -> dict[str, dict[str, An
     return {each["channel"]: each for each in event.deliveries}
 
 
+def next_due() -> datetime | None:
+    return Notification.next_due(datetime.max.replace(tzinfo=UTC))
+
+
+def claim(now: datetime, limit: int = BATCH) -> list[Notification]:
+    """Take up to `limit` of what is due, as a worker would."""
+    due = [each for share in Notification.find_due(now) for each in share]
+    return Notification.claim(due[:limit], now, LEASE).notifications
+
+
 def statuses(client_id: str = "alice", seq: int = 1) -> dict[str, str]:
     return {channel: each["status"] for channel, each in deliveries(client_id, seq).items()}
 
@@ -123,7 +108,7 @@ def test_without_credentials_a_trades_event_is_recorded_on_both_channels(
         channel: {"channel": channel, "status": "recorded", "attempts": 1, "at": at}
         for channel in ("email", "sms")
     }
-    assert Notification.next_due() is None
+    assert next_due() is None
     assert outbox.run_once() == 0
 
 
@@ -136,7 +121,7 @@ def test_a_notification_is_sent_once_on_each_channel(
     outbox.run_once()
 
     for box in (email, sms):
-        assert [(to, message.text) for to, message in box.letters] == [("alice", "Bought.")]
+        assert [(to, lines_of(message)) for to, message in box.letters] == [("alice", ["Bought."])]
     assert statuses() == {"email": "sent", "sms": "sent"}
 
 
@@ -150,17 +135,20 @@ def test_a_burst_is_one_message_a_user_and_channel(
     for box in (email, sms):
         letters = dict(box.letters)
         assert len(box.letters) == 2
-        assert letters["bob"].text == "Only one."
-        assert letters["alice"].text.splitlines()[:2] == ["Event 0.", "Event 1."]
-        assert letters["alice"].text.endswith(f"... and {50 - MOST_LINES} more.")
+        assert lines_of(letters["bob"]) == ["Only one."]
+        assert lines_of(letters["alice"])[:2] == ["Event 0.", "Event 1."]
+        assert lines_of(letters["alice"])[MOST_LINES:] == [f"... and {50 - MOST_LINES} more."]
     assert {tuple(statuses(seq=n).values()) for n in range(1, 51)} == {("sent", "sent")}
 
 
-def test_more_than_a_batch_is_delivered_batch_by_batch(outbox: Outbox) -> None:
+def test_more_than_a_batch_is_delivered_batch_by_batch(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.delivery.outbox.BATCH", 20)
     for user_id in ("alice", "bob"):
-        notify(*(draft(user_id) for _ in range(BATCH)))
+        notify(*(draft(user_id) for _ in range(20)))
 
-    assert [outbox.run_once() for _ in range(3)] == [BATCH, BATCH, 0]
+    assert [outbox.run_once() for _ in range(3)] == [20, 20, 0]
 
 
 def test_what_failed_is_tried_again_later_on_that_channel_alone(
@@ -174,7 +162,7 @@ def test_what_failed_is_tried_again_later_on_that_channel_alone(
 
     assert statuses() == {"email": "sent", "sms": "pending"}
     assert deliveries()["sms"]["error"] == "the line is busy"
-    due = Notification.next_due()
+    due = next_due()
     assert due is not None
     assert timedelta(seconds=5) <= due - began <= timedelta(seconds=10)
     clock.advance(4)
@@ -189,7 +177,7 @@ def test_what_failed_is_tried_again_later_on_that_channel_alone(
         "attempts": 2,
         "at": clock.now(),
     }
-    assert Notification.next_due() is None
+    assert next_due() is None
 
 
 def test_what_keeps_failing_is_given_up_in_the_end(
@@ -199,7 +187,7 @@ def test_what_keeps_failing_is_given_up_in_the_end(
     notify(draft())
     waits = []
     while outbox.run_once():
-        due = Notification.next_due()
+        due = next_due()
         if due is None:
             break
         waits.append(due - clock.now())
@@ -252,7 +240,7 @@ def test_messages_for_a_user_who_is_gone_are_given_up(outbox: Outbox, email: Let
     assert email.letters == []
     assert statuses() == {"email": "failed", "sms": "failed"}
     assert deliveries()["email"]["error"] == "the user is gone"
-    assert Notification.next_due() is None
+    assert next_due() is None
 
 
 def test_two_workers_never_deliver_one_notification_twice(
@@ -264,7 +252,7 @@ def test_two_workers_never_deliver_one_notification_twice(
     counts = at_once([outbox.run_once, other.run_once, outbox.run_once, other.run_once])
 
     assert sum(counts) == 20
-    lines = [line for _, message in email.letters for line in message.text.splitlines()]
+    lines = [line for _, message in email.letters for line in lines_of(message)]
     assert sorted(lines) == sorted(f"{user} {n}" for n in range(10) for user in ("alice", "bob"))
 
 
@@ -272,7 +260,7 @@ def test_what_a_worker_took_and_died_with_is_due_again_after_its_lease(
     outbox: Outbox, clock: ManualClock, email: Letterbox
 ) -> None:
     notify(draft())
-    (taken,) = Notification.claim_due(clock.now(), LEASE, BATCH)
+    (taken,) = claim(clock.now())
 
     assert outbox.run_once() == 0
     clock.advance(LEASE.total_seconds() - 1)
@@ -287,11 +275,9 @@ def test_claims_made_at_once_share_nothing(outbox: Outbox, clock: ManualClock) -
     for _ in range(4):
         notify(*(draft() for _ in range(40)))
 
-        claims = at_once(
-            [partial(Notification.claim_due, clock.now(), LEASE, limit) for limit in (5, 20, 40)]
-        )
+        claims = at_once([partial(claim, clock.now(), limit) for limit in (5, 20, 40)])
 
-        claimed = [each.id for claim in claims for each in claim]
+        claimed = [each.id for taken in claims for each in taken]
         assert len(claimed) == len(set(claimed)) >= 5
 
 
@@ -305,12 +291,12 @@ def test_a_worker_delivers_what_it_finds_and_wakes_for_what_comes(
     with running(Outbox(books, clock, [email, sms])):
         for n in range(1, 5):
             sms.wait_for(n)
-            # Each message has it look at the clock three times, and finding no more a fourth.
-            clock.wait_for_looks(4 * n)
+            # Each message has it look at the clock six times, and finding no more twice.
+            clock.wait_for_looks(8 * n)
             send("alice", "greeting", f"Hello {n}.")
         email.wait_for(5)
 
-    texts = [message.text for _, message in email.letters]
+    texts = [line for _, message in email.letters for line in lines_of(message)]
     assert texts == ["Left over.", *(f"Hello {n}." for n in range(1, 5))]
 
 

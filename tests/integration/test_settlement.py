@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from app.database import collection
+from app.database.chunks import CHUNK
 from app.domain.bracket import ExitReason, TradeStatus, TradeType
 from app.domain.quote import Quote, Source
 from app.models import Closure, Notification, SymbolState, Trade, User
@@ -16,7 +17,7 @@ from app.runtime import runtime
 from app.signals import events_committed
 from app.trades.exits import exit_all, exit_trade
 from app.trades.service import open_trade
-from app.trades.settlement import CHUNK, close_trades, settle_triggered
+from app.trades.settlement import close_trades, settle_triggered
 from tests.support.books import assert_books_balance, enlist, order, portfolio_of, trades_of
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.together import at_once
@@ -97,7 +98,7 @@ def test_a_closed_trade_keeps_its_evidence(feed: ScriptedFeed, clock: ManualCloc
         "timestamp": tick.timestamp,
     }
     assert (event.data["reason"], event.data["pnl"]) == ("target", Decimal("400.40"))
-    assert "a profit of 400.40 rupees" in event.message
+    assert "a profit of ₹400.40" in event.message
 
 
 def test_the_first_of_several_ticks_that_reaches_a_trade_closes_it(feed: ScriptedFeed) -> None:

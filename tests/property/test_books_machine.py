@@ -26,9 +26,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from app.database import chunks
 from app.domain.quote import Source
 from app.portfolio.books import audit
-from app.trades import settlement
 from tests.property.books_database import Snapshot, assert_agreement, assert_invariants, paise
 from tests.property.books_driver import (
     PRICES,
@@ -327,5 +327,5 @@ def test_the_books_agree_with_the_model_after_every_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # So small that a few trades are settled in several transactions.
-    monkeypatch.setattr(settlement, "CHUNK", 2)
+    monkeypatch.setattr(chunks, "CHUNK", 2)
     run_state_machine_as_test(lambda: BooksMachine(make_app, feed, clock), settings=SETTINGS)

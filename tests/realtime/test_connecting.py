@@ -41,7 +41,9 @@ def test_an_anonymous_client_gets_a_status_and_the_prices_of_the_indices(
             "symbol": symbol,
             "price": price,
             "timestamp": "2026-11-23T04:00:00.000Z",
+            "age": 0.0,
             "source": "mock",
+            "delayed": False,
         }
         for symbol, price in (("^NSEI", 25_000.0), ("^BSESN", 80_000.0))
     ]

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from app.domain.quote import Source
 from app.monitor import Monitor
-from tests.support.market import ScriptedFeed
+from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.sockets import Socket
 from tests.support.users import Trader
 
@@ -54,9 +55,24 @@ def test_a_subscription_begins_with_the_latest_price(settled: Connect) -> None:
             "symbol": "RELIANCE.NS",
             "price": 1_400.0,
             "timestamp": "2026-11-23T04:00:00.000Z",
+            "age": 0.0,
             "source": "mock",
+            "delayed": False,
         }
     ]
+
+
+def test_a_price_says_how_old_it_is_and_whether_its_source_is_late(
+    settled: Connect, feed: ScriptedFeed, clock: ManualClock
+) -> None:
+    feed.source = Source.YAHOO
+    feed.set("RELIANCE.NS", 1_401)
+    clock.advance(7.25)
+    socket = settled()
+    socket.call("subscribe", {"symbols": ["RELIANCE"]})
+
+    (price,) = socket.rest("live_price")
+    assert (price["source"], price["delayed"], price["age"]) == ("yahoo", True, 7.25)
 
 
 def test_a_price_goes_to_its_subscribers_alone(

@@ -54,6 +54,7 @@ def test_opening_a_trade_tells_everything_of_it(joined: Joined, alice: Trader) -
             "status": "ACTIVE",
             "created_at": trade["created_at"],
             "margin_used": 10_000.0,
+            "available_margin": 90_000.0,
         },
     }
 

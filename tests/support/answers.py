@@ -27,6 +27,11 @@ def money(value: Any) -> bool:
     return isinstance(value, float) and round(value, 2) == value
 
 
+def seconds(value: Any) -> bool:
+    """A JSON number of seconds: never negative, at most three decimals."""
+    return isinstance(value, float) and value >= 0 and round(value, 3) == value
+
+
 def time(value: Any) -> bool:
     return isinstance(value, str) and ISO_8601_UTC.fullmatch(value) is not None
 
@@ -81,7 +86,9 @@ QUOTE: Mapping[str, Check] = {
     "symbol": text,
     "price": money,
     "timestamp": time,
+    "age": seconds,
     "source": text,
+    "delayed": flag,
     "unconfirmed": null_or(lambda value: isinstance(value, dict)),
 }
 NOTIFICATION: Mapping[str, Check] = {

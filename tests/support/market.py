@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from app.domain.candle import Candle
+from app.domain.candle import Candle, Interval
 from app.domain.quote import Quote, Source
+from app.market_data.feed import Gap, LocalFeed
 from app.market_data.guard import QuoteGuard
 
 
@@ -27,6 +28,10 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         self._elapsed += seconds
 
+    def set_back(self, seconds: float) -> None:
+        """Change the time of day alone, as an operator would."""
+        self._start -= timedelta(seconds=seconds)
+
 
 class Memory:
     """What a market remembers of a last run that a test makes up."""
@@ -40,6 +45,9 @@ class Memory:
     def last_prices(self) -> Mapping[str, Decimal]:
         return self._prices
 
+    def last_quote(self, symbol: str) -> Quote | None:
+        return None
+
     def resume_replay(self, fingerprint: str, last_time: datetime) -> datetime | None:
         return self._began_at
 
@@ -49,7 +57,7 @@ def trusting_guard(clock: ManualClock) -> QuoteGuard:
     return QuoteGuard(clock, oldest=timedelta(days=36_500), largest_move=Decimal(10**9))
 
 
-class ScriptedFeed:
+class ScriptedFeed(LocalFeed):
     """A market of the test's making: `tick` is what happens next, `record` what was missed."""
 
     name = "scripted"
@@ -60,6 +68,9 @@ class ScriptedFeed:
         self._latest: dict[str, Quote] = {}
         self._pending: list[Quote] = []
         self._candles: list[Candle] = []
+        self._arrived: list[Quote] = []
+        self.gaps: list[Gap] = []
+        self._wake: Callable[[], None] = lambda: None
 
     def set(self, symbol: str, price: Decimal | int | str) -> Quote:
         """Be at a price, without a tick for the monitor."""
@@ -95,10 +106,36 @@ class ScriptedFeed:
     def poll(self, symbols: Collection[str]) -> list[Quote]:
         ticks = [tick for tick in self._pending if tick.symbol in symbols]
         self._pending.clear()
-        return ticks
+        return [*self.collect(), *ticks]
 
     def latest(self, symbol: str) -> Quote | None:
         return self._latest.get(symbol)
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+
+    def push(self, symbol: str, price: Decimal | int | str) -> Quote:
+        """Move to a price, with a tick that comes in by itself."""
+        quote = self.set(symbol, price)
+        self._arrived.append(quote)
+        self._wake()
+        return quote
+
+    def collect(self) -> list[Quote]:
+        ticks, self._arrived = self._arrived, []
+        return ticks
+
+    def collect_gaps(self) -> list[Gap]:
+        gaps, self.gaps = self.gaps, []
+        return gaps
+
+    def history(
+        self, symbol: str, interval: Interval, since: datetime, until: datetime
+    ) -> list[Candle]:
+        found = [
+            each for each in self._candles if each.symbol == symbol and since <= each.time < until
+        ]
+        return sorted(found, key=lambda each: each.time)
 
     def now(self) -> datetime:
         return self._clock.now()

@@ -196,7 +196,7 @@ def test_a_wrong_redis_url_is_named_and_its_password_never_shown(home: str) -> N
         ({}, False),
         (dict.fromkeys(("API_KEY", "CLIENT_CODE", "PASSWORD", "TOTP_SECRET"), "demo"), False),
         (dict.fromkeys(("API_KEY", "CLIENT_CODE", "PASSWORD"), "real"), False),
-        (dict.fromkeys(("API_KEY", "CLIENT_CODE", "PASSWORD", "TOTP_SECRET"), "real"), True),
+        (dict.fromkeys(("API_KEY", "CLIENT_CODE", "PASSWORD", "TOTP_SECRET"), "REAL" * 6), True),
     ],
 )
 def test_angel_one_is_configured_once_every_credential_is_real(

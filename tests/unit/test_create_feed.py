@@ -8,13 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from app.clock import SystemClock
 from app.market_data import create_feed
+from app.market_data.live import LiveFeed
 from app.market_data.replay import ReplayFeed
 from app.market_data.simulated import SimulatedFeed
 from config import ConfigurationError, Settings
+from tests.support.live import eventually
 from tests.support.market import ManualClock, Memory
+from tests.support.server import free_port
 
-REAL = {f"ANGEL_{name}": "real" for name in ("API_KEY", "CLIENT_CODE", "PASSWORD", "TOTP_SECRET")}
+REAL = {
+    "ANGEL_API_KEY": "key",
+    "ANGEL_CLIENT_CODE": "client",
+    "ANGEL_PASSWORD": "0000",
+    "ANGEL_TOTP_SECRET": "A" * 32,
+}
 
 
 @pytest.fixture
@@ -88,23 +97,46 @@ def test_a_recording_that_cannot_be_played_stops_the_start(
 
 
 @pytest.mark.parametrize(
-    ("variables", "choice"),
+    ("variables", "sources"),
     [
-        ({"MARKET_DATA": "yahoo"}, "yahoo"),
-        ({"MARKET_DATA": "angel_one"}, "angel_one"),
-        ({"MARKET_DATA": "auto", **REAL}, "angel_one"),
+        ({"MARKET_DATA": "yahoo"}, ["yahoo"]),
+        ({"MARKET_DATA": "yahoo", **REAL}, ["yahoo"]),
+        ({"MARKET_DATA": "angel_one", **REAL}, ["angel_one"]),
+        ({"MARKET_DATA": "auto", **REAL}, ["angel_one", "yahoo"]),
+        (
+            {"MARKET_DATA": "auto", "MARKET_STREAM": "true", **REAL},
+            ["angel_one", "yahoo", "stream"],
+        ),
+        ({"MARKET_DATA": "yahoo", "MARKET_STREAM": "true", **REAL}, ["yahoo"]),
     ],
 )
-def test_a_feed_that_is_not_there_yet_stops_the_start(
-    make_settings: Callable[..., Settings], variables: dict[str, str], choice: str
+def test_real_prices_come_from_the_sources_asked_for(
+    make_settings: Callable[..., Settings], variables: dict[str, str], sources: list[str]
 ) -> None:
-    with pytest.raises(ConfigurationError) as refusal:
-        create_feed(make_settings(**variables), ManualClock(), Memory())
+    feed = create_feed(make_settings(**variables), ManualClock(), Memory())
 
-    assert refusal.value.offences == [
-        f"MARKET_DATA: the {choice} feed is not part of this release yet; "
-        "choose simulated or replay"
-    ]
+    assert isinstance(feed, LiveFeed)
+    assert list(feed.describe()) == sources
+
+
+@pytest.mark.parametrize(("choice", "falls_back"), [("auto", True), ("angel_one", False)])
+def test_only_auto_ends_in_the_simulated_market(
+    make_settings: Callable[..., Settings], choice: str, falls_back: bool
+) -> None:
+    # Nothing listens there.
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    settings = make_settings(
+        MARKET_DATA=choice, ANGEL_ROOT_URL=nowhere, YAHOO_ROOT_URL=nowhere, **REAL
+    )
+    feed = create_feed(settings, SystemClock(), Memory())
+
+    def quote() -> bool:
+        return feed.latest("^NSEI") is not None
+
+    if falls_back:
+        eventually(quote)
+    else:
+        assert not quote()
 
 
 def test_a_simulated_market_asked_for_needs_no_credentials_and_minds_none(

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from app.domain.errors import (
+    AlreadyCrossed,
     Conflict,
     DatabaseUnavailable,
     Forbidden,
@@ -73,6 +74,14 @@ def test_a_level_on_the_wrong_side_is_named_with_the_price() -> None:
     assert error.code == "wrong_side_of_price"
     assert error.message == "Target price 99 must be above the price, which is 100."
     assert error.details == {"target_price": "must be above 100", "price": Decimal(100)}
+
+
+def test_an_alert_that_would_fire_at_once_names_the_price() -> None:
+    error = AlreadyCrossed("below", Decimal(110), Decimal(100))
+
+    assert (error.code, isinstance(error, InvalidRequest)) == ("already_crossed", True)
+    assert error.message == "The price is 100 already, so an alert below 110 would fire at once."
+    assert error.details == {"below": "must be below 100", "price": Decimal(100)}
 
 
 def test_a_trade_that_is_over_tells_how_it_ended() -> None:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 
 import pytest
 
-from app.domain.errors import NotFound
-from app.market_data.instruments import DEFAULT_INDICES, load_instruments
+from app.domain.errors import InvalidRequest, NotFound
+from app.domain.instrument import Instrument
+from app.market_data.instruments import (
+    DEFAULT_INDICES,
+    MISS_SECONDS,
+    REFRESH_SECONDS,
+    Instruments,
+    Listing,
+    load_instruments,
+)
 from app.market_data.watchlist import Watchlist
+from tests.support.market import ManualClock
+from tests.support.quotes import NOON
+from tests.support.together import at_once
 
 INSTRUMENTS = load_instruments()
 
@@ -144,3 +156,167 @@ def test_a_follower_too_many_gone_does_not_hide_the_next_one() -> None:
     watchlist.follow("TCS.NS")
 
     assert "TCS.NS" in watchlist.symbols()
+
+
+class Lists:
+    """A source of lists that counts how often it is asked."""
+
+    def __init__(self, *instruments: Instrument) -> None:
+        self.asked = 0
+        self.version = 0
+        self.put(*instruments)
+
+    def put(self, *instruments: Instrument) -> None:
+        self.version += 1
+        self._listing = Listing(self.version, list(instruments))
+
+    def load(self, known: object) -> Listing | None:
+        self.asked += 1
+        return None if known == self.version else self._listing
+
+
+def share(ticker: str, exchange: str = "NSE", **changes: object) -> Instrument:
+    suffix = ".NS" if exchange == "NSE" else ".BO"
+    fields = {"tick_size": Decimal("0.05"), "lot_size": 1, "angel_token": "1", **changes}
+    return Instrument(f"{ticker}{suffix}", ticker, exchange, **fields)  # type: ignore[arg-type]
+
+
+def test_a_known_name_asks_nobody_and_an_unknown_one_every_few_seconds() -> None:
+    clock, lists = ManualClock(), Lists(share("NEW"))
+    known = load_instruments(lists, clock)
+    assert lists.asked == 1
+    for _ in range(50):
+        assert known.find("NEW") is not None
+        assert known.by_symbol("OLD.NS") is None
+        clock.advance(100)
+    assert lists.asked == 1
+
+    for _ in range(50):
+        assert known.find("OLD") is None
+    assert lists.asked == 2
+    clock.advance(MISS_SECONDS)
+    lists.put(share("OLD"))
+    assert known.find("OLD") is not None
+    assert known.find("NEW") is None
+    assert lists.asked == 3
+
+
+def test_a_newer_list_is_looked_for_once_a_minute() -> None:
+    clock, lists = ManualClock(), Lists()
+    known = load_instruments(lists, clock)
+    known.refresh()
+    asked = lists.asked
+    for _ in range(3):
+        clock.advance(REFRESH_SECONDS - 1)
+        known.refresh()
+        clock.advance(1)
+        known.refresh()
+        known.refresh()
+
+    assert lists.asked == asked + 3
+
+
+def test_of_many_who_miss_at_once_one_asks_and_all_have_the_answer() -> None:
+    clock, lists = ManualClock(), Lists()
+    known = load_instruments(lists, clock)
+    assert known.find("NEW") is None
+    asked = lists.asked
+    lists.put(share("NEW"))
+    clock.advance(MISS_SECONDS)
+
+    found = at_once([lambda: known.find("NEW")] * 20)
+
+    assert all(found)
+    assert lists.asked == asked + 1
+
+
+def test_a_name_without_an_exchange_is_the_share_on_nse_and_else_the_one_on_bse() -> None:
+    known = Instruments([share("BOTH", "BSE"), share("BOTH"), share("LOCAL", "BSE")])
+
+    assert known.get("both").symbol == "BOTH.NS"
+    assert known.get("local").symbol == known.get("LOCAL.BO").symbol == "LOCAL.BO"
+    assert known.find("LOCAL.NS") is None
+
+
+def test_a_list_sets_tokens_and_sizes_right_but_neither_names_nor_indices() -> None:
+    index = Instrument("^NSEI", "NIFTY", "NSE", Decimal("0.01"), 9, "42")
+    listed = share("RELIANCE", tick_size=Decimal("0.20"), lot_size=3, angel_token="7")
+    known = load_instruments(Lists(index, listed), ManualClock())
+
+    reliance, nifty = known.get("RELIANCE"), known.get("NIFTY")
+    assert (reliance.name, reliance.base_price) == ("Reliance Industries", 1_400)
+    assert (reliance.tick_size, reliance.lot_size, reliance.angel_token) == (
+        Decimal("0.20"),
+        3,
+        "7",
+    )
+    assert (nifty.name, nifty.tick_size, nifty.lot_size) == ("NIFTY 50", Decimal("0.05"), 1)
+    assert nifty.angel_token == "42"
+
+
+def test_an_unlisted_share_is_known_and_neither_found_by_a_search_nor_tradable() -> None:
+    known = Instruments([share("GONE", unlisted_at=NOON), share("GOING")])
+
+    assert known.get_ordered("GONE").symbol == "GONE.NS"
+    assert [each.symbol for each in known.search("GO")] == ["GOING.NS"]
+    assert len(known.search("")) == 1
+    with pytest.raises(InvalidRequest) as refusal:
+        known.get_tradable("gone")
+    assert refusal.value.code == "unlisted_symbol"
+    assert known.get_tradable("going").symbol == "GOING.NS"
+
+
+def test_a_search_has_the_best_first() -> None:
+    shares = ["NATATA", "TATASTEEL", "OTHER", "TATA", "ALSO"]
+    names = {"OTHER": "The Tata Company", "ALSO": "Natatan"}
+    known = Instruments(
+        Instrument(f"{each}.NS", names.get(each, each), "NSE", Decimal("0.05"), 1, "1")
+        for each in shares
+    )
+
+    found = [each.ticker for each in known.search("tata")]
+
+    assert found == ["TATA", "TATASTEEL", "OTHER", "NATATA", "ALSO"]
+    assert [each.ticker for each in known.search("tata", limit=2)] == ["TATA", "TATASTEEL"]
+
+
+def test_an_alias_is_found_first_and_by_its_beginning() -> None:
+    assert next(each.symbol for each in INSTRUMENTS.search("nifty")) == "^NSEI"
+    assert [each.symbol for each in INSTRUMENTS.search("bankn")] == ["^NSEBANK"]
+    assert [each.symbol for each in INSTRUMENTS.search("reliance")] == [
+        "RELIANCE.NS",
+        "RELIANCE.BO",
+    ]
+
+
+def test_the_suffix_of_an_exchange_is_not_what_a_search_looks_into() -> None:
+    known = Instruments([share("TCS"), share("INSIDE")])
+
+    assert [each.ticker for each in known.search("ns")] == ["INSIDE"]
+    assert [each.ticker for each in known.search("tcs.n")] == ["TCS"]
+
+
+def test_a_search_among_ten_thousand_takes_a_few_milliseconds() -> None:
+    known = Instruments(share(f"SHARE{number}") for number in range(10_000))
+    for text in ("SHARE77", "nothing", "9.ns"):
+        # Of the processor, at its best: other tests run beside this one.
+        spent = min(_seconds_of_search(known, text) for _ in range(5))
+        assert spent < 0.005
+
+
+def _seconds_of_search(known: Instruments, text: str) -> float:
+    started = time.thread_time()
+    known.search(text)
+    return time.thread_time() - started
+
+
+def test_a_price_that_nobody_told_is_made_up_the_same_on_both_exchanges_each_time() -> None:
+    prices = [share(f"SHARE{number}").start_price for number in range(2_000)]
+
+    assert prices[:3] == [Decimal("822.07"), Decimal("3491.35"), Decimal("1378.89")]
+    assert share("SHARE7").start_price == share("SHARE7", "BSE").start_price
+    assert min(prices) >= 20
+    assert max(prices) <= 5_000
+    assert 250 < sorted(prices)[1_000] < 400
+    assert len(set(prices)) > 1_900
+    assert share("X", base_price=Decimal(7)).start_price == 7

@@ -1,87 +1,297 @@
-"""Messages of the outbox: their words, and when they are tried again."""
+"""Messages of the outbox: their words in each form, and when they are tried again."""
 
 from __future__ import annotations
 
+import html.parser
+import re
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
-from bson import ObjectId
 
 from app.delivery import create_senders
-from app.delivery.outbox import (
-    FIRST_RETRY,
-    LONGEST_RETRY,
-    MOST_ATTEMPTS,
-    MOST_LINES,
-    compose,
-    retry_delay,
-)
-from app.delivery.senders import EmailSender, RecordingSender, SmsSender
+from app.delivery.attempts import FIRST_RETRY, LONGEST_RETRY, MOST_ATTEMPTS, longest_delay
+from app.delivery.email import EmailSender
+from app.delivery.layout import WHY
+from app.delivery.messages import LONGEST_DIGEST_SMS, LONGEST_SMS, MOST_LINES, compose, cut
+from app.delivery.senders import RecordingSender
+from app.delivery.sms import SmsSender
+from app.delivery.stories import LONGEST_SUBJECT, tell
 from app.models import Notification
 from config import Settings
+from tests.support.messages import notification, saying
 from tests.support.quotes import NOON
 
+BALANCE = Decimal("123456.50")
+OPENED = notification(
+    "Bought 2 ^NSEI at ₹25,000.00 with stop-loss ₹24,900.00.",
+    "trade_created",
+    trade_type="BUY",
+    quantity=2,
+    symbol="^NSEI",
+    entry_price=Decimal("25000.00"),
+    stop_loss=Decimal("24900.00"),
+    target_price=None,
+    margin_used=Decimal("10000.00"),
+    available_margin=Decimal("90000.00"),
+)
 
-def notification(message: str, type: str = "trade_created") -> Notification:
-    return Notification(
-        id=ObjectId(),
-        user_id="alice",
-        seq=1,
-        type=type,
-        message=message,
-        data={},
-        is_read=False,
-        created_at=NOON,
-        deliveries=[],
+
+def closed(reason: str = "stop_loss", pnl: str = "-10.50") -> Notification:
+    return notification(
+        "Stop-loss hit: your SELL of 1 ^NSEI was closed at ₹25,010.50, a loss of ₹10.50.",
+        "trade_exited" if reason == "user" else "trade_auto_closed",
+        trade_type="SELL",
+        quantity=1,
+        symbol="^NSEI",
+        reason=reason,
+        exit_price=Decimal("25010.50"),
+        pnl=Decimal(pnl),
     )
 
 
-def test_one_event_is_a_message_of_its_own() -> None:
-    message = compose([notification("Bought 1 ^NSEI at 25,000.00.")])
+class Page(html.parser.HTMLParser):
+    """What a page shows, and everything in it that could load something."""
 
-    assert message.subject == "Paper trading: trade created"
-    assert message.text == "Bought 1 ^NSEI at 25,000.00."
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.shown: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [f"{name}={value}" for name, value in attributes]
+
+    def handle_data(self, text: str) -> None:
+        self.shown.append(text)
 
 
-def test_several_events_are_one_message_in_their_order() -> None:
-    message = compose([notification(f"Event {n}.") for n in range(3)])
+def test_an_opened_trade_is_told_with_its_price_its_levels_and_the_balance_after_it() -> None:
+    message = compose("Asha Rao", [OPENED], BALANCE)
 
-    assert message.subject == "Paper trading: 3 events"
-    assert message.text == "Event 0.\nEvent 1.\nEvent 2."
-
-
-def test_a_long_list_of_events_is_cut_and_the_rest_counted() -> None:
-    whole = compose([notification(f"Event {n}.") for n in range(MOST_LINES)])
-    cut = compose([notification(f"Event {n}.") for n in range(MOST_LINES + 7)])
-
-    assert len(whole.text.splitlines()) == MOST_LINES
-    assert cut.text.splitlines()[-1] == "... and 7 more."
-    assert len(cut.text.splitlines()) == MOST_LINES + 1
-    assert cut.subject == f"Paper trading: {MOST_LINES + 7} events"
+    assert message.subject == "Bought 2 ^NSEI at ₹25,000.00"
+    assert message.text == (
+        "Hello Asha Rao,\n\n"
+        "Bought 2 ^NSEI at ₹25,000.00 with stop-loss ₹24,900.00.\n\n"
+        "Trade: BUY 2 ^NSEI\n"
+        "Entry price: ₹25,000.00\n"
+        "Stop-loss: ₹24,900.00\n"
+        "Margin blocked: ₹10,000.00\n"
+        "Time: 23 Nov 2026, 17:30:00 IST\n"
+        "Available margin: ₹90,000.00\n\n"
+        f"-- \n{WHY}\n"
+    )
+    assert message.sms == (
+        "Paper trading: Bought 2 ^NSEI at Rs 25,000.00 with stop-loss Rs 24,900.00. "
+        "Available margin: Rs 90,000.00."
+    )
 
 
 @pytest.mark.parametrize(
-    "type", ["hello\r\nBcc: everyone@example.com", "a\u2028b", "line\nbreak", "tab\tbed"]
+    ("reason", "pnl", "subject"),
+    [
+        ("stop_loss", "-10.50", "Stop-loss hit: SELL 1 ^NSEI, loss ₹10.50"),
+        ("target", "123456.50", "Target reached: SELL 1 ^NSEI, profit ₹1,23,456.50"),
+        ("user", "0.00", "Exited: SELL 1 ^NSEI, no profit, no loss"),
+    ],
 )
-def test_no_name_of_an_event_adds_a_header(type: str) -> None:
-    subject = compose([notification("Hello.", type)]).subject
+def test_a_closed_trade_is_told_with_its_result_and_the_balance_now(
+    reason: str, pnl: str, subject: str
+) -> None:
+    message = compose("Asha Rao", [closed(reason, pnl)], BALANCE)
+
+    assert message.subject == subject
+    assert "Exit price: ₹25,010.50\n" in message.text
+    assert "Available margin now: ₹1,23,456.50\n" in message.text
+    assert message.sms.endswith(". Available margin now: Rs 1,23,456.50.")
+
+
+def test_a_price_alert_is_told_with_its_price() -> None:
+    alert = notification(
+        "NIFTY rose.", "price_alert", symbol="^NSEI", price=Decimal("25100.00"), timestamp=NOON
+    )
+
+    message = compose("Asha Rao", [alert], None)
+
+    assert message.subject == "Price alert: ^NSEI at ₹25,100.00"
+    assert "Price: ₹25,100.00" in message.text
+    assert "Available" not in message.text + message.sms
+
+
+def test_what_was_reached_while_the_server_was_away_is_told_with_its_own_time() -> None:
+    event = closed()
+    event.data["settled_from"] = "gap"
+    event.data["quote"] = {"timestamp": NOON - timedelta(hours=2)}
+
+    assert "Time: 23 Nov 2026, 15:30:00 IST" in compose("Asha Rao", [event], None).text
+
+
+@pytest.mark.parametrize("type", ["trade_created", "trade_auto_closed", "price_alert", "x_y"])
+def test_an_event_without_figures_is_told_in_its_own_words(type: str) -> None:
+    message = compose("Asha Rao", [notification("Look\nhere.", type, note="Look")], BALANCE)
+
+    name = type.replace("_", " ").capitalize()
+    assert message.subject == f"{name}: Look here."
+    assert "Hello Asha Rao,\n\nLook\nhere.\n\nTime: " in message.text
+    assert message.sms.startswith("Paper trading: Look\nhere. Available margin now: Rs 1,23,456")
+
+
+def test_the_html_says_what_the_text_says_and_loads_nothing() -> None:
+    message = compose("Asha Rao", [closed()], BALANCE)
+    page = Page(message.html)
+
+    shown = " ".join(page.shown)
+    for words in (
+        "Hello Asha Rao,",
+        "a loss of ₹10.50.",
+        "₹25,010.50",
+        "-₹10.50",
+        "₹1,23,456.50",
+        WHY,
+    ):
+        assert words in shown
+    assert not page.tags & {"img", "link", "script", "style", "a", "iframe", "form", "font"}
+    assert not [each for each in page.attributes if re.search("url|http|^src=|^href=|^on", each)]
+    assert "content=light dark" in page.attributes
+
+
+def test_the_html_leaves_ground_and_words_to_the_mail_programs_own_light_or_dark() -> None:
+    page = compose("Asha Rao", [closed(), OPENED], BALANCE).html
+
+    assert "background" not in page
+    assert set(re.findall(r"color:(#\w+)", page)) == {"#767676"}
+    assert "#d93025" in compose("Asha", [closed(pnl="-1")], None).html
+    assert "#188038" in compose("Asha", [closed(pnl="1")], None).html
+
+
+@pytest.mark.parametrize("colour", ["#767676", "#188038", "#d93025"])
+@pytest.mark.parametrize("ground", [0.0, 1.0])
+def test_each_colour_can_be_read_on_white_and_on_black(colour: str, ground: float) -> None:
+    # https://www.w3.org/TR/WCAG21/#dfn-contrast-ratio
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    light = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    lighter, darker = max(light, ground), min(light, ground)
+
+    assert (lighter + 0.05) / (darker + 0.05) > 4
+
+
+def test_markup_in_what_a_user_wrote_is_shown_and_never_obeyed() -> None:
+    evil = "<script>alert(1)</script> & <img src=http://evil.example/x>\n</div>"
+    message = compose(evil, [notification(evil, "<b>bold</b>")], None)
+    page = Page(message.html)
+
+    assert not page.tags & {"script", "img", "b"}
+    assert "<script>alert(1)</script> & <img src=http://evil.example/x>" in "".join(page.shown)
+    assert evil in message.text
+
+
+def test_several_events_are_one_message_in_their_order_with_what_they_come_to() -> None:
+    events = [closed(pnl="-10.50"), OPENED, closed("target", "110.50")]
+
+    message = compose("Asha Rao", events, BALANCE)
+
+    assert message.subject == "3 events, in all profit ₹100.00"
+    body = [each.message for each in events]
+    assert message.text.startswith("Hello Asha Rao,\n\n" + "\n".join(body) + "\n\n")
+    assert "Available margin now: ₹1,23,456.50" in message.text
+    # What was available after one of them is not the balance after all of them.
+    assert "90,000.00" not in message.text
+    assert message.sms == (
+        "Paper trading: 3 events, in all profit Rs 100.00.\n"
+        + "\n".join(body).replace("₹", "Rs ")
+        + "\nAvailable margin now: Rs 1,23,456.50."
+    )
+    assert message.events == 3
+
+
+def test_a_long_list_of_events_is_cut_and_the_rest_counted() -> None:
+    whole = compose("A", [notification(f"Event {n}.") for n in range(MOST_LINES)], None)
+    longer = compose("A", [notification(f"Event {n}.") for n in range(MOST_LINES + 7)], None)
+
+    assert "more." not in whole.text
+    assert f"Event {MOST_LINES - 1}.\n... and 7 more.\n" in longer.text
+    assert "... and 7 more." in longer.html
+    assert longer.subject == f"{MOST_LINES + 7} events"
+
+
+@pytest.mark.parametrize("count", [2, 5, 40, 500])
+def test_a_digest_by_sms_is_three_segments_of_whole_lines_and_ends_with_the_balance(
+    count: int,
+) -> None:
+    lines = compose("A", [closed() for _ in range(count)], BALANCE).sms.splitlines()
+
+    assert len("\n".join(lines)) <= LONGEST_DIGEST_SMS
+    assert lines[-1] == "Available margin now: Rs 1,23,456.50."
+    told = lines.count(closed().message.replace("₹", "Rs "))
+    assert told >= 2
+    rest = [f"... and {count - told} more."] if told < count else []
+    assert lines[1 + told : -1] == rest
+
+
+def test_a_digest_of_long_words_is_an_sms_all_the_same() -> None:
+    message = compose("A", [notification("x" * 2_000), notification("y " * 1_000)], BALANCE)
+
+    assert message.sms == ("Paper trading: 2 events.\nAvailable margin now: Rs 1,23,456.50.")
+
+
+def test_an_sms_of_trades_is_written_in_the_small_alphabet() -> None:
+    # https://www.twilio.com/docs/glossary/what-is-gsm-7-character-encoding
+    for event in (OPENED, closed(), closed("target", "10"), closed("user", "0")):
+        sms = compose("Ünal", [event], BALANCE).sms
+        assert sms.isascii()
+        assert "`" not in sms
+        assert len(sms) <= 2 * 153
+
+
+@pytest.mark.parametrize("length", range(1_590, 1_610))
+def test_an_sms_is_cut_between_words(length: int) -> None:
+    text = " ".join(["word"] * 400)[:length]
+
+    kept = cut(text, LONGEST_SMS)
+
+    assert len(kept) <= LONGEST_SMS
+    if length <= LONGEST_SMS:
+        assert kept == text
+    else:
+        assert re.fullmatch(r"(word )*word\.\.\.", kept)
+        assert len(kept) > LONGEST_SMS - len("word ...")
+
+
+def test_a_single_word_too_long_for_an_sms_is_cut_where_it_has_to_be() -> None:
+    assert cut("x" * 5_000, LONGEST_SMS) == "x" * (LONGEST_SMS - 3) + "..."
+
+
+@pytest.mark.parametrize(
+    "type",
+    ["hello\r\nBcc: everyone@example.com", "a\u2028b", "line\nbreak", "tab\tbed", "\x00\x1b"],
+)
+def test_no_name_or_words_of_an_event_add_a_line_to_the_subject(type: str) -> None:
+    subject = tell(notification(f"Hello.{type}", type)).subject
 
     assert len(subject.splitlines()) == 1
-    assert "\t" not in subject
+    assert subject.isprintable()
+
+
+def test_a_long_event_is_shortened_in_the_subject_alone() -> None:
+    words = "word " * 300
+
+    message = saying(words)
+
+    assert len(message.subject) <= LONGEST_SUBJECT
+    assert message.subject.endswith("...")
+    assert words.strip() in message.text
 
 
 @pytest.mark.parametrize("attempts", range(1, MOST_ATTEMPTS + 1))
-def test_each_retry_waits_about_twice_as_long_as_the_one_before(attempts: int) -> None:
-    longest = min(FIRST_RETRY * 2 ** (attempts - 1), LONGEST_RETRY)
-
-    delays = {retry_delay(attempts) for _ in range(200)}
-
-    assert all(longest / 2 <= each <= longest for each in delays)
-    assert len(delays) > 100
+def test_each_retry_waits_twice_as_long_as_the_one_before(attempts: int) -> None:
+    assert longest_delay(attempts) == min(FIRST_RETRY * 2 ** (attempts - 1), LONGEST_RETRY)
 
 
 def test_no_retry_waits_longer_than_an_hour() -> None:
-    assert retry_delay(10_000) <= LONGEST_RETRY == timedelta(hours=1)
+    assert longest_delay(10_000) == LONGEST_RETRY == timedelta(hours=1)
 
 
 def settings(**variables: str) -> Settings:

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.bracket import TradeType
 from app.domain.exposure import Exposure
-from app.domain.money import is_whole_paise, required_margin, to_paisa
+from app.domain.money import format_rupees, is_whole_paise, required_margin, to_paisa
 from app.domain.quote import Source
 from tests.support.quotes import bracket
 
@@ -32,6 +32,28 @@ def test_half_a_paisa_is_rounded_away_from_zero(amount: str, rounded: str) -> No
 )
 def test_trailing_zeros_are_no_part_of_a_paisa(amount: str, whole: bool) -> None:
     assert is_whole_paise(Decimal(amount)) is whole
+
+
+@pytest.mark.parametrize(
+    ("amount", "written"),
+    [
+        ("0", "₹0.00"),
+        ("-0.00", "₹0.00"),
+        ("-0.001", "₹0.00"),
+        ("0.5", "₹0.50"),
+        ("999.99", "₹999.99"),
+        ("1000", "₹1,000.00"),
+        ("-1000.5", "-₹1,000.50"),
+        ("12345", "₹12,345.00"),
+        ("123456.50", "₹1,23,456.50"),
+        ("1234567", "₹12,34,567.00"),
+        ("10000000", "₹1,00,00,000.00"),
+        ("1E+12", "₹10,00,00,00,00,000.00"),
+    ],
+)
+def test_rupees_are_written_the_indian_way(amount: str, written: str) -> None:
+    assert format_rupees(Decimal(amount)) == written
+    assert format_rupees(Decimal(amount), "Rs ") == written.replace("₹", "Rs ")
 
 
 @pytest.mark.parametrize("amount", ["0.001", "-1.005", "99.999"])

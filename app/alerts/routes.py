@@ -1,0 +1,37 @@
+"""The routes of price alerts. The market blueprint serves them under its own address."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from app.alerts import service
+from app.alerts.schemas import AlertsQuery, AlertsResponse, AlertView, CreateAlertRequest
+from app.api import endpoint
+from app.identity import current_user_id
+from app.models import RequestKey
+from app.schemas import MessageResponse
+
+blueprint = Blueprint("alerts", __name__, url_prefix="/alerts")
+
+
+@blueprint.post("", strict_slashes=False)
+@endpoint(body=CreateAlertRequest, answers={201: AlertView}, errors=[409], idempotent=True)
+def create_alert(body: CreateAlertRequest, key: RequestKey | None) -> tuple[AlertView, int]:
+    """Set an alert: one notification when the price first meets a level."""
+    return AlertView.of(service.set_alert(current_user_id(), body, key)), 201
+
+
+@blueprint.get("", strict_slashes=False)
+@endpoint(query=AlertsQuery, answers={200: AlertsResponse})
+def list_alerts(query: AlertsQuery) -> AlertsResponse:
+    """List alerts, newest first."""
+    page, next_cursor = service.list_alerts(current_user_id(), query)
+    return AlertsResponse(alerts=[AlertView.of(each) for each in page], next_cursor=next_cursor)
+
+
+@blueprint.delete("/<alert_id>")
+@endpoint(answers={200: MessageResponse}, errors=[404])
+def delete_alert(alert_id: str) -> MessageResponse:
+    """Delete an alert; an active one never fires after that."""
+    service.delete_alert(current_user_id(), alert_id)
+    return MessageResponse(message="Alert deleted")

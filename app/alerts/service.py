@@ -1,0 +1,143 @@
+"""Setting, listing and deleting alerts."""
+
+from __future__ import annotations
+
+from bson import ObjectId
+from bson.errors import InvalidId
+from pymongo.client_session import ClientSession
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from app.alerts.schemas import AlertsQuery, CreateAlertRequest
+from app.alerts.settlement import fire, stop_watching
+from app.database.transaction import run_transaction
+from app.domain.alert import AlertLevels
+from app.domain.errors import Conflict, NotFound, Unauthenticated
+from app.domain.quote import Quote
+from app.logs import logger
+from app.models import Alert, Answer, Firing, RequestKey, SymbolState, User
+from app.runtime import now, runtime
+
+MOST_ACTIVE = 100
+
+
+def set_alert(user_id: str, request: CreateAlertRequest, key: RequestKey | None = None) -> Alert:
+    """Set an alert from the latest quote on; for a retry of `key`, return it as it was set.
+
+    Raises InvalidRequest for an unknown symbol, AlreadyCrossed, Conflict for a key of another
+    request or one alert too many, Unauthenticated for a user who is gone, MarketDataUnavailable.
+    """
+    if earlier := _set_earlier(key):
+        return earlier
+    symbol = runtime().instruments.get_ordered(request.symbol).symbol
+    quote = runtime().quotes.latest(symbol)
+    levels = AlertLevels.set_at(quote, above=request.above, below=request.below)
+    # Asked again in the transaction; here it keeps a refused symbol from being watched.
+    _refuse_too_many(user_id)
+    _watch(symbol)
+    try:
+        alert = run_transaction(
+            lambda session: _write_alert(user_id, symbol, levels, key, session),
+            user_ids=[user_id],
+        )
+    except DuplicateKeyError:
+        # The same request, or its key for another, at the same time by way of another process.
+        if earlier := _set_earlier(key):
+            return earlier
+        raise
+    _fire_if_crossed(alert, quote)
+    return alert
+
+
+def list_alerts(user_id: str, query: AlertsQuery) -> tuple[list[Alert], str | None]:
+    """Return a page of the user's alerts, newest first, and the cursor of the next one."""
+    symbol = runtime().instruments.get_ordered(query.symbol).symbol if query.symbol else None
+    # No cursor of ours is above it, and a page is looked for downwards from where it begins.
+    newest = User.last_alert_number(user_id) + 1
+    alerts = Alert.find_by_user_id(
+        user_id,
+        status=query.status,
+        symbol=symbol,
+        below=min(query.cursor or newest, newest),
+        limit=query.limit + 1,
+    )
+    page = alerts[: query.limit]
+    return page, str(page[-1].number) if len(alerts) > query.limit else None
+
+
+def delete_alert(user_id: str, alert_id: str) -> None:
+    """Delete an alert, fired or not; raise NotFound for an unknown one or another user's."""
+    try:
+        alert = run_transaction(
+            lambda session: Alert.delete(ObjectId(alert_id), user_id, session),
+            user_ids=[user_id],
+        )
+    except InvalidId:
+        alert = None
+    if alert is None:
+        raise NotFound("You have no alert with this id.", code="alert_not_found")
+    stop_watching(alert.symbol)
+
+
+def _set_earlier(key: RequestKey | None, session: ClientSession | None = None) -> Alert | None:
+    """Return what this very request set before, as it was then, be it deleted by now."""
+    answer = Answer.find(key, session) if key else None
+    return Alert.from_document(answer["alert"]) if answer else None
+
+
+def _write_alert(
+    user_id: str,
+    symbol: str,
+    levels: AlertLevels,
+    key: RequestKey | None,
+    session: ClientSession,
+) -> Alert:
+    if earlier := _set_earlier(key, session):
+        return earlier
+    number = User.count_alert(user_id, session)
+    if number is None:
+        raise Unauthenticated("This account no longer exists.", code="account_gone")
+    _refuse_too_many(user_id, session)
+    time = now()
+    alert = Alert.create(
+        user_id=user_id,
+        number=number,
+        symbol=symbol,
+        levels=levels,
+        created_at=time,
+        session=session,
+    )
+    if key:
+        Answer.save(key, {"alert": alert.as_set()}, time, session)
+    return alert
+
+
+def _refuse_too_many(user_id: str, session: ClientSession | None = None) -> None:
+    if Alert.count_active(user_id, session) >= MOST_ACTIVE:
+        raise Conflict(
+            f"You have {MOST_ACTIVE} active alerts, the most there can be. Delete one first.",
+            code="too_many_alerts",
+            details={"limit": MOST_ACTIVE},
+        )
+
+
+def _watch(symbol: str) -> None:
+    # Before the alert is written: no crash in between can leave it without anyone watching.
+    # Each time, since the last alert on the symbol may take its mark away at any moment.
+    SymbolState.mark_alerted(symbol, now())
+    runtime().watchlist.mark_alerted(symbol, runtime().clock.monotonic())
+
+
+def _fire_if_crossed(alert: Alert, quote: Quote) -> None:
+    """Fire the alert if a tick crossed it between its quote and its commit.
+
+    The monitor may have looked for what that tick crosses before the alert was there.
+    """
+    crossings = map(alert.levels.crossed_by, runtime().quotes.posted_after(quote))
+    crossing = next((each for each in crossings if each is not None), None)
+    if crossing is None or not runtime().hours.trading_allowed(now()):
+        return
+    try:
+        fire([Firing(alert, crossing)])
+    except PyMongoError:
+        # The alert itself is committed and must be answered so; its next tick fires it.
+        logger.exception("alert %s could not be fired at the tick it missed", alert.id)

@@ -1,0 +1,100 @@
+"""Firing alerts: a tick or a candle met a level, and their user is told, once.
+
+Alerts fire in chunks, each one transaction that claims the alerts and writes their events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from pymongo.client_session import ClientSession
+from pymongo.errors import PyMongoError
+
+from app.alerts.events import price_alert
+from app.database.chunks import write_in_chunks
+from app.database.transaction import TRANSACTION_SECONDS, run_transaction
+from app.domain.quote import Quote
+from app.domain.triggers import CandlesAfter, triggered_by, triggered_in
+from app.logs import logger
+from app.models import Alert, Firing, Notification, SymbolState
+from app.runtime import now, runtime
+from app.signals import announce
+
+# A mark this old has no alert behind it that is still being written, whatever the clocks of
+# several servers say.
+MARK_SETTLES = timedelta(seconds=6 * TRANSACTION_SECONDS)
+
+
+def fire_alerts(ticks: Sequence[Quote]) -> int:
+    """Fire every alert that one of `ticks` crosses; return how many.
+
+    An alert fires at the first tick, in their order, that meets a level of it. Raises
+    PyMongoError where some could not be written: the same ticks can then be given again.
+    """
+    crossed = triggered_by(
+        ticks, Alert.find_crossed, lambda alert, tick: alert.levels.crossed_by(tick)
+    )
+    return fire([Firing(alert, crossing) for alert, crossing in crossed])
+
+
+def fire_missed_alerts(symbols: Iterable[str], candles_after: CandlesAfter, since: datetime) -> int:
+    """Fire every alert that was crossed after `since`; return how many.
+
+    `candles_after` tells what a symbol did after a time, while nobody watched, in order. Raises
+    PyMongoError where some could not be written.
+    """
+    crossed = triggered_in(
+        symbols,
+        candles_after,
+        since,
+        find=Alert.find_crossed,
+        began=lambda alert: alert.levels.timestamp,
+        react=lambda alert, candle: alert.levels.crossed_in(candle),
+    )
+    return fire([Firing(alert, crossing) for alert, crossing in crossed])
+
+
+def fire(firings: Sequence[Firing]) -> int:
+    """Fire those of the alerts that are still active; return how many.
+
+    Raises PyMongoError where the database was away.
+    """
+    outcome = write_in_chunks(
+        firings, _fire_chunk, lambda firing: f"the event of alert {firing.alert.id}"
+    )
+    if outcome.outage:
+        raise outcome.outage
+    for symbol in {each.alert.symbol for each in outcome.written}:
+        stop_watching(symbol)
+    return len(outcome.written)
+
+
+def stop_watching(symbol: str) -> None:
+    """Have a symbol polled for no alert, if nobody has one on it any longer."""
+    try:
+        unused = not Alert.any_active(symbol)
+        if unused and SymbolState.unmark_alerted(symbol, now() - MARK_SETTLES):
+            runtime().watchlist.alerted.discard(symbol)
+    except PyMongoError as error:
+        # Whatever was done before is done; a symbol watched for nothing does no harm.
+        logger.warning("%s stays watched for alerts: %s", symbol, type(error).__name__)
+
+
+def _fire_chunk(firings: Sequence[Firing]) -> list[Firing]:
+    def write(session: ClientSession) -> tuple[list[Firing], list[Notification]]:
+        active = Alert.find_still_active([each.alert.id for each in firings], session)
+        claimed = [each for each in firings if each.alert.id in active]
+        if not claimed:
+            return [], []
+        time = now()
+        if Alert.trigger_many(claimed, time, session) != len(claimed):
+            # The snapshot showed each of them, so nothing of this transaction may stand.
+            raise RuntimeError("an alert vanished while it was being fired")
+        drafts = [price_alert(each) for each in claimed]
+        return claimed, Notification.create(drafts, time, session)
+
+    owners = {each.alert.user_id for each in firings}
+    claimed, events = run_transaction(write, user_ids=owners)
+    announce(events)
+    return claimed

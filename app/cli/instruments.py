@@ -1,0 +1,114 @@
+"""`flask --app run instruments`: load what can be traded, and look it up."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import click
+from flask.cli import AppGroup
+from pymongo.errors import PyMongoError
+
+from app.cli.tables import table
+from app.market.listing import Changes, SyncRefused, Turn, replace_list, sync_turn
+from app.market_data.scrip_master import (
+    MasterContent,
+    MasterFile,
+    ScripMasterError,
+    download,
+    open_file,
+    read_master,
+)
+from app.runtime import runtime
+
+MOST_SHOWN = 20
+
+instruments = AppGroup("instruments", help="Load the shares of NSE and BSE, and look them up.")
+
+
+@instruments.command()
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Read the list from a file instead of ANGEL_SCRIP_MASTER_URL.",
+)
+@click.option("--force", is_flag=True, help="Take a list that looks too short to be whole.")
+def sync(path: Path | None, force: bool) -> None:
+    """Load every share of NSE and BSE from Angel One's scrip master.
+
+    The new list takes the place of the old one as a whole, and running servers take it up
+    within a minute. Where anything goes wrong, nothing is changed and the exit status is 1.
+    """
+    source = open_file(path) if path else download(runtime().settings.angel_scrip_master_url)
+    try:
+        with sync_turn() as turn:
+            summary = _sync(source, turn, force)
+    except (ScripMasterError, SyncRefused) as error:
+        raise click.ClickException(str(error)) from None
+    except PyMongoError as error:
+        raise click.ClickException(
+            f"The database failed ({type(error).__name__}). Unless it was the very last step, "
+            "nothing was changed. Run the sync again."
+        ) from None
+    click.echo(summary)
+    # For whatever else this process does; other processes look by themselves.
+    runtime().instruments.refresh(0)
+
+
+@instruments.command()
+@click.argument("text")
+def show(text: str) -> None:
+    """Show the instruments whose symbol or name holds TEXT, best first."""
+    found = runtime().instruments.search(text)
+    rows = [
+        (each.symbol, each.name, each.tick_size, each.lot_size, each.angel_token)
+        for each in found[:MOST_SHOWN]
+    ]
+    if not rows:
+        raise click.ClickException(
+            f"Nothing is called {text!r}. `flask --app run instruments sync` loads every share."
+        )
+    click.echo(table(("symbol", "name", "tick", "lot", "Angel One token"), rows))
+    if len(found) > MOST_SHOWN:
+        click.echo(f"and {len(found) - MOST_SHOWN:,} more")
+
+
+def _sync(source: AbstractContextManager[MasterFile], turn: Turn, force: bool) -> str:
+    content = _read(source, turn)
+    return _summary(content, _replace(content, turn, force))
+
+
+def _read(source: AbstractContextManager[MasterFile], turn: Turn) -> MasterContent:
+    with source as file:
+        # Without a length, which a server need not tell, the bar counts without an end.
+        without_length = iter(bytes, b"")
+        with click.progressbar(
+            without_length, length=file.size, label="Reading the list", file=sys.stderr
+        ) as progress:
+            file.on_progress = progress.update
+            return read_master(file, turn.keep)
+
+
+def _replace(content: MasterContent, turn: Turn, force: bool) -> Changes:
+    listed = content.instruments.values()
+    with click.progressbar(
+        length=len(listed), label="Writing the list", file=sys.stderr
+    ) as progress:
+        return replace_list(listed, turn, force=force, on_written=progress.update)
+
+
+def _summary(content: MasterContent, changes: Changes) -> str:
+    lines = [
+        f"{content.shares:,} shares in a list of {content.rows:,} rows: "
+        f"{changes.added:,} added, {changes.changed:,} changed, "
+        f"{changes.removed:,} removed, {changes.kept:,} kept."
+    ]
+    if changes.unlisted:
+        lines.append(
+            f"{changes.unlisted:,} that are no longer listed stay known, for the trades in them."
+        )
+    if content.unusable:
+        lines.append(f"{content.unusable:,} rows could not be used.")
+    return "\n".join(lines)

@@ -1,0 +1,58 @@
+"""Many writes in chunks, one transaction each: no fault of one holds up the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from pymongo.errors import PyMongoError
+
+from app.database.transaction import is_conflict, is_outage
+from app.logs import logger
+
+T = TypeVar("T")
+
+# Written in one transaction: enough to share its round trips, few enough that it ends well
+# within its time and a conflict costs little.
+CHUNK = 250
+
+
+@dataclass(slots=True)
+class Outcome(Generic[T]):
+    """What was written, and what kept the rest: a database away, or a fault of their own."""
+
+    written: list[T] = field(default_factory=list)
+    outage: PyMongoError | None = None
+    fault: Exception | None = None
+
+
+def write_in_chunks(
+    items: Sequence[T], write: Callable[[Sequence[T]], list[T]], name: Callable[[T], str]
+) -> Outcome[T]:
+    """Have `write` write the items, a transaction a chunk; it returns those it wrote.
+
+    A chunk that fails for a reason other than an outage is halved until the culprit stands
+    alone, and is logged by its `name`.
+    """
+    outcome: Outcome[T] = Outcome()
+    pending = [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]
+    while pending:
+        chunk = pending.pop(0)
+        try:
+            outcome.written += write(chunk)
+        except Exception as error:
+            away = isinstance(error, PyMongoError) and is_outage(error)
+            if len(chunk) > 1 and (not away or is_conflict(error)):
+                middle = len(chunk) // 2
+                pending[:0] = [chunk[:middle], chunk[middle:]]
+            elif isinstance(error, PyMongoError) and away:
+                outcome.outage = error
+                reason = type(error).__name__
+                logger.warning(
+                    "could not write %s and %d more: %s", name(chunk[0]), len(chunk) - 1, reason
+                )
+            else:
+                outcome.fault = error
+                logger.exception("%s cannot be written", name(chunk[0]))
+    return outcome

@@ -1,0 +1,211 @@
+"""Email by SMTP, over TLS and with a login."""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid, parseaddr
+from typing import Any
+
+from pydantic import SecretStr
+
+from app.clock import Clock, SystemClock
+from app.delivery.messages import Message
+from app.delivery.senders import DeliveryError
+from app.delivery.stories import one_line
+from app.models import User
+from config import Settings
+
+CONNECT_SECONDS = 20
+# A whole conversation: well within the lease of the outbox.
+CONVERSATION_SECONDS = 60
+GOODBYE_SECONDS = 3
+FROM_NAME = "Paper Trading"
+# smtplib would look its own name up in the DNS, and that can block every greenlet for seconds.
+OWN_NAME = "[127.0.0.1]"
+GMAIL = "smtp.gmail.com"
+GMAIL_REMEDY = (
+    "put an app password, not your own, into SMTP_PASSWORD: "
+    "https://myaccount.google.com/apppasswords (2-Step Verification must be on)"
+)
+
+
+class EmailSender:
+    """Sends by SMTP: TLS from the start on port 465, by STARTTLS on any other."""
+
+    channel = "email"
+    outcome = "sent"
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        tls_port: int = smtplib.SMTP_SSL_PORT,
+        seconds: float = CONVERSATION_SECONDS,
+    ) -> None:
+        self._server = (settings.smtp_server, settings.smtp_port)
+        self._username = settings.smtp_username
+        self._password = login_password(self._server[0], settings.smtp_password)
+        name, self._address = parseaddr(settings.smtp_from or settings.smtp_username)
+        self._name = name or FROM_NAME
+        self._clock = clock or SystemClock()
+        self._tls_port = tls_port
+        self._seconds = seconds
+        self._tls = ssl.create_default_context()
+
+    def send(self, user: User, message: Message) -> None:
+        """Send one message, as text and as HTML."""
+        mail = self._write(user, message)
+        with self._signed_in() as server:
+            server.send_message(mail)
+
+    def verify(self) -> None:
+        """Sign in to the server and out again."""
+        self._sender()
+        with self._signed_in() as server:
+            server.noop()
+
+    def _write(self, user: User, message: Message) -> EmailMessage:
+        sender = self._sender()
+        mail = EmailMessage()
+        mail["Subject"] = one_line(message.subject)
+        mail["From"] = sender
+        mail["To"] = _address(one_line(user.name), user.email)
+        mail["Date"] = format_datetime(self._clock.now())
+        mail["Message-ID"] = make_msgid(domain=sender.domain)
+        # RFC 3834: nobody's absence note answers it.
+        mail["Auto-Submitted"] = "auto-generated"
+        # Seven bits, whatever the text: not every server takes eight.
+        mail.set_content(message.text, cte="quoted-printable")
+        mail.add_alternative(message.html, subtype="html", cte="quoted-printable")
+        return mail
+
+    def _sender(self) -> Address:
+        if "@" not in self._address:
+            raise DeliveryError(
+                "the sender is no email address",
+                permanent=True,
+                remedy="set SMTP_FROM to the address to send from; SMTP_USERNAME is none",
+            )
+        return _address(self._name, self._address)
+
+    @contextmanager
+    def _signed_in(self) -> Iterator[smtplib.SMTP]:
+        try:
+            server = self._connect()
+            try:
+                if not isinstance(server, smtplib.SMTP_SSL):
+                    server.starttls(context=self._tls)
+                server.login(self._username, self._password.get_secret_value())
+                yield server
+            finally:
+                _leave(server)
+        except OSError as error:
+            # Every error of smtplib, TLS and the network is one.
+            raise explain(error, self._server[0]) from None
+        except UnicodeError:
+            # smtplib can log in with ASCII alone.
+            raise DeliveryError(
+                "the login of the mail server cannot be sent",
+                permanent=True,
+                remedy="SMTP_USERNAME and SMTP_PASSWORD may hold ASCII characters only",
+            ) from None
+
+    def _connect(self) -> _Conversation:
+        ends_at = time.monotonic() + self._seconds
+        if self._server[1] == self._tls_port:
+            return _ConversationOverTls(ends_at, self._server, context=self._tls)
+        return _Conversation(ends_at, self._server)
+
+
+class _Conversation(smtplib.SMTP):
+    """A connection that gives the whole conversation its time, rather than each answer."""
+
+    def __init__(self, ends_at: float, server: tuple[str, int], **options: Any) -> None:
+        self.ends_at = ends_at
+        options |= {"local_hostname": OWN_NAME, "timeout": CONNECT_SECONDS}
+        super().__init__(*server, **options)
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.sock is not None:
+            self.sock.settimeout(max(self.ends_at - time.monotonic(), 0.01))
+        return super().getreply()
+
+
+class _ConversationOverTls(_Conversation, smtplib.SMTP_SSL):
+    """One that is TLS from the start."""
+
+
+def login_password(host: str, password: SecretStr) -> SecretStr:
+    """Return the password to log in with: Gmail's is shown in groups, and has no spaces."""
+    given = password.get_secret_value()
+    return SecretStr("".join(given.split())) if host.lower() == GMAIL else password
+
+
+def explain(error: OSError, host: str) -> DeliveryError:
+    """Return what an error of a conversation with `host` comes to; a code of 5xx is for good."""
+    # The code alone: a server's answer to a failed login may quote what it was sent.
+    code = _code(error)
+    reason, remedy = next((why, cure) for kind, why, cure in _FAULTS if isinstance(error, kind))
+    if isinstance(error, smtplib.SMTPAuthenticationError) and host.lower() == GMAIL:
+        remedy = GMAIL_REMEDY
+    told = f"{reason} ({code})" if code else reason
+    return DeliveryError(told, permanent=code >= 500, remedy=remedy)
+
+
+def _leave(server: _Conversation) -> None:
+    # What was accepted stays so, however the goodbye goes.
+    server.ends_at = min(server.ends_at, time.monotonic() + GOODBYE_SECONDS)
+    with suppress(OSError):
+        server.quit()
+    server.close()
+
+
+def _address(name: str, address: str) -> Address:
+    username, _, domain = address.rpartition("@")
+    return Address(display_name=name, username=username, domain=domain)
+
+
+def _code(error: OSError) -> int:
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return int(next(iter(error.recipients.values()))[0])
+    return int(error.smtp_code) if isinstance(error, smtplib.SMTPResponseException) else 0
+
+
+_WHERE = "see whether SMTP_SERVER and SMTP_PORT are right and no firewall is in between"
+_TLS = "SMTP_PORT is 465 for TLS from the start, 587 for STARTTLS; SMTP_SERVER is the server's name"
+# What can go wrong, the particular before the general: in words, and what to correct.
+_FAULTS: tuple[tuple[type[OSError], str, str], ...] = (
+    (smtplib.SMTPRecipientsRefused, "the mail server refused the recipient", ""),
+    (
+        smtplib.SMTPAuthenticationError,
+        "the mail server refused the login",
+        "correct SMTP_USERNAME and SMTP_PASSWORD",
+    ),
+    (
+        smtplib.SMTPSenderRefused,
+        "the mail server refused the sender",
+        "set SMTP_FROM to an address that this account may send from",
+    ),
+    (smtplib.SMTPDataError, "the mail server refused the message", ""),
+    (smtplib.SMTPResponseException, "the mail server answered with an error", _WHERE),
+    (
+        smtplib.SMTPNotSupportedError,
+        "the mail server offers no STARTTLS, no login, or no such address",
+        _TLS,
+    ),
+    (smtplib.SMTPServerDisconnected, "the mail server hung up or kept silent", _WHERE),
+    (ssl.SSLCertVerificationError, "the mail server's certificate is not valid for it", _TLS),
+    (ssl.SSLError, "the mail server does not speak TLS as expected", _TLS),
+    (socket.gaierror, "the mail server's name is not known", _WHERE),
+    (ConnectionRefusedError, "the mail server refused the connection", _WHERE),
+    (TimeoutError, "the mail server did not answer in time", _WHERE),
+    (OSError, "the mail server cannot be reached", _WHERE),
+)

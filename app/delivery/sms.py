@@ -1,0 +1,132 @@
+"""SMS by Twilio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from twilio.base.exceptions import TwilioRestException, TwilioServiceException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.rest import Client
+
+from app.clock import Clock, SystemClock
+from app.delivery.messages import Message
+from app.delivery.senders import DeliveryError
+from app.models import User
+from config import Settings
+
+TIMEOUT_SECONDS = 20
+# Refusals with a 400 that pass: the queue of the sending number is full.
+PASSING_CODES = frozenset({21611})
+# What is longer than this was no answer to wait for.
+LONGEST_RETRY_AFTER = timedelta(days=1)
+
+
+class SmsSender:
+    """Sends by Twilio's REST API."""
+
+    channel = "sms"
+    outcome = "sent"
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, seconds: float = TIMEOUT_SECONDS
+    ) -> None:
+        self._clock = clock or SystemClock()
+        # The library's errors leave out the headers of the answer, hence the hook.
+        self._retry_after = ""
+        hooks = {"response": self._note_retry_after}
+        self._client = Client(
+            settings.twilio_account_sid,
+            settings.twilio_auth_token.get_secret_value(),
+            http_client=TwilioHttpClient(timeout=seconds, request_hooks=hooks),
+        )
+        if settings.twilio_root_url:
+            self._client.api.base_url = settings.twilio_root_url.rstrip("/")
+        self._account_sid = settings.twilio_account_sid
+        self._from = settings.twilio_phone_number
+
+    def send(self, user: User, message: Message) -> None:
+        """Send one text message."""
+        with self._errors():
+            self._client.messages.create(to=user.phone, from_=self._from, body=message.sms)
+
+    def verify(self) -> None:
+        """Look up the account, and whether the number is its own and may send."""
+        with self._errors():
+            account = self._client.api.accounts(self._account_sid).fetch()
+            numbers = self._client.incoming_phone_numbers.list(phone_number=self._from, limit=1)
+        if account.status != "active":
+            raise DeliveryError(
+                f"the Twilio account is {account.status}",
+                remedy="open it again at https://console.twilio.com",
+            )
+        if not any(each.phone_number == self._from for each in numbers):
+            raise DeliveryError(
+                "the Twilio account has no such number",
+                remedy="set TWILIO_PHONE_NUMBER to one of Phone Numbers > Active numbers in the "
+                "console, written as +14155550100",
+            )
+        if not numbers[0].capabilities.get("sms"):
+            raise DeliveryError(
+                "the Twilio number cannot send SMS",
+                remedy="set TWILIO_PHONE_NUMBER to a number with the SMS capability",
+            )
+
+    def _note_retry_after(self, response: Any, **_: Any) -> None:
+        self._retry_after = response.headers.get("Retry-After", "")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        self._retry_after = ""
+        try:
+            yield
+        except (TwilioRestException, TwilioServiceException) as error:
+            raise self._failure(int(error.status), int(error.code or 0)) from None
+        except (OSError, ValueError) as error:
+            # Of the network (the library wraps none of its HTTP client's), or of an answer that
+            # is no JSON. The name alone: their words may quote the address, and with it the SID.
+            raise DeliveryError(
+                f"Twilio could not be reached ({type(error).__name__})",
+                remedy="see whether this machine reaches https://api.twilio.com "
+                "and TWILIO_ROOT_URL is empty",
+            ) from None
+
+    def _failure(self, status: int, code: int) -> DeliveryError:
+        refused = 400 <= status < 500 and status not in (408, 429)
+        return DeliveryError(
+            f"Twilio answered {status} (error {code})",
+            permanent=refused and code not in PASSING_CODES,
+            retry_after=parse_retry_after(self._retry_after, self._clock.now()),
+            remedy=_REMEDIES.get(code) or _REMEDIES.get(status, _LOOK_UP),
+        )
+
+
+def parse_retry_after(value: str, now: datetime) -> timedelta | None:
+    """Return how long a Retry-After header, of seconds or a date, says to wait."""
+    try:
+        if value.strip().isdecimal():
+            wait = timedelta(seconds=min(int(value), 10**6))
+        else:
+            date = parsedate_to_datetime(value)
+            wait = (date if date.tzinfo else date.replace(tzinfo=UTC)) - now
+    except ValueError:
+        return None
+    return min(max(wait, timedelta(0)), LONGEST_RETRY_AFTER)
+
+
+_LOOK_UP = "look the error up at https://www.twilio.com/docs/api/errors"
+_CREDENTIALS = (
+    "copy TWILIO_ACCOUNT_SID (AC and 32 characters) and TWILIO_AUTH_TOKEN again from the first "
+    "page of https://console.twilio.com"
+)
+# What to correct, by Twilio's error code, else by HTTP status.
+_REMEDIES = {
+    20003: _CREDENTIALS,
+    20404: _CREDENTIALS,
+    401: _CREDENTIALS,
+    404: _CREDENTIALS,
+    20008: "test credentials send nothing: take the live ones of https://console.twilio.com",
+}

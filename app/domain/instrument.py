@@ -1,0 +1,70 @@
+"""What can be traded: one instrument, and the list that a sync of them makes."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from statistics import NormalDist
+
+from app.domain.money import to_paisa
+
+NSE = "NSE"
+BSE = "BSE"
+SUFFIXES = {NSE: ".NS", BSE: ".BO"}
+
+# Prices of shares nobody told us of are drawn between these, in rupees: log-normal, as real ones
+# are, and cut off at two standard deviations.
+_LOWEST_PRICE = 20
+_HIGHEST_PRICE = 5_000
+_CUT_OFF = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One tradable symbol. `tick_size` and `base_price` are rupees.
+
+    `base_price` is where the simulated market starts, where that is known; `angel_token` is
+    what Angel One's API knows the instrument by, on the given exchange. One that a newer list
+    no longer has is `unlisted_at` the time of that: its trades go on, new ones are refused.
+    """
+
+    symbol: str
+    name: str
+    exchange: str
+    tick_size: Decimal
+    lot_size: int
+    angel_token: str
+    base_price: Decimal | None = None
+    unlisted_at: datetime | None = None
+
+    @property
+    def is_listed(self) -> bool:
+        return self.unlisted_at is None
+
+    @property
+    def is_index(self) -> bool:
+        return self.symbol.startswith("^")
+
+    @property
+    def ticker(self) -> str:
+        """The symbol without its exchange: RELIANCE of RELIANCE.NS."""
+        return self.symbol.removesuffix(SUFFIXES.get(self.exchange, ""))
+
+    @property
+    def start_price(self) -> Decimal:
+        """Where the simulated market starts, in rupees: a made-up price where none is known."""
+        return self.base_price if self.base_price is not None else _made_up_price(self.ticker)
+
+
+@cache
+def _made_up_price(ticker: str) -> Decimal:
+    # By the ticker alone: the same share starts at the same price on both exchanges.
+    middle = math.log(_LOWEST_PRICE * _HIGHEST_PRICE) / 2
+    deviation = math.log(_HIGHEST_PRICE / _LOWEST_PRICE) / (2 * _CUT_OFF)
+    lowest = NormalDist().cdf(-_CUT_OFF)
+    share = random.Random(f"base/{ticker}").uniform(lowest, 1 - lowest)
+    return to_paisa(Decimal(str(math.exp(NormalDist(middle, deviation).inv_cdf(share)))))

@@ -1,0 +1,82 @@
+"""A lane: one upstream's queue, worked off in the background.
+
+Whoever wants prices puts symbols in and goes on. One worker asks for them in batches; what the
+source prices is handed on as quotes, what it does not price as missing, so that the next lane
+can try. A lane that is stuck holds up nobody else's.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+from app.concurrency import spawn
+from app.domain.quote import Quote
+from app.logs import logger
+from app.market_data.instruments import Instrument
+from app.market_data.source import SourceError
+from app.market_data.upstream import Upstream
+
+
+class Lane:
+    def __init__(
+        self,
+        upstream: Upstream,
+        *,
+        on_quotes: Callable[[list[Quote]], None],
+        on_missing: Callable[[list[Instrument]], None],
+    ) -> None:
+        """Tell each instrument put in to exactly one of the two, some time later."""
+        self.upstream = upstream
+        self._on_quotes = on_quotes
+        self._on_missing = on_missing
+        self._waiting: dict[str, Instrument] = {}
+        self._is_working = False
+        self._lock = threading.Lock()
+
+    def submit(self, instruments: Iterable[Instrument]) -> None:
+        """Have these priced; what is waiting already is not asked for twice."""
+        with self._lock:
+            self._waiting.update({each.symbol: each for each in instruments})
+            if self._is_working or not self._waiting:
+                return
+            self._is_working = True
+        # No worker waits for work: it ends when there is none, and needs nobody to stop it.
+        spawn(self._work)
+
+    def _work(self) -> None:
+        while batch := self._take():
+            try:
+                quotes = self.upstream.fetch(batch)
+            except SourceError as error:
+                logger.debug("%s: %s", self.upstream.name, error)
+                # What else is waiting would meet the same trouble, a deadline later each.
+                self._hand_on([], [*batch, *self._take_all()])
+            else:
+                self._hand_on(quotes, batch)
+
+    def _hand_on(self, quotes: list[Quote], asked: Sequence[Instrument]) -> None:
+        wanted = {each.symbol: each for each in asked}
+        usable = [each for each in quotes if wanted.pop(each.symbol, None)]
+        try:
+            if usable:
+                self._on_quotes(usable)
+            if wanted:
+                self._on_missing(list(wanted.values()))
+        except Exception:
+            # The worker must live, or nothing of this source would ever be asked for again.
+            logger.exception("%s: quotes could not be handed on", self.upstream.name)
+
+    def _take(self) -> list[Instrument]:
+        """Take the next batch; with none left, this worker is done."""
+        with self._lock:
+            symbols = list(self._waiting)[: self.upstream.batch_size]
+            batch = [self._waiting.pop(symbol) for symbol in symbols]
+            self._is_working = bool(batch)
+            return batch
+
+    def _take_all(self) -> list[Instrument]:
+        with self._lock:
+            rest = list(self._waiting.values())
+            self._waiting.clear()
+            return rest

@@ -1,0 +1,207 @@
+"""Price alerts: levels with an owner, a number and a status."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from bson import ObjectId
+from pymongo import UpdateOne
+from pymongo.client_session import ClientSession
+
+from app.database import Document, collection
+from app.domain.alert import AlertLevels, AlertStatus, Crossing, Direction
+from app.domain.bracket import SettledFrom
+from app.domain.quote import Quote, Source
+from app.models.paging import newest_first
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert. `number` counts a user's alerts from 1, those included that were deleted."""
+
+    id: ObjectId
+    user_id: str
+    number: int
+    symbol: str
+    levels: AlertLevels
+    status: AlertStatus
+    created_at: datetime
+    crossing: Crossing | None = None
+    triggered_at: datetime | None = None
+
+    @classmethod
+    def from_document(cls, document: Document) -> Alert:
+        return cls(
+            id=document["_id"],
+            user_id=document["user_id"],
+            number=document["number"],
+            symbol=document["symbol"],
+            levels=AlertLevels(
+                above=document["above"],
+                below=document["below"],
+                source=Source(document["source"]),
+                timestamp=document["timestamp"],
+            ),
+            status=AlertStatus(document["status"]),
+            created_at=document["created_at"],
+            crossing=_crossing(document),
+            triggered_at=document.get("triggered_at"),
+        )
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        user_id: str,
+        number: int,
+        symbol: str,
+        levels: AlertLevels,
+        created_at: datetime,
+        session: ClientSession,
+    ) -> Alert:
+        """Insert an active alert."""
+        status = AlertStatus.ACTIVE
+        alert = cls(ObjectId(), user_id, number, symbol, levels, status, created_at)
+        collection("alerts").insert_one(alert.as_set(), session=session)
+        return alert
+
+    def as_set(self) -> Document:
+        """Return the document of the alert as it was when it was set."""
+        return {
+            "_id": self.id,
+            "user_id": self.user_id,
+            "number": self.number,
+            "symbol": self.symbol,
+            "above": self.levels.above,
+            "below": self.levels.below,
+            "source": self.levels.source.value,
+            "timestamp": self.levels.timestamp,
+            "status": AlertStatus.ACTIVE.value,
+            "created_at": self.created_at,
+        }
+
+    @classmethod
+    def find_by_id(cls, alert_id: ObjectId, session: ClientSession | None = None) -> Alert | None:
+        document = collection("alerts").find_one({"_id": alert_id}, session=session)
+        return cls.from_document(document) if document else None
+
+    @classmethod
+    def find_by_user_id(
+        cls,
+        user_id: str,
+        *,
+        status: AlertStatus | None = None,
+        symbol: str | None = None,
+        below: int,
+        limit: int,
+    ) -> list[Alert]:
+        """Return the user's alerts with a number under `below`, newest first."""
+        query: Document = {"user_id": user_id}
+        if status:
+            query["status"] = status.value
+        if symbol:
+            query["symbol"] = symbol
+        documents = newest_first("alerts", query, "number", below=below, limit=limit)
+        return [cls.from_document(document) for document in documents]
+
+    @classmethod
+    def count_active(cls, user_id: str, session: ClientSession | None = None) -> int:
+        """Return how many alerts of the user are active."""
+        query = {"user_id": user_id, "status": AlertStatus.ACTIVE.value}
+        return collection("alerts").count_documents(query, session=session)
+
+    @classmethod
+    def any_active(cls, symbol: str) -> bool:
+        """Tell whether anyone has an active alert on the symbol."""
+        query = {"status": AlertStatus.ACTIVE.value, "symbol": symbol}
+        return collection("alerts").find_one(query, {"_id": 1}) is not None
+
+    @classmethod
+    def find_crossed(cls, symbol: str, lowest: Decimal, highest: Decimal) -> list[Alert]:
+        """Return the active alerts that prices from `lowest` to `highest` meet a level of.
+
+        Two finds, one per side: the index holds the levels in order, so what is read is what
+        is crossed, however many alerts there are.
+        """
+        alerts = collection("alerts")
+        waiting = {"status": AlertStatus.ACTIVE.value, "symbol": symbol}
+        found = [
+            *alerts.find({**waiting, "below": {"$gte": lowest}}),
+            *alerts.find({**waiting, "above": {"$lte": highest}}),
+        ]
+        return [cls.from_document(each) for each in {each["_id"]: each for each in found}.values()]
+
+    @classmethod
+    def find_still_active(
+        cls, alert_ids: Collection[ObjectId], session: ClientSession
+    ) -> set[ObjectId]:
+        """Return those of the alerts that are active."""
+        query = {"_id": {"$in": list(alert_ids)}, "status": AlertStatus.ACTIVE.value}
+        return {each["_id"] for each in collection("alerts").find(query, {}, session=session)}
+
+    @classmethod
+    def trigger_many(cls, firings: Sequence[Firing], now: datetime, session: ClientSession) -> int:
+        """Mark alerts that are active as triggered; return how many were."""
+        result = collection("alerts").bulk_write(
+            [
+                UpdateOne(
+                    {"_id": each.alert.id, "status": AlertStatus.ACTIVE.value},
+                    {"$set": _triggered(each.crossing, now)},
+                )
+                for each in firings
+            ],
+            ordered=False,
+            session=session,
+        )
+        return result.modified_count
+
+    @classmethod
+    def delete(cls, alert_id: ObjectId, user_id: str, session: ClientSession) -> Alert | None:
+        """Delete the user's alert and return it; None where the user has no such one."""
+        query = {"_id": alert_id, "user_id": user_id}
+        document = collection("alerts").find_one(query, session=session)
+        if (
+            document is None
+            or not collection("alerts").delete_one(query, session=session).deleted_count
+        ):
+            return None
+        return cls.from_document(document)
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """An alert and the crossing it is to tell of."""
+
+    alert: Alert
+    crossing: Crossing
+
+
+def _triggered(crossing: Crossing, now: datetime) -> Document:
+    return {
+        "status": AlertStatus.TRIGGERED.value,
+        "direction": crossing.direction.value,
+        # The evidence: which quote crossed the level, whose it was, and when it was made.
+        "crossing_price": crossing.quote.price,
+        "crossing_source": crossing.quote.source.value,
+        "crossing_timestamp": crossing.quote.timestamp,
+        "settled_from": crossing.settled_from.value if crossing.settled_from else None,
+        "triggered_at": now,
+    }
+
+
+def _crossing(document: Document) -> Crossing | None:
+    if document.get("triggered_at") is None:
+        return None
+    return Crossing(
+        direction=Direction(document["direction"]),
+        quote=Quote(
+            symbol=document["symbol"],
+            price=document["crossing_price"],
+            source=Source(document["crossing_source"]),
+            timestamp=document["crossing_timestamp"],
+        ),
+        settled_from=SettledFrom(document["settled_from"]) if document["settled_from"] else None,
+    )

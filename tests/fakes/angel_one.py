@@ -1,0 +1,364 @@
+"""Angel One's SmartAPI on this machine: one client's account, over HTTP, with its ways to fail."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import socket
+import ssl
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, count, repeat
+from typing import Any
+
+import pyotp
+
+from app.domain.candle import IST
+from tests.fakes.trouble import Trouble, misbehave, send_json
+
+API_KEY = "not-a-real-api-key"
+CLIENT_CODE = "X-nobody-77"
+PIN = "pin-of-nobody"
+TOTP_SECRET = "NOTAREALTOTPKEYFORTESTS2"
+NIFTY = ("NSE", "99926000")
+SENSEX = ("BSE", "99919000")
+
+ROUTES = {
+    "/rest/auth/angelbroking/user/v1/loginByPassword": "login",
+    "/rest/auth/angelbroking/jwt/v1/generateTokens": "token",
+    "/rest/secure/angelbroking/user/v1/getProfile": "profile",
+    "/rest/secure/angelbroking/market/v1/quote": "quote",
+    "/rest/secure/angelbroking/order/v1/getLtpData": "ltp",
+    "/rest/secure/angelbroking/order/v1/searchScrip": "search",
+    "/rest/secure/angelbroking/historical/v1/getCandleData": "candles",
+}
+OPEN_ROUTES = ("login", "token")
+MOST_DAYS = {
+    "ONE_MINUTE": 30,
+    "FIVE_MINUTE": 100,
+    "FIFTEEN_MINUTE": 200,
+    "ONE_HOUR": 400,
+    "ONE_DAY": 2000,
+}
+MOST_TOKENS = 50
+DEMANDED_HEADERS = {
+    "Content-type": "application/json",
+    "Accept": "application/json",
+    "X-UserType": "USER",
+    "X-SourceID": "WEB",
+    "X-ClientLocalIP": r"[0-9.]+",
+    "X-ClientPublicIP": r"[0-9.]+",
+    "X-MACAddress": r"[0-9a-f:]{17}",
+}
+MESSAGES = {
+    "AB1004": "Something Went Wrong, Please Try After Sometime",
+    "AB1007": "Invalid login or password",
+    "AB1010": "AMX Session Expired",
+    "AB1050": "Invalid totp",
+    "AG8001": "Invalid Token",
+    "AG8004": "Invalid API Key",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request as it came in."""
+
+    route: str
+    at: float
+    connection: int
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+class Refused(Exception):
+    """An answer that says no: a code of the vendor's."""
+
+
+class FakeAngelOne:
+    """Serves one account; what it knows and how it fails is set by its attributes."""
+
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._now = now
+        self.prices: dict[tuple[str, str], float] = {NIFTY: 25_012.35, SENSEX: 81_001.2}
+        # Rows that come with each answer to a request for quotes, asked for or not.
+        self.further_rows: list[Any] = []
+        # Of each (token, interval): rows of an aware time, four prices and a volume.
+        self.history: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
+        self.feed_time: str | None = None
+        self.codes_count_once = False
+        self.requests_a_second: int | None = None
+        self.login_delay = 0.0
+        self.requests: list[Seen] = []
+        self.connections = 0
+        self._troubles: dict[str, Iterator[str | None]] = defaultdict(lambda: iter(()))
+        self._sessions: dict[str, str] = {}
+        self._used_codes: set[str] = set()
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._open: set[socket.socket] = set()
+        self._connection_numbers = count(1)
+
+    @contextmanager
+    def serve(self, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+        """Serve; yield what ANGEL_ROOT_URL should be."""
+        handler = type("Handler", (_Handler,), {"angel": self})
+        server = _Server(("127.0.0.1", 0), handler)
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=[0.05])
+        thread.start()
+        try:
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
+        finally:
+            self._closing.set()
+            server.shutdown()
+            thread.join()
+            server.server_close()
+            self.drop_connections()
+
+    def drop_connections(self) -> None:
+        """Close every connection that is open."""
+        for each in list(self._open):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def variables(self, root: str) -> dict[str, str]:
+        """Return the environment of an application that has this account."""
+        return {
+            "ANGEL_API_KEY": API_KEY,
+            "ANGEL_CLIENT_CODE": CLIENT_CODE,
+            "ANGEL_PASSWORD": PIN,
+            "ANGEL_TOTP_SECRET": TOTP_SECRET,
+            "ANGEL_ROOT_URL": root,
+        }
+
+    def fail(self, route: str, how: str, times: int | None = None) -> None:
+        """Fail the next requests to a route (all of them for None), by a Trouble or a code."""
+        self._troubles[route] = repeat(how) if times is None else repeat(how, times)
+
+    def hang_after(self, route: str, answers: int) -> None:
+        """Answer so many requests to a route, and none of the others."""
+        self._troubles[route] = chain(repeat(None, answers), repeat(Trouble.HANG))
+
+    def fail_in_turn(self, route: str, ways: Sequence[str]) -> None:
+        """Fail as many requests to a route, each in its own way."""
+        self._troubles[route] = iter(ways)
+
+    def recover(self) -> None:
+        """Fail no more."""
+        self._troubles.clear()
+
+    def expire_sessions(self) -> None:
+        """Know none of the tokens any more."""
+        with self._lock:
+            self._sessions.clear()
+
+    def sessions(self) -> dict[str, str]:
+        """Return the feed token of each jwtToken that is good."""
+        with self._lock:
+            return dict(self._sessions)
+
+    def count(self, route: str) -> int:
+        """Return how many requests to a route have come in."""
+        return sum(each.route == route for each in list(self.requests))
+
+    def busiest(self, seconds: float, *routes: str) -> int:
+        """Return the most requests (of all routes for none) that came in within such a time."""
+        times = [each.at for each in list(self.requests) if not routes or each.route in routes]
+        return max((sum(t <= other < t + seconds for other in times) for t in times), default=0)
+
+    def take(self, request: _Handler) -> None:
+        """Answer one request, or fail it as was asked for."""
+        seen = self._note(request)
+        if seen.route == "login":
+            time.sleep(self.login_delay)
+        trouble = self._next_trouble(seen.route)
+        if trouble is not None and trouble in list(Trouble):
+            credentials = [seen.headers.get(each) for each in ("X-PrivateKey", "Authorization")]
+            misbehave(request, Trouble(trouble), self._closing, f"{credentials} {seen.body}")
+            return
+        try:
+            if trouble is not None:
+                raise Refused(trouble)
+            answer = {"status": True, "message": "SUCCESS", "errorcode": ""}
+            send_json(request, {**answer, "data": self._answer(seen)})
+        except Refused as refusal:
+            send_json(request, failure(str(refusal)))
+
+    def opened(self, connection: socket.socket) -> int:
+        with self._lock:
+            self.connections += 1
+            self._open.add(connection)
+            return next(self._connection_numbers)
+
+    def closed(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._open.discard(connection)
+
+    def _note(self, request: _Handler) -> Seen:
+        size = int(request.headers.get("Content-Length") or 0)
+        text = request.rfile.read(size)
+        seen = Seen(
+            ROUTES.get(request.path.partition("?")[0], "unknown"),
+            time.monotonic(),
+            request.number,
+            request.path,
+            dict(request.headers),
+            json.loads(text) if text else {},
+        )
+        with self._lock:
+            self.requests.append(seen)
+        return seen
+
+    def _next_trouble(self, route: str) -> str | None:
+        with self._lock:
+            if trouble := next(self._troubles[route], None):
+                return trouble
+            recent = sum(each.at > time.monotonic() - 1 for each in self.requests)
+        if self.requests_a_second is not None and recent > self.requests_a_second:
+            return Trouble.ACCESS_RATE
+        return None
+
+    def _answer(self, seen: Seen) -> Any:
+        if seen.headers.get("X-PrivateKey") != API_KEY:
+            raise Refused("AG8004")
+        for name, form in DEMANDED_HEADERS.items():
+            if not re.fullmatch(form, seen.headers.get(name, "")):
+                raise Refused("AB2000")
+        token = seen.headers.get("Authorization", "").removeprefix("Bearer ")
+        if seen.route not in OPEN_ROUTES and token not in self._sessions:
+            raise Refused("AG8001")
+        answer: Callable[[dict[str, Any]], Any] = getattr(self, f"_{seen.route}")
+        return answer(seen.body)
+
+    def _login(self, body: dict[str, Any]) -> dict[str, str]:
+        if (body.get("clientcode"), body.get("password")) != (CLIENT_CODE, PIN):
+            raise Refused("AB1007")
+        code = str(body.get("totp"))
+        if not pyotp.TOTP(TOTP_SECRET).verify(code, for_time=self._now()):
+            raise Refused("AB1050")
+        with self._lock:
+            if self.codes_count_once and code in self._used_codes:
+                raise Refused("AB1050")
+            self._used_codes.add(code)
+        return self._new_session()
+
+    def _token(self, body: dict[str, Any]) -> dict[str, str]:
+        if body.get("refreshToken") != "refresh-token-of-nobody":
+            raise Refused("AB8050")
+        return self._new_session()
+
+    def _new_session(self) -> dict[str, str]:
+        tokens = {
+            "jwtToken": f"jwt.{secrets.token_hex(16)}",
+            "refreshToken": "refresh-token-of-nobody",
+            "feedToken": f"feed.{secrets.token_hex(16)}",
+        }
+        with self._lock:
+            self._sessions[tokens["jwtToken"]] = tokens["feedToken"]
+        return tokens
+
+    def _profile(self, _body: dict[str, Any]) -> dict[str, Any]:
+        return {"clientcode": CLIENT_CODE, "name": "NOBODY", "exchanges": ["nse_cm", "bse_cm"]}
+
+    def _quote(self, body: dict[str, Any]) -> dict[str, list[Any]]:
+        asked = [
+            (exchange, each) for exchange, some in body["exchangeTokens"].items() for each in some
+        ]
+        if len(asked) > MOST_TOKENS or body["mode"] not in ("LTP", "OHLC", "FULL"):
+            raise Refused("AB2000")
+        fetched = [self._row(each) for each in asked if each in self.prices]
+        unfetched = [
+            {
+                "exchange": e,
+                "symbolToken": t,
+                "message": "Symbol token not found",
+                "errorCode": "AB4046",
+            }
+            for e, t in asked
+            if (e, t) not in self.prices
+        ]
+        return {"fetched": [*fetched, *self.further_rows], "unfetched": unfetched}
+
+    def _row(self, key: tuple[str, str]) -> dict[str, Any]:
+        row = {
+            "exchange": key[0],
+            "tradingSymbol": f"symbol {key[1]}",
+            "symbolToken": key[1],
+            "ltp": self.prices[key],
+        }
+        return {**row, "exchFeedTime": self.feed_time} if self.feed_time else row
+
+    def _ltp(self, body: dict[str, Any]) -> dict[str, Any]:
+        price = self.prices.get((body["exchange"], body["symboltoken"]))
+        if price is None:
+            raise Refused("AB4046")
+        return {**body, "ltp": price}
+
+    def _search(self, body: dict[str, Any]) -> list[dict[str, str]]:
+        found = [
+            {"exchange": exchange, "tradingsymbol": f"symbol {token}", "symboltoken": token}
+            for exchange, token in self.prices
+        ]
+        wanted = (body["exchange"], body["searchscrip"])
+        return [e for e in found if e["exchange"] == wanted[0] and wanted[1] in e["tradingsymbol"]]
+
+    def _candles(self, body: dict[str, Any]) -> list[list[Any]]:
+        start, end = (
+            datetime.strptime(body[name], "%Y-%m-%d %H:%M").replace(tzinfo=IST)
+            for name in ("fromdate", "todate")
+        )
+        if end - start > timedelta(days=MOST_DAYS[body["interval"]]):
+            raise Refused("AB2000")
+        rows = self.history.get((body["symboltoken"], body["interval"]), [])
+        return [
+            [time.astimezone(IST).isoformat(), *rest]
+            for time, *rest in rows
+            if start <= time <= end
+        ]
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 64
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that have gone."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    angel: FakeAngelOne
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        super().setup()
+        self.number = self.angel.opened(self.connection)
+
+    def finish(self) -> None:
+        self.angel.closed(self.connection)
+        super().finish()
+
+    def do_GET(self) -> None:
+        self.angel.take(self)
+
+    do_POST = do_GET  # noqa: N815 - the name is the standard library's
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def failure(code: str) -> dict[str, Any]:
+    """Return the vendor's answer of a code, in the shape of the server that has it."""
+    message = MESSAGES.get(code, f"No, by {code}")
+    if code.startswith("AG"):
+        return {"success": False, "message": message, "errorCode": code, "data": ""}
+    return {"status": False, "message": message, "errorcode": code, "data": None}

@@ -1,0 +1,331 @@
+"""Angel One's stream on loopback: WebSocket v2 as smartapi-python 1.5.5 speaks it.
+
+It checks the four headers, the subscribe messages and the vendor's quotas, answers the text
+`ping`, sends the last price of what is subscribed, and 51-byte ticks. It misbehaves when told to.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Event,
+    Ping,
+    RejectConnection,
+    RejectData,
+    Request,
+    TextMessage,
+)
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+
+NSE, BSE = 1, 3
+MOST_CLIENTS, MOST_TOKENS = 3, 1_000
+HANDSHAKE_HEADERS = ("authorization", "x-api-key", "x-client-code", "x-feed-token")
+
+Key = tuple[int, str]
+
+
+def tick_frame(
+    exchange_type: int, token: str, sequence: int, milliseconds: int, paise: int, *, mode: int = 1
+) -> bytes:
+    """Return the 51 bytes that every tick with a price begins with."""
+    frame = bytearray(51)
+    frame[0], frame[1] = mode, exchange_type
+    frame[2 : 2 + len(token)] = token.encode()
+    struct.pack_into("<q", frame, 27, sequence)
+    struct.pack_into("<q", frame, 35, milliseconds)
+    struct.pack_into("<q", frame, 43, paise)
+    return bytes(frame)
+
+
+@dataclass(eq=False)
+class Client:
+    """One connection, from its first byte."""
+
+    socket: socket.socket
+    websocket: WSConnection = field(default_factory=lambda: WSConnection(ConnectionType.SERVER))
+    subscribed: set[Key] = field(default_factory=set)
+    is_open: bool = False
+    pings: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def send(self, *events: Event) -> None:
+        """Send messages at one go."""
+        # The client may have hung up, or be about to.
+        with self.lock, suppress(OSError, LocalProtocolError):
+            self.socket.sendall(b"".join(self.websocket.send(event) for event in events))
+
+    def hang_up(self, *, reset: bool = False) -> None:
+        """Have its thread close the connection, with a reset where told so."""
+        if reset:
+            linger = struct.pack("ii", 1, 0)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        with suppress(OSError):
+            # This end alone learns of it; the thread then closes the other.
+            socket.socket.shutdown(self.socket, socket.SHUT_RD)
+
+
+class AngelStreamServer:
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        certificate: tuple[Path, Path] | None = None,
+    ) -> None:
+        """Serve at `host`, over TLS where there is a certificate and its key.
+
+        Without a `port` it takes a free one.
+        """
+        self._host = host
+        self._tls: ssl.SSLContext | None = None
+        if certificate:
+            self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            self._tls.load_cert_chain(*certificate)
+        self._port = port
+        self._sequence = itertools.count(1)
+        self._lock = threading.Lock()
+        # What is sent at once for what is subscribed, in paise.
+        self.last_prices: dict[Key, int] = {}
+        self.credentials: tuple[str, str, str, str] = ("", "", "", "")
+        self.clients: list[Client] = []
+        self.connections = 0
+        self.handshakes: list[tuple[int, dict[str, str]]] = []
+        self.requests: list[dict[str, object]] = []
+        self.violations: list[str] = []
+        # How it misbehaves: the status of each handshake, and what goes with it; no answer to
+        # one, or one byte at a time; no word at all; the error code of each request.
+        self.refuse_with: int | None = None
+        self.refuse_wrong_credentials_with = 401
+        self.refusal = (b"", {})
+        self.mute_handshakes = False
+        self.drip_handshakes = False
+        self.silent = False
+        self.refuse_requests_with: str | None = None
+
+    @property
+    def url(self) -> str:
+        return f"{'wss' if self._tls else 'ws'}://{self._host}:{self._port}/smart-stream"
+
+    def expect(self, api_key: str, client_code: str, jwt: str, feed_token: str) -> None:
+        """Accept these credentials from now on, and no others."""
+        self.credentials = (f"Bearer {jwt}", api_key, client_code, feed_token)
+
+    @contextmanager
+    def open(self) -> Iterator[AngelStreamServer]:
+        """Listen; end every connection afterwards."""
+        listener = socket.create_server((self._host, self._port))
+        self._port = listener.getsockname()[1]
+        threads: list[threading.Thread] = []
+        accepting = threading.Thread(target=self._accept, args=[listener, threads])
+        accepting.start()
+        try:
+            yield self
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            accepting.join()
+            listener.close()
+            self.hang_up()
+            for thread in threads:
+                thread.join()
+
+    # What it sends.
+
+    def tick(
+        self,
+        token: str,
+        paise: int,
+        *,
+        exchange_type: int = NSE,
+        sequence: int | None = None,
+        milliseconds: int | None = None,
+        mode: int = 1,
+        tail: bytes = b"",
+    ) -> bytes:
+        """Send a tick to who subscribed the instrument; return its bytes."""
+        frame = tick_frame(
+            exchange_type,
+            token,
+            next(self._sequence) if sequence is None else sequence,
+            time.time_ns() // 1_000_000 if milliseconds is None else milliseconds,
+            paise,
+            mode=mode,
+        )
+        for client in self._open_clients():
+            if (exchange_type, token) in client.subscribed and not self.silent:
+                client.send(BytesMessage(data=frame + tail))
+        return frame
+
+    def send(self, *messages: bytes | str) -> None:
+        """Send messages to every client at one go, whatever it subscribed."""
+        for client in self._open_clients():
+            client.send(
+                *(
+                    TextMessage(data=each) if isinstance(each, str) else BytesMessage(data=each)
+                    for each in messages
+                )
+            )
+
+    def send_raw(self, octets: bytes) -> None:
+        """Send what is no WebSocket frame."""
+        for client in self._open_clients():
+            with client.lock, suppress(OSError):
+                client.socket.sendall(octets)
+
+    def close(self, code: int = 1001) -> None:
+        """Close every connection as a server does that goes away."""
+        for client in self._open_clients():
+            client.send(CloseConnection(code=code))
+
+    def hang_up(self, *, reset: bool = False) -> None:
+        """End every connection without a word."""
+        for client in list(self.clients):
+            client.hang_up(reset=reset)
+
+    @property
+    def subscribed(self) -> set[Key]:
+        """What is subscribed over all connections."""
+        return set().union(*(client.subscribed for client in self._open_clients()))
+
+    def _open_clients(self) -> list[Client]:
+        return [client for client in list(self.clients) if client.is_open]
+
+    # What it hears.
+
+    def _accept(self, listener: socket.socket, threads: list[threading.Thread]) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            thread = threading.Thread(target=self._serve, args=[connection])
+            threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        self.connections += 1
+        client = Client(connection)
+        self.clients.append(client)
+        try:
+            if self._tls:
+                connection.settimeout(10)
+                client.socket = self._tls.wrap_socket(connection, server_side=True)
+                client.socket.settimeout(None)
+            while octets := client.socket.recv(65_536):
+                client.websocket.receive_data(octets)
+                for event in client.websocket.events():
+                    self._react(client, event)
+        except (OSError, LocalProtocolError, RemoteProtocolError):
+            pass
+        finally:
+            client.is_open = False
+            self.clients.remove(client)
+            with client.lock:
+                client.socket.close()
+
+    def _react(self, client: Client, event: Event) -> None:
+        match event:
+            case Request() if not self.mute_handshakes:
+                self._shake_hands(client, event)
+            case TextMessage() if not self.silent:
+                self._answer(client, event.data)
+            case Ping() if not self.silent:
+                client.send(event.response())
+            case CloseConnection():
+                client.send(event.response())
+                client.hang_up()
+
+    def _shake_hands(self, client: Client, request: Request) -> None:
+        headers = {name.decode(): value.decode() for name, value in request.extra_headers}
+        with self._lock:
+            status = self._status_of(headers)
+            self.handshakes.append((status, headers))
+            client.is_open = status == 101
+        if self.drip_handshakes:
+            self._drip(client)
+        elif client.is_open:
+            client.send(AcceptConnection())
+        else:
+            self._refuse(client, status)
+
+    def _refuse(self, client: Client, status: int) -> None:
+        body, extra = self.refusal
+        reply = [(b"content-length", str(len(body)).encode())]
+        reply += [(name.encode(), value.encode()) for name, value in extra.items()]
+        client.send(
+            RejectConnection(status_code=status, headers=reply, has_body=True),
+            RejectData(data=body),
+        )
+
+    def _drip(self, client: Client) -> None:
+        with suppress(OSError):
+            for octet in client.websocket.send(AcceptConnection()):
+                client.socket.sendall(bytes([octet]))
+                time.sleep(0.05)
+
+    def _status_of(self, headers: dict[str, str]) -> int:
+        if self.refuse_with:
+            return self.refuse_with
+        if tuple(headers.get(name, "") for name in HANDSHAKE_HEADERS) != self.credentials:
+            return self.refuse_wrong_credentials_with
+        return 101 if len(self._open_clients()) < MOST_CLIENTS else 429
+
+    def _answer(self, client: Client, text: str) -> None:
+        if text == "ping":
+            client.pings += 1
+            client.send(TextMessage(data="pong"))
+            return
+        try:
+            request = json.loads(text)
+            correlation, action = request["correlationID"], request["action"]
+            keys = set(_keys_of(request["params"]))
+            assert len(correlation) == 10, "a correlationID has 10 characters"
+            assert action in (0, 1), "an action is 0 or 1"
+        except (ValueError, KeyError, TypeError, AssertionError) as error:
+            self.violations.append(f"{type(error).__name__}: {error}")
+            return
+        self.requests.append(request)
+        code = self.refuse_requests_with
+        if action == 1 and len(client.subscribed | keys) > MOST_TOKENS:
+            code = "E1002"
+        if code:
+            refusal = {"correlationID": correlation, "errorCode": code, "errorMessage": "Refused"}
+            client.send(TextMessage(data=json.dumps(refusal)))
+        elif action == 0:
+            client.subscribed -= keys
+        else:
+            client.subscribed |= keys
+            self._send_last_prices(client, keys)
+
+    def _send_last_prices(self, client: Client, keys: Iterable[Key]) -> None:
+        now = time.time_ns() // 1_000_000
+        known = sorted(key for key in keys if key in self.last_prices)
+        frames = (
+            tick_frame(*key, next(self._sequence), now, self.last_prices[key]) for key in known
+        )
+        client.send(*(BytesMessage(data=frame) for frame in frames))
+
+
+def _keys_of(params: dict[str, object]) -> Iterator[Key]:
+    assert params["mode"] == 1, "only prices are asked for"
+    for listed in params["tokenList"]:
+        assert listed["exchangeType"] in (NSE, BSE), "an exchange type is 1 or 3"
+        assert listed["tokens"], "tokens are listed"
+        for token in listed["tokens"]:
+            assert isinstance(token, str), "a token is a string"
+            yield listed["exchangeType"], token

@@ -1,0 +1,102 @@
+"""The ways in which an HTTP server can fail that has no words for it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+Request = BaseHTTPRequestHandler
+
+
+class Trouble(StrEnum):
+    """How the server may fail, other than with a code of the vendor's."""
+
+    ACCESS_RATE = "answer the plain text of Angel One's gateway, with 403"
+    SERVER_ERROR = "answer a page of HTML, with 502"
+    GARBAGE = "answer bytes that are no text"
+    OTHER_JSON = "answer JSON of another shape"
+    ECHO = "fail, and say everything that it was sent in the message"
+    REDIRECT = "send the caller elsewhere"
+    HANG = "answer nothing"
+    DRIP = "send the body a byte at a time"
+    DRIP_HEADERS = "send a header a byte at a time"
+    HUGE = "send a body without an end"
+    RESET = "break the connection"
+
+
+def misbehave(request: Request, how: Trouble, closing: threading.Event, heard: str) -> None:
+    """Fail a request so; what goes on for ever ends once `closing` is set."""
+    if how in _ANSWERS:
+        _ANSWERS[how](request)
+    elif how is Trouble.ECHO:
+        send_json(request, {"status": False, "message": heard, "errorcode": "AB9999"})
+    elif how is Trouble.HANG:
+        closing.wait()
+        request.close_connection = True
+    elif how is Trouble.RESET:
+        _reset(request)
+    else:
+        _send_for_ever(request, how, closing)
+
+
+def send_json(request: Request, answer: Any) -> None:
+    """Answer 200 with JSON."""
+    _send(request, json.dumps(answer).encode())
+
+
+def _send(
+    request: Request, body: bytes, status: int = 200, content_type: str = "application/json"
+) -> None:
+    request.send_response(status)
+    request.send_header("Content-Type", content_type)
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    request.wfile.write(body)
+
+
+def _redirect(request: Request) -> None:
+    request.send_response(302)
+    request.send_header("Location", "/elsewhere")
+    request.send_header("Content-Length", "0")
+    request.end_headers()
+
+
+def _reset(request: Request) -> None:
+    # To linger for no time is to close with a reset.
+    option = struct.pack("ii", 1, 0)
+    request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
+    request.wfile.close()
+    request.rfile.close()
+    request.connection.close()
+    request.close_connection = True
+
+
+def _send_for_ever(request: Request, how: Trouble, closing: threading.Event) -> None:
+    request.wfile.write(b"HTTP/1.1 200 OK\r\n")
+    start, piece, pause = {
+        Trouble.DRIP: (b"Content-Length: 1000000\r\n\r\n", b" ", 0.05),
+        Trouble.DRIP_HEADERS: (b"X-Slow: ", b"x", 0.05),
+        Trouble.HUGE: (b"Connection: close\r\n\r\n", b" " * 65_536, 0),
+    }[how]
+    request.wfile.write(start)
+    while not closing.wait(pause):
+        request.wfile.write(piece)
+
+
+_ANSWERS: dict[Trouble, Callable[[Request], None]] = {
+    Trouble.ACCESS_RATE: lambda request: _send(
+        request, b"Access denied because of exceeding access rate", 403, "text/plain"
+    ),
+    Trouble.SERVER_ERROR: lambda request: _send(
+        request, b"<html>Bad Gateway</html>", 502, "text/html"
+    ),
+    Trouble.GARBAGE: lambda request: _send(request, b"\x80\xff{{{"),
+    Trouble.OTHER_JSON: lambda request: send_json(request, {"status": True, "data": "yes"}),
+    Trouble.REDIRECT: _redirect,
+}

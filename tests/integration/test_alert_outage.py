@@ -1,0 +1,65 @@
+"""Alerts and a database that is away: what was crossed meanwhile is told when it is back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from pymongo.errors import PyMongoError
+
+from app import create_app
+from app.alerts.schemas import CreateAlertRequest
+from app.alerts.service import set_alert
+from app.alerts.settlement import fire, fire_alerts
+from app.extensions import mongo
+from app.models import Firing, Notification
+from config import Settings
+from tests.support.books import create_user
+from tests.support.database import DatabaseServer
+from tests.support.market import ManualClock, ScriptedFeed
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[DatabaseServer]:
+    """A database of the test's own, to be killed."""
+    server = DatabaseServer(tmp_path / "own").start()
+    yield server
+    if mongo.cx is not None:
+        mongo.cx.close()
+        mongo.cx = mongo.db = None
+    server.kill()
+
+
+@pytest.fixture
+def app(
+    database: DatabaseServer,
+    make_settings: Callable[..., Settings],
+    feed: ScriptedFeed,
+    clock: ManualClock,
+) -> Flask:
+    return create_app(make_settings(), mongo_uri=database.uri, feed=feed, clock=clock)
+
+
+def test_what_an_outage_kept_from_being_told_is_told_by_the_same_ticks(
+    app: Flask, database: DatabaseServer, feed: ScriptedFeed
+) -> None:
+    with app.app_context():
+        create_user("alice")
+        request = CreateAlertRequest(symbol="^NSEI", above=25_100)
+        alerts = [set_alert("alice", request) for _ in range(2)]
+        tick = feed.set("^NSEI", 25_200)
+        crossing = alerts[0].levels.crossed_by(tick)
+        assert crossing is not None
+        database.kill()
+
+        # Both where the alerts cannot be looked for and where they cannot be written.
+        with pytest.raises(PyMongoError):
+            fire_alerts([tick])
+        with pytest.raises(PyMongoError):
+            fire([Firing(each, crossing) for each in alerts])
+        database.start()
+
+        assert [fire_alerts([tick]), fire_alerts([tick])] == [2, 0]
+        assert [each.seq for each in Notification.find_after("alice", 0, 9)] == [1, 2]

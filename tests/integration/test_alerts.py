@@ -1,0 +1,385 @@
+"""Alerts: what crosses a level is told once, whatever happens at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+
+import pytest
+from bson import ObjectId
+from flask import Flask
+
+from app.alerts.schemas import AlertsQuery
+from app.alerts.service import delete_alert, list_alerts, set_alert
+from app.alerts.settlement import fire, fire_alerts
+from app.database import Document, collection
+from app.database.chunks import CHUNK
+from app.database.transaction import run_transaction
+from app.domain.alert import AlertStatus, Direction
+from app.domain.errors import NotFound
+from app.domain.quote import Quote, Source
+from app.models import Alert, Firing, Notification, SymbolState
+from app.runtime import runtime
+from app.signals import events_committed
+from tests.integration.test_indexes import plan
+from tests.support.alerts import events_of, reload, request
+from tests.support.books import create_user
+from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.together import at_once
+
+pytestmark = pytest.mark.usefixtures("books")
+
+
+@pytest.fixture(autouse=True)
+def people(books: Flask) -> None:
+    """Users without a portfolio: an alert needs none."""
+    create_user("alice")
+    create_user("bob")
+
+
+def insert_many(count: int, user_id: str = "alice") -> None:
+    """Write alerts past the limit of a user: one above 25,001, 25,002, ... each."""
+    alert = set_alert(user_id, request(above=25_001))
+    document = alert.as_set()
+    collection("alerts").insert_many(
+        {**document, "_id": ObjectId(), "number": number, "above": Decimal(25_000 + number)}
+        for number in range(2, count + 1)
+    )
+
+
+def test_a_tick_at_a_level_fires_and_one_a_paisa_short_does_not(feed: ScriptedFeed) -> None:
+    high = set_alert("alice", request(above=25_100))
+    low = set_alert("alice", request(below=24_900))
+
+    assert fire_alerts([feed.set("^NSEI", "25099.99"), feed.set("^NSEI", "24900.01")]) == 0
+    assert fire_alerts([feed.set("^NSEI", "25100.00")]) == 1
+    assert fire_alerts([feed.set("^NSEI", "24900.00")]) == 1
+
+    assert [reload(each).status for each in (high, low)] == [AlertStatus.TRIGGERED] * 2
+    assert [each.data["alert_id"] for each in events_of("alice")] == [str(high.id), str(low.id)]
+
+
+def test_a_fired_alert_keeps_its_evidence_and_tells_its_user(
+    feed: ScriptedFeed, clock: ManualClock
+) -> None:
+    alert = set_alert("alice", request(above=25_100, below=24_900))
+    clock.advance(30)
+    tick = feed.set("^NSEI", "25100.55")
+    clock.advance(2)
+
+    assert fire_alerts([tick]) == 1
+
+    fired = reload(alert)
+    assert fired.crossing is not None
+    assert (fired.crossing.direction, fired.crossing.quote) == (Direction.ABOVE, tick)
+    assert fired.crossing.settled_from is None
+    assert fired.triggered_at == clock.now()
+    (event,) = events_of("alice")
+    assert event.type == "price_alert"
+    assert event.message == "^NSEI rose to ₹25,100.55. Your alert was set for ₹25,100.00 or above."
+    assert event.data == {
+        "alert_id": str(alert.id),
+        "symbol": "^NSEI",
+        "above": Decimal("25100.00"),
+        "below": Decimal("24900.00"),
+        "direction": "above",
+        "price": Decimal("25100.55"),
+        "source": "mock",
+        "timestamp": tick.timestamp,
+    }
+    assert {each["channel"]: each["status"] for each in event.deliveries} == {
+        "email": "pending",
+        "sms": "pending",
+    }
+
+
+def test_of_two_levels_the_first_that_is_met_fires_and_the_other_never_does(
+    feed: ScriptedFeed,
+) -> None:
+    alert = set_alert("alice", request(above=25_100, below=24_900))
+
+    ticks = [feed.set("^NSEI", price) for price in (25_000, 24_800, 25_200)]
+    assert fire_alerts(ticks) == 1
+    assert fire_alerts([feed.set("^NSEI", 25_300)]) == 0
+
+    crossing = reload(alert).crossing
+    assert crossing is not None
+    assert (crossing.direction, crossing.quote) == (Direction.BELOW, ticks[1])
+    assert len(events_of("alice")) == 1
+
+
+def test_the_same_ticks_given_again_fire_nothing_again(feed: ScriptedFeed) -> None:
+    set_alert("alice", request(above=25_100))
+    set_alert("bob", request(above=25_200))
+    ticks = [feed.set("^NSEI", price) for price in (25_150, 25_250)]
+
+    assert fire_alerts(ticks) == 2
+    assert fire_alerts(ticks) == 0
+    assert (len(events_of("alice")), len(events_of("bob"))) == (1, 1)
+
+
+def test_alerts_fire_in_the_order_of_the_ticks_across_symbols(feed: ScriptedFeed) -> None:
+    late = set_alert("alice", request(above=25_200))
+    other = set_alert("alice", request("RELIANCE", below=1_390))
+    early = set_alert("alice", request(above=25_100))
+
+    fire_alerts(
+        [
+            feed.set("^NSEI", 25_150),
+            feed.set("RELIANCE.NS", 1_389),
+            feed.set("^NSEI", 25_300),
+        ]
+    )
+
+    told = [each.data["alert_id"] for each in events_of("alice")]
+    assert told == [str(each.id) for each in (early, other, late)]
+
+
+def test_one_tick_fires_more_alerts_than_a_chunk_holds(feed: ScriptedFeed) -> None:
+    count = CHUNK + 10
+    insert_many(count)
+
+    assert fire_alerts([feed.set("^NSEI", 26_000)]) == count
+    assert len(events_of("alice")) == count
+
+
+def test_an_alert_that_fired_keeps_its_first_evidence_whatever_is_asked_of_it(
+    feed: ScriptedFeed, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    alerts = [set_alert("alice", request(above=25_100)) for _ in range(2)]
+    late = feed.set("^NSEI", 26_000)
+    crossing = alerts[0].levels.crossed_by(late)
+    assert crossing is not None
+    firings = [Firing(each, crossing) for each in alerts]
+    fire([firings[0]])
+    fired = reload(alerts[0])
+    clock.advance(5)
+
+    again = run_transaction(lambda session: Alert.trigger_many(firings[:1], clock.now(), session))
+    assert (again, reload(alerts[0])) == (0, fired)
+    # It is left out of a chunk, which is not a fault that splits it.
+    assert fire(firings) == 1
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+
+
+def test_a_tick_fired_by_two_at_once_is_told_once(books: Flask, feed: ScriptedFeed) -> None:
+    for user_id in ("alice", "bob"):
+        for level in range(25_001, 25_011):
+            set_alert(user_id, request(above=level))
+    tick = feed.set("^NSEI", 26_000)
+
+    def fire_tick() -> int:
+        with books.app_context():
+            return fire_alerts([tick])
+
+    assert sum(at_once([fire_tick] * 4)) == 20
+    assert (len(events_of("alice")), len(events_of("bob"))) == (10, 10)
+
+
+def test_an_alert_deleted_at_the_moment_it_fires_is_either(
+    books: Flask, feed: ScriptedFeed
+) -> None:
+    for _ in range(10):
+        alert = set_alert("alice", request(above=25_100))
+        tick = feed.set("^NSEI", 25_200)
+        before = len(events_of("alice"))
+
+        def fire_tick(tick: Quote = tick) -> int:
+            with books.app_context():
+                return fire_alerts([tick])
+
+        def delete(alert: Alert = alert) -> int:
+            with books.app_context():
+                delete_alert("alice", str(alert.id))
+            return 0
+
+        fired = sum(at_once([fire_tick, delete]))
+
+        assert Alert.find_by_id(alert.id) is None
+        assert len(events_of("alice")) - before == fired
+        feed.set("^NSEI", 25_000)
+
+
+def test_a_deleted_alert_never_fires(feed: ScriptedFeed) -> None:
+    alert = set_alert("alice", request(above=25_100))
+    delete_alert("alice", str(alert.id))
+
+    assert fire_alerts([feed.set("^NSEI", 25_200)]) == 0
+    assert events_of("alice") == []
+    with pytest.raises(NotFound):
+        delete_alert("alice", str(alert.id))
+
+
+@pytest.mark.parametrize("real", [Source.YAHOO, Source.ANGEL_ONE])
+def test_an_alert_set_at_a_real_price_is_not_fired_by_a_mock_one(
+    feed: ScriptedFeed, real: Source
+) -> None:
+    feed.source = real
+    feed.set("^NSEI", 25_000)
+    set_alert("alice", request(above=25_100))
+
+    feed.source = Source.MOCK
+    assert fire_alerts([feed.set("^NSEI", 25_200)]) == 0
+    feed.source = real
+    assert fire_alerts([feed.set("^NSEI", 25_200)]) == 1
+
+
+@contextmanager
+def writing_meanwhile(step: Callable[[], object]) -> Iterator[None]:
+    """Have `step` happen after the quote of an alert was taken and before it is written."""
+    create = Alert.create.__func__  # type: ignore[attr-defined]
+
+    def create_after(cls: type[Alert], **fields: object) -> Alert:
+        step()
+        return create(cls, **fields)  # type: ignore[no-any-return]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Alert, "create", classmethod(create_after))
+        yield
+
+
+def test_a_tick_between_the_quote_and_the_commit_is_not_lost(feed: ScriptedFeed) -> None:
+    def make_a_pass() -> None:
+        """As the monitor does: post a tick, then look for what it crosses."""
+        runtime().quotes.post([feed.set("^NSEI", 25_200)])
+        assert fire_alerts([feed.set("^NSEI", 25_200)]) == 0
+
+    with writing_meanwhile(make_a_pass):
+        alert = set_alert("alice", request(above=25_100))
+
+    assert alert.status is AlertStatus.ACTIVE
+    assert reload(alert).status is AlertStatus.TRIGGERED
+    (event,) = events_of("alice")
+    assert event.data["price"] == 25_200
+    assert fire_alerts([feed.set("^NSEI", 25_200)]) == 0
+
+
+def test_a_tick_after_the_market_closed_fires_nothing(
+    make_app: Callable[..., Flask], feed: ScriptedFeed, clock: ManualClock
+) -> None:
+    def close_and_post() -> None:
+        clock.advance(12 * 3600)
+        runtime().quotes.post([feed.set("^NSEI", 25_200)])
+
+    with (
+        make_app(MARKET_HOURS="enforce").app_context(),
+        writing_meanwhile(close_and_post),
+    ):
+        alert = set_alert("alice", request(above=25_100))
+
+        assert reload(alert).status is AlertStatus.ACTIVE
+
+
+def test_a_listener_hears_of_an_alert_after_it_is_committed(
+    books: Flask, feed: ScriptedFeed
+) -> None:
+    alert = set_alert("alice", request(above=25_100))
+    heard: list[AlertStatus] = []
+
+    def listen(_app: Flask, events: list[Notification]) -> None:
+        heard.extend(reload(alert).status for _ in events)
+
+    with events_committed.connected_to(listen, sender=books):
+        fire_alerts([feed.set("^NSEI", 25_200)])
+
+    assert heard == [AlertStatus.TRIGGERED]
+
+
+def test_one_bad_alert_keeps_none_of_its_neighbours_silent(feed: ScriptedFeed) -> None:
+    alerts = [set_alert("alice", request(above=25_100)) for _ in range(9)]
+    # Of a user who is gone, so that its event has no number to take.
+    gone = {"$set": {"user_id": "nobody", "number": 99}}
+    collection("alerts").update_one({"_id": alerts[4].id}, gone)
+
+    assert fire_alerts([feed.set("^NSEI", 25_200)]) == 8
+
+    assert [reload(each).status for each in alerts].count(AlertStatus.ACTIVE) == 1
+    assert reload(alerts[4]).status is AlertStatus.ACTIVE
+    assert len(events_of("alice")) == 8
+
+
+@pytest.mark.parametrize(
+    "bound", [{"below": {"$gte": Decimal(26_000)}}, {"above": {"$lte": Decimal(25_002)}}]
+)
+def test_what_a_tick_crosses_is_found_by_an_index(bound: Document) -> None:
+    insert_many(200)
+
+    winning = plan(collection("alerts").find({"status": "ACTIVE", "symbol": "^NSEI", **bound}))
+
+    (side,) = bound
+    assert "IXSCAN" in winning
+    assert "COLLSCAN" not in winning
+    assert side in winning
+
+
+def test_a_tick_that_crosses_nothing_finds_nothing_of_any_number() -> None:
+    insert_many(200)
+
+    assert Alert.find_crossed("^NSEI", Decimal(24_000), Decimal(25_000)) == []
+    assert Alert.find_crossed("TCS.NS", Decimal(1), Decimal(10**7)) == []
+    found = Alert.find_crossed("^NSEI", Decimal(1), Decimal(25_003))
+    assert sorted(each.number for each in found) == [1, 2, 3]
+
+
+def test_a_symbol_is_watched_while_anyone_has_an_alert_on_it(
+    feed: ScriptedFeed, clock: ManualClock
+) -> None:
+    first = set_alert("alice", request("RELIANCE", above=1_450))
+    set_alert("bob", request("RELIANCE", above=1_500))
+    assert SymbolState.find_alerted() == {"RELIANCE.NS"}
+    assert "RELIANCE.NS" in runtime().watchlist.symbols()
+    clock.advance(120)
+
+    delete_alert("alice", str(first.id))
+    assert SymbolState.find_alerted() == {"RELIANCE.NS"}
+    assert fire_alerts([feed.set("RELIANCE.NS", 1_501)]) == 1
+
+    assert SymbolState.find_alerted() == set()
+    assert "RELIANCE.NS" not in runtime().watchlist.symbols()
+
+
+def test_a_symbol_stays_watched_for_an_alert_that_is_still_being_written(
+    clock: ManualClock,
+) -> None:
+    alert = set_alert("alice", request("RELIANCE", above=1_450))
+    clock.advance(120)
+    # As another process does before it writes one.
+    SymbolState.mark_alerted("RELIANCE.NS", clock.now())
+
+    delete_alert("alice", str(alert.id))
+
+    assert SymbolState.find_alerted() == {"RELIANCE.NS"}
+    assert "RELIANCE.NS" in runtime().watchlist.symbols()
+
+
+def test_numbers_run_on_over_deleted_alerts_and_pages_leave_nothing_out() -> None:
+    alerts = [set_alert("alice", request(above=25_001 + n)) for n in range(12)]
+    set_alert("bob", request(above=26_000))
+    for each in alerts[3:8]:
+        delete_alert("alice", str(each.id))
+    newest = set_alert("alice", request(above=26_000))
+
+    seen: list[int] = []
+    cursor: str | None = None
+    while True:
+        query = AlertsQuery(limit=3, cursor=int(cursor) if cursor else None)
+        page, cursor = list_alerts("alice", query)
+        assert len(page) <= 3
+        seen += [each.number for each in page]
+        if cursor is None:
+            break
+    assert newest.number == 13
+    assert seen == [13, 12, 11, 10, 9, 3, 2, 1]
+
+
+@pytest.mark.parametrize(("price", "crossed"), [(25_000, 0), (25_003, 3)])
+def test_a_tick_has_the_documents_of_what_it_crosses_read_and_no_other(
+    price: int, crossed: int
+) -> None:
+    insert_many(200)
+    query = {"status": "ACTIVE", "symbol": "^NSEI", "above": {"$lte": Decimal(price)}}
+
+    stats = collection("alerts").find(query).explain()["executionStats"]
+
+    assert (stats["nReturned"], stats["totalDocsExamined"]) == (crossed, crossed)

@@ -1,0 +1,341 @@
+"""Prices of Angel One, asked for over HTTP of a server that speaks its API."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.clock import SystemClock
+from app.domain.candle import IST, Candle, Interval
+from app.domain.quote import Quote, Source
+from app.market_data.angel_one.pace import REQUESTS, Pace
+from app.market_data.angel_one.session import AngelSession
+from app.market_data.angel_one.source import AngelOneSource
+from app.market_data.instruments import Instrument, load_instruments
+from app.market_data.source import SourceUnavailable
+from config import Settings
+from tests.fakes.angel_one import NIFTY, FakeAngelOne
+from tests.support.market import ManualClock
+
+NO_PACE = Pace(10_000)
+INSTRUMENTS = load_instruments()
+NIFTY_50 = INSTRUMENTS.get("^NSEI")
+SENSEX_30 = INSTRUMENTS.get("^BSESN")
+RELIANCE = INSTRUMENTS.get("RELIANCE.NS")
+
+
+@pytest.fixture
+def angel(clock: ManualClock) -> FakeAngelOne:
+    return FakeAngelOne(now=clock.now)
+
+
+@pytest.fixture
+def source(
+    angel: FakeAngelOne, clock: ManualClock, make_settings: Callable[..., Settings]
+) -> Iterator[AngelOneSource]:
+    """A source at no pace."""
+    with angel.serve() as root:
+        settings = make_settings(**angel.variables(root))
+        session = AngelSession(settings, clock, requests=NO_PACE, logins=NO_PACE)
+        yield AngelOneSource(settings, clock, session=session)
+
+
+def shares(number: int) -> list[Instrument]:
+    """Return so many instruments that only a scrip master would have."""
+    return [
+        replace(RELIANCE, symbol=f"SHARE{each}.NS", angel_token=str(each))
+        for each in range(1, number + 1)
+    ]
+
+
+def test_quotes_are_rupees_in_whole_paise_at_the_time_of_the_answer(
+    source: AngelOneSource, angel: FakeAngelOne, clock: ManualClock
+) -> None:
+    angel.prices[NIFTY] = 25_012.345
+
+    quotes = source.fetch([NIFTY_50, SENSEX_30])
+
+    assert quotes == [
+        Quote("^NSEI", Decimal("25012.35"), Source.ANGEL_ONE, clock.now()),
+        Quote("^BSESN", Decimal("81001.20"), Source.ANGEL_ONE, clock.now()),
+    ]
+    assert str(quotes[1].price) == "81001.20"
+    assert [each.body for each in angel.requests if each.route == "quote"] == [
+        {"mode": "LTP", "exchangeTokens": {"NSE": ["99926000"], "BSE": ["99919000"]}}
+    ]
+
+
+def test_the_exchange_s_own_time_is_taken_where_it_is_told(
+    source: AngelOneSource, angel: FakeAngelOne, clock: ManualClock
+) -> None:
+    angel.feed_time = "23-Nov-2026 09:29:58"
+    assert source.fetch([NIFTY_50])[0].timestamp == datetime(2026, 11, 23, 3, 59, 58, tzinfo=UTC)
+
+    angel.feed_time = "a moment ago"
+    assert source.fetch([NIFTY_50])[0].timestamp == clock.now()
+
+
+def test_what_the_vendor_does_not_know_is_left_out(source: AngelOneSource) -> None:
+    elsewhere = replace(RELIANCE, exchange="MOON")
+    nameless = replace(RELIANCE, angel_token="")
+
+    assert not source.knows(elsewhere)
+    assert not source.knows(nameless)
+    assert [each.symbol for each in source.fetch([RELIANCE, NIFTY_50, elsewhere, nameless])] == [
+        "^NSEI"
+    ]
+
+
+@pytest.mark.parametrize(
+    "price", [0, -1, 0.004, None, True, "dear", [1], float("nan"), float("inf"), 1e300]
+)
+def test_what_is_no_price_is_left_out(
+    source: AngelOneSource, angel: FakeAngelOne, price: object
+) -> None:
+    angel.prices[NIFTY] = price  # type: ignore[assignment]
+
+    assert [each.symbol for each in source.fetch([NIFTY_50, SENSEX_30])] == ["^BSESN"]
+
+
+def test_a_token_that_was_not_asked_for_is_left_out(
+    source: AngelOneSource, angel: FakeAngelOne
+) -> None:
+    # The first is SENSEX's token on another exchange; the rest are no rows at all.
+    angel.further_rows = [
+        {"exchange": "NSE", "symbolToken": "99919000", "ltp": 1},
+        {"exchange": "NSE", "symbolToken": "2885", "ltp": 1400},
+        {"ltp": 5},
+        None,
+        "row",
+    ]
+
+    assert [str(each.price) for each in source.fetch([SENSEX_30])] == ["81001.20"]
+
+
+def test_fifty_instruments_are_asked_for_at_a_time(
+    source: AngelOneSource, angel: FakeAngelOne
+) -> None:
+    many = shares(120)
+    angel.prices = {(each.exchange, each.angel_token): 100.0 for each in many}
+
+    quotes = source.fetch(many)
+
+    assert [each.symbol for each in quotes] == [each.symbol for each in many]
+    sizes = [
+        len(each.body["exchangeTokens"]["NSE"]) for each in angel.requests if each.route == "quote"
+    ]
+    assert sizes == [50, 50, 20]
+
+
+def test_no_instruments_are_no_request(source: AngelOneSource, angel: FakeAngelOne) -> None:
+    assert source.fetch([]) == []
+    assert angel.requests == []
+
+
+def test_one_connection_serves_every_request(source: AngelOneSource, angel: FakeAngelOne) -> None:
+    for _ in range(5):
+        source.fetch([NIFTY_50])
+    source.candles(NIFTY_50, Interval.DAY, datetime(2026, 11, 1, tzinfo=UTC), datetime.now(UTC))
+
+    assert len(angel.requests) == 7
+    assert angel.connections == 1
+
+
+def test_a_connection_that_the_vendor_closed_is_replaced(
+    source: AngelOneSource, angel: FakeAngelOne
+) -> None:
+    source.fetch([NIFTY_50])
+    angel.drop_connections()
+
+    assert source.fetch([NIFTY_50])
+    assert angel.connections == 2
+
+
+def test_all_threads_together_keep_to_three_requests_a_second(
+    make_settings: Callable[..., Settings],
+) -> None:
+    angel = FakeAngelOne()
+    with angel.serve() as root:
+        settings = make_settings(**angel.variables(root))
+        # Two sources of one process, at the pace of the process.
+        sources = [AngelOneSource(settings, SystemClock()) for _ in range(2)]
+        quotes: list[Quote] = []
+        threads = [
+            threading.Thread(target=lambda each: quotes.extend(each.fetch([NIFTY_50])), args=[each])
+            for each in sources * 3
+        ]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+
+    assert len(quotes) == 6
+    assert angel.count("login") == 2
+    # What left a second apart may arrive a little closer, on a busy machine.
+    assert angel.busiest(0.9) == 3
+    assert angel.busiest(0.9, "login") == 1
+
+
+def test_a_queue_that_is_too_long_is_told_of_rather_than_waited_for() -> None:
+    pace = Pace(1)
+    pace.wait(0)
+
+    with pytest.raises(SourceUnavailable, match="too many requests are waiting"):
+        pace.wait(0.5)
+
+
+def test_a_wall_clock_set_back_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    pace = Pace(1)
+    pace.wait(0)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 3600)
+
+    pace.wait(1.5)
+
+
+def test_the_process_has_one_pace() -> None:
+    assert AngelSession.__init__.__kwdefaults__["requests"] is REQUESTS
+
+
+NINE_FIFTEEN = datetime(2026, 11, 20, 9, 15, tzinfo=IST)
+
+
+def test_candles_are_those_that_began_in_the_time_asked_for(
+    source: AngelOneSource, angel: FakeAngelOne
+) -> None:
+    times = [NINE_FIFTEEN + timedelta(minutes=each) for each in range(5)]
+    angel.history["99926000", "ONE_MINUTE"] = [
+        (time, 100 + n, 110.055 + n, 90 + n, 105 + n, 7) for n, time in enumerate(times)
+    ]
+
+    candles = source.candles(NIFTY_50, Interval.MINUTE, times[1].astimezone(UTC), times[3])
+
+    assert candles == [
+        Candle(
+            symbol="^NSEI",
+            time=times[n].astimezone(UTC),
+            open=Decimal(100 + n).quantize(Decimal("0.01")),
+            high=Decimal(f"{110 + n}.06"),
+            low=Decimal(90 + n).quantize(Decimal("0.01")),
+            close=Decimal(105 + n).quantize(Decimal("0.01")),
+            source=Source.ANGEL_ONE,
+        )
+        for n in (1, 2)
+    ]
+    assert candles[0].time.tzinfo is UTC
+    assert angel.requests[-1].body == {
+        "exchange": "NSE",
+        "symboltoken": "99926000",
+        "interval": "ONE_MINUTE",
+        "fromdate": "2026-11-20 09:16",
+        "todate": "2026-11-20 09:17",
+    }
+
+
+@pytest.mark.parametrize(
+    ("interval", "name", "days"),
+    [
+        (Interval.MINUTE, "ONE_MINUTE", 30),
+        (Interval.FIVE_MINUTES, "FIVE_MINUTE", 100),
+        (Interval.QUARTER_HOUR, "FIFTEEN_MINUTE", 200),
+        (Interval.HOUR, "ONE_HOUR", 400),
+        (Interval.DAY, "ONE_DAY", 2000),
+    ],
+)
+def test_a_longer_time_than_the_vendor_answers_is_asked_for_in_parts(
+    source: AngelOneSource, angel: FakeAngelOne, interval: Interval, name: str, days: int
+) -> None:
+    until = NINE_FIFTEEN.replace(hour=0, minute=0)
+    since = until - timedelta(days=2 * days + 1)
+    # A candle at each edge of a part, and one in the last.
+    times = [since, since + timedelta(days=days), since + timedelta(days=2 * days), until]
+    angel.history["99926000", name] = [(time, 100, 101, 99, 100, 0) for time in times]
+
+    candles = source.candles(NIFTY_50, interval, since, until)
+
+    assert [each.time for each in candles] == times[:3]
+    assert angel.count("candles") == 3
+
+
+def test_a_day_s_candle_is_found_by_any_time_of_the_day_before(
+    source: AngelOneSource, angel: FakeAngelOne
+) -> None:
+    midnight = NINE_FIFTEEN.replace(hour=0, minute=0)
+    angel.history["99926000", "ONE_DAY"] = [(midnight, 100, 101, 99, 100, 0)]
+    day_before = NINE_FIFTEEN - timedelta(days=1)
+
+    assert len(source.candles(NIFTY_50, Interval.DAY, day_before, NINE_FIFTEEN)) == 1
+    assert source.candles(NIFTY_50, Interval.DAY, NINE_FIFTEEN, NINE_FIFTEEN) == []
+
+
+def test_candles_of_the_future_are_not_asked_for(
+    source: AngelOneSource, angel: FakeAngelOne, clock: ManualClock
+) -> None:
+    tomorrow = clock.now() + timedelta(days=1)
+
+    assert source.candles(NIFTY_50, Interval.MINUTE, tomorrow, tomorrow.replace(year=9999)) == []
+    assert angel.requests == []
+    source.candles(NIFTY_50, Interval.MINUTE, clock.now() - timedelta(hours=1), tomorrow)
+    assert angel.count("candles") == 1
+
+
+def test_too_long_a_time_is_refused_before_it_is_asked_for(
+    source: AngelOneSource, angel: FakeAngelOne
+) -> None:
+    with pytest.raises(SourceUnavailable, match="at most 900 days of 1m candles"):
+        source.candles(
+            NIFTY_50, Interval.MINUTE, datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC)
+        )
+    assert angel.requests == []
+
+
+def test_rows_that_are_no_candle_are_left_out(source: AngelOneSource, angel: FakeAngelOne) -> None:
+    def minute(number: int) -> datetime:
+        return NINE_FIFTEEN + timedelta(minutes=number)
+
+    angel.history["99926000", "ONE_MINUTE"] = [
+        (minute(0), 100, 101, 99, 100, 0),
+        (minute(1), 100, 99, 98, 100, 0),
+        (minute(2), 100, 101, 99, None, 0),
+        (minute(3), 100, 101),
+        (minute(4), 100, 101, 100.5, 100, 0),
+        (minute(5), -1, 101, -1, 100, 0),
+    ]
+
+    candles = source.candles(NIFTY_50, Interval.MINUTE, minute(0), minute(9))
+
+    assert [each.time for each in candles] == [minute(0)]
+
+
+def test_verifying_signs_in_and_prices_one_index(
+    source: AngelOneSource, angel: FakeAngelOne
+) -> None:
+    assert source.verify() == "signed in; NIFTY 50 at 25012.35"
+    assert [each.route for each in angel.requests] == ["login", "quote"]
+
+    del angel.prices[NIFTY]
+    with pytest.raises(SourceUnavailable, match="My Apps"):
+        source.verify()
+
+
+def test_smartconnect_s_other_calls_work_over_the_same_connection(
+    source: AngelOneSource, angel: FakeAngelOne
+) -> None:
+    ask = source.session.ask
+
+    assert ask(lambda client: client.ltpData("NSE", "NIFTY", "99926000"))["data"]["ltp"] == Decimal(
+        "25012.35"
+    )
+    assert ask(lambda client: client.searchScrip("NSE", "99926000"))["data"] == [
+        {"exchange": "NSE", "tradingsymbol": "symbol 99926000", "symboltoken": "99926000"}
+    ]
+    assert ask(lambda client: client.getProfile("a-refresh-token"))["data"]["name"] == "NOBODY"
+    assert angel.connections == 1
+    # SmartConnect itself would put the token there.
+    assert not any("a-refresh-token" in each.path for each in angel.requests)

@@ -1,0 +1,213 @@
+"""Angel One in trouble: every outcome is an error of ours, in time, and passes."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.domain.candle import Interval
+from app.market_data.angel_one.answers import AngelFailure
+from app.market_data.angel_one.pace import Pace
+from app.market_data.angel_one.session import AngelSession
+from app.market_data.angel_one.source import AngelOneSource
+from app.market_data.angel_one.transport import TimeLimits, Transport
+from app.market_data.instruments import load_instruments
+from app.market_data.source import SourceUnavailable
+from config import Settings
+from tests.fakes.angel_one import FakeAngelOne, Trouble
+from tests.fakes.smtp import make_certificate
+from tests.support.market import ManualClock
+from tests.support.server import free_port
+
+NO_PACE = Pace(10_000)
+NIFTY_50 = load_instruments().get("^NSEI")
+QUICKLY = TimeLimits(connect=0.5, answer=0.5)
+PROFILE = "/rest/secure/angelbroking/user/v1/getProfile"
+MakeSource = Callable[[str], AngelOneSource]
+
+
+@pytest.fixture
+def angel(clock: ManualClock) -> FakeAngelOne:
+    return FakeAngelOne(now=clock.now)
+
+
+@pytest.fixture
+def root(angel: FakeAngelOne) -> Iterator[str]:
+    with angel.serve() as root:
+        yield root
+
+
+@pytest.fixture
+def make_source(
+    angel: FakeAngelOne, clock: ManualClock, make_settings: Callable[..., Settings]
+) -> MakeSource:
+    """Make a source at no pace for the server at an address."""
+
+    def make(root: str) -> AngelOneSource:
+        settings = make_settings(**angel.variables(root))
+        session = AngelSession(settings, clock, requests=NO_PACE, logins=NO_PACE)
+        return AngelOneSource(settings, clock, session=session)
+
+    return make
+
+
+WORDS = {
+    Trouble.ACCESS_RATE: "too many a second",
+    Trouble.SERVER_ERROR: r"no JSON object \(HTTP 502\)",
+    Trouble.GARBAGE: r"no JSON object \(HTTP 200\)",
+    Trouble.OTHER_JSON: "quotes without any",
+    Trouble.ECHO: r"AB9999: .*\[secret\]",
+    Trouble.REDIRECT: r"\(HTTP 302\); is ANGEL_ROOT_URL right\?",
+    Trouble.HUGE: "more than 4,194,304 bytes",
+    Trouble.RESET: "broke the connection",
+    "AB1004": "AB1004: Something Went Wrong",
+    "AG8004": "AG8004: Invalid API Key",
+    "AB4046": "AB4046: No, by AB4046",
+}
+
+
+@pytest.mark.parametrize("how", WORDS)
+def test_quotes_that_fail_are_unavailable_and_come_back(
+    make_source: MakeSource, angel: FakeAngelOne, root: str, how: str
+) -> None:
+    source = make_source(root)
+    angel.fail("quote", how, times=1)
+
+    with pytest.raises(SourceUnavailable, match=WORDS[how]):
+        source.fetch([NIFTY_50])
+
+    assert source.fetch([NIFTY_50])
+    assert [each.route for each in angel.requests] == ["login", "quote", "quote"]
+
+
+@pytest.mark.parametrize("how", WORDS)
+def test_candles_that_fail_are_unavailable_and_come_back(
+    make_source: MakeSource, angel: FakeAngelOne, root: str, clock: ManualClock, how: str
+) -> None:
+    source = make_source(root)
+    since = clock.now() - timedelta(hours=1)
+    angel.fail("candles", how, times=1)
+
+    with pytest.raises(SourceUnavailable):
+        source.candles(NIFTY_50, Interval.MINUTE, since, clock.now())
+
+    assert source.candles(NIFTY_50, Interval.MINUTE, since, clock.now()) == []
+
+
+def test_the_gateway_s_plain_words_say_when_to_ask_again(
+    make_source: MakeSource, angel: FakeAngelOne, root: str
+) -> None:
+    angel.requests_a_second = 1
+    source = make_source(root)
+
+    with pytest.raises(SourceUnavailable) as refusal:
+        source.fetch([NIFTY_50])
+
+    assert refusal.value.retry_after == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "is_over"), [("AB1010", True), ("AG8001", True), ("AB1004", False)]
+)
+def test_both_shapes_of_json_failure_are_read_alike(
+    make_source: MakeSource, angel: FakeAngelOne, root: str, code: str, is_over: bool
+) -> None:
+    source = make_source(root)
+    angel.fail("quote", code)
+
+    with pytest.raises(AngelFailure) as failure:
+        source.fetch([NIFTY_50])
+
+    assert failure.value.code == code
+    assert failure.value.is_session_over is is_over
+
+
+@pytest.mark.parametrize("how", [Trouble.HANG, Trouble.DRIP, Trouble.DRIP_HEADERS])
+def test_an_answer_that_does_not_end_is_given_up_in_time(
+    angel: FakeAngelOne, root: str, how: Trouble
+) -> None:
+    transport = Transport(root)
+    angel.fail("profile", how)
+    began = time.monotonic()
+
+    with pytest.raises(SourceUnavailable, match="did not answer in time"):
+        transport.exchange("GET", PROFILE, {}, None, QUICKLY)
+
+    assert 0.4 < time.monotonic() - began < 2
+
+
+def test_a_connection_whose_time_ran_short_is_as_good_as_new(
+    angel: FakeAngelOne, root: str
+) -> None:
+    transport = Transport(root)
+    for _ in range(3):
+        transport.exchange("GET", PROFILE, {}, None, QUICKLY)
+        time.sleep(0.3)
+
+    assert angel.connections == 1
+
+
+def test_a_vendor_that_hangs_holds_a_fetch_for_seconds_only(
+    make_source: MakeSource, angel: FakeAngelOne, root: str
+) -> None:
+    source = make_source(root)
+    angel.fail("quote", Trouble.HANG)
+    began = time.monotonic()
+
+    with pytest.raises(SourceUnavailable, match="did not answer in time"):
+        source.fetch([NIFTY_50])
+
+    assert time.monotonic() - began < 7
+
+
+def test_a_vendor_that_is_not_there_is_unavailable(make_source: MakeSource) -> None:
+    source = make_source(f"http://127.0.0.1:{free_port()}")
+
+    with pytest.raises(SourceUnavailable, match="cannot be reached"):
+        source.fetch([NIFTY_50])
+
+
+def test_an_address_below_a_folder_is_kept(angel: FakeAngelOne, root: str) -> None:
+    Transport(f"{root}/folder/").exchange("GET", PROFILE, {}, None, QUICKLY)
+
+    assert angel.requests[0].path == f"/folder{PROFILE}"
+
+
+def test_a_netrc_file_does_not_replace_the_token(
+    make_source: MakeSource,
+    angel: FakeAngelOne,
+    root: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    assert make_source(root).fetch([NIFTY_50])
+
+
+@pytest.mark.needs("openssl")
+def test_a_server_without_a_trusted_certificate_is_told_nothing(
+    make_source: MakeSource,
+    angel: FakeAngelOne,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    certificate, key = make_certificate(tmp_path)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    with angel.serve(tls) as root:
+        source = make_source(root)
+        with pytest.raises(SourceUnavailable, match="certificate"):
+            source.fetch([NIFTY_50])
+        assert angel.requests == []
+
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        assert source.fetch([NIFTY_50])

@@ -1,0 +1,347 @@
+"""The session with Angel One: signed in once, again when it is over, and never in a loop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from app.market_data.angel_one.answers import AngelFailure
+from app.market_data.angel_one.pace import Pace
+from app.market_data.angel_one.session import AngelSession, StreamCredentials
+from app.market_data.angel_one.source import AngelOneSource
+from app.market_data.instruments import load_instruments
+from app.market_data.source import SourceError, SourceRefused, SourceUnavailable
+from config import Settings
+from tests.fakes.angel_one import API_KEY, CLIENT_CODE, FakeAngelOne, Trouble
+from tests.support.market import ManualClock
+
+NO_PACE = Pace(10_000)
+SESSION_OVER = ("AG8001", "AG8002", "AG8003", "AB1010", "AB1011", "AB8050", "AB8051")
+NIFTY_50 = load_instruments().get("^NSEI")
+MakeSource = Callable[..., AngelOneSource]
+
+
+@pytest.fixture
+def angel(clock: ManualClock) -> FakeAngelOne:
+    return FakeAngelOne(now=clock.now)
+
+
+@pytest.fixture
+def make_source(
+    angel: FakeAngelOne, clock: ManualClock, make_settings: Callable[..., Settings]
+) -> Iterator[MakeSource]:
+    """Make sources at no pace, with the account's credentials or others."""
+    with angel.serve() as root:
+
+        def make(**variables: str) -> AngelOneSource:
+            settings = make_settings(**{**angel.variables(root), **variables})
+            session = AngelSession(settings, clock, requests=NO_PACE, logins=NO_PACE)
+            return AngelOneSource(settings, clock, session=session)
+
+        yield make
+
+
+@pytest.fixture
+def source(make_source: MakeSource) -> AngelOneSource:
+    return make_source()
+
+
+def fetch_at_once(source: AngelOneSource, threads: int = 8) -> list[object]:
+    """Fetch in so many threads at once; return what each got or raised."""
+    outcomes: list[object] = []
+    barrier = threading.Barrier(threads)
+
+    def fetch() -> None:
+        barrier.wait()
+        try:
+            outcomes.extend(source.fetch([NIFTY_50]))
+        except SourceError as error:
+            outcomes.append(error)
+
+    running = [threading.Thread(target=fetch) for _ in range(threads)]
+    for each in running:
+        each.start()
+    for each in running:
+        each.join()
+    return outcomes
+
+
+def test_eight_threads_at_once_are_one_login(source: AngelOneSource, angel: FakeAngelOne) -> None:
+    angel.login_delay = 0.3
+
+    outcomes = fetch_at_once(source)
+
+    assert not [each for each in outcomes if isinstance(each, SourceError)]
+    assert len(outcomes) == 8
+    assert angel.count("login") == 1
+
+
+def test_a_login_that_failed_has_failed_for_all_who_waited(
+    source: AngelOneSource, angel: FakeAngelOne
+) -> None:
+    angel.login_delay = 0.3
+    angel.fail("login", "AB1004")
+
+    outcomes = fetch_at_once(source)
+
+    assert [type(each) for each in outcomes] == [AngelFailure] * 8
+    assert angel.count("login") == 1
+
+
+def test_a_session_is_kept_for_the_vendor_s_day(
+    source: AngelOneSource, angel: FakeAngelOne, clock: ManualClock
+) -> None:
+    source.fetch([NIFTY_50])
+    # From 09:30 to 23:59 in India.
+    clock.advance(14.5 * 3600 - 60)
+    source.fetch([NIFTY_50])
+    assert angel.count("login") == 1
+
+    clock.advance(120)
+    source.fetch([NIFTY_50])
+    assert angel.count("login") == 2
+
+
+@pytest.mark.parametrize("code", SESSION_OVER)
+def test_a_session_that_is_over_is_one_login_and_the_same_request_again(
+    source: AngelOneSource, angel: FakeAngelOne, code: str
+) -> None:
+    source.fetch([NIFTY_50])
+    angel.fail("quote", code, times=1)
+
+    assert source.fetch([NIFTY_50])
+
+    assert [each.route for each in angel.requests] == [
+        *("login", "quote"),
+        *("quote", "login", "quote"),
+    ]
+    assert angel.requests[2].body == angel.requests[4].body
+    assert angel.requests[2].headers["Authorization"] != angel.requests[4].headers["Authorization"]
+
+
+def test_the_first_session_of_all_may_be_over_at_once(
+    source: AngelOneSource, angel: FakeAngelOne
+) -> None:
+    angel.fail("quote", "AG8001", times=1)
+
+    assert source.fetch([NIFTY_50])
+    assert angel.count("login") == 2
+
+
+def test_eight_threads_whose_session_is_over_are_one_login(
+    source: AngelOneSource, angel: FakeAngelOne
+) -> None:
+    source.fetch([NIFTY_50])
+    angel.expire_sessions()
+    angel.login_delay = 0.3
+
+    outcomes = fetch_at_once(source)
+
+    assert not [each for each in outcomes if isinstance(each, SourceError)]
+    assert angel.count("login") == 2
+
+
+def test_sessions_that_are_over_as_soon_as_they_begin_are_no_loop(
+    source: AngelOneSource, angel: FakeAngelOne, clock: ManualClock
+) -> None:
+    source.fetch([NIFTY_50])
+    angel.fail("quote", "AG8001")
+
+    for _ in range(5):
+        with pytest.raises(SourceUnavailable):
+            source.fetch([NIFTY_50])
+    assert angel.count("login") == 2
+    # No request goes out on a session that is known to be over.
+    assert angel.count("quote") == 4
+
+    clock.advance(61)
+    angel.recover()
+    assert source.fetch([NIFTY_50])
+    assert angel.count("login") == 3
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"ANGEL_PASSWORD": "another-pin"}, "AB1007.*correct ANGEL_CLIENT_CODE and ANGEL_PASSWORD"),
+        ({"ANGEL_API_KEY": "another-key"}, "AG8004.*correct ANGEL_API_KEY"),
+    ],
+)
+def test_wrong_credentials_are_tried_once_and_told_of(
+    make_source: MakeSource,
+    angel: FakeAngelOne,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
+    variables: dict[str, str],
+    words: str,
+) -> None:
+    source = make_source(**variables)
+
+    for _ in range(3):
+        with pytest.raises(SourceRefused, match=words):
+            source.fetch([NIFTY_50])
+        clock.advance(3600)
+    with pytest.raises(SourceRefused):
+        source.session.credentials()
+
+    assert len(angel.requests) == 1
+    assert [each.levelno for each in caplog.records].count(logging.ERROR) == 1
+
+
+def test_eight_threads_with_wrong_credentials_are_one_login(
+    make_source: MakeSource, angel: FakeAngelOne
+) -> None:
+    angel.login_delay = 0.3
+
+    outcomes = fetch_at_once(make_source(ANGEL_PASSWORD="another-pin"))
+
+    assert [type(each) for each in outcomes] == [SourceRefused] * 8
+    assert angel.count("login") == 1
+
+
+def test_an_unknown_refusal_of_a_login_is_final(
+    source: AngelOneSource, angel: FakeAngelOne
+) -> None:
+    angel.fail("login", "AB1006")
+
+    for _ in range(3):
+        with pytest.raises(SourceRefused, match="AB1006: No, by AB1006"):
+            source.fetch([NIFTY_50])
+    assert angel.count("login") == 1
+
+
+def test_a_wrong_totp_secret_is_tried_once_more_much_later_and_then_told_of(
+    make_source: MakeSource, angel: FakeAngelOne, clock: ManualClock
+) -> None:
+    source = make_source(ANGEL_TOTP_SECRET="ANOTHERKEYFORTESTSABCDEF")
+
+    for _ in range(3):
+        with pytest.raises(SourceUnavailable, match=r"AB1050|refused the last sign-in") as held:
+            source.fetch([NIFTY_50])
+        assert held.value.retry_after is not None
+        assert held.value.retry_after >= 20
+        clock.advance(20)
+    assert angel.count("login") == 1
+
+    clock.advance(300)
+    for _ in range(3):
+        with pytest.raises(SourceRefused, match=r"ANGEL_TOTP_SECRET.*machine's clock"):
+            source.fetch([NIFTY_50])
+        clock.advance(3600)
+    assert angel.count("login") == 2
+
+
+def test_a_restart_within_half_a_minute_recovers_from_its_used_code(
+    make_source: MakeSource, angel: FakeAngelOne, clock: ManualClock
+) -> None:
+    angel.codes_count_once = True
+    make_source().fetch([NIFTY_50])
+    restarted = make_source()
+
+    with pytest.raises(SourceUnavailable):
+        restarted.fetch([NIFTY_50])
+    clock.advance(300)
+
+    assert restarted.fetch([NIFTY_50])
+
+
+def test_a_code_that_counts_once_is_not_tried_again_before_the_next(
+    source: AngelOneSource, angel: FakeAngelOne, clock: ManualClock
+) -> None:
+    angel.codes_count_once = True
+    clock.advance(10)
+    source.fetch([NIFTY_50])
+    angel.expire_sessions()
+
+    for _ in range(3):
+        with pytest.raises(SourceUnavailable) as held:
+            source.fetch([NIFTY_50])
+    assert held.value.retry_after == pytest.approx(20)
+    assert angel.count("login") == 2
+
+    clock.advance(20)
+    assert source.fetch([NIFTY_50])
+    assert angel.count("login") == 3
+
+
+@pytest.mark.parametrize(
+    "how", ["AB1004", "AB2001", Trouble.SERVER_ERROR, Trouble.ACCESS_RATE, Trouble.OTHER_JSON]
+)
+def test_a_login_that_may_succeed_later_does(
+    source: AngelOneSource, angel: FakeAngelOne, how: str
+) -> None:
+    angel.fail("login", how, times=1)
+
+    with pytest.raises(SourceUnavailable):
+        source.fetch([NIFTY_50])
+
+    assert source.fetch([NIFTY_50])
+
+
+def test_a_code_about_to_expire_is_not_sent(
+    angel: FakeAngelOne, make_settings: Callable[..., Settings]
+) -> None:
+    class LateClock(ManualClock):
+        """Real time from half a second before the end of a code."""
+
+        def __init__(self) -> None:
+            import time
+
+            super().__init__(datetime(2026, 11, 23, 4, 0, 29, 500_000, tzinfo=UTC))
+            self._began, self._monotonic = time.monotonic(), time.monotonic
+
+        def monotonic(self) -> float:
+            return self._monotonic() - self._began
+
+        def now(self) -> datetime:
+            self._elapsed = self.monotonic()
+            return super().now()
+
+    clock = LateClock()
+    # What reaches this vendor takes it a second to look at.
+    angel = FakeAngelOne(now=clock.now)
+    angel.login_delay = 0.6
+    with angel.serve() as root:
+        settings = make_settings(**angel.variables(root))
+        AngelSession(settings, clock, requests=NO_PACE, logins=NO_PACE).credentials()
+    assert angel.count("login") == 1
+
+
+def test_a_stream_is_given_the_tokens_of_the_session(
+    source: AngelOneSource, angel: FakeAngelOne
+) -> None:
+    credentials = source.session.credentials()
+
+    assert (credentials.api_key, credentials.client_code) == (API_KEY, CLIENT_CODE)
+    assert angel.sessions() == {credentials.jwt_token: credentials.feed_token}
+    assert source.session.credentials() == credentials
+    assert source.fetch([NIFTY_50])
+    assert angel.count("login") == 1
+
+
+def test_a_stream_that_was_refused_is_given_new_tokens_once(
+    source: AngelOneSource, angel: FakeAngelOne
+) -> None:
+    stale = source.session.credentials()
+    angel.expire_sessions()
+
+    fresh = source.session.renew(stale)
+
+    assert fresh != stale
+    assert angel.sessions() == {fresh.jwt_token: fresh.feed_token}
+    # A second one that was refused the same is given what there is by now.
+    assert source.session.renew(stale) == fresh
+    assert angel.count("login") == 2
+    with pytest.raises(SourceUnavailable):
+        source.session.renew(fresh)
+    assert angel.count("login") == 2
+
+
+def test_credentials_show_no_secret() -> None:
+    shown = repr(StreamCredentials("key", "code", "jwt", "feed"))
+
+    assert shown == "StreamCredentials()"

@@ -1,0 +1,261 @@
+"""The client of Angel One's stream, against a server that speaks its protocol."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from app.domain.quote import Quote, Source
+from app.market_data.angel_one.connection import Timing
+from tests.fakes.angel_stream import BSE, MOST_TOKENS, NSE, AngelStreamServer, tick_frame
+from tests.support.live import eventually
+from tests.support.stream import (
+    NIFTY,
+    RACING,
+    RELIANCE,
+    SENSEX,
+    Followers,
+    Session,
+    key_of,
+    shares,
+)
+
+NIFTY_TOKEN, SENSEX_TOKEN, RELIANCE_TOKEN = (each.angel_token for each in (NIFTY, SENSEX, RELIANCE))
+MORNING = datetime(2026, 11, 23, 4, 0, 0, 123_000, tzinfo=UTC)
+MORNING_MS = 1_795_406_400_123
+
+
+def test_the_handshake_carries_the_credentials(
+    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+) -> None:
+    _, ears = followers.follow(stream_server.url, stream_session, [NIFTY])
+    ears.wait_for(lambda: ears.states == [True])
+
+    ((status, headers),) = stream_server.handshakes
+    assert status == 101
+    assert headers["authorization"] == "Bearer jwt-kept-dark"
+    assert headers["x-api-key"] == "key-kept-dark"
+    assert headers["x-client-code"] == "code-kept-dark"
+    assert headers["x-feed-token"] == "feed-kept-dark"
+
+
+def test_nothing_connects_before_something_is_followed(
+    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+) -> None:
+    stream, ears = followers.follow(stream_server.url, stream_session)
+    assert (stream_server.connections, stream_session.asked) == (0, 0)
+
+    stream.follow([NIFTY])
+
+    ears.wait_for(lambda: ears.states == [True])
+    assert stream_server.connections == 1
+
+
+def test_a_tick_becomes_a_quote_in_exact_rupees(
+    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+) -> None:
+    _, ears = followers.follow(stream_server.url, stream_session, [NIFTY, RELIANCE])
+    eventually(lambda: len(stream_server.subscribed) == 2)
+
+    stream_server.tick(RELIANCE_TOKEN, 140_005, milliseconds=MORNING_MS)
+
+    ears.wait_for(lambda: ears.quotes)
+    (quote,) = ears.quotes
+    assert quote == Quote("RELIANCE.NS", Decimal("1400.05"), Source.ANGEL_ONE, MORNING)
+    assert str(quote.price) == "1400.05"
+    assert quote.timestamp.tzinfo is UTC
+
+
+def test_only_the_difference_is_subscribed(
+    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+) -> None:
+    stream, _ = followers.follow(stream_server.url, stream_session, [NIFTY, SENSEX])
+    eventually(lambda: len(stream_server.requests) == 1)
+    stream.follow([SENSEX, NIFTY])
+    stream.follow([SENSEX, RELIANCE])
+    eventually(lambda: stream_server.subscribed == {(BSE, SENSEX_TOKEN), (NSE, RELIANCE_TOKEN)})
+
+    listed = [(each["action"], each["params"]["tokenList"]) for each in stream_server.requests]
+    assert listed == [
+        (
+            1,
+            [
+                {"exchangeType": NSE, "tokens": [NIFTY_TOKEN]},
+                {"exchangeType": BSE, "tokens": [SENSEX_TOKEN]},
+            ],
+        ),
+        (0, [{"exchangeType": NSE, "tokens": [NIFTY_TOKEN]}]),
+        (1, [{"exchangeType": NSE, "tokens": [RELIANCE_TOKEN]}]),
+    ]
+    assert stream_server.connections == 1
+
+
+def test_a_subscription_does_not_wait_for_the_next_heartbeat(
+    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+) -> None:
+    stream, ears = followers.follow(stream_server.url, stream_session, [NIFTY], Timing())
+    ears.wait_for(lambda: ears.states == [True])
+
+    stream.follow([NIFTY, RELIANCE])
+
+    eventually(lambda: (NSE, RELIANCE_TOKEN) in stream_server.subscribed, timeout=2)
+
+
+def test_a_symbol_is_live_from_its_first_price_until_it_is_not_followed(
+    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+) -> None:
+    stream_server.last_prices[NSE, NIFTY_TOKEN] = 2_500_000
+    stream, ears = followers.follow(stream_server.url, stream_session, [NIFTY, RELIANCE])
+    ears.wait_for(lambda: ears.prices("^NSEI") == ["25000.00"])
+    eventually(lambda: stream.live_symbols == ["^NSEI"])
+    assert not stream.is_live("RELIANCE.NS")
+    assert not stream.is_live("TCS.NS")
+
+    stream_server.tick(RELIANCE_TOKEN, 140_000)
+    ears.wait_for(lambda: ears.prices("RELIANCE.NS"))
+    assert stream.live_symbols == ["^NSEI", "RELIANCE.NS"]
+    assert stream.describe() == {
+        "up": True,
+        "connections": 1,
+        "followed": 2,
+        "live_symbols": 2,
+        "dropped": {},
+        "refused": None,
+    }
+
+    stream.follow([RELIANCE])
+    assert stream.live_symbols == ["RELIANCE.NS"]
+
+
+def test_a_symbol_followed_again_is_live_with_its_next_price(
+    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+) -> None:
+    stream, ears = followers.follow(stream_server.url, stream_session, [NIFTY, RELIANCE])
+    eventually(lambda: len(stream_server.subscribed) == 2)
+    last = stream_server.tick(RELIANCE_TOKEN, 140_000)
+    eventually(lambda: stream.is_live("RELIANCE.NS"))
+    stream.follow([NIFTY])
+    eventually(lambda: len(stream_server.subscribed) == 1)
+    # It was under way.
+    stream_server.send(tick_frame(NSE, RELIANCE_TOKEN, 2, MORNING_MS, 140_005))
+    eventually(lambda: stream.describe()["dropped"] == {"unsubscribed": 1})
+
+    stream.follow([NIFTY, RELIANCE])
+    eventually(lambda: len(stream_server.subscribed) == 2)
+    assert not stream.is_live("RELIANCE.NS")
+
+    # The last price again, which is what the server knows of a share without trades meanwhile.
+    stream_server.send(last)
+    ears.wait_for(lambda: len(ears.prices("RELIANCE.NS")) == 2)
+    assert stream.is_live("RELIANCE.NS")
+
+
+def test_what_came_in_together_is_handed_on_together_and_in_order(
+    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+) -> None:
+    _, ears = followers.follow(stream_server.url, stream_session, [NIFTY, RELIANCE])
+    eventually(lambda: len(stream_server.subscribed) == 2)
+    tokens = [NIFTY_TOKEN, RELIANCE_TOKEN] * 100
+
+    stream_server.send(
+        *(tick_frame(NSE, token, n, MORNING_MS, n) for n, token in enumerate(tokens, start=1))
+    )
+
+    ears.wait_for(lambda: len(ears.quotes) == 200)
+    assert [quote.price * 100 for quote in ears.quotes] == list(range(1, 201))
+    # One packet, or two where the kernel cut it.
+    assert len(ears.batches) <= 2
+
+
+def test_many_instruments_share_three_connections_and_the_rest_is_not_streamed(
+    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+) -> None:
+    instruments = shares(3_100)
+    stream, ears = followers.follow(stream_server.url, stream_session, instruments)
+    eventually(lambda: len(stream_server.subscribed) == 3_000)
+    assert [len(client.subscribed) for client in stream_server.clients] == [MOST_TOKENS] * 3
+    ears.wait_for(lambda: ears.states == [True])
+
+    def say_all() -> None:
+        for each in instruments:
+            exchange_type, token = key_of(each)
+            stream_server.tick(token, 10_000, exchange_type=exchange_type)
+
+    say_all()
+    eventually(lambda: len(stream.live_symbols) == 3_000)
+    assert all(stream.is_live(each.symbol) for each in instruments[:3_000])
+    assert not any(stream.is_live(each.symbol) for each in instruments[3_000:])
+
+    # Room that becomes free goes to those that had none; nobody is moved.
+    stream.follow(instruments[200:])
+    eventually(lambda: len(stream_server.subscribed) == 2_900)
+    say_all()
+    eventually(lambda: len(stream.live_symbols) == 2_900)
+    assert stream_server.connections == 3
+    assert (
+        sum(len(_tokens(each)) for each in stream_server.requests if each["action"] == 1) == 3_100
+    )
+
+
+def test_a_connection_that_carries_nothing_any_more_is_closed_and_opened_when_needed(
+    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+) -> None:
+    stream, ears = followers.follow(stream_server.url, stream_session, [NIFTY])
+    ears.wait_for(lambda: ears.states == [True])
+
+    stream.follow([])
+    eventually(lambda: not stream_server.clients)
+    ears.wait_for(lambda: ears.states == [True, False])
+
+    stream.follow([NIFTY])
+    ears.wait_for(lambda: ears.states == [True, False, True])
+    assert stream_server.connections == 2
+
+
+def test_what_the_exchanges_of_the_stream_do_not_list_is_left_out(
+    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+) -> None:
+    elsewhere = replace(RELIANCE, symbol="GOLD", exchange="MCX")
+    unnamed = replace(RELIANCE, symbol="NAMELESS.NS", angel_token="")
+    stream, _ = followers.follow(stream_server.url, stream_session, [elsewhere, unnamed, NIFTY])
+    eventually(lambda: stream_server.subscribed == {(NSE, NIFTY_TOKEN)})
+
+    assert not stream.is_live("GOLD")
+    assert stream.describe()["followed"] == 1
+
+
+def test_the_heartbeat_is_sent_and_its_answers_are_no_ticks(
+    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+) -> None:
+    stream, ears = followers.follow(stream_server.url, stream_session, [NIFTY], RACING)
+    eventually(lambda: stream_server.clients and stream_server.clients[0].pings >= 3)
+
+    assert stream_server.connections == 1
+    assert ears.batches == []
+    assert stream.describe()["dropped"] == {}
+
+
+def test_a_closed_stream_ends_its_tasks_and_hands_on_nothing(
+    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+) -> None:
+    before = threading.active_count()
+    stream, ears = followers.follow(stream_server.url, stream_session, shares(1_500), Timing())
+    ears.wait_for(lambda: ears.states == [True])
+    serving = len(stream_server.clients)
+
+    stream.close()
+    eventually(lambda: not stream_server.clients)
+    eventually(lambda: threading.active_count() <= before)
+    stream.follow(shares(2_500))
+    stream.close()
+
+    assert (serving, stream_server.connections) == (2, 2)
+    assert len(stream._connections) == 2
+    assert ears.states == [True, False]
+    assert stream.live_symbols == []
+
+
+def _tokens(request: dict[str, dict[str, list[dict[str, list[str]]]]]) -> list[str]:
+    return [token for listed in request["params"]["tokenList"] for token in listed["tokens"]]

@@ -1,0 +1,263 @@
+"""What the client of Angel One's stream makes of a server that misbehaves."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from app.domain.quote import Quote
+from tests.fakes.angel_stream import NSE, AngelStreamServer, tick_frame
+from tests.support.live import eventually
+from tests.support.stream import (
+    NIFTY,
+    RACING,
+    RELIANCE,
+    Ears,
+    Followers,
+    Session,
+    key_of,
+    shares,
+    warnings,
+)
+
+NIFTY_TOKEN, RELIANCE_TOKEN = NIFTY.angel_token, RELIANCE.angel_token
+
+
+def fall_silent(stream_server: AngelStreamServer) -> None:
+    stream_server.silent = True
+
+
+def send_garbage(stream_server: AngelStreamServer) -> None:
+    stream_server.send_raw(b"\xff\xff\xff\xff" * 20)
+
+
+def send_bad_text(stream_server: AngelStreamServer) -> None:
+    stream_server.send_raw(b"\x81\x02\xff\xfe")
+
+
+def send_an_endless_frame(stream_server: AngelStreamServer) -> None:
+    stream_server.send_raw(b"\x82\x7f\x7f" + b"\xff" * 7)
+
+
+@pytest.mark.parametrize(
+    "misbehave",
+    [
+        lambda stream_server: stream_server.close(),
+        lambda stream_server: stream_server.hang_up(),
+        lambda stream_server: stream_server.hang_up(reset=True),
+        fall_silent,
+        send_garbage,
+        send_bad_text,
+        send_an_endless_frame,
+    ],
+    ids=["close", "hang up", "reset", "silence", "garbage", "bad text", "endless frame"],
+)
+def test_a_lost_connection_is_opened_again_and_everything_subscribed_again(
+    stream_server: AngelStreamServer,
+    followers: Followers,
+    stream_session: Session,
+    misbehave: Callable[[AngelStreamServer], None],
+) -> None:
+    stream_server.last_prices[NSE, NIFTY_TOKEN] = 2_500_000
+    stream, ears = followers.follow(stream_server.url, stream_session, [NIFTY, RELIANCE], RACING)
+    eventually(lambda: stream.live_symbols == ["^NSEI"])
+    subscribed = stream_server.subscribed
+
+    misbehave(stream_server)
+    ears.wait_for(lambda: False in ears.states)
+    stream_server.silent = False
+
+    ears.wait_for(lambda: ears.states[-2:] == [False, True])
+    eventually(lambda: stream_server.subscribed == subscribed)
+    eventually(lambda: stream.live_symbols == ["^NSEI"])
+    stream_server.tick(RELIANCE_TOKEN, 140_000)
+    ears.wait_for(lambda: ears.prices("RELIANCE.NS") == ["1400.00"])
+
+
+def test_silence_of_two_beats_means_dead_and_no_symbol_is_live(
+    stream_server: AngelStreamServer,
+    followers: Followers,
+    stream_session: Session,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stream_server.last_prices[NSE, NIFTY_TOKEN] = 2_500_000
+    stream, ears = followers.follow(stream_server.url, stream_session, [NIFTY], RACING)
+    eventually(lambda: stream.is_live("^NSEI"))
+
+    stream_server.silent = True
+    began = time.monotonic()
+    eventually(lambda: not stream.is_live("^NSEI"))
+    took = time.monotonic() - began
+
+    assert RACING.heartbeat <= took < 2 * RACING.heartbeat + 1
+    ears.wait_for(lambda: ears.states == [True, False])
+    eventually(lambda: "the heartbeat was not answered" in caplog.text)
+
+
+def test_no_symbol_is_live_while_the_ticks_are_not_taken_up(
+    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+) -> None:
+    stream_server.last_prices[NSE, NIFTY_TOKEN] = 2_500_000
+    stream, ears = followers.follow(stream_server.url, stream_session, [NIFTY], RACING)
+    eventually(lambda: stream.is_live("^NSEI"))
+
+    # Who waits for ticks is in the way of those who bring them.
+    with ears.news:
+        stream_server.tick(NIFTY_TOKEN, 2_500_005)
+        eventually(lambda: not stream.is_live("^NSEI"))
+
+    eventually(lambda: stream.is_live("^NSEI"))
+    assert ears.prices("^NSEI")[:2] == ["25000.00", "25000.05"]
+
+
+def test_one_lost_connection_of_two_is_told_and_the_other_goes_on(
+    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+) -> None:
+    instruments = shares(1_500)
+    for each in instruments:
+        stream_server.last_prices[key_of(each)] = 10_000
+    stream, ears = followers.follow(stream_server.url, stream_session, instruments)
+    eventually(lambda: len(stream.live_symbols) == 1_500)
+    ears.wait_for(lambda: ears.states == [True])
+
+    stream_server.refuse_with = 503
+    lost = next(each for each in stream_server.clients if len(each.subscribed) == 500)
+    lost.hang_up()
+
+    ears.wait_for(lambda: ears.states == [True, False])
+    assert stream.live_symbols == [each.symbol for each in instruments[:1_000]]
+    stream_server.refuse_with = None
+    ears.wait_for(lambda: ears.states == [True, False, True])
+    eventually(lambda: len(stream.live_symbols) == 1_500)
+
+
+def test_ticks_before_a_hang_up_are_not_lost(
+    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+) -> None:
+    _, ears = followers.follow(stream_server.url, stream_session, [RELIANCE])
+    eventually(lambda: stream_server.subscribed)
+
+    for paise in (140_000, 140_005):
+        stream_server.tick(RELIANCE_TOKEN, paise)
+    stream_server.close()
+
+    ears.wait_for(lambda: ears.prices("RELIANCE.NS") == ["1400.00", "1400.05"])
+
+
+def test_a_request_that_the_server_refuses_leaves_its_instruments_to_be_polled(
+    stream_server: AngelStreamServer,
+    followers: Followers,
+    stream_session: Session,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stream_server.last_prices[NSE, NIFTY_TOKEN] = 2_500_000
+    stream, _ = followers.follow(stream_server.url, stream_session, [NIFTY])
+    eventually(lambda: stream.is_live("^NSEI"))
+    stream_server.refuse_requests_with = "E1002"
+
+    stream.follow([NIFTY, RELIANCE])
+
+    eventually(lambda: warnings(caplog))
+    assert warnings(caplog) == [
+        "Angel One's stream refused a request (E1002), instruments left to be polled: 1"
+    ]
+    assert stream.live_symbols == ["^NSEI"]
+
+
+def test_ticks_that_are_none_are_dropped_and_counted(
+    stream_server: AngelStreamServer,
+    followers: Followers,
+    stream_session: Session,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stream, ears = followers.follow(stream_server.url, stream_session, [RELIANCE])
+    eventually(lambda: stream_server.subscribed)
+    now = time.time_ns() // 1_000_000
+    good = tick_frame(NSE, RELIANCE_TOKEN, 7, now, 140_000)
+    last = tick_frame(NSE, RELIANCE_TOKEN, 9, now, 140_010)
+
+    stream_server.send(
+        good,
+        good[:-1],
+        b"",
+        "what is this",
+        "[1]",
+        tick_frame(NSE, RELIANCE_TOKEN, 8, now, 140_005, mode=4),
+        tick_frame(NSE, "1", 8, now, 140_005),
+        tick_frame(3, RELIANCE_TOKEN, 8, now, 140_005),
+        tick_frame(NSE, RELIANCE_TOKEN, 8, now, 0),
+        tick_frame(NSE, RELIANCE_TOKEN, 8, now, -140_005),
+        tick_frame(NSE, RELIANCE_TOKEN, 8, now + 3_600_000, 140_005),
+        tick_frame(NSE, RELIANCE_TOKEN, 8, 2**62, 140_005),
+        tick_frame(NSE, RELIANCE_TOKEN, 8, 0, 140_005),
+        good,
+        tick_frame(NSE, RELIANCE_TOKEN, 6, now - 5, 139_995),
+        last + b"a longer mode" * 20,
+    )
+
+    ears.wait_for(lambda: len(ears.quotes) == 2)
+    assert ears.prices("RELIANCE.NS") == ["1400.00", "1400.10"]
+    assert Counter(stream.describe()["dropped"]) == {
+        "malformed": 5,
+        "unknown": 2,
+        "not_a_price": 2,
+        "not_a_time": 3,
+        "repeated": 2,
+    }
+    stream_server.send(*[good[:-1]] * 10)
+    stream_server.tick(RELIANCE_TOKEN, 140_015)
+    ears.wait_for(lambda: len(ears.quotes) == 3)
+    eventually(lambda: stream.describe()["dropped"]["malformed"] == 15)
+    # At most once a minute.
+    assert len(warnings(caplog)) == 1
+    assert warnings(caplog)[0].startswith("dropped ticks of Angel One's stream: 5 malformed, ")
+    assert stream_server.connections == 1
+
+
+def test_the_last_price_sent_again_after_a_break_makes_the_symbol_live_and_is_no_news(
+    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+) -> None:
+    stream, ears = followers.follow(stream_server.url, stream_session, [RELIANCE])
+    eventually(lambda: stream_server.subscribed)
+    frame = stream_server.tick(RELIANCE_TOKEN, 140_000)
+    ears.wait_for(lambda: ears.quotes)
+
+    stream_server.hang_up()
+    ears.wait_for(lambda: ears.states == [True, False, True])
+    assert not stream.is_live("RELIANCE.NS")
+    stream_server.send(frame)
+
+    eventually(lambda: stream.is_live("RELIANCE.NS"))
+    assert ears.prices("RELIANCE.NS") == ["1400.00"]
+
+
+def test_a_listener_that_fails_gets_the_next_ticks(
+    stream_server: AngelStreamServer,
+    followers: Followers,
+    stream_session: Session,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stream, ears = followers.follow(stream_server.url, stream_session, [RELIANCE])
+    eventually(lambda: stream_server.subscribed)
+    fail_once(ears, stream._connections[0])
+    stream_server.tick(RELIANCE_TOKEN, 140_000)
+    eventually(lambda: warnings(caplog))
+
+    stream_server.tick(RELIANCE_TOKEN, 140_005)
+
+    ears.wait_for(lambda: ears.prices("RELIANCE.NS") == ["1400.05"])
+    assert warnings(caplog) == ["could not take up ticks of Angel One's stream, lost: 1"]
+    assert stream_server.connections == 1
+
+
+def fail_once(ears: Ears, connection: object) -> None:
+    """Have the next list of quotes fall on deaf ears."""
+
+    def fail(_quotes: list[Quote]) -> None:
+        connection._on_ticks = ears.on_ticks  # type: ignore[attr-defined]
+        raise RuntimeError("deaf")
+
+    connection._on_ticks = fail  # type: ignore[attr-defined]

@@ -1,0 +1,175 @@
+"""Ticks that come in by themselves, between two polls, and gaps of a feed from afar."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import pytest
+
+from app.domain.candle import Candle
+from app.domain.errors import MarketDataUnavailable
+from app.domain.quote import Source
+from app.market_data.feed import Gap
+from app.monitor import Monitor
+from app.monitor.gaps import HOLD_SECONDS
+from app.monitor.loop import Pass
+from tests.support.ledger import assert_books_exact
+from tests.support.live import eventually
+from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.users import Trader
+
+
+@contextmanager
+def running(monitor: Monitor) -> Iterator[None]:
+    thread = threading.Thread(target=monitor.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        monitor.stop()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+class DistantFeed(ScriptedFeed):
+    """A scripted market from afar, whose candles may not be had yet."""
+
+    remote = True
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock)
+        self.has_candles = threading.Event()
+
+    def candles(self, symbol: str, since: datetime, until: datetime) -> list[Candle]:
+        if not self.has_candles.is_set():
+            raise MarketDataUnavailable("not now")
+        return super().candles(symbol, since, until)
+
+
+@pytest.fixture
+def distant(clock: ManualClock) -> DistantFeed:
+    return DistantFeed(clock)
+
+
+def test_a_tick_that_comes_in_closes_a_trade_without_waiting_for_the_next_poll(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor
+) -> None:
+    alice.create_trade(stop_loss=24_990)
+    with running(monitor):
+        # The interval is 10 s, and the test has no more than 5 in all.
+        feed.push("^NSEI", 24_985)
+        eventually(lambda: alice.trades()[0]["status"] == "STOP_LOSS_HIT", timeout=5)
+
+    assert alice.trades()[0]["exit_price"] == 24_985.0
+    assert_books_exact(alice.client_id)
+
+
+def test_each_tick_that_came_in_counts_in_its_order(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor
+) -> None:
+    alice.create_trade(stop_loss=24_990)
+    for price in (24_995, 24_980, 25_050):
+        feed.push("^NSEI", price)
+
+    assert monitor.run_arrived() == Pass(ticks=3, closed=1)
+    assert alice.trades()[0]["exit_price"] == 24_980.0
+    assert monitor.run_arrived() == Pass(ticks=0, closed=0)
+
+
+class TestGapsOfAFeedFromAfar:
+    @pytest.fixture
+    def feed(self, distant: DistantFeed) -> DistantFeed:
+        distant.set("^NSEI", 25_000)
+        return distant
+
+    def outage(self, feed: DistantFeed, clock: ManualClock) -> None:
+        """Ten minutes without prices, in which NIFTY fell to 24,800 and came back."""
+        began = clock.now()
+        feed.record("^NSEI", began + timedelta(minutes=5), 25_000, 24_800, 25_000)
+        clock.advance(600)
+        feed.gaps.append(Gap("^NSEI", began, clock.now()))
+
+    def test_an_outage_of_the_sources_is_settled_from_candles(
+        self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
+    ) -> None:
+        alice.create_trade(stop_loss=24_900)
+        monitor.run_once()
+        feed.has_candles.set()
+        self.outage(feed, clock)
+
+        monitor.run_once()
+
+        eventually(lambda: alice.trades()[0]["status"] == "STOP_LOSS_HIT")
+        (trade,) = alice.trades()
+        assert (trade["exit_price"], trade["settled_from"]) == (24_900.0, "gap")
+        assert_books_exact(alice.client_id)
+
+    def test_newer_ticks_wait_for_the_candles_of_a_gap(
+        self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
+    ) -> None:
+        alice.create_trade(stop_loss=24_900)
+        monitor.run_once()
+        self.outage(feed, clock)
+        feed.tick("^NSEI", 24_700)
+
+        assert monitor.run_once().closed == 0
+        feed.has_candles.set()
+        monitor.run_once()
+
+        eventually(lambda: alice.trades()[0]["status"] == "STOP_LOSS_HIT")
+        assert alice.trades()[0]["exit_price"] == 24_900.0
+
+    def test_they_do_not_wait_for_ever(
+        self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
+    ) -> None:
+        alice.create_trade(stop_loss=24_900)
+        monitor.run_once()
+        self.outage(feed, clock)
+        feed.tick("^NSEI", 24_700)
+        assert monitor.run_once().closed == 0
+
+        clock.advance(HOLD_SECONDS + 1)
+
+        assert monitor.run_once().closed == 1
+        assert alice.trades()[0]["exit_price"] == 24_700.0
+
+    def test_a_restart_finds_a_gap_that_was_never_settled(
+        self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
+    ) -> None:
+        alice.create_trade(stop_loss=24_900)
+        monitor.run_once()
+        self.outage(feed, clock)
+        monitor.run_once()
+
+        feed.has_candles.set()
+        clock.advance(60)
+        assert Monitor(alice.client.application).settle_gap() == 1
+
+    def test_prices_do_not_wait_for_the_candles_of_a_restart(
+        self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
+    ) -> None:
+        alice.create_trade(stop_loss=24_900)
+        monitor.run_once()
+        clock.advance(600)
+        feed.set("^NSEI", 25_010)
+        restarted = Monitor(alice.client.application)
+        with running(restarted):
+            feed.push("^NSEI", 25_020)
+            eventually(lambda: alice.client.get("/market/live/NIFTY").get_json()["price"] == 25_020)
+
+
+def test_an_outage_of_a_mock_price_closes_no_real_trade(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor, clock: ManualClock
+) -> None:
+    feed.source = Source.ANGEL_ONE
+    clock.advance(60)
+    feed.set("^NSEI", 25_000)
+    alice.create_trade(stop_loss=24_990)
+    feed.source = Source.MOCK
+    feed.tick("^NSEI", 24_000)
+
+    assert monitor.run_once().closed == 0
+    assert alice.trades()[0]["status"] == "ACTIVE"

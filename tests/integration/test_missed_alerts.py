@@ -1,0 +1,66 @@
+"""The time that nobody watched: alerts that were crossed in it are told when it is over."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from flask import Flask
+
+from app.alerts.service import set_alert
+from app.alerts.settlement import fire_missed_alerts
+from app.domain.alert import Direction
+from app.domain.bracket import SettledFrom
+from app.domain.triggers import CandlesAfter
+from tests.support.alerts import events_of, reload, request
+from tests.support.books import create_user
+from tests.support.market import ManualClock, ScriptedFeed
+
+
+@pytest.fixture(autouse=True)
+def people(books: Flask) -> None:
+    create_user("alice")
+
+
+def candles(feed: ScriptedFeed, until: datetime) -> CandlesAfter:
+    return lambda symbol, after: feed.candles(symbol, after, until)
+
+
+def test_a_level_crossed_while_nobody_watched_is_told_once_with_its_time(
+    feed: ScriptedFeed, clock: ManualClock
+) -> None:
+    alert = set_alert("alice", request(above=25_100, below=24_900))
+    since = clock.now()
+    clock.advance(600)
+    feed.record("^NSEI", since + timedelta(minutes=1), 25_000, 25_050)
+    reached = feed.record("^NSEI", since + timedelta(minutes=2), 25_050, 25_150)
+    feed.record("^NSEI", since + timedelta(minutes=3), 25_000, 24_000)
+
+    for fired in (1, 0):
+        after = candles(feed, clock.now())
+        assert fire_missed_alerts(["^NSEI", "TCS.NS"], after, since) == fired
+
+    crossing = reload(alert).crossing
+    assert crossing is not None
+    assert crossing.settled_from is SettledFrom.GAP
+    assert (crossing.direction, crossing.quote.price) == (Direction.ABOVE, 25_100)
+    assert crossing.quote.timestamp == reached.time
+    (event,) = events_of("alice")
+    assert event.data["settled_from"] == "gap"
+    assert event.message == (
+        f"^NSEI rose to ₹25,100.00 at {reached.time:%d %b %Y %H:%M} UTC, while the server was away "
+        "or had no prices. Your alert was set for ₹25,100.00 or above."
+    )
+
+
+def test_what_came_before_an_alert_was_set_does_not_fire_it(
+    feed: ScriptedFeed, clock: ManualClock
+) -> None:
+    since = clock.now()
+    feed.record("^NSEI", since + timedelta(minutes=1), 24_000, 26_000)
+    clock.advance(300)
+    feed.set("^NSEI", 25_000)
+    set_alert("alice", request(above=25_100, below=24_900))
+    clock.advance(10)
+
+    assert fire_missed_alerts(["^NSEI"], candles(feed, clock.now()), since) == 0

@@ -1,0 +1,339 @@
+"""The outbox at length: long backlogs, slow batches, preferences, and the balance it tells."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.database import collection
+from app.database.transaction import run_transaction
+from app.delivery import Outbox, create_senders
+from app.delivery import outbox as outbox_module
+from app.delivery.messages import Message
+from app.delivery.outbox import LEASE, RENEW_SECONDS
+from app.delivery.senders import DeliveryError
+from app.domain.bracket import TradeType
+from app.models import EventType, Notification, Preferences, User
+from app.monitor import Monitor
+from app.notifications.service import send
+from app.runtime import runtime
+from app.trades.exits import exit_trade
+from app.trades.service import open_trade
+from tests.support.books import draft, enlist, notify, order
+from tests.support.letters import Letterbox, lines_of
+from tests.support.market import ManualClock, ScriptedFeed
+
+USERS = [f"user{n}" for n in range(6)]
+
+
+@pytest.fixture
+def email() -> Letterbox:
+    return Letterbox("email")
+
+
+@pytest.fixture
+def sms() -> Letterbox:
+    return Letterbox("sms")
+
+
+@pytest.fixture
+def outbox(books: Flask, clock: ManualClock, email: Letterbox, sms: Letterbox) -> Outbox:
+    enlist("alice", *USERS)
+    return Outbox(books, clock, [email, sms])
+
+
+@pytest.fixture
+def other(books: Flask, outbox: Outbox, clock: ManualClock, email: Letterbox) -> Outbox:
+    """Another worker on the same database."""
+    return Outbox(books, clock, [Letterbox("email"), Letterbox("sms")])
+
+
+def letters_of(outbox: Outbox, channel: str = "email") -> list[tuple[str, Message]]:
+    sender = outbox._senders[channel]
+    assert isinstance(sender, Letterbox)
+    return sender.letters
+
+
+def prefer(client_id: str = "alice", **preferences: Any) -> None:
+    chosen = Preferences.choose(**{"email": True, "sms": True, "events": None, **preferences})
+    run_transaction(lambda session: User.save_preferences(client_id, chosen, session))
+
+
+def statuses(client_id: str = "alice", seq: int = 1) -> dict[str, str]:
+    (event,) = Notification.find_after(client_id, seq - 1, seq)
+    return {each["channel"]: each["status"] for each in event.deliveries}
+
+
+def waiting() -> int:
+    """Count what the outbox still has before it."""
+    return collection("notifications").count_documents({"deliver_at": {"$exists": True}})
+
+
+def test_a_backlog_is_listed_once_however_many_batches_it_is(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "BATCH", 10)
+    for user_id in USERS:
+        notify(*(draft(user_id) for _ in range(10)))
+    listings = []
+    find_due = Notification.find_due
+
+    def counted(now: Any) -> Any:
+        listings.append(now)
+        return find_due(now)
+
+    monkeypatch.setattr(Notification, "find_due", counted)
+
+    assert [outbox.run_once() for _ in USERS] == [10] * len(USERS)
+    assert len(listings) == 1
+    assert outbox.run_once() == 0
+    assert len(listings) == 2
+    assert len(letters_of(outbox)) == len(USERS)
+
+
+def test_what_becomes_due_behind_a_long_backlog_is_seen_within_a_minute(
+    outbox: Outbox, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "BATCH", 1)
+    for user_id in USERS:
+        notify(draft(user_id, "Old."))
+    outbox.run_once()
+    notify(draft(USERS[3], "New."))
+    clock.advance(60)
+    for _ in USERS:
+        outbox.run_once()
+
+    letters = dict(letters_of(outbox))
+    assert lines_of(letters[USERS[3]]) == ["Old.", "New."]
+    assert waiting() == 0
+
+
+def test_a_flood_for_one_user_is_told_in_digests_of_a_size_that_can_be_written_down(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "LARGEST_DIGEST", 20)
+    monkeypatch.setattr(outbox_module, "BATCH", 10)
+    notify(*(draft() for _ in range(45)))
+
+    assert [outbox.run_once() for _ in range(4)] == [20, 20, 5, 0]
+    assert [message.events for _, message in letters_of(outbox)] == [20, 20, 5]
+
+
+def test_a_slow_batch_stays_with_its_worker_past_its_lease(
+    outbox: Outbox, other: Outbox, clock: ManualClock, email: Letterbox
+) -> None:
+    for user_id in USERS:
+        notify(draft(user_id))
+
+    def take_time() -> None:
+        clock.advance(LEASE.total_seconds() / 3)
+        assert other.run_once() == 0
+
+    email.meanwhile = take_time
+
+    assert outbox.run_once() == len(USERS)
+    assert sorted(user for user, _ in email.letters) == USERS
+    assert waiting() == 0
+
+
+def test_what_another_worker_took_from_one_that_was_frozen_is_left_to_it(
+    outbox: Outbox, other: Outbox, clock: ManualClock, email: Letterbox
+) -> None:
+    for user_id in USERS:
+        notify(draft(user_id))
+
+    def freeze() -> None:
+        email.meanwhile = None
+        clock.advance(LEASE.total_seconds())
+        assert other.run_once() == len(USERS)
+        email.failure = DeliveryError("too late")
+
+    email.meanwhile = freeze
+    outbox.run_once()
+
+    # It tried the one that it was at, and no other; what it says of that one counts no more.
+    assert email.tries == 1
+    assert sorted(user for user, _ in letters_of(other)) == USERS
+    assert statuses(USERS[0]) == {"email": "sent", "sms": "sent"}
+    assert waiting() == 0
+    assert outbox.run_once() == 0
+
+
+def test_a_worker_that_is_stopped_hands_back_what_it_has_not_begun(
+    outbox: Outbox, other: Outbox, email: Letterbox
+) -> None:
+    for user_id in USERS:
+        notify(draft(user_id))
+    email.meanwhile = outbox.stop
+
+    outbox.run_once()
+
+    assert [user for user, _ in email.letters] == USERS[:1]
+    assert other.run_once() == len(USERS) - 1
+
+
+def test_a_digest_that_failed_is_one_message_again(
+    outbox: Outbox, email: Letterbox, clock: ManualClock
+) -> None:
+    email.failure = DeliveryError("busy")
+    notify(*(draft(message=f"{n}.") for n in range(5)))
+    outbox.run_once()
+    email.failure = None
+    while not (retried := outbox.run_once()):
+        clock.advance(0.1)
+
+    assert retried == 5
+    assert [lines_of(message) for _, message in email.letters] == [["0.", "1.", "2.", "3.", "4."]]
+
+
+def test_a_channel_waits_as_long_as_it_was_told_and_the_other_does_not(
+    outbox: Outbox, email: Letterbox, sms: Letterbox, clock: ManualClock
+) -> None:
+    email.failure = DeliveryError("busy")
+    sms.failure = DeliveryError("too many", retry_after=timedelta(minutes=10))
+    notify(draft())
+    outbox.run_once()
+    email.failure = sms.failure = None
+
+    clock.advance(10)
+    assert outbox.run_once() == 1
+    assert (len(email.letters), sms.tries) == (1, 1)
+    clock.advance(9 * 60)
+    assert outbox.run_once() == 0
+    clock.advance(60)
+    assert outbox.run_once() == 1
+    assert (len(email.letters), len(sms.letters)) == (1, 1)
+    assert statuses() == {"email": "sent", "sms": "sent"}
+    assert waiting() == 0
+
+
+@pytest.mark.parametrize(
+    ("preferences", "expected"),
+    [
+        ({}, {"email": "sent", "sms": "sent"}),
+        ({"sms": False}, {"email": "sent", "sms": "skipped"}),
+        ({"email": False}, {"email": "skipped", "sms": "sent"}),
+        ({"email": False, "sms": False}, {"email": "skipped", "sms": "skipped"}),
+        ({"events": []}, {"email": "skipped", "sms": "skipped"}),
+        ({"events": [EventType.TRADE_CREATED]}, {"email": "skipped", "sms": "skipped"}),
+        ({"events": [EventType.CUSTOM]}, {"email": "sent", "sms": "sent"}),
+    ],
+)
+def test_preferences_rule_what_goes_out_and_the_rest_is_skipped(
+    outbox: Outbox, preferences: dict[str, Any], expected: dict[str, str]
+) -> None:
+    prefer(**preferences)
+    notify(draft())
+
+    assert outbox.run_once() == 1
+    assert statuses() == expected
+    for channel, status in expected.items():
+        assert len(letters_of(outbox, channel)) == (status == "sent")
+    assert waiting() == 0
+
+
+def test_a_digest_tells_what_is_wanted_and_skips_the_rest(outbox: Outbox) -> None:
+    prefer(events=[EventType.TRADE_CREATED])
+    open_trade("alice", order())
+    send("alice", "greeting", "Hello.")
+    open_trade("alice", order())
+
+    outbox.run_once()
+
+    ((_, message),) = letters_of(outbox)
+    assert message.events == 2
+    assert [statuses(seq=seq)["email"] for seq in (1, 2, 3)] == ["sent", "skipped", "sent"]
+
+
+def test_what_is_switched_off_before_it_went_out_does_not_go_out(
+    outbox: Outbox, email: Letterbox, clock: ManualClock
+) -> None:
+    email.failure = DeliveryError("busy")
+    notify(draft())
+    outbox.run_once()
+    email.failure = None
+
+    prefer(email=False)
+    clock.advance(60)
+    outbox.run_once()
+
+    assert email.letters == []
+    assert statuses() == {"email": "skipped", "sms": "sent"}
+    prefer(email=True)
+    clock.advance(86_400)
+    assert outbox.run_once() == 0
+
+
+def test_what_is_switched_off_while_a_long_batch_is_under_way_counts_within_seconds(
+    outbox: Outbox, clock: ManualClock, email: Letterbox
+) -> None:
+    for user_id in USERS:
+        notify(draft(user_id))
+
+    def switch_off() -> None:
+        prefer(USERS[-1], email=False)
+        clock.advance(RENEW_SECONDS)
+
+    email.meanwhile = switch_off
+    outbox.run_once()
+
+    assert [user for user, _ in email.letters] == USERS[:-1]
+    assert statuses(USERS[-1]) == {"email": "skipped", "sms": "sent"}
+
+
+def test_messages_tell_the_balance_after_an_entry_and_as_it_is_now_after_an_exit(
+    outbox: Outbox, feed: ScriptedFeed, monitor: Monitor, email: Letterbox, sms: Letterbox
+) -> None:
+    trade = open_trade("alice", order(quantity=2))
+    open_trade("alice", order(trade_type=TradeType.SELL, stop_loss=25_010))
+    outbox.run_once()
+    (_, opened) = email.letters[-1]
+    feed.tick("^NSEI", "25010.50")
+    monitor.run_once()
+    outbox.run_once()
+    (_, stopped) = email.letters[-1]
+    exit_trade("alice", str(trade.id))
+    outbox.run_once()
+
+    assert "Available margin now: ₹9,99,85,000.00" in opened.text
+    assert stopped.subject == "Stop-loss hit: SELL 1 ^NSEI, loss ₹10.50"
+    assert "Available margin now: ₹9,99,89,989.50" in stopped.text
+    ((_, first), (_, second), (_, last)) = sms.letters
+    assert first.sms.endswith("Available margin now: Rs 9,99,85,000.00.")
+    assert second.sms == (
+        "Paper trading: Stop-loss hit: your SELL of 1 ^NSEI was closed at Rs 25,010.50, "
+        "a loss of Rs 10.50. Available margin now: Rs 9,99,89,989.50."
+    )
+    assert last.sms == (
+        "Paper trading: Exited your BUY of 2 ^NSEI at Rs 25,010.50: a profit of Rs 21.00. "
+        "Available margin now: Rs 10,00,00,010.50."
+    )
+
+
+def test_a_single_entry_tells_what_was_available_right_after_it(outbox: Outbox) -> None:
+    open_trade("alice", order())
+    collection("portfolios").update_one(
+        {"user_id": "alice"}, {"$set": {"available_margin": Decimal("1.00")}}
+    )
+
+    outbox.run_once()
+
+    ((_, message),) = letters_of(outbox)
+    assert "Available margin: ₹9,99,95,000.00" in message.text
+
+
+def test_nothing_is_read_for_messages_that_are_only_recorded(
+    books: Flask, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enlist("alice")
+    prefer(sms=False)
+    notify(draft())
+    monkeypatch.delattr("app.models.Portfolio.available_margins")
+
+    Outbox(books, clock, create_senders(runtime().settings)).run_once()
+
+    assert statuses() == {"email": "recorded", "sms": "skipped"}

@@ -1,0 +1,126 @@
+"""Yahoo's prices: yfinance and curl as they are, over HTTP to a server of its shape."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.domain.quote import Quote, Source
+from app.market_data.instruments import load_instruments
+from app.market_data.yahoo import YahooSource
+from tests.fakes.yahoo import FakeYahoo
+from tests.support.market import ManualClock
+from tests.support.yahoo import MAHINDRA, NIFTY, TCS, THREE, prices
+
+
+def test_a_quote_has_the_price_in_paise_and_the_time_that_yahoo_gives(
+    yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
+) -> None:
+    made_at = clock.now() - timedelta(minutes=15)
+    yahoo.set_price("TCS.NS", 3000.0999755859375, made_at)
+
+    (quote,) = source.fetch([TCS])
+    assert quote == Quote("TCS.NS", Decimal("3000.10"), Source.YAHOO, made_at)
+    assert quote.timestamp.tzinfo is UTC
+    assert quote.source.is_real
+    assert quote.source.is_delayed
+
+
+def test_a_batch_is_a_request_a_symbol_and_the_cookie_and_crumb_once(
+    yahoo: FakeYahoo, source: YahooSource
+) -> None:
+    for _ in range(3):
+        assert prices(source.fetch(THREE)) == {
+            "^NSEI": Decimal("25000.50"),
+            "TCS.NS": Decimal("3000.10"),
+            "M&M.NS": Decimal("3500.00"),
+        }
+
+    charts = yahoo.charts()
+    assert len(charts) == 9
+    assert all(each.has_cookie and each.query["crumb"] == yahoo.crumb for each in charts)
+    assert [each.path for each in yahoo.requests if each not in charts] == [
+        "/",
+        "/v1/test/getcrumb",
+    ]
+
+
+def test_symbols_are_quoted_in_the_address(yahoo: FakeYahoo, source: YahooSource) -> None:
+    source.fetch([NIFTY])
+    source.fetch([MAHINDRA])
+
+    assert [each.path.rpartition("/")[2] for each in yahoo.charts()] == ["%5ENSEI", "M%26M.NS"]
+
+
+def test_every_shipped_symbol_is_one_of_yahoos_and_priced_in_batches(
+    yahoo: FakeYahoo, source: YahooSource
+) -> None:
+    every = list(load_instruments())
+    for each in every:
+        assert source.knows(each)
+        yahoo.set_price(each.symbol, float(each.base_price))
+
+    quotes = [
+        quote
+        for first in range(0, len(every), source.batch_size)
+        for quote in source.fetch(every[first : first + source.batch_size])
+    ]
+    assert prices(quotes) == {each.symbol: each.base_price for each in every}
+
+
+def test_connections_are_used_again(yahoo: FakeYahoo, source: YahooSource) -> None:
+    for _ in range(5):
+        source.fetch(THREE)
+
+    assert len({each.port for each in yahoo.requests}) <= 3
+
+
+@pytest.mark.parametrize("price", [None, float("nan"), float("inf"), 0, -5.5, 0.001, "12", 1e300])
+def test_a_price_that_is_none_leaves_out_its_symbol_alone(
+    yahoo: FakeYahoo, source: YahooSource, price: object
+) -> None:
+    yahoo.set_price("TCS.NS", price)
+    yahoo.rows["TCS.NS", "1d"] = []
+
+    assert set(prices(source.fetch(THREE))) == {"^NSEI", "M&M.NS"}
+    assert source.fetch([TCS]) == []
+
+
+def test_a_price_in_another_currency_is_no_price(yahoo: FakeYahoo, source: YahooSource) -> None:
+    yahoo.set_price("TCS.NS", 35.5, currency="USD")
+
+    assert source.fetch([TCS]) == []
+
+
+def test_before_the_first_trade_of_a_day_the_last_close_is_the_price(
+    yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
+) -> None:
+    closed_at = clock.now() - timedelta(days=3)
+    yahoo.set_price("TCS.NS", 2_990.0, closed_at)
+    yahoo.rows["TCS.NS", "1d"] = []
+
+    assert source.fetch([TCS]) == [Quote("TCS.NS", Decimal("2990.00"), Source.YAHOO, closed_at)]
+    assert len(yahoo.charts()) == 1
+
+
+def test_a_day_without_a_close_yet_has_a_price_all_the_same(
+    yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
+) -> None:
+    yahoo.rows["TCS.NS", "1d"] = [(clock.now(), None, None, None, None)]
+
+    assert prices(source.fetch([TCS])) == {"TCS.NS": Decimal("3000.10")}
+
+
+def test_an_unknown_symbol_is_left_out_and_costs_one_request(
+    yahoo: FakeYahoo, source: YahooSource
+) -> None:
+    del yahoo.metadata["TCS.NS"]
+    source.fetch([NIFTY])
+    before = len(yahoo.requests)
+
+    assert set(prices(source.fetch([TCS, NIFTY]))) == {"^NSEI"}
+    assert source.fetch([TCS]) == []
+    # yfinance itself would fetch another cookie, consent and crumb over each of them.
+    assert len(yahoo.requests) == before + 3

@@ -1,0 +1,169 @@
+"""Yahoo's candles: yfinance and curl as they are, over HTTP to a server of its shape."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.domain.candle import Candle, Interval
+from app.domain.quote import Source
+from app.market_data.yahoo import YahooSource
+from tests.fakes.yahoo import EMPTY_RESULT, FakeYahoo, Row
+from tests.support.market import ManualClock
+from tests.support.yahoo import MAHINDRA, TCS
+
+OPENING = timedelta(hours=3, minutes=45)
+
+
+def minutes(begin: datetime, number: int, step: int = 1) -> list[Row]:
+    return [
+        (begin + timedelta(minutes=step * n), 100.0 + n, 101.0 + n, 99.5 + n, 100.25 + n)
+        for n in range(number)
+    ]
+
+
+def session(days_ago: int, clock: ManualClock) -> datetime:
+    return clock.now().replace(hour=0, minute=0) - timedelta(days=days_ago) + OPENING
+
+
+def test_candles_have_utc_times_and_prices_in_paise_and_no_gaps_filled(
+    yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
+) -> None:
+    begin = session(3, clock)
+    nan = float("nan")
+    rows: list[Row] = [
+        (begin, 100.0499954, 101.5, 99.95, 100.3),
+        (begin + timedelta(minutes=1), None, None, None, None),
+        (begin + timedelta(minutes=2), 100.3, nan, 100.1, 100.2),
+        (begin + timedelta(minutes=3), 100.3, 100.4, 100.1, 100.2),
+    ]
+    yahoo.set_rows("TCS.NS", "1m", rows)
+
+    candles = source.candles(TCS, Interval.MINUTE, begin, begin + timedelta(hours=1))
+    assert candles == [
+        Candle("TCS.NS", time, *map(Decimal, prices), Source.YAHOO)
+        for time, prices in (
+            (begin, ("100.05", "101.50", "99.95", "100.30")),
+            (begin + timedelta(minutes=3), ("100.30", "100.40", "100.10", "100.20")),
+        )
+    ]
+    assert all(each.time.tzinfo is UTC for each in candles)
+
+
+def test_candles_begin_from_since_and_before_until(
+    yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
+) -> None:
+    begin = session(3, clock)
+    yahoo.set_rows("TCS.NS", "1m", minutes(begin, 60))
+    since, until = begin + timedelta(minutes=10), begin + timedelta(minutes=20)
+
+    candles = source.candles(TCS, Interval.MINUTE, since, until)
+    assert [each.time for each in candles] == [since + timedelta(minutes=n) for n in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("interval", "step"),
+    [
+        (Interval.MINUTE, 1),
+        (Interval.FIVE_MINUTES, 5),
+        (Interval.QUARTER_HOUR, 15),
+        (Interval.HOUR, 60),
+    ],
+)
+def test_each_interval_is_asked_for_by_its_name(
+    yahoo: FakeYahoo, source: YahooSource, clock: ManualClock, interval: Interval, step: int
+) -> None:
+    begin = session(3, clock)
+    yahoo.set_rows("TCS.NS", interval.value, minutes(begin, 6, step))
+
+    candles = source.candles(TCS, interval, begin, begin + timedelta(days=1))
+    assert [each.time for each in candles] == [
+        begin + timedelta(minutes=step * n) for n in range(6)
+    ]
+    assert {each.query["interval"] for each in yahoo.charts()} == {interval.value}
+
+
+def test_days_begin_at_midnight_in_india_and_are_not_adjusted_for_dividends(
+    yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
+) -> None:
+    begin = session(10, clock)
+    yahoo.set_rows("TCS.NS", "1d", minutes(begin, 5, 24 * 60))
+    midnight = begin - OPENING - timedelta(hours=5, minutes=30)
+
+    candles = source.candles(TCS, Interval.DAY, midnight, midnight + timedelta(days=5))
+    assert [each.time for each in candles] == [midnight + timedelta(days=n) for n in range(5)]
+    assert candles[0].open == Decimal("100.00")
+    assert candles[0].close == Decimal("100.25")
+
+
+def test_the_candle_of_this_moment_has_the_time_its_minute_began(
+    yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
+) -> None:
+    begin = session(0, clock)
+    latest = (begin + timedelta(minutes=7, seconds=23), 107.0, 107.5, 106.5, 107.25)
+    yahoo.set_rows("TCS.NS", "1m", [*minutes(begin, 6), latest])
+
+    candles = source.candles(TCS, Interval.MINUTE, begin, clock.now())
+    assert candles[-1].time == begin + timedelta(minutes=7)
+    assert candles[-1].close == Decimal("107.25")
+
+
+def test_a_long_span_of_minutes_is_asked_for_a_week_at_a_time(
+    yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
+) -> None:
+    rows = [row for day in range(40, -1, -1) for row in minutes(session(day, clock), 2)]
+    rows = [row for row in rows if row[0] < clock.now()]
+    yahoo.set_rows("TCS.NS", "1m", rows)
+
+    candles = source.candles(TCS, Interval.MINUTE, clock.now() - timedelta(days=40), clock.now())
+    reach = clock.now() - timedelta(days=30) + timedelta(minutes=5)
+    assert [each.time for each in candles] == [row[0] for row in rows if row[0] >= reach]
+    assert len(yahoo.charts()) == 5
+
+
+@pytest.mark.parametrize(
+    ("interval", "days"),
+    [(Interval.FIVE_MINUTES, 60), (Interval.QUARTER_HOUR, 60), (Interval.HOUR, 730)],
+)
+def test_beyond_what_yahoo_keeps_there_is_what_there_is(
+    yahoo: FakeYahoo, source: YahooSource, clock: ManualClock, interval: Interval, days: int
+) -> None:
+    yahoo.set_rows("TCS.NS", interval.value, minutes(session(2, clock), 3, 60))
+    long_ago = clock.now() - timedelta(days=3 * days)
+
+    assert len(source.candles(TCS, interval, long_ago, clock.now())) == 3
+    assert source.candles(TCS, interval, long_ago, long_ago + timedelta(days=9)) == []
+
+
+def test_days_reach_back_for_years(
+    yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
+) -> None:
+    yahoo.set_rows("TCS.NS", "1d", minutes(session(3000, clock), 2, 24 * 60))
+    since = clock.now() - timedelta(days=4000)
+
+    assert len(source.candles(TCS, Interval.DAY, since, clock.now())) == 2
+
+
+def test_a_symbol_or_a_span_without_candles_has_none(
+    yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
+) -> None:
+    week = clock.now() - timedelta(days=7)
+    assert source.candles(MAHINDRA, Interval.MINUTE, week, clock.now()) == []
+    assert source.candles(MAHINDRA, Interval.MINUTE, clock.now(), week) == []
+    del yahoo.metadata["M&M.NS"]
+    assert source.candles(MAHINDRA, Interval.MINUTE, week, clock.now()) == []
+
+
+def test_a_bad_answer_about_the_past_is_not_remembered(
+    yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
+) -> None:
+    begin = session(3, clock)
+    yahoo.set_rows("TCS.NS", "1m", minutes(begin, 5))
+    span = (begin, begin + timedelta(minutes=5))
+    yahoo.troubles["TCS.NS"] = EMPTY_RESULT
+    assert source.candles(TCS, Interval.MINUTE, *span) == []
+    yahoo.troubles.clear()
+
+    assert len(source.candles(TCS, Interval.MINUTE, *span)) == 5

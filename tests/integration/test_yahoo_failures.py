@@ -1,0 +1,329 @@
+"""Yahoo at its worst: limits, outages, garbage, silence. Every question ends, and in time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from app.domain.candle import Interval
+from app.market_data.instruments import load_instruments
+from app.market_data.source import SourceUnavailable
+from app.market_data.yahoo import YahooSource
+from config import Settings
+from tests.fakes.yahoo import (
+    BROKEN_JSON,
+    EMPTY_RESULT,
+    GARBAGE,
+    HANG,
+    OUTAGE,
+    RATE_LIMIT,
+    WRONG_SHAPE,
+    FakeYahoo,
+    Trouble,
+)
+from tests.support.market import ManualClock
+from tests.support.server import free_port
+from tests.support.together import at_once
+from tests.support.yahoo import NIFTY, TCS, THREE, prices
+
+SCRIPT = Path(__file__).with_name("yahoo_in_a_loop.py")
+CONSENT = Trouble(302, "", headers={"Location": "/consent"})
+
+
+def test_a_rate_limit_ends_the_question_and_says_when_to_come_back(
+    yahoo: FakeYahoo, source: YahooSource
+) -> None:
+    yahoo.troubles["*"] = RATE_LIMIT
+    with pytest.raises(SourceUnavailable, match="limits our requests") as raised:
+        source.fetch(THREE)
+    assert raised.value.retry_after == 60
+
+    yahoo.troubles["*"] = Trouble(429, "", headers={"Retry-After": "120"})
+    with pytest.raises(SourceUnavailable) as raised:
+        source.candles(TCS, Interval.DAY, yahoo.now - timedelta(days=9), yahoo.now)
+    assert raised.value.retry_after == 120
+
+
+def test_one_symbol_at_the_limit_is_the_limit_of_them_all(
+    yahoo: FakeYahoo, source: YahooSource
+) -> None:
+    yahoo.troubles["M&M.NS"] = RATE_LIMIT
+    with pytest.raises(SourceUnavailable) as raised:
+        source.fetch(THREE)
+    assert raised.value.retry_after == 60
+
+    yahoo.troubles["*"] = replace(RATE_LIMIT, delay=0.2)
+    asked_before = len(yahoo.charts())
+    with pytest.raises(SourceUnavailable):
+        source.fetch(list(load_instruments())[:25])
+    # Those that were under way, not the rest of the batch, nor in the second after.
+    yahoo.troubles = {"^NSEI": Trouble(delay=1)}
+    source.fetch([NIFTY])
+    assert len(yahoo.charts()) - asked_before <= 10
+
+
+@pytest.mark.parametrize("after", ["Wed, 21 Oct 2026 07:28:00 GMT", "soon", "-3", "1e9"])
+def test_a_strange_retry_after_is_still_a_time_to_wait(
+    yahoo: FakeYahoo, source: YahooSource, after: str
+) -> None:
+    yahoo.troubles["*"] = Trouble(429, "", headers={"Retry-After": after})
+    with pytest.raises(SourceUnavailable) as raised:
+        source.fetch([TCS])
+    assert raised.value.retry_after is not None
+    assert 1 <= raised.value.retry_after <= 900
+
+
+def test_a_crumb_that_is_rate_limited_keeps_no_price_away(
+    yahoo: FakeYahoo, source: YahooSource
+) -> None:
+    yahoo.troubles["/v1/test/getcrumb"] = RATE_LIMIT
+    # What yfinance then takes for a crumb is what the refusal said.
+    yahoo.crumb = "Too Many Requests\r\n"
+
+    assert len(source.fetch(THREE)) == 3
+
+
+def test_a_stale_crumb_is_replaced(yahoo: FakeYahoo, source: YahooSource) -> None:
+    source.fetch([TCS])
+    yahoo.crumb = "another"
+
+    assert prices(source.fetch([TCS])) == {"TCS.NS": Decimal("3000.10")}
+    assert yahoo.charts()[-1].query["crumb"] == "another"
+
+
+def test_an_expired_cookie_is_replaced(yahoo: FakeYahoo, source: YahooSource) -> None:
+    source.fetch([TCS])
+    yahoo.expire_cookies()
+    # Outside Europe there is nothing to consent to.
+    yahoo.troubles["/consent"] = Trouble(200, "<html></html>")
+
+    assert prices(source.fetch([TCS])) == {"TCS.NS": Decimal("3000.10")}
+
+
+def test_a_refusal_that_another_crumb_does_not_end_is_an_outage(
+    yahoo: FakeYahoo, source: YahooSource
+) -> None:
+    yahoo.troubles["TCS.NS"] = Trouble(401, '{"finance":{"result":null,"error":{"code":"x"}}}')
+    with pytest.raises(SourceUnavailable, match="401"):
+        source.fetch([TCS])
+    with pytest.raises(SourceUnavailable, match="401"):
+        source.candles(TCS, Interval.DAY, yahoo.now - timedelta(days=9), yahoo.now)
+    del yahoo.troubles["TCS.NS"]
+
+    assert len(source.fetch([TCS])) == 1
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        OUTAGE,
+        GARBAGE,
+        BROKEN_JSON,
+        WRONG_SHAPE,
+        Trouble(404, "<html>"),
+        Trouble(200, "[]"),
+        CONSENT,
+    ],
+    ids=["outage", "garbage", "broken", "shape", "404", "list", "consent"],
+)
+def test_what_is_no_chart_fails_its_symbol_and_where_all_do_the_source(
+    yahoo: FakeYahoo, source: YahooSource, trouble: Trouble
+) -> None:
+    yahoo.troubles["TCS.NS"] = trouble
+    assert set(prices(source.fetch(THREE))) == {"^NSEI", "M&M.NS"}
+
+    yahoo.troubles["*"] = trouble
+    with pytest.raises(SourceUnavailable) as raised:
+        source.fetch(THREE)
+    assert raised.value.retry_after is None
+    with pytest.raises(SourceUnavailable):
+        source.candles(TCS, Interval.MINUTE, yahoo.now - timedelta(hours=1), yahoo.now)
+
+
+def test_an_empty_result_is_a_symbol_without_a_price(yahoo: FakeYahoo, source: YahooSource) -> None:
+    yahoo.troubles["TCS.NS"] = EMPTY_RESULT
+
+    assert set(prices(source.fetch(THREE))) == {"^NSEI", "M&M.NS"}
+    assert source.candles(TCS, Interval.DAY, yahoo.now - timedelta(days=9), yahoo.now) == []
+
+
+def test_a_symbol_that_hangs_holds_the_others_up_for_seconds_at_most(
+    yahoo: FakeYahoo, source: YahooSource
+) -> None:
+    others = [each for each in load_instruments() if each.symbol not in ("TCS.NS", "^NSEI")][:23]
+    for each in others:
+        yahoo.set_price(each.symbol, float(each.base_price))
+    yahoo.troubles["TCS.NS"] = HANG
+    source.fetch([NIFTY])
+
+    began = time.monotonic()
+    found = prices(source.fetch([TCS, NIFTY, *others]))
+    assert time.monotonic() - began < 4
+    assert set(found) == {"^NSEI", *(each.symbol for each in others)}
+
+
+def test_with_everything_hanging_the_question_ends_and_the_next_is_answered(
+    yahoo: FakeYahoo, clock: ManualClock, make_settings: Callable[..., Settings]
+) -> None:
+    source = YahooSource(make_settings(YAHOO_ROOT_URL=yahoo.url), clock, fetch_seconds=1)
+    source.fetch([NIFTY])
+    yahoo.troubles["*"] = HANG
+    every = list(load_instruments())[:25]
+
+    began = time.monotonic()
+    with pytest.raises(SourceUnavailable):
+        source.fetch(every)
+    assert time.monotonic() - began < 2
+
+    yahoo.troubles.clear()
+    assert len(source.fetch(THREE)) == 3
+
+
+def test_a_slow_yahoo_is_waited_for(yahoo: FakeYahoo, source: YahooSource) -> None:
+    yahoo.troubles["*"] = Trouble(delay=1)
+
+    assert len(source.fetch(THREE)) == 3
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/test/getcrumb"])
+def test_a_cookie_that_cannot_be_had_keeps_no_price_away_and_is_let_rest(
+    yahoo: FakeYahoo, source: YahooSource, path: str
+) -> None:
+    yahoo.troubles[path] = HANG
+    yahoo.troubles["/consent"] = HANG
+    assert len(source.fetch(THREE)) == 3
+    asked = [each.path for each in yahoo.requests].count(path)
+
+    began = time.monotonic()
+    assert len(source.fetch(THREE)) == 3
+    assert time.monotonic() - began < 1
+    assert [each.path for each in yahoo.requests].count(path) == asked == 1
+
+
+def test_nobody_listening_is_an_outage(
+    clock: ManualClock, make_settings: Callable[..., Settings]
+) -> None:
+    source = YahooSource(make_settings(YAHOO_ROOT_URL=f"http://127.0.0.1:{free_port()}"), clock)
+
+    with pytest.raises(SourceUnavailable, match="did not answer"):
+        source.fetch(THREE)
+
+
+def test_a_cookie_that_takes_all_the_time_costs_one_question(
+    yahoo: FakeYahoo, clock: ManualClock, make_settings: Callable[..., Settings]
+) -> None:
+    source = YahooSource(make_settings(YAHOO_ROOT_URL=yahoo.url), clock, fetch_seconds=1)
+    yahoo.troubles["/"] = HANG
+
+    with pytest.raises(SourceUnavailable):
+        source.fetch(THREE)
+    assert len(source.fetch(THREE)) == 3
+
+
+def test_more_questions_than_connections_end_in_time_all_the_same(
+    yahoo: FakeYahoo, clock: ManualClock, make_settings: Callable[..., Settings]
+) -> None:
+    source = YahooSource(make_settings(YAHOO_ROOT_URL=yahoo.url), clock, fetch_seconds=1)
+    source.fetch([NIFTY])
+    yahoo.troubles["*"] = HANG
+
+    def ask() -> float:
+        began = time.monotonic()
+        with pytest.raises(SourceUnavailable):
+            source.fetch([TCS])
+        return time.monotonic() - began
+
+    assert max(at_once([ask] * 12)) < 2
+
+
+def test_few_requests_are_under_way_at_once_since_hashing_needs_real_threads_too(
+    yahoo: FakeYahoo, source: YahooSource
+) -> None:
+    yahoo.troubles["*"] = Trouble(delay=0.2)
+
+    assert [len(each) for each in at_once([lambda: source.fetch(THREE)] * 6)] == [3] * 6
+    assert yahoo.most_at_once == 6
+
+
+def test_without_a_root_url_it_is_yahoo_that_is_asked(
+    yahoo: FakeYahoo,
+    clock: ManualClock,
+    make_settings: Callable[..., Settings],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A proxy is told where a request is meant to go; this one lets nothing through.
+    monkeypatch.setenv("https_proxy", yahoo.url)
+    with pytest.raises(SourceUnavailable):
+        YahooSource(make_settings(), clock).fetch([TCS])
+
+    assert yahoo.tunnels[0] == "fc.yahoo.com:443"
+    assert yahoo.tunnels[-1] == "query2.finance.yahoo.com:443"
+
+
+def test_several_threads_may_ask_at_once(yahoo: FakeYahoo, source: YahooSource) -> None:
+    answers = at_once([lambda: source.fetch(THREE)] * 8)
+
+    assert [len(each) for each in answers] == [3] * 8
+
+
+def test_verify_says_what_it_found(yahoo: FakeYahoo, source: YahooSource) -> None:
+    assert source.verify() == "^NSEI at 25000.50, made 2026-11-23 04:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "remedy"),
+    [(RATE_LIMIT, "wait 60 s"), (OUTAGE, "look at the network"), (GARBAGE, "YAHOO_ROOT_URL")],
+)
+def test_verify_says_what_to_do(
+    yahoo: FakeYahoo, source: YahooSource, trouble: Trouble, remedy: str
+) -> None:
+    yahoo.troubles["^NSEI"] = trouble
+    with pytest.raises(SourceUnavailable, match=remedy):
+        source.verify()
+
+
+def test_verify_without_a_price_is_a_fault(yahoo: FakeYahoo, source: YahooSource) -> None:
+    del yahoo.metadata["^NSEI"]
+    with pytest.raises(SourceUnavailable, match="no price"):
+        source.verify()
+
+
+@pytest.mark.parametrize("mode", ["threading", "eventlet", "gevent"])
+def test_in_each_async_mode_the_loop_goes_on_while_yahoo_hangs(
+    yahoo: FakeYahoo, mode: str, tmp_path: Path
+) -> None:
+    yahoo.troubles["TCS.NS"] = HANG
+    # This makes yfinance warn, and then take the refusal for a crumb.
+    yahoo.troubles["/v1/test/getcrumb"] = RATE_LIMIT
+    yahoo.crumb = "Too Many Requests\r\n"
+    work, home = tmp_path / "work", tmp_path / "home"
+    work.mkdir()
+    home.mkdir()
+    ended = subprocess.run(
+        [sys.executable, str(SCRIPT), mode, yahoo.url],
+        cwd=work,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "TMPDIR": str(home),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE")},
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    # The script checks what it sees from inside; here is what it must leave behind: nothing.
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
+    assert [path for folder in (work, home) for path in folder.rglob("*")] == []

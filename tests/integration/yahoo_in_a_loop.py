@@ -1,0 +1,86 @@
+"""Asks a Yahoo that hangs, in one async mode; test_yahoo.py runs it as a process of its own.
+
+Fails by an AssertionError where the loop stood still, or where something was loaded too early.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# Half of what a request that hangs takes. Loading pandas alone takes the interpreter for 0.3 s.
+LONGEST_PAUSE = 1.5
+
+
+def patch(mode: str) -> None:
+    """Make the standard library cooperative, as run.py does."""
+    if mode == "eventlet":
+        warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
+        import eventlet
+
+        eventlet.monkey_patch()
+    elif mode == "gevent":
+        from gevent import monkey
+
+        monkey.patch_all()
+
+
+def main(mode: str, url: str) -> None:
+    import threading
+    import time
+
+    from flask import Flask
+
+    from app.clock import SystemClock
+    from app.concurrency import spawn
+    from app.domain.candle import Interval
+    from app.extensions import socketio
+    from app.market_data.instruments import load_instruments
+    from app.market_data.yahoo import YahooSource
+    from config import load_settings
+
+    socketio.init_app(Flask("test"), async_mode=mode)
+    settings = load_settings(
+        {"SECRET_KEY": "x" * 32, "JWT_SECRET_KEY": "y" * 32, "YAHOO_ROOT_URL": url}
+    )
+    source = YahooSource(settings, SystemClock())
+    assert not {"yfinance", "pandas", "curl_cffi"} & set(sys.modules)
+
+    pauses: list[float] = []
+    ended = threading.Event()
+
+    def tick() -> None:
+        last = time.monotonic()
+        while not ended.is_set():
+            time.sleep(0.01)
+            pauses.append(time.monotonic() - last)
+            last = time.monotonic()
+
+    spawn(tick)
+    find = load_instruments().get
+    batch = [find(name) for name in ("TCS.NS", "^NSEI", "M&M.NS")]
+    began = time.monotonic()
+    assert {quote.symbol for quote in source.fetch(batch)} == {"^NSEI", "M&M.NS"}
+    assert time.monotonic() - began >= 3, "it was to hang"
+    # Several at once, with a cookie under way for all of them, meet at yfinance's locks.
+    answers: list[int] = []
+    for _ in range(4):
+        spawn(lambda: answers.append(len(source.fetch(batch[1:]))))
+    deadline = time.monotonic() + 10
+    while len(answers) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert answers == [2] * 4, answers
+    now = SystemClock().now()
+    source.candles(batch[1], Interval.DAY, now.replace(year=now.year - 1), now)
+    ended.set()
+    assert len(pauses) > 100, f"the loop turned {len(pauses)} times"
+    assert max(pauses) < LONGEST_PAUSE, f"the loop stood still for {max(pauses):.2f} s"
+    print("done")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    patch(sys.argv[1])
+    main(*sys.argv[1:])

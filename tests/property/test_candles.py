@@ -1,0 +1,219 @@
+"""Candles under any ticks: nothing is lost or made up on the way from short to long ones."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from app.domain.candle import (
+    IST,
+    Candle,
+    Interval,
+    aggregate,
+    beginning_of,
+    first_beginning_from,
+)
+from app.domain.errors import InvalidRequest
+from app.domain.instrument import Instrument
+from app.domain.quote import Quote, Source
+from app.market_data.history import MOST_CANDLES, choose_window
+from app.market_data.instruments import Instruments
+from app.market_data.past import PAST_DAYS
+from app.market_data.replay import ReplayFeed
+from app.market_data.simulated import SimulatedFeed
+from tests.support.market import ManualClock
+
+OPENING = datetime(2026, 11, 23, 3, 45, tzinfo=UTC)
+
+NAIVE = OPENING.replace(tzinfo=None)
+times = st.datetimes(NAIVE.replace(year=1991), NAIVE.replace(year=2099), timezones=st.just(UTC))
+intervals = st.sampled_from(Interval)
+ticks = st.lists(
+    st.tuples(st.integers(0, 300_000), st.integers(1, 10_000)), min_size=1, max_size=80
+).map(
+    lambda pairs: [
+        Quote("X.NS", Decimal(paise) / 100, Source.REPLAY, OPENING + timedelta(seconds=at))
+        for at, paise in sorted(pairs, key=lambda pair: pair[0])
+    ]
+)
+tick_sizes = st.sampled_from([Decimal(each) for each in ("0.01", "0.05", "0.10", "1.00")])
+
+
+def single(tick: Quote) -> Candle:
+    return Candle.of([tick])
+
+
+def market(
+    clock: ManualClock, base_paise: int, tick_size: Decimal, seed: str, step_seconds: float = 10
+) -> SimulatedFeed:
+    instrument = Instrument(
+        symbol="X.NS",
+        name="X",
+        exchange="NSE",
+        tick_size=tick_size,
+        lot_size=1,
+        angel_token="1",
+        base_price=Decimal(base_paise) / 100,
+    )
+    return SimulatedFeed(Instruments([instrument]), clock, seed=seed, step_seconds=step_seconds)
+
+
+@given(times, intervals)
+def test_every_time_is_in_one_candle(time: datetime, interval: Interval) -> None:
+    beginning = beginning_of(time, interval)
+
+    assert beginning <= time < beginning + interval.length
+    assert beginning_of(beginning, interval) == beginning
+    assert beginning_of(beginning + interval.length, interval) == beginning + interval.length
+    midnight = beginning.astimezone(IST).replace(hour=0, minute=0, second=0, microsecond=0)
+    assert (beginning - midnight) % interval.length == timedelta()
+
+
+@given(times, intervals)
+def test_the_first_candle_from_a_time_is_the_earliest_that_is_not_before_it(
+    time: datetime, interval: Interval
+) -> None:
+    first = first_beginning_from(time, interval)
+
+    assert first == beginning_of(first, interval)
+    assert timedelta() <= first - time < interval.length
+
+
+@given(ticks, intervals)
+def test_candles_hold_the_prices_of_their_ticks_and_no_others(
+    ticks: list[Quote], interval: Interval
+) -> None:
+    candles = aggregate(map(single, ticks), interval)
+
+    for candle in candles:
+        prices = [
+            each.price for each in ticks if beginning_of(each.timestamp, interval) == candle.time
+        ]
+        assert (candle.open, candle.close) == (prices[0], prices[-1])
+        assert (candle.high, candle.low) == (max(prices), min(prices))
+    assert {each.time for each in candles} == {beginning_of(t.timestamp, interval) for t in ticks}
+    assert all(a.time < b.time for a, b in pairwise(candles))
+
+
+@given(ticks, intervals, intervals)
+def test_long_candles_are_the_same_by_way_of_shorter_ones(
+    ticks: list[Quote], one: Interval, other: Interval
+) -> None:
+    short, long = sorted((one, other), key=lambda each: each.length)
+    singles = [single(tick) for tick in ticks]
+
+    assert aggregate(aggregate(singles, short), long) == aggregate(singles, long)
+
+
+@given(ticks, intervals, st.integers(0, 310_000), times, times)
+def test_a_replay_tells_the_candles_of_what_it_has_played(
+    ticks: list[Quote], interval: Interval, played: int, since: datetime, until: datetime
+) -> None:
+    clock = ManualClock()
+    feed = ReplayFeed(ticks, clock)
+    clock.advance(played)
+    feed.poll(["X.NS"])
+    reached = ticks[0].timestamp + timedelta(seconds=played)
+    seen = [single(tick) for tick in ticks if tick.timestamp <= reached]
+
+    told = feed.history("X.NS", interval, since, until)
+
+    assert told == [each for each in aggregate(seen, interval) if since <= each.time < until]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(100, 100_000_000),
+    tick_sizes,
+    st.text(max_size=8),
+    st.integers(0, 86_399),
+    st.integers(0, 4_000),
+    st.integers(0, PAST_DAYS),
+)
+def test_the_simulated_past_agrees_at_every_scale(
+    base_paise: int, tick_size: Decimal, seed: str, second: int, run: int, days_ago: int
+) -> None:
+    start = datetime(2026, 11, 22, 18, 30, tzinfo=UTC) + timedelta(seconds=second)
+    clock = ManualClock(start)
+    feed = market(clock, base_paise, tick_size, seed)
+    clock.advance(run)
+    until = beginning_of(start, Interval.DAY) - timedelta(days=days_ago - 1)
+    since = until - timedelta(days=1)
+
+    minutes = feed.history("X.NS", Interval.MINUTE, since, until)
+
+    for interval in Interval:
+        assert feed.history("X.NS", interval, since, until) == aggregate(minutes, interval)
+    for candle in minutes:
+        prices = (candle.open, candle.high, candle.low, candle.close)
+        assert candle.low == min(prices) > 0
+        assert candle.high == max(prices)
+        assert all(price % tick_size == 0 for price in prices)
+        assert candle.time <= clock.now()
+    before = [each for each in minutes if each.time + timedelta(minutes=1) <= start]
+    assert all(
+        b.open == a.close and b.time - a.time == timedelta(minutes=1) for a, b in pairwise(before)
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.text(max_size=8),
+    st.sampled_from([0.1, 1, 7, 10, 45, 60, 100, 3_600]),
+    st.integers(0, 59_999),
+    st.lists(st.integers(1, 40), max_size=25),
+    intervals,
+)
+def test_simulated_candles_are_those_of_the_ticks_however_it_was_polled(
+    seed: str, step_seconds: float, milliseconds: int, waits: list[int], interval: Interval
+) -> None:
+    """A poll at every step sees every price; one now and then does not change the candles."""
+    start = OPENING + timedelta(milliseconds=milliseconds)
+    often, seldom = ManualClock(start), ManualClock(start)
+    watched = market(often, 100_000, Decimal("0.05"), seed, step_seconds)
+    glanced_at = market(seldom, 100_000, Decimal("0.05"), seed, step_seconds)
+    seen = watched.poll(["X.NS"])
+    for wait in waits:
+        for _ in range(wait):
+            often.advance(step_seconds)
+            seen += watched.poll(["X.NS"])
+        seldom.advance(wait * step_seconds)
+        glanced_at.poll(["X.NS"])
+    # Where a step falls on the edge of a candle, the last bit of its time would decide.
+    assume(milliseconds % 1_000 not in (0, 999))
+    first = first_beginning_from(start, interval)
+
+    told = watched.history("X.NS", interval, first, often.now() + interval.length)
+
+    assert told == glanced_at.history("X.NS", interval, first, seldom.now() + interval.length)
+    expected = aggregate(map(single, seen), interval)
+    assert told == [each for each in expected if each.time >= first]
+
+
+@given(
+    intervals,
+    st.one_of(st.none(), times),
+    st.one_of(st.none(), times),
+    times,
+)
+def test_a_window_is_of_whole_candles_that_are_meant_and_not_too_many(
+    interval: Interval, since: datetime | None, until: datetime | None, now: datetime
+) -> None:
+    try:
+        window = choose_window("X.NS", interval, since, until, now)
+    except InvalidRequest:
+        assert since is not None
+        return
+    forming = beginning_of(now, interval)
+    assert timedelta() <= window.until - window.since <= MOST_CANDLES * interval.length
+    for end in (window.since, window.until):
+        assert beginning_of(end, interval) == end
+    if window.since < window.until:
+        last = window.until - interval.length
+        assert last <= forming
+        assert until is None or last < until
+        assert since is None or since <= window.since < since + interval.length

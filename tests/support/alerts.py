@@ -1,0 +1,32 @@
+"""Alerts and what they told, in a word each."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from app.alerts.schemas import CreateAlertRequest
+from app.models import Alert, Notification, User
+
+
+def request(
+    symbol: str = "^NSEI", *, above: int | str | None = None, below: int | str | None = None
+) -> CreateAlertRequest:
+    return CreateAlertRequest(
+        symbol=symbol,
+        above=None if above is None else Decimal(above),
+        below=None if below is None else Decimal(below),
+    )
+
+
+def reload(alert: Alert) -> Alert:
+    found = Alert.find_by_id(alert.id)
+    assert found is not None
+    return found
+
+
+def events_of(user_id: str) -> list[Notification]:
+    user = User.find_by_client_id(user_id)
+    assert user is not None
+    events = Notification.find_after(user_id, 0, user.event_seq)
+    assert [each.seq for each in events] == list(range(1, user.event_seq + 1))
+    return events

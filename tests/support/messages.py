@@ -1,0 +1,42 @@
+"""People to write to, and what is written, without a database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bson import ObjectId
+
+from app.delivery.messages import Message, compose
+from app.models import Notification, User
+from tests.support.quotes import NOON
+
+ALICE = User(
+    id=ObjectId(),
+    client_id="alice",
+    name="Alice Ünal",
+    email="alice@example.com",
+    phone="+919876543210",
+    password_hash="-",
+    created_at=NOON,
+    event_seq=0,
+    unread_count=0,
+)
+
+
+def notification(message: str, type: str = "greeting", **figures: Any) -> Notification:
+    return Notification(
+        id=ObjectId(),
+        user_id="alice",
+        seq=1,
+        type=type,
+        message=message,
+        data=figures,
+        is_read=False,
+        created_at=NOON,
+        deliveries=[],
+    )
+
+
+def saying(message: str) -> Message:
+    """Return what the outbox makes of an event of these words."""
+    return compose(ALICE.name, [notification(message)], None)

@@ -1,0 +1,82 @@
+"""A price source that does as it is told: answers, fails, hangs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from app.clock import Clock
+from app.domain.candle import Candle, Interval
+from app.domain.quote import Quote, Source
+from app.market_data.instruments import Instrument
+
+
+class ScriptedSource:
+    """Knows `prices` by symbol. Questions raise `failing`, and wait while `go` is not set."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        source: Source = Source.ANGEL_ONE,
+        *,
+        only: Collection[str] | None = None,
+        batch_size: int = 50,
+        **prices: Decimal | int,
+    ) -> None:
+        self.source = source
+        self.batch_size = batch_size
+        self.prices: dict[str, Decimal] = {}
+        self.candles_by_symbol: dict[str, list[Candle]] = {}
+        self.failing: Exception | None = None
+        self.questions: list[list[str]] = []
+        self.go = threading.Event()
+        self.go.set()
+        self._clock = clock
+        self._only = only
+
+    def knows(self, instrument: Instrument) -> bool:
+        return self._only is None or instrument.symbol in self._only
+
+    def fetch(self, instruments: Sequence[Instrument]) -> list[Quote]:
+        self.questions.append([each.symbol for each in instruments])
+        self._behave()
+        return [
+            Quote(
+                each.symbol,
+                Decimal(self.prices[each.symbol]).quantize(Decimal("0.01")),
+                self.source,
+                self._clock.now(),
+            )
+            for each in instruments
+            if each.symbol in self.prices
+        ]
+
+    def candles(
+        self, instrument: Instrument, interval: Interval, since: datetime, until: datetime
+    ) -> list[Candle]:
+        self._behave()
+        found = self.candles_by_symbol.get(instrument.symbol, [])
+        return [each for each in found if since <= each.time < until]
+
+    def verify(self) -> str:
+        self._behave()
+        return "works"
+
+    def _behave(self) -> None:
+        self.go.wait(30)
+        if self.failing:
+            raise self.failing
+
+
+def news_of(feed: object) -> Callable[[], None]:
+    """Return what waits until `feed` has told of new ticks since the last call."""
+    news = threading.Event()
+    feed.listen(news.set)  # type: ignore[attr-defined]
+
+    def wait() -> None:
+        assert news.wait(10), "no news in 10 s"
+        news.clear()
+
+    return wait

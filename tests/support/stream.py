@@ -1,0 +1,163 @@
+"""Who follows Angel One's stream in tests: a session that is told, and ears that remember."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.clock import SystemClock
+from app.domain.quote import Quote
+from app.extensions import socketio
+from app.market_data.angel_one.connection import Timing
+from app.market_data.angel_one.session import StreamCredentials
+from app.market_data.angel_one.stream import AngelStream
+from app.market_data.instruments import Instrument, load_instruments
+from app.market_data.source import SourceError
+from tests.fakes.angel_stream import BSE, NSE, AngelStreamServer
+
+CREDENTIALS = StreamCredentials(
+    "key-kept-dark", "code-kept-dark", "jwt-kept-dark", "feed-kept-dark"
+)
+FRESH = replace(CREDENTIALS, jwt_token="fresh-jwt-kept-dark", feed_token="fresh-feed-kept-dark")
+SECRET = "kept-dark"
+# Back at once; and with a heartbeat so fast that its loss can be waited for.
+BRISK = Timing(handshake=2, first_retry=0.02, longest_retry=0.1)
+RACING = replace(BRISK, heartbeat=0.3)
+
+NIFTY, SENSEX, RELIANCE = (
+    load_instruments().get(symbol) for symbol in ("^NSEI", "^BSESN", "RELIANCE.NS")
+)
+
+
+def accept(server: AngelStreamServer, credentials: StreamCredentials) -> None:
+    """Have the server accept these from now on."""
+    server.expect(
+        credentials.api_key,
+        credentials.client_code,
+        credentials.jwt_token,
+        credentials.feed_token,
+    )
+
+
+def shares(count: int) -> list[Instrument]:
+    """Make instruments up, every third of them listed in Bombay."""
+    return [
+        Instrument(
+            symbol=f"S{n}.{'BO' if n % 3 == 0 else 'NS'}",
+            name=f"Share {n}",
+            exchange="BSE" if n % 3 == 0 else "NSE",
+            tick_size=Decimal("0.05"),
+            lot_size=1,
+            angel_token=str(500_000 + n),
+            base_price=Decimal(100),
+        )
+        for n in range(count)
+    ]
+
+
+def key_of(instrument: Instrument) -> tuple[int, str]:
+    """Return what the stream knows an instrument by."""
+    return BSE if instrument.exchange == "BSE" else NSE, instrument.angel_token
+
+
+class Session:
+    """Holds credentials; `fresh` are those that signing in again brings."""
+
+    def __init__(self) -> None:
+        self.current = CREDENTIALS
+        self.fresh = FRESH
+        self.error: SourceError | None = None
+        self.asked = 0
+        self.refused: list[StreamCredentials] = []
+
+    def credentials(self) -> StreamCredentials:
+        self.asked += 1
+        if self.error:
+            raise self.error
+        return self.current
+
+    def renew(self, stale: StreamCredentials) -> StreamCredentials:
+        self.refused.append(stale)
+        if self.error:
+            raise self.error
+        self.current = self.fresh
+        return self.current
+
+
+class Ears:
+    """Keeps what a stream hands on, for tests to wait on."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Quote]] = []
+        self.states: list[bool] = []
+        self.news = threading.Condition()
+
+    def on_ticks(self, quotes: list[Quote]) -> None:
+        with self.news:
+            self.batches.append(quotes)
+            self.news.notify_all()
+
+    def on_state(self, is_up: bool) -> None:
+        with self.news:
+            self.states.append(is_up)
+            self.news.notify_all()
+
+    @property
+    def quotes(self) -> list[Quote]:
+        return [quote for batch in self.batches for quote in batch]
+
+    def prices(self, symbol: str) -> list[str]:
+        """Return the prices heard of a symbol, as written."""
+        return [str(quote.price) for quote in self.quotes if quote.symbol == symbol]
+
+    def wait_for(self, wanted: Callable[[], Any], timeout: float = 10) -> None:
+        """Wait until something heard makes `wanted` true."""
+        with self.news:
+            assert self.news.wait_for(wanted, timeout), f"heard {self.batches}, {self.states}"
+
+
+class Followers:
+    """Makes streams, and ends them all."""
+
+    def __init__(self) -> None:
+        socketio.init_app(Flask("stream"), async_mode="threading")
+        self._ends = ExitStack()
+
+    def follow(
+        self,
+        url: str,
+        session: Session,
+        instruments: Iterable[Instrument] = (),
+        timing: Timing = BRISK,
+    ) -> tuple[AngelStream, Ears]:
+        """Follow instruments; return the stream, and what hears it."""
+        ears = Ears()
+        stream = AngelStream(
+            url,
+            session,
+            SystemClock(),
+            on_ticks=ears.on_ticks,
+            on_state=ears.on_state,
+            timing=timing,
+        )
+        self._ends.callback(stream.close)
+        stream.follow(list(instruments))
+        return stream, ears
+
+    @contextmanager
+    def until_the_end(self) -> Iterator[Followers]:
+        with self._ends:
+            yield self
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what was logged as a warning or worse."""
+    return [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]

@@ -1,0 +1,128 @@
+"""The guard and the clock on the exchange's wall: a price ages in trading time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from flask import Flask
+
+from app.domain.quote import Quote, Source
+from app.market_data.guard import DELAYS, Doubt, QuoteGuard
+from app.market_data.hours import TradingHours
+from tests.support.exchange_time import advance_to, ist
+from tests.support.market import ManualClock, ScriptedFeed
+
+OLDEST = timedelta(seconds=30)
+SECOND = timedelta(seconds=1)
+ANGEL_ONE, YAHOO = Source.ANGEL_ONE, Source.YAHOO
+
+
+@pytest.fixture(scope="module")
+def hours() -> TradingHours:
+    return TradingHours(enforced=False)
+
+
+@pytest.fixture
+def guard(clock: ManualClock, hours: TradingHours) -> QuoteGuard:
+    return QuoteGuard(clock, oldest=OLDEST, largest_move=Decimal("0.2"), hours=hours, delays=DELAYS)
+
+
+def quote(time: datetime, source: Source = ANGEL_ONE, price: int = 25_000) -> Quote:
+    return Quote("^NSEI", Decimal(price), source, time)
+
+
+@pytest.mark.parametrize(
+    ("now", "time"),
+    [
+        ("2026-11-23 20:00", "2026-11-23 15:30"),
+        ("2026-11-23 20:00", "2026-11-23 15:34:40"),
+        # A share that the closing auction found no price for.
+        ("2026-11-23 15:28", "2026-11-23 15:14:59"),
+        ("2026-11-24 12:00", "2026-11-23 15:14:59"),
+        ("2026-11-25 09:14:59", "2026-11-23 15:30"),
+        # Nothing was traded yet in the first seconds of the day.
+        ("2026-11-25 09:15:30", "2026-11-23 15:30"),
+    ],
+)
+@pytest.mark.parametrize("source", [ANGEL_ONE, YAHOO])
+def test_the_last_close_is_let_through_at_once_until_the_exchange_opens(
+    guard: QuoteGuard, clock: ManualClock, now: str, time: str, source: Source
+) -> None:
+    advance_to(clock, ist(now))
+
+    assert guard.admit([quote(ist(time), source)]) != []
+    assert not guard.held
+
+
+@pytest.mark.parametrize(
+    ("now", "time"),
+    [
+        ("2026-11-23 11:00", "2026-11-23 10:59:29"),
+        # It stopped moving an hour before the close.
+        ("2026-11-23 20:00", "2026-11-23 14:30"),
+        ("2026-11-25 09:15:31", "2026-11-23 15:30"),
+        ("2026-11-25 11:00", "2026-11-23 15:30"),
+        ("2026-11-23 20:00", "2026-10-23 15:30"),
+    ],
+)
+def test_a_price_that_stopped_while_the_exchange_was_open_is_held(
+    guard: QuoteGuard, clock: ManualClock, now: str, time: str
+) -> None:
+    advance_to(clock, ist(now))
+
+    assert guard.admit([quote(ist(time))] * 5) == []
+    assert guard.held == {Doubt.STALE: 5}
+
+
+@pytest.mark.parametrize(
+    ("now", "time", "held"),
+    [
+        ("2026-11-23 11:00", "2026-11-23 10:39:30", False),
+        ("2026-11-23 11:00", "2026-11-23 10:39:29", True),
+        # The first twenty minutes of the day are told of when they are over.
+        ("2026-11-25 09:35:30", "2026-11-23 15:30", False),
+        ("2026-11-25 09:35:31", "2026-11-23 15:30", True),
+    ],
+)
+def test_yahoo_may_be_twenty_minutes_late(
+    guard: QuoteGuard, clock: ManualClock, now: str, time: str, held: bool
+) -> None:
+    advance_to(clock, ist(now))
+
+    assert (guard.admit([quote(ist(time), YAHOO)]) == []) is held
+
+
+def test_a_simulated_price_ages_by_night(guard: QuoteGuard, clock: ManualClock) -> None:
+    advance_to(clock, ist("2026-11-23 20:00"))
+
+    assert guard.admit([quote(clock.now() - OLDEST - SECOND, Source.MOCK)]) == []
+    assert guard.admit([quote(clock.now() - OLDEST, Source.MOCK)]) != []
+
+
+def test_the_calendar_is_asked_for_only_by_what_looks_old(clock: ManualClock) -> None:
+    hours = TradingHours(enforced=False)
+    guard = QuoteGuard(clock, oldest=OLDEST, largest_move=Decimal("0.2"), hours=hours)
+
+    guard.admit([quote(clock.now()), quote(clock.now() - 2 * OLDEST, Source.MOCK)])
+    assert hours._timetable is None
+
+    guard.admit([quote(clock.now() - 2 * OLDEST)])
+    assert hours._timetable is not None
+
+
+@pytest.mark.parametrize("source", [ANGEL_ONE, YAHOO])
+def test_a_server_that_starts_at_night_shows_the_last_close(
+    make_app: Callable[..., Flask], feed: ScriptedFeed, clock: ManualClock, source: Source
+) -> None:
+    feed.source = source
+    advance_to(clock, ist("2026-11-20 15:30"))
+    feed.set("^NSEI", 24_321)
+    advance_to(clock, ist("2026-11-22 23:00"))
+
+    answer = make_app().test_client().get("/market/live/NIFTY")
+
+    assert answer.status_code == 200
+    assert answer.get_json()["price"] == 24_321.0

@@ -1,0 +1,141 @@
+"""Market hours: what is asked of them, when the calendar is loaded, and what the log says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from app.domain.errors import MarketClosed
+from app.market_data import hours as hours_module
+from app.market_data.hours import TradingHours
+from app.market_data.timetable import Timetable
+from config import ConfigurationError, Settings
+from tests.support.exchange_time import ist
+from tests.support.server import ROOT
+
+OPEN = ist("2026-11-23 11:00")
+CLOSED = ist("2026-11-21 11:00")
+ANGEL_ONE = {
+    "ANGEL_API_KEY": "a-key",
+    "ANGEL_CLIENT_CODE": "a-client",
+    "ANGEL_PASSWORD": "a-pin",
+    "ANGEL_TOTP_SECRET": "A" * 32,
+}
+
+
+def test_where_hours_are_ignored_trading_is_always_allowed() -> None:
+    ignored = TradingHours(enforced=False)
+
+    assert ignored.trading_allowed(OPEN)
+    assert ignored.trading_allowed(CLOSED)
+    ignored.require_trading(CLOSED)
+
+
+def test_where_they_are_enforced_trading_is_allowed_while_the_exchange_is_open() -> None:
+    enforced = TradingHours(enforced=True)
+
+    assert enforced.trading_allowed(OPEN)
+    assert not enforced.trading_allowed(CLOSED)
+    enforced.require_trading(OPEN)
+
+
+def test_a_refusal_names_the_next_opening_in_india_and_in_utc() -> None:
+    with pytest.raises(MarketClosed) as refusal:
+        TradingHours(enforced=True).require_trading(ist("2026-11-23 15:30"))
+
+    assert refusal.value.code == "market_closed"
+    assert refusal.value.message == (
+        "The market is closed. It opens on Wednesday, 25 November 2026 at 09:15 IST."
+    )
+    assert refusal.value.details == {"next_open": ist("2026-11-25 09:15")}
+
+
+def test_the_status_is_the_exchanges_own_also_where_it_is_ignored() -> None:
+    assert TradingHours(enforced=False).status(OPEN).open
+    assert not TradingHours(enforced=False).status(CLOSED).open
+
+
+def test_the_calendar_is_loaded_once_by_many_that_ask_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loads: list[Timetable] = []
+    load = hours_module.load_timetable
+
+    def count_load() -> Timetable:
+        loads.append(load())
+        return loads[-1]
+
+    monkeypatch.setattr(hours_module, "load_timetable", count_load)
+    hours = TradingHours(enforced=True)
+    barrier = threading.Barrier(8)
+
+    def ask() -> bool:
+        barrier.wait(30)
+        return hours.trading_allowed(OPEN)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [each.result(30) for each in [pool.submit(ask) for _ in range(8)]]
+    assert answers == [True] * 8
+    assert hours.status(CLOSED) == loads[0].status(CLOSED)
+    assert len(loads) == 1
+
+
+def test_nothing_is_imported_while_hours_are_ignored_and_nobody_asks() -> None:
+    program = (
+        "import sys; from datetime import datetime, UTC\n"
+        "from app.market_data.hours import TradingHours\n"
+        "hours = TradingHours(enforced=False)\n"
+        "assert hours.trading_allowed(datetime.now(UTC))\n"
+        "print({'pandas', 'numpy', 'exchange_calendars'} & set(sys.modules))\n"
+        "hours.status(datetime.now(UTC)); print('pandas' in sys.modules)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (result.stdout.split(), result.stderr) == (["set()", "True"], "")
+
+
+@pytest.mark.parametrize(("days_before", "notices"), [(15, 0), (10, 1), (-800, 1)])
+def test_the_log_asks_once_for_a_newer_calendar_before_this_one_ends(
+    caplog: pytest.LogCaptureFixture, days_before: int, notices: int
+) -> None:
+    hours = TradingHours(enforced=True)
+    ends = hours.status(OPEN).holidays_known_until
+    caplog.clear()
+    for _ in range(3):
+        hours.trading_allowed(ist(f"{ends - timedelta(days=days_before)} 11:00"))
+
+    found = [each for each in caplog.messages if "newer exchange_calendars" in each]
+    assert len(found) == notices
+
+
+@pytest.mark.parametrize(
+    ("variables", "enforced"),
+    [
+        ({}, False),
+        ({"MARKET_DATA": "simulated"}, False),
+        ({"MARKET_DATA": "yahoo"}, True),
+        ({"MARKET_DATA": "angel_one", **ANGEL_ONE}, True),
+        ({"MARKET_DATA": "auto", **ANGEL_ONE}, True),
+        ({"MARKET_DATA": "auto", **ANGEL_ONE, "ANGEL_PASSWORD": "demo"}, False),
+        ({"MARKET_DATA": "simulated", **ANGEL_ONE}, False),
+        ({"MARKET_DATA": "yahoo", "MARKET_HOURS": "ignore"}, False),
+        ({"MARKET_DATA": "simulated", "MARKET_HOURS": "Enforce"}, True),
+    ],
+)
+def test_hours_are_enforced_with_real_prices_unless_told_otherwise(
+    make_settings: Callable[..., Settings], variables: dict[str, Any], enforced: bool
+) -> None:
+    assert make_settings(**variables).enforces_market_hours is enforced
+
+
+def test_market_hours_is_one_of_two_words(make_settings: Callable[..., Settings]) -> None:
+    with pytest.raises(ConfigurationError, match="MARKET_HOURS"):
+        make_settings(MARKET_HOURS="sometimes")

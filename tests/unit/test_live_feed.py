@@ -1,0 +1,324 @@
+"""The live feed: symbol by symbol from the best source that has a price."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from app.domain.candle import Candle, Interval
+from app.domain.errors import MarketDataUnavailable
+from app.domain.quote import Quote, Source
+from app.market_data.instruments import Instrument, load_instruments
+from app.market_data.live import LiveFeed
+from app.market_data.simulated import SimulatedFeed
+from app.market_data.source import SourceRefused, SourceUnavailable
+from app.market_data.upstream import Upstream
+from tests.support.live import eventually
+from tests.support.market import ManualClock
+from tests.support.sources import ScriptedSource
+
+NIFTY, SENSEX, RELIANCE = "^NSEI", "^BSESN", "RELIANCE.NS"
+INTERVAL = 10.0
+
+
+class Market:
+    """A live feed over two scripted sources, polled a round at a time."""
+
+    def __init__(self, clock: ManualClock, *, simulated: bool = True, **options: Any) -> None:
+        self.clock = clock
+        self.angel = ScriptedSource(clock, Source.ANGEL_ONE)
+        self.yahoo = ScriptedSource(clock, Source.YAHOO)
+        self.angel.prices.update({NIFTY: Decimal(25_000), RELIANCE: Decimal(1_400)})
+        self.yahoo.prices.update({NIFTY: Decimal(24_990), RELIANCE: Decimal(1_399)})
+        instruments = load_instruments()
+        self.feed = LiveFeed(
+            [
+                Upstream(each, clock, probe_seconds=30, fetch_seconds=0.3, candles_seconds=0.3)
+                for each in (self.angel, self.yahoo)
+            ],
+            instruments,
+            clock,
+            interval_seconds=INTERVAL,
+            fallback=SimulatedFeed(instruments, clock, seed="x") if simulated else None,
+            **options,
+        )
+
+    def round(self, *symbols: str) -> dict[str, Quote]:
+        """Poll, and return the tick of each symbol when all have come in."""
+        ticks = {each.symbol: each for each in self.feed.poll(symbols)}
+
+        def all_in() -> bool:
+            ticks.update({each.symbol: each for each in self.feed.collect()})
+            return ticks.keys() >= set(symbols)
+
+        eventually(all_in)
+        return ticks
+
+    def fails(self, error: Exception | None = None) -> None:
+        self.angel.failing = self.yahoo.failing = error or SourceUnavailable("down")
+
+
+@pytest.fixture
+def market(clock: ManualClock) -> Iterator[Market]:
+    market = Market(clock)
+    yield market
+    market.angel.go.set()
+    market.yahoo.go.set()
+
+
+def test_prices_come_from_the_first_source(market: Market) -> None:
+    ticks = market.round(NIFTY, RELIANCE)
+
+    assert {each.source for each in ticks.values()} == {Source.ANGEL_ONE}
+    assert market.yahoo.questions == []
+
+
+def test_a_symbol_that_the_first_source_lacks_comes_from_the_next_and_moves_no_other(
+    market: Market,
+) -> None:
+    del market.angel.prices[RELIANCE]
+
+    ticks = market.round(NIFTY, RELIANCE)
+
+    assert ticks[NIFTY].source is Source.ANGEL_ONE
+    assert ticks[RELIANCE].source is Source.YAHOO
+    assert market.yahoo.questions == [[RELIANCE]]
+
+
+def test_when_the_first_source_fails_the_next_prices_all(market: Market) -> None:
+    market.angel.failing = SourceUnavailable("down")
+    ticks = market.round(NIFTY, RELIANCE)
+    assert {each.source for each in ticks.values()} == {Source.YAHOO}
+
+
+def test_its_recovery_is_noticed_without_a_restart(market: Market) -> None:
+    market.angel.failing = SourceUnavailable("down")
+    for _ in range(4):
+        market.round(NIFTY)
+        market.clock.advance(INTERVAL)
+    market.angel.failing = None
+
+    for _ in range(4):
+        market.clock.advance(INTERVAL)
+        ticks = market.round(NIFTY)
+    assert ticks[NIFTY].source is Source.ANGEL_ONE
+
+
+def test_bad_credentials_leave_the_rest_of_the_chain_at_work(market: Market) -> None:
+    market.angel.failing = SourceRefused("the PIN is wrong")
+    for _ in range(3):
+        assert market.round(NIFTY)[NIFTY].source is Source.YAHOO
+        market.clock.advance(INTERVAL)
+    assert len(market.angel.questions) == 1
+
+
+def test_a_source_that_hangs_holds_up_no_symbol_of_another(
+    clock: ManualClock, market: Market
+) -> None:
+    market.angel._only = {NIFTY}
+    market.angel.go.clear()
+
+    ticks = market.round(RELIANCE)
+    came = market.feed.poll([NIFTY, RELIANCE])
+    eventually(lambda: came.extend(market.feed.collect()) or came)
+    assert {each.symbol for each in came} == {RELIANCE}
+    assert ticks[RELIANCE].source is Source.YAHOO
+
+
+def test_a_poll_never_waits(market: Market) -> None:
+    market.angel.go.clear()
+    market.yahoo.go.clear()
+    assert market.feed.poll([NIFTY, RELIANCE]) == []
+
+
+def test_a_hiccup_keeps_the_last_real_price(market: Market) -> None:
+    market.round(NIFTY)
+    market.fails()
+    market.clock.advance(INTERVAL)
+    market.feed.poll([NIFTY])
+    eventually(lambda: market.yahoo.questions)
+
+    quote = market.feed.latest(NIFTY)
+
+    assert quote
+    assert quote.source is Source.ANGEL_ONE
+
+
+def test_after_a_hiccup_the_simulated_market_goes_on_from_the_last_real_price(
+    market: Market,
+) -> None:
+    market.round(NIFTY)
+    market.fails()
+    market.clock.advance(3 * INTERVAL)
+
+    quote = market.round(NIFTY)[NIFTY]
+
+    assert quote.source is Source.MOCK
+    assert abs(quote.price - 25_000) < 100
+
+
+def test_without_a_simulated_market_there_is_no_price_then(clock: ManualClock) -> None:
+    market = Market(clock, simulated=False)
+    market.round(NIFTY)
+    market.fails()
+    clock.advance(3 * INTERVAL)
+
+    assert market.feed.latest(NIFTY) is None
+
+
+def test_a_symbol_nobody_watched_is_asked_for_when_it_is_wanted(market: Market) -> None:
+    quote = market.feed.latest(RELIANCE)
+
+    assert quote
+    assert (quote.price, quote.source) == (1_400, Source.ANGEL_ONE)
+    assert market.angel.questions == [[RELIANCE]]
+
+
+def test_a_quote_that_is_recent_is_served_without_asking(market: Market) -> None:
+    market.round(NIFTY)
+    market.clock.advance(2 * INTERVAL)
+    asked = len(market.angel.questions)
+
+    assert market.feed.latest(NIFTY)
+    assert len(market.angel.questions) == asked
+
+
+def test_what_another_process_polled_is_served_without_asking(clock: ManualClock) -> None:
+    elsewhere = Quote(NIFTY, Decimal("25001.00"), Source.ANGEL_ONE, clock.now())
+    market = Market(clock, last_quote=lambda _: elsewhere)
+
+    assert market.feed.latest(NIFTY) == elsewhere
+    assert market.angel.questions == []
+
+    clock.advance(3 * INTERVAL)
+    quote = market.feed.latest(NIFTY)
+    assert quote
+    assert quote.price == 25_000
+
+
+def test_a_kept_price_of_another_market_is_not_served(clock: ManualClock) -> None:
+    simulated = Quote(NIFTY, Decimal("1.00"), Source.MOCK, clock.now())
+    market = Market(clock, simulated=False, last_quote=lambda _: simulated)
+
+    quote = market.feed.latest(NIFTY)
+    assert quote
+    assert quote.source is Source.ANGEL_ONE
+
+
+def test_a_slow_second_source_does_not_overtake_the_first(market: Market) -> None:
+    market.round(NIFTY)
+    late = Quote(NIFTY, Decimal(24_000), Source.YAHOO, market.clock.now())
+
+    market.feed._take_polled([late])
+
+    assert market.feed.collect() == []
+    quote = market.feed.latest(NIFTY)
+    assert quote
+    assert quote.source is Source.ANGEL_ONE
+
+
+def test_an_outage_leaves_a_gap_and_a_hiccup_leaves_none(market: Market) -> None:
+    market.round(NIFTY)
+    began = market.clock.now()
+    market.fails()
+    market.clock.advance(INTERVAL)
+    market.feed.poll([NIFTY])
+    eventually(lambda: market.feed.describe()["yahoo"]["last_error"])
+    market.clock.advance(60)
+    market.fails(None)
+    market.angel.failing = market.yahoo.failing = None
+    market.round(NIFTY)
+
+    (gap,) = market.feed.collect_gaps()
+    assert (gap.symbol, gap.since, gap.until) == (NIFTY, began, began + timedelta(seconds=70))
+    assert market.feed.collect_gaps() == []
+
+    market.clock.advance(INTERVAL)
+    market.round(NIFTY)
+    assert market.feed.collect_gaps() == []
+
+
+def test_candles_come_from_the_first_source_that_has_any(market: Market) -> None:
+    start = market.clock.now().replace(second=0)
+    tick = Quote(NIFTY, Decimal(24_000), Source.YAHOO, start)
+    market.yahoo.candles_by_symbol[NIFTY] = [Candle.of([tick])]
+
+    candles = market.feed.candles(NIFTY, start + timedelta(seconds=30), start + timedelta(hours=1))
+
+    assert [each.source for each in candles] == [Source.YAHOO]
+
+
+def test_without_any_source_history_is_not_known_now(market: Market) -> None:
+    market.fails()
+    now = market.clock.now()
+    with pytest.raises(MarketDataUnavailable):
+        market.feed.history(NIFTY, Interval.HOUR, now - timedelta(days=1), now)
+
+
+class ScriptedStream:
+    """A stream that is live for the symbols it is told to be."""
+
+    def __init__(self) -> None:
+        self.live: set[str] = set()
+        self.followed: set[str] = set()
+        self.closed = False
+
+    def follow(self, instruments: Collection[Instrument]) -> None:
+        self.followed = {each.symbol for each in instruments}
+
+    def is_live(self, symbol: str) -> bool:
+        return symbol in self.live
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_what_the_stream_brings_is_not_polled(market: Market) -> None:
+    stream = ScriptedStream()
+    market.feed.use_stream(stream)
+    stream.live = {NIFTY}
+    tick = Quote(NIFTY, Decimal("25000.05"), Source.ANGEL_ONE, market.clock.now())
+
+    market.feed.take_streamed([tick])
+    ticks = market.round(NIFTY, RELIANCE)
+
+    assert ticks[NIFTY] == tick
+    assert stream.followed == {NIFTY, RELIANCE}
+    assert market.angel.questions == [[RELIANCE]]
+
+    market.clock.advance(3600)
+    assert market.feed.latest(NIFTY) == tick
+
+    stream.live = set()
+    market.round(NIFTY)
+    assert market.angel.questions[-1] == [NIFTY]
+    market.feed.close()
+    assert stream.closed
+
+
+def test_an_answer_that_was_under_way_does_not_overtake_the_stream(market: Market) -> None:
+    stream = ScriptedStream()
+    market.feed.use_stream(stream)
+    market.angel.go.clear()
+    market.feed.poll([NIFTY])
+    stream.live = {NIFTY}
+    tick = Quote(NIFTY, Decimal("25100.00"), Source.ANGEL_ONE, market.clock.now())
+    market.feed.take_streamed([tick])
+    market.clock.advance(1)
+    market.angel.go.set()
+
+    eventually(lambda: market.feed.describe()["angel_one"]["seconds_since_last_answer"] == 0)
+    assert market.feed.latest(NIFTY) == tick
+
+
+def test_three_hundred_symbols_are_asked_for_in_batches(market: Market) -> None:
+    symbols = [each.symbol for each in load_instruments()]
+    market.angel.prices.update(dict.fromkeys(symbols, Decimal(100)))
+
+    market.round(*symbols)
+
+    assert [len(batch) for batch in market.angel.questions] == [50, 50, len(symbols) - 100]

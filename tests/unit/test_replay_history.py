@@ -1,0 +1,136 @@
+"""A recording's candles: what has happened by now, and nothing of what is to come."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.domain.candle import Candle, Interval, beginning_of
+from app.domain.quote import Quote, Source
+from app.market_data.replay import ReplayFeed
+from tests.support.market import ManualClock
+
+# 09:15 in India.
+OPENING = datetime(2026, 11, 23, 3, 45, tzinfo=UTC)
+LONG_AGO = OPENING - timedelta(days=900)
+NEVER = OPENING + timedelta(days=900)
+
+
+def tick(seconds: float, price: int | str, symbol: str = "^NSEI") -> Quote:
+    return Quote(symbol, Decimal(price), Source.REPLAY, OPENING + timedelta(seconds=seconds))
+
+
+def shape(candles: list[Candle]) -> list[tuple[Decimal, ...]]:
+    return [(each.open, each.high, each.low, each.close) for each in candles]
+
+
+def history(feed: ReplayFeed, interval: Interval = Interval.MINUTE) -> list[Candle]:
+    return feed.history("^NSEI", interval, LONG_AGO, NEVER)
+
+
+def recording() -> list[Quote]:
+    """Return two days of ticks of two symbols, with minutes and hours in which none came."""
+    draw = random.Random(5)
+    seconds = sorted(
+        day * 86_400 + draw.choice([0, 1, 3, 4, 5]) * 3_600 + draw.randrange(3_600)
+        for day in (0, 1)
+        for _ in range(1_500)
+    )
+    return [
+        tick(at, draw.randrange(24_000, 26_000), draw.choice(["^NSEI", "TCS.NS"])) for at in seconds
+    ]
+
+
+def told_apart(ticks: list[Quote], interval: Interval) -> dict[int, list[Decimal]]:
+    """Return open, high, low and close by the Unix time at which a candle begins."""
+    length = int(interval.length.total_seconds())
+    prices: dict[int, list[Decimal]] = {}
+    for each in ticks:
+        seconds = int(each.timestamp.timestamp()) + 19_800
+        prices.setdefault(seconds - seconds % length - 19_800, []).append(each.price)
+    return {at: [its[0], max(its), min(its), its[-1]] for at, its in prices.items()}
+
+
+@pytest.mark.parametrize("interval", Interval)
+@pytest.mark.parametrize("played", [0, 4_000, 45_000, 90_000, 200_000])
+def test_candles_are_those_of_the_ticks_played_so_far(interval: Interval, played: int) -> None:
+    clock = ManualClock()
+    ticks = recording()
+    feed = ReplayFeed(ticks, clock)
+    clock.advance(played)
+    feed.poll(["^NSEI"])
+    until = ticks[0].timestamp + timedelta(seconds=played)
+    seen = [each for each in ticks if each.symbol == "^NSEI" and each.timestamp <= until]
+
+    candles = history(feed, interval)
+
+    assert {
+        int(each.time.timestamp()): [each.open, each.high, each.low, each.close] for each in candles
+    } == told_apart(seen, interval)
+    assert [each.time for each in candles] == sorted(each.time for each in candles)
+    assert {each.source for each in candles} <= {Source.REPLAY}
+
+
+def test_nothing_of_the_future_is_told() -> None:
+    clock = ManualClock()
+    feed = ReplayFeed([tick(0, 100), tick(30, 110), tick(45, 90), tick(70, 500)], clock)
+    clock.advance(40)
+    feed.poll(["^NSEI"])
+
+    assert shape(history(feed)) == [(100, 110, 100, 110)]
+    clock.advance(10)
+    feed.poll(["^NSEI"])
+    assert shape(history(feed)) == [(100, 110, 90, 90)]
+    assert shape(history(feed, Interval.DAY)) == [(100, 110, 90, 90)]
+
+
+def test_a_candle_holds_no_tick_that_the_latest_price_does_not_know() -> None:
+    clock = ManualClock()
+    feed = ReplayFeed([tick(0, 100), tick(30, 110)], clock)
+    feed.poll(["^NSEI"])
+    clock.advance(40)
+
+    latest = feed.latest("^NSEI")
+
+    assert latest is not None
+    assert history(feed)[-1].close == latest.price == 100
+
+
+def test_both_ends_are_beginnings_of_candles() -> None:
+    clock = ManualClock()
+    feed = ReplayFeed([tick(60 * minute, minute + 1) for minute in range(10)], clock)
+    clock.advance(600)
+    feed.poll(["^NSEI"])
+    third, seventh = OPENING + timedelta(minutes=3), OPENING + timedelta(minutes=7)
+
+    told = feed.history("^NSEI", Interval.MINUTE, third, seventh)
+
+    assert [each.open for each in told] == [4, 5, 6, 7]
+    # The candle that is forming is cut off like any other.
+    ninth = OPENING + timedelta(minutes=9)
+    assert feed.history("^NSEI", Interval.MINUTE, ninth, ninth) == []
+    assert len(feed.history("^NSEI", Interval.MINUTE, ninth, NEVER)) == 1
+
+
+def test_what_was_skipped_is_told_as_well() -> None:
+    clock = ManualClock()
+    feed = ReplayFeed([tick(0, 1), tick(60, 2), tick(120, 3)], clock)
+    feed.skip_to(OPENING + timedelta(seconds=60))
+
+    assert [each.open for each in history(feed)] == [1, 2]
+
+
+def test_a_symbol_that_was_not_recorded_has_no_candles() -> None:
+    feed = ReplayFeed([tick(0, 1)], ManualClock())
+
+    assert feed.history("TCS.NS", Interval.DAY, LONG_AGO, NEVER) == []
+
+
+def test_a_symbol_whose_ticks_are_to_come_has_none_yet() -> None:
+    feed = ReplayFeed([tick(0, 1), tick(50, 2, "TCS.NS")], ManualClock())
+
+    assert feed.history("TCS.NS", Interval.DAY, LONG_AGO, NEVER) == []
+    assert beginning_of(OPENING, Interval.HOUR) == OPENING - timedelta(minutes=15)

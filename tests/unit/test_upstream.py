@@ -1,0 +1,190 @@
+"""One source behind a deadline, retries and a circuit breaker."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from app.domain.candle import Interval
+from app.market_data.instruments import load_instruments
+from app.market_data.source import SourceRefused, SourceUnavailable
+from app.market_data.upstream import FAILURES_TO_OPEN, Upstream
+from tests.support.live import eventually
+from tests.support.market import ManualClock
+from tests.support.sources import ScriptedSource
+
+NIFTY = load_instruments().get("^NSEI")
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def source(clock: ManualClock) -> Iterator[ScriptedSource]:
+    source = ScriptedSource(clock)
+    source.prices["^NSEI"] = 25_000
+    yield source
+    source.go.set()
+
+
+@pytest.fixture
+def upstream(source: ScriptedSource, clock: ManualClock) -> Upstream:
+    return Upstream(source, clock, probe_seconds=30, fetch_seconds=0.2, candles_seconds=0.2)
+
+
+def fail(upstream: Upstream, times: int = 1) -> None:
+    for _ in range(times):
+        with pytest.raises(SourceUnavailable):
+            upstream.fetch([NIFTY])
+
+
+def test_it_answers_what_its_source_answers(upstream: Upstream) -> None:
+    assert [quote.price for quote in upstream.fetch([NIFTY])] == [25_000]
+    assert upstream.describe() == {
+        "status": "closed",
+        "seconds_since_last_answer": 0.0,
+        "last_error": None,
+    }
+
+
+def test_a_failure_is_tried_once_more_before_it_counts(
+    upstream: Upstream, source: ScriptedSource
+) -> None:
+    source.failing = SourceUnavailable("a hiccup")
+    fail(upstream)
+    assert len(source.questions) == 2
+
+
+def test_a_source_that_hangs_is_given_up_in_time(
+    upstream: Upstream, source: ScriptedSource
+) -> None:
+    source.go.clear()
+    with pytest.raises(SourceUnavailable, match=r"did not answer in 0\.2 s"):
+        upstream.fetch([NIFTY])
+
+
+def test_a_late_answer_is_dropped_and_makes_room(
+    upstream: Upstream, source: ScriptedSource
+) -> None:
+    source.go.clear()
+    fail(upstream, 2)
+    source.go.set()
+    eventually(lambda: upstream.fetch([NIFTY]))
+
+
+def test_no_more_than_a_few_questions_hang_at_a_time(
+    source: ScriptedSource, clock: ManualClock
+) -> None:
+    upstream = Upstream(source, clock, probe_seconds=0, fetch_seconds=0.02)
+    source.go.clear()
+    fail(upstream, 10)
+    assert len(source.questions) == 3
+
+
+def test_after_some_failures_it_is_left_alone(
+    upstream: Upstream, source: ScriptedSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    source.failing = SourceUnavailable("down")
+    fail(upstream, FAILURES_TO_OPEN)
+    asked = len(source.questions)
+
+    fail(upstream, 5)
+
+    assert len(source.questions) == asked
+    assert upstream.describe()["status"] == "open"
+    assert upstream.describe()["last_error"] == "down"
+
+
+def test_one_probe_notices_its_recovery(
+    upstream: Upstream, source: ScriptedSource, clock: ManualClock
+) -> None:
+    source.failing = SourceUnavailable("down")
+    fail(upstream, FAILURES_TO_OPEN)
+    clock.advance(31)
+    fail(upstream)
+    source.failing = None
+    fail(upstream)
+
+    clock.advance(31)
+
+    assert upstream.fetch([NIFTY])
+    assert upstream.describe()["status"] == "closed"
+
+
+def test_a_clock_that_is_set_back_keeps_no_source_away(
+    upstream: Upstream, source: ScriptedSource, clock: ManualClock
+) -> None:
+    source.failing = SourceUnavailable("down")
+    fail(upstream, FAILURES_TO_OPEN)
+    source.failing = None
+    clock.advance(31)
+    clock.set_back(3600)
+
+    assert upstream.fetch([NIFTY])
+
+
+def test_a_source_that_asks_for_a_pause_gets_it(
+    upstream: Upstream, source: ScriptedSource, clock: ManualClock
+) -> None:
+    source.failing = SourceUnavailable("too many requests", retry_after=60)
+    fail(upstream)
+    source.failing = None
+    clock.advance(59)
+    fail(upstream)
+    assert len(source.questions) == 1
+
+    clock.advance(2)
+    assert upstream.fetch([NIFTY])
+
+
+def test_a_source_that_refuses_is_never_asked_again(
+    upstream: Upstream, source: ScriptedSource, clock: ManualClock
+) -> None:
+    source.failing = SourceRefused("the PIN is wrong")
+    for _ in range(5):
+        with pytest.raises(SourceRefused, match="the PIN is wrong"):
+            upstream.fetch([NIFTY])
+        clock.advance(3600)
+
+    assert len(source.questions) == 1
+    assert upstream.describe()["status"] == "refused"
+
+
+def test_a_fault_of_our_own_is_a_failure_like_any_other(
+    upstream: Upstream, source: ScriptedSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    source.failing = ZeroDivisionError()
+    with pytest.raises(SourceUnavailable, match="ZeroDivisionError"):
+        upstream.fetch([NIFTY])
+
+
+def test_candles_that_fail_say_nothing_of_quotes(
+    upstream: Upstream, source: ScriptedSource
+) -> None:
+    source.failing = SourceUnavailable("no history today")
+    for _ in range(FAILURES_TO_OPEN):
+        with pytest.raises(SourceUnavailable):
+            upstream.candles(NIFTY, Interval.MINUTE, NOON, NOON)
+    source.failing = None
+
+    with pytest.raises(SourceUnavailable, match="left alone"):
+        upstream.candles(NIFTY, Interval.MINUTE, NOON, NOON)
+    assert upstream.fetch([NIFTY])
+
+
+def test_of_many_who_ask_at_once_one_makes_the_probe(
+    upstream: Upstream, source: ScriptedSource, clock: ManualClock
+) -> None:
+    source.failing = SourceUnavailable("down")
+    fail(upstream, FAILURES_TO_OPEN)
+    clock.advance(31)
+    asked = len(source.questions)
+    threads = [threading.Thread(target=fail, args=(upstream,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    # One probe, and its own retry.
+    assert len(source.questions) == asked + 2
