@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help run test faults check format lock clean install install-dev
+.PHONY: help run test faults bench check format lock clean install install-dev
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -23,6 +23,9 @@ test: install-dev node_modules/.installed ## run every test (REQUIRE_ALL=1 turns
 
 faults: install-dev node_modules/.installed ## kill, stop and starve everything; all 50 kills of the server
 	FAULT_KILLS=50 $(BIN)/python -m pytest tests/faults --no-cov $(ARGS)
+
+bench: install-dev ## measure against floors and peers, as one table of ratios (ARGS='create settle' for some)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 check: install-dev ## formatter, linter, types, import rules
 	$(BIN)/ruff format --check .

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
+from functools import lru_cache
+from math import inf
+from typing import Any
 
-from flask import Flask, g, request
+from flask import Flask, current_app, g, request
+from flask.sessions import SessionInterface
 from flask_jwt_extended import create_access_token, decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt.exceptions import ExpiredSignatureError, PyJWTError
@@ -12,10 +17,23 @@ from jwt.exceptions import ExpiredSignatureError, PyJWTError
 from app.domain.errors import Forbidden, Unauthenticated
 
 TOKEN_LIFETIME = timedelta(hours=24)
+# Tokens whose signature was found to be ours; a client sends the same one all day.
+REMEMBERED_TOKENS = 10_000
+
+
+class _NoSessions(SessionInterface):
+    """No cookies are read or set: who is asking is in the token, and nothing else is kept."""
+
+    def open_session(self, app: Flask, request: object) -> None:
+        """Tell Flask that there is none."""
+
+    def save_session(self, app: Flask, session: object, response: object) -> None:
+        """Keep nothing."""
 
 
 def init_app(app: Flask) -> None:
     """Find out who is asking before anything else looks at a request."""
+    app.session_interface = _NoSessions()
     app.config.update(JWT_ACCESS_TOKEN_EXPIRES=TOKEN_LIFETIME, JWT_ALGORITHM="HS256")
     app.before_request(_identify)
 
@@ -28,16 +46,32 @@ def issue_token(client_id: str) -> str:
 def client_id_of(token: str) -> str:
     """Return whom a token was issued to; raise Unauthenticated for one that is not ours."""
     try:
-        claims = decode_token(token)
+        claims = _verified_claims(token, current_app.config["JWT_SECRET_KEY"])
     except ExpiredSignatureError:
-        raise Unauthenticated(
-            "This token has expired. Sign in again with POST /auth/login.", code="token_expired"
-        ) from None
+        raise _expired() from None
     except (JWTExtendedException, PyJWTError, ValueError):
         raise Unauthenticated("This token is not valid.", code="token_invalid") from None
+    # A signature stays what it was found to be; the time does not.
+    if float(claims.get("exp", inf)) <= time.time():
+        raise _expired()
     if claims.get("type") != "access" or not isinstance(claims.get("sub"), str):
         raise Unauthenticated("This token is not an access token.", code="token_invalid")
     return str(claims["sub"])
+
+
+@lru_cache(REMEMBERED_TOKENS)
+def _verified_claims(token: str, _secret: str) -> dict[str, Any]:
+    """Return what a token says; what fails is not remembered.
+
+    The secret is the application's, and named so that another's tokens are not taken for its own.
+    """
+    return decode_token(token)
+
+
+def _expired() -> Unauthenticated:
+    return Unauthenticated(
+        "This token has expired. Sign in again with POST /auth/login.", code="token_expired"
+    )
 
 
 def current_user_id() -> str:

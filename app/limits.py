@@ -28,6 +28,9 @@ def init_app(app: Flask, settings: Settings) -> None:
     # Otherwise those of an earlier application in this process would stay.
     limiter.limit_manager.set_default_limits([])
     limiter.init_app(app)
+    # Parsed here, once: Flask-Limiter would parse the text of the default anew at each request.
+    parsed = limiter.limit_manager.default_limits
+    limiter.limit_manager.set_default_limits([parsed])  # type: ignore[list-item]
 
 
 def _is_preflight() -> bool:

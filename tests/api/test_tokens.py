@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -15,6 +16,7 @@ from flask_jwt_extended import create_access_token, create_refresh_token
 
 from app.models import Portfolio
 from tests.support.answers import assert_error
+from tests.support.live import eventually
 from tests.support.users import Trader
 
 ID = "6564f0c0c0c0c0c0c0c0c0c0"
@@ -112,6 +114,31 @@ def test_an_expired_token_says_so(app: Flask, client: FlaskClient) -> None:
 
     answer = client.get("/notifications", headers={"Authorization": f"Bearer {token}"})
     assert_error(answer, 401, "token_expired")
+
+
+def test_a_token_that_was_let_in_expires_all_the_same(app: Flask, client: FlaskClient) -> None:
+    headers = {"Authorization": f"Bearer {signed(app, exp=int(time.time()) + 2)}"}
+    assert client.get("/notifications", headers=headers).status_code == 200
+
+    eventually(lambda: client.get("/notifications", headers=headers).status_code == 401)
+
+    assert_error(client.get("/notifications", headers=headers), 401, "token_expired")
+
+
+def test_a_token_of_another_secret_is_not_let_in_for_having_been_known(
+    make_app: Callable[..., Flask],
+) -> None:
+    app = make_app(JWT_SECRET_KEY="a" * 64)
+    headers = {"Authorization": f"Bearer {signed(app)}"}
+    assert app.test_client().get("/notifications", headers=headers).status_code == 200
+
+    other = make_app(JWT_SECRET_KEY="b" * 64)
+    answer = other.test_client().get("/notifications", headers=headers)
+    assert_error(answer, 401, "token_invalid")
+
+
+def test_no_answer_sets_a_cookie(carol: Trader) -> None:
+    assert "Set-Cookie" not in carol.get("/notifications").headers
 
 
 def test_the_scheme_is_read_in_any_case(carol: Trader) -> None:

@@ -1,0 +1,102 @@
+"""What requests feel of a large settlement: their p99 while 5,000 trades are being settled."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from decimal import Decimal
+
+from benchmarks.measure import Goal, Result, percentile, result_of
+from benchmarks.support.books import PRICE, seed_trades, seed_users
+from benchmarks.support.load import Call, apart, drive
+from benchmarks.support.outbox import wait_until_delivered
+from benchmarks.support.streamed import streamed_market
+from benchmarks.support.world import World, world
+
+CLIENTS = 8
+USERS = 100
+WARM_UP_TRADES = 200
+TRADES = 5_000
+SLICE_SECONDS = 1.0
+IDLE_SLICES = 10
+STEP = Decimal(50)
+ROUNDS = 5
+
+
+def measure() -> list[Result]:
+    """Measure the p99 of GET portfolio and GET market/live, half each, busy against idle.
+
+    The settlement takes many seconds: its fifths are the rounds.
+    """
+    with world() as here, streamed_market() as market, apart() as process:
+        users = seed_users(here, USERS)
+        for number, count in enumerate((WARM_UP_TRADES, TRADES), 1):
+            stop = PRICE - number * STEP
+            seed_trades(here, users, count // USERS, levels=lambda _, stop=stop: (stop, None))
+        calls = _calls(users, here.tokens(users))
+        with here.server(**market.variables) as server:
+            market.wait_until_followed()
+            market.tick(PRICE - STEP)
+            _drive_while(process, server.port, calls, _unsettled(here, WARM_UP_TRADES))
+            wait_until_delivered(here)
+            idle = _drive(process, server.port, calls, IDLE_SLICES)
+            market.tick(PRICE - 2 * STEP)
+            busy = _drive_while(
+                process, server.port, calls, _unsettled(here, WARM_UP_TRADES + TRADES)
+            )
+    usual = _p99(idle)
+    fifths = [
+        _p99(busy[len(busy) * n // ROUNDS : len(busy) * (n + 1) // ROUNDS]) for n in range(ROUNDS)
+    ]
+    return [
+        result_of(
+            "REST p99 while 5,000 trades settle",
+            "the same, idle",
+            Goal(at_most=3),
+            [each / usual for each in fifths],
+            f"{statistics.median(fifths):.3g} : {usual:.3g} ms",
+        )
+    ]
+
+
+def _calls(users: Sequence[str], tokens: Sequence[str]) -> list[Call]:
+    """Return half the clients' requests for a portfolio, half for a price."""
+    half = CLIENTS // 2
+    portfolios = [
+        Call("GET", f"/portfolio/{user}", token)
+        for user, token in zip(users[:half], tokens[:half], strict=True)
+    ]
+    return [*portfolios, *[Call("GET", "/market/live/NIFTY")] * half]
+
+
+def _unsettled(here: World, trades: int) -> Callable[[], bool]:
+    # Each trade that is settled is told of once, and this count is all but free.
+    return lambda: here.db.notifications.estimated_document_count() < trades
+
+
+def _drive_while(
+    process: ProcessPoolExecutor, port: int, calls: list[Call], goes_on: Callable[[], bool]
+) -> list[list[float]]:
+    """Return the seconds of each answer, by slices; one that ends after it is not one."""
+    slices: list[list[float]] = []
+    while True:
+        latest = _drive(process, port, calls, 1)
+        if not goes_on():
+            return slices
+        slices += latest
+
+
+def _drive(
+    process: ProcessPoolExecutor, port: int, calls: list[Call], slices: int
+) -> list[list[float]]:
+    answers = [
+        process.submit(drive, port, calls, SLICE_SECONDS).result().require(200)
+        for _ in range(slices)
+    ]
+    return [each.seconds for each in answers]
+
+
+def _p99(slices: Sequence[Sequence[float]]) -> float:
+    """Return the p99 of all the answers, in milliseconds."""
+    return percentile([second for each in slices for second in each], 0.99) * 1_000

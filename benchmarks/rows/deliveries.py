@@ -1,0 +1,85 @@
+"""What a price costs on its way to a socket, against python-socketio's bare emit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from benchmarks.measure import Goal, Result, ratio_of
+from benchmarks.support.bare_socketio import bare_server
+from benchmarks.support.sockets import Audience, Seat, audience, cpu_seconds
+from benchmarks.support.world import world
+
+SOCKETS = 1_000
+SYMBOLS = (
+    "^NSEI",
+    "^BSESN",
+    "RELIANCE.NS",
+    "TCS.NS",
+    "INFY.NS",
+    "HDFCBANK.NS",
+    "ICICIBANK.NS",
+    "SBIN.NS",
+    "ITC.NS",
+    "LT.NS",
+)
+PASSES = 3
+# Long enough for every round, should this machine be slow.
+RECORDED_SECONDS = 300
+TICK_SECONDS = 0.5
+# Within a pass, deliveries are not so long apart; between passes they are a second.
+LULL_SECONDS = 0.2
+
+
+def measure() -> list[Result]:
+    """Measure the server's processor time per `live_price` that reaches one of 1,000 sockets."""
+    seats = [Seat(SYMBOLS)] * SOCKETS
+    with (
+        world() as here,
+        bare_server(SYMBOLS) as (bare_pid, bare_port),
+        here.server(ticks=_moving(), MONITOR_INTERVAL_SECONDS=1) as server,
+        audience() as ours,
+        audience() as theirs,
+    ):
+        assert server.process is not None
+        pid = server.process.pid
+        ours.connect(server.port, seats)
+        theirs.connect(bare_port, seats)
+        return [
+            ratio_of(
+                "CPU per live_price, 1,000 sockets",
+                "bare python-socketio emit",
+                Goal(at_most=1.15),
+                ours=lambda: _microseconds_each(pid, ours),
+                peer=lambda: _microseconds_each(bare_pid, theirs),
+                unit="us",
+            )
+        ]
+
+
+def _moving() -> Iterator[tuple[float, str, float]]:
+    """Have each symbol at another price in each pass of the monitor."""
+    for number in range(int(RECORDED_SECONDS / TICK_SECONDS)):
+        for symbol in SYMBOLS:
+            yield number * TICK_SECONDS, symbol, 25_000 + number % 100
+
+
+def _microseconds_each(pid: int, sockets: Audience) -> float:
+    """Return what a delivery took of the processor, over whole passes and the time between."""
+    prices = _after_a_pass(sockets)
+    used = cpu_seconds(pid)
+    for _ in range(PASSES):
+        later_prices = _after_a_pass(sockets)
+    return (cpu_seconds(pid) - used) / (later_prices - prices) * 1e6
+
+
+def _after_a_pass(sockets: Audience) -> int:
+    """Return how many prices came so far, as soon as the next pass is delivered."""
+    before = sockets.prices()
+    while (prices := sockets.prices()) == before:
+        time.sleep(0.01)
+    while True:
+        time.sleep(LULL_SECONDS)
+        before, prices = prices, sockets.prices()
+        if before == prices:
+            return prices

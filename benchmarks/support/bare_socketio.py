@@ -1,0 +1,106 @@
+"""The floor of the socket rows: the least that python-socketio can be under eventlet.
+
+`python -m benchmarks.support.bare_socketio PORT [SYMBOL ...]`: a server whose clients join rooms
+as those of the application do, and that emits a price of each symbol, if any, once a second.
+No application, no database, no check of anything.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.support.server import free_port
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 15.0
+INTERVAL_SECONDS = 1.0
+
+
+@contextmanager
+def bare_server(symbols: Sequence[str] = ()) -> Iterator[tuple[int, int]]:
+    """Run one until the block ends; give its process id and its port."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.support.bare_socketio", str(port), *symbols],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+    )
+    try:
+        _wait_until_up(port)
+        yield process.pid, port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait_until_up(port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            requests.get(f"http://127.0.0.1:{port}/", timeout=5)
+        except requests.ConnectionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _serve(port: int, symbols: Sequence[str]) -> None:
+    warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
+    import eventlet
+
+    eventlet.monkey_patch()
+    import eventlet.wsgi
+    import socketio
+
+    server = socketio.Server(async_mode="eventlet", cors_allowed_origins="*")
+
+    @server.on("join")
+    def join(sid: str, asked: dict[str, Any]) -> dict[str, bool]:
+        server.enter_room(sid, f"user:{asked['user_id']}")
+        return {"ok": True}
+
+    @server.on("subscribe")
+    def subscribe(sid: str, asked: dict[str, Any]) -> dict[str, bool]:
+        for symbol in asked["symbols"]:
+            server.enter_room(sid, f"price:{symbol}")
+        return {"ok": True}
+
+    def emit_prices() -> None:
+        due = time.monotonic()
+        while True:
+            for symbol in symbols:
+                server.emit("live_price", _price(symbol), to=f"price:{symbol}")
+            due += INTERVAL_SECONDS
+            server.sleep(max(due - time.monotonic(), 0))
+
+    if symbols:
+        server.start_background_task(emit_prices)
+    listener = eventlet.listen(("127.0.0.1", port), backlog=1024)
+    eventlet.wsgi.server(listener, socketio.WSGIApp(server), log_output=False, max_size=10_000)
+
+
+def _price(symbol: str) -> dict[str, Any]:
+    return {
+        "symbol": symbol,
+        "price": 25_000.05,
+        "timestamp": "2026-11-23T03:45:00.000Z",
+        "age": 0.312,
+        "source": "replay",
+        "delayed": False,
+    }
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]), sys.argv[2:])

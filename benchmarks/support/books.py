@@ -1,0 +1,198 @@
+"""Many users and trades at once, in books that balance.
+
+What is written are copies of what the application itself wrote once, so that no document here
+differs from one of its own but by owner, number and levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
+from decimal import Decimal
+from typing import Any
+
+from bson import ObjectId
+from pymongo import UpdateOne
+
+from app.domain.bracket import TradeType
+from app.domain.exposure import Exposure
+from app.domain.money import ZERO
+from app.models import Portfolio, Trade, User
+from app.portfolio.books import audit
+from app.runtime import runtime
+from app.trades.exits import exit_trade
+from app.trades.schemas import CreateTradeRequest
+from app.trades.service import open_trade
+from benchmarks.support.world import World
+
+BATCH = 2_000
+MARGIN = Decimal(1_000_000_000)
+PRICE = Decimal(25_000)
+SAMPLE = "sample"
+
+Document = dict[str, Any]
+# Stop-loss and target, in rupees, of the trade of each number, counted over all users from 0.
+Levels = Callable[[int], tuple[Decimal | None, Decimal | None]]
+
+
+def far_apart(number: int) -> tuple[Decimal, Decimal]:
+    """Return levels 10 to 30 % off PRICE, ten thousand different ones on each side."""
+    step = Decimal(number % 10_000) / 2
+    return PRICE * Decimal("0.9") - step, PRICE * Decimal("1.1") + step
+
+
+def seed_users(
+    here: World, count: int, *, prefix: str = "user", initial_margin: Decimal = MARGIN
+) -> list[str]:
+    """Add users, each with an open portfolio and no trades; return their client_ids."""
+    user_ids = [f"{prefix}{number}" for number in range(count)]
+    _write_sample_user(here, initial_margin)
+    user = here.db.users.find_one({"client_id": SAMPLE}) or {}
+    portfolio = here.db.portfolios.find_one({"user_id": SAMPLE}) or {}
+    _insert(
+        here,
+        "users",
+        (
+            {**user, "_id": ObjectId(), "client_id": each, "email": f"{each}@example.com"}
+            for each in user_ids
+        ),
+    )
+    _insert(
+        here,
+        "portfolios",
+        ({**portfolio, "_id": ObjectId(), "user_id": each} for each in user_ids),
+    )
+    _remove_sample(here)
+    return user_ids
+
+
+def seed_trades(
+    here: World,
+    user_ids: Sequence[str],
+    each: int,
+    *,
+    symbol: str = "^NSEI",
+    levels: Levels = far_apart,
+    closed: bool = False,
+) -> None:
+    """Add `each` trades to every user: BUY 1 at PRICE, active, or `closed` at PRICE + 10.
+
+    Raises RuntimeError where a user's books would not balance after it.
+    """
+    sample = _sample_trade(here, symbol, closed=closed)
+    trade = Trade.from_document(sample)
+    found = here.db.portfolios.find({"user_id": {"$in": list(user_ids)}})
+    numbers = {portfolio["user_id"]: portfolio["trade_count"] for portfolio in found}
+
+    def copies() -> Iterable[Document]:
+        for position in range(each * len(user_ids)):
+            user_id = user_ids[position % len(user_ids)]
+            numbers[user_id] += 1
+            yield _copy(sample, trade, user_id, numbers[user_id], levels(position))
+
+    _insert(here, "trades", copies())
+    changes = {"$inc": _increments(trade, each)}
+    here.db.portfolios.bulk_write(
+        [UpdateOne({"user_id": user_id}, changes) for user_id in user_ids], ordered=False
+    )
+    with here.app.app_context():
+        if differences := audit(user_ids[-1]):
+            raise RuntimeError(f"the seeded books do not balance: {differences}")
+
+
+def _copy(
+    sample: Document,
+    trade: Trade,
+    user_id: str,
+    number: int,
+    levels: tuple[Decimal | None, Decimal | None],
+) -> Document:
+    bracket = replace(trade.bracket, stop_loss=levels[0], target_price=levels[1])
+    return {
+        **sample,
+        "_id": ObjectId(),
+        "user_id": user_id,
+        "number": number,
+        "stop_loss": bracket.stop_loss,
+        "target_price": bracket.target_price,
+        "trigger_below": bracket.trigger_below,
+        "trigger_above": bracket.trigger_above,
+    }
+
+
+def _increments(trade: Trade, count: int) -> Document:
+    if trade.exit is not None:
+        pnl = count * trade.exit.pnl
+        return {
+            "available_margin": pnl,
+            "total_pnl": pnl,
+            "trade_count": count,
+            "closed_count": count,
+            "winner_count": count if pnl > ZERO else 0,
+        }
+    margin = count * trade.margin_used
+    key = trade.symbol.replace(".", ":")
+    exposure = asdict(Exposure.of(trade.bracket))
+    return {
+        "available_margin": -margin,
+        "utilized_margin": margin,
+        "trade_count": count,
+        **{f"exposure.{key}.{name}": count * value for name, value in exposure.items()},
+    }
+
+
+def _write_sample_user(here: World, initial_margin: Decimal) -> None:
+    now = here.clock.now()
+    with here.app.app_context():
+        User.create(
+            client_id=SAMPLE,
+            name="A Trader",
+            email="sample@example.com",
+            phone="+919876500000",
+            password_hash="nobody signs in",
+            created_at=now,
+        )
+        Portfolio.create(SAMPLE, initial_margin, now)
+
+
+def _sample_trade(here: World, symbol: str, *, closed: bool) -> Document:
+    """Have the application open a trade, and exit it if it is to be `closed`."""
+    _write_sample_user(here, MARGIN)
+    order = CreateTradeRequest(symbol=symbol, trade_type=TradeType.BUY, quantity=1)
+    with here.app.app_context():
+        move(here, symbol, PRICE)
+        trade = open_trade(SAMPLE, order)
+        if closed:
+            move(here, symbol, PRICE + 10)
+            exit_trade(SAMPLE, str(trade.id))
+            move(here, symbol, PRICE)
+    document = here.db.trades.find_one({"_id": trade.id}) or {}
+    _remove_sample(here)
+    return document
+
+
+def move(here: World, symbol: str, price: Decimal) -> None:
+    """Have the market of the world's own application be at a price."""
+    with here.app.app_context():
+        runtime().quotes.post([here.feed.set(symbol, price)])
+
+
+def _remove_sample(here: World) -> None:
+    for name, field in (
+        ("users", "client_id"),
+        ("portfolios", "user_id"),
+        ("trades", "user_id"),
+        ("notifications", "user_id"),
+    ):
+        here.db[name].delete_many({field: SAMPLE})
+
+
+def _insert(here: World, name: str, documents: Iterable[Document]) -> None:
+    batch: list[Document] = []
+    for document in documents:
+        batch.append(document)
+        if len(batch) == BATCH:
+            here.db[name].insert_many(batch, ordered=False)
+            batch = []
+    if batch:
+        here.db[name].insert_many(batch, ordered=False)

@@ -1,0 +1,48 @@
+"""A crowd: 100,000 active trades, made once and kept, for they take a minute or two to write."""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+import sys
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+
+from app import models
+from app.database import indexes
+from benchmarks.support import books, world
+
+USERS = 1_000
+TRADES = 100_000
+KEPT = Path(__file__).parents[1] / ".cache"
+
+
+def crowd() -> Path:
+    """Return a data folder with TRADES active trades in ^NSEI of `user0` to `user999`.
+
+    Give it to `world(copy_of=...)`, or copy it: a server changes what it is started on.
+    """
+    folder = KEPT / _fingerprint()
+    if not folder.exists():
+        print(f" (writing {TRADES:,} trades once)", end="", file=sys.stderr, flush=True)
+        shutil.rmtree(KEPT, ignore_errors=True)
+        KEPT.mkdir()
+        with world.world() as here:
+            users = books.seed_users(here, USERS)
+            books.seed_trades(here, users, TRADES // USERS)
+            here.release_database()
+            # Moved as a whole: a run that was interrupted leaves none that is half written.
+            draft = KEPT / "draft"
+            shutil.copytree(here.data_dir, draft)
+            draft.rename(folder)
+    return folder
+
+
+def _fingerprint() -> str:
+    """Return what changes with whatever decides what is in the folder."""
+    sources = (indexes, books, models.trade, models.portfolio, models.user)
+    parts = [inspect.getsource(each) for each in sources]
+    return sha256(
+        "".join([*parts, version("SecantusDB"), f"{USERS} {TRADES}"]).encode()
+    ).hexdigest()[:16]
