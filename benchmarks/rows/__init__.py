@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.measure import Result
-from benchmarks.rows import create, lists, memory, reads, settle, startup, trigger
+from benchmarks.rows import (
+    busy,
+    create,
+    deliveries,
+    latency,
+    lists,
+    memory,
+    reads,
+    settle,
+    socket_memory,
+    startup,
+    trigger,
+)
 
 Row = Callable[[], list[Result]]
 
@@ -14,7 +26,11 @@ ROWS: dict[str, Row] = {
     "reads": reads.measure,
     "trigger": trigger.measure,
     "settle": settle.measure,
+    "deliveries": deliveries.measure,
+    "latency": latency.measure,
+    "busy": busy.measure,
     "lists": lists.measure,
     "memory": memory.measure,
+    "socket_memory": socket_memory.measure,
     "startup": startup.measure,
 }

@@ -42,7 +42,7 @@ def measure() -> list[Result]:
                 ours=ours,
                 peer=bare,
                 unit="KB",
-                rounds=3,
+                rounds=2,
             )
         ]
 
