@@ -49,13 +49,13 @@ def test_ticks_arrive_at_once_also_after_a_break_and_cost_nothing_between_them(
             follower.communicate()
 
     report = json.loads(output)
-    assert report["lateness"] < 250
+    # Far from what each takes in peace (a few milliseconds): what is told apart is a stream that
+    # waits for a poll, a heartbeat or a time-out, seconds each, from one that does not.
+    assert report["lateness"] < 2_000
     assert len(report["milliseconds"]) == TICKS
-    # A few milliseconds in peace; the bounds leave room for a machine that is busy.
-    assert statistics.median(report["milliseconds"]) < 25
-    assert report["milliseconds"][-1] < 250
-    assert report["idle_seconds"] < 0.1
-    assert report["closing_seconds"] < 1
+    assert statistics.median(report["milliseconds"]) < 500
+    assert report["idle_seconds"] < 0.5
+    assert report["closing_seconds"] < 5
     assert report["ended"]
     assert report["live"] == ["RELIANCE.NS"]
 

