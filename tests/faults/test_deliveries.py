@@ -100,7 +100,7 @@ def test_a_burst_is_mailed_as_digests_and_nothing_is_left_out(
     before = len(mail_server.mails)
 
     closures = CUSTOMERS * TRADES
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 100
     while not deliveries(server):
         assert time.monotonic() < deadline, "nothing was closed"
         time.sleep(0.05)

@@ -345,7 +345,7 @@ def test_many_may_ask_at_a_time() -> None:
 
 @pytest.mark.parametrize("interval", Interval)
 def test_the_largest_request_costs_little(interval: Interval) -> None:
-    """Far from 50 ms on an idle machine; the bound leaves room for a busy one."""
+    """Under 50 ms on an idle machine; to walk all of the time it spans would take many seconds."""
     feed = market(ManualClock(START))
     until = START - timedelta(days=PAST_DAYS // 2)
 
@@ -354,4 +354,4 @@ def test_the_largest_request_costs_little(interval: Interval) -> None:
         feed.history("^NSEI", interval, until - 1_000 * interval.length, until)
         return time.thread_time() - began
 
-    assert min(ask() for _ in range(3)) < 0.1
+    assert min(ask() for _ in range(3)) < 1
