@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
-import socketio
 from socketio.exceptions import BadNamespaceError
+
+from tests.support.sockets import InOrderClient
 
 FOLLOW = Path(__file__).with_name("follow.cjs")
 RETRY_SECONDS = 0.2
@@ -43,7 +44,7 @@ class PythonFollower:
         self.joins = 0
         self._seen = 0
         self._updates: list[dict[str, Any]] = []
-        self._client = socketio.Client(
+        self._client = InOrderClient(
             reconnection_delay=0.1, reconnection_delay_max=0.5, handle_sigint=False
         )
         self._client.on("connect", self._join)

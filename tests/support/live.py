@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
-import socketio
 
 from tests.support.server import ServerProcess
+from tests.support.sockets import InOrderClient
 from tests.support.users import PASSWORD, registration
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ class Listener:
         self.prices: list[dict[str, Any]] = []
         self.updates: list[dict[str, Any]] = []
         self._news = threading.Condition()
-        self.client = socketio.Client(reconnection=False)
+        self.client = InOrderClient(reconnection=False)
         self.client.on("live_price", lambda payload: self._keep(self.prices, payload))
         self.client.on("trade_update", lambda payload: self._keep(self.updates, payload))
         self.client.connect(

@@ -29,7 +29,9 @@ class _InOrder(engineio.Client):
         super().disconnect(*args, **kwargs)
 
 
-class _Client(socketio.Client):
+class InOrderClient(socketio.Client):
+    """A client that handles one message after the other, as they were sent."""
+
     def _engineio_client_class(self) -> type[engineio.Client]:
         return _InOrder
 
@@ -38,7 +40,7 @@ class Socket:
     """One connection; `next` waits for what comes, `rest` is all that has come."""
 
     def __init__(self) -> None:
-        self._client = _Client(reconnection=False, handle_sigint=False)
+        self._client = InOrderClient(reconnection=False, handle_sigint=False)
         self._received: dict[str, queue.Queue[Any]] = defaultdict(queue.Queue)
         for event in ("status", "live_price", "trade_update", "connect_error"):
             self._client.on(event, self._received[event].put)
