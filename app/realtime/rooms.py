@@ -19,10 +19,6 @@ from app.schemas import to_json
 # Events read from the database at a time while a socket that was away catches up.
 REPLAY_PAGE = 500
 
-# How often what was just committed is looked for, and how long between two looks.
-READS = 10
-READ_PAUSE_SECONDS = 0.01
-
 
 @dataclass(slots=True)
 class _Room:
@@ -125,15 +121,7 @@ def _replay_long_ago(user_id: str, socket: str, since: int) -> int:
 
 
 def _events(user_id: str, after: int, up_to: int) -> list[Notification]:
-    """Return the events between, without a hole: each seq is that of one committed event."""
-    events: list[Notification] = []
-    for _ in range(READS):
-        events = Notification.find_after(user_id, after, up_to) if after < up_to else []
-        if len(events) >= up_to - after:
-            break
-        # Committed, and not to be read yet: to go on would show what follows before it.
-        socketio.sleep(READ_PAUSE_SECONDS)
-    return events
+    return Notification.find_after(user_id, after, up_to) if after < up_to else []
 
 
 def _emit(events: Iterable[Notification], to: str) -> None:
