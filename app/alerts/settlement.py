@@ -12,8 +12,8 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from app.alerts.events import price_alert
-from app.database.chunks import write_in_chunks
-from app.database.transaction import TRANSACTION_SECONDS, run_transaction
+from app.database.chunks import Overtaken, write_claimed, write_in_chunks
+from app.database.transaction import TRANSACTION_SECONDS
 from app.domain.quote import Quote
 from app.domain.triggers import CandlesAfter, triggered_by, triggered_in
 from app.logs import logger
@@ -82,19 +82,18 @@ def stop_watching(symbol: str) -> None:
 
 
 def _fire_chunk(firings: Sequence[Firing]) -> list[Firing]:
-    def write(session: ClientSession) -> tuple[list[Firing], list[Notification]]:
-        active = Alert.find_still_active([each.alert.id for each in firings], session)
-        claimed = [each for each in firings if each.alert.id in active]
-        if not claimed:
-            return [], []
+    def write(claimed: Sequence[Firing], session: ClientSession) -> list[Notification]:
         time = now()
-        if Alert.trigger_many(claimed, time, session) != len(claimed):
-            # The snapshot showed each of them, so nothing of this transaction may stand.
-            raise RuntimeError("an alert vanished while it was being fired")
-        drafts = [price_alert(each) for each in claimed]
-        return claimed, Notification.create(drafts, time, session)
+        if Alert.trigger_many(claimed, time, session) < len(claimed):
+            raise Overtaken
+        return Notification.create([price_alert(each) for each in claimed], time, session)
 
     owners = {each.alert.user_id for each in firings}
-    claimed, events = run_transaction(write, user_ids=owners)
-    announce(events)
-    return claimed
+    claimed, events = write_claimed(firings, write, _still_active, owners)
+    announce(events or [])
+    return list(claimed)
+
+
+def _still_active(firings: Sequence[Firing]) -> list[Firing]:
+    active = Alert.find_still_active([each.alert.id for each in firings])
+    return [each for each in firings if each.alert.id in active]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, TypeVar
 
+from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
-from app.database.transaction import is_conflict, is_outage
+from app.database.transaction import is_conflict, is_outage, run_transaction
 from app.logs import logger
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 # Written in one transaction: enough to share its round trips, few enough that it ends well
 # within its time and a conflict costs little.
@@ -42,6 +45,7 @@ def write_in_chunks(
         try:
             outcome.written += write(chunk)
         except Exception as error:
+            # Whatever it is: one item at fault must not keep the others from being written.
             away = isinstance(error, PyMongoError) and is_outage(error)
             if len(chunk) > 1 and (not away or is_conflict(error)):
                 middle = len(chunk) // 2
@@ -56,3 +60,29 @@ def write_in_chunks(
                 outcome.fault = error
                 logger.exception("%s cannot be written", name(chunk[0]))
     return outcome
+
+
+class Overtaken(Exception):
+    """Some of what a transaction was to claim is no longer there to be claimed."""
+
+
+def write_claimed(
+    items: Sequence[T],
+    write: Callable[[Sequence[T], ClientSession], R],
+    unclaimed: Callable[[Sequence[T]], list[T]],
+    user_ids: Collection[str],
+) -> tuple[Sequence[T], R | None]:
+    """Have `write` claim and write the items in one transaction; return those, and its result.
+
+    `write` raises Overtaken where its guarded updates met fewer than it was given. Then those
+    that `unclaimed` still finds are written; the result is None where there is none of them.
+    """
+    # Looked for only after a transaction was overtaken: nearly none is, and to look first would
+    # cost each of them a question.
+    while items:
+        claimed = items
+        try:
+            return claimed, run_transaction(partial(write, claimed), user_ids=user_ids)
+        except Overtaken:
+            items = unclaimed(claimed)
+    return [], None

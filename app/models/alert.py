@@ -14,6 +14,7 @@ from pymongo.client_session import ClientSession
 from app.database import Document, collection
 from app.domain.alert import AlertLevels, AlertStatus, Crossing, Direction
 from app.domain.bracket import SettledFrom
+from app.domain.money import ZERO
 from app.domain.quote import Quote, Source
 from app.models.paging import newest_first
 
@@ -126,21 +127,15 @@ class Alert:
         Two finds, one per side: the index holds the levels in order, so what is read is what
         is crossed, however many alerts there are.
         """
-        alerts = collection("alerts")
-        waiting = {"status": AlertStatus.ACTIVE.value, "symbol": symbol}
-        found = [
-            *alerts.find({**waiting, "below": {"$gte": lowest}}),
-            *alerts.find({**waiting, "above": {"$lte": highest}}),
-        ]
+        queries = queries_of_crossings(symbol, lowest, highest)
+        found = [each for query in queries for each in collection("alerts").find(query)]
         return [cls.from_document(each) for each in {each["_id"]: each for each in found}.values()]
 
     @classmethod
-    def find_still_active(
-        cls, alert_ids: Collection[ObjectId], session: ClientSession
-    ) -> set[ObjectId]:
+    def find_still_active(cls, alert_ids: Collection[ObjectId]) -> set[ObjectId]:
         """Return those of the alerts that are active."""
         query = {"_id": {"$in": list(alert_ids)}, "status": AlertStatus.ACTIVE.value}
-        return {each["_id"] for each in collection("alerts").find(query, {}, session=session)}
+        return {each["_id"] for each in collection("alerts").find(query, {})}
 
     @classmethod
     def trigger_many(cls, firings: Sequence[Firing], now: datetime, session: ClientSession) -> int:
@@ -169,6 +164,17 @@ class Alert:
         ):
             return None
         return cls.from_document(document)
+
+
+def queries_of_crossings(symbol: str, lowest: Decimal, highest: Decimal) -> list[Document]:
+    """Return the finds of the active alerts that prices from `lowest` to `highest` cross."""
+    waiting = {"status": AlertStatus.ACTIVE.value, "symbol": symbol}
+    return [
+        {**waiting, "below": {"$gte": lowest}},
+        # From 0: below that the index has each alert without such a level, and the embedded
+        # database would read them all.
+        {**waiting, "above": {"$gt": ZERO, "$lte": highest}},
+    ]
 
 
 @dataclass(frozen=True, slots=True)

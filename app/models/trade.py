@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from bson import ObjectId
-from pymongo import UpdateOne
+from pymongo import UpdateMany
 from pymongo.client_session import ClientSession
 
 from app.database import Document, collection
 from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeStatus, TradeType
+from app.domain.money import ZERO
 from app.domain.quote import Quote, Source
 from app.models.paging import newest_first
 
@@ -165,12 +166,8 @@ class Trade:
         Two finds, one per bound: the index holds the triggers in order, so what is read is
         what is triggered, however many trades are open.
         """
-        trades = collection("trades")
-        book = {"status": TradeStatus.ACTIVE.value, "symbol": symbol}
-        found = [
-            *trades.find({**book, "trigger_below": {"$gte": lowest}}),
-            *trades.find({**book, "trigger_above": {"$lte": highest}}),
-        ]
+        queries = queries_of_triggers(symbol, lowest, highest)
+        found = [each for query in queries for each in collection("trades").find(query)]
         return [cls.from_document(each) for each in {each["_id"]: each for each in found}.values()]
 
     @classmethod
@@ -180,12 +177,10 @@ class Trade:
         return collection("trades").find_one(query, {"_id": 1}) is not None
 
     @classmethod
-    def find_still_active(
-        cls, trade_ids: Collection[ObjectId], session: ClientSession
-    ) -> set[ObjectId]:
+    def find_still_active(cls, trade_ids: Collection[ObjectId]) -> set[ObjectId]:
         """Return those of the trades that are active."""
         query = {"_id": {"$in": list(trade_ids)}, "status": TradeStatus.ACTIVE.value}
-        return {each["_id"] for each in collection("trades").find(query, {}, session=session)}
+        return {each["_id"] for each in collection("trades").find(query, {})}
 
     @classmethod
     def update(
@@ -202,18 +197,23 @@ class Trade:
     @classmethod
     def close_many(cls, closures: Sequence[Closure], now: datetime, session: ClientSession) -> int:
         """Close trades that are active; return how many were."""
-        result = collection("trades").bulk_write(
-            [
-                UpdateOne(
-                    {"_id": each.trade.id, "status": TradeStatus.ACTIVE.value},
-                    {"$set": _closed(each.exit, now)},
-                )
-                for each in closures
-            ],
-            ordered=False,
-            session=session,
-        )
+        alike: dict[Exit, list[Closure]] = defaultdict(list)
+        for each in closures:
+            alike[replace(each.exit, pnl=ZERO)].append(each)
+        updates = [_close_alike(exit, group, now) for exit, group in alike.items()]
+        result = collection("trades").bulk_write(updates, ordered=False, session=session)
         return result.modified_count
+
+
+def queries_of_triggers(symbol: str, lowest: Decimal, highest: Decimal) -> list[Document]:
+    """Return the finds of the active trades that prices from `lowest` to `highest` trigger."""
+    book = {"status": TradeStatus.ACTIVE.value, "symbol": symbol}
+    return [
+        {**book, "trigger_below": {"$gte": lowest}},
+        # From 0: below that the index has each trade without such a trigger, and the embedded
+        # database would read them all.
+        {**book, "trigger_above": {"$gt": ZERO, "$lte": highest}},
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +224,26 @@ class Closure:
     exit: Exit
 
 
-def _closed(exit: Exit, now: datetime) -> dict[str, Any]:
+def _close_alike(exit: Exit, closures: Sequence[Closure], now: datetime) -> UpdateMany:
+    """Return the one update of trades that make the same exit, each with its own P&L.
+
+    One update of many documents costs the embedded database 0.6 of as many updates of one.
+    """
+    ids = [each.trade.id for each in closures]
+    its_place = {"$indexOfArray": [{"$literal": ids}, "$_id"]}
+    pnls = {"$literal": [each.exit.pnl for each in closures]}
+    same = {name: {"$literal": value} for name, value in _closed(exit, now).items()}
+    return UpdateMany(
+        {"_id": {"$in": ids}, "status": TradeStatus.ACTIVE.value},
+        [{"$set": {**same, "pnl": {"$arrayElemAt": [pnls, its_place]}}}],
+    )
+
+
+def _closed(exit: Exit, now: datetime) -> Document:
     return {
         "status": exit.reason.status.value,
         "exit_reason": exit.reason.value,
         "exit_price": exit.price,
-        "pnl": exit.pnl,
         # The evidence: which quote closed the trade, whose it was, and when it was made.
         "exit_source": exit.quote.source.value,
         "exit_timestamp": exit.quote.timestamp,

@@ -12,8 +12,7 @@ from datetime import datetime
 
 from pymongo.client_session import ClientSession
 
-from app.database.chunks import Outcome, write_in_chunks
-from app.database.transaction import run_transaction
+from app.database.chunks import Outcome, Overtaken, write_claimed, write_in_chunks
 from app.domain.exposure import Exposure
 from app.domain.quote import Quote
 from app.domain.triggers import CandlesAfter, triggered_by, triggered_in
@@ -85,19 +84,20 @@ def _close_in_chunks(closures: Sequence[Closure], also: Also | None) -> Outcome[
 
 
 def _close_chunk(closures: Sequence[Closure], also: Also | None) -> list[Closure]:
-    def close(session: ClientSession) -> tuple[list[Closure], list[Notification]]:
-        active = Trade.find_still_active([each.trade.id for each in closures], session)
-        claimed = [each for each in closures if each.trade.id in active]
-        if not claimed:
-            return [], []
+    def close(claimed: Sequence[Closure], session: ClientSession) -> list[Notification]:
         if also is not None:
             also(claimed, session)
-        return claimed, _close(claimed, session)
+        return _close(claimed, session)
 
     owners = {each.trade.user_id for each in closures}
-    claimed, events = run_transaction(close, user_ids=owners)
-    announce(events)
-    return claimed
+    claimed, events = write_claimed(closures, close, _still_active, owners)
+    announce(events or [])
+    return list(claimed)
+
+
+def _still_active(closures: Sequence[Closure]) -> list[Closure]:
+    active = Trade.find_still_active([each.trade.id for each in closures])
+    return [each for each in closures if each.trade.id in active]
 
 
 def _close(closures: Sequence[Closure], session: ClientSession) -> list[Notification]:
@@ -110,10 +110,9 @@ def _close(closures: Sequence[Closure], session: ClientSession) -> list[Notifica
             each.trade.margin_used,
             each.exit.pnl,
         )
-    closed = Trade.close_many(closures, time, session)
-    settled = Portfolio.settle_many(settlements, time, session)
-    if (closed, settled) != (len(closures), len(settlements)):
-        # The snapshot showed each of them, so nothing of this transaction may stand.
-        raise RuntimeError("a trade or portfolio vanished while it was being settled")
+    if Trade.close_many(closures, time, session) < len(closures):
+        raise Overtaken
+    if Portfolio.settle_many(settlements, time, session) != len(settlements):
+        raise RuntimeError("a portfolio vanished while its trades were being closed")
     drafts = [trade_closed(each.trade, each.exit) for each in closures]
     return Notification.create(drafts, time, session)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,8 @@ from pymongo.cursor import Cursor
 from app.database import Document, collection
 from app.database.indexes import INDEXES, create_indexes
 from app.models import Notification, Trade
+from app.models.alert import queries_of_crossings
+from app.models.trade import queries_of_triggers
 from tests.support.books import draft, enlist, insert_trade, notify
 from tests.support.quotes import NOON
 
@@ -46,19 +49,27 @@ def many_trades(books: Flask) -> None:
 
 
 @pytest.mark.usefixtures("many_trades")
+def test_what_a_tick_triggers_is_found_by_an_index() -> None:
+    below, above = queries_of_triggers("^NSEI", Decimal(199), Decimal(10_003))
+
+    for query, bound in ((below, "trigger_below"), (above, "trigger_above")):
+        winning = plan(collection("trades").find(query))
+        assert "IXSCAN" in winning
+        assert "COLLSCAN" not in winning
+        assert bound in winning
+
+
 @pytest.mark.parametrize(
-    "bound",
-    [{"trigger_below": {"$gte": Decimal(199)}}, {"trigger_above": {"$lte": Decimal(10_003)}}],
+    ("queries", "field"),
+    [(queries_of_triggers, "trigger_above"), (queries_of_crossings, "above")],
 )
-def test_what_a_tick_triggers_is_found_by_an_index(bound: Document) -> None:
-    book = {"status": "ACTIVE", "symbol": "^NSEI"}
+def test_what_has_no_upper_level_is_not_read_for_a_price(
+    queries: Callable[[str, Decimal, Decimal], list[Document]], field: str
+) -> None:
+    """Null comes before every number in an index: a range without a lower end reads them all."""
+    _, above = queries("^NSEI", Decimal(1), Decimal(2))
 
-    winning = plan(collection("trades").find({**book, **bound}))
-
-    assert "IXSCAN" in winning
-    assert "COLLSCAN" not in winning
-    (field,) = bound
-    assert field in winning
+    assert above[field] == {"$gt": 0, "$lte": 2}
 
 
 @pytest.mark.usefixtures("many_trades")
