@@ -81,16 +81,23 @@ class Outbox:
             claim = self._claim()
             if claim is None:
                 return 0
-            batch = _Batch(claim, self._clock, balances=self._tells_balances)
+            batch = _Batch(claim, self._clock, balances=self._sends)
+            recorded: list[Attempt] = []
             while not self._stopping and (share := batch.next_share()):
-                self._deliver(claim, share)
+                attempts = self._deliver(share)
+                if self._sends:
+                    # Share by share: what was sent and not written down would be sent again.
+                    _write_down(claim, attempts)
+                else:
+                    recorded += attempts
+            _write_down(claim, recorded)
             if self._stopping:
                 batch.hand_back()
             return len(claim.notifications)
 
     @property
-    def _tells_balances(self) -> bool:
-        # A recorded message has no words, so nothing is read for them.
+    def _sends(self) -> bool:
+        """Whether any message leaves; a recorded one has no words, and costs nobody anything."""
         return any(sender.outcome == "sent" for sender in self._senders.values())
 
     def _claim(self) -> Claim | None:
@@ -115,8 +122,8 @@ class Outbox:
                 self._backlog.appendleft(rest)
         return ids
 
-    def _deliver(self, claim: Claim, share: _Share) -> None:
-        """Send a user's notifications as one message a channel; write down how it went."""
+    def _deliver(self, share: _Share) -> list[Attempt]:
+        """Send a user's notifications as one message a channel; return how it went."""
         attempts = [Attempt(each) for each in share.notifications]
         for channel, sender in self._senders.items():
             now = self._clock.now()
@@ -130,9 +137,7 @@ class Outbox:
                     each.skip(channel, now)
             if wanted:
                 self._send(sender, share, wanted)
-        Notification.record_deliveries(
-            claim.mark, [(each.notification, each.deliveries, each.next_time) for each in attempts]
-        )
+        return attempts
 
     def _send(self, sender: Sender, share: _Share, attempts: Sequence[Attempt]) -> None:
         error: DeliveryError | None = None
@@ -163,6 +168,13 @@ class Outbox:
 
     def _wake(self, _sender: object, events: Sequence[Notification]) -> None:
         self._work.set()
+
+
+def _write_down(claim: Claim, attempts: Sequence[Attempt]) -> None:
+    if attempts:
+        Notification.record_deliveries(
+            claim.mark, [(each.notification, each.deliveries, each.next_time) for each in attempts]
+        )
 
 
 @dataclass(frozen=True, slots=True)

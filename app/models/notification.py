@@ -8,18 +8,19 @@ transaction of what it tells of, so no crash can lose one or invent one.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pymongo
 from bson import ObjectId
-from pymongo import UpdateOne
+from pymongo import UpdateMany, UpdateOne
 from pymongo.client_session import ClientSession
 
 from app.database import Document, collection
 from app.domain.errors import Unauthenticated
+from app.models.alike import value_of_each
 from app.models.paging import newest_first
 from app.models.user import User
 
@@ -183,14 +184,19 @@ class Notification:
 
         Where another worker took one since it was claimed under `mark`, that one's word counts.
         """
-        with pymongo.timeout(OUTBOX_SECONDS):
-            collection("notifications").bulk_write(
-                [
-                    UpdateOne({"_id": each.id, "claim": mark}, _delivered(deliveries, deliver_at))
-                    for each, deliveries, deliver_at in outcomes
-                ],
-                ordered=False,
+        updates: list[UpdateOne | UpdateMany] = [
+            UpdateOne(
+                {"_id": each.id, "claim": mark},
+                {"$set": {"deliveries": deliveries, "deliver_at": deliver_at}},
             )
+            for each, deliveries, deliver_at in outcomes
+            if deliver_at is not None
+        ]
+        ended = {each.id: deliveries for each, deliveries, again in outcomes if again is None}
+        if ended:
+            updates.append(_end_deliveries(mark, ended))
+        with pymongo.timeout(OUTBOX_SECONDS):
+            collection("notifications").bulk_write(updates, ordered=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +226,8 @@ def _document(draft: EventDraft, seq: int, now: datetime) -> Document:
     }
 
 
-def _delivered(deliveries: list[dict[str, Any]], deliver_at: datetime | None) -> Document:
-    if deliver_at is None:
-        return {"$set": {"deliveries": deliveries}, "$unset": {"deliver_at": "", "claim": ""}}
-    return {"$set": {"deliveries": deliveries, "deliver_at": deliver_at}}
+def _end_deliveries(mark: ObjectId, ended: Mapping[ObjectId, list[dict[str, Any]]]) -> UpdateMany:
+    return UpdateMany(
+        {"_id": {"$in": list(ended)}, "claim": mark},
+        [{"$set": {"deliveries": value_of_each(ended)}}, {"$unset": ["deliver_at", "claim"]}],
+    )

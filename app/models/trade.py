@@ -16,6 +16,7 @@ from app.database import Document, collection
 from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeStatus, TradeType
 from app.domain.money import ZERO
 from app.domain.quote import Quote, Source
+from app.models.alike import value_of_each
 from app.models.paging import newest_first
 
 
@@ -225,17 +226,12 @@ class Closure:
 
 
 def _close_alike(exit: Exit, closures: Sequence[Closure], now: datetime) -> UpdateMany:
-    """Return the one update of trades that make the same exit, each with its own P&L.
-
-    One update of many documents costs the embedded database 0.6 of as many updates of one.
-    """
-    ids = [each.trade.id for each in closures]
-    its_place = {"$indexOfArray": [{"$literal": ids}, "$_id"]}
-    pnls = {"$literal": [each.exit.pnl for each in closures]}
+    """Return the one update of trades that make the same exit, each with its own P&L."""
+    pnls = {each.trade.id: each.exit.pnl for each in closures}
     same = {name: {"$literal": value} for name, value in _closed(exit, now).items()}
     return UpdateMany(
-        {"_id": {"$in": ids}, "status": TradeStatus.ACTIVE.value},
-        [{"$set": {**same, "pnl": {"$arrayElemAt": [pnls, its_place]}}}],
+        {"_id": {"$in": list(pnls)}, "status": TradeStatus.ACTIVE.value},
+        [{"$set": {**same, "pnl": value_of_each(pnls)}}],
     )
 
 

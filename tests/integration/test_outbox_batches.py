@@ -140,8 +140,9 @@ def test_a_slow_batch_stays_with_its_worker_past_its_lease(
     assert waiting() == 0
 
 
+@pytest.mark.parametrize("permanent", [False, True])
 def test_what_another_worker_took_from_one_that_was_frozen_is_left_to_it(
-    outbox: Outbox, other: Outbox, clock: ManualClock, email: Letterbox
+    outbox: Outbox, other: Outbox, clock: ManualClock, email: Letterbox, permanent: bool
 ) -> None:
     for user_id in USERS:
         notify(draft(user_id))
@@ -150,7 +151,7 @@ def test_what_another_worker_took_from_one_that_was_frozen_is_left_to_it(
         email.meanwhile = None
         clock.advance(LEASE.total_seconds())
         assert other.run_once() == len(USERS)
-        email.failure = DeliveryError("too late")
+        email.failure = DeliveryError("too late", permanent=permanent)
 
     email.meanwhile = freeze
     outbox.run_once()
@@ -337,3 +338,43 @@ def test_nothing_is_read_for_messages_that_are_only_recorded(
     Outbox(books, clock, create_senders(runtime().settings)).run_once()
 
     assert statuses() == {"email": "recorded", "sms": "skipped"}
+
+
+def test_what_is_only_recorded_is_written_down_once_a_batch_and_each_as_it_went(
+    books: Flask, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enlist("alice", *USERS)
+    recording = Outbox(books, clock, create_senders(runtime().settings))
+    prefer("alice", sms=False)
+    prefer(USERS[0], email=False)
+    notify(*(draft(user_id) for user_id in ("alice", *USERS) for _ in range(2)))
+    written: list[int] = []
+    write = Notification.record_deliveries
+
+    def count(mark: Any, outcomes: Any) -> None:
+        written.append(len(outcomes))
+        write(mark, outcomes)
+
+    monkeypatch.setattr(Notification, "record_deliveries", count)
+
+    assert recording.run_once() == 14
+
+    assert written == [14]
+    for seq in (1, 2):
+        assert statuses("alice", seq) == {"email": "recorded", "sms": "skipped"}
+        assert statuses(USERS[0], seq) == {"email": "skipped", "sms": "recorded"}
+        assert statuses(USERS[1], seq) == {"email": "recorded", "sms": "recorded"}
+    assert waiting() == 0
+
+
+def test_what_was_sent_is_written_down_before_the_next_user_is_told(
+    outbox: Outbox, email: Letterbox
+) -> None:
+    """Or a crash between the two would have it sent again."""
+    notify(draft("alice"), draft(USERS[0]))
+    seen: list[int] = []
+    email.meanwhile = lambda: seen.append(waiting())
+
+    outbox.run_once()
+
+    assert seen == [2, 1]
