@@ -1,4 +1,4 @@
-"""What has happened, told to whom it may concern once it is committed.
+"""Events: written with what they tell of, told to whom it may concern once it is committed.
 
 Services announce; sockets and the outbox listen. So no service knows of either, and nothing
 that goes wrong while telling can undo, or delay, what was done.
@@ -7,17 +7,28 @@ that goes wrong while telling can undo, or delay, what was done.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from blinker import Namespace
 from flask import current_app
+from pymongo.client_session import ClientSession
 
 from app.logs import logger
-
-if TYPE_CHECKING:
-    from app.models import Notification
+from app.models import EventDraft, Notification
+from app.runtime import runtime
 
 events_committed = Namespace().signal("events-committed")
+
+
+def write_events(
+    drafts: Sequence[EventDraft], time: datetime, session: ClientSession
+) -> list[Notification]:
+    """Write events in the transaction of what they tell of; raise Unauthenticated for no user.
+
+    They are to be sent from then on. Where no channel can send, nothing is left to be done.
+    """
+    sends = runtime().settings.sends_email or runtime().settings.sends_sms
+    return Notification.create(drafts, time, session, sends=sends)
 
 
 def announce(events: Sequence[Notification]) -> None:

@@ -114,8 +114,14 @@ def make_app(
 
 
 @pytest.fixture
-def app(make_app: Callable[..., Flask]) -> Flask:
-    return make_app()
+def variables() -> dict[str, Any]:
+    """What the environment of the application differs in; for test modules to say."""
+    return {}
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask], variables: dict[str, Any]) -> Flask:
+    return make_app(**variables)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from app.domain.triggers import CandlesAfter, triggered_by, triggered_in
 from app.logs import logger
 from app.models import Alert, Firing, Notification, SymbolState
 from app.runtime import now, runtime
-from app.signals import announce
+from app.signals import announce, write_events
 
 # A mark this old has no alert behind it that is still being written, whatever the clocks of
 # several servers say.
@@ -86,7 +86,7 @@ def _fire_chunk(firings: Sequence[Firing]) -> list[Firing]:
         time = now()
         if Alert.trigger_many(claimed, time, session) < len(claimed):
             raise Overtaken
-        return Notification.create([price_alert(each) for each in claimed], time, session)
+        return write_events([price_alert(each) for each in claimed], time, session)
 
     owners = {each.alert.user_id for each in firings}
     claimed, events = write_claimed(firings, write, _still_active, owners)

@@ -167,7 +167,8 @@ class Outbox:
         return LONGEST_WAIT_SECONDS if due is None else max((due - now).total_seconds(), 0.1)
 
     def _wake(self, _sender: object, events: Sequence[Notification]) -> None:
-        self._work.set()
+        if any(event.is_to_be_sent for event in events):
+            self._work.set()
 
 
 def _write_down(claim: Claim, attempts: Sequence[Attempt]) -> None:

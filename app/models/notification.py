@@ -22,6 +22,7 @@ from app.database import Document, collection
 from app.domain.errors import Unauthenticated
 from app.models.alike import value_of_each
 from app.models.paging import newest_first
+from app.models.preferences import Preferences
 from app.models.user import User
 
 CHANNELS = ("email", "sms")
@@ -53,29 +54,43 @@ class Notification:
     created_at: datetime
     deliveries: list[dict[str, Any]]
 
+    @property
+    def is_to_be_sent(self) -> bool:
+        """Whether any channel still has to try."""
+        return any(each["status"] == "pending" for each in self.deliveries)
+
     @classmethod
     def from_document(cls, document: Document) -> Notification:
         return cls(id=document["_id"], **{key: document[key] for key in _FIELDS})
 
     @classmethod
     def create(
-        cls, drafts: Sequence[EventDraft], now: datetime, session: ClientSession
+        cls,
+        drafts: Sequence[EventDraft],
+        now: datetime,
+        session: ClientSession,
+        *,
+        sends: bool = True,
     ) -> list[Notification]:
         """Number and insert events, to be delivered from now on.
 
-        Raises Unauthenticated where a user is gone.
+        Where nothing `sends`, they are recorded as they are written: the outbox would change
+        each of them twice to say the same. Raises Unauthenticated where a user is gone.
         """
         if not drafts:
             return []
         counts = Counter(draft.user_id for draft in drafts)
-        last = User.count_events(counts, session)
-        if len(last) < len(counts):
+        counted = User.count_events(counts, session)
+        if len(counted) < len(counts):
             raise Unauthenticated("This account no longer exists.", code="account_gone")
-        following = {user_id: last[user_id] - counts[user_id] for user_id in counts}
+        following = {user_id: counted[user_id].last - counts[user_id] for user_id in counts}
         documents = []
         for draft in drafts:
             following[draft.user_id] += 1
-            documents.append(_document(draft, following[draft.user_id], now))
+            document = _document(draft, following[draft.user_id], now)
+            preferences = counted[draft.user_id].preferences
+            document |= _pending(now) if sends else _recorded(draft, preferences, now)
+            documents.append(document)
         collection("notifications").insert_many(documents, ordered=False, session=session)
         return [cls.from_document(document) for document in documents]
 
@@ -219,10 +234,26 @@ def _document(draft: EventDraft, seq: int, now: datetime) -> Document:
         "data": draft.data,
         "is_read": False,
         "created_at": now,
+    }
+
+
+def _pending(now: datetime) -> Document:
+    deliveries = [{"channel": each, "status": "pending", "attempts": 0} for each in CHANNELS]
+    return {"deliveries": deliveries, "deliver_at": now}
+
+
+def _recorded(draft: EventDraft, preferences: Preferences, now: datetime) -> Document:
+    wanted = {each: preferences.allow(each, draft.type) for each in CHANNELS}
+    return {
         "deliveries": [
-            {"channel": channel, "status": "pending", "attempts": 0} for channel in CHANNELS
-        ],
-        "deliver_at": now,
+            {
+                "channel": channel,
+                "status": "recorded" if wanted[channel] else "skipped",
+                "attempts": int(wanted[channel]),
+                "at": now,
+            }
+            for channel in CHANNELS
+        ]
     }
 
 

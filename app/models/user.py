@@ -91,7 +91,9 @@ class User:
         return result.matched_count == 1
 
     @classmethod
-    def count_events(cls, events: Mapping[str, int], session: ClientSession) -> dict[str, int]:
+    def count_events(
+        cls, events: Mapping[str, int], session: ClientSession
+    ) -> dict[str, EventCount]:
         """Add to each user's count of events; return the new counts by client_id.
 
         A user's event takes the new count as its `seq`. The users' documents stay locked to
@@ -105,9 +107,16 @@ class User:
             session=session,
         )
         found = users.find(
-            {"client_id": {"$in": list(events)}}, {"client_id": 1, "event_seq": 1}, session=session
+            {"client_id": {"$in": list(events)}},
+            {"client_id": 1, "event_seq": 1, "preferences": 1},
+            session=session,
         )
-        return {each["client_id"]: each["event_seq"] for each in found}
+        return {
+            each["client_id"]: EventCount(
+                each["event_seq"], Preferences.from_document(each.get("preferences"))
+            )
+            for each in found
+        }
 
     @classmethod
     def count_read(cls, client_id: str, session: ClientSession) -> None:
@@ -148,6 +157,14 @@ class User:
     def _find(cls, query: Document, session: ClientSession | None) -> User | None:
         document = collection("users").find_one(query, session=session)
         return cls.from_document(document) if document else None
+
+
+@dataclass(frozen=True, slots=True)
+class EventCount:
+    """The `seq` of a user's last event, and how they want to be told of events."""
+
+    last: int
+    preferences: Preferences
 
 
 _FIELDS = tuple(name for name in User.__dataclass_fields__ if name not in ("id", "preferences"))

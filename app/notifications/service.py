@@ -11,7 +11,7 @@ from app.domain.errors import NotFound, Unauthenticated
 from app.models import EventDraft, Notification, Preferences, User
 from app.notifications.schemas import NotificationsQuery
 from app.runtime import now
-from app.signals import announce
+from app.signals import announce, write_events
 
 
 def send(user_id: str, event: str, message: str) -> None:
@@ -19,7 +19,7 @@ def send(user_id: str, event: str, message: str) -> None:
     draft = EventDraft(user_id=user_id, type=event, message=message, data={"message": message})
 
     def write(session: ClientSession) -> list[Notification]:
-        return Notification.create([draft], now(), session)
+        return write_events([draft], now(), session)
 
     announce(run_transaction(write, user_ids=[user_id]))
 

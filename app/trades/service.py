@@ -22,7 +22,7 @@ from app.models import (
 )
 from app.portfolio.service import get_portfolio
 from app.runtime import now, runtime
-from app.signals import announce
+from app.signals import announce, write_events
 from app.trades.events import trade_created
 from app.trades.schemas import CreateTradeRequest, TradesQuery
 from app.trades.settlement import close_trades
@@ -135,9 +135,7 @@ def _write_trade(
     )
     if key:
         Answer.save(key, {"trade_id": trade.id}, time, session)
-    return trade, Notification.create(
-        [trade_created(trade, portfolio.available_margin)], time, session
-    )
+    return trade, write_events([trade_created(trade, portfolio.available_margin)], time, session)
 
 
 def _close_if_reached(trade: Trade, entry: Quote) -> None:

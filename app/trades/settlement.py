@@ -18,7 +18,7 @@ from app.domain.quote import Quote
 from app.domain.triggers import CandlesAfter, triggered_by, triggered_in
 from app.models import Closure, Notification, Portfolio, Settlement, Trade
 from app.runtime import now
-from app.signals import announce
+from app.signals import announce, write_events
 from app.trades.events import trade_closed
 
 
@@ -115,4 +115,4 @@ def _close(closures: Sequence[Closure], session: ClientSession) -> list[Notifica
     if Portfolio.settle_many(settlements, time, session) != len(settlements):
         raise RuntimeError("a portfolio vanished while its trades were being closed")
     drafts = [trade_closed(each.trade, each.exit) for each in closures]
-    return Notification.create(drafts, time, session)
+    return write_events(drafts, time, session)

@@ -10,7 +10,6 @@ from decimal import Decimal
 from benchmarks.measure import Goal, Result, percentile, result_of
 from benchmarks.support.books import PRICE, seed_trades, seed_users
 from benchmarks.support.load import Call, apart, drive
-from benchmarks.support.outbox import wait_until_delivered
 from benchmarks.support.streamed import streamed_market
 from benchmarks.support.world import World, world
 
@@ -39,7 +38,6 @@ def measure() -> list[Result]:
             market.wait_until_followed()
             market.tick(PRICE - STEP)
             _drive_while(process, server.port, calls, _unsettled(here, WARM_UP_TRADES))
-            wait_until_delivered(here)
             idle = _drive(process, server.port, calls, IDLE_SLICES)
             market.tick(PRICE - 2 * STEP)
             busy = _drive_while(

@@ -7,7 +7,6 @@ from decimal import Decimal
 
 from benchmarks.measure import Goal, Result, percentile, result_of
 from benchmarks.support.books import PRICE, seed_trades, seed_users
-from benchmarks.support.outbox import wait_until_delivered
 from benchmarks.support.sockets import Audience, Seat, audience
 from benchmarks.support.streamed import StreamedMarket, streamed_market
 from benchmarks.support.world import world
@@ -39,7 +38,6 @@ def measure() -> list[Result]:
             waits = []
             for number in range(1, ROUNDS + 2):
                 waits.append(_wait(market, sockets, PRICE - number * STEP))
-                wait_until_delivered(here)
     # The first is the warm-up.
     slowest = [percentile(each, 0.99) * 1_000 for each in waits[1:]]
     middle = percentile([each for times in waits[1:] for each in times], 0.5) * 1_000

@@ -9,6 +9,7 @@ from flask import Flask
 
 from app.monitor import Monitor
 from tests.support.answers import NOTIFICATION, assert_error, assert_shape, text, time, whole
+from tests.support.letters import CREDENTIALS
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.users import Trader, sign_up
 
@@ -34,14 +35,20 @@ def test_a_notification_sent_is_listed_as_its_own_event(carol: Trader) -> None:
     assert kept["created_at"] == "2026-11-23T04:00:00.000Z"
 
 
-def test_a_delivery_is_pending_on_each_channel_at_first(carol: Trader) -> None:
+@pytest.mark.parametrize(
+    ("variables", "status", "attempts"), [({}, "recorded", 1), (CREDENTIALS, "pending", 0)]
+)
+def test_a_delivery_is_recorded_at_once_where_nothing_can_send_it_else_pending_at_first(
+    carol: Trader, status: str, attempts: int
+) -> None:
     send(carol)
 
     (kept,) = carol.notifications()
     assert [each["channel"] for each in kept["deliveries"]] == ["email", "sms"]
     for delivery in kept["deliveries"]:
         assert {"channel", "status", "attempts"} <= set(delivery)
-        assert (delivery["status"], delivery["attempts"]) == ("pending", 0)
+        assert (delivery["status"], delivery["attempts"]) == (status, attempts)
+        assert delivery.get("at") == (kept["created_at"] if attempts else None)
 
 
 def test_each_trade_event_is_a_notification(

@@ -5,13 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flask import Flask
 
-from app.clock import Clock
 from app.database import collection
-from app.delivery import Outbox, create_senders
 from app.models import EventType
-from app.runtime import runtime
 from tests.support.answers import assert_error
 from tests.support.users import Trader, sign_up
 
@@ -125,13 +121,11 @@ def test_an_account_that_is_gone_has_none(ghost: Trader) -> None:
 
 
 def test_what_is_off_is_listed_and_told_by_socket_all_the_same_and_skipped_by_channel(
-    app: Flask, alice: Trader, clock: Clock
+    alice: Trader,
 ) -> None:
     put(alice, email=False, events=["trade_created"])
     alice.create_trade()
     alice.post("/notifications", {"event": "note", "message": "Hello"})
-    with app.app_context():
-        Outbox(app, clock, create_senders(runtime().settings)).run_once()
 
     note, opened = alice.notifications()
     assert [each["status"] for each in opened["deliveries"]] == ["skipped", "recorded"]
@@ -145,16 +139,12 @@ def test_what_is_off_is_listed_and_told_by_socket_all_the_same_and_skipped_by_ch
     [("price_alert", "price_alert"), ("custom", "custom"), ("anything", "custom")],
 )
 def test_ones_own_event_counts_by_its_name_or_as_custom(
-    app: Flask, carol: Trader, clock: Clock, event: str, counts_as: str
+    carol: Trader, event: str, counts_as: str
 ) -> None:
     put(carol, events=[counts_as])
     carol.post("/notifications", {"event": event, "message": "Hello"})
-    with app.app_context():
-        outbox = Outbox(app, clock, create_senders(runtime().settings))
-    outbox.run_once()
     put(carol, events=[each for each in EVERY_TYPE if each != counts_as])
     carol.post("/notifications", {"event": event, "message": "Hello"})
-    outbox.run_once()
 
     second, first = carol.notifications()
     assert {each["status"] for each in first["deliveries"]} == {"recorded"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -12,6 +13,7 @@ from app.delivery import Message, Outbox
 from app.models import Notification, User
 from app.monitor import Monitor
 from tests.support.clocks import SettableClock
+from tests.support.letters import CREDENTIALS
 from tests.support.market import ScriptedFeed
 from tests.support.users import Trader, sign_up
 
@@ -33,6 +35,11 @@ class Mailbox:
 
     def verify(self) -> None:
         """There is nothing to sign in to."""
+
+
+@pytest.fixture
+def variables() -> dict[str, Any]:
+    return CREDENTIALS
 
 
 @pytest.fixture

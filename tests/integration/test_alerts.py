@@ -89,8 +89,8 @@ def test_a_fired_alert_keeps_its_evidence_and_tells_its_user(
         "timestamp": tick.timestamp,
     }
     assert {each["channel"]: each["status"] for each in event.deliveries} == {
-        "email": "pending",
-        "sms": "pending",
+        "email": "recorded",
+        "sms": "recorded",
     }
 
 

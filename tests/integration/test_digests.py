@@ -24,7 +24,7 @@ from app.delivery.senders import DeliveryError
 from app.models import EventDraft, Notification, User
 from app.monitor import Monitor
 from tests.support.ledger import assert_books_exact, collection
-from tests.support.letters import lines_of
+from tests.support.letters import CREDENTIALS, lines_of
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.users import Trader
 
@@ -53,6 +53,12 @@ class Postman:
     def verify(self) -> None:
         if self.failure:
             raise self.failure
+
+
+@pytest.fixture
+def variables() -> dict[str, Any]:
+    """Messages leave, so that events are written to be sent; by whom, each test says."""
+    return CREDENTIALS
 
 
 @pytest.fixture

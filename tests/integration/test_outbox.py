@@ -13,17 +13,16 @@ import pytest
 from flask import Flask
 
 from app.database import collection
-from app.delivery import Outbox, create_senders
+from app.delivery import Outbox
 from app.delivery.attempts import LONGEST_RETRY, MOST_ATTEMPTS
 from app.delivery.messages import MOST_LINES
 from app.delivery.outbox import BATCH, LEASE
 from app.delivery.senders import DeliveryError
 from app.models import Notification
 from app.notifications.service import send
-from app.runtime import runtime
 from app.trades.service import open_trade
 from tests.support.books import draft, enlist, notify, order
-from tests.support.letters import SECONDS, Letterbox, lines_of
+from tests.support.letters import CREDENTIALS, RECORDING, SECONDS, Letterbox, lines_of
 from tests.support.market import ManualClock
 from tests.support.together import at_once
 
@@ -45,6 +44,12 @@ class CountedClock(ManualClock):
     def wait_for_looks(self, count: int) -> None:
         with self._looked:
             assert self._looked.wait_for(lambda: self._looks >= count, SECONDS)
+
+
+@pytest.fixture
+def variables() -> dict[str, Any]:
+    """Messages leave, so that events are written to be sent; by whom, each test says."""
+    return CREDENTIALS
 
 
 @pytest.fixture
@@ -94,12 +99,12 @@ def running(outbox: Outbox) -> Iterator[threading.Thread]:
         assert not thread.is_alive()
 
 
-def test_without_credentials_a_trades_event_is_recorded_on_both_channels(
+def test_what_waited_when_the_credentials_were_taken_away_is_recorded(
     books: Flask, clock: ManualClock
 ) -> None:
     enlist("alice")
     open_trade("alice", order())
-    outbox = Outbox(books, clock, create_senders(runtime().settings))
+    outbox = Outbox(books, clock, RECORDING)
 
     assert outbox.run_once() == 1
 

@@ -11,7 +11,7 @@ from flask import Flask
 
 from app.database import collection
 from app.database.transaction import run_transaction
-from app.delivery import Outbox, create_senders
+from app.delivery import Outbox
 from app.delivery import outbox as outbox_module
 from app.delivery.messages import Message
 from app.delivery.outbox import LEASE, RENEW_SECONDS
@@ -20,14 +20,19 @@ from app.domain.bracket import TradeType
 from app.models import EventType, Notification, Preferences, User
 from app.monitor import Monitor
 from app.notifications.service import send
-from app.runtime import runtime
 from app.trades.exits import exit_trade
 from app.trades.service import open_trade
 from tests.support.books import draft, enlist, notify, order
-from tests.support.letters import Letterbox, lines_of
+from tests.support.letters import CREDENTIALS, RECORDING, Letterbox, lines_of
 from tests.support.market import ManualClock, ScriptedFeed
 
 USERS = [f"user{n}" for n in range(6)]
+
+
+@pytest.fixture
+def variables() -> dict[str, Any]:
+    """Messages leave, so that events are written to be sent; by whom, each test says."""
+    return CREDENTIALS
 
 
 @pytest.fixture
@@ -335,7 +340,7 @@ def test_nothing_is_read_for_messages_that_are_only_recorded(
     notify(draft())
     monkeypatch.delattr("app.models.Portfolio.available_margins")
 
-    Outbox(books, clock, create_senders(runtime().settings)).run_once()
+    Outbox(books, clock, RECORDING).run_once()
 
     assert statuses() == {"email": "recorded", "sms": "skipped"}
 
@@ -344,7 +349,7 @@ def test_what_is_only_recorded_is_written_down_once_a_batch_and_each_as_it_went(
     books: Flask, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enlist("alice", *USERS)
-    recording = Outbox(books, clock, create_senders(runtime().settings))
+    recording = Outbox(books, clock, RECORDING)
     prefer("alice", sms=False)
     prefer(USERS[0], email=False)
     notify(*(draft(user_id) for user_id in ("alice", *USERS) for _ in range(2)))

@@ -6,9 +6,13 @@ import threading
 from collections.abc import Callable
 
 from app.delivery.messages import Message
+from app.delivery.senders import RecordingSender
 from app.models import User
 
 SECONDS = 20
+# With these an application writes its events to be sent. Nobody signs in with them.
+CREDENTIALS = {"SMTP_USERNAME": "sender@example.com", "SMTP_PASSWORD": "of no account"}
+RECORDING = (RecordingSender("email"), RecordingSender("sms"))
 
 
 def lines_of(message: Message) -> list[str]:
