@@ -87,19 +87,21 @@ def _rupees(value: Any) -> Decimal:
     return to_paisa(amount)
 
 
-def rupees(minimum: int, maximum: int, *, exclusive: bool = False) -> Any:
-    """Return the type of a request's amount: a JSON number with at most two decimals.
-
-    mypy cannot use as a type what a call returns, hence the `type: ignore` where it is used.
-    """
+def rupees(minimum: int, maximum: int, *, exclusive: bool = False) -> tuple[Any, ...]:
+    """Return what makes a Decimal a request's amount: a JSON number with at most two decimals."""
     lower = {"exclusiveMinimum" if exclusive else "minimum": minimum}
-    return Annotated[
-        Decimal,
+    return (
         Field(gt=minimum, le=maximum) if exclusive else Field(ge=minimum, le=maximum),
         BeforeValidator(_rupees),
         WithJsonSchema({"type": "number", **lower, "maximum": maximum, "multipleOf": 0.01}),
-    ]
+    )
 
+
+# In requests: a price to wait for, a symbol or one of its other names, and which page of a list.
+Level = Annotated[Decimal, *rupees(0, MAXIMUM_PRICE, exclusive=True)]
+SymbolName = Annotated[str, Field(min_length=1, max_length=40)]
+PageSize = Annotated[int, Field(ge=1, le=MAXIMUM_PAGE)]
+Cursor = Annotated[int, Field(ge=1, le=2**53)]
 
 # In answers: an amount of rupees, a JSON number.
 Money = Annotated[

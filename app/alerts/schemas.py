@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, model_validator
 
 from app.domain.alert import AlertStatus, Direction
 from app.domain.bracket import SettledFrom
 from app.domain.quote import Source
 from app.models import Alert
 from app.schemas import (
-    MAXIMUM_PAGE,
-    MAXIMUM_PRICE,
+    Cursor,
+    Level,
     Money,
+    PageSize,
     RequestModel,
     ResponseModel,
+    SymbolName,
     Timestamp,
-    rupees,
 )
-
-Level = rupees(0, MAXIMUM_PRICE, exclusive=True)
 
 
 def _gives(field: str) -> dict[str, Any]:
@@ -32,9 +31,9 @@ class CreateAlertRequest(RequestModel):
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [_gives("above"), _gives("below")]})
 
-    symbol: Annotated[str, Field(min_length=1, max_length=40)]
-    above: Level | None = None  # type: ignore[valid-type]
-    below: Level | None = None  # type: ignore[valid-type]
+    symbol: SymbolName
+    above: Level | None = None
+    below: Level | None = None
 
     @model_validator(mode="after")
     def _has_a_level(self) -> CreateAlertRequest:
@@ -82,9 +81,9 @@ class AlertView(ResponseModel):
 
 class AlertsQuery(RequestModel):
     status: AlertStatus | None = None
-    symbol: Annotated[str, Field(min_length=1, max_length=40)] | None = None
-    limit: Annotated[int, Field(ge=1, le=MAXIMUM_PAGE)] = 50
-    cursor: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    symbol: SymbolName | None = None
+    limit: PageSize = 50
+    cursor: Cursor | None = None
 
 
 class AlertsResponse(ResponseModel):

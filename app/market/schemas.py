@@ -14,7 +14,7 @@ from app.market.moment import Moment
 from app.market_data.guard import Doubt, Suspicion
 from app.market_data.instruments import Instrument
 from app.market_data.timetable import EXCHANGES, MarketStatus, SessionKind
-from app.schemas import MAXIMUM_PAGE, Duration, Money, RequestModel, ResponseModel, Timestamp
+from app.schemas import Duration, Money, PageSize, RequestModel, ResponseModel, Timestamp
 
 
 class UnconfirmedQuote(ResponseModel):
@@ -62,7 +62,7 @@ class QuoteResponse(ResponseModel):
 
 class SymbolsQuery(RequestModel):
     q: Annotated[str, Field(max_length=100)] = ""
-    limit: Annotated[int, Field(ge=1, le=MAXIMUM_PAGE)] | None = None
+    limit: PageSize | None = None
 
 
 class SymbolView(ResponseModel):

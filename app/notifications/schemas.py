@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from app.models import EventType, Notification, Preferences
-from app.schemas import MAXIMUM_PAGE, RequestModel, ResponseModel, Timestamp, to_json
+from app.schemas import Cursor, PageSize, RequestModel, ResponseModel, Timestamp, to_json
 
 Text = StringConstraints(strip_whitespace=True, min_length=1)
 EVENT_TYPES = [each.value for each in EventType]
@@ -34,8 +34,8 @@ class SendRequest(RequestModel):
 
 class NotificationsQuery(RequestModel):
     unread: bool | None = None
-    limit: Annotated[int, Field(ge=1, le=MAXIMUM_PAGE)] = 50
-    cursor: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    limit: PageSize = 50
+    cursor: Cursor | None = None
 
 
 class PreferencesRequest(RequestModel):

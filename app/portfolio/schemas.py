@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Annotated
+
 from app.models import Portfolio
 from app.schemas import Money, RequestModel, ResponseModel, Timestamp, rupees
 
 
 class CreatePortfolioRequest(RequestModel):
-    initial_margin: rupees(1_000, 1_000_000_000) | None = None  # type: ignore[valid-type]
+    initial_margin: Annotated[Decimal, *rupees(1_000, 1_000_000_000)] | None = None
 
 
 class PortfolioResponse(ResponseModel):

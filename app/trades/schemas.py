@@ -12,27 +12,26 @@ from app.domain.bracket import ExitReason, SettledFrom, TradeStatus, TradeType
 from app.domain.quote import Quote
 from app.models import Trade
 from app.schemas import (
-    MAXIMUM_PAGE,
-    MAXIMUM_PRICE,
+    Cursor,
+    Level,
     Money,
+    PageSize,
     RequestModel,
     ResponseModel,
+    SymbolName,
     Timestamp,
-    rupees,
 )
 from app.trades.valuation import Performance
 
 MAXIMUM_QUANTITY = 10_000_000
 
-Level = rupees(0, MAXIMUM_PRICE, exclusive=True)
-
 
 class CreateTradeRequest(RequestModel):
-    symbol: Annotated[str, Field(min_length=1, max_length=40)]
+    symbol: SymbolName
     trade_type: TradeType
     quantity: Annotated[int, Strict(), Field(ge=1, le=MAXIMUM_QUANTITY)]
-    stop_loss: Level | None = None  # type: ignore[valid-type]
-    target_price: Level | None = None  # type: ignore[valid-type]
+    stop_loss: Level | None = None
+    target_price: Level | None = None
     client_order_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
     @property
@@ -93,9 +92,9 @@ class TradeView(ResponseModel):
 
 class TradesQuery(RequestModel):
     status: TradeStatus | None = None
-    symbol: Annotated[str, Field(min_length=1, max_length=40)] | None = None
-    limit: Annotated[int, Field(ge=1, le=MAXIMUM_PAGE)] = 50
-    cursor: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    symbol: SymbolName | None = None
+    limit: PageSize = 50
+    cursor: Cursor | None = None
 
 
 class TradesResponse(ResponseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -14,8 +14,8 @@ from app.domain.bracket import TradeType
 from app.schemas import Money, NoBody, Timestamp, format_time, rupees, to_json
 
 KOLKATA = timezone(timedelta(hours=5, minutes=30))
-AMOUNT: TypeAdapter[Any] = TypeAdapter(rupees(0, 1_000, exclusive=True))
-MARGIN: TypeAdapter[Any] = TypeAdapter(rupees(10, 1_000))
+AMOUNT: TypeAdapter[Any] = TypeAdapter(Annotated[Decimal, *rupees(0, 1_000, exclusive=True)])
+MARGIN: TypeAdapter[Any] = TypeAdapter(Annotated[Decimal, *rupees(10, 1_000)])
 
 
 @pytest.mark.parametrize(
