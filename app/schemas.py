@@ -32,9 +32,9 @@ class RequestModel(BaseModel):
 
 
 class ResponseModel(BaseModel):
-    """An answer as clients read it."""
+    """An answer as clients read it. `model_validate` makes one of any object with its fields."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
 class NoBody(RequestModel):

@@ -72,23 +72,13 @@ class SymbolView(ResponseModel):
     tick_size: Money
     lot_size: int
 
-    @classmethod
-    def of(cls, instrument: Instrument) -> SymbolView:
-        return cls(
-            symbol=instrument.symbol,
-            name=instrument.name,
-            exchange=instrument.exchange,
-            tick_size=instrument.tick_size,
-            lot_size=instrument.lot_size,
-        )
-
 
 class SymbolsResponse(ResponseModel):
     symbols: list[SymbolView]
 
     @classmethod
     def of(cls, instruments: Iterable[Instrument]) -> SymbolsResponse:
-        return cls(symbols=[SymbolView.of(each) for each in instruments])
+        return cls(symbols=[SymbolView.model_validate(each) for each in instruments])
 
 
 class MarketStatusResponse(ResponseModel):
@@ -155,16 +145,6 @@ class CandleView(ResponseModel):
     low: Money
     close: Money
 
-    @classmethod
-    def of(cls, candle: Candle) -> CandleView:
-        return cls(
-            time=candle.time,
-            open=candle.open,
-            high=candle.high,
-            low=candle.low,
-            close=candle.close,
-        )
-
 
 class HistoryResponse(ResponseModel):
     """Candles, oldest first. `source` is theirs, and null where there are none."""
@@ -180,5 +160,5 @@ class HistoryResponse(ResponseModel):
             symbol=symbol,
             interval=interval,
             source=candles[-1].source if candles else None,
-            candles=[CandleView.of(each) for each in candles],
+            candles=[CandleView.model_validate(each) for each in candles],
         )
