@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 from app.extensions import socketio
 
@@ -23,12 +23,11 @@ def run_blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         case "eventlet":  # pragma: no cover - run end to end in tests/e2e
             from eventlet import tpool
 
-            return tpool.execute(work, *args, **kwargs)  # type: ignore[no-any-return]
+            return cast(T, tpool.execute(work, *args, **kwargs))
         case "gevent":  # pragma: no cover - run end to end in tests/e2e
             import gevent
 
-            pool = gevent.get_hub().threadpool
-            return pool.apply(work, args, kwargs)  # type: ignore[no-any-return]
+            return cast(T, gevent.get_hub().threadpool.apply(work, args, kwargs))
         case _:
             return work(*args, **kwargs)
 

@@ -30,6 +30,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     limiter.init_app(app)
     # Parsed here, once: Flask-Limiter would parse the text of the default anew at each request.
     parsed = limiter.limit_manager.default_limits
+    # Declared to take limits that are yet to be parsed, it takes whatever yields parsed ones.
     limiter.limit_manager.set_default_limits([parsed])  # type: ignore[list-item]
 
 

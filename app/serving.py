@@ -71,7 +71,8 @@ def _serve_eventlet(app: Flask, listener: socket.socket) -> Callable[[], None]:
         max_size=10_000,
         capitalize_response_headers=False,
     )
-    return server.kill  # type: ignore[no-any-return]
+    stop: Callable[[], None] = server.kill
+    return stop
 
 
 def _serve_gevent(app: Flask, listener: socket.socket) -> Callable[[], None]:
@@ -93,7 +94,8 @@ def _serve_threading(app: Flask, listener: socket.socket) -> Callable[[], None]:
     server = make_server(
         host, port, app, threaded=True, request_handler=QuietHandler, fd=listener.fileno()
     )
-    # Requests still being served do not keep the process alive.
+    # Requests still being served do not keep the process alive. `make_server` is declared to
+    # return a server of any kind; the one with threads has this.
     server.daemon_threads = True  # type: ignore[attr-defined]
     threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
 

@@ -38,7 +38,8 @@ def announce(events: Sequence[Notification]) -> None:
     for event in events:
         fields = {"user": event.user_id, "seq": event.seq, **_brief(event)}
         logger.info(event.type.replace("\n", " "), extra={"fields": fields})
-    # The application itself, not the proxy to it, is what listeners are connected to.
+    # The application itself, not the proxy to it, is what listeners are connected to. mypy takes
+    # the proxy for an application, which has no such method.
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     for receiver in events_committed.receivers_for(app):
         try:

@@ -40,6 +40,7 @@ def _kept_to_itself() -> Iterator[None]:
 
     logzero.logger.disabled = True
     with _importing:
+        # mypy wants the parameters of `get` one by one; these are whatever it is given.
         requests.get = get_elsewhere  # type: ignore[assignment]
         try:
             yield
@@ -51,6 +52,7 @@ with _kept_to_itself():
     from SmartApi.smartConnect import SmartConnect
 
 
+# smartapi-python has no types, so its class is Any to mypy.
 class SmartClient(SmartConnect):  # type: ignore[misc]
     """One session's calls. Each raises SourceError, and returns the answer of a success."""
 
