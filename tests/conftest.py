@@ -20,7 +20,7 @@ from app.extensions import limiter, mongo
 from app.monitor import Monitor
 from config import Settings, load_settings
 from tests.support.market import ManualClock, ScriptedFeed
-from tests.support.server import ServerProcess
+from tests.support.server import ServerProcess, servers_in
 from tests.support.users import Trader, sign_up
 
 _database_numbers = itertools.count(1)
@@ -154,14 +154,14 @@ def bob(client: FlaskClient) -> Trader:
 @pytest.fixture
 def make_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
     """Make servers as processes; end them afterwards."""
-    servers: list[ServerProcess] = []
+    with servers_in(tmp_path) as make:
+        yield make
 
-    def make(folder: str = "server", **environment: Any) -> ServerProcess:
-        server = ServerProcess(tmp_path / folder, **environment)
-        servers.append(server)
-        return server
 
-    yield make
-    for server in servers:
-        if server.process is not None:
-            server.stop()
+@pytest.fixture(scope="module")
+def make_shared_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., ServerProcess]]:
+    """Make servers that all tests of a module use; end them after the last."""
+    with servers_in(tmp_path_factory.mktemp("servers")) as make:
+        yield make

@@ -27,8 +27,9 @@ def server(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> ServerProcess:
     recording = write_recording(tmp_path_factory.mktemp("market") / "day.csv", falling_and_rising())
+    mode = str(request.param)
     server = make_shared_server(
-        SOCKETIO_ASYNC_MODE=request.param, MARKET_DATA="replay", REPLAY_FILE=recording
+        mode, SOCKETIO_ASYNC_MODE=mode, MARKET_DATA="replay", REPLAY_FILE=recording
     )
     return server.start()
 

@@ -18,8 +18,8 @@ ORDER = {"symbol": "NIFTY", "trade_type": "BUY", "quantity": 1}
 
 
 @pytest.fixture(scope="module")
-def server(module_server: Callable[..., ServerProcess]) -> ServerProcess:
-    return module_server(MARKET_DATA="simulated", MARKET_SEED="1").start()
+def server(make_shared_server: Callable[..., ServerProcess]) -> ServerProcess:
+    return make_shared_server(MARKET_DATA="simulated", MARKET_SEED="1").start()
 
 
 def order_request(token: str, key: str) -> bytes:

@@ -28,9 +28,9 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(scope="module")
-def server(module_server: Callable[..., ServerProcess]) -> ServerProcess:
+def server(make_shared_server: Callable[..., ServerProcess]) -> ServerProcess:
     """A server with an embedded database."""
-    return module_server(MARKET_DATA="simulated", MARKET_SEED="1").start()
+    return make_shared_server(MARKET_DATA="simulated", MARKET_SEED="1").start()
 
 
 @contextmanager

@@ -72,7 +72,7 @@ class Storm:
 
 @pytest.fixture(scope="module")
 def storm(
-    module_server: Callable[..., ServerProcess],
+    make_shared_server: Callable[..., ServerProcess],
     tmp_path_factory: pytest.TempPathFactory,
     seed: str,
 ) -> Iterator[Storm]:
@@ -86,7 +86,7 @@ def storm(
         calm=FIRST_SWING_SECONDS,
         start=AFTER_THE_CALM,
     )
-    server = module_server(MARKET_DATA="replay", REPLAY_FILE=calm.path).start()
+    server = make_shared_server(MARKET_DATA="replay", REPLAY_FILE=calm.path).start()
     storm = Storm(server, Load(server, CUSTOMERS, seed), recording)
     storm.load.sign_up()
     followed = storm.load.customers[:2]

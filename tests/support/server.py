@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +104,21 @@ class ServerProcess:
             headers["Authorization"] = f"Bearer {token}"
         kwargs.setdefault("timeout", 30)
         return requests.request(method, f"{self.url}{path}", headers=headers, **kwargs)
+
+
+@contextmanager
+def servers_in(folder: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """Make servers, each in a folder of its name under this one; end them afterwards."""
+    servers: list[ServerProcess] = []
+
+    def make(name: str = "server", **environment: Any) -> ServerProcess:
+        server = ServerProcess(folder / name, **environment)
+        servers.append(server)
+        return server
+
+    try:
+        yield make
+    finally:
+        for server in servers:
+            if server.process is not None:
+                server.stop()
