@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from app.cli.tables import table
 from benchmarks.measure import Result
 from benchmarks.rows import ROWS, Row
 
@@ -63,7 +64,7 @@ def _arguments(argv: Sequence[str] | None, rows: Iterable[str]) -> argparse.Name
 def _table(results: list[Result], earlier: dict[str, float]) -> str:
     heading = ["row", "measured", "spread", "goal", "", "against", "ours : theirs"]
     heading += ["earlier"] if earlier else []
-    rows = [heading]
+    rows = []
     for each in results:
         unit = f" {each.goal.unit}" if each.goal.unit else ""
         row = [
@@ -77,13 +78,7 @@ def _table(results: list[Result], earlier: dict[str, float]) -> str:
         ]
         row += [f"{earlier[each.row]:.3g}" if each.row in earlier else "-"] if earlier else []
         rows.append(row)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(heading))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(lines)
+    return table(heading, rows)
 
 
 def _keep(folder: Path, results: list[Result], seconds: float) -> Path:

@@ -8,20 +8,13 @@ finds in the database.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import requests
+from benchmarks.support.floor import floor
 
-from tests.support.server import free_port
-
-ROOT = Path(__file__).parents[2]
-START_SECONDS = 15.0
 PATH = "/bare"
 FINDING_PATH = "/finding"
 # What it answers: as long as a portfolio of ours.
@@ -42,31 +35,8 @@ def bare_flask(secret: str, uri: str) -> Iterator[int]:
 
     `uri` is the database that FINDING_PATH finds the portfolio of the token's user in.
     """
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.support.bare_flask", str(port), uri],
-        cwd=ROOT,
-        env={**os.environ, "JWT_SECRET_KEY": secret, "PYTHONWARNINGS": "ignore"},
-    )
-    try:
-        _wait_until_up(port)
+    with floor("benchmarks.support.bare_flask", uri, JWT_SECRET_KEY=secret) as (_, port):
         yield port
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _wait_until_up(port: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            requests.get(f"http://127.0.0.1:{port}{PATH}", timeout=5)
-        except requests.ConnectionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
 
 
 def _serve(port: int, uri: str) -> None:

@@ -7,53 +7,21 @@ No application, no database, no check of anything.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
-import requests
+from benchmarks.support.floor import floor
 
-from tests.support.server import free_port
-
-ROOT = Path(__file__).parents[2]
-START_SECONDS = 15.0
 INTERVAL_SECONDS = 1.0
 
 
-@contextmanager
-def bare_server(symbols: Sequence[str] = ()) -> Iterator[tuple[int, int]]:
+def bare_server(symbols: Sequence[str] = ()) -> AbstractContextManager[tuple[int, int]]:
     """Run one until the block ends; give its process id and its port."""
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.support.bare_socketio", str(port), *symbols],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
-    )
-    try:
-        _wait_until_up(port)
-        yield process.pid, port
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _wait_until_up(port: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            requests.get(f"http://127.0.0.1:{port}/", timeout=5)
-        except requests.ConnectionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+    return floor("benchmarks.support.bare_socketio", *symbols)
 
 
 def _serve(port: int, symbols: Sequence[str]) -> None:

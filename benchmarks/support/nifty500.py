@@ -16,7 +16,7 @@ from pymongo import UpdateOne
 from app.models import SymbolState, Trade
 from app.portfolio.books import audit
 from benchmarks.support.books import PRICE, _copy, _increments, _insert, _sample_trade
-from benchmarks.support.streamed import PATIENCE_SECONDS, StreamedMarket
+from benchmarks.support.streamed import PATIENCE_SECONDS, StreamedMarket, angel_one
 from benchmarks.support.world import World
 from tests.fakes.angel_one import FakeAngelOne
 from tests.fakes.angel_stream import NSE, AngelStreamServer
@@ -156,8 +156,5 @@ class Exchange(StreamedMarket):
 @contextmanager
 def exchange() -> Iterator[Exchange]:
     """Open the exchange; close it, and every connection to it, afterwards."""
-    angel, stream = FakeAngelOne(), AngelStreamServer()
-    # Who has no session yet gets none; every handshake of this client's is good.
-    stream.refuse_wrong_credentials_with = 101
-    with angel.serve() as root, stream.open():
-        yield Exchange(angel, stream, root)
+    with angel_one() as parts:
+        yield Exchange(*parts)

@@ -53,8 +53,15 @@ class StreamedMarket:
 @contextmanager
 def streamed_market() -> Iterator[StreamedMarket]:
     """Open the market; close it, and every connection to it, afterwards."""
+    with angel_one() as parts:
+        yield StreamedMarket(*parts)
+
+
+@contextmanager
+def angel_one() -> Iterator[tuple[FakeAngelOne, AngelStreamServer, str]]:
+    """Serve what a streamed market is made of; close it afterwards."""
     angel, stream = FakeAngelOne(), AngelStreamServer()
     # Who has no session yet gets none; every handshake of this client's is good.
     stream.refuse_wrong_credentials_with = 101
     with angel.serve() as root, stream.open():
-        yield StreamedMarket(angel, stream, root)
+        yield angel, stream, root
