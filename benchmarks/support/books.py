@@ -6,8 +6,9 @@ differs from one of its own but by owner, number and levels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -31,8 +32,10 @@ PRICE = Decimal(25_000)
 SAMPLE = "sample"
 
 Document = dict[str, Any]
-# Stop-loss and target, in rupees, of the trade of each number, counted over all users from 0.
-Levels = Callable[[int], tuple[Decimal | None, Decimal | None]]
+# Stop-loss and target, in rupees.
+BothLevels = tuple[Decimal | None, Decimal | None]
+# Those of the trade of each number, counted over all users from 0.
+Levels = Callable[[int], BothLevels]
 
 
 def far_apart(number: int) -> tuple[Decimal, Decimal]:
@@ -79,65 +82,90 @@ def seed_trades(
 
     Raises RuntimeError where a user's books would not balance after it.
     """
-    sample = _sample_trade(here, symbol, closed=closed)
-    trade = Trade.from_document(sample)
-    found = here.db.portfolios.find({"user_id": {"$in": list(user_ids)}})
+    pattern = sample_trade(here, symbol, closed=closed)
+    write_trades(
+        here,
+        (
+            (pattern, user_ids[position % len(user_ids)], levels(position))
+            for position in range(each * len(user_ids))
+        ),
+    )
+
+
+def write_trades(here: World, copies: Iterable[tuple[Pattern, str, BothLevels]]) -> None:
+    """Add a copy of each pattern for a user, with levels of its own, and what it books.
+
+    Raises RuntimeError where a user's books would not balance after it.
+    """
+    found = here.db.portfolios.find({}, {"user_id": 1, "trade_count": 1})
     numbers = {portfolio["user_id"]: portfolio["trade_count"] for portfolio in found}
+    booked: dict[str, Counter[str]] = defaultdict(Counter)
 
-    def copies() -> Iterable[Document]:
-        for position in range(each * len(user_ids)):
-            user_id = user_ids[position % len(user_ids)]
+    def documents() -> Iterator[Document]:
+        for pattern, user_id, levels in copies:
             numbers[user_id] += 1
-            yield _copy(sample, trade, user_id, numbers[user_id], levels(position))
+            booked[user_id].update(pattern.increments)
+            yield pattern.copy(user_id, numbers[user_id], levels)
 
-    _insert(here, "trades", copies())
-    changes = {"$inc": _increments(trade, each)}
+    _insert(here, "trades", documents())
     here.db.portfolios.bulk_write(
-        [UpdateOne({"user_id": user_id}, changes) for user_id in user_ids], ordered=False
+        [UpdateOne({"user_id": user_id}, {"$inc": sums}) for user_id, sums in booked.items()],
+        ordered=False,
     )
     with here.app.app_context():
-        if differences := audit(user_ids[-1]):
+        if differences := audit(next(reversed(booked))):
             raise RuntimeError(f"the seeded books do not balance: {differences}")
 
 
-def _copy(
-    sample: Document,
-    trade: Trade,
-    user_id: str,
-    number: int,
-    levels: tuple[Decimal | None, Decimal | None],
-) -> Document:
-    bracket = replace(trade.bracket, stop_loss=levels[0], target_price=levels[1])
-    return {
-        **sample,
-        "_id": ObjectId(),
-        "user_id": user_id,
-        "number": number,
-        "stop_loss": bracket.stop_loss,
-        "target_price": bracket.target_price,
-        "trigger_below": bracket.trigger_below,
-        "trigger_above": bracket.trigger_above,
-    }
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A trade that the application wrote, and what it adds to its owner's portfolio."""
+
+    document: Document
+    trade: Trade
+    increments: Document
+
+    @classmethod
+    def of(cls, document: Document) -> Pattern:
+        trade = Trade.from_document(document)
+        return cls(document, trade, _increments(trade))
+
+    def of_symbol(self, symbol: str) -> Pattern:
+        """Return the same trade in another symbol."""
+        return Pattern.of({**self.document, "symbol": symbol})
+
+    def copy(self, user_id: str, number: int, levels: BothLevels) -> Document:
+        """Return the document of a trade like this one, of an owner, number and levels."""
+        bracket = replace(self.trade.bracket, stop_loss=levels[0], target_price=levels[1])
+        return {
+            **self.document,
+            "_id": ObjectId(),
+            "user_id": user_id,
+            "number": number,
+            "stop_loss": bracket.stop_loss,
+            "target_price": bracket.target_price,
+            "trigger_below": bracket.trigger_below,
+            "trigger_above": bracket.trigger_above,
+        }
 
 
-def _increments(trade: Trade, count: int) -> Document:
+def _increments(trade: Trade) -> Document:
     if trade.exit is not None:
-        pnl = count * trade.exit.pnl
+        pnl = trade.exit.pnl
         return {
             "available_margin": pnl,
             "total_pnl": pnl,
-            "trade_count": count,
-            "closed_count": count,
-            "winner_count": count if pnl > ZERO else 0,
+            "trade_count": 1,
+            "closed_count": 1,
+            "winner_count": 1 if pnl > ZERO else 0,
         }
-    margin = count * trade.margin_used
     key = trade.symbol.replace(".", ":")
     exposure = asdict(Exposure.of(trade.bracket))
     return {
-        "available_margin": -margin,
-        "utilized_margin": margin,
-        "trade_count": count,
-        **{f"exposure.{key}.{name}": count * value for name, value in exposure.items()},
+        "available_margin": -trade.margin_used,
+        "utilized_margin": trade.margin_used,
+        "trade_count": 1,
+        **{f"exposure.{key}.{name}": value for name, value in exposure.items()},
     }
 
 
@@ -155,7 +183,7 @@ def _write_sample_user(here: World, initial_margin: Decimal) -> None:
         Portfolio.create(SAMPLE, initial_margin, now)
 
 
-def _sample_trade(here: World, symbol: str, *, closed: bool) -> Document:
+def sample_trade(here: World, symbol: str, *, closed: bool = False) -> Pattern:
     """Have the application open a trade, and exit it if it is to be `closed`."""
     _write_sample_user(here, MARGIN)
     order = CreateTradeRequest(symbol=symbol, trade_type=TradeType.BUY, quantity=1)
@@ -168,7 +196,7 @@ def _sample_trade(here: World, symbol: str, *, closed: bool) -> Document:
             move(here, symbol, PRICE)
     document = here.db.trades.find_one({"_id": trade.id}) or {}
     _remove_sample(here)
-    return document
+    return Pattern.of(document)
 
 
 def move(here: World, symbol: str, price: Decimal) -> None:

@@ -5,17 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Any
 
-from pymongo import UpdateOne
-
-from app.models import SymbolState, Trade
-from app.portfolio.books import audit
-from benchmarks.support.books import PRICE, _copy, _increments, _insert, _sample_trade
+from app.models import SymbolState
+from benchmarks.support.books import PRICE, BothLevels, Pattern, sample_trade, write_trades
 from benchmarks.support.streamed import PATIENCE_SECONDS, StreamedMarket, angel_one
 from benchmarks.support.world import World
 from tests.fakes.angel_one import FakeAngelOne
@@ -50,31 +45,18 @@ def seed_shares(here: World, user_ids: Sequence[str], each: int) -> None:
     As `seed_trades` does, of one sample for all shares: it would take ten times as long for each.
     Raises RuntimeError where a user's books would not balance after it.
     """
-    sample = _sample_trade(here, SYMBOLS[0], closed=False)
-    numbers: Counter[str] = Counter()
-    increments: dict[str, dict[str, Any]] = defaultdict(dict)
+    sample = sample_trade(here, SYMBOLS[0])
 
-    def copies() -> Iterator[dict[str, Any]]:
+    def copies() -> Iterator[tuple[Pattern, str, BothLevels]]:
         for share, symbol in enumerate(SYMBOLS):
-            pattern = {**sample, "symbol": symbol}
-            trade = Trade.from_document(pattern)
+            pattern = sample.of_symbol(symbol)
             for position in range(each):
-                user_id = owner(user_ids, share, position)
-                numbers[user_id] += 1
-                for field, amount in _increments(trade, 1).items():
-                    increments[user_id][field] = increments[user_id].get(field, 0) + amount
-                yield _copy(pattern, trade, user_id, numbers[user_id], _levels(position))
+                yield pattern, owner(user_ids, share, position), _levels(position)
 
-    _insert(here, "trades", copies())
-    here.db.portfolios.bulk_write(
-        [UpdateOne({"user_id": user_id}, {"$inc": each}) for user_id, each in increments.items()],
-        ordered=False,
-    )
+    write_trades(here, copies())
     with here.app.app_context():
         for symbol in SYMBOLS:
             SymbolState.mark_traded(symbol)
-        if differences := audit(user_ids[-1]):
-            raise RuntimeError(f"the seeded books do not balance: {differences}")
 
 
 def owner(user_ids: Sequence[str], share: int, position: int) -> str:
