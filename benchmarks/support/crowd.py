@@ -9,6 +9,8 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
+from filelock import FileLock
+
 from app import models
 from app.database import indexes
 from benchmarks.support import books, world
@@ -24,19 +26,31 @@ def crowd() -> Path:
     Give it to `world(copy_of=...)`, or copy it: a server changes what it is started on.
     """
     folder = KEPT / _fingerprint()
-    if not folder.exists():
-        print(f" (writing {TRADES:,} trades once)", end="", file=sys.stderr, flush=True)
-        shutil.rmtree(KEPT, ignore_errors=True)
-        KEPT.mkdir()
-        with world.world() as here:
-            users = books.seed_users(here, USERS)
-            books.seed_trades(here, users, TRADES // USERS)
-            here.release_database()
-            # Moved as a whole: a run that was interrupted leaves none that is half written.
-            draft = KEPT / "draft"
-            shutil.copytree(here.data_dir, draft)
-            draft.rename(folder)
+    KEPT.mkdir(exist_ok=True)
+    # A second process waits here for what the first one writes.
+    with FileLock(KEPT / "lock"):
+        if not folder.exists():
+            print(f" (writing {TRADES:,} trades once)", end="", file=sys.stderr, flush=True)
+            _remove_earlier()
+            _write(folder)
     return folder
+
+
+def _remove_earlier() -> None:
+    for folder in KEPT.iterdir():
+        if folder.is_dir():
+            shutil.rmtree(folder)
+
+
+def _write(folder: Path) -> None:
+    with world.world() as here:
+        users = books.seed_users(here, USERS)
+        books.seed_trades(here, users, TRADES // USERS)
+        here.release_database()
+        # Moved as a whole: a run that was interrupted leaves none that is half written.
+        draft = KEPT / "draft"
+        shutil.copytree(here.data_dir, draft)
+        draft.rename(folder)
 
 
 def _fingerprint() -> str:
