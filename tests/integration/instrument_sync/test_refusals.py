@@ -1,0 +1,86 @@
+"""`flask instruments sync`: a list that is spoilt, short or damaged takes nobody's place."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from app.database import collection
+from app.market_data.instruments import Instruments, load_instruments
+from app.memory import StoredListing
+from tests.fakes.scrip_master import ScripMasterServer
+from tests.support.instrument_sync import Sync, assert_refused, listed
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"status": 500},
+        {"cut_after": 100_000},
+        {"body": b"<html>busy</html>"},
+        {"body": b"[]"},
+        {"body": b'{"status": false, "data": null}'},
+        {"body": json.dumps(["a", 1, None] * 500).encode()},
+    ],
+    ids=["error", "cut off", "html", "empty", "object", "wrong rows"],
+)
+def test_a_list_that_is_spoilt_changes_nothing(
+    sync: Sync, known: Instruments, server: ScripMasterServer, spoil: dict[str, Any]
+) -> None:
+    assert sync().exit_code == 0
+    before = list(known)
+    state = collection("market").find_one({"_id": "instruments"})
+    for name, value in spoil.items():
+        setattr(server, name, value)
+
+    assert_refused(sync())
+    assert_refused(sync("--force"))
+
+    assert (
+        collection("market").find_one({"_id": "instruments"})["generation"] == (state["generation"])
+    )
+    assert list(Instruments((), StoredListing())) == list(Instruments((), StoredListing()))
+    known.refresh(0)
+    assert list(known) == before
+
+
+def test_a_list_that_is_too_short_is_refused_unless_forced(
+    sync: Sync, known: Instruments, server: ScripMasterServer
+) -> None:
+    server.serve(listed(999))
+    assert_refused(sync(), "only 999 shares", "1,000 at least", "--force")
+    assert known.find("SHARE1") is None
+
+    assert sync("--force").exit_code == 0
+    assert known.get("SHARE1").is_listed
+
+
+def test_a_list_of_less_than_half_the_last_one_is_refused_unless_forced(
+    sync: Sync, known: Instruments, server: ScripMasterServer
+) -> None:
+    server.serve(listed(2_100))
+    sync()
+    server.serve(listed(1_049))
+    assert_refused(sync(), "only 1,049 shares", "the one in use has 2,100", "--force")
+    assert known.get("SHARE2099").is_listed
+
+    server.serve(listed(1_050))
+    assert sync().exit_code == 0
+
+
+def test_a_list_that_lost_documents_is_not_used_and_can_be_replaced(
+    sync: Sync, known: Instruments, caplog: pytest.LogCaptureFixture
+) -> None:
+    sync()
+    collection("instruments").delete_one({})
+
+    assert len(load_instruments(StoredListing())) == 103
+    assert "the list could not be read: LookupError" in caplog.text
+    known.refresh(0)
+    assert len(known) == 1_303
+
+    assert "The list in use is damaged" in sync().stderr
+    assert sync("--force").exit_code == 0
+    assert len(load_instruments(StoredListing())) == 1_303

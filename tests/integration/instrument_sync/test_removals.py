@@ -1,0 +1,83 @@
+"""`flask instruments sync`: what becomes of a share that the new list does not have."""
+
+from __future__ import annotations
+
+from flask.testing import FlaskClient
+
+from app.market.listing import KNOWN_AFTERWARDS
+from app.market_data.instruments import Instruments, load_instruments
+from tests.fakes.scrip_master import ScripMasterServer
+from tests.support.instrument_sync import Sync, listed
+from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.users import Trader
+
+
+def test_a_share_that_was_removed_is_known_and_not_for_new_trades(
+    sync: Sync, server: ScripMasterServer, alice: Trader, feed: ScriptedFeed, client: FlaskClient
+) -> None:
+    server.serve(listed(1_100))
+    sync()
+    feed.set("SHARE1099.NS", 100)
+    trade = alice.create_trade(symbol="SHARE1099").get_json()
+    server.serve(listed(1_099))
+    assert "1 removed" in sync().stdout
+
+    assert client.get("/market/live/SHARE1099").status_code == 200
+    assert client.get("/market/symbols?q=share1099").get_json()["symbols"] == []
+    refusal = alice.create_trade(symbol="SHARE1099")
+    assert refusal.status_code == 400
+    assert refusal.get_json()["code"] == "unlisted_symbol"
+    assert [each["trade_id"] for each in alice.trades("?symbol=SHARE1099")] == [trade["trade_id"]]
+    assert alice.post(f"/trades/exit/{trade['trade_id']}").status_code == 200
+
+
+def test_a_removed_share_is_forgotten_after_a_day_unless_it_has_open_trades(
+    sync: Sync,
+    known: Instruments,
+    server: ScripMasterServer,
+    alice: Trader,
+    feed: ScriptedFeed,
+    clock: ManualClock,
+) -> None:
+    server.serve(listed(1_100))
+    sync()
+    feed.set("SHARE1099.NS", 100)
+    trade = alice.create_trade(symbol="SHARE1099").get_json()
+    server.serve(listed(1_098))
+    sync()
+    clock.advance(KNOWN_AFTERWARDS.total_seconds() - 1)
+    sync()
+    assert known.find("SHARE1098") is not None
+    clock.advance(1)
+
+    assert "1 that are no longer listed stay known" in sync().stdout
+    assert known.find("SHARE1098") is None
+    assert known.get("SHARE1099").unlisted_at is not None
+
+    feed.set("SHARE1099.NS", 100)
+    alice.post(f"/trades/exit/{trade['trade_id']}")
+    sync()
+    assert known.find("SHARE1099") is None
+
+
+def test_a_removed_share_that_comes_back_is_listed_again(
+    sync: Sync, known: Instruments, server: ScripMasterServer
+) -> None:
+    for count in (1_100, 1_099, 1_100):
+        server.serve(listed(count))
+        result = sync()
+
+    assert "1 added, 0 changed, 0 removed" in result.stdout
+    assert known.get("SHARE1099").is_listed
+
+
+def test_what_shipped_stays_listed_though_the_list_does_not_have_it(
+    sync: Sync, known: Instruments, server: ScripMasterServer
+) -> None:
+    sync()
+    server.serve(listed())
+
+    sync()
+
+    assert known.get("RELIANCE").is_listed
+    assert known.get("RELIANCE") == load_instruments().get("RELIANCE")

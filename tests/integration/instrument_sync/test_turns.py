@@ -1,0 +1,144 @@
+"""`flask instruments sync`: one at a time, and as a whole for whoever reads meanwhile."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from click.testing import Result
+from flask import Flask
+
+from app.database import collection
+from app.market.listing import TURN, SyncRefused, Turn, replace_list, sync_turn
+from app.market_data.instruments import Instruments, load_instruments
+from app.market_data.scrip_master import open_file, read_master
+from app.memory import StoredListing
+from app.models import InstrumentList
+from tests.fakes.scrip_master import Row, ScripMasterServer
+from tests.support.instrument_sync import Sync, listed
+from tests.support.market import ManualClock
+from tests.support.together import at_once
+
+
+def test_of_two_syncs_at_once_one_is_told_that_another_is_running(
+    sync: Sync, server: ScripMasterServer, known: Instruments
+) -> None:
+    server.stall_after = 10_000
+    results: list[Result] = []
+    first = threading.Thread(target=lambda: results.append(sync()))
+    first.start()
+    assert server.stalled.wait(10)
+
+    with pytest.raises(SyncRefused, match="Another sync is running"), sync_turn():
+        pass
+
+    server.resume.set()
+    first.join()
+    assert results[0].exit_code == 0
+    known.refresh(0)
+    assert known.get("SHARE1").is_listed
+
+
+def test_a_sync_that_was_killed_keeps_the_next_one_waiting_for_a_minute_only(
+    sync: Sync, clock: ManualClock, known: Instruments
+) -> None:
+    killed = ObjectId()
+    assert InstrumentList.claim(killed, clock.now(), TURN) is None
+    InstrumentList.write(killed, list(load_instruments()))
+    assert "try again in 61 s" in sync().stderr
+    clock.advance(TURN.total_seconds())
+
+    assert sync().exit_code == 0
+    assert len(known) == 1_303
+    assert collection("instruments").distinct("generation") != []
+    assert killed not in collection("instruments").distinct("generation")
+
+
+def test_a_claim_of_a_clock_that_was_wrong_counts_for_nothing(
+    sync: Sync, clock: ManualClock
+) -> None:
+    InstrumentList.claim(ObjectId(), clock.now() + timedelta(days=400), TURN)
+
+    assert sync().exit_code == 0
+
+
+def test_a_sync_that_stood_still_does_not_undo_the_one_that_took_over(
+    books: Flask, clock: ManualClock, tmp_path: Path
+) -> None:
+    new = _instruments(tmp_path, listed(1_100, "NEW"))
+    old = _instruments(tmp_path, listed(1_100, "OLD"))
+    with sync_turn() as slow:
+        clock.advance(TURN.total_seconds())
+        with sync_turn() as fast:
+            replace_list(new, fast)
+        with pytest.raises(SyncRefused, match="took over"):
+            replace_list(old, slow)
+
+    known = load_instruments(StoredListing())
+    assert known.find("NEW1") is not None
+    assert known.find("OLD1") is None
+    with pytest.raises(SyncRefused, match="took over"):
+        _kept_late(slow)
+
+
+def test_a_list_that_is_in_use_stays_though_word_of_it_was_lost(
+    books: Flask, clock: ManualClock
+) -> None:
+    holder = ObjectId()
+    InstrumentList.claim(holder, clock.now(), TURN)
+    InstrumentList.write(holder, list(load_instruments()))
+    assert InstrumentList.publish(holder, 103, clock.now())
+
+    # As the sync does whose last write was answered by a broken connection.
+    InstrumentList.release(holder, clock.now())
+
+    stored = InstrumentList.load()
+    assert stored is not None
+    assert len(stored.instruments) == 103
+
+
+def test_readers_see_the_old_list_or_the_new_one_and_nothing_between(
+    books: Flask, tmp_path: Path
+) -> None:
+    lists = [_instruments(tmp_path, listed(4_500, prefix)) for prefix in ("ONE", "TWO")]
+    with sync_turn() as turn:
+        replace_list(lists[0], turn)
+    done = threading.Event()
+    seen: set[tuple[int, int]] = set()
+
+    def read() -> None:
+        while not done.is_set():
+            stored = InstrumentList.load()
+            assert stored is not None
+            tickers = [each.ticker[:3] for each in stored.instruments if each.is_listed]
+            seen.add((tickers.count("ONE"), tickers.count("TWO")))
+
+    def replace() -> None:
+        try:
+            for number in range(6):
+                with books.app_context(), sync_turn() as turn:
+                    replace_list(lists[(number + 1) % 2], turn, force=True)
+        finally:
+            done.set()
+
+    at_once([read, read, replace])
+
+    assert seen == {(4_500, 0), (0, 4_500)}
+
+
+def _instruments(folder: Path, rows: list[Row]) -> list[Any]:
+    path = folder / "rows.json"
+    path.write_text(json.dumps(rows))
+    with open_file(path) as file:
+        return list(read_master(file).instruments.values())
+
+
+def _kept_late(turn: Turn) -> None:
+    """Have a turn look whether it is still its own, as if time had passed."""
+    turn._kept_at -= 100
+    turn.keep()
