@@ -23,12 +23,13 @@ MOST_ACTIVE = 100
 def set_alert(user_id: str, request: CreateAlertRequest, key: RequestKey | None = None) -> Alert:
     """Set an alert from the latest quote on; for a retry of `key`, return it as it was set.
 
-    Raises InvalidRequest for an unknown symbol, AlreadyCrossed, Conflict for a key of another
-    request or one alert too many, Unauthenticated for a user who is gone, MarketDataUnavailable.
+    Raises InvalidRequest for an unknown or unlisted symbol, AlreadyCrossed, Conflict for a key
+    of another request or one alert too many, Unauthenticated for a user who is gone,
+    MarketDataUnavailable.
     """
     if earlier := _set_earlier(key):
         return earlier
-    symbol = runtime().instruments.get_ordered(request.symbol).symbol
+    symbol = runtime().instruments.get_tradable(request.symbol).symbol
     quote = runtime().quotes.latest(symbol)
     levels = AlertLevels.set_at(quote, above=request.above, below=request.below)
     # Asked again in the transaction; here it keeps a refused symbol from being watched.

@@ -29,7 +29,8 @@ class Instrument:
 
     `base_price` is where the simulated market starts, where that is known; `angel_token` is
     what Angel One's API knows the instrument by, on the given exchange. One that a newer list
-    no longer has is `unlisted_at` the time of that: its trades go on, new ones are refused.
+    no longer has is `unlisted_at` the time of that: its trades go on, new ones and new alerts
+    are refused.
     """
 
     symbol: str

@@ -157,14 +157,14 @@ class Instruments:
             ) from None
 
     def get_tradable(self, name: str) -> Instrument:
-        """Return the instrument that a new trade names.
+        """Return the instrument that a new trade or alert names.
 
         Raises InvalidRequest for none, and for one that its exchange no longer lists.
         """
         instrument = self.get_ordered(name)
         if not instrument.is_listed:
             raise InvalidRequest(
-                f"{instrument.symbol} is no longer listed, so no new trade in it can be opened.",
+                f"{instrument.symbol} is no longer listed: it takes no new trades or alerts.",
                 code="unlisted_symbol",
                 details={"symbol": "is no longer listed"},
             )

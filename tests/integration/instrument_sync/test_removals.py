@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from flask import Flask
 from flask.testing import FlaskClient
 
+from app.alerts.settlement import fire_alerts
 from app.market.listing import KNOWN_AFTERWARDS
 from app.market_data.instruments import Instruments, load_instruments
 from tests.fakes.scrip_master import ScripMasterServer
+from tests.support.answers import assert_error
 from tests.support.instrument_sync import Sync, listed
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.users import Trader
@@ -29,6 +32,25 @@ def test_a_share_that_was_removed_is_known_and_not_for_new_trades(
     assert refusal.get_json()["code"] == "unlisted_symbol"
     assert [each["trade_id"] for each in alice.trades("?symbol=SHARE1099")] == [trade["trade_id"]]
     assert alice.post(f"/trades/exit/{trade['trade_id']}").status_code == 200
+
+
+def test_a_removed_share_takes_no_new_alerts_and_those_it_has_still_fire(
+    sync: Sync, app: Flask, server: ScripMasterServer, alice: Trader, feed: ScriptedFeed
+) -> None:
+    server.serve(listed(1_100))
+    sync()
+    feed.set("SHARE1099.NS", 100)
+    levels = {"symbol": "SHARE1099", "above": 110}
+    alert = alice.post("/market/alerts", levels).get_json()
+    server.serve(listed(1_099))
+    sync()
+
+    details = assert_error(alice.post("/market/alerts", levels), 400, "unlisted_symbol")
+    assert details == {"symbol": "is no longer listed"}
+    with app.app_context():
+        assert fire_alerts([feed.set("SHARE1099.NS", 111)]) == 1
+    (fired,) = alice.get("/market/alerts?symbol=SHARE1099").get_json()["alerts"]
+    assert (fired["alert_id"], fired["status"]) == (alert["alert_id"], "TRIGGERED")
 
 
 def test_a_removed_share_is_forgotten_after_a_day_unless_it_has_open_trades(
