@@ -13,8 +13,10 @@ from pymongo.database import Database
 from app.database import Document, database
 from app.market_data.yahoo import YahooSource
 from config import Settings
+from tests.fakes.angel_one import FakeAngelOne
 from tests.fakes.angel_stream import AngelStreamServer
 from tests.fakes.yahoo import FakeYahoo
+from tests.support.letters import Letterbox
 from tests.support.market import ManualClock
 from tests.support.stream import CREDENTIALS, SECRET, Followers, Session, accept
 from tests.support.yahoo import PRICES
@@ -74,3 +76,18 @@ def source(
     yahoo: FakeYahoo, clock: ManualClock, make_settings: Callable[..., Settings]
 ) -> YahooSource:
     return YahooSource(make_settings(YAHOO_ROOT_URL=yahoo.url), clock)
+
+
+@pytest.fixture
+def angel(clock: ManualClock) -> FakeAngelOne:
+    return FakeAngelOne(now=clock.now)
+
+
+@pytest.fixture
+def email() -> Letterbox:
+    return Letterbox("email")
+
+
+@pytest.fixture
+def sms() -> Letterbox:
+    return Letterbox("sms")

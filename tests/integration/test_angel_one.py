@@ -21,18 +21,13 @@ from app.market_data.instruments import Instrument, load_instruments
 from app.market_data.source import SourceUnavailable
 from config import Settings
 from tests.fakes.angel_one import NIFTY, FakeAngelOne
+from tests.support.angel_one import source_at_no_pace
 from tests.support.market import ManualClock
 
-NO_PACE = Pace(10_000)
 INSTRUMENTS = load_instruments()
 NIFTY_50 = INSTRUMENTS.get("^NSEI")
 SENSEX_30 = INSTRUMENTS.get("^BSESN")
 RELIANCE = INSTRUMENTS.get("RELIANCE.NS")
-
-
-@pytest.fixture
-def angel(clock: ManualClock) -> FakeAngelOne:
-    return FakeAngelOne(now=clock.now)
 
 
 @pytest.fixture
@@ -41,9 +36,7 @@ def source(
 ) -> Iterator[AngelOneSource]:
     """A source at no pace."""
     with angel.serve() as root:
-        settings = make_settings(**angel.variables(root))
-        session = AngelSession(settings, clock, requests=NO_PACE, logins=NO_PACE)
-        yield AngelOneSource(settings, clock, session=session)
+        yield source_at_no_pace(make_settings(**angel.variables(root)), clock)
 
 
 def shares(number: int) -> list[Instrument]:

@@ -12,8 +12,6 @@ import pytest
 
 from app.domain.candle import Interval
 from app.market_data.angel_one.answers import AngelFailure
-from app.market_data.angel_one.pace import Pace
-from app.market_data.angel_one.session import AngelSession
 from app.market_data.angel_one.source import AngelOneSource
 from app.market_data.angel_one.transport import TimeLimits, Transport
 from app.market_data.instruments import load_instruments
@@ -21,19 +19,14 @@ from app.market_data.source import SourceUnavailable
 from config import Settings
 from tests.fakes.angel_one import FakeAngelOne, Trouble
 from tests.fakes.smtp import make_certificate
+from tests.support.angel_one import source_at_no_pace
 from tests.support.market import ManualClock
 from tests.support.server import free_port
 
-NO_PACE = Pace(10_000)
 NIFTY_50 = load_instruments().get("^NSEI")
 QUICKLY = TimeLimits(connect=0.5, answer=0.5)
 PROFILE = "/rest/secure/angelbroking/user/v1/getProfile"
 MakeSource = Callable[[str], AngelOneSource]
-
-
-@pytest.fixture
-def angel(clock: ManualClock) -> FakeAngelOne:
-    return FakeAngelOne(now=clock.now)
 
 
 @pytest.fixture
@@ -49,9 +42,7 @@ def make_source(
     """Make a source at no pace for the server at an address."""
 
     def make(root: str) -> AngelOneSource:
-        settings = make_settings(**angel.variables(root))
-        session = AngelSession(settings, clock, requests=NO_PACE, logins=NO_PACE)
-        return AngelOneSource(settings, clock, session=session)
+        return source_at_no_pace(make_settings(**angel.variables(root)), clock)
 
     return make
 

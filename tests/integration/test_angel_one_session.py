@@ -10,24 +10,18 @@ from datetime import UTC, datetime
 import pytest
 
 from app.market_data.angel_one.answers import AngelFailure
-from app.market_data.angel_one.pace import Pace
-from app.market_data.angel_one.session import AngelSession, StreamCredentials
+from app.market_data.angel_one.session import StreamCredentials
 from app.market_data.angel_one.source import AngelOneSource
 from app.market_data.instruments import load_instruments
 from app.market_data.source import SourceError, SourceRefused, SourceUnavailable
 from config import Settings
 from tests.fakes.angel_one import API_KEY, CLIENT_CODE, FakeAngelOne, Trouble
+from tests.support.angel_one import session_at_no_pace, source_at_no_pace
 from tests.support.market import ManualClock
 
-NO_PACE = Pace(10_000)
 SESSION_OVER = ("AG8001", "AG8002", "AG8003", "AB1010", "AB1011", "AB8050", "AB8051")
 NIFTY_50 = load_instruments().get("^NSEI")
 MakeSource = Callable[..., AngelOneSource]
-
-
-@pytest.fixture
-def angel(clock: ManualClock) -> FakeAngelOne:
-    return FakeAngelOne(now=clock.now)
 
 
 @pytest.fixture
@@ -39,8 +33,7 @@ def make_source(
 
         def make(**variables: str) -> AngelOneSource:
             settings = make_settings(**{**angel.variables(root), **variables})
-            session = AngelSession(settings, clock, requests=NO_PACE, logins=NO_PACE)
-            return AngelOneSource(settings, clock, session=session)
+            return source_at_no_pace(settings, clock)
 
         yield make
 
@@ -307,7 +300,7 @@ def test_a_code_about_to_expire_is_not_sent(
     angel.login_delay = 0.6
     with angel.serve() as root:
         settings = make_settings(**angel.variables(root))
-        AngelSession(settings, clock, requests=NO_PACE, logins=NO_PACE).credentials()
+        session_at_no_pace(settings, clock).credentials()
     assert angel.count("login") == 1
 
 

@@ -85,6 +85,12 @@ class TestGapsOfAFeedFromAfar:
         distant.set("^NSEI", 25_000)
         return distant
 
+    @pytest.fixture(autouse=True)
+    def _trade_that_was_watched(self, alice: Trader, monitor: Monitor) -> None:
+        """A trade with a stop-loss of 24,900, in a market that was watched until now."""
+        alice.create_trade(stop_loss=24_900)
+        monitor.run_once()
+
     def outage(self, feed: DistantFeed, clock: ManualClock) -> None:
         """Ten minutes without prices, in which NIFTY fell to 24,800 and came back."""
         began = clock.now()
@@ -95,8 +101,6 @@ class TestGapsOfAFeedFromAfar:
     def test_an_outage_of_the_sources_is_settled_from_candles(
         self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
     ) -> None:
-        alice.create_trade(stop_loss=24_900)
-        monitor.run_once()
         feed.has_candles.set()
         self.outage(feed, clock)
 
@@ -110,8 +114,6 @@ class TestGapsOfAFeedFromAfar:
     def test_newer_ticks_wait_for_the_candles_of_a_gap(
         self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
     ) -> None:
-        alice.create_trade(stop_loss=24_900)
-        monitor.run_once()
         self.outage(feed, clock)
         feed.tick("^NSEI", 24_700)
 
@@ -125,8 +127,6 @@ class TestGapsOfAFeedFromAfar:
     def test_they_do_not_wait_for_ever(
         self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
     ) -> None:
-        alice.create_trade(stop_loss=24_900)
-        monitor.run_once()
         self.outage(feed, clock)
         feed.tick("^NSEI", 24_700)
         assert monitor.run_once().closed == 0
@@ -139,8 +139,6 @@ class TestGapsOfAFeedFromAfar:
     def test_a_restart_finds_a_gap_that_was_never_settled(
         self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
     ) -> None:
-        alice.create_trade(stop_loss=24_900)
-        monitor.run_once()
         self.outage(feed, clock)
         monitor.run_once()
 
@@ -151,8 +149,6 @@ class TestGapsOfAFeedFromAfar:
     def test_prices_do_not_wait_for_the_candles_of_a_restart(
         self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
     ) -> None:
-        alice.create_trade(stop_loss=24_900)
-        monitor.run_once()
         clock.advance(600)
         feed.set("^NSEI", 25_010)
         restarted = Monitor(alice.client.application)

@@ -36,16 +36,6 @@ def variables() -> dict[str, Any]:
 
 
 @pytest.fixture
-def email() -> Letterbox:
-    return Letterbox("email")
-
-
-@pytest.fixture
-def sms() -> Letterbox:
-    return Letterbox("sms")
-
-
-@pytest.fixture
 def outbox(books: Flask, clock: ManualClock, email: Letterbox, sms: Letterbox) -> Outbox:
     enlist("alice", *USERS)
     return Outbox(books, clock, [email, sms])

@@ -1,4 +1,4 @@
-"""Prices, sides and brackets as they can occur."""
+"""Prices, sides and brackets as they can occur, and a share to have them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from decimal import Decimal
 from hypothesis import strategies as st
 
 from app.domain.bracket import Bracket, TradeType
+from app.domain.instrument import Instrument
 from app.domain.money import PAISA
 from app.schemas import MAXIMUM_PRICE
 from app.trades.schemas import MAXIMUM_QUANTITY
@@ -17,6 +18,19 @@ prices = st.integers(1, MAXIMUM_PRICE * 100).map(lambda paise: paise * PAISA)
 near_prices = st.integers(9_950, 10_050).map(lambda paise: paise * PAISA)
 quantities = st.integers(1, MAXIMUM_QUANTITY)
 sides = st.sampled_from(TradeType)
+
+
+def instrument(base_paise: int, tick_size: Decimal) -> Instrument:
+    """Return a share of NSE that the simulated market starts at a price."""
+    return Instrument(
+        symbol="X.NS",
+        name="X",
+        exchange="NSE",
+        tick_size=tick_size,
+        lot_size=1,
+        angel_token="1",
+        base_price=Decimal(base_paise) / 100,
+    )
 
 
 @st.composite

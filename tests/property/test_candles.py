@@ -18,13 +18,13 @@ from app.domain.candle import (
     first_beginning_from,
 )
 from app.domain.errors import InvalidRequest
-from app.domain.instrument import Instrument
 from app.domain.quote import Quote, Source
 from app.market_data.history import MOST_CANDLES, choose_window
 from app.market_data.instruments import Instruments
 from app.market_data.past import PAST_DAYS
 from app.market_data.replay import ReplayFeed
 from app.market_data.simulated import SimulatedFeed
+from tests.property.strategies import instrument
 from tests.support.market import ManualClock
 
 OPENING = datetime(2026, 11, 23, 3, 45, tzinfo=UTC)
@@ -50,16 +50,8 @@ def single(tick: Quote) -> Candle:
 def market(
     clock: ManualClock, base_paise: int, tick_size: Decimal, seed: str, step_seconds: float = 10
 ) -> SimulatedFeed:
-    instrument = Instrument(
-        symbol="X.NS",
-        name="X",
-        exchange="NSE",
-        tick_size=tick_size,
-        lot_size=1,
-        angel_token="1",
-        base_price=Decimal(base_paise) / 100,
-    )
-    return SimulatedFeed(Instruments([instrument]), clock, seed=seed, step_seconds=step_seconds)
+    instruments = Instruments([instrument(base_paise, tick_size)])
+    return SimulatedFeed(instruments, clock, seed=seed, step_seconds=step_seconds)
 
 
 @given(times, intervals)

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.quote import Quote, Source
-from app.market_data.instruments import Instrument, Instruments
+from app.market_data.instruments import Instruments
 from app.market_data.quotes import QuoteBoard
 from app.market_data.replay import ReplayFeed
 from app.market_data.simulated import SimulatedFeed
+from tests.property.strategies import instrument
 from tests.support.market import ManualClock, ScriptedFeed, trusting_guard
 from tests.support.quotes import quote
 
@@ -33,18 +34,6 @@ def ticks_of(recording: list[tuple[int, str]]) -> list[Quote]:
         Quote(symbol, Decimal(n + 1), Source.REPLAY, OPENING + timedelta(milliseconds=at))
         for n, (at, symbol) in enumerate(recording)
     ]
-
-
-def instrument(base_paise: int, tick_size: Decimal) -> Instrument:
-    return Instrument(
-        symbol="X.NS",
-        name="X",
-        exchange="NSE",
-        tick_size=tick_size,
-        lot_size=1,
-        angel_token="1",
-        base_price=Decimal(base_paise) / 100,
-    )
 
 
 @given(recordings, schedules, speeds)
