@@ -45,7 +45,7 @@ def _remove_earlier() -> None:
 def _write(folder: Path) -> None:
     with world.world() as here:
         users = books.seed_users(here, USERS)
-        books.seed_trades(here, users, TRADES // USERS)
+        books.seed_trades(here, users, TRADES // USERS, levels=_levels)
         here.release_database()
         # Moved as a whole: a run that was interrupted leaves none that is half written.
         draft = KEPT / "draft"
@@ -53,10 +53,19 @@ def _write(folder: Path) -> None:
         draft.rename(folder)
 
 
+def _levels(position: int) -> books.BothLevels:
+    """Return the levels of a trade: every third has no target, every other third no stop-loss.
+
+    An index holds what has no level before every price, where a careless find would read it.
+    """
+    stop_loss, target = books.far_apart(position)
+    return [(stop_loss, target), (stop_loss, None), (None, target)][position % 3]
+
+
 def _fingerprint() -> str:
     """Return what changes with whatever decides what is in the folder."""
     sources = (indexes, books, models.trade, models.portfolio, models.user)
-    parts = [inspect.getsource(each) for each in sources]
+    parts = [inspect.getsource(each) for each in sources] + [inspect.getsource(_levels)]
     return sha256(
         "".join([*parts, version("SecantusDB"), f"{USERS} {TRADES}"]).encode()
     ).hexdigest()[:16]
