@@ -17,7 +17,7 @@ from bson import ObjectId
 
 from app.domain.instrument import Instrument
 from app.market_data.instruments import merge, shipped_instruments
-from app.models import InstrumentList, Trade
+from app.models import Alert, InstrumentList, Trade
 from app.models.instrument import CHUNK, StoredList
 from app.runtime import now
 
@@ -26,7 +26,8 @@ FEWEST_SHARES = 1_000
 # A list of less than this share of the last one has lost something.
 SMALLEST_SHARE = 0.5
 # So long a share that is no longer listed stays known at least: by then every server has the
-# list that tells it to open no trade in it, so that none can come after the last was counted.
+# list that tells it to open no trade in it, and to set no alert, so that none can come after
+# the last was counted.
 KNOWN_AFTERWARDS = timedelta(days=1)
 # A sync that was killed keeps others waiting so long.
 TURN = timedelta(seconds=60)
@@ -41,7 +42,7 @@ class SyncRefused(Exception):
 class Changes:
     """How a new list differs from the one before, in instruments.
 
-    `unlisted` are known for their trades, and were removed by this sync or one before.
+    `unlisted` are known for their trades and alerts, and were removed by this sync or one before.
     """
 
     added: int
@@ -167,7 +168,11 @@ def _unlisted(
 
 def _stays_known(gone: Instrument, at: datetime) -> bool:
     assert gone.unlisted_at is not None
-    return at - gone.unlisted_at < KNOWN_AFTERWARDS or Trade.has_active(gone.symbol)
+    return (
+        at - gone.unlisted_at < KNOWN_AFTERWARDS
+        or Trade.has_active(gone.symbol)
+        or Alert.any_active(gone.symbol)
+    )
 
 
 def _compare(former: dict[str, Instrument], instruments: list[Instrument]) -> Changes:

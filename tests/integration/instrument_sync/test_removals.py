@@ -82,6 +82,31 @@ def test_a_removed_share_is_forgotten_after_a_day_unless_it_has_open_trades(
     assert known.find("SHARE1099") is None
 
 
+def test_a_removed_share_stays_known_while_it_has_alerts_that_wait(
+    sync: Sync,
+    known: Instruments,
+    server: ScripMasterServer,
+    alice: Trader,
+    feed: ScriptedFeed,
+    clock: ManualClock,
+) -> None:
+    server.serve(listed(1_100))
+    sync()
+    feed.set("SHARE1099.NS", 100)
+    alert = alice.post("/market/alerts", {"symbol": "SHARE1099", "above": 110}).get_json()
+    server.serve(listed(1_099))
+    sync()
+    clock.advance(KNOWN_AFTERWARDS.total_seconds())
+
+    sync()
+    assert known.get("SHARE1099").unlisted_at is not None
+
+    path = f"/market/alerts/{alert['alert_id']}"
+    assert alice.client.delete(path, headers=alice.headers).status_code == 200
+    sync()
+    assert known.find("SHARE1099") is None
+
+
 def test_a_removed_share_that_comes_back_is_listed_again(
     sync: Sync, known: Instruments, server: ScripMasterServer
 ) -> None:
