@@ -42,7 +42,7 @@ from flask import Flask  # noqa: E402
 from pymongo.errors import PyMongoError  # noqa: E402
 
 from app import create_app as assemble_app  # noqa: E402
-from app.database.embedded import attach  # noqa: E402
+from app.embedded import attach  # noqa: E402
 from app.logs import set_up_logging  # noqa: E402
 from app.process import Server  # noqa: E402
 from config import ConfigurationError, load_settings  # noqa: E402

@@ -2,131 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
+if TYPE_CHECKING:
+    from app.factory import create_app
 
-from app import (
-    api,
-    auth,
-    cli,
-    database,
-    errors,
-    health,
-    identity,
-    limits,
-    logs,
-    market,
-    notifications,
-    portfolio,
-    realtime,
-    runtime,
-    trades,
-)
-from app.clock import Clock, SystemClock
-from app.database.indexes import create_indexes
-from app.extensions import cors, jwt
-from app.market_data import create_feed
-from app.market_data.feed import Feed
-from app.market_data.guard import DELAYS, QuoteGuard
-from app.market_data.history import CandleHistory
-from app.market_data.hours import TradingHours
-from app.market_data.instruments import Instruments, load_instruments
-from app.market_data.quotes import QuoteBoard
-from app.market_data.watchlist import Watchlist
-from app.memory import StoredListing, StoredMemory
-from app.models import SymbolState
-from config import Settings, load_settings
+__all__ = ["create_app"]
 
-BLUEPRINTS = (
-    auth.blueprint,
-    portfolio.blueprint,
-    market.blueprint,
-    trades.blueprint,
-    notifications.blueprint,
-)
+if not TYPE_CHECKING:
 
+    def __getattr__(name: str) -> Any:
+        # Whoever imports a module of this package runs this one first. So it brings in the
+        # application only when asked to: `run.py` starts the database before that.
+        if name == "create_app":
+            from app.factory import create_app
 
-def create_app(
-    settings: Settings | None = None,
-    *,
-    mongo_uri: str | None = None,
-    feed: Feed | None = None,
-    clock: Clock | None = None,
-    for_command: bool = False,
-) -> Flask:
-    """Make the application. It starts nothing: `run.py` runs the database and the monitor.
-
-    `mongo_uri` is the database's, where it is not the one in `settings`. A `feed` and a `clock`
-    take the place of the configured ones. One made `for_command` notes nothing of its start, so
-    that a server beside it is not disturbed. Raises ConfigurationError, PyMongoError.
-    """
-    settings = settings or load_settings()
-    app = Flask(__name__)
-    _configure(app, settings)
-    logs.init_app(app)
-    identity.init_app(app)
-    errors.init_app(app)
-    database.init_app(app, mongo_uri or settings.mongo_uri)
-    create_indexes()
-    clock = clock or SystemClock()
-    instruments = load_instruments(StoredListing(), clock)
-    feed = feed or create_feed(
-        settings, clock, StoredMemory(settings, clock, notes=not for_command), instruments
-    )
-    runtime.init_app(app, _assemble(settings, feed, clock, instruments))
-    jwt.init_app(app)
-    limits.init_app(app, settings)
-    cors.init_app(
-        app,
-        origins=list(settings.cors_origins),
-        always_send=False,
-        expose_headers=["X-Request-ID", "Retry-After", *limits.HEADERS],
-    )
-    realtime.init_app(app, settings)
-    for blueprint in BLUEPRINTS:
-        app.register_blueprint(blueprint)
-    health.init_app(app)
-    api.init_app(app)
-    cli.init_app(app)
-    if settings.trusted_proxies:
-        # Last, so that it is outermost: sockets need the client's scheme and address as well.
-        # Flask's own documentation wraps it so; mypy takes it for assigning to a method.
-        hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
-    return app
-
-
-def _configure(app: Flask, settings: Settings) -> None:
-    app.config.update(
-        SECRET_KEY=settings.secret_key.get_secret_value(),
-        JWT_SECRET_KEY=settings.jwt_secret_key.get_secret_value(),
-        TESTING=settings.app_env == "testing",
-    )
-
-
-def _assemble(
-    settings: Settings, feed: Feed, clock: Clock, instruments: Instruments
-) -> runtime.Runtime:
-    interval = settings.monitor_interval_seconds
-    hours = TradingHours(enforced=settings.enforces_market_hours)
-    guard = QuoteGuard(
-        clock,
-        oldest=timedelta(seconds=3 * interval),
-        largest_move=settings.max_quote_move,
-        hours=hours,
-        delays=DELAYS,
-    )
-    guard.remember(SymbolState.load_quotes().values())
-    return runtime.Runtime(
-        settings=settings,
-        clock=clock,
-        feed=feed,
-        # A quote of the pass before last is still served while a slow pass is under way.
-        quotes=QuoteBoard(feed, clock, guard, fresh_seconds=2 * interval),
-        history=CandleHistory(feed, clock, fresh_seconds=min(interval, 5)),
-        instruments=instruments,
-        watchlist=Watchlist(),
-        hours=hours,
-    )
+            return create_app
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,15 +9,16 @@ from collections.abc import Callable
 from flask import Flask
 from pymongo.errors import PyMongoError
 
-from app import create_app
-from app.database.embedded import EmbeddedDatabase
 from app.delivery import Outbox, create_senders
+from app.embedded import EmbeddedDatabase
 from app.extensions import mongo, socketio
+from app.factory import create_app
 from app.health import MONITOR_KEY
+from app.listener import listen
 from app.logs import logger
 from app.monitor import Monitor
 from app.runtime import runtime
-from app.serving import listen, serve, wait_for_signal
+from app.serving import serve, wait_for_signal
 from config import ConfigurationError, Settings
 
 

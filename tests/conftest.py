@@ -15,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.database.embedded import EmbeddedDatabase
+from app.embedded import EmbeddedDatabase
 from app.extensions import limiter, mongo
 from app.monitor import Monitor
 from config import Settings, load_settings

@@ -18,8 +18,8 @@ from pymongo.monitoring import CommandListener
 from app import create_app
 from app.clock import SystemClock
 from app.database.codec import TYPE_REGISTRY
-from app.database.embedded import EmbeddedDatabase
 from app.domain.quote import Source
+from app.embedded import EmbeddedDatabase
 from app.extensions import mongo
 from app.identity import issue_token
 from app.logs import logger

@@ -9,7 +9,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.serving import listen, serve
+from app.listener import listen
+from app.serving import serve
 
 COMMON = {400, 429, 500, 503}
 # Every route of the contract: its statuses besides the common ones, and whether it is public.

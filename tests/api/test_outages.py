@@ -15,7 +15,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from app import create_app
-from app.database.embedded import EmbeddedDatabase
+from app.embedded import EmbeddedDatabase
 from app.extensions import mongo
 from app.identity import issue_token
 from config import Settings

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from app.database.embedded import EmbeddedDatabase
+from app.embedded import EmbeddedDatabase
 from config import DATABASE_NAME
 from tests.support.server import INHERITED, ROOT, ServerProcess, free_port
 from tests.support.users import PASSWORD, registration

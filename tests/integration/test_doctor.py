@@ -11,8 +11,8 @@ from click.testing import Result
 from flask import Flask
 
 from app.database import collection
-from app.database.embedded import EmbeddedDatabase
 from app.database.indexes import INDEXES, create_indexes
+from app.embedded import EmbeddedDatabase
 from app.extensions import mongo
 from tests.fakes.angel_one import FakeAngelOne
 from tests.fakes.smtp import PASSWORD, USERNAME, MailServer, make_certificate

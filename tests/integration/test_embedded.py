@@ -21,8 +21,8 @@ from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure, PyMongoError
 
 from app import create_app
-from app.database.embedded import EmbeddedDatabase
 from app.domain.bracket import TradeStatus
+from app.embedded import EmbeddedDatabase
 from app.extensions import mongo, socketio
 from app.monitor import Monitor
 from app.runtime import runtime
@@ -37,7 +37,7 @@ SECONDS = 30
 PARENT = """
 import sys
 from pathlib import Path
-from app.database.embedded import EmbeddedDatabase
+from app.embedded import EmbeddedDatabase
 database = EmbeddedDatabase(Path(sys.argv[1]))
 database.start()
 print(database.uri, flush=True)
@@ -145,6 +145,19 @@ def test_it_starts_in_its_folder_and_says_where_it_is(
     assert (folder / "database").is_dir()
     write(database.uri, 1)
     assert read(database.uri) == [0]
+
+
+def test_what_starts_it_brings_in_neither_the_application_nor_flask() -> None:
+    program = (
+        "import sys, app.embedded, app.listener\n"
+        "slow = ('flask', 'flask_socketio', 'spectree')\n"
+        "print(*sorted(n for n in sys.modules if n.startswith('app.') or n in slow))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert ran.stdout == "app.embedded app.listener\n"
 
 
 def test_it_stops_and_its_data_is_there_at_the_next_start(

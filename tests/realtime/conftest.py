@@ -10,9 +10,10 @@ from flask import Flask
 
 from app.database import collection
 from app.extensions import socketio
+from app.listener import listen
 from app.realtime.handlers import KEY, Connections
 from app.realtime.rooms import UserRooms
-from app.serving import listen, serve
+from app.serving import serve
 from config import Settings
 from tests.support.sockets import Socket
 

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from app.database.embedded import CHILD
+from app.embedded import CHILD
 from tests.support.server import free_port
 
 START_SECONDS = 20

@@ -2,12 +2,15 @@
 
 It speaks MongoDB's wire protocol on a loopback port of its own. It ends with the server however
 that ends, and is started again should it end alone.
+
+It can be started before the application is imported, so nothing is imported here that takes long.
 """
 
 from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -18,7 +21,6 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from app.logs import logger
 from config import ConfigurationError
 
 HOST = "127.0.0.1"
@@ -27,6 +29,9 @@ START_SECONDS = 20
 # What an empty storage takes.
 ROOM_BYTES = 256 * 1024
 CHILD = Path(__file__).with_name("child.py")
+
+# The program's log, by its name: `app.logs` imports Flask.
+logger = logging.getLogger("paper_trading")
 
 
 class EmbeddedDatabase:

@@ -1,6 +1,6 @@
 """The embedded database's process: SecantusDB, which goes when the server goes.
 
-Run as a script by `embedded.py`, so that none of the application is imported here.
+Run as a script, so that none of the application is imported here.
 """
 
 from __future__ import annotations
