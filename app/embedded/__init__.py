@@ -173,7 +173,8 @@ class EmbeddedDatabase:
 
     def _wait_for_end(self) -> None:
         # Its output ends when it does: a wait that costs nothing, in every async mode.
-        if self._process and self._process.stdout:
+        # One that failed to start again has been buried, and its output closed.
+        if self._process and self._process.stdout and not self._process.stdout.closed:
             self._process.stdout.read()
             _bury(self._process)
 

@@ -29,6 +29,7 @@ from app.runtime import runtime
 from app.trades.service import open_trade
 from config import ConfigurationError, Settings
 from tests.support.books import assert_books_balance, enlist, order, trades_of
+from tests.support.live import eventually
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.server import ROOT
 
@@ -246,6 +247,28 @@ def test_what_was_acknowledged_survives_a_kill_and_it_comes_back_where_it_was(
     assert database.uri == uri
     assert record(folder)["database_pid"] != pid
     assert read(uri) == list(range(200))
+
+
+def test_one_that_cannot_start_again_at_once_does_so_as_soon_as_it_can(
+    make_database: Callable[[], EmbeddedDatabase],
+    watch: Callable[[EmbeddedDatabase], None],
+    folder: Path,
+) -> None:
+    database = make_database()
+    database.start()
+    write(database.uri, 20)
+    watch(database)
+    storage, aside = folder / "database", folder / "aside"
+    storage.rename(aside)
+    storage.write_text("in the way")
+
+    kill_database(folder)
+    eventually(lambda: "FileExistsError" in (folder / "database.log").read_text())
+    storage.unlink()
+    aside.rename(storage)
+
+    wait_until_it_answers(database.uri)
+    assert read(database.uri) == list(range(20))
 
 
 def test_it_dies_with_its_parent_and_the_next_start_loses_nothing(
