@@ -53,9 +53,26 @@ class EmbeddedDatabase:
 
         Raises ConfigurationError where the data folder is in use or cannot be written.
         """
+        self.begin()
+        self.wait()
+
+    def begin(self) -> None:
+        """Take the folder and start the process, without waiting for it.
+
+        Raises ConfigurationError where the data folder is in use or cannot be written.
+        """
         self._take_folder()
+        self._spawn()
+        # Not only once it answers: whose the folder is should be known meanwhile.
+        self._write_record()
+
+    def wait(self) -> None:
+        """Wait until it answers; start it again should it have ended.
+
+        Raises ConfigurationError where it does not come to answer.
+        """
         deadline = time.monotonic() + START_SECONDS
-        while not self._start_once(deadline):
+        while not self._comes_to_answer(deadline):
             # The port may be what was wrong: another program can take it at any moment.
             self._port = 0
             if time.monotonic() > deadline:
@@ -66,6 +83,7 @@ class EmbeddedDatabase:
                     ]
                 )
             time.sleep(0.2)
+            self._spawn()
 
     def running_uri(self) -> str | None:
         """Return the URI of the database that another process runs in the folder, if any."""
@@ -84,7 +102,8 @@ class EmbeddedDatabase:
             if self._stopping.is_set():
                 break
             logger.error("the embedded database ended unexpectedly; starting it again")
-            if not self._start_once(time.monotonic() + START_SECONDS):
+            self._spawn()
+            if not self._comes_to_answer(time.monotonic() + START_SECONDS):
                 time.sleep(1)
 
     def stop(self) -> None:
@@ -132,8 +151,7 @@ class EmbeddedDatabase:
         except (OSError, ValueError, KeyError):
             return "unknown"
 
-    def _start_once(self, deadline: float) -> bool:
-        """Start the process; tell whether it came to answer."""
+    def _spawn(self) -> None:
         self._port = self._port or _free_port()
         with (self._data_dir / "database.log").open("w") as log:
             self._process = subprocess.Popen(
@@ -145,6 +163,10 @@ class EmbeddedDatabase:
                 start_new_session=True,
                 text=True,
             )
+
+    def _comes_to_answer(self, deadline: float) -> bool:
+        """Wait until the process answers or has ended; end it at the deadline."""
+        assert self._process is not None
         while self._process.poll() is None and time.monotonic() < deadline:
             if _answers(self._port):
                 self._write_record()
@@ -198,8 +220,8 @@ def attach(data_dir: Path) -> str:
     running = embedded.running_uri()
     if running:
         return running
-    embedded.start()
     atexit.register(embedded.stop)
+    embedded.start()
     return embedded.uri
 
 

@@ -29,7 +29,7 @@ from app.runtime import runtime
 from app.trades.service import open_trade
 from config import ConfigurationError, Settings
 from tests.support.books import assert_books_balance, enlist, order, trades_of
-from tests.support.live import eventually
+from tests.support.live import eventually, is_running
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.server import ROOT
 
@@ -159,6 +159,52 @@ def test_what_starts_it_brings_in_neither_the_application_nor_flask() -> None:
     )
 
     assert ran.stdout == "app.embedded app.listener\n"
+
+
+def test_once_begun_its_folder_is_taken_and_it_answers_when_waited_for(
+    make_database: Callable[[], EmbeddedDatabase], folder: Path
+) -> None:
+    database = make_database()
+
+    database.begin()
+
+    assert record(folder)["server_pid"] == os.getpid()
+    with pytest.raises(ConfigurationError, match=f"process id {os.getpid()};"):
+        make_database().start()
+    database.wait()
+    write(database.uri, 1)
+    assert read(database.uri) == [0]
+
+
+def test_one_that_ends_before_it_is_waited_for_is_started_again(
+    make_database: Callable[[], EmbeddedDatabase], folder: Path
+) -> None:
+    database = make_database()
+    database.begin()
+    pid = record(folder)["database_pid"]
+    os.kill(pid, signal.SIGKILL)
+    # Seen to have ended, and left for its owner to bury.
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+    database.wait()
+
+    assert record(folder)["database_pid"] != pid
+    write(database.uri, 1)
+    assert read(database.uri) == [0]
+
+
+def test_one_that_was_only_begun_is_ended_by_stopping(
+    make_database: Callable[[], EmbeddedDatabase], folder: Path
+) -> None:
+    database = make_database()
+    database.begin()
+    pid = record(folder)["database_pid"]
+
+    database.stop()
+
+    assert not is_running(pid)
+    assert not (folder / "database.json").exists()
+    make_database().start()
 
 
 def test_it_stops_and_its_data_is_there_at_the_next_start(
