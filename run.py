@@ -1,10 +1,15 @@
-"""The entry: async mode first, then the database, the application, the monitor, the server."""
+"""The entry: async mode first, then the database, the application, the monitor, the server.
+
+The application is imported inside the functions, since the database starts meanwhile.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
 
@@ -37,15 +42,12 @@ def patch_for_async_mode() -> None:
 if __name__ == "__main__":
     patch_for_async_mode()
 
-import click  # noqa: E402
-from flask import Flask  # noqa: E402
-from pymongo.errors import PyMongoError  # noqa: E402
+from app.embedded import EmbeddedDatabase, attach  # noqa: E402
+from app.listener import listen  # noqa: E402
+from config import ConfigurationError, Settings, load_settings  # noqa: E402
 
-from app import create_app as assemble_app  # noqa: E402
-from app.embedded import attach  # noqa: E402
-from app.logs import set_up_logging  # noqa: E402
-from app.process import Server  # noqa: E402
-from config import ConfigurationError, load_settings  # noqa: E402
+if TYPE_CHECKING:
+    from flask import Flask
 
 
 def create_app() -> Flask:
@@ -53,6 +55,12 @@ def create_app() -> Flask:
 
     An embedded one is that of the server running in DATA_DIR, or one of the command's own.
     """
+    import click
+    from pymongo.errors import PyMongoError
+
+    from app import create_app as assemble_app
+    from app.logs import set_up_logging
+
     try:
         # A command serves nobody, so it needs no other mode than Python's own threads.
         settings = load_settings().model_copy(update={"socketio_async_mode": "threading"})
@@ -68,12 +76,28 @@ def create_app() -> Flask:
         ) from None
 
 
+def serve(settings: Settings) -> None:
+    """Run the server until it is told to stop; raise ConfigurationError where it cannot start."""
+    with ExitStack() as stops:
+        # The socket first: a port that is taken should cost nobody a started database.
+        listener = stops.enter_context(listen(settings))
+        database = None
+        if settings.uses_embedded_database:
+            database = EmbeddedDatabase(settings.data_dir)
+            stops.callback(database.stop)
+            database.begin()
+        # While the database opens its storage: each takes about a second.
+        from app.logs import set_up_logging
+        from app.process import Server
+
+        set_up_logging(settings)
+        Server(settings, listener, database).run()
+
+
 def main() -> int:
     """Run the server until it is told to stop; return the exit status."""
     try:
-        settings = load_settings()
-        set_up_logging(settings)
-        Server(settings).run()
+        serve(load_settings())
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 import sys
 from collections.abc import Callable
 
@@ -14,7 +15,6 @@ from app.embedded import EmbeddedDatabase
 from app.extensions import mongo, socketio
 from app.factory import create_app
 from app.health import MONITOR_KEY
-from app.listener import listen
 from app.logs import logger
 from app.monitor import Monitor
 from app.runtime import runtime
@@ -23,10 +23,18 @@ from config import ConfigurationError, Settings
 
 
 class Server:
-    """Everything that `python run.py` runs, in the order it is started."""
+    """Everything that `python run.py` runs, in the order it is started.
 
-    def __init__(self, settings: Settings) -> None:
+    The `listener` and the `database`, where it is an embedded one that has begun, are its
+    caller's, to be ended after it.
+    """
+
+    def __init__(
+        self, settings: Settings, listener: socket.socket, database: EmbeddedDatabase | None
+    ) -> None:
         self._settings = settings
+        self._listener = listener
+        self._database = database
         self._stops: list[Callable[[], None]] = []
 
     def run(self) -> None:
@@ -40,34 +48,30 @@ class Server:
                 stop()
 
     def _start(self) -> None:
-        # The socket first: a port that is taken should cost nobody a started database.
-        listener = listen(self._settings)
-        self._stops.append(listener.close)
         app = self._create_app()
         for worker in start_workers(app):
             self._stops.append(worker.stop)
-        self._stops.append(serve(app, listener))
+        self._stops.append(serve(app, self._listener))
         # What a start leaves is there to stay: looking through it again at each full collection
         # of garbage would hold up requests for a tenth of a second.
         gc.collect()
         gc.freeze()
-        _greet(app, listener.getsockname()[1])
+        _greet(app, self._listener.getsockname()[1])
 
     def _create_app(self) -> Flask:
-        settings = self._settings
-        embedded = EmbeddedDatabase(settings.data_dir) if settings.uses_embedded_database else None
-        if embedded:
-            self._stops.append(embedded.stop)
-            embedded.start()
+        if self._database:
+            self._database.wait()
         try:
-            app = create_app(settings, mongo_uri=embedded.uri if embedded else None)
+            app = create_app(
+                self._settings, mongo_uri=self._database.uri if self._database else None
+            )
         except PyMongoError as error:
             raise ConfigurationError(
                 [f"MONGO_URI: the database does not answer: {error}"]
             ) from None
         self._stops.append(_close_client)
-        if embedded:
-            socketio.start_background_task(embedded.watch)
+        if self._database:
+            socketio.start_background_task(self._database.watch)
         return app
 
 

@@ -3,7 +3,8 @@
 It speaks MongoDB's wire protocol on a loopback port of its own. It ends with the server however
 that ends, and is started again should it end alone.
 
-It can be started before the application is imported, so nothing is imported here that takes long.
+`run.py` starts it before it imports the application, which takes as long as the database takes to
+open. So nothing is imported here that takes long itself.
 """
 
 from __future__ import annotations

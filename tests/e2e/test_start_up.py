@@ -127,12 +127,15 @@ def test_a_second_server_on_a_data_folder_says_who_has_it(
     LiveTrader(first).open_portfolio()
 
 
-def test_a_taken_port_is_named(make_server: MakeServer, refused: Callable[..., str]) -> None:
+def test_a_taken_port_is_named_before_a_database_is_started(
+    make_server: MakeServer, refused: Callable[..., str], tmp_path: Path
+) -> None:
     first = make_server("first").start()
 
     message = refused(PORT=first.port)
 
     assert f"127.0.0.1:{first.port}" in message
+    assert not (tmp_path / "refused" / "data" / "database.log").exists()
     LiveTrader(first).open_portfolio()
 
 
