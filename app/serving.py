@@ -6,8 +6,9 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask
 
@@ -16,7 +17,7 @@ from app.extensions import socketio
 
 def serve(app: Flask, listener: socket.socket) -> Callable[[], None]:
     """Begin to serve in the background; return what stops it."""
-    return _SERVERS[socketio.async_mode](app, listener)
+    return _SERVERS[socketio.async_mode](_in_turn(app), listener)
 
 
 def wait_for_signal() -> None:
@@ -38,7 +39,22 @@ def wait_for_signal() -> None:
         signal.set_wakeup_fd(-1)
 
 
-def _serve_eventlet(app: Flask, listener: socket.socket) -> Callable[[], None]:
+def _in_turn(app: Flask) -> WSGIApplication:
+    """Let each request give way to whatever else is ready to go on.
+
+    A greenlet gives way only where it waits. A client that asks again at once has its next
+    request there before this one's greenlet would wait for it: it would be served alone for as
+    long as it goes on, and meanwhile no other request, no socket and no tick.
+    """
+
+    def respond(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        socketio.sleep(0)
+        return app(environ, start_response)
+
+    return respond
+
+
+def _serve_eventlet(app: WSGIApplication, listener: socket.socket) -> Callable[[], None]:
     import eventlet
     import eventlet.wsgi
 
@@ -54,7 +70,7 @@ def _serve_eventlet(app: Flask, listener: socket.socket) -> Callable[[], None]:
     return stop
 
 
-def _serve_gevent(app: Flask, listener: socket.socket) -> Callable[[], None]:
+def _serve_gevent(app: WSGIApplication, listener: socket.socket) -> Callable[[], None]:
     from gevent import pywsgi
 
     server = pywsgi.WSGIServer(listener, app, log=None)
@@ -62,7 +78,7 @@ def _serve_gevent(app: Flask, listener: socket.socket) -> Callable[[], None]:
     return lambda: server.stop(timeout=1)
 
 
-def _serve_threading(app: Flask, listener: socket.socket) -> Callable[[], None]:
+def _serve_threading(app: WSGIApplication, listener: socket.socket) -> Callable[[], None]:
     from werkzeug.serving import WSGIRequestHandler, make_server
 
     class QuietHandler(WSGIRequestHandler):
@@ -85,7 +101,7 @@ def _serve_threading(app: Flask, listener: socket.socket) -> Callable[[], None]:
     return stop
 
 
-_SERVERS: dict[str, Callable[[Flask, socket.socket], Callable[[], None]]] = {
+_SERVERS: dict[str, Callable[[WSGIApplication, socket.socket], Callable[[], None]]] = {
     "eventlet": _serve_eventlet,
     "gevent": _serve_gevent,
     "threading": _serve_threading,
