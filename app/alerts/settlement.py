@@ -13,10 +13,12 @@ from pymongo.errors import PyMongoError
 
 from app.alerts.events import price_alert
 from app.database.chunks import Overtaken, write_claimed, write_in_chunks
+from app.database.patience import read_patiently
 from app.database.transaction import TRANSACTION_SECONDS
 from app.domain.quote import Quote
 from app.domain.triggers import CandlesAfter, triggered_by, triggered_in
 from app.logs import logger
+from app.market_data.instruments import DEFAULT_INDICES
 from app.models import Alert, Firing, Notification, SymbolState
 from app.runtime import now, runtime
 from app.signals import announce, write_events
@@ -32,8 +34,10 @@ def fire_alerts(ticks: Sequence[Quote]) -> int:
     An alert fires at the first tick, in their order, that meets a level of it. Raises
     PyMongoError where some could not be written: the same ticks can then be given again.
     """
-    crossed = triggered_by(
-        ticks, Alert.find_crossed, lambda alert, tick: alert.levels.crossed_by(tick)
+    crossed = read_patiently(
+        lambda: triggered_by(
+            ticks, Alert.find_crossed, lambda alert, tick: alert.levels.crossed_by(tick)
+        )
     )
     return fire([Firing(alert, crossing) for alert, crossing in crossed])
 
@@ -72,6 +76,9 @@ def fire(firings: Sequence[Firing]) -> int:
 
 def stop_watching(symbol: str) -> None:
     """Have a symbol polled for no alert, if nobody has one on it any longer."""
+    if symbol in DEFAULT_INDICES:
+        # They are polled in any case, and their alerts are the most to look through.
+        return
     try:
         unused = not Alert.any_active(symbol)
         if unused and SymbolState.unmark_alerted(symbol, now() - MARK_SETTLES):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +16,7 @@ from app.domain.alert import AlertLevels, AlertStatus, Crossing, Direction
 from app.domain.bracket import SettledFrom
 from app.domain.money import ZERO
 from app.domain.quote import Quote, Source
-from app.models.paging import newest_first
+from app.models.paging import find_once, newest_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +121,15 @@ class Alert:
         return collection("alerts").find_one(query, {"_id": 1}) is not None
 
     @classmethod
-    def find_crossed(cls, symbol: str, lowest: Decimal, highest: Decimal) -> list[Alert]:
-        """Return the active alerts that prices from `lowest` to `highest` meet a level of.
+    def find_crossed(cls, symbol: str, lowest: Decimal, highest: Decimal) -> Iterator[Alert]:
+        """Yield the active alerts that prices from `lowest` to `highest` meet a level of.
 
         Two finds, one per side: the index holds the levels in order, so what is read is what
         is crossed, however many alerts there are.
         """
         queries = queries_of_crossings(symbol, lowest, highest)
-        found = [each for query in queries for each in collection("alerts").find(query)]
-        return [cls.from_document(each) for each in {each["_id"]: each for each in found}.values()]
+        for document in find_once("alerts", queries):
+            yield cls.from_document(document)
 
     @classmethod
     def find_still_active(cls, alert_ids: Collection[ObjectId]) -> set[ObjectId]:

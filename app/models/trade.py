@@ -17,7 +17,7 @@ from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeStat
 from app.domain.money import ZERO
 from app.domain.quote import Quote, Source
 from app.models.alike import value_of_each
-from app.models.paging import newest_first
+from app.models.paging import find_once, newest_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +161,15 @@ class Trade:
         return sorted(trades, key=lambda trade: trade.number)
 
     @classmethod
-    def find_triggered(cls, symbol: str, lowest: Decimal, highest: Decimal) -> list[Trade]:
-        """Return the active trades that prices from `lowest` to `highest` reach a trigger of.
+    def find_triggered(cls, symbol: str, lowest: Decimal, highest: Decimal) -> Iterator[Trade]:
+        """Yield the active trades that prices from `lowest` to `highest` reach a trigger of.
 
         Two finds, one per bound: the index holds the triggers in order, so what is read is
         what is triggered, however many trades are open.
         """
         queries = queries_of_triggers(symbol, lowest, highest)
-        found = [each for query in queries for each in collection("trades").find(query)]
-        return [cls.from_document(each) for each in {each["_id"]: each for each in found}.values()]
+        for document in find_once("trades", queries):
+            yield cls.from_document(document)
 
     @classmethod
     def has_active(cls, symbol: str) -> bool:

@@ -13,6 +13,7 @@ from datetime import datetime
 from pymongo.client_session import ClientSession
 
 from app.database.chunks import Outcome, Overtaken, write_claimed, write_in_chunks
+from app.database.patience import read_patiently
 from app.domain.exposure import Exposure
 from app.domain.quote import Quote
 from app.domain.triggers import CandlesAfter, triggered_by, triggered_in
@@ -28,8 +29,10 @@ def settle_triggered(ticks: Sequence[Quote]) -> int:
     A trade closes at the first tick, in their order, that reaches it. Raises PyMongoError
     where some could not be closed: the same ticks can then be settled again.
     """
-    triggered = triggered_by(
-        ticks, Trade.find_triggered, lambda trade, tick: trade.bracket.triggered_by(tick)
+    triggered = read_patiently(
+        lambda: triggered_by(
+            ticks, Trade.find_triggered, lambda trade, tick: trade.bracket.triggered_by(tick)
+        )
     )
     return _settle([Closure(trade, exit) for trade, exit in triggered])
 

@@ -316,9 +316,9 @@ def test_what_a_tick_crosses_is_found_by_an_index(bound: Document) -> None:
 def test_a_tick_that_crosses_nothing_finds_nothing_of_any_number() -> None:
     insert_many(200)
 
-    assert Alert.find_crossed("^NSEI", Decimal(24_000), Decimal(25_000)) == []
-    assert Alert.find_crossed("TCS.NS", Decimal(1), Decimal(10**7)) == []
-    found = Alert.find_crossed("^NSEI", Decimal(1), Decimal(25_003))
+    assert list(Alert.find_crossed("^NSEI", Decimal(24_000), Decimal(25_000))) == []
+    assert list(Alert.find_crossed("TCS.NS", Decimal(1), Decimal(10**7))) == []
+    found = list(Alert.find_crossed("^NSEI", Decimal(1), Decimal(25_003)))
     assert sorted(each.number for each in found) == [1, 2, 3]
 
 
@@ -337,6 +337,19 @@ def test_a_symbol_is_watched_while_anyone_has_an_alert_on_it(
 
     assert SymbolState.find_alerted() == set()
     assert "RELIANCE.NS" not in runtime().watchlist.symbols()
+
+
+def test_nobody_looks_through_the_alerts_on_an_index_which_is_polled_in_any_case(
+    feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_alert("alice", request(above=25_500))
+    kept = set_alert("alice", request(above=26_000))
+    monkeypatch.delattr(Alert, "any_active")
+
+    assert fire_alerts([feed.set("^NSEI", 25_600)]) == 1
+    delete_alert("alice", str(kept.id))
+
+    assert SymbolState.find_alerted() == {"^NSEI"}
 
 
 def test_a_symbol_stays_watched_for_an_alert_that_is_still_being_written(

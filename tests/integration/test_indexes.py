@@ -74,10 +74,10 @@ def test_what_has_no_upper_level_is_not_read_for_a_price(
 
 @pytest.mark.usefixtures("many_trades")
 def test_the_two_finds_of_a_tick_return_what_it_triggers_and_nothing_else() -> None:
-    low = Trade.find_triggered("^NSEI", Decimal("199.50"), Decimal(5_000))
-    high = Trade.find_triggered("^NSEI", Decimal(5_000), Decimal("10003.50"))
-    quiet = Trade.find_triggered("^NSEI", Decimal(5_000), Decimal(5_001))
-    elsewhere = Trade.find_triggered("TCS.NS", Decimal(1), Decimal(20_000))
+    low = list(Trade.find_triggered("^NSEI", Decimal("199.50"), Decimal(5_000)))
+    high = list(Trade.find_triggered("^NSEI", Decimal(5_000), Decimal("10003.50")))
+    quiet = list(Trade.find_triggered("^NSEI", Decimal(5_000), Decimal(5_001)))
+    elsewhere = list(Trade.find_triggered("TCS.NS", Decimal(1), Decimal(20_000)))
 
     assert sorted(each.number for each in low if each.number > 1) == [200, 201]
     assert {each.number for each in high} >= {2, 3}
@@ -89,7 +89,7 @@ def test_the_two_finds_of_a_tick_return_what_it_triggers_and_nothing_else() -> N
 
 @pytest.mark.usefixtures("many_trades")
 def test_a_trade_that_both_bounds_reach_is_found_once() -> None:
-    found = Trade.find_triggered("^NSEI", Decimal(1), Decimal(20_000))
+    found = list(Trade.find_triggered("^NSEI", Decimal(1), Decimal(20_000)))
 
     assert len(found) == len({each.id for each in found}) == 201
 
