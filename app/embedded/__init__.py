@@ -103,8 +103,7 @@ class EmbeddedDatabase:
             if self._stopping.is_set():
                 break
             logger.error("the embedded database ended unexpectedly; starting it again")
-            self._spawn()
-            if not self._comes_to_answer(time.monotonic() + START_SECONDS):
+            if not self._start_again():
                 time.sleep(1)
 
     def stop(self) -> None:
@@ -177,6 +176,15 @@ class EmbeddedDatabase:
             self._process.kill()
         _bury(self._process)
         return False
+
+    def _start_again(self) -> bool:
+        try:
+            self._spawn()
+            return self._comes_to_answer(time.monotonic() + START_SECONDS)
+        except OSError as error:
+            # A full disk, too many open files: what passes must not end the watch.
+            logger.warning("the embedded database cannot be started: %s", error.strerror)
+            return False
 
     def _command(self) -> list[str]:
         config = self._data_dir / "database.toml"

@@ -1,0 +1,51 @@
+"""The embedded database is started again, whatever is in the way for a while."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from app.embedded import EmbeddedDatabase
+from tests.support.live import eventually
+
+SECONDS = 30
+
+
+def answers(uri: str) -> bool:
+    with MongoClient(uri, serverSelectionTimeoutMS=200) as client:
+        try:
+            return bool(client.admin.command("ping")["ok"])
+        except PyMongoError:
+            return False
+
+
+def test_what_cannot_be_written_for_a_while_does_not_end_the_watch(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = EmbeddedDatabase(tmp_path)
+    watch = threading.Thread(target=database.watch)
+    try:
+        database.start()
+        watch.start()
+        log = tmp_path / "database.log"
+        log.unlink()
+        log.mkdir()
+
+        os.kill(
+            json.loads((tmp_path / "database.json").read_text())["database_pid"], signal.SIGKILL
+        )
+        eventually(lambda: "cannot be started: Is a directory" in caplog.text)
+        log.rmdir()
+
+        eventually(lambda: answers(database.uri))
+    finally:
+        database.stop()
+        watch.join(SECONDS)
+    assert not watch.is_alive()
