@@ -26,6 +26,9 @@ def init_app(app: Flask, settings: Settings) -> None:
         cors_allowed_origins=_origin_check(settings.cors_origins),
         message_queue=settings.redis_url,
         manage_session=False,
+        # One message of a socket after the other: whoever sends faster than they can be handled
+        # waits, and what they send is not kept meanwhile.
+        async_handlers=False,
         max_http_buffer_size=64 * 1024,
     )
     rooms = UserRooms()

@@ -79,6 +79,8 @@ def acknowledged(handler: Callable[[Any], Ack]) -> Callable[..., Ack]:
 
     @functools.wraps(handler)
     def answer(payload: Any = None, *_: Any) -> Ack:
+        # The next message may be there already: without this its sender would be served alone.
+        socketio.sleep(0)
         try:
             if payload is not None and not isinstance(payload, dict):
                 raise InvalidRequest("Send an object.")
@@ -92,6 +94,14 @@ def acknowledged(handler: Callable[[Any], Ack]) -> Callable[..., Ack]:
                 "ok": False,
                 "error": "The database cannot be reached right now. Try again shortly.",
                 "code": DatabaseUnavailable.code,
+            }
+        except Exception:
+            # It is nobody's but ours, and must not cost the client its connection.
+            logger.exception("unexpected error in %s", handler.__name__)
+            return {
+                "ok": False,
+                "error": "Something went wrong on our side. Try again.",
+                "code": "internal_error",
             }
 
     return answer
@@ -175,6 +185,17 @@ def unsubscribe(payload: dict[str, Any]) -> Ack:
             runtime().watchlist.unfollow(symbol)
             leave_room(price_room(symbol))
     return {"symbols": symbols, "unknown": unknown}
+
+
+@socketio.on("*")
+def refuse(event: str, *_: Any) -> Ack:
+    """Say that there is no such event."""
+
+    @acknowledged
+    def refuse(_: Any) -> Ack:
+        raise InvalidRequest(f"There is no event {event!r}.", code="unknown_event")
+
+    return refuse()
 
 
 def _token(auth: Any) -> str | None:

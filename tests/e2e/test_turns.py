@@ -9,12 +9,18 @@ import threading
 from collections.abc import Callable
 
 import pytest
+import websocket
+from websocket import ABNF
 
 from tests.support.server import ServerProcess
 
 REQUEST = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 # More than are answered while another asks once, on however fast a machine.
 REQUESTS = 3_000
+MESSAGES = 20_000
+# While so many of them are answered, a client that goes on asking is answered some 40 to 500
+# times; not once where the messages are read as long as there are any.
+FIRST, SEVERAL = 1_000, 5
 SECONDS = 60
 ANSWER = b"HTTP/1.1 200"
 
@@ -64,3 +70,42 @@ def test_a_client_whose_next_request_is_always_there_holds_up_nobody(
         counting.join(SECONDS)
     assert answered == REQUESTS
     assert meanwhile < REQUESTS
+
+
+@pytest.mark.parametrize("mode", ["eventlet", "gevent"])
+def test_a_socket_whose_next_message_is_always_there_holds_up_nobody(
+    make_server: Callable[..., ServerProcess], mode: str
+) -> None:
+    server = make_server(mode, SOCKETIO_ASYNC_MODE=mode).start()
+    frames = [
+        ABNF.create_frame(f'42{number}["leave",{{"user_id":"me"}}]', ABNF.OPCODE_TEXT).format()
+        for number in range(MESSAGES)
+    ]
+    acknowledged: list[str] = []
+
+    def count() -> None:
+        while len(acknowledged) < MESSAGES:
+            message = str(greedy.recv())
+            if message.startswith("43"):
+                acknowledged.append(message)
+
+    modest = http.client.HTTPConnection("127.0.0.1", server.port, timeout=SECONDS)
+    address = f"ws://127.0.0.1:{server.port}/socket.io/?EIO=4&transport=websocket"
+    greedy = websocket.create_connection(address, SECONDS)
+    with contextlib.closing(modest), contextlib.closing(greedy):
+        greedy.send("40")
+        counting = threading.Thread(target=count)
+        sending = threading.Thread(target=greedy.sock.sendall, args=(b"".join(frames),))
+        counting.start()
+        sending.start()
+
+        answers = 0
+        while len(acknowledged) < FIRST:
+            ask(modest)
+            answers += 1
+
+        sending.join(SECONDS)
+        counting.join(SECONDS)
+    assert answers >= SEVERAL
+    # One after the other, as they were sent.
+    assert acknowledged == [f'43{n}[{{"ok":true,"user_id":"me"}}]' for n in range(MESSAGES)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.realtime.rooms import UserRooms
 from tests.support.sockets import Socket
 from tests.support.users import Trader
 
@@ -119,3 +120,25 @@ def test_an_event_the_server_does_not_know_is_ignored(connect: Connect, alice: T
     socket._client.emit("drop_tables", {})
 
     assert socket.call("join", {"user_id": alice.client_id})["ok"] is True
+
+
+def test_an_event_that_does_not_exist_is_refused_by_its_name(connect: Connect) -> None:
+    answer = connect().call("subscibe", {"symbols": ["NIFTY"]})
+
+    assert answer == {
+        "ok": False,
+        "error": "There is no event 'subscibe'.",
+        "code": "unknown_event",
+    }
+
+
+def test_a_fault_of_ours_is_answered_and_the_connection_stays(
+    connect: Connect, alice: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket = connect(alice.token)
+    monkeypatch.setattr(UserRooms, "join", None)
+
+    answer = socket.call("join", {"user_id": alice.client_id})
+
+    assert (answer["ok"], answer["code"]) == (False, "internal_error")
+    assert socket.call("leave", {"user_id": alice.client_id})["ok"]
