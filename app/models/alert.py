@@ -14,9 +14,11 @@ from pymongo.client_session import ClientSession
 from app.database import Document, collection
 from app.domain.alert import AlertLevels, AlertStatus, Crossing, Direction
 from app.domain.bracket import SettledFrom
-from app.domain.money import ZERO
 from app.domain.quote import Quote, Source
-from app.models.paging import find_once, newest_first
+from app.models.paging import newest_first
+from app.models.trigger_book import TriggerBook
+
+BOOK = TriggerBook("alerts", below="below", above="above")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +102,7 @@ class Alert:
         limit: int,
     ) -> list[Alert]:
         """Return the user's alerts with a number under `below`, newest first."""
-        query: Document = {"user_id": user_id}
-        if status:
-            query["status"] = status.value
-        if symbol:
-            query["symbol"] = symbol
+        query = {"user_id": user_id, "status": status and status.value, "symbol": symbol}
         documents = newest_first("alerts", query, "number", below=below, limit=limit)
         return [cls.from_document(document) for document in documents]
 
@@ -117,25 +115,17 @@ class Alert:
     @classmethod
     def any_active(cls, symbol: str) -> bool:
         """Tell whether anyone has an active alert on the symbol."""
-        query = {"status": AlertStatus.ACTIVE.value, "symbol": symbol}
-        return collection("alerts").find_one(query, {"_id": 1}) is not None
+        return BOOK.any_active(symbol)
 
     @classmethod
     def find_crossed(cls, symbol: str, lowest: Decimal, highest: Decimal) -> Iterator[Alert]:
-        """Yield the active alerts that prices from `lowest` to `highest` meet a level of.
-
-        Two finds, one per side: the index holds the levels in order, so what is read is what
-        is crossed, however many alerts there are.
-        """
-        queries = queries_of_crossings(symbol, lowest, highest)
-        for document in find_once("alerts", queries):
-            yield cls.from_document(document)
+        """Yield the active alerts that prices from `lowest` to `highest` meet a level of."""
+        return map(cls.from_document, BOOK.find_reached(symbol, lowest, highest))
 
     @classmethod
     def find_still_active(cls, alert_ids: Collection[ObjectId]) -> set[ObjectId]:
         """Return those of the alerts that are active."""
-        query = {"_id": {"$in": list(alert_ids)}, "status": AlertStatus.ACTIVE.value}
-        return {each["_id"] for each in collection("alerts").find(query, {})}
+        return BOOK.find_still_active(alert_ids)
 
     @classmethod
     def trigger_many(cls, firings: Sequence[Firing], now: datetime, session: ClientSession) -> int:
@@ -164,17 +154,6 @@ class Alert:
         ):
             return None
         return cls.from_document(document)
-
-
-def queries_of_crossings(symbol: str, lowest: Decimal, highest: Decimal) -> list[Document]:
-    """Return the finds of the active alerts that prices from `lowest` to `highest` cross."""
-    waiting = {"status": AlertStatus.ACTIVE.value, "symbol": symbol}
-    return [
-        {**waiting, "below": {"$gte": lowest}},
-        # From 0: below that the index has each alert without such a level, and the embedded
-        # database would read them all.
-        {**waiting, "above": {"$gt": ZERO, "$lte": highest}},
-    ]
 
 
 @dataclass(frozen=True, slots=True)

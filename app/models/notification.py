@@ -99,9 +99,7 @@ class Notification:
         cls, user_id: str, *, below: int, limit: int, unread: bool | None = None
     ) -> list[Notification]:
         """Return the user's notifications with a seq under `below`, newest first."""
-        query: Document = {"user_id": user_id}
-        if unread is not None:
-            query["is_read"] = not unread
+        query = {"user_id": user_id, "is_read": None if unread is None else not unread}
         documents = newest_first("notifications", query, "seq", below=below, limit=limit)
         return [cls.from_document(document) for document in documents]
 

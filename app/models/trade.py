@@ -17,7 +17,10 @@ from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeStat
 from app.domain.money import ZERO
 from app.domain.quote import Quote, Source
 from app.models.alike import value_of_each
-from app.models.paging import find_once, newest_first
+from app.models.paging import newest_first
+from app.models.trigger_book import TriggerBook
+
+BOOK = TriggerBook("trades", below="trigger_below", above="trigger_above")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +138,7 @@ class Trade:
         limit: int,
     ) -> list[Trade]:
         """Return the user's trades with a number under `below`, newest first."""
-        query: Document = {"user_id": user_id}
-        if status:
-            query["status"] = status.value
-        if symbol:
-            query["symbol"] = symbol
+        query = {"user_id": user_id, "status": status and status.value, "symbol": symbol}
         documents = newest_first("trades", query, "number", below=below, limit=limit)
         return [cls.from_document(document) for document in documents]
 
@@ -162,26 +161,18 @@ class Trade:
 
     @classmethod
     def find_triggered(cls, symbol: str, lowest: Decimal, highest: Decimal) -> Iterator[Trade]:
-        """Yield the active trades that prices from `lowest` to `highest` reach a trigger of.
-
-        Two finds, one per bound: the index holds the triggers in order, so what is read is
-        what is triggered, however many trades are open.
-        """
-        queries = queries_of_triggers(symbol, lowest, highest)
-        for document in find_once("trades", queries):
-            yield cls.from_document(document)
+        """Yield the active trades that prices from `lowest` to `highest` reach a trigger of."""
+        return map(cls.from_document, BOOK.find_reached(symbol, lowest, highest))
 
     @classmethod
     def has_active(cls, symbol: str) -> bool:
         """Tell whether any user has an active trade in the symbol."""
-        query = {"status": TradeStatus.ACTIVE.value, "symbol": symbol}
-        return collection("trades").find_one(query, {"_id": 1}) is not None
+        return BOOK.any_active(symbol)
 
     @classmethod
     def find_still_active(cls, trade_ids: Collection[ObjectId]) -> set[ObjectId]:
         """Return those of the trades that are active."""
-        query = {"_id": {"$in": list(trade_ids)}, "status": TradeStatus.ACTIVE.value}
-        return {each["_id"] for each in collection("trades").find(query, {})}
+        return BOOK.find_still_active(trade_ids)
 
     @classmethod
     def update(
@@ -204,17 +195,6 @@ class Trade:
         updates = [_close_alike(exit, group, now) for exit, group in alike.items()]
         result = collection("trades").bulk_write(updates, ordered=False, session=session)
         return result.modified_count
-
-
-def queries_of_triggers(symbol: str, lowest: Decimal, highest: Decimal) -> list[Document]:
-    """Return the finds of the active trades that prices from `lowest` to `highest` trigger."""
-    book = {"status": TradeStatus.ACTIVE.value, "symbol": symbol}
-    return [
-        {**book, "trigger_below": {"$gte": lowest}},
-        # From 0: below that the index has each trade without such a trigger, and the embedded
-        # database would read them all.
-        {**book, "trigger_above": {"$gt": ZERO, "$lte": highest}},
-    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,8 +15,9 @@ from pymongo.cursor import Cursor
 from app.database import Document, collection
 from app.database.indexes import INDEXES, create_indexes
 from app.models import Notification, Trade
-from app.models.alert import queries_of_crossings
-from app.models.trade import queries_of_triggers
+from app.models import alert as alerts
+from app.models import trade as trades
+from app.models.trigger_book import TriggerBook
 from tests.support.books import draft, enlist, insert_trade, notify
 from tests.support.quotes import NOON
 
@@ -50,7 +50,7 @@ def many_trades(books: Flask) -> None:
 
 @pytest.mark.usefixtures("many_trades")
 def test_what_a_tick_triggers_is_found_by_an_index() -> None:
-    below, above = queries_of_triggers("^NSEI", Decimal(199), Decimal(10_003))
+    below, above = trades.BOOK.queries("^NSEI", Decimal(199), Decimal(10_003))
 
     for query, bound in ((below, "trigger_below"), (above, "trigger_above")):
         winning = plan(collection("trades").find(query))
@@ -60,14 +60,11 @@ def test_what_a_tick_triggers_is_found_by_an_index() -> None:
 
 
 @pytest.mark.parametrize(
-    ("queries", "field"),
-    [(queries_of_triggers, "trigger_above"), (queries_of_crossings, "above")],
+    ("book", "field"), [(trades.BOOK, "trigger_above"), (alerts.BOOK, "above")]
 )
-def test_what_has_no_upper_level_is_not_read_for_a_price(
-    queries: Callable[[str, Decimal, Decimal], list[Document]], field: str
-) -> None:
+def test_what_has_no_upper_level_is_not_read_for_a_price(book: TriggerBook, field: str) -> None:
     """Null comes before every number in an index: a range without a lower end reads them all."""
-    _, above = queries("^NSEI", Decimal(1), Decimal(2))
+    _, above = book.queries("^NSEI", Decimal(1), Decimal(2))
 
     assert above[field] == {"$gt": 0, "$lte": 2}
 
