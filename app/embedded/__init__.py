@@ -64,8 +64,6 @@ class EmbeddedDatabase:
         """
         self._take_folder()
         self._spawn()
-        # Not only once it answers: whose the folder is should be known meanwhile.
-        self._write_record()
 
     def wait(self) -> None:
         """Wait until it answers; start it again should it have ended.
@@ -163,13 +161,14 @@ class EmbeddedDatabase:
                 start_new_session=True,
                 text=True,
             )
+        # Not only once it answers: whose the folder is should be known meanwhile.
+        self._write_record()
 
     def _comes_to_answer(self, deadline: float) -> bool:
         """Wait until the process answers or has ended; end it at the deadline."""
         assert self._process is not None
         while self._process.poll() is None and time.monotonic() < deadline:
             if _answers(self._port):
-                self._write_record()
                 return True
             time.sleep(0.02)
         if self._process.poll() is None:
