@@ -207,6 +207,10 @@ class Settings(BaseModel):
             and self.twilio_phone_number
         )
 
+    @property
+    def sends_messages(self) -> bool:
+        return self.sends_email or self.sends_sms
+
 
 def read_environment(dotenv_file: Path | None = None) -> dict[str, str]:
     """Return the variables of .env, overruled by those of the process."""

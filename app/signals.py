@@ -27,7 +27,7 @@ def write_events(
 
     They are to be sent from then on. Where no channel can send, nothing is left to be done.
     """
-    sends = runtime().settings.sends_email or runtime().settings.sends_sms
+    sends = runtime().settings.sends_messages
     return Notification.create(drafts, time, session, sends=sends)
 
 
