@@ -198,8 +198,9 @@ class EmbeddedDatabase:
         }
         options = [str(part) for flag in flags.items() for part in flag]
         python = [sys.executable, "-P", str(CHILD), str(os.getpid())]
-        # Without it a kill -9 loses commits that were acknowledged.
-        return [*python, *options, "--sync-on-commit"]
+        # Without the first a kill -9 loses commits that were acknowledged. Without the second each
+        # change is written twice, for change streams that nobody reads.
+        return [*python, *options, "--sync-on-commit", "--standalone"]
 
     def _wait_for_end(self) -> None:
         # Its output ends when it does: a wait that costs nothing, in every async mode.
