@@ -26,6 +26,7 @@ from app import (
 )
 from app.clock import Clock, SystemClock
 from app.database.indexes import create_indexes
+from app.database.migrations import migrate
 from app.extensions import cors, jwt
 from app.market_data import create_feed
 from app.market_data.feed import Feed
@@ -69,6 +70,7 @@ def create_app(
     identity.init_app(app)
     errors.init_app(app)
     database.init_app(app, mongo_uri or settings.mongo_uri)
+    migrate(for_command=for_command)
     create_indexes()
     clock = clock or SystemClock()
     instruments = load_instruments(StoredListing(), clock)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from functools import cache
 
+from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from app.auth.schemas import LoginRequest, RegisterRequest
 from app.concurrency import run_blocking
+from app.database.transaction import run_transaction
 from app.domain.errors import Conflict, Unauthenticated
 from app.identity import issue_token
-from app.models import User
+from app.models import Inbox, User
 from app.runtime import now
 
 
@@ -20,7 +22,9 @@ def register(request: RegisterRequest) -> User:
     client_id = request.client_id or request.email
     _refuse_taken(request.email, client_id)
     password_hash = run_blocking(generate_password_hash, request.password)
-    try:
+
+    def write(session: ClientSession) -> User:
+        Inbox.create(client_id, session)
         return User.create(
             client_id=client_id,
             name=request.name,
@@ -28,9 +32,13 @@ def register(request: RegisterRequest) -> User:
             phone=request.phone,
             password_hash=password_hash,
             created_at=now(),
+            session=session,
         )
+
+    try:
+        return run_transaction(write, user_ids=[client_id])
     except DuplicateKeyError:
-        # Two registrations at once: the unique index let the other one in.
+        # Two registrations at once: the unique indexes let the other one in.
         _refuse_taken(request.email, client_id)
         raise
 

@@ -19,7 +19,6 @@ def _index(*fields: str, **options: Any) -> IndexModel:
 
 INDEXES = {
     "users": [_index("client_id", unique=True), _index("email", unique=True)],
-    "portfolios": [_index("user_id", unique=True)],
     "trades": [
         # The trigger book: `status` and `symbol` inside the key, one bound each.
         _index("status", "symbol", "trigger_below"),

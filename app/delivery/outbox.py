@@ -23,7 +23,7 @@ from app.delivery.attempts import FIRST_RETRY, Attempt, draw_jitter
 from app.delivery.messages import compose
 from app.delivery.senders import DeliveryError, Sender
 from app.logs import logger
-from app.models import Claim, Notification, Portfolio, User
+from app.models import Claim, Inbox, Notification, Portfolio, Preferences, User
 from app.signals import events_committed
 
 BATCH = 200
@@ -131,7 +131,7 @@ class Outbox:
             for each in attempts:
                 if not each.is_due(channel, now):
                     continue
-                if share.allows(channel, each.notification.type):
+                if share.preferences.allow(channel, each.notification.type):
                     wanted.append(each)
                 else:
                     each.skip(channel, now)
@@ -183,11 +183,9 @@ class _Share:
     """What of a batch is one user's; `available_margin` is rupees, where it is known."""
 
     user: User | None
+    preferences: Preferences
     notifications: list[Notification]
     available_margin: Decimal | None
-
-    def allows(self, channel: str, event: str) -> bool:
-        return self.user is None or self.user.preferences.allow(channel, event)
 
 
 class _Batch:
@@ -214,8 +212,12 @@ class _Batch:
         if not self._waiting:
             return None
         user_id = next(iter(self._waiting))
+        inbox = self._inboxes.get(user_id)
         return _Share(
-            self._users.get(user_id), self._waiting.pop(user_id), self._balances.get(user_id)
+            self._users.get(user_id),
+            inbox.preferences if inbox else Preferences(),
+            self._waiting.pop(user_id),
+            self._balances.get(user_id),
         )
 
     def hand_back(self) -> None:
@@ -234,5 +236,6 @@ class _Batch:
     def _read_users(self) -> None:
         user_ids = list(self._waiting)
         self._users = {user.client_id: user for user in User.find_many(user_ids)}
+        self._inboxes = Inbox.find_many(user_ids)
         self._balances = Portfolio.available_margins(user_ids) if self._reads_balances else {}
         self._read_at = self._clock.monotonic()

@@ -2,6 +2,7 @@
 
 from app.models.alert import Alert, Firing
 from app.models.answer import Answer, RequestKey
+from app.models.inbox import Inbox
 from app.models.instrument import InstrumentList
 from app.models.market_state import MarketState
 from app.models.notification import Claim, EventDraft, Notification
@@ -19,6 +20,7 @@ __all__ = [
     "EventDraft",
     "EventType",
     "Firing",
+    "Inbox",
     "InstrumentList",
     "MarketState",
     "Notification",

@@ -21,9 +21,9 @@ from pymongo.client_session import ClientSession
 from app.database import Document, collection
 from app.domain.errors import Unauthenticated
 from app.models.alike import value_of_each
+from app.models.inbox import Inbox
 from app.models.paging import newest_first
 from app.models.preferences import Preferences
-from app.models.user import User
 
 CHANNELS = ("email", "sms")
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -80,10 +80,10 @@ class Notification:
         if not drafts:
             return []
         counts = Counter(draft.user_id for draft in drafts)
-        counted = User.count_events(counts, session)
+        counted = Inbox.count_events(counts, session)
         if len(counted) < len(counts):
             raise Unauthenticated("This account no longer exists.", code="account_gone")
-        following = {user_id: counted[user_id].last - counts[user_id] for user_id in counts}
+        following = {user_id: counted[user_id].event_seq - counts[user_id] for user_id in counts}
         documents = []
         for draft in drafts:
             following[draft.user_id] += 1

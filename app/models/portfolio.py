@@ -1,4 +1,8 @@
-"""Portfolios: a user's money, and what their open trades add up to."""
+"""Portfolios: a user's money, and what their open trades add up to.
+
+The `_id` is the user's client_id, and there is no other index: each fill and each exit changes the
+document, and every index would be written anew with it (docs/decisions.md).
+"""
 
 from __future__ import annotations
 
@@ -56,7 +60,9 @@ class Portfolio:
     def from_document(cls, document: Document) -> Portfolio:
         values = {key: document[key] for key in _FIELDS}
         exposure = {_symbol(key): Exposure(**value) for key, value in document["exposure"].items()}
-        return cls(id=document["_id"], **values, exposure=exposure)
+        return cls(
+            id=document["portfolio_id"], user_id=document["_id"], **values, exposure=exposure
+        )
 
     @classmethod
     def create(
@@ -71,7 +77,8 @@ class Portfolio:
         if existing:
             return existing, False
         document: Document = {
-            "user_id": user_id,
+            "_id": user_id,
+            "portfolio_id": ObjectId(),
             "initial_margin": initial_margin,
             "available_margin": initial_margin,
             "utilized_margin": ZERO,
@@ -86,7 +93,7 @@ class Portfolio:
         try:
             collection("portfolios").insert_one(document, session=session)
         except DuplicateKeyError:
-            # The unique index decided between two requests at once; this is the other one.
+            # The `_id` decided between two requests at once; this is the other one.
             winner = cls.find_by_user_id(user_id, session)
             assert winner is not None
             return winner, False
@@ -96,21 +103,21 @@ class Portfolio:
     def find_by_user_id(
         cls, user_id: str, session: ClientSession | None = None
     ) -> Portfolio | None:
-        document = collection("portfolios").find_one({"user_id": user_id}, session=session)
+        document = collection("portfolios").find_one({"_id": user_id}, session=session)
         return cls.from_document(document) if document else None
 
     @classmethod
     def available_margins(cls, user_ids: Collection[str]) -> dict[str, Decimal]:
         """Return the available rupees of those of the users that have a portfolio."""
         found = collection("portfolios").find(
-            {"user_id": {"$in": list(user_ids)}}, {"user_id": 1, "available_margin": 1}
+            {"_id": {"$in": list(user_ids)}}, {"available_margin": 1}
         )
-        return {each["user_id"]: each["available_margin"] for each in found}
+        return {each["_id"]: each["available_margin"] for each in found}
 
     @classmethod
     def all_user_ids(cls) -> list[str]:
         """Return whose portfolios there are."""
-        return [each["user_id"] for each in collection("portfolios").find({}, {"user_id": 1})]
+        return [each["_id"] for each in collection("portfolios").find({}, {"_id": 1})]
 
     @classmethod
     def correct(cls, user_id: str, fields: Mapping[str, Any], session: ClientSession) -> None:
@@ -120,9 +127,7 @@ class Portfolio:
             changes["exposure"] = {
                 _key(symbol): asdict(each) for symbol, each in changes["exposure"].items()
             }
-        collection("portfolios").update_one(
-            {"user_id": user_id}, {"$set": changes}, session=session
-        )
+        collection("portfolios").update_one({"_id": user_id}, {"$set": changes}, session=session)
 
     @classmethod
     def any_margin_in_use(cls) -> bool:
@@ -148,7 +153,7 @@ class Portfolio:
         # Written, then read in the same transaction: for a find-and-modify the embedded database
         # scans the collection (docs/decisions.md).
         blocked = collection("portfolios").update_one(
-            {"user_id": user_id, "available_margin": {"$gte": margin}},
+            {"_id": user_id, "available_margin": {"$gte": margin}},
             {
                 "$inc": {
                     "available_margin": -margin,
@@ -169,7 +174,7 @@ class Portfolio:
         """Release margins and book P&L, a line per user; return how many users it met."""
         result = collection("portfolios").bulk_write(
             [
-                UpdateOne({"user_id": user_id}, _settled(settlement, now))
+                UpdateOne({"_id": user_id}, _settled(settlement, now))
                 for user_id, settlement in settlements.items()
             ],
             ordered=False,
@@ -178,7 +183,8 @@ class Portfolio:
         return result.matched_count
 
 
-_FIELDS = tuple(name for name in Portfolio.__dataclass_fields__ if name not in ("id", "exposure"))
+_NOT_COPIED = ("id", "user_id", "exposure")
+_FIELDS = tuple(name for name in Portfolio.__dataclass_fields__ if name not in _NOT_COPIED)
 
 
 def _settled(settlement: Settlement, now: datetime) -> Document:

@@ -8,7 +8,7 @@ from pymongo.client_session import ClientSession
 
 from app.database.transaction import run_transaction
 from app.domain.errors import NotFound, Unauthenticated
-from app.models import EventDraft, Notification, Preferences, User
+from app.models import EventDraft, Inbox, Notification, Preferences
 from app.notifications.schemas import NotificationsQuery
 from app.runtime import now
 from app.signals import announce, write_events
@@ -26,10 +26,10 @@ def send(user_id: str, event: str, message: str) -> None:
 
 def get_preferences(user_id: str) -> Preferences:
     """Return by which channels, and of what, the user is told; raise Unauthenticated if gone."""
-    user = User.find_by_client_id(user_id)
-    if user is None:
+    inbox = Inbox.find(user_id)
+    if inbox is None:
         raise _account_gone()
-    return user.preferences
+    return inbox.preferences
 
 
 def replace_preferences(user_id: str, preferences: Preferences) -> None:
@@ -38,7 +38,7 @@ def replace_preferences(user_id: str, preferences: Preferences) -> None:
     Raises Unauthenticated where the user is gone.
     """
     saved = run_transaction(
-        lambda session: User.save_preferences(user_id, preferences, session), user_ids=[user_id]
+        lambda session: Inbox.save_preferences(user_id, preferences, session), user_ids=[user_id]
     )
     if not saved:
         raise _account_gone()
@@ -48,11 +48,11 @@ def list_notifications(
     user_id: str, query: NotificationsQuery
 ) -> tuple[list[Notification], int, str | None]:
     """Return a page, newest first, the count of unread ones, and the cursor of the next page."""
-    user = User.find_by_client_id(user_id)
-    if user is None:
+    inbox = Inbox.find(user_id)
+    if inbox is None:
         return [], 0, None
     # No cursor of ours is above it, and a page is looked for downwards from where it begins.
-    newest = user.event_seq + 1
+    newest = inbox.event_seq + 1
     found = Notification.find_by_user_id(
         user_id,
         below=min(query.cursor or newest, newest),
@@ -61,7 +61,7 @@ def list_notifications(
     )
     page = found[: query.limit]
     more = len(found) > query.limit
-    return page, user.unread_count, str(page[-1].seq) if more else None
+    return page, inbox.unread_count, str(page[-1].seq) if more else None
 
 
 def mark_read(user_id: str, notification_id: str) -> None:
@@ -70,7 +70,7 @@ def mark_read(user_id: str, notification_id: str) -> None:
     def write(session: ClientSession) -> bool | None:
         was_unread = Notification.mark_read(ObjectId(notification_id), user_id, session)
         if was_unread:
-            User.count_read(user_id, session)
+            Inbox.count_read(user_id, session)
         return was_unread
 
     try:

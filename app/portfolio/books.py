@@ -21,7 +21,7 @@ from app.database.transaction import run_transaction
 from app.domain.bracket import TradeStatus
 from app.domain.exposure import Exposure
 from app.domain.money import ZERO
-from app.models import Notification, Portfolio, Trade, User
+from app.models import Inbox, Notification, Portfolio, Trade
 
 OPEN = (TradeStatus.PENDING, TradeStatus.ACTIVE)
 
@@ -98,7 +98,7 @@ def repair(user_id: str) -> list[Difference]:
         if fields:
             Portfolio.correct(user_id, fields, session)
         if last_event is not None:
-            User.correct_event_seq(user_id, last_event, session)
+            Inbox.correct_event_seq(user_id, last_event, session)
         return differences
 
     return run_transaction(write, user_ids=[user_id])
@@ -106,15 +106,15 @@ def repair(user_id: str) -> list[Difference]:
 
 def _differences(user_id: str, session: ClientSession) -> list[Difference]:
     portfolio = Portfolio.find_by_user_id(user_id, session)
-    user = User.find_by_client_id(user_id, session)
-    if portfolio is None or user is None:
+    inbox = Inbox.find(user_id, session)
+    if portfolio is None or inbox is None:
         return []
     recorded = {name: getattr(portfolio, name) for name in Books(ZERO).as_fields()}
     recorded["exposure"] = {
         symbol: each for symbol, each in portfolio.exposure.items() if each != Exposure()
     }
     recomputed = Books.of(portfolio.initial_margin, Trade.find_all(user_id, session)).as_fields()
-    recorded["event_seq"] = user.event_seq
+    recorded["event_seq"] = inbox.event_seq
     recomputed["event_seq"] = Notification.last_seq(user_id, session)
     return [
         Difference(user_id, name, recorded[name], recomputed[name])

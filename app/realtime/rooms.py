@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from app.extensions import socketio
-from app.models import Notification, User
+from app.models import Inbox, Notification
 from app.schemas import to_json
 
 # Events read from the database at a time while a socket that was away catches up.
@@ -105,8 +105,8 @@ class UserRooms:
 
 
 def _current_seq(user_id: str) -> int:
-    user = User.find_by_client_id(user_id)
-    return user.event_seq if user else 0
+    inbox = Inbox.find(user_id)
+    return inbox.event_seq if inbox else 0
 
 
 def _replay_long_ago(user_id: str, socket: str, since: int) -> int:

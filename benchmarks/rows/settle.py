@@ -92,14 +92,14 @@ class _Pattern:
         self._db = here.db
         self._trade = self._db.trades.find_one({"status": "STOP_LOSS_HIT"}) or {}
         self._notification = self._db.notifications.find_one({}) or {}
-        user = self._db.portfolios.find_one({"user_id": self._trade["user_id"]}) or {}
+        user = self._db.portfolios.find_one({"_id": self._trade["user_id"]}) or {}
         self._last_updated = user["last_updated"]
 
     def closings(self) -> list[Closing]:
         """Return the writes that close every active trade, ready to be sent."""
         active = list(self._db.trades.find({"status": "ACTIVE"}, {"user_id": 1}))
-        found = self._db.users.find({}, {"client_id": 1, "event_seq": 1})
-        seqs = {user["client_id"]: user["event_seq"] for user in found}
+        found = self._db.inboxes.find({}, {"event_seq": 1})
+        seqs = {inbox["_id"]: inbox["event_seq"] for inbox in found}
         chunks = [active[first : first + CHUNK] for first in range(0, len(active), CHUNK)]
         return [self._closing(each, seqs) for each in chunks]
 
@@ -111,11 +111,11 @@ class _Pattern:
                 UpdateOne({"_id": each["_id"], "status": "ACTIVE"}, changes) for each in trades
             ],
             portfolios=[
-                UpdateOne({"user_id": user_id}, self._settled(count))
+                UpdateOne({"_id": user_id}, self._settled(count))
                 for user_id, count in counts.items()
             ],
-            users=[
-                UpdateOne({"client_id": user_id}, {"$inc": {"event_seq": n, "unread_count": n}})
+            inboxes=[
+                UpdateOne({"_id": user_id}, {"$inc": {"event_seq": n, "unread_count": n}})
                 for user_id, n in counts.items()
             ],
             notifications=[self._event(each, seqs) for each in trades],

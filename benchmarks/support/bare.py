@@ -68,14 +68,14 @@ def _open_one(client: MongoClient[Document], user_id: str, opening: Opening) -> 
     def write(session: ClientSession) -> None:
         # Updated, then read: the embedded database scans a collection for find-and-modify.
         db.portfolios.update_one(
-            {"user_id": user_id, "available_margin": {"$gte": opening.margin}},
+            {"_id": user_id, "available_margin": {"$gte": opening.margin}},
             {
                 "$inc": opening.portfolio_increments,
                 "$set": {"last_updated": opening.trade["created_at"]},
             },
             session=session,
         )
-        portfolio = db.portfolios.find_one({"user_id": user_id}, session=session)
+        portfolio = db.portfolios.find_one({"_id": user_id}, session=session)
         trade = {
             **opening.trade,
             "_id": ObjectId(),
@@ -83,14 +83,14 @@ def _open_one(client: MongoClient[Document], user_id: str, opening: Opening) -> 
             "number": portfolio["trade_count"],
         }
         db.trades.insert_one(trade, session=session)
-        query = {"client_id": user_id}
-        db.users.update_one(query, {"$inc": {"event_seq": 1, "unread_count": 1}}, session=session)
-        user = db.users.find_one(query, {"event_seq": 1}, session=session)
+        query = {"_id": user_id}
+        db.inboxes.update_one(query, {"$inc": {"event_seq": 1, "unread_count": 1}}, session=session)
+        inbox = db.inboxes.find_one(query, {"event_seq": 1}, session=session)
         notification = {
             **opening.notification,
             "_id": ObjectId(),
             "user_id": user_id,
-            "seq": user["event_seq"],
+            "seq": inbox["event_seq"],
         }
         db.notifications.insert_many([notification], ordered=False, session=session)
 
@@ -104,7 +104,7 @@ class Closing:
 
     trades: list[UpdateOne]
     portfolios: list[UpdateOne]
-    users: list[UpdateOne]
+    inboxes: list[UpdateOne]
     notifications: list[Document]
 
 
@@ -115,7 +115,7 @@ def close_trades(db: Database[Document], closings: Sequence[Closing]) -> None:
         def write(session: ClientSession, closing: Closing = closing) -> None:
             db.trades.bulk_write(closing.trades, ordered=False, session=session)
             db.portfolios.bulk_write(closing.portfolios, ordered=False, session=session)
-            db.users.bulk_write(closing.users, ordered=False, session=session)
+            db.inboxes.bulk_write(closing.inboxes, ordered=False, session=session)
             db.notifications.insert_many(closing.notifications, ordered=False, session=session)
 
         with db.client.start_session() as session:

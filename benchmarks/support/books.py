@@ -18,7 +18,7 @@ from pymongo import UpdateOne
 from app.domain.bracket import TradeType
 from app.domain.exposure import Exposure
 from app.domain.money import ZERO
-from app.models import Portfolio, Trade, User
+from app.models import Inbox, Portfolio, Trade, User
 from app.portfolio.books import audit
 from app.runtime import runtime
 from app.trades.exits import exit_trade
@@ -51,7 +51,8 @@ def seed_users(
     user_ids = [f"{prefix}{number}" for number in range(count)]
     _write_sample_user(here, initial_margin)
     user = here.db.users.find_one({"client_id": SAMPLE}) or {}
-    portfolio = here.db.portfolios.find_one({"user_id": SAMPLE}) or {}
+    inbox = here.db.inboxes.find_one({"_id": SAMPLE}) or {}
+    portfolio = here.db.portfolios.find_one({"_id": SAMPLE}) or {}
     _insert(
         here,
         "users",
@@ -60,10 +61,11 @@ def seed_users(
             for each in user_ids
         ),
     )
+    _insert(here, "inboxes", ({**inbox, "_id": each} for each in user_ids))
     _insert(
         here,
         "portfolios",
-        ({**portfolio, "_id": ObjectId(), "user_id": each} for each in user_ids),
+        ({**portfolio, "_id": each, "portfolio_id": ObjectId()} for each in user_ids),
     )
     _remove_sample(here)
     return user_ids
@@ -97,8 +99,8 @@ def write_trades(here: World, copies: Iterable[tuple[Pattern, str, BothLevels]])
 
     Raises RuntimeError where a user's books would not balance after it.
     """
-    found = here.db.portfolios.find({}, {"user_id": 1, "trade_count": 1})
-    numbers = {portfolio["user_id"]: portfolio["trade_count"] for portfolio in found}
+    found = here.db.portfolios.find({}, {"trade_count": 1})
+    numbers = {portfolio["_id"]: portfolio["trade_count"] for portfolio in found}
     booked: dict[str, Counter[str]] = defaultdict(Counter)
 
     def documents() -> Iterator[Document]:
@@ -109,7 +111,7 @@ def write_trades(here: World, copies: Iterable[tuple[Pattern, str, BothLevels]])
 
     _insert(here, "trades", documents())
     here.db.portfolios.bulk_write(
-        [UpdateOne({"user_id": user_id}, {"$inc": sums}) for user_id, sums in booked.items()],
+        [UpdateOne({"_id": user_id}, {"$inc": sums}) for user_id, sums in booked.items()],
         ordered=False,
     )
     with here.app.app_context():
@@ -172,6 +174,7 @@ def _increments(trade: Trade) -> Document:
 def _write_sample_user(here: World, initial_margin: Decimal) -> None:
     now = here.clock.now()
     with here.app.app_context():
+        Inbox.create(SAMPLE)
         User.create(
             client_id=SAMPLE,
             name="A Trader",
@@ -208,7 +211,8 @@ def move(here: World, symbol: str, price: Decimal) -> None:
 def _remove_sample(here: World) -> None:
     for name, field in (
         ("users", "client_id"),
-        ("portfolios", "user_id"),
+        ("inboxes", "_id"),
+        ("portfolios", "_id"),
         ("trades", "user_id"),
         ("notifications", "user_id"),
     ):

@@ -64,7 +64,7 @@ def _levels(position: int) -> books.BothLevels:
 
 def _fingerprint() -> str:
     """Return what changes with whatever decides what is in the folder."""
-    sources = (indexes, books, models.trade, models.portfolio, models.user)
+    sources = (indexes, books, models.trade, models.portfolio, models.inbox, models.user)
     parts = [inspect.getsource(each) for each in sources] + [inspect.getsource(_levels)]
     return sha256(
         "".join([*parts, version("SecantusDB"), f"{USERS} {TRADES}"]).encode()

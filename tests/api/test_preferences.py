@@ -66,7 +66,7 @@ def test_every_type_includes_those_of_later_releases(carol: Trader) -> None:
     for every in (None, EVERY_TYPE):
         put(carol, events=[])
         put(carol, events=every)
-        saved = collection("users").find_one({"client_id": carol.client_id})["preferences"]
+        saved = collection("inboxes").find_one({"_id": carol.client_id})["preferences"]
         assert saved["events"] is None
 
 

@@ -17,7 +17,7 @@ from app.domain.bracket import ExitReason, TradeStatus, TradeType
 from app.domain.errors import Unauthenticated
 from app.domain.exposure import Exposure
 from app.domain.quote import Source
-from app.models import Closure, Notification, Portfolio, SymbolState, Trade, User
+from app.models import Closure, Inbox, Notification, Portfolio, SymbolState, Trade, User
 from tests.support.books import (
     DAWN,
     create_user,
@@ -45,7 +45,7 @@ def test_a_user_is_found_by_client_id_email_and_id() -> None:
     assert User.find_by_client_id("alice") == alice
     assert User.find_by_email("alice@desk.example") == alice
     assert User.find_by_id(alice.id) == alice
-    assert (alice.created_at, alice.event_seq, alice.unread_count) == (DAWN, 0, 0)
+    assert alice.created_at == DAWN
 
 
 def test_a_user_that_is_not_there_is_not_found() -> None:
@@ -123,7 +123,7 @@ def test_no_two_portfolios_belong_to_one_user() -> None:
     portfolio, _ = Portfolio.create("alice", Decimal(5_000), DAWN)
 
     with pytest.raises(DuplicateKeyError):
-        collection("portfolios").insert_one({"user_id": "alice"})
+        collection("portfolios").insert_one({"_id": "alice"})
 
     assert portfolio_of("alice") == portfolio
 
@@ -231,9 +231,7 @@ def test_events_of_a_user_are_numbered_without_gaps() -> None:
 
     assert [(each.user_id, each.seq) for each in first] == [("alice", 1), ("bob", 1), ("alice", 2)]
     assert [each.seq for each in second] == [3]
-    alice = User.find_by_client_id("alice")
-    assert alice is not None
-    assert (alice.event_seq, alice.unread_count) == (3, 3)
+    assert Inbox.find("alice") == Inbox("alice", event_seq=3, unread_count=3)
 
 
 def test_a_new_notification_is_unread_and_to_be_delivered_on_both_channels() -> None:
@@ -264,9 +262,7 @@ def test_an_event_of_a_user_who_is_gone_is_refused_and_nothing_is_numbered(
     with pytest.raises(Unauthenticated, match="no longer exists"):
         notify(*(draft(user_id) for user_id in users))
 
-    alice = User.find_by_client_id("alice")
-    assert alice is not None
-    assert alice.event_seq == 0
+    assert Inbox.find("alice") == Inbox("alice")
     assert collection("notifications").count_documents({}) == 0
 
 
@@ -323,7 +319,7 @@ def test_money_is_stored_as_decimal128(raw: Database[Document]) -> None:
         )
     )
 
-    portfolio = raw.portfolios.find_one({"user_id": "alice"})
+    portfolio = raw.portfolios.find_one({"_id": "alice"})
     stored = raw.trades.find_one({"_id": trade.id})
     symbol = raw.symbols.find_one({"_id": "^NSEI"})
 

@@ -17,7 +17,7 @@ from app.delivery.messages import Message
 from app.delivery.outbox import LEASE, RENEW_SECONDS
 from app.delivery.senders import DeliveryError
 from app.domain.bracket import TradeType
-from app.models import EventType, Notification, Preferences, User
+from app.models import EventType, Inbox, Notification, Preferences
 from app.monitor import Monitor
 from app.notifications.service import send
 from app.trades.exits import exit_trade
@@ -55,7 +55,7 @@ def letters_of(outbox: Outbox, channel: str = "email") -> list[tuple[str, Messag
 
 def prefer(client_id: str = "alice", **preferences: Any) -> None:
     chosen = Preferences.choose(**{"email": True, "sms": True, "events": None, **preferences})
-    run_transaction(lambda session: User.save_preferences(client_id, chosen, session))
+    run_transaction(lambda session: Inbox.save_preferences(client_id, chosen, session))
 
 
 def statuses(client_id: str = "alice", seq: int = 1) -> dict[str, str]:
@@ -313,7 +313,7 @@ def test_messages_tell_the_balance_after_an_entry_and_as_it_is_now_after_an_exit
 def test_a_single_entry_tells_what_was_available_right_after_it(outbox: Outbox) -> None:
     open_trade("alice", order())
     collection("portfolios").update_one(
-        {"user_id": "alice"}, {"$set": {"available_margin": Decimal("1.00")}}
+        {"_id": "alice"}, {"$set": {"available_margin": Decimal("1.00")}}
     )
 
     outbox.run_once()

@@ -20,11 +20,11 @@ Corrupt = Callable[[str], Any]
 
 
 def portfolio(**change: Any) -> Corrupt:
-    return lambda user_id: collection("portfolios").update_one({"user_id": user_id}, change)
+    return lambda user_id: collection("portfolios").update_one({"_id": user_id}, change)
 
 
-def user(**change: Any) -> Corrupt:
-    return lambda user_id: collection("users").update_one({"client_id": user_id}, change)
+def inbox(**change: Any) -> Corrupt:
+    return lambda user_id: collection("inboxes").update_one({"_id": user_id}, change)
 
 
 def inc(name: str, amount: Any) -> dict[str, Any]:
@@ -82,8 +82,8 @@ CORRUPTIONS: list[tuple[str, Corrupt]] = [
     ("exposure", portfolio(**inc("exposure.^NSEI.cost", Decimal("0.01")))),
     ("exposure", portfolio(**inc("exposure.^BSESN.trades", 1))),
     ("exposure", portfolio(**{"$unset": {"exposure.RELIANCE:NS": ""}})),
-    ("event_seq", user(**inc("event_seq", 1))),
-    ("event_seq", user(**inc("event_seq", -1))),
+    ("event_seq", inbox(**inc("event_seq", 1))),
+    ("event_seq", inbox(**inc("event_seq", -1))),
 ]
 
 

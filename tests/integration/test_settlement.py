@@ -12,7 +12,7 @@ from app.database import collection
 from app.database.chunks import CHUNK
 from app.domain.bracket import ExitReason, TradeStatus, TradeType
 from app.domain.quote import Quote, Source
-from app.models import Closure, Notification, SymbolState, Trade, User
+from app.models import Closure, Inbox, Notification, SymbolState, Trade
 from app.runtime import runtime
 from app.signals import events_committed
 from app.trades.exits import exit_all, exit_trade
@@ -53,9 +53,9 @@ def test_one_falling_tick_closes_more_trades_than_a_chunk_holds(feed: ScriptedFe
         assert_books_balance(user_id)
     assert portfolio_of("bob").utilized_margin == 0
     assert len(Trade.find_active_by_user_id("alice")) == 1
-    alice = User.find_by_client_id("alice")
-    assert alice is not None
-    assert alice.event_seq == 1 + 2 * len(quantities["alice"])
+    inbox = Inbox.find("alice")
+    assert inbox is not None
+    assert inbox.event_seq == 1 + 2 * len(quantities["alice"])
 
 
 def test_each_closed_trade_has_one_event_in_the_order_of_its_user() -> None:
@@ -68,10 +68,10 @@ def test_each_closed_trade_has_one_event_in_the_order_of_its_user() -> None:
     settle_triggered([feed.set("^NSEI", 24_000)])
 
     for user_id in ("alice", "bob"):
-        user = User.find_by_client_id(user_id)
-        assert user is not None
-        events = Notification.find_after(user_id, 0, user.event_seq)
-        assert [each.seq for each in events] == list(range(1, user.event_seq + 1))
+        inbox = Inbox.find(user_id)
+        assert inbox is not None
+        events = Notification.find_after(user_id, 0, inbox.event_seq)
+        assert [each.seq for each in events] == list(range(1, inbox.event_seq + 1))
         told = [each.data["trade_id"] for each in events if each.type == "trade_auto_closed"]
         assert sorted(told) == sorted(str(each.id) for each in trades_of(user_id))
 
@@ -218,7 +218,7 @@ def test_one_bad_trade_keeps_none_of_its_neighbours_open(feed: ScriptedFeed) -> 
     bad = trades[4]
     # The database itself refuses to add a number to what is no number.
     tick = feed.set("^NSEI", 24_000)
-    collection("portfolios").update_one({"user_id": "bob"}, {"$set": {"available_margin": "much"}})
+    collection("portfolios").update_one({"_id": "bob"}, {"$set": {"available_margin": "much"}})
     collection("trades").update_one({"_id": bad.id}, {"$set": {"user_id": "bob", "number": 99}})
 
     assert settle_triggered([tick]) == 8

@@ -37,7 +37,7 @@ def clear() -> None:
 class Snapshot:
     """One user's documents, trades and events in the order of their numbers."""
 
-    user: dict[str, Any]
+    inbox: dict[str, Any]
     portfolio: dict[str, Any]
     trades: list[dict[str, Any]]
     events: list[dict[str, Any]]
@@ -45,14 +45,14 @@ class Snapshot:
     @classmethod
     def of_each(cls, users: Collection[str]) -> dict[str, Snapshot]:
         """Read every collection once, whoever's it is."""
-        accounts = {each["client_id"]: each for each in _read("users")}
-        portfolios = {each["user_id"]: each for each in _read("portfolios")}
+        inboxes = {each["_id"]: each for each in _read("inboxes")}
+        portfolios = {each["_id"]: each for each in _read("portfolios")}
         trades = _read("trades")
         events = _read("notifications", "user_id", "seq", "type", "data")
         assert {each["user_id"] for each in trades + events} <= set(users)
         return {
             user: cls(
-                accounts[user],
+                inboxes[user],
                 portfolios[user],
                 sorted((each for each in trades if each["user_id"] == user), key=_number),
                 sorted((each for each in events if each["user_id"] == user), key=_seq),
@@ -74,7 +74,7 @@ def assert_invariants(found: Snapshot) -> None:
     assert portfolio["winner_count"] == sum(each["pnl"] > 0 for each in closed)
 
     assert [each["seq"] for each in events] == list(range(1, len(events) + 1))
-    assert found.user["event_seq"] == found.user["unread_count"] == len(events)
+    assert found.inbox["event_seq"] == found.inbox["unread_count"] == len(events)
     exits = [each["data"]["trade_id"] for each in events if each["type"] != "trade_created"]
     assert sorted(exits) == sorted(str(each["_id"]) for each in closed), "not one exit for each"
 

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from app.domain.quote import Source
 from app.identity import issue_token
-from app.models import Notification, User
+from app.models import Inbox, Notification, User
 from app.monitor import Monitor
 from app.runtime import runtime
 from app.signals import events_committed
@@ -91,6 +91,7 @@ class BooksDriver:
 
     def _register(self, user: str) -> None:
         with self.app.app_context():
+            Inbox.create(user)
             User.create(
                 client_id=user,
                 name=user.title(),

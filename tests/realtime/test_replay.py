@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from app.database.transaction import run_transaction
-from app.models import EventDraft, Notification, User
+from app.models import EventDraft, Inbox, Notification
 from app.realtime.rooms import REPLAY_PAGE, UserRooms
 from app.runtime import now
 from app.signals import announce
@@ -133,12 +133,12 @@ def test_joining_while_events_keep_coming_neither_loses_nor_repeats_any(
 
     *_, sockets = at_once([*(lambda t=t: trade_on(t) for t in traders), join_repeatedly])
 
-    user = User.find_by_client_id(alice.client_id)
-    assert user is not None
-    assert user.event_seq > REPLAY_PAGE + 50
+    inbox = Inbox.find(alice.client_id)
+    assert inbox is not None
+    assert inbox.event_seq > REPLAY_PAGE + 50
     for since, socket in sockets:
-        received = seqs(socket.updates_until(user.event_seq))
-        assert received == list(range(since + 1, user.event_seq + 1))
+        received = seqs(socket.updates_until(inbox.event_seq))
+        assert received == list(range(since + 1, inbox.event_seq + 1))
         assert socket.rest("trade_update") == []
     assert_books_balance(alice.client_id)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from app.alerts.schemas import CreateAlertRequest
-from app.models import Alert, Notification, User
+from app.models import Alert, Inbox, Notification
 
 
 def request(
@@ -25,8 +25,8 @@ def reload(alert: Alert) -> Alert:
 
 
 def events_of(user_id: str) -> list[Notification]:
-    user = User.find_by_client_id(user_id)
-    assert user is not None
-    events = Notification.find_after(user_id, 0, user.event_seq)
-    assert [each.seq for each in events] == list(range(1, user.event_seq + 1))
+    inbox = Inbox.find(user_id)
+    assert inbox is not None
+    events = Notification.find_after(user_id, 0, inbox.event_seq)
+    assert [each.seq for each in events] == list(range(1, inbox.event_seq + 1))
     return events

@@ -20,7 +20,7 @@ from tests.support.recording import Recording
 from tests.support.server import ServerProcess
 
 Document = dict[str, Any]
-COLLECTIONS = ("users", "portfolios", "trades", "notifications", "answers", "market")
+COLLECTIONS = ("inboxes", "portfolios", "trades", "notifications", "answers", "market")
 CENT = Decimal("0.01")
 CLOSING = ("trade_exited", "trade_auto_closed")
 
@@ -39,7 +39,7 @@ def embedded_uri(data_dir: Path) -> str:
 class Snapshot:
     """The whole database as of one moment."""
 
-    users: list[Document]
+    inboxes: list[Document]
     portfolios: list[Document]
     trades: list[Document]
     notifications: list[Document]
@@ -70,10 +70,10 @@ class Snapshot:
     def of_users(self, user_ids: Collection[str]) -> Snapshot:
         """Return what there is of these users."""
         return Snapshot(
-            users=[each for each in self.users if each["client_id"] in user_ids],
-            portfolios=_owned(self.portfolios, user_ids),
-            trades=_owned(self.trades, user_ids),
-            notifications=_owned(self.notifications, user_ids),
+            inboxes=_owned(self.inboxes, "_id", user_ids),
+            portfolios=_owned(self.portfolios, "_id", user_ids),
+            trades=_owned(self.trades, "user_id", user_ids),
+            notifications=_owned(self.notifications, "user_id", user_ids),
             answers=self.answers,
             market=self.market,
         )
@@ -100,12 +100,11 @@ class Auditor:
         """Apply every rule; return the problems."""
         for trade in self.snapshot.trades:
             self._check_trade(trade)
-        users = {each["client_id"]: each for each in self.snapshot.users}
         for portfolio in self.snapshot.portfolios:
-            self._check_portfolio(portfolio, self.by_user[portfolio["user_id"]])
-        for user_id, user in users.items():
-            self._check_events(user, self.events[user_id])
-            self._check_each_trade_told_once(user_id)
+            self._check_portfolio(portfolio, self.by_user[portfolio["_id"]])
+        for inbox in self.snapshot.inboxes:
+            self._check_events(inbox, self.events[inbox["_id"]])
+            self._check_each_trade_told_once(inbox["_id"])
         for operation in self.operations:
             if operation.succeeded:
                 getattr(self, f"_check_{operation.kind}")(operation)
@@ -151,23 +150,23 @@ class Auditor:
             "winner_count": sum(each["pnl"] > 0 for each in closed),
         }
         for name, value in expected.items():
-            self._expect(portfolio[name], value, f"{portfolio['user_id']} {name}")
+            self._expect(portfolio[name], value, f"{portfolio['_id']} {name}")
         recorded = {
             symbol: [each["trades"], each["quantity"], each["cost"]]
             for symbol, each in portfolio["exposure"].items()
             if each["trades"] or each["quantity"] or each["cost"]
         }
-        self._expect(recorded, exposure, f"{portfolio['user_id']} exposure")
+        self._expect(recorded, exposure, f"{portfolio['_id']} exposure")
         numbers = sorted(each["number"] for each in trades)
         self._expect(numbers, list(range(1, len(trades) + 1)), "the trades' numbers")
 
-    def _check_events(self, user: Document, events: list[Document]) -> None:
-        who = user["client_id"]
+    def _check_events(self, inbox: Document, events: list[Document]) -> None:
+        who = inbox["_id"]
         seqs = [each["seq"] for each in events]
         self._expect(seqs, list(range(1, len(seqs) + 1)), f"seqs of {who}")
-        self._expect(user["event_seq"], len(events), f"event_seq of {who}")
+        self._expect(inbox["event_seq"], len(events), f"event_seq of {who}")
         unread = sum(not each["is_read"] for each in events)
-        self._expect(user["unread_count"], unread, f"unread_count of {who}")
+        self._expect(inbox["unread_count"], unread, f"unread_count of {who}")
 
     def _check_each_trade_told_once(self, user_id: str) -> None:
         opened: Counter[str] = Counter()
@@ -304,8 +303,8 @@ def missed_triggers(snapshot: Snapshot, recording: Recording) -> list[str]:
     return missed
 
 
-def _owned(documents: list[Document], user_ids: Collection[str]) -> list[Document]:
-    return [each for each in documents if each["user_id"] in user_ids]
+def _owned(documents: list[Document], owner: str, user_ids: Collection[str]) -> list[Document]:
+    return [each for each in documents if each[owner] in user_ids]
 
 
 def pnl_of(trade: Document, price: Decimal) -> Decimal:

@@ -10,7 +10,7 @@ from app.database.transaction import run_transaction
 from app.domain.bracket import TradeStatus, TradeType
 from app.domain.exposure import Exposure
 from app.domain.money import ZERO
-from app.models import EventDraft, Notification, Portfolio, Trade, User
+from app.models import EventDraft, Inbox, Notification, Portfolio, Trade, User
 from app.trades.schemas import CreateTradeRequest
 from tests.support.quotes import bracket
 
@@ -26,6 +26,7 @@ def enlist(*client_ids: str, margin: Decimal = MARGIN) -> None:
 
 
 def create_user(client_id: str, *, email: str | None = None, phone: str = "+919876500000") -> User:
+    Inbox.create(client_id)
     return User.create(
         client_id=client_id,
         name=client_id.capitalize(),

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.database import collection
 
-COLLECTIONS = ("users", "portfolios", "trades", "notifications", "answers")
+COLLECTIONS = ("users", "inboxes", "portfolios", "trades", "notifications", "answers")
 CLOSING = ("trade_exited", "trade_auto_closed")
 
 
@@ -24,8 +24,8 @@ def everything() -> dict[str, list[dict[str, Any]]]:
 
 def assert_books_exact(user_id: str) -> None:
     """See that every invariant holds of a user, and that each trade left ACTIVE at most once."""
-    (portfolio,) = documents("portfolios", user_id=user_id)
-    (user,) = documents("users", client_id=user_id)
+    (portfolio,) = documents("portfolios", _id=user_id)
+    (inbox,) = documents("inboxes", _id=user_id)
     trades = documents("trades", user_id=user_id)
     events = documents("notifications", user_id=user_id)
     held = [each for each in trades if each["status"] in ("PENDING", "ACTIVE")]
@@ -38,7 +38,7 @@ def assert_books_exact(user_id: str) -> None:
         == portfolio["initial_margin"] + portfolio["total_pnl"]
     )
     assert sorted(each["number"] for each in trades) == list(range(1, len(trades) + 1))
-    assert sorted(each["seq"] for each in events) == list(range(1, user["event_seq"] + 1))
+    assert sorted(each["seq"] for each in events) == list(range(1, inbox["event_seq"] + 1))
     assert _told_of(events, "trade_created") == Counter(str(each["_id"]) for each in trades)
     assert _told_of(events, *CLOSING) == Counter(str(each["_id"]) for each in ended)
 

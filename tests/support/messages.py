@@ -18,8 +18,6 @@ ALICE = User(
     phone="+919876543210",
     password_hash="-",
     created_at=NOON,
-    event_seq=0,
-    unread_count=0,
 )
 
 

@@ -90,7 +90,7 @@ def _reopen(trader: Trader, trade: dict[str, Any]) -> None:
     )
     exposure = {"trades": 1, "quantity": quantity, "cost": cost}
     collection("portfolios").update_one(
-        {"user_id": trader.client_id},
+        {"_id": trader.client_id},
         {
             "$inc": {
                 "available_margin": -margin,
@@ -102,4 +102,4 @@ def _reopen(trader: Trader, trade: dict[str, Any]) -> None:
     )
     last = max(documents("notifications", user_id=trader.client_id), key=lambda each: each["seq"])
     collection("notifications").delete_one({"_id": last["_id"]})
-    collection("users").update_one({"client_id": trader.client_id}, {"$inc": {"event_seq": -1}})
+    collection("inboxes").update_one({"_id": trader.client_id}, {"$inc": {"event_seq": -1}})

@@ -1,0 +1,99 @@
+"""Inboxes: how many events each user has had, and how they want to be told of them.
+
+The `_id` is the user's client_id, and there is no other index: each event changes the document, and
+every index would be written anew with it (docs/decisions.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from pymongo import UpdateOne
+from pymongo.client_session import ClientSession
+
+from app.database import Document, collection
+from app.models.preferences import Preferences
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """`event_seq` is the `seq` of the user's last event, `unread_count` how many are unread."""
+
+    user_id: str
+    event_seq: int = 0
+    unread_count: int = 0
+    preferences: Preferences = field(default_factory=Preferences)
+
+    @classmethod
+    def from_document(cls, document: Document) -> Inbox:
+        return cls(
+            user_id=document["_id"],
+            event_seq=document["event_seq"],
+            unread_count=document["unread_count"],
+            # Absent until they are first set.
+            preferences=Preferences.from_document(document.get("preferences")),
+        )
+
+    @classmethod
+    def create(cls, user_id: str, session: ClientSession | None = None) -> Inbox:
+        """Insert an empty one; DuplicateKeyError where the user has one."""
+        document: Document = {"_id": user_id, "event_seq": 0, "unread_count": 0}
+        collection("inboxes").insert_one(document, session=session)
+        return cls.from_document(document)
+
+    @classmethod
+    def find(cls, user_id: str, session: ClientSession | None = None) -> Inbox | None:
+        document = collection("inboxes").find_one({"_id": user_id}, session=session)
+        return cls.from_document(document) if document else None
+
+    @classmethod
+    def find_many(
+        cls, user_ids: Collection[str], session: ClientSession | None = None
+    ) -> dict[str, Inbox]:
+        """Return those of the users' inboxes that exist, by client_id."""
+        found = collection("inboxes").find({"_id": {"$in": list(user_ids)}}, session=session)
+        return {each["_id"]: cls.from_document(each) for each in found}
+
+    @classmethod
+    def save_preferences(
+        cls, user_id: str, preferences: Preferences, session: ClientSession
+    ) -> bool:
+        """Replace the user's preferences; tell whether there is such a user."""
+        result = collection("inboxes").update_one(
+            {"_id": user_id}, {"$set": {"preferences": preferences.to_document()}}, session=session
+        )
+        return result.matched_count == 1
+
+    @classmethod
+    def count_events(cls, events: Mapping[str, int], session: ClientSession) -> dict[str, Inbox]:
+        """Add to each user's count of events; return their inboxes as they are then.
+
+        A user's event takes the new count as its `seq`. The documents stay locked to the
+        transaction, so no two events share a number and a rollback leaves no gap. A client_id
+        without a user is missing from what is returned.
+        """
+        collection("inboxes").bulk_write(
+            [UpdateOne({"_id": each}, _count(count)) for each, count in events.items()],
+            ordered=False,
+            session=session,
+        )
+        return cls.find_many(events, session)
+
+    @classmethod
+    def count_read(cls, user_id: str, session: ClientSession) -> None:
+        """Take one off the user's count of unread notifications."""
+        collection("inboxes").update_one(
+            {"_id": user_id}, {"$inc": {"unread_count": -1}}, session=session
+        )
+
+    @classmethod
+    def correct_event_seq(cls, user_id: str, seq: int, session: ClientSession) -> None:
+        """Set the count of events to what it was found to have to be."""
+        collection("inboxes").update_one(
+            {"_id": user_id}, {"$set": {"event_seq": seq}}, session=session
+        )
+
+
+def _count(events: int) -> Document:
+    return {"$inc": {"event_seq": events, "unread_count": events}}
