@@ -5,7 +5,7 @@ Alerts fire in chunks, each one transaction that claims the alerts and writes th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from pymongo.client_session import ClientSession
@@ -28,10 +28,11 @@ from app.signals import announce, write_events
 MARK_SETTLES = timedelta(seconds=6 * TRANSACTION_SECONDS)
 
 
-def fire_alerts(ticks: Sequence[Quote]) -> int:
+def fire_alerts(ticks: Sequence[Quote], meanwhile: Callable[[], object] = lambda: None) -> int:
     """Fire every alert that one of `ticks` crosses; return how many.
 
-    An alert fires at the first tick, in their order, that meets a level of it. Raises
+    An alert fires at the first tick, in their order, that meets a level of it. Between two chunks
+    of them `meanwhile` is called. Raises
     PyMongoError where some could not be written: the same ticks can then be given again.
     """
     crossed = read_patiently(
@@ -39,7 +40,7 @@ def fire_alerts(ticks: Sequence[Quote]) -> int:
             ticks, Alert.find_crossed, lambda alert, tick: alert.levels.crossed_by(tick)
         )
     )
-    return fire([Firing(alert, crossing) for alert, crossing in crossed])
+    return fire([Firing(alert, crossing) for alert, crossing in crossed], meanwhile)
 
 
 def fire_missed_alerts(symbols: Iterable[str], candles_after: CandlesAfter, since: datetime) -> int:
@@ -59,13 +60,13 @@ def fire_missed_alerts(symbols: Iterable[str], candles_after: CandlesAfter, sinc
     return fire([Firing(alert, crossing) for alert, crossing in crossed])
 
 
-def fire(firings: Sequence[Firing]) -> int:
+def fire(firings: Sequence[Firing], meanwhile: Callable[[], object] = lambda: None) -> int:
     """Fire those of the alerts that are still active; return how many.
 
     Raises PyMongoError where the database was away.
     """
     outcome = write_in_chunks(
-        firings, _fire_chunk, lambda firing: f"the event of alert {firing.alert.id}"
+        firings, _fire_chunk, lambda firing: f"the event of alert {firing.alert.id}", meanwhile
     )
     if outcome.outage:
         raise outcome.outage

@@ -31,12 +31,16 @@ class Outcome(Generic[T]):
 
 
 def write_in_chunks(
-    items: Sequence[T], write: Callable[[Sequence[T]], list[T]], name: Callable[[T], str]
+    items: Sequence[T],
+    write: Callable[[Sequence[T]], list[T]],
+    name: Callable[[T], str],
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Outcome[T]:
     """Have `write` write the items, a transaction a chunk; it returns those it wrote.
 
     A chunk that fails for a reason other than an outage is halved until the culprit stands
-    alone, and is logged by its `name`.
+    alone, and is logged by its `name`. Between two chunks `meanwhile` is called, for what should
+    not wait for all of them; it must not raise.
     """
     outcome: Outcome[T] = Outcome()
     pending = [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]
@@ -59,6 +63,8 @@ def write_in_chunks(
             else:
                 outcome.fault = error
                 logger.exception("%s cannot be written", name(chunk[0]))
+        if pending:
+            meanwhile()
     return outcome
 
 

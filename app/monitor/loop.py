@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 from flask import Flask
 from pymongo.errors import PyMongoError
@@ -24,9 +25,9 @@ from app.market_data.feed import Feed, Gap
 from app.market_data.quotes import QuoteBoard
 from app.market_data.watchlist import Watchlist
 from app.models import MarketState, SymbolState
+from app.monitor.display import Display
 from app.monitor.gaps import Gaps
 from app.monitor.lease import Lease
-from app.realtime.prices import publish_prices
 from app.runtime import runtime
 from app.trades.settlement import settle_triggered
 from app.trades.watching import IdleSymbols
@@ -58,14 +59,15 @@ class Monitor:
         self._feed: Feed = parts.feed
         self._quotes: QuoteBoard = parts.quotes
         self._watchlist: Watchlist = parts.watchlist
+        self._display = Display(app)
         self._hours = parts.hours
         self._lease = Lease(parts.clock, timedelta(seconds=max(3 * self._interval, 5)))
         self._gaps = Gaps(parts.feed, parts.clock)
         self._settling_gaps = False
         self._idle_symbols = IdleSymbols(parts.clock)
         self._instruments = parts.instruments
-        self._house_due_at = parts.clock.monotonic()
-        self._unsettled: deque[Quote] = deque(maxlen=MOST_UNSETTLED)
+        self._house_due_at = self._poll_due_at = parts.clock.monotonic()
+        self._unsettled = _unsettled()
         self._unsaved: dict[str, Quote] = {}
         self._stop = threading.Event()
         self._news = threading.Event()
@@ -117,7 +119,7 @@ class Monitor:
         with self._app.app_context():
             failure = self._refresh_watchlist()
             reached = self._feed.now()
-            ticks = self._take_in(self._feed.poll(self._watchlist.symbols()))
+            ticks = self._take_in(self._poll())
             if failure:
                 raise failure
             self._take_in_gaps()
@@ -132,7 +134,8 @@ class Monitor:
         """
         with self._app.app_context():
             ticks = self._take_in(self._feed.collect())
-            return Pass(ticks=len(ticks), closed=self._settle() if ticks else 0)
+            self._take_in_gaps()
+            return Pass(ticks=len(ticks), closed=self._settle())
 
     def settle_gap(self) -> int:
         """Settle the time in which nobody polled, as far as the feed knows what happened.
@@ -254,7 +257,7 @@ class Monitor:
         # finds them there (see open_trade).
         admitted = self._quotes.post(ticks)
         latest = {tick.symbol: tick for tick in admitted}
-        publish_prices(latest.values())
+        self._display.add(latest.values())
         # A tick outside trading hours is shown, and settles nothing then or the next morning.
         if self._hours.trading_allowed(self._clock.now()):
             self._unsettled.extend(admitted)
@@ -262,16 +265,47 @@ class Monitor:
         self.last_pass_at = self._clock.monotonic()
         return admitted
 
+    def _poll(self) -> Sequence[Quote]:
+        self._poll_due_at = self._clock.monotonic() + self._interval
+        return self._feed.poll(self._watchlist.symbols())
+
+    def _take_in_meanwhile(self) -> None:
+        """Take in and show what is new, between two of the many transactions of a settlement.
+
+        What that triggers is for the next pass.
+        """
+        self._attempt(self._take_in_new)
+
+    def _take_in_new(self) -> None:
+        if self._clock.monotonic() < self._poll_due_at:
+            ticks = self._take_in(self._feed.collect())
+        else:
+            ticks = self._take_in(self._poll())
+            # Or another process would take over from one that is hard at work.
+            self._lease.renew()
+        self._display.show_all()
+        self._take_in_gaps()
+        if ticks:
+            self._news.set()
+
     def _settle(self) -> int:
         # Only these symbols can have trades or alerts; the rest costs no question.
         traded, alerted = self._watchlist.traded, self._watchlist.alerted
         held = self._gaps.held()
-        ticks = [each for each in self._unsettled if each.symbol not in held]
-        closed = settle_triggered([each for each in ticks if each.symbol in traded])
-        fire_alerts([each for each in ticks if each.symbol in alerted])
-        later = [each for each in self._unsettled if each.symbol in held]
-        self._unsettled.clear()
-        self._unsettled.extend(later)
+        taken, self._unsettled = list(self._unsettled), _unsettled()
+        left = taken
+        ticks = [each for each in taken if each.symbol not in held]
+        to_ask = [each for each in ticks if each.symbol in traded]
+        self._display.show_all_but({each.symbol for each in to_ask})
+        try:
+            closed = settle_triggered(to_ask, self._display.show, self._take_in_meanwhile)
+            to_ask = [each for each in ticks if each.symbol in alerted]
+            fire_alerts(to_ask, self._take_in_meanwhile)
+            left = [each for each in taken if each.symbol in held]
+        finally:
+            self._display.show_all()
+            # Before what came in meanwhile.
+            self._unsettled = _unsettled(left, self._unsettled)
         return closed
 
     def _save(self, reached: datetime) -> None:
@@ -283,3 +317,7 @@ class Monitor:
     def _save_progress(self, reached: datetime) -> None:
         oldest = self._gaps.oldest
         MarketState.save_progress(self._feed.name, min(reached, oldest) if oldest else reached)
+
+
+def _unsettled(*ticks: Iterable[Quote]) -> deque[Quote]:
+    return deque(chain(*ticks), maxlen=MOST_UNSETTLED)

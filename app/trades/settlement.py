@@ -23,18 +23,28 @@ from app.signals import announce, write_events
 from app.trades.events import trade_closed
 
 
-def settle_triggered(ticks: Sequence[Quote]) -> int:
+def settle_triggered(
+    ticks: Sequence[Quote],
+    found_all: Callable[[str], object] = lambda symbol: None,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> int:
     """Close every trade whose stop-loss or target one of `ticks` reached; return how many.
 
-    A trade closes at the first tick, in their order, that reaches it. Raises PyMongoError
-    where some could not be closed: the same ticks can then be settled again.
+    A trade closes at the first tick, in their order, that reaches it. `found_all` is told each
+    symbol of which all such trades have been found, maybe more than once, before any is closed.
+    Between two chunks of closures `meanwhile` is called.
+
+    Raises PyMongoError where some could not be closed: the same ticks can then be settled again.
     """
     triggered = read_patiently(
         lambda: triggered_by(
-            ticks, Trade.find_triggered, lambda trade, tick: trade.bracket.triggered_by(tick)
+            ticks,
+            Trade.find_triggered,
+            lambda trade, tick: trade.bracket.triggered_by(tick),
+            found_all,
         )
     )
-    return _settle([Closure(trade, exit) for trade, exit in triggered])
+    return _settle([Closure(trade, exit) for trade, exit in triggered], meanwhile)
 
 
 def settle_missed(symbols: Iterable[str], candles_after: CandlesAfter, since: datetime) -> int:
@@ -70,19 +80,22 @@ def close_trades(closures: Sequence[Closure], also: Also | None = None) -> list[
     return outcome.written
 
 
-def _settle(closures: Sequence[Closure]) -> int:
+def _settle(closures: Sequence[Closure], meanwhile: Callable[[], object] = lambda: None) -> int:
     """Close trades for their users; raise PyMongoError where the database was away."""
-    outcome = _close_in_chunks(closures, None)
+    outcome = _close_in_chunks(closures, None, meanwhile)
     if outcome.outage:
         raise outcome.outage
     return len(outcome.written)
 
 
-def _close_in_chunks(closures: Sequence[Closure], also: Also | None) -> Outcome[Closure]:
+def _close_in_chunks(
+    closures: Sequence[Closure], also: Also | None, meanwhile: Callable[[], object] = lambda: None
+) -> Outcome[Closure]:
     return write_in_chunks(
         closures,
         lambda chunk: _close_chunk(chunk, also),
         lambda closure: f"the exit of trade {closure.trade.id}",
+        meanwhile,
     )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import pytest
@@ -19,19 +17,8 @@ from app.monitor.loop import Pass
 from tests.support.ledger import assert_books_exact
 from tests.support.live import eventually
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.together import running
 from tests.support.users import Trader
-
-
-@contextmanager
-def running(monitor: Monitor) -> Iterator[None]:
-    thread = threading.Thread(target=monitor.run)
-    thread.start()
-    try:
-        yield
-    finally:
-        monitor.stop()
-        thread.join(20)
-        assert not thread.is_alive()
 
 
 class DistantFeed(ScriptedFeed):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +24,7 @@ from app.trades.service import open_trade
 from config import Settings
 from tests.support.books import assert_books_balance, enlist, order, trades_of
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.together import running
 
 SECONDS = 20
 
@@ -50,18 +50,6 @@ class WatchedFeed(ScriptedFeed):
     def wait_for_polls(self, count: int) -> None:
         with self._polled:
             assert self._polled.wait_for(lambda: len(self.polls) >= count, SECONDS)
-
-
-@contextmanager
-def running(monitor: Monitor) -> Iterator[threading.Thread]:
-    thread = threading.Thread(target=monitor.run)
-    thread.start()
-    try:
-        yield thread
-    finally:
-        monitor.stop()
-        thread.join(SECONDS)
-        assert not thread.is_alive()
 
 
 @pytest.fixture

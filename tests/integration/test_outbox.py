@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -24,7 +22,7 @@ from app.trades.service import open_trade
 from tests.support.books import draft, enlist, notify, order
 from tests.support.letters import CREDENTIALS, RECORDING, SECONDS, Letterbox, lines_of
 from tests.support.market import ManualClock
-from tests.support.together import at_once
+from tests.support.together import at_once, running
 
 
 class CountedClock(ManualClock):
@@ -75,18 +73,6 @@ def claim(now: datetime, limit: int = BATCH) -> list[Notification]:
 
 def statuses(client_id: str = "alice", seq: int = 1) -> dict[str, str]:
     return {channel: each["status"] for channel, each in deliveries(client_id, seq).items()}
-
-
-@contextmanager
-def running(outbox: Outbox) -> Iterator[threading.Thread]:
-    thread = threading.Thread(target=outbox.run)
-    thread.start()
-    try:
-        yield thread
-    finally:
-        outbox.stop()
-        thread.join(SECONDS)
-        assert not thread.is_alive()
 
 
 def test_what_waited_when_the_credentials_were_taken_away_is_recorded(
