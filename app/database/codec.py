@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from bson.codec_options import TypeCodec, TypeRegistry
 from bson.decimal128 import Decimal128
+
+# The binary form of Decimal128, IEEE 754-2019, 3.5.2: a sign, 14 bits of a biased exponent, and 113
+# of an integer of 34 digits at most.
+_COEFFICIENT = (1 << 113) - 1
+_LARGEST_COEFFICIENT = 10**34 - 1
+_BIAS = 6176
+_EXACT = Context(prec=34)
 
 
 class DecimalCodec(TypeCodec):
@@ -16,7 +23,15 @@ class DecimalCodec(TypeCodec):
         return Decimal128(value)
 
     def transform_bson(self, value: Decimal128) -> Decimal:
-        return value.to_decimal()
+        # As `value.to_decimal()` does, which takes the number apart into bytes and digits: four
+        # times as long, and half of what a document costs to decode.
+        bits = int.from_bytes(value.bid, "little")
+        coefficient = bits & _COEFFICIENT
+        if bits >> 125 & 0b11 == 0b11 or coefficient > _LARGEST_COEFFICIENT:
+            # Infinite, no number, or not in its shortest form.
+            return value.to_decimal()
+        amount = Decimal(coefficient).scaleb((bits >> 113 & 0x3FFF) - _BIAS, _EXACT)
+        return amount.copy_negate() if bits >> 127 else amount
 
 
 TYPE_REGISTRY = TypeRegistry([DecimalCodec()])
