@@ -6,6 +6,7 @@ import time
 
 from flask import Flask, Response, request
 
+from app.counters import COUNTERS_URI
 from app.extensions import limiter
 from config import Settings
 
@@ -19,7 +20,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         RATELIMIT_DEFAULT=settings.ratelimit_default,
         RATELIMIT_HEADERS_ENABLED=True,
         RATELIMIT_HEADER_RETRY_AFTER_VALUE="delta-seconds",
-        RATELIMIT_STORAGE_URI=settings.redis_url or "memory://",
+        RATELIMIT_STORAGE_URI=settings.redis_url or COUNTERS_URI,
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=settings.redis_url is not None,
     )
     # Registered first, so it runs after the limiter has set its headers.
