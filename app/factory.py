@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -49,6 +51,14 @@ BLUEPRINTS = (
 )
 
 
+class PlainFlask(Flask):
+    """Flask without coroutines."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is: Flask would look at each one, at each request."""
+        return func
+
+
 def create_app(
     settings: Settings | None = None,
     *,
@@ -64,7 +74,7 @@ def create_app(
     that a server beside it is not disturbed. Raises ConfigurationError, PyMongoError.
     """
     settings = settings or load_settings()
-    app = Flask("app")
+    app = PlainFlask("app")
     _configure(app, settings)
     logs.init_app(app)
     identity.init_app(app)
