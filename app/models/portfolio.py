@@ -18,6 +18,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from app.database import Document, collection
+from app.database.together import ReadTogether
 from app.domain.exposure import Exposure
 from app.domain.money import ZERO
 
@@ -103,7 +104,10 @@ class Portfolio:
     def find_by_user_id(
         cls, user_id: str, session: ClientSession | None = None
     ) -> Portfolio | None:
-        document = collection("portfolios").find_one({"_id": user_id}, session=session)
+        if session is None:
+            document = _READS.read(user_id)
+        else:
+            document = collection("portfolios").find_one({"_id": user_id}, session=session)
         return cls.from_document(document) if document else None
 
     @classmethod
@@ -185,6 +189,14 @@ class Portfolio:
 
 _NOT_COPIED = ("id", "user_id", "exposure")
 _FIELDS = tuple(name for name in Portfolio.__dataclass_fields__ if name not in _NOT_COPIED)
+
+
+def _find(user_ids: Collection[str]) -> dict[str, Document]:
+    found = collection("portfolios").find({"_id": {"$in": list(user_ids)}})
+    return {each["_id"]: each for each in found}
+
+
+_READS = ReadTogether(_find)
 
 
 def _settled(settlement: Settlement, now: datetime) -> Document:
