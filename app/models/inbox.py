@@ -13,6 +13,7 @@ from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
 from app.database import Document, collection
+from app.models.alike import handfuls
 from app.models.preferences import Preferences
 
 
@@ -52,8 +53,11 @@ class Inbox:
         cls, user_ids: Collection[str], session: ClientSession | None = None
     ) -> dict[str, Inbox]:
         """Return those of the users' inboxes that exist, by client_id."""
-        found = collection("inboxes").find({"_id": {"$in": list(user_ids)}}, session=session)
-        return {each["_id"]: cls.from_document(each) for each in found}
+        return {
+            each["_id"]: cls.from_document(each)
+            for some in handfuls(list(user_ids))
+            for each in collection("inboxes").find({"_id": {"$in": some}}, session=session)
+        }
 
     @classmethod
     def save_preferences(

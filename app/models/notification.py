@@ -20,7 +20,7 @@ from pymongo.client_session import ClientSession
 
 from app.database import Document, collection
 from app.domain.errors import Unauthenticated
-from app.models.alike import value_of_each
+from app.models.alike import handfuls, value_of_each
 from app.models.inbox import Inbox
 from app.models.paging import newest_first
 from app.models.preferences import Preferences
@@ -205,9 +205,8 @@ class Notification:
             for each, deliveries, deliver_at in outcomes
             if deliver_at is not None
         ]
-        ended = {each.id: deliveries for each, deliveries, again in outcomes if again is None}
-        if ended:
-            updates.append(_end_deliveries(mark, ended))
+        ended = [(each.id, deliveries) for each, deliveries, again in outcomes if again is None]
+        updates += [_end_deliveries(mark, dict(some)) for some in handfuls(ended)]
         with pymongo.timeout(OUTBOX_SECONDS):
             collection("notifications").bulk_write(updates, ordered=False)
 

@@ -16,7 +16,7 @@ from app.database import Document, collection
 from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeStatus, TradeType
 from app.domain.money import ZERO
 from app.domain.quote import Quote, Source
-from app.models.alike import value_of_each
+from app.models.alike import handfuls, value_of_each
 from app.models.paging import newest_first
 from app.models.trigger_book import TriggerBook
 
@@ -192,7 +192,11 @@ class Trade:
         alike: dict[Exit, list[Closure]] = defaultdict(list)
         for each in closures:
             alike[replace(each.exit, pnl=ZERO)].append(each)
-        updates = [_close_alike(exit, group, now) for exit, group in alike.items()]
+        updates = [
+            _close_alike(exit, some, now)
+            for exit, group in alike.items()
+            for some in handfuls(group)
+        ]
         result = collection("trades").bulk_write(updates, ordered=False, session=session)
         return result.modified_count
 
