@@ -19,6 +19,8 @@ from app.realtime.prices import publish_prices
 
 # Later than this no price is shown, however much it triggers and whatever the database does.
 LONGEST_WAIT_SECONDS = 0.1
+# To ask what more symbols trigger takes longer than to show them.
+FEW_SYMBOLS = 10
 
 
 class Display:
@@ -41,14 +43,15 @@ class Display:
         with self._lock:
             self._publish({symbol} & self._waiting.keys())
 
-    def show_all_but(self, symbols: Set[str]) -> None:
-        """Show every price that waits, but those of `symbols`."""
+    def show_others(self, symbols: Set[str]) -> None:
+        """Show every price that waits, but those of `symbols`, unless these are many."""
+        kept = symbols if len(symbols) <= FEW_SYMBOLS else frozenset()
         with self._lock:
-            self._publish([each for each in self._waiting if each not in symbols])
+            self._publish([each for each in self._waiting if each not in kept])
 
     def show_all(self) -> None:
         """Show every price that waits."""
-        self.show_all_but(frozenset())
+        self.show_others(frozenset())
 
     def _publish(self, symbols: Iterable[str]) -> None:
         publish_prices([self._waiting.pop(symbol) for symbol in symbols])

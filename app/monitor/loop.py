@@ -296,7 +296,7 @@ class Monitor:
         left = taken
         ticks = [each for each in taken if each.symbol not in held]
         to_ask = [each for each in ticks if each.symbol in traded]
-        self._display.show_all_but({each.symbol for each in to_ask})
+        self._display.show_others({each.symbol for each in to_ask})
         try:
             closed = settle_triggered(to_ask, self._display.show, self._take_in_meanwhile)
             to_ask = [each for each in ticks if each.symbol in alerted]

@@ -131,6 +131,26 @@ def test_a_price_is_shown_though_nobody_can_tell_what_it_triggers(
     assert log.lines == ["^NSEI shown at 24980", "^NSEI asked", "1 closed"]
 
 
+def test_prices_of_many_symbols_do_not_wait_for_what_each_triggers(
+    log: Log, monitor: Monitor, feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(display, "FEW_SYMBOLS", 1)
+    open_trade("alice", order(stop_loss=24_990))
+    open_trade("alice", order("^BSESN"))
+    feed.tick("^NSEI", 24_980)
+    feed.tick("^BSESN", 80_000)
+
+    monitor.run_once()
+
+    assert log.lines == [
+        "^NSEI shown at 24980",
+        "^BSESN shown at 80000",
+        "^NSEI asked",
+        "^BSESN asked",
+        "1 closed",
+    ]
+
+
 @pytest.fixture
 def crash(log: Log, feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tick that triggers three trades, each closed by a transaction of its own."""
