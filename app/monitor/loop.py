@@ -121,6 +121,7 @@ class Monitor:
             reached = self._feed.now()
             ticks = self._take_in(self._poll())
             if failure:
+                self._display.show_all()
                 raise failure
             self._take_in_gaps()
             closed = self._settle()
