@@ -32,8 +32,8 @@ def fire_alerts(ticks: Sequence[Quote], meanwhile: Callable[[], object] = lambda
     """Fire every alert that one of `ticks` crosses; return how many.
 
     An alert fires at the first tick, in their order, that meets a level of it. Between two chunks
-    of them `meanwhile` is called. Raises
-    PyMongoError where some could not be written: the same ticks can then be given again.
+    of them `meanwhile` is called. Raises PyMongoError where some could not be written: the same
+    ticks can then be given again.
     """
     crossed = read_patiently(
         lambda: triggered_by(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic, TypeVar
@@ -30,6 +30,12 @@ class Outcome(Generic[T]):
     fault: Exception | None = None
 
 
+def in_parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield the items, `size` at a time."""
+    for begin in range(0, len(items), size):
+        yield items[begin : begin + size]
+
+
 def write_in_chunks(
     items: Sequence[T],
     write: Callable[[Sequence[T]], list[T]],
@@ -43,7 +49,7 @@ def write_in_chunks(
     not wait for all of them; it must not raise.
     """
     outcome: Outcome[T] = Outcome()
-    pending = [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]
+    pending = list(in_parts(items, CHUNK))
     while pending:
         chunk = pending.pop(0)
         try:

@@ -15,7 +15,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
 
 from app.database import Document, collection
-from app.database.chunks import CHUNK
+from app.database.chunks import CHUNK, in_parts
 from app.database.transaction import run_transaction
 from app.logs import logger
 from config import ConfigurationError
@@ -114,8 +114,8 @@ def _move(
     """Have `move` rewrite the documents of a collection that are still as `old` says."""
     with pymongo.timeout(MIGRATION_SECONDS):
         ids = [each["_id"] for each in collection(name).find(old, {"_id": 1})]
-    for begin in range(0, len(ids), CHUNK):
-        chunk = ids[begin : begin + CHUNK]
+    moved = 0
+    for chunk in in_parts(ids, CHUNK):
 
         def write(session: ClientSession, chunk: Sequence[Any] = chunk) -> None:
             # Read in the transaction: another process may have moved them since they were listed.
@@ -124,7 +124,8 @@ def _move(
                 move(found, session)
 
         run_transaction(write, seconds=MIGRATION_SECONDS)
-        logger.info("%s: %d of %d moved", name, begin + len(chunk), len(ids))
+        moved += len(chunk)
+        logger.info("%s: %d of %d moved", name, moved, len(ids))
 
 
 def _drop_index(name: str, index: str) -> None:

@@ -15,6 +15,7 @@ from operator import attrgetter
 
 from bson import ObjectId
 
+from app.database.chunks import in_parts
 from app.domain.instrument import Instrument
 from app.market_data.instruments import merge, shipped_instruments
 from app.models import Alert, InstrumentList, Trade
@@ -196,8 +197,7 @@ def _compare(former: dict[str, Instrument], instruments: list[Instrument]) -> Ch
 
 
 def _write(instruments: list[Instrument], turn: Turn, on_written: Callable[[int], object]) -> None:
-    for start in range(0, len(instruments), CHUNK):
-        chunk = instruments[start : start + CHUNK]
+    for chunk in in_parts(instruments, CHUNK):
         InstrumentList.write(turn.generation, chunk)
         turn.keep()
         on_written(len(chunk))

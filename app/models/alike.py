@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from bson import ObjectId
 
 from app.database import Document
+from app.database.chunks import in_parts
 
 T = TypeVar("T")
 
@@ -21,8 +22,7 @@ HANDFUL = 50
 
 def handfuls(values: Sequence[T]) -> Iterator[Sequence[T]]:
     """Yield the values, HANDFUL at a time."""
-    for begin in range(0, len(values), HANDFUL):
-        yield values[begin : begin + HANDFUL]
+    return in_parts(values, HANDFUL)
 
 
 def value_of_each(values: Mapping[ObjectId, Any]) -> Document:
