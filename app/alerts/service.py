@@ -38,6 +38,7 @@ def set_alert(user_id: str, request: CreateAlertRequest, key: RequestKey | None 
     try:
         alert = run_transaction(
             lambda session: _write_alert(user_id, symbol, levels, key, session),
+            is_done=lambda alert, session: Alert.find_by_id(alert.id, session) is not None,
             user_ids=[user_id],
         )
     except DuplicateKeyError:
@@ -70,6 +71,9 @@ def delete_alert(user_id: str, alert_id: str) -> None:
     try:
         alert = run_transaction(
             lambda session: Alert.delete(ObjectId(alert_id), user_id, session),
+            is_done=lambda alert, session: (
+                alert is not None and Alert.find_by_id(alert.id, session) is None
+            ),
             user_ids=[user_id],
         )
     except InvalidId:

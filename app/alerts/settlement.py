@@ -97,8 +97,10 @@ def _fire_chunk(firings: Sequence[Firing]) -> list[Firing]:
         return write_events([price_alert(each) for each in claimed], time, session)
 
     owners = {each.alert.user_id for each in firings}
-    claimed, events = write_claimed(firings, write, _still_active, owners)
-    announce(events or [])
+    claimed, events = write_claimed(
+        firings, write, _still_active, is_done=Notification.are_written, user_ids=owners
+    )
+    announce(events)
     return list(claimed)
 
 

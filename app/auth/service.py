@@ -36,7 +36,11 @@ def register(request: RegisterRequest) -> User:
         )
 
     try:
-        return run_transaction(write, user_ids=[client_id])
+        return run_transaction(
+            write,
+            is_done=lambda user, session: User.find_by_id(user.id, session) is not None,
+            user_ids=[client_id],
+        )
     except DuplicateKeyError:
         # Two registrations at once: the unique indexes let the other one in.
         _refuse_taken(request.email, client_id)

@@ -14,7 +14,7 @@ from app.database.transaction import is_conflict, is_outage, run_transaction
 from app.logs import logger
 
 T = TypeVar("T")
-R = TypeVar("R")
+E = TypeVar("E")
 
 # Written in one transaction: enough to share its round trips, few enough that it ends well
 # within its time and a conflict costs little.
@@ -80,21 +80,26 @@ class Overtaken(Exception):
 
 def write_claimed(
     items: Sequence[T],
-    write: Callable[[Sequence[T], ClientSession], R],
+    write: Callable[[Sequence[T], ClientSession], list[E]],
     unclaimed: Callable[[Sequence[T]], list[T]],
+    *,
+    is_done: Callable[[list[E], ClientSession], bool],
     user_ids: Collection[str],
-) -> tuple[Sequence[T], R | None]:
-    """Have `write` claim and write the items in one transaction; return those, and its result.
+) -> tuple[Sequence[T], list[E]]:
+    """Have `write` claim and write the items in one transaction; return those, and its events.
 
     `write` raises Overtaken where its guarded updates met fewer than it was given. Then those
-    that `unclaimed` still finds are written; the result is None where there is none of them.
+    that `unclaimed` still finds are written, if any. `is_done` is asked by run_transaction of
+    what `write` returned.
     """
     # Looked for only after a transaction was overtaken: nearly none is, and to look first would
     # cost each of them a question.
     while items:
         claimed = items
         try:
-            return claimed, run_transaction(partial(write, claimed), user_ids=user_ids)
+            events = run_transaction(partial(write, claimed), is_done=is_done, user_ids=user_ids)
         except Overtaken:
             items = unclaimed(claimed)
-    return [], None
+        else:
+            return claimed, events
+    return [], []

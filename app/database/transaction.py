@@ -38,9 +38,14 @@ _TURNS = tuple(threading.Lock() for _ in range(256))
 _abandoned: deque[Mapping[str, Any]] = deque(maxlen=1_000)
 
 
+class _DoneBefore(Exception):
+    """What was to be done again has been done."""
+
+
 def run_transaction(
     work: Callable[[ClientSession], T],
     *,
+    is_done: Callable[[T, ClientSession], bool] | None = None,
     user_ids: Collection[str] = (),
     seconds: float = TRANSACTION_SECONDS,
 ) -> T:
@@ -51,17 +56,31 @@ def run_transaction(
     retried for `seconds`; then the last PyMongoError is raised. Transactions that change
     documents of the same `user_ids` wait for each other rather than conflict, as far as they
     are in this process.
+
+    A database that crashed between a commit and its reply may know nothing of that commit
+    afterwards: `work` is run again. Where to do it twice is not the same as once, `is_done` tells
+    whether what `work` returned the last time has been committed; then that is returned.
     """
     client = database().client
+    results: list[T] = []
+
+    def work_unless_done(session: ClientSession) -> T:
+        if results and is_done is not None and is_done(results[-1], session):
+            raise _DoneBefore
+        results.append(work(session))
+        return results[-1]
+
     with _turns(user_ids, seconds), client.start_session() as session, pymongo.timeout(seconds):
         _end_abandoned(client)
         try:
             return session.with_transaction(
-                work,
+                work_unless_done,
                 read_concern=SNAPSHOT,
                 write_concern=DURABLE,
                 read_preference=ReadPreference.PRIMARY,
             )
+        except _DoneBefore:
+            return results[-1]
         except PyMongoError as error:
             if isinstance(error, ConnectionFailure) or error.timeout:
                 _abandoned.append(session.session_id)

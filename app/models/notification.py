@@ -95,6 +95,12 @@ class Notification:
         return [cls.from_document(document) for document in documents]
 
     @classmethod
+    def are_written(cls, events: Sequence[Notification], session: ClientSession) -> bool:
+        """Tell whether events, all of one transaction, are in the database."""
+        query = {"_id": events[0].id}
+        return collection("notifications").find_one(query, {"_id": 1}, session=session) is not None
+
+    @classmethod
     def find_by_user_id(
         cls, user_id: str, *, below: int, limit: int, unread: bool | None = None
     ) -> list[Notification]:

@@ -21,7 +21,7 @@ def send(user_id: str, event: str, message: str) -> None:
     def write(session: ClientSession) -> list[Notification]:
         return write_events([draft], now(), session)
 
-    announce(run_transaction(write, user_ids=[user_id]))
+    announce(run_transaction(write, is_done=Notification.are_written, user_ids=[user_id]))
 
 
 def get_preferences(user_id: str) -> Preferences:

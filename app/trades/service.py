@@ -53,6 +53,7 @@ def open_trade(user_id: str, order: CreateTradeRequest, key: RequestKey | None =
         watch(symbol)
         trade, events = run_transaction(
             lambda session: _write_trade(user_id, symbol, bracket, order, key, session),
+            is_done=lambda opened, session: Trade.find_by_id(opened[0].id, session) is not None,
             user_ids=[user_id],
         )
     except DuplicateKeyError:

@@ -106,8 +106,10 @@ def _close_chunk(closures: Sequence[Closure], also: Also | None) -> list[Closure
         return _close(claimed, session)
 
     owners = {each.trade.user_id for each in closures}
-    claimed, events = write_claimed(closures, close, _still_active, owners)
-    announce(events or [])
+    claimed, events = write_claimed(
+        closures, close, _still_active, is_done=Notification.are_written, user_ids=owners
+    )
+    announce(events)
     return list(claimed)
 
 

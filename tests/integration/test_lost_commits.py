@@ -1,0 +1,175 @@
+"""A database that crashes between a commit and its reply: what was done is done once, and told."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.models import Notification
+from app.monitor import Monitor
+from app.signals import events_committed
+from tests.support.database import DatabaseServer
+from tests.support.lost_reply import LosingProxy
+from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.users import Trader, registration
+
+Losing = Callable[[], object]
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServer]:
+    server = DatabaseServer(tmp_path_factory.mktemp("database")).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def proxy(database: DatabaseServer) -> Iterator[LosingProxy]:
+    with LosingProxy(database.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def mongo_uri(proxy: LosingProxy) -> str:
+    return f"mongodb://{proxy.address}/lost_{next(_numbers)}?{proxy.options}"
+
+
+@pytest.fixture(scope="module")
+def crash(database: DatabaseServer) -> Iterator[Losing]:
+    """Kill the database and start it again, on all that it had written."""
+
+    def crash() -> None:
+        database.kill()
+        database.start()
+
+    # It ends with the thread that started it, and that of a connection ends too soon.
+    with ThreadPoolExecutor(1) as pool:
+        yield lambda: pool.submit(crash).result()
+
+
+@pytest.fixture
+def told(app: Flask) -> Iterator[list[Notification]]:
+    """The events that listeners were told of."""
+    told: list[Notification] = []
+
+    def listen(sender: Flask, events: list[Notification]) -> None:
+        told.extend(events)
+
+    with events_committed.connected_to(listen, sender=app):
+        yield told
+
+
+def test_a_trade_is_opened_once(
+    proxy: LosingProxy, crash: Losing, alice: Trader, told: list[Notification]
+) -> None:
+    with proxy.losing_a_commit(crash):
+        answer = alice.create_trade()
+
+    assert answer.status_code == 201
+    (trade,) = alice.trades()
+    assert trade["trade_id"] == answer.get_json()["trade_id"]
+    assert alice.portfolio()["utilized_margin"] == 5_000
+    assert [each["type"] for each in alice.notifications()] == ["trade_created"]
+    assert [each.type for each in told] == ["trade_created"]
+
+
+def test_an_exit_is_answered_as_it_was_made(
+    proxy: LosingProxy,
+    crash: Losing,
+    monitor: Monitor,
+    feed: ScriptedFeed,
+    alice: Trader,
+    told: list[Notification],
+) -> None:
+    trade_id = alice.create_trade().get_json()["trade_id"]
+    feed.tick("^NSEI", 25_010)
+    monitor.run_once()
+    with proxy.losing_a_commit(crash):
+        answer = alice.post(f"/trades/exit/{trade_id}")
+
+    assert answer.status_code == 200
+    assert answer.get_json()["pnl"] == 10
+    assert alice.portfolio()["total_pnl"] == 10
+    assert [each.type for each in told] == ["trade_created", "trade_exited"]
+
+
+def test_what_a_tick_triggers_is_closed_and_told(
+    proxy: LosingProxy,
+    crash: Losing,
+    monitor: Monitor,
+    feed: ScriptedFeed,
+    alice: Trader,
+    told: list[Notification],
+) -> None:
+    for _ in range(2):
+        alice.create_trade(target_price=25_010)
+    told.clear()
+    feed.tick("^NSEI", 25_020)
+    with proxy.losing_a_commit(crash):
+        monitor.run_once()
+
+    assert [each["status"] for each in alice.trades()] == ["TARGET_HIT"] * 2
+    assert [(each.type, each.seq) for each in told] == [
+        ("trade_auto_closed", 3),
+        ("trade_auto_closed", 4),
+    ]
+
+
+def test_an_alert_is_set_and_told_and_deleted_once(
+    proxy: LosingProxy,
+    crash: Losing,
+    monitor: Monitor,
+    feed: ScriptedFeed,
+    clock: ManualClock,
+    alice: Trader,
+    told: list[Notification],
+) -> None:
+    with proxy.losing_a_commit(crash):
+        set_up = alice.post("/market/alerts", {"symbol": "^NSEI", "above": 25_010})
+    assert set_up.status_code == 201
+    assert len(alice.get("/market/alerts").get_json()["alerts"]) == 1
+    clock.advance(1)
+    feed.tick("^NSEI", 25_020)
+    with proxy.losing_a_commit(crash):
+        monitor.run_once()
+    assert [each.type for each in told] == ["price_alert"]
+    path = f"/market/alerts/{set_up.get_json()['alert_id']}"
+    with proxy.losing_a_commit(crash):
+        deleted = alice.client.delete(path, headers=alice.headers)
+
+    assert deleted.status_code == 200
+    assert alice.get("/market/alerts").get_json()["alerts"] == []
+
+
+def test_an_event_of_a_users_own_is_sent_once(
+    proxy: LosingProxy, crash: Losing, alice: Trader, told: list[Notification]
+) -> None:
+    with proxy.losing_a_commit(crash):
+        answer = alice.post("/notifications", {"event": "note", "message": "Hello"})
+
+    assert answer.status_code < 300
+    assert [each["message"] for each in alice.notifications()] == ["Hello"]
+    assert [each.message for each in told] == ["Hello"]
+
+
+def test_whoever_registers_is_registered(
+    proxy: LosingProxy, crash: Losing, client: FlaskClient
+) -> None:
+    with proxy.losing_a_commit(crash):
+        answer = client.post("/auth/register", json=registration())
+
+    assert answer.status_code == 201
+
+
+def test_a_connection_that_breaks_is_no_crash(proxy: LosingProxy, alice: Trader) -> None:
+    with proxy.losing_a_commit(lambda: None):
+        answer = alice.create_trade()
+
+    assert answer.status_code == 201
+    assert len(alice.trades()) == 1

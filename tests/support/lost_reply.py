@@ -1,0 +1,89 @@
+"""A database whose reply to a commit is lost: what it did is done, and nobody was told so."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+# https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol: every message begins with
+# its whole length.
+LENGTH = struct.Struct("<i")
+SECONDS = 30
+
+
+class LosingProxy:
+    """Stands between a client and a database, and can keep the reply to one commit to itself."""
+
+    def __init__(self, port: int) -> None:
+        """`port` is the database's."""
+        self._upstream = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._meanwhile: Callable[[], object] | None = None
+        self._lost = threading.Event()
+        # One question after the other on a connection: `poll` keeps the client from asking to be
+        # told of changes as they come.
+        port = self._listener.getsockname()[1]
+        self.address = f"127.0.0.1:{port}"
+        self.options = "directConnection=true&serverMonitoringMode=poll"
+
+    def __enter__(self) -> LosingProxy:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._listener.close()
+
+    @contextmanager
+    def losing_a_commit(self, meanwhile: Callable[[], object]) -> Iterator[None]:
+        """Lose the reply to the next commit, and call `meanwhile` before the client knows."""
+        self._lost.clear()
+        self._meanwhile = meanwhile
+        try:
+            yield
+        finally:
+            self._meanwhile = None
+        assert self._lost.is_set(), "nothing was committed"
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=[client], daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with (
+            client,
+            suppress(OSError),
+            socket.create_connection(("127.0.0.1", self._upstream)) as database,
+        ):
+            while message := _read(client):
+                meanwhile = self._take_turn() if b"commitTransaction" in message else None
+                database.sendall(message)
+                reply = _read(database)
+                if meanwhile is not None:
+                    meanwhile()
+                    self._lost.set()
+                    return
+                client.sendall(reply)
+
+    def _take_turn(self) -> Callable[[], object] | None:
+        meanwhile, self._meanwhile = self._meanwhile, None
+        return meanwhile
+
+
+def _read(peer: socket.socket) -> bytes:
+    """Return the next message; nothing where the peer has hung up."""
+    head = _read_exactly(peer, LENGTH.size)
+    return head and head + _read_exactly(peer, LENGTH.unpack(head)[0] - LENGTH.size)
+
+
+def _read_exactly(peer: socket.socket, count: int) -> bytes:
+    found = b""
+    while len(found) < count:
+        if not (part := peer.recv(count - len(found))):
+            return b""
+        found += part
+    return found
