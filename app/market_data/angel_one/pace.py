@@ -2,46 +2,53 @@
 
 from __future__ import annotations
 
+import heapq
+import math
 import threading
 import time
-
-from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from app.market_data.source import SourceUnavailable
 
 WINDOW_SECONDS = 1.0
-# A request that waited is this much later than it must be: those before it may arrive late.
-MARGIN_SECONDS = 0.2
 
 
 class Pace:
-    def __init__(self, requests_a_second: int) -> None:
-        self._limit = RateLimitItemPerSecond(requests_a_second)
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        # The storage's own locks come and go with their entries.
-        self._lock = threading.Lock()
+    """Never more than so many requests within a second, as the vendor counts them.
 
-    def wait(self, at_most: float) -> None:
-        """Wait for this caller's turn; raise SourceUnavailable where it is `at_most` s away."""
-        deadline = time.monotonic() + at_most
-        while wait := self._seconds_to_wait():
-            if time.monotonic() + wait > deadline:
-                raise SourceUnavailable("too many requests are waiting for Angel One")
-            time.sleep(wait)
+    It counts when they arrive, some time between being sent and being answered. So a turn may be
+    taken again a second after the answer to the request that had it, however long that took.
+    """
+
+    def __init__(self, requests_a_second: int) -> None:
+        # When each turn that nobody has may be taken, the first of them first.
+        self._free_at = [-math.inf] * requests_a_second
+        self._returned = threading.Condition()
+
+    @contextmanager
+    def turn(self, at_most: float) -> Iterator[None]:
+        """Have a turn for the block; raise SourceUnavailable where it is `at_most` s away."""
+        self._take(time.monotonic() + at_most)
+        try:
+            yield
+        finally:
+            with self._returned:
+                heapq.heappush(self._free_at, time.monotonic() + WINDOW_SECONDS)
+                self._returned.notify_all()
+
+    def _take(self, deadline: float) -> None:
+        with self._returned:
+            while (wait := self._seconds_to_wait()) > 0:
+                left = deadline - time.monotonic()
+                if left <= 0 or left < wait < math.inf:
+                    raise SourceUnavailable("too many requests are waiting for Angel One")
+                self._returned.wait(min(wait, left))
+            heapq.heappop(self._free_at)
 
     def _seconds_to_wait(self) -> float:
-        """Take a turn and return 0, or return the seconds until there may be one."""
-        with self._lock:
-            if self._limiter.hit(self._limit):
-                return 0
-            left = self._limiter.get_window_stats(self._limit).reset_time - time.time()
-            if left > WINDOW_SECONDS:
-                # The wall clock was set back, and would hold everyone until it is there again.
-                self._limiter.clear(self._limit)
-                return WINDOW_SECONDS
-            return max(left, 0) + MARGIN_SECONDS
+        """Return for how long the next turn is not to be taken; inf while it is not known."""
+        return self._free_at[0] - time.monotonic() if self._free_at else math.inf
 
 
 # Per client the vendor allows more quotes, and one login a second.

@@ -126,8 +126,8 @@ class AngelSession:
     def _in_turn(
         self, session: _SignedIn, call: Callable[[SmartClient], dict[str, Any]]
     ) -> dict[str, Any]:
-        self._requests.wait(PATIENCE_SECONDS)
-        return call(session.client)
+        with self._requests.turn(PATIENCE_SECONDS):
+            return call(session.client)
 
     def _signed_in(self, refused: StreamCredentials | None = None) -> _SignedIn:
         """Return a session whose credentials are others than those refused."""
@@ -201,20 +201,19 @@ class AngelSession:
         from app.market_data.angel_one.client import SmartClient
 
         client = SmartClient(self._transport, self._api_key.get_secret_value())
-        self._logins.wait(PATIENCE_SECONDS)
-        self._requests.wait(PATIENCE_SECONDS)
-        if (left := self._code_seconds_left()) < CODE_MARGIN_SECONDS:
-            time.sleep(left)
-        now = self._clock.now()
-        code, self._last_code = self._last_code, self._totp.timecode(now)
-        try:
-            client.sign_in(
-                self._client_code.get_secret_value(),
-                self._password.get_secret_value(),
-                self._totp.at(now),
-            )
-        except AngelFailure as failure:
-            raise self._judge(failure, code_was_used=code == self._last_code) from None
+        with self._logins.turn(PATIENCE_SECONDS), self._requests.turn(PATIENCE_SECONDS):
+            if (left := self._code_seconds_left()) < CODE_MARGIN_SECONDS:
+                time.sleep(left)
+            now = self._clock.now()
+            code, self._last_code = self._last_code, self._totp.timecode(now)
+            try:
+                client.sign_in(
+                    self._client_code.get_secret_value(),
+                    self._password.get_secret_value(),
+                    self._totp.at(now),
+                )
+            except AngelFailure as failure:
+                raise self._judge(failure, code_was_used=code == self._last_code) from None
         return client
 
     def _code_seconds_left(self) -> float:
