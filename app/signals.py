@@ -13,11 +13,14 @@ from blinker import Namespace
 from flask import current_app
 from pymongo.client_session import ClientSession
 
+from app.database.transaction import resolve_doubts
 from app.logs import logger
 from app.models import EventDraft, Notification
 from app.runtime import runtime
 
-events_committed = Namespace().signal("events-committed")
+_signals = Namespace()
+events_committed = _signals.signal("events-committed")
+events_missed = _signals.signal("events-missed")
 
 
 def write_events(
@@ -48,6 +51,16 @@ def announce(events: Sequence[Notification]) -> None:
             # Whatever a listener missed here is in the database: sockets catch up by seq, the
             # outbox by its due times. A committed trade must not be answered with an error.
             logger.exception("a listener failed to hear of %d events", len(events))
+
+
+def announce_doubtful() -> None:
+    """Have listeners look for events that may be in the database without having been announced.
+
+    They are those of transactions whose commit had no answer. Raises PyMongoError where the
+    database is still away.
+    """
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # as above
+    resolve_doubts(lambda user_id: events_missed.send(app, user_id=user_id))
 
 
 def _brief(event: Notification) -> dict[str, object]:

@@ -36,6 +36,8 @@ _TURNS = tuple(threading.Lock() for _ in range(256))
 # Sessions whose transaction could not be ended, because the database was away. Until it is told
 # to, it keeps what they wrote locked: for a minute, by its default.
 _abandoned: deque[Mapping[str, Any]] = deque(maxlen=1_000)
+# Users whose transaction failed after its commit had been asked for.
+_in_doubt: set[str] = set()
 
 
 class _DoneBefore(Exception):
@@ -84,6 +86,23 @@ def run_transaction(
         except PyMongoError as error:
             if isinstance(error, ConnectionFailure) or error.timeout:
                 _abandoned.append(session.session_id)
+                if results:
+                    _in_doubt.update(user_ids)
+            raise
+
+
+def resolve_doubts(resolve: Callable[[str], object]) -> None:
+    """Call `resolve` with each user whose last transaction may have been committed all the same.
+
+    One for whom it raises stays in doubt.
+    """
+    for user_id in list(_in_doubt):
+        # Before: what becomes doubtful meanwhile is to stay so.
+        _in_doubt.discard(user_id)
+        try:
+            resolve(user_id)
+        except BaseException:
+            _in_doubt.add(user_id)
             raise
 
 

@@ -29,6 +29,7 @@ from app.monitor.display import Display
 from app.monitor.gaps import Gaps
 from app.monitor.lease import Lease
 from app.runtime import runtime
+from app.signals import announce_doubtful
 from app.trades.settlement import settle_triggered
 from app.trades.watching import IdleSymbols
 
@@ -171,6 +172,8 @@ class Monitor:
             self.run_once()
         else:
             self._ask_leader()
+        with self._app.app_context():
+            announce_doubtful()
         self._keep_house_aside()
 
     def _begin_to_lead(self) -> None:

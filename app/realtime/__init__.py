@@ -12,7 +12,7 @@ from app.models import Notification
 from app.realtime import handlers
 from app.realtime.relay import Relay
 from app.realtime.rooms import UserRooms
-from app.signals import events_committed
+from app.signals import events_committed, events_missed
 from config import Settings
 
 
@@ -40,11 +40,17 @@ def init_app(app: Flask, settings: Settings) -> None:
     def show(sender: Flask, events: Sequence[Notification]) -> None:
         rooms.publish(events)
         if relay:
-            relay.tell(events)
+            relay.tell({event.user_id for event in events})
+
+    def look(sender: Flask, user_id: str) -> None:
+        rooms.catch_up(user_id)
+        if relay:
+            relay.tell([user_id])
 
     # Held by the application, so that it listens for as long as the application is there.
-    app.extensions["show_events"] = show
+    app.extensions["show_events"] = show, look
     events_committed.connect(show, sender=app)
+    events_missed.connect(look, sender=app)
 
 
 def _origin_check(origins: Sequence[str]) -> Callable[[str, dict[str, Any]], bool]:

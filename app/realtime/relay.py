@@ -6,14 +6,14 @@ from the last it showed, so that no process depends on another's timing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import redis
 from flask import Flask
 
 from app.extensions import socketio
 from app.logs import logger
-from app.models import Notification
 from app.realtime.rooms import UserRooms
 
 CHANNEL = "paper_trading.events"
@@ -30,32 +30,35 @@ class Relay:
         """Listen in the background for the rest of the process."""
         socketio.start_background_task(self._listen)
 
-    def tell(self, events: Iterable[Notification]) -> None:
-        """Pass on whose events these are."""
+    def tell(self, user_ids: Iterable[str]) -> None:
+        """Pass on that these users have new events."""
         try:
-            for user_id in {event.user_id for event in events}:
+            for user_id in user_ids:
                 self._redis.publish(CHANNEL, user_id)
         except redis.RedisError as error:
-            # Sockets of other processes catch up with the user's next event, or as they rejoin.
+            # Other processes catch up when they are in touch with Redis again.
             logger.warning("events could not be passed on: %s", error)
 
     def _listen(self) -> None:
         while True:
             try:
                 # redis-py leaves this one method without types.
-                pubsub = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
-                with pubsub as channel:
+                with self._redis.pubsub() as channel:  # type: ignore[no-untyped-call]
                     channel.subscribe(CHANNEL)
                     for message in channel.listen():
-                        self._hear(message["data"])
+                        self._hear(message)
             except redis.RedisError as error:
                 logger.warning("no word from other processes: %s", error)
             socketio.sleep(RECONNECT_SECONDS)
 
-    def _hear(self, user_id: str) -> None:
+    def _hear(self, message: Mapping[str, Any]) -> None:
         try:
             with self._app.app_context():
-                self._rooms.catch_up(user_id)
+                if message["type"] == "subscribe":
+                    # From now on no word is missed; some may have been, while Redis was away.
+                    self._rooms.catch_up_all()
+                else:
+                    self._rooms.catch_up(message["data"])
         except Exception:
             # One user's events must not end the listening for everyone else's.
-            logger.exception("events of %s could not be shown", user_id)
+            logger.exception("events that others wrote could not be shown: %s", message["data"])

@@ -75,6 +75,13 @@ class UserRooms:
             with room.lock:
                 self._catch_up(user_id, room)
 
+    def catch_up_all(self) -> None:
+        """Show the sockets of every user what they have not seen."""
+        for user_id, inbox in Inbox.find_many(list(self._rooms)).items():
+            room = self._rooms.get(user_id)
+            if room is not None and room.last_seq != inbox.event_seq:
+                self.catch_up(user_id)
+
     @contextmanager
     def _opened(self, user_id: str) -> Iterator[_Room]:
         # In the dictionary before any seq is read: what commits after that finds the room.

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,36 +18,39 @@ from tests.support.server import ServerProcess, free_port
 MakeServer = Callable[..., ServerProcess]
 
 
-@dataclass
 class Redis:
-    url: str
-    process: subprocess.Popen[bytes]
+    """A Redis of the test's own, which keeps nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+
+    def start(self) -> None:
+        """Start it on its port, and wait until it answers."""
+        program = shutil.which("redis-server")
+        assert program, "needs redis-server"
+        options = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", ""]
+        options += ["--appendonly", "no", "--dir", str(self._folder)]
+        self._process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+        eventually(self._answers)
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        self._process.kill()
+        self._process.wait()
 
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[Redis]:
-    """A Redis of the test's own, which keeps nothing."""
-    port = free_port()
-    program = shutil.which("redis-server")
-    assert program, "needs redis-server"
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    process = subprocess.Popen(
-        [program, *options, "--dir", str(tmp_path)], stdout=subprocess.DEVNULL
-    )
-    own = Redis(f"redis://127.0.0.1:{port}/0", process)
-
-    def answers() -> bool:
-        with redis.Redis.from_url(own.url) as client:
+    def _answers(self) -> bool:
+        with redis.Redis.from_url(self.url) as client:
             try:
                 return bool(client.ping())
             except redis.ConnectionError:
                 return False
 
-    eventually(answers)
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[Redis]:
+    own = Redis(tmp_path)
+    own.start()
     yield own
     own.kill()
 
@@ -139,6 +141,28 @@ def test_events_of_one_server_reach_sockets_of_another_once_and_in_order(
             assert [update["seq"] for update in socket.updates] == list(range(1, 61))
             # Prices are polled by one of the two and heard through either.
             socket.wait_for_price(lambda price: price["symbol"] == "^BSESN")
+
+
+@pytest.mark.needs("redis-server")
+def test_what_happened_while_redis_was_away_is_shown_once_it_is_back(
+    make_pair: Callable[..., list[ServerProcess]], redis_server: Redis, async_mode: str
+) -> None:
+    a, b = make_pair(REDIS_URL=redis_server.url, SOCKETIO_ASYNC_MODE=async_mode)
+    trader, other = LiveTrader(a), LiveTrader(a)
+    trader.open_portfolio()
+    with Listener(b, trader.token) as there, Listener(b, other.token) as elsewhere:
+        for socket, whose in ((there, trader), (elsewhere, other)):
+            assert socket.ask("join", user_id=whose.client_id)["ok"]
+        redis_server.kill()
+        trader.create_trade()
+
+        redis_server.start()
+
+        there.wait_for_update(lambda update: update["seq"] == 1)
+        trader.create_trade()
+        there.wait_for_update(lambda update: update["seq"] == 2)
+        assert [update["seq"] for update in there.updates] == [1, 2]
+        assert elsewhere.updates == []
 
 
 @pytest.mark.needs("redis-server")

@@ -5,17 +5,24 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from pymongo.errors import PyMongoError
 
-from app.models import Notification
+from app.database.transaction import resolve_doubts, run_transaction
+from app.extensions import socketio
+from app.models import EventDraft, Notification
 from app.monitor import Monitor
-from app.signals import events_committed
+from app.runtime import now
+from app.signals import announce_doubtful, events_committed, write_events
 from tests.support.database import DatabaseServer
+from tests.support.live import eventually
 from tests.support.lost_reply import LosingProxy
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.together import running
 from tests.support.users import Trader, registration
 
 Losing = Callable[[], object]
@@ -63,6 +70,12 @@ def told(app: Flask) -> Iterator[list[Notification]]:
 
     with events_committed.connected_to(listen, sender=app):
         yield told
+
+
+def updates(socket: Any) -> list[tuple[str, int]]:
+    """Return what a socket has been told of since it was last asked."""
+    received = [each for each in socket.get_received() if each["name"] == "trade_update"]
+    return [(each["args"][0]["event"], each["args"][0]["seq"]) for each in received]
 
 
 def test_a_trade_is_opened_once(
@@ -165,6 +178,40 @@ def test_whoever_registers_is_registered(
         answer = client.post("/auth/register", json=registration())
 
     assert answer.status_code == 201
+
+
+def test_what_nobody_could_be_told_is_shown_when_the_database_is_back(
+    app: Flask,
+    proxy: LosingProxy,
+    database: DatabaseServer,
+    crash: Losing,
+    monitor: Monitor,
+    alice: Trader,
+    bob: Trader,
+) -> None:
+    sockets = []
+    for trader in (alice, bob):
+        socket = socketio.test_client(app, auth={"token": trader.token})
+        assert socket.emit("join", {"user_id": trader.client_id}, callback=True)["ok"]
+        sockets.append(socket)
+    draft = EventDraft(alice.client_id, "note", "Hello", {"message": "Hello"})
+    with app.app_context():
+        with proxy.losing_a_commit(database.kill), pytest.raises(PyMongoError):
+            run_transaction(
+                lambda session: write_events([draft], now(), session),
+                user_ids=[alice.client_id],
+                seconds=1,
+            )
+        with pytest.raises(PyMongoError):
+            announce_doubtful()
+        crash()
+    with running(monitor):
+        eventually(lambda: updates(sockets[0]) == [("note", 1)])
+
+        assert updates(sockets[1]) == []
+    doubtful: list[str] = []
+    resolve_doubts(doubtful.append)
+    assert doubtful == []
 
 
 def test_a_connection_that_breaks_is_no_crash(proxy: LosingProxy, alice: Trader) -> None:
