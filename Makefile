@@ -39,7 +39,7 @@ format: install-dev ## rewrite the code as the formatter and linter want it
 
 lock: install-dev ## compile requirements*.in into the pinned, hashed requirements*.txt
 	for name in requirements requirements-dev; do \
-		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 			--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 			$$name.in --output-file $$name.txt || exit 1; done
 
