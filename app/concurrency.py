@@ -6,7 +6,16 @@ import threading
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar, cast
 
+from app.domain.errors import ServerBusy
 from app.extensions import socketio
+
+# Hashes computed at once. Each takes a processor core and tens of megabytes.
+HASHING_THREADS = 2
+# Requests that wait for their hash. More would wait for seconds: they get a 503 instead.
+MAX_WAITING_HASHES = 16
+
+_hashing = threading.Semaphore(HASHING_THREADS)
+_places = threading.Semaphore(HASHING_THREADS + MAX_WAITING_HASHES)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,6 +39,20 @@ def run_blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
             return cast(T, gevent.get_hub().threadpool.apply(work, args, kwargs))
         case _:
             return work(*args, **kwargs)
+
+
+def run_hashing(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Hash or check a password in a bounded pool of threads; raise ServerBusy if it is full.
+
+    `work` is bound by the rules of `run_blocking`.
+    """
+    if not _places.acquire(blocking=False):
+        raise ServerBusy("Too many sign-ins at once. Try again shortly.")
+    try:
+        with _hashing:
+            return run_blocking(work, *args, **kwargs)
+    finally:
+        _places.release()
 
 
 def spawn(work: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:

@@ -9,7 +9,7 @@ from pymongo.errors import DuplicateKeyError
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from app.auth.schemas import LoginRequest, RegisterRequest
-from app.concurrency import run_blocking
+from app.concurrency import run_hashing
 from app.database.transaction import run_transaction
 from app.domain.errors import Conflict, Unauthenticated
 from app.identity import issue_token
@@ -21,7 +21,7 @@ def register(request: RegisterRequest) -> User:
     """Create the user; raise Conflict where the email or client_id is taken."""
     client_id = request.client_id or request.email
     _refuse_taken(request.email, client_id)
-    password_hash = run_blocking(generate_password_hash, request.password)
+    password_hash = run_hashing(generate_password_hash, request.password)
 
     def write(session: ClientSession) -> User:
         Inbox.create(client_id, session)
@@ -52,7 +52,7 @@ def sign_in(request: LoginRequest) -> tuple[str, str]:
     user = _find(request)
     # An unknown user costs a hash too, so that time does not tell which of the two was wrong.
     password_hash = user.password_hash if user else _nobodys_hash()
-    matches = run_blocking(check_password_hash, password_hash, request.password)
+    matches = run_hashing(check_password_hash, password_hash, request.password)
     if user is None or not matches:
         raise Unauthenticated("The email or password is wrong.", code="invalid_credentials")
     return user.client_id, issue_token(user.client_id)
@@ -74,4 +74,4 @@ def _refuse_taken(email: str, client_id: str) -> None:
 
 @cache
 def _nobodys_hash() -> str:
-    return run_blocking(generate_password_hash, "nobody")
+    return run_hashing(generate_password_hash, "nobody")

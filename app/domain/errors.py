@@ -13,7 +13,8 @@ PaperTradingError
 │   └── MarketClosed                outside the exchange's hours
 └── Unavailable                     the same request may succeed later
     ├── MarketDataUnavailable
-    └── DatabaseUnavailable
+    ├── DatabaseUnavailable
+    └── ServerBusy                  more work than the server takes on at once
 
 Each carries a sentence for a person, a code that never changes, and details for a program.
 `app.errors` maps them to HTTP; nothing here knows of it.
@@ -127,3 +128,8 @@ class MarketDataUnavailable(Unavailable):
 
 class DatabaseUnavailable(Unavailable):
     code = "database_unavailable"
+
+
+class ServerBusy(Unavailable):
+    code = "server_busy"
+    retry_after_seconds = 2

@@ -1,0 +1,49 @@
+"""Password hashes: a bounded number at once, a bounded number waiting, the rest refused."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+import pytest
+
+from app.concurrency import HASHING_THREADS, MAX_WAITING_HASHES, run_hashing
+from app.domain.errors import ServerBusy
+
+CAPACITY = HASHING_THREADS + MAX_WAITING_HASHES
+
+
+def test_more_hashes_than_the_pool_holds_are_refused_and_the_rest_are_computed() -> None:
+    release = threading.Event()
+    lock = threading.Lock()
+    running = most = 0
+
+    def work() -> str:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        assert release.wait(30)
+        with lock:
+            running -= 1
+        return "hash"
+
+    with ThreadPoolExecutor(CAPACITY + 5) as clients:
+        waiting = [clients.submit(run_hashing, work) for _ in range(CAPACITY + 5)]
+        refused = list(itertools.islice(as_completed(waiting, timeout=30), 5))
+        release.set()
+        results = [future.result(30) for future in waiting if future not in refused]
+
+    assert all(isinstance(future.exception(), ServerBusy) for future in refused)
+    assert results == ["hash"] * CAPACITY
+    assert most == HASHING_THREADS
+
+
+def test_a_failed_hash_frees_its_place() -> None:
+    def fail() -> None:
+        raise ValueError("no hash")
+
+    for _ in range(CAPACITY + 1):
+        with pytest.raises(ValueError, match="no hash"):
+            run_hashing(fail)
