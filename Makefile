@@ -2,21 +2,33 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
-# The first interpreter that runs here and is one the requirements are compiled for.
-PYTHON ?= $(shell for python in python3.12 python3.13 python3.11 python3 python; do \
-	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-		2>/dev/null && echo $$python && break; done)
+# The first interpreter that runs here, can make a virtual environment and is one that the
+# requirements are compiled for. A shim of pyenv may exist and not run, so its versions are tried too.
+PYTHON ?= $(shell for python in python3.12 python3.13 python3.11 python3 python \
+		"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[321]*/bin/python; do \
+	"$$python" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		>/dev/null 2>&1 && echo "$$python" && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help run test faults bench check format lock clean install install-dev
+# An environment whose interpreter is gone, after an upgrade of Python for example, is made again.
+ifneq ($(wildcard $(VENV)/.created),)
+ifneq ($(shell $(BIN)/python -c 'import pip; print("runs")' 2>/dev/null),runs)
+$(shell rm -f $(VENV)/.created $(VENV)/.installed $(VENV)/.installed-dev)
+endif
+endif
+
+.PHONY: help run doctor test faults bench check format lock clean install install-dev
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 run: install ## start the server: embedded database, simulated market
 	@exec $(BIN)/python run.py
+
+doctor: install ## check configuration, database, prices, email and SMS, and say what to correct
+	@FLASK_SKIP_DOTENV=1 $(BIN)/flask --app run doctor
 
 test: install-dev node_modules/.installed ## run every test (REQUIRE_ALL=1 turns skips for missing programs into failures)
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
@@ -51,9 +63,10 @@ install: $(VENV)/.installed ## what run and test share: the virtual environment
 install-dev: $(VENV)/.installed-dev
 
 $(VENV)/.created:
-	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found." >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with venv and pip is needed and none was found." \
+		"Install one (Debian and Ubuntu: python3-venv as well), or name it: make run PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "Creating $(VENV) with $(PYTHON) ..."
-	@$(PYTHON) -m venv $(VENV) && touch $@
+	@"$(PYTHON)" -m venv --clear $(VENV) && touch $@
 
 $(VENV)/.installed: requirements.txt $(VENV)/.created
 	@echo "Installing requirements (a minute the first time) ..."

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -60,8 +61,10 @@ class EmbeddedDatabase:
     def begin(self) -> None:
         """Take the folder and start the process, without waiting for it.
 
-        Raises ConfigurationError where the data folder is in use or cannot be written.
+        Raises ConfigurationError where the database is not installed, and where the data folder
+        is in use or cannot be written.
         """
+        _require_installed()
         self._take_folder()
         self._spawn()
 
@@ -232,6 +235,17 @@ def attach(data_dir: Path) -> str:
     atexit.register(embedded.stop)
     embedded.start()
     return embedded.uri
+
+
+def _require_installed() -> None:
+    if find_spec("secantus") is None:
+        raise ConfigurationError(
+            [
+                "MONGO_URI: must name a MongoDB replica set, because the embedded database is not "
+                "installed: it has no wheel for this system (Macs with Intel processors, Windows "
+                "on ARM); the README says how to run MongoDB instead"
+            ]
+        )
 
 
 def _bury(process: subprocess.Popen[str]) -> None:

@@ -1,0 +1,84 @@
+"""The locked requirements install whatever is released later, on every supported system."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = ("requirements.txt", "requirements-dev.txt")
+INSTALLED_ON = {"sys_platform": "linux", "platform_machine": "x86_64"}
+INTEL_MAC = {"sys_platform": "darwin", "platform_machine": "x86_64"}
+APPLE_SILICON = {"sys_platform": "darwin", "platform_machine": "arm64"}
+
+
+def entries(file: str) -> Iterator[str]:
+    """Each locked package with its options, on one line."""
+    text = (ROOT / file).read_text().replace("\\\n", " ")
+    for line in text.splitlines():
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield line
+
+
+def locked(file: str) -> dict[str, Requirement]:
+    requirements = (Requirement(entry.partition(" --hash")[0]) for entry in entries(file))
+    return {canonicalize_name(each.name): each for each in requirements}
+
+
+def wanted_by(requirement: Requirement) -> Iterator[Requirement]:
+    """What an installed package wants, with the extras that the lock chooses."""
+    try:
+        declared = requires(requirement.name) or []
+    except PackageNotFoundError:
+        return
+    for each in map(Requirement, declared):
+        choices = [{**INSTALLED_ON, "extra": extra} for extra in ("", *requirement.extras)]
+        if each.marker is None or any(map(each.marker.evaluate, choices)):
+            yield each
+
+
+def test_every_extra_that_a_locked_package_wants_is_named_in_the_lock() -> None:
+    server, dev = map(locked, FILES)
+    missing = [
+        f"{each.name} wants {want}"
+        for packages in (server, {**server, **dev})
+        for each in packages.values()
+        for want in wanted_by(each)
+        if want.extras - packages[canonicalize_name(want.name)].extras
+    ]
+
+    assert not missing
+    # There is one to look at, or this test would pass on anything.
+    assert {"toml"} <= dev["coverage"].extras
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_package_is_pinned_to_one_version_with_hashes(file: str) -> None:
+    for entry in entries(file):
+        assert re.match(r"[\w.-]+(\[[\w, -]+\])?==[^\s*]+ ", entry), entry
+        assert "--hash=sha256:" in entry
+        assert not entry.startswith(("-i", "--index-url", "--extra-index-url", "--find-links"))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_everything_that_a_locked_package_wants_is_locked(file: str) -> None:
+    packages = locked(file) | locked("requirements.txt")
+
+    for each in packages.values():
+        for want in wanted_by(each):
+            assert canonicalize_name(want.name) in packages, f"{each.name} wants {want.name}"
+
+
+def test_the_embedded_database_is_left_out_where_it_has_no_wheel() -> None:
+    marker = locked("requirements.txt")["secantusdb"].marker
+
+    assert marker is not None
+    assert not marker.evaluate(INTEL_MAC)
+    for system in (APPLE_SILICON, INSTALLED_ON):
+        assert marker.evaluate(system)
