@@ -29,6 +29,8 @@ from pydantic import (
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
+from origins import DEFAULT_ORIGINS, parse_origins
+
 ROOT = Path(__file__).resolve().parent
 DATABASE_NAME = "paper_trading"
 MINIMUM_SECRET_LENGTH = 32
@@ -72,10 +74,6 @@ def _readable_file(value: Path) -> Path:
             return value
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
-
-
-def _comma_separated(value: Any) -> Any:
-    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _upper(value: Any) -> Any:
@@ -152,10 +150,7 @@ class Settings(BaseModel):
 
     ratelimit_default: Annotated[str, AfterValidator(_rate_limits)] = "200 per day;50 per hour"
     ratelimit_enabled: bool = True
-    cors_origins: Annotated[tuple[str, ...], BeforeValidator(_comma_separated)] = (
-        "http://localhost:3000",
-        "http://localhost:5173",
-    )
+    cors_origins: Annotated[tuple[str, ...], BeforeValidator(parse_origins)] = DEFAULT_ORIGINS
     socketio_async_mode: Annotated[
         Literal["eventlet", "gevent", "threading"], BeforeValidator(_lower)
     ] = "eventlet"
@@ -285,7 +280,7 @@ def _unsafe_in_production(given: Mapping[str, str]) -> list[str]:
             )
     if not given.get("mongo_uri"):
         offences.append("MONGO_URI: production needs a MongoDB replica set or Atlas URI")
-    if "*" in _comma_separated(given.get("cors_origins", "")):
+    if "*" in [part.strip() for part in given.get("cors_origins", "").split(",")]:
         offences.append("CORS_ORIGINS: production must name each origin, never *")
     return offences
 

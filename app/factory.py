@@ -13,6 +13,7 @@ from app import (
     api,
     auth,
     cli,
+    cors,
     database,
     errors,
     health,
@@ -29,7 +30,7 @@ from app import (
 from app.clock import Clock, SystemClock
 from app.database.indexes import create_indexes
 from app.database.migrations import migrate
-from app.extensions import cors, jwt
+from app.extensions import jwt
 from app.market_data import create_feed
 from app.market_data.feed import Feed
 from app.market_data.guard import DELAYS, QuoteGuard
@@ -90,12 +91,7 @@ def create_app(
     runtime.init_app(app, _assemble(settings, feed, clock, instruments))
     jwt.init_app(app)
     limits.init_app(app, settings)
-    cors.init_app(
-        app,
-        origins=list(settings.cors_origins),
-        always_send=False,
-        expose_headers=["X-Request-ID", "Retry-After", *limits.HEADERS],
-    )
+    cors.init_app(app, settings)
     realtime.init_app(app, settings)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from flask import Flask
 
+from app import cors
 from app.extensions import socketio
 from app.models import Notification
 from app.realtime import handlers
@@ -23,7 +23,9 @@ def init_app(app: Flask, settings: Settings) -> None:
     socketio.init_app(
         app,
         async_mode=settings.socketio_async_mode,
-        cors_allowed_origins=_origin_check(settings.cors_origins),
+        cors_allowed_origins=cors.policy(app).allows,
+        # There are no cookies, so no page needs to send any.
+        cors_credentials=False,
         message_queue=settings.redis_url,
         manage_session=False,
         # One message of a socket after the other: whoever sends faster than they can be handled
@@ -51,13 +53,3 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.extensions["show_events"] = show, look
     events_committed.connect(show, sender=app)
     events_missed.connect(look, sender=app)
-
-
-def _origin_check(origins: Sequence[str]) -> Callable[[str, dict[str, Any]], bool]:
-    """Return what tells whether a page of an origin may connect: a listed one, or our own."""
-
-    def is_allowed(origin: str, environ: dict[str, Any]) -> bool:
-        own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST')}"
-        return "*" in origins or origin in origins or origin == own
-
-    return is_allowed

@@ -15,7 +15,10 @@ def allowed(answer: object) -> str | None:
     return answer.headers.get("Access-Control-Allow-Origin")  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("origin", [LISTED, "http://localhost:5173"])
+@pytest.mark.parametrize(
+    "origin",
+    [LISTED, "http://localhost:5173", "http://127.0.0.1:3000", "http://127.0.0.1:5173"],
+)
 def test_a_listed_origin_is_let_in_and_may_read_what_it_needs(
     client: FlaskClient, origin: str
 ) -> None:
@@ -70,3 +73,39 @@ def test_the_origins_are_those_configured(make_app: Callable[..., Flask]) -> Non
 
     for origin, expected in (("https://b.example", "https://b.example"), (LISTED, None)):
         assert allowed(client.get("/health/live", headers={"Origin": origin})) == expected
+
+
+def test_origins_are_compared_as_text(make_app: Callable[..., Flask]) -> None:
+    client = make_app(CORS_ORIGINS="https://a.example.com,http://[::1]:3000").test_client()
+
+    for origin in ("https://a.example.com", "http://[::1]:3000"):
+        assert allowed(client.get("/health/live", headers={"Origin": origin})) == origin
+    for origin in (
+        "https://axexample.com", "https://a.example.com.evil.org", "https://xa.example.com",
+        "http://1:3000", "http://::3000", "https://a.example.com:444", "https://a.example.com\n",
+    ):  # fmt: skip
+        environ = {"HTTP_ORIGIN": origin}
+        assert allowed(client.get("/health/live", environ_overrides=environ)) is None
+
+
+def test_a_refused_origin_is_logged_once_and_an_allowed_one_never(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "paper_trading")
+    for origin in ["http://evil.example:8000"] * 5 + [LISTED, "http://localhost"]:
+        client.get("/health/live", headers={"Origin": origin})
+
+    (line,) = [each.getMessage() for each in caplog.records if "origin" in each.getMessage()]
+    assert "http://evil.example:8000" in line
+    assert "CORS_ORIGINS" in line
+
+
+def test_refused_origins_cannot_fill_the_log(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "paper_trading")
+    for number in range(100):
+        client.get("/health/live", headers={"Origin": f"http://evil{number}.example"})
+
+    lines = [each for each in caplog.records if "refused the origin" in each.getMessage()]
+    assert 0 < len(lines) <= 20

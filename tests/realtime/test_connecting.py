@@ -162,10 +162,28 @@ def test_pages_of_unlisted_origins_may_not_connect(
     assert answer.status_code == status
 
 
-def test_the_page_the_server_serves_itself_may_connect(live_server: str) -> None:
+@pytest.mark.parametrize("scheme", ["http", "ws", "HTTP"])
+def test_the_page_the_server_serves_itself_may_connect(live_server: str, scheme: str) -> None:
     answer = requests.get(
         f"{live_server}/socket.io/?EIO=4&transport=polling",
-        headers={"Origin": live_server},
+        headers={"Origin": live_server.replace("http", scheme)},
         timeout=10,
     )
     assert answer.status_code == 200
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+def test_a_refused_origin_of_a_socket_is_logged(
+    live_server: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "paper_trading")
+    for _ in range(3):
+        requests.get(
+            f"{live_server}/socket.io/?EIO=4&transport=polling",
+            headers={"Origin": "https://evil.example"},
+            timeout=10,
+        )
+
+    refusal = "refused the origin https://evil.example"
+    lines = [each for each in caplog.records if refusal in each.getMessage()]
+    assert len(lines) == 1

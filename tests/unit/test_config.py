@@ -39,7 +39,12 @@ def test_every_variable_of_the_contract_has_its_default(home: str) -> None:
     assert (settings.smtp_server, settings.smtp_port) == ("smtp.gmail.com", 587)
     assert settings.ratelimit_default == "200 per day;50 per hour"
     assert settings.ratelimit_enabled
-    assert settings.cors_origins == ("http://localhost:3000", "http://localhost:5173")
+    assert settings.cors_origins == (
+        "http://localhost:3000",
+        "http://localhost:5173",
+        "http://127.0.0.1:3000",
+        "http://127.0.0.1:5173",
+    )
     assert settings.socketio_async_mode == "eventlet"
     assert (settings.log_level, settings.log_format, settings.log_file) == ("INFO", "text", None)
 

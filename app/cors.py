@@ -1,0 +1,89 @@
+"""Which web pages may call the API and open sockets: one rule for both.
+
+An origin is compared as text, in the form that browsers send. Refused origins are logged, because
+a page that is refused looks to its developer like a server that is down.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+from flask import Flask, current_app, request
+from limits import parse
+from limits.strategies import FixedWindowRateLimiter
+
+from app.counters import WindowCounters
+from app.extensions import cors
+from app.limits import HEADERS
+from app.logs import logger
+from config import Settings
+from origins import normalize_origin
+
+KEY = "origin_policy"
+# The scheme of a page that opens a socket with the scheme of the socket instead of its own.
+PAGE_SCHEMES = {"ws": "http", "wss": "https"}
+EACH_ORIGIN = parse("1 per hour")
+ALL_ORIGINS = parse("20 per hour")
+
+
+class OriginPolicy:
+    """Decide which origins are allowed, and log those that are not."""
+
+    def __init__(self, origins: tuple[str, ...]) -> None:
+        self._origins = frozenset(origins)
+        self._log_limits = FixedWindowRateLimiter(WindowCounters())
+
+    def allows(self, origin: str | None, environ: dict[str, Any]) -> bool:
+        """Return whether a page of this origin may use the server of this request."""
+        if "*" in self._origins or origin is None:
+            return True
+        sent = normalize_origin(origin)
+        if sent is not None and (sent in self._origins or _as_page(sent) == _own_origin(environ)):
+            return True
+        self._log_refusal(sent or "one that is malformed")
+        return False
+
+    def _log_refusal(self, origin: str) -> None:
+        limits = self._log_limits
+        if limits.test(ALL_ORIGINS, "all") and limits.hit(EACH_ORIGIN, origin[:100]):
+            limits.hit(ALL_ORIGINS, "all")
+            logger.warning("refused the origin %s: it is not in CORS_ORIGINS", origin[:100])
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Let the pages of CORS_ORIGINS read answers of the REST API."""
+    app.extensions[KEY] = OriginPolicy(settings.cors_origins)
+    cors.init_app(
+        app,
+        origins=[_exactly(origin) for origin in settings.cors_origins],
+        always_send=False,
+        expose_headers=["X-Request-ID", "Retry-After", *HEADERS],
+    )
+    app.before_request(_log_refused)
+
+
+def policy(app: Flask) -> OriginPolicy:
+    """Return the policy of an application."""
+    return cast(OriginPolicy, app.extensions[KEY])
+
+
+def _exactly(origin: str) -> str | re.Pattern[str]:
+    # Flask-CORS guesses whether a text is a pattern, and takes an IPv6 address for one.
+    return origin if origin == "*" else re.compile(re.escape(origin) + r"\Z")
+
+
+def _log_refused() -> None:
+    origin = request.headers.get("Origin")
+    if origin is not None:
+        # The browser decides: it sends the request, and keeps the answer from the page.
+        policy(current_app).allows(origin, request.environ)
+
+
+def _as_page(origin: str) -> str:
+    scheme, _, rest = origin.partition("://")
+    return f"{PAGE_SCHEMES.get(scheme, scheme)}://{rest}"
+
+
+def _own_origin(environ: dict[str, Any]) -> str | None:
+    return normalize_origin(f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}")
