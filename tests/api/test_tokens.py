@@ -14,6 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_jwt_extended import create_access_token, create_refresh_token
 
+from app.identity import AUDIENCE, CLOCK_LEEWAY_SECONDS, ISSUER, issue_token
 from app.models import Portfolio
 from tests.support.answers import assert_error
 from tests.support.live import eventually
@@ -99,6 +100,15 @@ def test_whatever_is_wrong_with_a_token_it_is_a_401(
         "no subject": f"Bearer {signed(app, sub=None)}",
         "a number as subject": f"Bearer {signed(app, sub=7)}",
         "an object as subject": f"Bearer {signed(app, sub={'$gt': ''})}",
+        "no expiry": f"Bearer {signed(app, exp=None)}",
+        "no type": f"Bearer {signed(app, type=None)}",
+        "no id": f"Bearer {signed(app, jti=None)}",
+        "another audience": f"Bearer {signed(app, iss=ISSUER, aud='payroll')}",
+        "another issuer": f"Bearer {signed(app, iss='payroll', aud=AUDIENCE)}",
+        "an issuer alone": f"Bearer {signed(app, iss=ISSUER)}",
+        "several audiences": f"Bearer {signed(app, iss=ISSUER, aud=[AUDIENCE, 'payroll'])}",
+        "issued in the future": f"Bearer {signed(app, iat=far)}",
+        "a text as expiry": f"Bearer {signed(app, exp='tomorrow')}",
         "very long": "Bearer " + "a" * 20_000,
     }
     for what, value in headers.items():
@@ -110,14 +120,47 @@ def test_whatever_is_wrong_with_a_token_it_is_a_401(
 
 
 def test_an_expired_token_says_so(app: Flask, client: FlaskClient) -> None:
-    token = signed(app, exp=int(time.time()) - 1)
+    token = signed(app, exp=int(time.time()) - CLOCK_LEEWAY_SECONDS - 1)
 
     answer = client.get("/notifications", headers={"Authorization": f"Bearer {token}"})
     assert_error(answer, 401, "token_expired")
 
 
+@pytest.mark.parametrize("claim", ["iat", "nbf", "exp"])
+def test_clocks_of_two_servers_may_be_seconds_apart(
+    app: Flask, client: FlaskClient, claim: str
+) -> None:
+    away = (CLOCK_LEEWAY_SECONDS - 3) * (-1 if claim == "exp" else 1)
+    token = signed(app, **{claim: int(time.time()) + away})
+
+    answer = client.get("/notifications", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("claim", ["iat", "nbf"])
+def test_clocks_further_apart_are_not_believed(app: Flask, client: FlaskClient, claim: str) -> None:
+    token = signed(app, **{claim: int(time.time()) + CLOCK_LEEWAY_SECONDS + 30})
+
+    answer = client.get("/notifications", headers={"Authorization": f"Bearer {token}"})
+    assert_error(answer, 401, "token_invalid")
+
+
+def test_a_token_says_who_issued_it_and_whom_it_is_for(app: Flask) -> None:
+    with app.app_context():
+        claims = jwt.decode(
+            issue_token("ghost"), app.config["JWT_SECRET_KEY"], ["HS256"], audience=AUDIENCE
+        )
+    assert (claims["iss"], claims["aud"], claims["sub"]) == (ISSUER, AUDIENCE, "ghost")
+
+
+def test_a_token_of_an_earlier_version_is_let_in(app: Flask, client: FlaskClient) -> None:
+    headers = {"Authorization": f"Bearer {signed(app)}"}
+    assert client.get("/notifications", headers=headers).status_code == 200
+
+
 def test_a_token_that_was_let_in_expires_all_the_same(app: Flask, client: FlaskClient) -> None:
-    headers = {"Authorization": f"Bearer {signed(app, exp=int(time.time()) + 2)}"}
+    expiry = int(time.time()) - CLOCK_LEEWAY_SECONDS + 2
+    headers = {"Authorization": f"Bearer {signed(app, exp=expiry)}"}
     assert client.get("/notifications", headers=headers).status_code == 200
 
     eventually(lambda: client.get("/notifications", headers=headers).status_code == 401)

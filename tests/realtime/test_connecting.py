@@ -95,7 +95,7 @@ def test_a_bad_token_is_refused_as_unauthorized(
     app: Flask, live_server: str, connections: Connections, subtests: pytest.Subtests
 ) -> None:
     with app.app_context():
-        expired = create_access_token("someone", expires_delta=timedelta(seconds=-1))
+        expired = create_access_token("someone", expires_delta=timedelta(seconds=-60))
         refresh = create_refresh_token("someone")
         good = issue_token("someone")
     bad = {
