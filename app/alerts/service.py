@@ -30,7 +30,7 @@ def set_alert(user_id: str, request: CreateAlertRequest, key: RequestKey | None 
     if earlier := _set_earlier(key):
         return earlier
     symbol = runtime().instruments.get_tradable(request.symbol).symbol
-    quote = runtime().quotes.latest(symbol)
+    quote = runtime().quotes.last_traded(symbol)
     levels = AlertLevels.set_at(quote, above=request.above, below=request.below)
     # Asked again in the transaction; here it keeps a refused symbol from being watched.
     _refuse_too_many(user_id)

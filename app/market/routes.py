@@ -23,9 +23,9 @@ blueprint = Blueprint("market", __name__, url_prefix="/market")
 @blueprint.get("/live/<symbol>")
 @endpoint(answers={200: QuoteResponse}, errors=[404], public=True)
 def live_price(symbol: str) -> QuoteResponse:
-    """Show the latest price of a symbol or alias, in any case."""
-    quote = service.latest_quote(symbol)
-    return QuoteResponse.of(quote, now(), service.suspicion_of(quote.symbol))
+    """Show the last traded price of a symbol or alias, in any case, however old it is."""
+    price = service.last_price(symbol)
+    return QuoteResponse.of(price, now(), service.suspicion_of(price))
 
 
 @blueprint.get("/history/<symbol>")

@@ -9,10 +9,11 @@ from typing import Annotated
 from pydantic import Field
 
 from app.domain.candle import Candle, Interval
-from app.domain.quote import Quote, Source
+from app.domain.quote import Source
 from app.market.moment import Moment
 from app.market_data.guard import Doubt, Suspicion
 from app.market_data.instruments import Instrument
+from app.market_data.quotes import LastPrice
 from app.market_data.timetable import EXCHANGES, MarketStatus, SessionKind
 from app.schemas import Duration, Money, PageSize, RequestModel, ResponseModel, Timestamp
 
@@ -37,7 +38,10 @@ class UnconfirmedQuote(ResponseModel):
 
 
 class QuoteResponse(ResponseModel):
-    """`age` is seconds since `timestamp`; `delayed` prices may be minutes behind the exchange."""
+    """The last traded price, however old. `age` is seconds since `timestamp`.
+
+    `delayed` prices may be minutes behind the exchange.
+    """
 
     symbol: str
     price: Money
@@ -48,7 +52,8 @@ class QuoteResponse(ResponseModel):
     unconfirmed: UnconfirmedQuote | None = None
 
     @classmethod
-    def of(cls, quote: Quote, now: datetime, suspicion: Suspicion | None = None) -> QuoteResponse:
+    def of(cls, price: LastPrice, now: datetime, suspicion: Suspicion | None) -> QuoteResponse:
+        quote = price.quote
         return cls(
             symbol=quote.symbol,
             price=quote.price,

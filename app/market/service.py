@@ -6,25 +6,26 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from app.domain.candle import Candle, Interval
-from app.domain.quote import Quote
 from app.market_data.guard import Suspicion
 from app.market_data.instruments import Instrument
+from app.market_data.quotes import LastPrice
 from app.market_data.timetable import MarketStatus
 from app.runtime import now, runtime
 
 
-def latest_quote(name: str) -> Quote:
-    """Return the latest quote of a symbol or alias.
+def last_price(name: str) -> LastPrice:
+    """Return the last price of a symbol or alias, however old.
 
-    Raises NotFound for an unknown one, MarketDataUnavailable where it has no price now.
+    Raises NotFound for an unknown one, MarketDataUnavailable where it never had a price.
     """
     instrument = runtime().instruments.get(name)
-    return runtime().quotes.latest(instrument.symbol)
+    return runtime().quotes.ask(instrument.symbol)
 
 
-def suspicion_of(symbol: str) -> Suspicion | None:
-    """Return the newer price of a symbol that awaits confirmation, None where none does."""
-    return runtime().quotes.guard.suspicions.get(symbol)
+def suspicion_of(price: LastPrice) -> Suspicion | None:
+    """Return the newer price of the symbol that awaits confirmation, None where none does."""
+    suspicion = runtime().quotes.guard.suspicions.get(price.quote.symbol)
+    return suspicion if suspicion and suspicion.quote != price.quote else None
 
 
 def price_history(

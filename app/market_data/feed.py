@@ -57,6 +57,9 @@ class Feed(Protocol):
     def latest(self, symbol: str) -> Quote | None:
         """Return the price of `symbol` now, or None where there is none. Moves nothing on."""
 
+    def last_known(self, symbol: str) -> Quote | None:
+        """Return the last price known of `symbol`, however old. Never waits for a source."""
+
     def history(
         self, symbol: str, interval: Interval, since: datetime, until: datetime
     ) -> list[Candle]:
@@ -79,6 +82,14 @@ class LocalFeed:
     """What a feed has in common with others whose prices are made in this process, by a poll."""
 
     remote = False
+
+    def latest(self, symbol: str) -> Quote | None:
+        """Return the price of `symbol` now, or None where there is none."""
+        raise NotImplementedError
+
+    def last_known(self, symbol: str) -> Quote | None:
+        """Return the price now: it takes no time."""
+        return self.latest(symbol)
 
     def listen(self, wake: Callable[[], None]) -> None:
         """Call nobody: a poll itself makes the ticks."""

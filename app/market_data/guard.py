@@ -64,7 +64,8 @@ class QuoteGuard:
         self._delays = delays or {}
         self._largest_move = largest_move
         self._last: dict[tuple[str, str], Quote] = {}
-        self._known_late: dict[str, Source] = {}
+        # How late, in trading time, the last late tick of a symbol was, and whose it was.
+        self._known_late: dict[str, tuple[Source, timedelta]] = {}
         self.suspicions: dict[str, Suspicion] = {}
         self.held: Counter[Doubt] = Counter()
 
@@ -79,6 +80,26 @@ class QuoteGuard:
         """Return those of the ticks that may be acted on, in their order."""
         return [tick for tick in ticks if self._admits(tick)]
 
+    def holds(self, quote: Quote) -> bool:
+        """Return whether this very quote awaits confirmation."""
+        suspicion = self.suspicions.get(quote.symbol)
+        return suspicion is not None and suspicion.quote == quote
+
+    def age(self, quote: Quote) -> timedelta:
+        """Return the age of a quote: of a real one what lay in trading hours."""
+        now = self._clock.now()
+        age = quote.age(now)
+        if self._hours is None or not quote.source.is_real or age <= self.oldest(quote):
+            return age
+        # Computed only for what looks old: the first question loads the calendar.
+        return self._hours.timetable(now).trading_time(quote.timestamp, now)
+
+    def oldest(self, quote: Quote) -> timedelta:
+        """Return the age up to which a quote of this symbol and source is acted on."""
+        source, lateness = self._known_late.get(quote.symbol, (None, timedelta(0)))
+        late = lateness if source is quote.source else timedelta(0)
+        return self._oldest + max(self._delays.get(quote.source, timedelta(0)), late)
+
     def _admits(self, tick: Quote) -> bool:
         doubt = self._doubt(tick)
         if doubt is not None and not self._is_confirmed(tick, doubt):
@@ -86,7 +107,7 @@ class QuoteGuard:
             return False
         if doubt is Doubt.STALE:
             # A source that is always late, such as a delayed one, has been confirmed once.
-            self._known_late[tick.symbol] = tick.source
+            self._known_late[tick.symbol] = (tick.source, self.age(tick))
         elif not self._is_old(tick):
             self._known_late.pop(tick.symbol, None)
         suspicion = self.suspicions.get(tick.symbol)
@@ -100,7 +121,7 @@ class QuoteGuard:
             return Doubt.NOT_A_PRICE
         if self._has_moved_too_far(tick, self._last.get(_market_of(tick))):
             return Doubt.MOVED_TOO_FAR
-        late = self._known_late.get(tick.symbol) is tick.source
+        late = self._known_late.get(tick.symbol, (None,))[0] is tick.source
         # A recording's times are of the past, and are its present.
         if tick.source is not Source.REPLAY and not late and self._is_old(tick):
             return Doubt.STALE

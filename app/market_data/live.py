@@ -135,6 +135,16 @@ class LiveFeed:
             self._news.wait_for(lambda: self._arrived_after(symbol, asked_at), PATIENCE_SECONDS)
         return self._known(symbol)
 
+    def last_known(self, symbol: str) -> Quote | None:
+        """Return the last quote that any process kept, from a source of this feed.
+
+        A symbol that this process has never priced is asked for in the background.
+        """
+        instrument = self._instruments.by_symbol(symbol)
+        if instrument and symbol not in self._prices:
+            self._submit([instrument])
+        return self._kept(symbol)
+
     def now(self) -> datetime:
         return self._clock.now()
 
@@ -241,11 +251,15 @@ class LiveFeed:
         return self._known_elsewhere(symbol)
 
     def _known_elsewhere(self, symbol: str) -> Quote | None:
-        quote = self._last_quote(symbol)
-        if quote is None or not self._is_ours(quote.source):
+        quote = self._kept(symbol)
+        if quote is None:
             return None
         age = self._clock.now() - quote.timestamp
         return quote if age.total_seconds() <= 2 * self._interval else None
+
+    def _kept(self, symbol: str) -> Quote | None:
+        quote = self._last_quote(symbol)
+        return quote if quote and self._is_ours(quote.source) else None
 
     def _is_ours(self, source: Source) -> bool:
         return source in self._rank or (source is Source.MOCK and self._fallback is not None)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from app.clock import Clock
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote
 from app.market_data.feed import Feed
-from app.market_data.guard import QuoteGuard
+from app.market_data.guard import Doubt, QuoteGuard
 
 # Ticks of one symbol remembered for trades that were being opened while they came in.
 REMEMBERED_TICKS = 256
@@ -22,6 +23,30 @@ class _Line:
 
     posted_at: float = 0.0
     ticks: deque[Quote] = field(default_factory=lambda: deque(maxlen=REMEMBERED_TICKS))
+
+
+@dataclass(frozen=True, slots=True)
+class LastPrice:
+    """The last price known of a symbol.
+
+    `is_confirmed`: the feed has just said that it is still the last one. `age` counts trading
+    hours where the price is real; up to `oldest` it is acted on.
+    """
+
+    quote: Quote
+    is_confirmed: bool
+    age: timedelta
+    oldest: timedelta
+
+    @property
+    def is_too_old(self) -> bool:
+        """Whether no order is taken at it. A recording's and a simulation's times do not count."""
+        return self.quote.source.is_real and self.age > self.oldest
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it may no longer be the price."""
+        return self.is_too_old or not self.is_confirmed
 
 
 class QuoteBoard:
@@ -51,21 +76,90 @@ class QuoteBoard:
         return admitted
 
     def latest(self, symbol: str) -> Quote:
-        """Return the price to trade at now; raise MarketDataUnavailable where there is none."""
+        """Return the price to act at now; raise MarketDataUnavailable where there is none.
+
+        It may wait for a source, once.
+        """
+        quote = self.last_traded(symbol)
+        if self.guard.holds(quote):
+            raise _no_price(symbol)
+        return quote
+
+    def last_traded(self, symbol: str) -> Quote:
+        """Return the last traded price, however old, as the feed confirms it now.
+
+        It may wait for a source, once. Raises MarketDataUnavailable where no source answers.
+        """
+        price = self.ask(symbol)
+        if not price.is_confirmed:
+            raise _no_price(symbol)
+        return price.quote
+
+    def ask(self, symbol: str) -> LastPrice:
+        """Return the last price, however old; where it may be outdated, ask the feed once.
+
+        Raises MarketDataUnavailable where no price was ever known.
+        """
+        if quote := self._fresh(symbol):
+            return self._judge(quote, is_confirmed=True)
+        if quote := self._confirmed(symbol, self._feed.latest(symbol)):
+            return self._judge(quote, is_confirmed=True)
+        price = self.last_known(symbol)
+        if price is None:
+            raise _no_price(symbol)
+        return price
+
+    def last_known(self, symbol: str) -> LastPrice | None:
+        """Return the last price known, however old. Never waits for a source."""
+        if quote := self._fresh(symbol):
+            return self._judge(quote, is_confirmed=True)
+        known = self._feed.last_known(symbol)
+        if known and not self._feed.remote:
+            confirmed = self._confirmed(symbol, known)
+            return self._judge(confirmed, is_confirmed=True) if confirmed else None
+        line = self._lines.get(symbol)
+        candidates = [line.ticks[-1] if line else None, known, self._held_as_old(symbol)]
+        quotes = [each for each in candidates if each]
+        if not quotes:
+            return None
+        return self._judge(max(quotes, key=lambda each: each.timestamp), is_confirmed=False)
+
+    def _fresh(self, symbol: str) -> Quote | None:
         line = self._lines.get(symbol)
         if line and self._clock.monotonic() - line.posted_at <= self._fresh_seconds:
             return line.ticks[-1]
-        quote = self._feed.latest(symbol)
+        return None
+
+    def _confirmed(self, symbol: str, quote: Quote | None) -> Quote | None:
+        """Return the last traded price, now that the feed has answered `quote`."""
+        line = self._lines.get(symbol)
+        if quote is None:
+            return None
         if line and quote == line.ticks[-1]:
             # Nothing new is no news: a price that stands still is not posted again.
             return line.ticks[-1]
-        if quote is not None and self.post([quote]):
+        if self.post([quote]):
             return quote
+        if held := self._held_as_old(symbol):
+            return held
         if line and symbol in self.guard.suspicions:
             # Until the new price is confirmed, the last good one stands.
             return line.ticks[-1]
-        raise MarketDataUnavailable(
-            f"There is no price for {symbol} right now. Try again in a few seconds."
+        return None
+
+    def _held_as_old(self, symbol: str) -> Quote | None:
+        """Return the last trade of a share that has not traded for long."""
+        suspicion = self.guard.suspicions.get(symbol)
+        if suspicion and suspicion.doubt is Doubt.STALE and suspicion.quote.source.is_real:
+            return suspicion.quote
+        return None
+
+    def _judge(self, quote: Quote, *, is_confirmed: bool) -> LastPrice:
+        return LastPrice(
+            quote,
+            is_confirmed=is_confirmed,
+            age=self.guard.age(quote),
+            oldest=self.guard.oldest(quote),
         )
 
     def posted_after(self, quote: Quote) -> list[Quote]:
@@ -74,6 +168,13 @@ class QuoteBoard:
         later: list[Quote] = []
         for tick in reversed(list(line.ticks) if line else []):
             if tick is quote:
-                break
+                return later[::-1]
             later.append(tick)
-        return later[::-1]
+        # It made room for later ones, or was never put up.
+        return [each for each in later[::-1] if each.timestamp >= quote.timestamp]
+
+
+def _no_price(symbol: str) -> MarketDataUnavailable:
+    return MarketDataUnavailable(
+        f"There is no price for {symbol} right now. Try again in a few seconds."
+    )

@@ -15,7 +15,6 @@ from app.domain.errors import (
     DatabaseUnavailable,
     Forbidden,
     InvalidRequest,
-    MarketDataUnavailable,
     PaperTradingError,
     Unauthenticated,
 )
@@ -225,8 +224,6 @@ def _symbols(payload: dict[str, Any]) -> tuple[list[str], list[str]]:
 
 
 def _send_price(symbol: str) -> None:
-    try:
-        emit("live_price", price_payload(runtime().quotes.latest(symbol)))
-    except MarketDataUnavailable:
-        # Its first price comes with the first poll that has one.
-        return
+    # Never wait here, for a hundred symbols in turn: where none is known, the next poll has it.
+    if price := runtime().quotes.last_known(symbol):
+        emit("live_price", price_payload(price.quote))

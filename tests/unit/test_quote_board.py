@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
 import pytest
 
 from app.domain.errors import MarketDataUnavailable
+from app.domain.quote import Quote, Source
+from app.market_data.guard import DELAYS, QuoteGuard
+from app.market_data.hours import TradingHours
 from app.market_data.quotes import REMEMBERED_TICKS, QuoteBoard
 from tests.support.market import ManualClock, ScriptedFeed, trusting_guard
 from tests.support.quotes import quote
@@ -97,3 +104,91 @@ def test_only_so_many_ticks_of_a_symbol_are_remembered(board: QuoteBoard) -> Non
 
     assert len(later) == REMEMBERED_TICKS
     assert later[-1].price == REMEMBERED_TICKS + 101
+
+
+OPEN = datetime(2026, 11, 23, 9, 44, tzinfo=UTC)  # 15:14 in India
+ELEVEN = datetime(2026, 11, 23, 5, 30, tzinfo=UTC)
+
+
+class ThinMarket:
+    """A board over a remote feed that has one share, last traded at 11:00 in India."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(OPEN)
+        self.feed = ScriptedFeed(self.clock, Source.YAHOO)
+        self.feed.remote = True
+        self.kept: Quote | None = None
+        self.feed.last_known = lambda symbol: self.kept  # type: ignore[method-assign]
+        self.trade = quote(100, Source.YAHOO, ELEVEN, "TCS.NS")
+        self.answer(self.trade)
+        guard = QuoteGuard(
+            self.clock,
+            oldest=timedelta(seconds=30),
+            largest_move=Decimal("0.2"),
+            hours=TradingHours(enforced=False),
+            delays=DELAYS,
+        )
+        self.board = QuoteBoard(self.feed, self.clock, guard, fresh_seconds=20)
+
+    def answer(self, price: Quote | None) -> None:
+        self.feed.latest = lambda symbol: price  # type: ignore[method-assign]
+
+
+def test_a_share_that_has_not_traded_for_hours_has_its_last_traded_price() -> None:
+    market = ThinMarket()
+
+    for _ in range(3):
+        price = market.board.ask("TCS.NS")
+        market.clock.advance(10)
+
+    assert (price.quote, price.is_confirmed, price.is_too_old) == (market.trade, True, True)
+    assert price.age == timedelta(hours=4, minutes=14, seconds=20)
+    assert price.oldest == timedelta(minutes=20, seconds=30)
+    assert market.board.last_traded("TCS.NS") == market.trade
+    with pytest.raises(MarketDataUnavailable):
+        market.board.latest("TCS.NS")
+
+
+def test_a_share_that_stopped_trading_after_it_was_polled_is_too_old_as_well() -> None:
+    market = ThinMarket()
+    market.clock.set_back((OPEN - ELEVEN).total_seconds())
+    market.board.post([market.trade])
+    market.clock.advance(3600)
+
+    price = market.board.ask("TCS.NS")
+
+    assert (price.quote, price.is_confirmed, price.is_too_old) == (market.trade, True, True)
+
+
+def test_without_a_source_the_last_price_stands_unconfirmed() -> None:
+    market = ThinMarket()
+    market.answer(None)
+    market.kept = market.trade
+
+    price = market.board.ask("TCS.NS")
+
+    assert (price.quote, price.is_confirmed, price.is_stale) == (market.trade, False, True)
+    with pytest.raises(MarketDataUnavailable):
+        market.board.last_traded("TCS.NS")
+
+
+def test_a_last_known_price_asks_no_source() -> None:
+    market = ThinMarket()
+    market.feed.latest = lambda symbol: pytest.fail("asked")  # type: ignore[method-assign]
+    assert market.board.last_known("TCS.NS") is None
+
+    market.kept = market.trade
+    price = market.board.last_known("TCS.NS")
+
+    assert price is not None
+    assert price.quote == market.trade
+
+
+def test_what_was_never_put_up_is_followed_by_newer_ticks_alone() -> None:
+    market = ThinMarket()
+    old = quote(90, Source.YAHOO, ELEVEN - timedelta(hours=1), "TCS.NS")
+    market.board.post([replace(old, timestamp=OPEN - timedelta(minutes=1))])
+    newer = market.board.posted_after(market.trade)
+    older = market.board.posted_after(replace(old, timestamp=OPEN))
+
+    assert ([each.price for each in newer], older) == ([90], [])
