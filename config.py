@@ -34,6 +34,8 @@ from origins import DEFAULT_ORIGINS, parse_origins
 ROOT = Path(__file__).resolve().parent
 DATABASE_NAME = "paper_trading"
 MINIMUM_SECRET_LENGTH = 32
+# The cost that OWASP asks for: N=2^17, r=8, p=1.
+HASH_METHOD = "scrypt:131072:8:1"
 ANGEL_CREDENTIALS = ("angel_api_key", "angel_client_code", "angel_password", "angel_totp_secret")
 DEFAULT_SECRETS = frozenset({"change-me", "changeme", "dev", "default", "secret", "secret-key"})
 
@@ -52,6 +54,14 @@ class ConfigurationError(Exception):
 
 def _rate_limits(value: str) -> str:
     parse_many(value)
+    return value
+
+
+def _hash_method(value: str) -> str:
+    method = re.fullmatch(r"scrypt:(\d{1,7}):(\d{1,2}):(\d{1,2})", value)
+    cost, block, parallel = map(int, method.groups()) if method else (0, 0, 0)
+    if cost < 2 or cost.bit_count() != 1 or not block or not parallel:
+        raise ValueError(f"is not a method of scrypt such as {HASH_METHOD}")
     return value
 
 
@@ -122,6 +132,8 @@ class Settings(BaseModel):
     max_quote_move: Decimal = Field(Decimal("0.2"), gt=0, le=10)
     market_hours: Annotated[Literal["ignore", "enforce"], BeforeValidator(_lower)] | None = None
     market_stream: bool = False
+
+    password_hash: Annotated[str, AfterValidator(_hash_method)] = HASH_METHOD
 
     initial_margin: Decimal = Field(Decimal(100_000), ge=1_000, le=1_000_000_000, decimal_places=2)
     margin_rate: Decimal = Field(Decimal("0.2"), gt=0, le=1)
@@ -280,6 +292,8 @@ def _unsafe_in_production(given: Mapping[str, str]) -> list[str]:
             )
     if not given.get("mongo_uri"):
         offences.append("MONGO_URI: production needs a MongoDB replica set or Atlas URI")
+    if given.get("password_hash", HASH_METHOD) != HASH_METHOD:
+        offences.append(f"PASSWORD_HASH: production hashes with {HASH_METHOD}; leave it empty")
     if "*" in [part.strip() for part in given.get("cors_origins", "").split(",")]:
         offences.append("CORS_ORIGINS: production must name each origin, never *")
     return offences

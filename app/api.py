@@ -150,7 +150,8 @@ def endpoint(
             if not public:
                 current_user_id()
                 if "user_id" in arguments:
-                    require_own(arguments["user_id"])
+                    # However the path spells it, the view gets the caller's own client_id.
+                    arguments["user_id"] = require_own(arguments["user_id"])
             if query is not None:
                 arguments["query"] = _validated(query, request.args.to_dict())
             if body is not None:

@@ -13,6 +13,7 @@ from flask.sessions import SessionInterface
 from flask_jwt_extended import create_access_token
 from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
+from app.domain.contact import is_same_identity
 from app.domain.errors import Forbidden, Unauthenticated
 
 TOKEN_LIFETIME = timedelta(hours=24)
@@ -104,10 +105,12 @@ def current_user_id() -> str:
     return str(g.client_id)
 
 
-def require_own(user_id: str) -> None:
-    """Raise Forbidden unless `user_id`, from a path, is whoever sent this request."""
-    if user_id != current_user_id():
+def require_own(user_id: str) -> str:
+    """Return the caller's client_id; raise Forbidden unless `user_id`, from a path, means it."""
+    own = current_user_id()
+    if not is_same_identity(user_id, own):
         raise Forbidden("This belongs to another user.")
+    return own
 
 
 def rate_limit_key() -> str:

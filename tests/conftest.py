@@ -20,7 +20,7 @@ from app.extensions import limiter, mongo
 from app.monitor import Monitor
 from config import Settings, load_settings
 from tests.support.market import ManualClock, ScriptedFeed
-from tests.support.server import ServerProcess, servers_in
+from tests.support.server import CHEAP_HASH, ServerProcess, servers_in
 from tests.support.users import Trader, sign_up
 
 _database_numbers = itertools.count(1)
@@ -70,6 +70,7 @@ def make_settings(tmp_path: Path) -> Callable[..., Settings]:
                 "DATA_DIR": str(tmp_path / "data"),
                 "SOCKETIO_ASYNC_MODE": "threading",
                 "RATELIMIT_ENABLED": "false",
+                "PASSWORD_HASH": CHEAP_HASH,
                 **{name: str(value) for name, value in variables.items()},
             }
         )

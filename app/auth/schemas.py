@@ -4,33 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import email_validator
-import phonenumbers
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from app.domain.contact import format_phone, looks_forged, normalize_email, parse_phone
 from app.schemas import RequestModel, ResponseModel
-
-# Domains such as .test and .local are not for the internet, but they are for people who try
-# this out on their own network; nothing here depends on mail reaching them.
-email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 def _email(value: str) -> str:
-    try:
-        checked = email_validator.validate_email(value.strip(), check_deliverability=False)
-    except email_validator.EmailNotValidError as error:
-        raise ValueError(f"is not an email address: {error}") from None
-    return checked.normalized.lower()
+    email = normalize_email(value)
+    if looks_forged(email):
+        raise ValueError("mixes letters of different scripts that look alike")
+    return email
 
 
 def _phone(value: str) -> str:
-    try:
-        number = phonenumbers.parse(value, "IN")
-    except phonenumbers.NumberParseException:
-        raise ValueError("is not a phone number") from None
-    if not phonenumbers.is_possible_number(number):
-        raise ValueError("is not a possible phone number")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return format_phone(parse_phone(value))
 
 
 def _encodable(value: str) -> str:

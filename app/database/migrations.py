@@ -12,17 +12,19 @@ from typing import Any
 
 import pymongo
 from pymongo.client_session import ClientSession
-from pymongo.errors import OperationFailure
+from pymongo.errors import BulkWriteError, OperationFailure
 
 from app.database import Document, collection
 from app.database.chunks import CHUNK, in_parts
 from app.database.transaction import run_transaction
+from app.domain.contact import identity_key
 from app.logs import logger
 from config import ConfigurationError
 
 # For listing what is to be moved, and for moving a chunk: nobody can be served before it is done.
 MIGRATION_SECONDS = 600
 INDEX_NOT_FOUND = 27
+DUPLICATE_KEY = 11000
 
 
 class UnusableData(ConfigurationError):
@@ -139,5 +141,27 @@ def _drop_index(name: str, index: str) -> None:
             raise
 
 
-STEPS: dict[int, Callable[[], None]] = {2: _key_by_user}
+def _reserve_identities() -> None:
+    """Shape 3: all spellings of an email address or client_id belong to one user.
+
+    Of users of earlier versions that differ in spelling only, the oldest has what they share.
+    """
+    with pymongo.timeout(MIGRATION_SECONDS):
+        fields = {"client_id": 1, "email": 1, "created_at": 1}
+        users = sorted(collection("users").find({}, fields), key=lambda each: each["created_at"])
+        owners: Document = {}
+        for user in users:
+            for name in (user["client_id"], user["email"]):
+                owners.setdefault(identity_key(name), user["client_id"])
+        documents = [{"_id": key, "client_id": client_id} for key, client_id in owners.items()]
+        for chunk in in_parts(documents, CHUNK):
+            try:
+                collection("identities").insert_many(chunk, ordered=False)
+            except BulkWriteError as error:
+                # Reserved by another process, or by a start that was cut short.
+                if any(each["code"] != DUPLICATE_KEY for each in error.details["writeErrors"]):
+                    raise
+
+
+STEPS: dict[int, Callable[[], None]] = {2: _key_by_user, 3: _reserve_identities}
 VERSION = max(STEPS)

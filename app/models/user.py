@@ -9,6 +9,7 @@ from bson import ObjectId
 from pymongo.client_session import ClientSession
 
 from app.database import Document, collection
+from app.models.identity import Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class User:
         created_at: datetime,
         session: ClientSession | None = None,
     ) -> User:
-        """Insert a user; DuplicateKeyError where the client_id or email is taken."""
+        """Insert a user; DuplicateKeyError if any spelling of the client_id or email is taken."""
+        Identity.create(client_id, client_id, email, session=session)
         document: Document = {
             "client_id": client_id,
             "name": name,
@@ -58,8 +60,29 @@ class User:
         return cls._find({"email": email}, session)
 
     @classmethod
+    def find_by_name(cls, name: str) -> User | None:
+        """Return the user whom an email address or client_id means, however it is spelled.
+
+        An exact match goes first: users of earlier versions may differ in spelling only.
+        """
+        exact = name.strip()
+        found = (
+            cls._find({"client_id": exact}, None)
+            or cls._find({"email": exact.lower()}, None)
+            or cls._find({"client_id": exact.lower()}, None)
+        )
+        client_id = None if found else Identity.find_client_id(exact)
+        return cls.find_by_client_id(client_id) if client_id else found
+
+    @classmethod
     def find_by_id(cls, user_id: ObjectId, session: ClientSession | None = None) -> User | None:
         return cls._find({"_id": user_id}, session)
+
+    @classmethod
+    def replace_password_hash(cls, client_id: str, old: str, new: str) -> None:
+        """Keep a new hash of the same password, unless the hash was changed meanwhile."""
+        query = {"client_id": client_id, "password_hash": old}
+        collection("users").update_one(query, {"$set": {"password_hash": new}})
 
     @classmethod
     def find_many(cls, client_ids: list[str], session: ClientSession | None = None) -> list[User]:

@@ -11,6 +11,7 @@ from flask import current_app, request
 from flask_socketio import ConnectionRefusedError, emit, join_room, leave_room
 from pymongo.errors import PyMongoError
 
+from app.domain.contact import is_same_identity
 from app.domain.errors import (
     DatabaseUnavailable,
     Forbidden,
@@ -136,8 +137,9 @@ def join(payload: dict[str, Any]) -> Ack:
     client_id = client_id_of(str(token)) if token is not None else connection.client_id
     if client_id is None:
         raise Unauthenticated("Connect or join with a token.")
-    if client_id != user_id:
+    if not is_same_identity(client_id, user_id):
         raise Forbidden("A token joins the room of its own user only.")
+    user_id = client_id
     since = payload.get("since")
     if since is not None and (isinstance(since, bool) or not isinstance(since, int) or since < 0):
         raise InvalidRequest("since must be a whole number from 0, the last seq you have seen.")
@@ -151,10 +153,12 @@ def join(payload: dict[str, Any]) -> Ack:
 @acknowledged
 def leave(payload: dict[str, Any]) -> Ack:
     """Take the socket out of a user's room."""
-    user_id = _text(payload, "user_id")
-    _connections().get(_socket()).joined.discard(user_id)
-    _connections().rooms.leave(user_id, _socket())
-    return {"user_id": user_id}
+    named = _text(payload, "user_id")
+    joined = _connections().get(_socket()).joined
+    for user_id in [each for each in joined if is_same_identity(each, named)]:
+        joined.discard(user_id)
+        _connections().rooms.leave(user_id, _socket())
+    return {"user_id": named}
 
 
 @socketio.on("subscribe")

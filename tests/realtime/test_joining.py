@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from app.realtime.rooms import UserRooms
 from tests.support.sockets import Socket
-from tests.support.users import Trader
+from tests.support.users import Trader, sign_up
 
 Connect = Callable[..., Socket]
 
@@ -29,7 +30,7 @@ def test_joining_ones_own_room_answers_the_seq_and_a_status(
 
 def test_joining_anothers_room_is_forbidden(connect: Connect, alice: Trader, bob: Trader) -> None:
     socket = connect(bob.token)
-    for user_id in (alice.client_id, bob.client_id.upper(), "nobody"):
+    for user_id in (alice.client_id, alice.client_id.upper(), "nobody"):
         answer = socket.call("join", {"user_id": user_id})
         assert (answer["ok"], answer["code"]) == (False, "forbidden")
         assert isinstance(answer["error"], str)
@@ -58,6 +59,22 @@ def test_a_bad_token_in_the_join_is_refused_even_where_the_connection_had_a_good
     socket = connect(alice.token)
     answer = socket.call("join", {"user_id": alice.client_id, "token": "nonsense"})
     assert answer["code"] == "unauthorized"
+
+
+def test_any_spelling_of_the_own_user_joins_and_leaves(connect: Connect, app: Flask) -> None:
+    trader = sign_up(app.test_client(), email="josé@bücher.example")
+    socket = connect(trader.token)
+    for joining, leaving in (
+        ("JOSE\u0301@xn--bcher-kva.example", "josé@bücher.example"),
+        ("josé@bücher.example", "josé@BÜCHER.example"),
+    ):
+        answer = socket.call("join", {"user_id": joining})
+        assert answer["user_id"] == "josé@bücher.example"
+        trader.post("/notifications", {"event": "hello", "message": "there"})
+        assert socket.next("trade_update")["event"] == "hello"
+        assert socket.call("leave", {"user_id": leaving})["ok"] is True
+        trader.post("/notifications", {"event": "unheard", "message": "there"})
+        assert socket.rest("trade_update") == []
 
 
 BAD_PAYLOADS: list[Any] = [None, [], "alice", 5, {}, {"user_id": None}, {"user_id": 5}]

@@ -17,6 +17,7 @@ import requests
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
+CHEAP_HASH = "scrypt:1024:8:1"
 # Of the surroundings, only this reaches a server under test: no developer's settings do.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "COVERAGE_PROCESS_START")
 
@@ -44,6 +45,8 @@ class ServerProcess:
             "APP_ENV": "testing",
             "RATELIMIT_ENABLED": "false",
             "MONITOR_INTERVAL_SECONDS": "0.2",
+            # Production refuses a cheap one.
+            "PASSWORD_HASH": "" if environment.get("APP_ENV") == "production" else CHEAP_HASH,
             **{name: str(value) for name, value in environment.items()},
         }
 
