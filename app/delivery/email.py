@@ -19,6 +19,7 @@ from app.clock import Clock, SystemClock
 from app.delivery.messages import Message
 from app.delivery.senders import DeliveryError
 from app.delivery.stories import one_line
+from app.domain.contact import ascii_domain
 from app.models import User
 from config import Settings
 
@@ -64,6 +65,7 @@ class EmailSender:
         """Send one message, as text and as HTML."""
         mail = self._write(user, message)
         with self._signed_in() as server:
+            _require_smtputf8(server, mail)
             server.send_message(mail)
 
     def verify(self) -> None:
@@ -169,8 +171,27 @@ def _leave(server: _Conversation) -> None:
 
 
 def _address(name: str, address: str) -> Address:
+    """Return an address whose domain any server takes: in punycode."""
     username, _, domain = address.rpartition("@")
-    return Address(display_name=name, username=username, domain=domain)
+    try:
+        return Address(display_name=name, username=username, domain=ascii_domain(domain))
+    except ValueError:
+        raise DeliveryError(
+            "the domain of an email address is not a domain name", permanent=True
+        ) from None
+
+
+def _require_smtputf8(server: smtplib.SMTP, mail: EmailMessage) -> None:
+    """Raise DeliveryError if an address is beyond what the server takes, now and later."""
+    server.ehlo_or_helo_if_needed()
+    for header, remedy in (("To", ""), ("From", "set SMTP_FROM to an address in ASCII")):
+        names = [each.username for each in mail[header].addresses]
+        if not all(map(str.isascii, names)) and not server.has_extn("smtputf8"):
+            raise DeliveryError(
+                "the mail server takes no letters beyond ASCII before the @ (no SMTPUTF8)",
+                permanent=True,
+                remedy=remedy,
+            )
 
 
 def _code(error: OSError) -> int:
@@ -198,7 +219,7 @@ _FAULTS: tuple[tuple[type[OSError], str, str], ...] = (
     (smtplib.SMTPResponseException, "the mail server answered with an error", _WHERE),
     (
         smtplib.SMTPNotSupportedError,
-        "the mail server offers no STARTTLS, no login, or no such address",
+        "the mail server offers no STARTTLS or no login",
         _TLS,
     ),
     (smtplib.SMTPServerDisconnected, "the mail server hung up or kept silent", _WHERE),

@@ -49,7 +49,13 @@ class MailServer:
     """
 
     def __init__(
-        self, certificate: Path, key: Path, *, implicit_tls: bool = False, starttls: bool = True
+        self,
+        certificate: Path,
+        key: Path,
+        *,
+        implicit_tls: bool = False,
+        starttls: bool = True,
+        smtputf8: bool = True,
     ) -> None:
         self.certificate = certificate
         self.mails: list[EmailMessage] = []
@@ -73,6 +79,7 @@ class MailServer:
             hostname="127.0.0.1",
             port=free_port(),
             authenticator=self._authenticate,
+            enable_SMTPUTF8=smtputf8,
             **(over_tls if implicit_tls else by_starttls if starttls else plain),
         )
 

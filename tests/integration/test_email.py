@@ -272,6 +272,57 @@ def test_a_server_that_falls_silent_is_left_in_time(
     assert not error.permanent
 
 
+@pytest.mark.parametrize("smtputf8", [True, False])
+@pytest.mark.parametrize("domain", ["bücher.example", "उदाहरण.भारत", "xn--bcher-kva.example"])
+def test_mail_to_any_domain_goes_out_in_punycode(
+    make_sender: MakeSender, certificate: Certificate, domain: str, smtputf8: bool
+) -> None:
+    with MailServer(*certificate, smtputf8=smtputf8).open() as server:
+        sender = make_sender(server, SMTP_FROM=f"Desk <desk@{domain}>")
+        sender.send(replace(ALICE, email=f"alice@{domain}"), HELLO)
+
+    punycode = domain.encode("idna").decode()
+    assert server.recipients == [f"alice@{punycode}"]
+    (mail,) = server.mails
+    assert mail["To"] == f"Alice Ünal <alice@{punycode}>"
+    assert mail["From"] == f"Desk <desk@{punycode}>"
+    assert mail["Message-ID"].endswith(f"@{punycode}>")
+
+
+def test_letters_before_the_at_sign_go_to_a_server_with_smtputf8(
+    make_sender: MakeSender, mail_server: MailServer
+) -> None:
+    make_sender(mail_server).send(replace(ALICE, email="आशा@bücher.example"), HELLO)
+
+    assert mail_server.recipients == ["आशा@xn--bcher-kva.example"]
+
+
+@pytest.mark.parametrize("implicit_tls", [False, True])
+def test_letters_before_the_at_sign_are_given_up_at_once_without_smtputf8(
+    make_sender: MakeSender, certificate: Certificate, implicit_tls: bool
+) -> None:
+    with MailServer(*certificate, implicit_tls=implicit_tls, smtputf8=False).open() as server:
+        sender = make_sender(server, tls=implicit_tls)
+        with pytest.raises(DeliveryError) as recipient:
+            sender.send(replace(ALICE, email="आशा@example.com"), HELLO)
+        with pytest.raises(DeliveryError) as sender_address:
+            make_sender(server, tls=implicit_tls, SMTP_FROM="डेस्क@example.com").send(ALICE, HELLO)
+
+    assert server.mails == []
+    for error in (recipient.value, sender_address.value):
+        assert error.permanent
+        assert "SMTPUTF8" in str(error)
+    assert "SMTP_FROM" in sender_address.value.remedy
+
+
+def test_an_address_whose_domain_is_none_is_given_up(
+    make_sender: MakeSender, mail_server: MailServer
+) -> None:
+    with pytest.raises(DeliveryError) as error:
+        make_sender(mail_server).send(replace(ALICE, email="a@xn--zz--.example"), HELLO)
+    assert error.value.permanent
+
+
 def test_a_mail_that_was_taken_is_sent_whatever_the_goodbye(
     make_sender: MakeSender, mail_server: MailServer
 ) -> None:
