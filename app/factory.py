@@ -85,10 +85,9 @@ def create_app(
     create_indexes()
     clock = clock or SystemClock()
     instruments = load_instruments(StoredListing(), clock)
-    feed = feed or create_feed(
-        settings, clock, StoredMemory(settings, clock, notes=not for_command), instruments
-    )
-    runtime.init_app(app, _assemble(settings, feed, clock, instruments))
+    memory = StoredMemory(settings, clock, notes=not for_command)
+    feed = feed or create_feed(settings, clock, memory, instruments)
+    runtime.init_app(app, _assemble(settings, feed, clock, instruments, memory))
     jwt.init_app(app)
     limits.init_app(app, settings)
     cors.init_app(app, settings)
@@ -115,7 +114,11 @@ def _configure(app: Flask, settings: Settings) -> None:
 
 
 def _assemble(
-    settings: Settings, feed: Feed, clock: Clock, instruments: Instruments
+    settings: Settings,
+    feed: Feed,
+    clock: Clock,
+    instruments: Instruments,
+    memory: StoredMemory,
 ) -> runtime.Runtime:
     interval = settings.monitor_interval_seconds
     hours = TradingHours(enforced=settings.enforces_market_hours)
@@ -131,8 +134,15 @@ def _assemble(
         settings=settings,
         clock=clock,
         feed=feed,
-        # A quote of the pass before last is still served while a slow pass is under way.
-        quotes=QuoteBoard(feed, clock, guard, fresh_seconds=2 * interval),
+        quotes=QuoteBoard(
+            feed,
+            clock,
+            guard,
+            # A quote of the pass before last is still served while a slow pass is under way.
+            fresh_seconds=2 * interval,
+            stale_seconds=3 * interval,
+            stored=memory.last_quotes,
+        ),
         history=CandleHistory(feed, clock, fresh_seconds=min(interval, 5)),
         instruments=instruments,
         watchlist=Watchlist(),

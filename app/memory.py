@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from app.clock import Clock
-from app.domain.quote import Quote
+from app.domain.quote import REAL_SOURCES, Quote, SeenQuote, Source
 from app.logs import logger
 from app.market_data.instruments import Listing
 from app.models import InstrumentList, MarketState, SymbolState
@@ -38,6 +38,22 @@ class StoredMemory:
     def last_quote(self, symbol: str) -> Quote | None:
         """Return the last quote of a symbol that any process kept."""
         return SymbolState.find_quote(symbol)
+
+    def last_quotes(self, symbols: Collection[str]) -> Mapping[str, SeenQuote]:
+        """Return the last quotes of these symbols that any process kept.
+
+        A server with real prices has no use for others. Empty while the database is away.
+        """
+        try:
+            with pymongo.timeout(LOOK_SECONDS):
+                found = SymbolState.find_quotes(symbols)
+        except PyMongoError as error:
+            logger.warning("quotes: the last ones could not be read: %s", type(error).__name__)
+            return {}
+        if not self._settings.uses_real_prices:
+            return found
+        allowed = {*REAL_SOURCES, *({Source.MOCK} if self._settings.market_data == "auto" else ())}
+        return {symbol: each for symbol, each in found.items() if each.quote.source in allowed}
 
     def resume_replay(self, fingerprint: str, last_time: datetime) -> datetime | None:
         """Return when a recording that goes on began to be replayed; None for a new start."""

@@ -45,3 +45,11 @@ class Quote:
     def counts_for(self, began_at: Source) -> bool:
         """Tell whether this may end what began at a price of `began_at`: mock never ends real."""
         return self.source is not Source.MOCK or not began_at.is_real
+
+
+@dataclass(frozen=True, slots=True)
+class SeenQuote:
+    """A quote, and when its source last gave it, UTC."""
+
+    quote: Quote
+    seen_at: datetime

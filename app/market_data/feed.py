@@ -32,6 +32,9 @@ class Feed(Protocol):
         left out.
         """
 
+    def ask(self, symbols: Collection[str]) -> None:
+        """Have the prices of `symbols` come in soon, as ticks; wait for nothing."""
+
     def collect(self) -> list[Quote]:
         """Return the ticks that came in by themselves since the last poll, in order."""
 
@@ -93,6 +96,9 @@ class LocalFeed:
 
     def listen(self, wake: Callable[[], None]) -> None:
         """Call nobody: a poll itself makes the ticks."""
+
+    def ask(self, symbols: Collection[str]) -> None:
+        """Do nothing: `latest` answers at once."""
 
     def collect(self) -> list[Quote]:
         """Return none: a poll itself makes the ticks."""

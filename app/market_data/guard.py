@@ -122,20 +122,25 @@ class QuoteGuard:
         if self._has_moved_too_far(tick, self._last.get(_market_of(tick))):
             return Doubt.MOVED_TOO_FAR
         late = self._known_late.get(tick.symbol, (None,))[0] is tick.source
-        # A recording's times are of the past, and are its present.
-        if tick.source is not Source.REPLAY and not late and self._is_old(tick):
+        if not late and self._is_old(tick):
             return Doubt.STALE
         return None
 
-    def _is_old(self, tick: Quote) -> bool:
+    def is_older(self, quote: Quote, limit: timedelta) -> bool:
+        """Return whether a quote is older than `limit`, in trading time if its price is real.
+
+        A recorded one never is: its times are of the past, and are its present.
+        """
         now = self._clock.now()
-        oldest = self._oldest + self._delays.get(tick.source, timedelta(0))
-        if now - tick.timestamp <= oldest:
+        if quote.source is Source.REPLAY or now - quote.timestamp <= limit:
             return False
-        if self._hours is None or not tick.source.is_real:
+        if self._hours is None or not quote.source.is_real:
             return True
         # Asked for only what looks old: the first question loads the calendar.
-        return self._hours.timetable(now).trading_time(tick.timestamp, now) > oldest
+        return self._hours.timetable(now).trading_time(quote.timestamp, now) > limit
+
+    def _is_old(self, tick: Quote) -> bool:
+        return self.is_older(tick, self._oldest + self._delays.get(tick.source, timedelta(0)))
 
     def _has_moved_too_far(self, tick: Quote, last: Quote | None) -> bool:
         if last is None:

@@ -109,6 +109,10 @@ class LiveFeed:
         self._submit(each for each in wanted if not self._is_live(each.symbol))
         return self.collect()
 
+    def ask(self, symbols: Collection[str]) -> None:
+        """Ask the sources for `symbols`; what they answer comes in as ticks."""
+        self._submit(each for each in map(self._instruments.by_symbol, symbols) if each)
+
     def collect(self) -> list[Quote]:
         """Return the ticks that came in since the last time, in order; ask for nothing."""
         with self._news:

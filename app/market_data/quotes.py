@@ -1,20 +1,32 @@
-"""The quote board: the latest price of each symbol that anyone cares about."""
+"""The quote board: the latest price of each symbol that anyone cares about.
+
+`latest` and `ask` are for orders and for one symbol: they may ask the feed and wait. `known_quotes`
+is for everything that only reads: it takes any number of symbols and never waits for a price.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from app.clock import Clock
 from app.domain.errors import MarketDataUnavailable
-from app.domain.quote import Quote
+from app.domain.quote import Quote, SeenQuote
 from app.market_data.feed import Feed
 from app.market_data.guard import Doubt, QuoteGuard
 
 # Ticks of one symbol remembered for trades that were being opened while they came in.
 REMEMBERED_TICKS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class KnownQuote:
+    """The last quote of a symbol. `stale` if it, or its source's last answer, is too old."""
+
+    quote: Quote
+    stale: bool
 
 
 @dataclass(slots=True)
@@ -53,13 +65,26 @@ class QuoteBoard:
     """Latest quotes, posted by the monitor and fetched from the feed when asked for."""
 
     def __init__(
-        self, feed: Feed, clock: Clock, guard: QuoteGuard, *, fresh_seconds: float
+        self,
+        feed: Feed,
+        clock: Clock,
+        guard: QuoteGuard,
+        *,
+        fresh_seconds: float,
+        stale_seconds: float = 30,
+        stored: Callable[[Collection[str]], Mapping[str, SeenQuote]] = lambda _symbols: {},
     ) -> None:
-        """Serve a posted quote for `fresh_seconds`; ask the feed after that."""
+        """Serve a posted quote for `fresh_seconds`; ask the feed after that.
+
+        A known quote is stale after `stale_seconds`. `stored` returns the quotes that any
+        process, or an earlier run, saved.
+        """
         self._feed = feed
         self._clock = clock
         self.guard = guard
         self._fresh_seconds = fresh_seconds
+        self._stale_after = timedelta(seconds=stale_seconds)
+        self._stored = stored
         self._lines: dict[str, _Line] = {}
 
     def post(self, ticks: Iterable[Quote]) -> list[Quote]:
@@ -126,7 +151,7 @@ class QuoteBoard:
 
     def _fresh(self, symbol: str) -> Quote | None:
         line = self._lines.get(symbol)
-        if line and self._clock.monotonic() - line.posted_at <= self._fresh_seconds:
+        if line and self._is_fresh(line):
             return line.ticks[-1]
         return None
 
@@ -172,6 +197,53 @@ class QuoteBoard:
             later.append(tick)
         # It made room for later ones, or was never put up.
         return [each for each in later[::-1] if each.timestamp >= quote.timestamp]
+
+    def known_quotes(self, symbols: Iterable[str]) -> dict[str, KnownQuote]:
+        """Return the last quote of each symbol that ever had one, without waiting for any."""
+        wanted = list(dict.fromkeys(symbols))
+        seen: dict[str, SeenQuote] = {}
+        unsure: list[str] = []
+        for symbol in wanted:
+            line = self._updated_line(symbol)
+            if found := self._seen(symbol, line):
+                seen[symbol] = found
+            if line is None or not self._is_fresh(line):
+                unsure.append(symbol)
+        for symbol, stored in self._stored(unsure).items() if unsure else ():
+            if symbol not in seen or stored.seen_at > seen[symbol].seen_at:
+                seen[symbol] = stored
+        return {
+            symbol: KnownQuote(seen[symbol].quote, self._is_stale(seen[symbol]))
+            for symbol in wanted
+            if symbol in seen
+        }
+
+    def _updated_line(self, symbol: str) -> _Line | None:
+        """Return the symbol's line, updated first if the feed can do that without waiting."""
+        line = self._lines.get(symbol)
+        if not self._feed.remote and not (line and self._is_fresh(line)):
+            quote = self._feed.latest(symbol)
+            if quote and line and quote == line.ticks[-1]:
+                line.posted_at = self._clock.monotonic()
+            elif quote:
+                self.post([quote])
+        return self._lines.get(symbol)
+
+    def _is_fresh(self, line: _Line) -> bool:
+        return self._clock.monotonic() - line.posted_at <= self._fresh_seconds
+
+    def _seen(self, symbol: str, line: _Line | None) -> SeenQuote | None:
+        held = self._held_as_old(symbol)
+        if held and (line is None or held.timestamp > line.ticks[-1].timestamp):
+            return SeenQuote(held, self._clock.now())
+        if line is None:
+            return None
+        unseen = timedelta(seconds=self._clock.monotonic() - line.posted_at)
+        return SeenQuote(line.ticks[-1], self._clock.now() - unseen)
+
+    def _is_stale(self, seen: SeenQuote) -> bool:
+        unseen = self._clock.now() - seen.seen_at
+        return unseen > self._stale_after or self.guard.is_older(seen.quote, self._stale_after)
 
 
 def _no_price(symbol: str) -> MarketDataUnavailable:

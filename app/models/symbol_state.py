@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from pymongo import UpdateOne
 
 from app.database import Document, collection
 from app.database.transaction import run_transaction
-from app.domain.quote import Quote, Source
+from app.domain.quote import Quote, SeenQuote, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +112,8 @@ class SymbolState:
         return {each["_id"] for each in collection("symbols").find(query, {"_id": 1})}
 
     @classmethod
-    def save_quotes(cls, quotes: Iterable[Quote]) -> None:
-        """Keep these as the last quotes of their symbols."""
+    def save_quotes(cls, quotes: Iterable[Quote], seen_at: datetime | None = None) -> None:
+        """Keep these as the last quotes of their symbols, given by their sources at `seen_at`."""
         updates = [
             UpdateOne(
                 {"_id": each.symbol},
@@ -122,6 +122,7 @@ class SymbolState:
                         "price": each.price,
                         "source": each.source.value,
                         "timestamp": each.timestamp,
+                        **({"seen_at": seen_at} if seen_at else {}),
                     }
                 },
                 upsert=True,
@@ -147,6 +148,17 @@ class SymbolState:
         """Return the last quote kept of a symbol, None where there is none."""
         document = collection("symbols").find_one({"_id": symbol, "price": {"$exists": True}})
         return _quote(document) if document else None
+
+    @classmethod
+    def find_quotes(cls, symbols: Collection[str]) -> dict[str, SeenQuote]:
+        """Return the last quotes kept of these symbols, and when they were seen."""
+        query = {"_id": {"$in": list(symbols)}, "price": {"$exists": True}}
+        return {
+            each["_id"]: SeenQuote(
+                _quote(each), each["seen_at" if "seen_at" in each else "timestamp"]
+            )
+            for each in collection("symbols").find(query)
+        }
 
 
 def _quote(document: Document) -> Quote:

@@ -314,7 +314,7 @@ class Monitor:
 
     def _save(self, reached: datetime) -> None:
         """Keep what a restart has to know: the last quotes, and how far trades are settled."""
-        SymbolState.save_quotes(self._unsaved.values())
+        SymbolState.save_quotes(self._unsaved.values(), self._clock.now())
         self._unsaved.clear()
         self._save_progress(reached)
 

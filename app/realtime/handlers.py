@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -117,8 +117,7 @@ def connect(auth: Any = None) -> None:
         raise ConnectionRefusedError("unauthorized") from None
     _connections().add(_socket(), client_id)
     emit("status", {"msg": f"Connected as {client_id}" if client_id else "Connected"})
-    for symbol in DEFAULT_INDICES:
-        _send_price(symbol)
+    _send_prices(DEFAULT_INDICES)
 
 
 @socketio.on("disconnect")
@@ -172,7 +171,7 @@ def subscribe(payload: dict[str, Any]) -> Ack:
             connection.symbols.add(symbol)
             runtime().watchlist.follow(symbol)
             join_room(price_room(symbol))
-        _send_price(symbol)
+    _send_prices(symbols)
     return {"symbols": symbols, "unknown": unknown}
 
 
@@ -227,7 +226,9 @@ def _symbols(payload: dict[str, Any]) -> tuple[list[str], list[str]]:
     return list(known), [name for name, each in found.items() if each is None]
 
 
-def _send_price(symbol: str) -> None:
-    # Never wait here, for a hundred symbols in turn: where none is known, the next poll has it.
-    if price := runtime().quotes.last_known(symbol):
-        emit("live_price", price_payload(price.quote))
+def _send_prices(symbols: Collection[str]) -> None:
+    """Send what is known of each symbol now; ask for the rest, which is sent when it comes in."""
+    known = runtime().quotes.known_quotes(symbols)
+    for each in known.values():
+        emit("live_price", price_payload(each.quote))
+    runtime().feed.ask([each for each in symbols if each not in known])

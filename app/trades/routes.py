@@ -5,9 +5,8 @@ from __future__ import annotations
 from flask import Blueprint
 
 from app.api import endpoint
-from app.domain.bracket import TradeStatus
 from app.identity import current_user_id
-from app.models import RequestKey, Trade
+from app.models import RequestKey
 from app.schemas import NoBody
 from app.trades import exits, service, valuation
 from app.trades.schemas import (
@@ -49,9 +48,9 @@ def exit_all_trades(user_id: str, body: NoBody, key: RequestKey | None) -> ExitA
 @blueprint.get("/<user_id>")
 @endpoint(query=TradesQuery, answers={200: TradesResponse}, errors=[403, 404])
 def list_trades(user_id: str, query: TradesQuery) -> TradesResponse:
-    """List trades, newest first; active ones with their latest price and unrealized P&L."""
+    """List trades, newest first; active ones with their last known price and unrealized P&L."""
     trades, next_cursor = service.list_trades(user_id, query)
-    return TradesResponse(trades=[_valued(each) for each in trades], next_cursor=next_cursor)
+    return TradesResponse.of(trades, valuation.known_quotes(trades), next_cursor)
 
 
 @blueprint.get("/performance/<user_id>")
@@ -59,8 +58,3 @@ def list_trades(user_id: str, query: TradesQuery) -> TradesResponse:
 def show_performance(user_id: str) -> PerformanceResponse:
     """Show realized and unrealized P&L and how much of the margin is in use."""
     return PerformanceResponse.of(valuation.value_portfolio(user_id))
-
-
-def _valued(trade: Trade) -> TradeView:
-    active = trade.status is TradeStatus.ACTIVE
-    return TradeView.of(trade, valuation.last_quote(trade.symbol) if active else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from hashlib import sha256
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, Strict
 
 from app.domain.bracket import ExitReason, SettledFrom, TradeStatus, TradeType
-from app.domain.quote import Quote
+from app.market_data.quotes import KnownQuote
 from app.models import Trade
 from app.schemas import (
     Cursor,
@@ -41,7 +42,11 @@ class CreateTradeRequest(RequestModel):
 
 
 class TradeView(ResponseModel):
-    """A trade. `last_price` and `unrealized_pnl` are for an ACTIVE one, the exit for others."""
+    """A trade. The last price, and what is worked out from it, are for an ACTIVE one.
+
+    The exit is for others. `price_time` is when the last price was made. `stale` is true if that,
+    or the last answer of its source, is longer ago than three intervals of the monitor.
+    """
 
     trade_id: str
     user_id: str
@@ -61,12 +66,15 @@ class TradeView(ResponseModel):
     exit_reason: ExitReason | None = None
     settled_from: SettledFrom | None = None
     last_price: Money | None = None
+    price_time: Timestamp | None = None
+    stale: bool | None = None
     unrealized_pnl: Money | None = None
 
     @classmethod
-    def of(cls, trade: Trade, quote: Quote | None = None) -> TradeView:
-        """Return the view of a trade, an active one valued at `quote` where there is one."""
+    def of(cls, trade: Trade, known: KnownQuote | None = None) -> TradeView:
+        """Return the view of a trade, an active one valued at the `known` quote if given."""
         bracket, exit = trade.bracket, trade.exit
+        quote = known.quote if known and trade.status is TradeStatus.ACTIVE else None
         return cls(
             trade_id=str(trade.id),
             user_id=trade.user_id,
@@ -86,6 +94,8 @@ class TradeView(ResponseModel):
             exit_reason=exit.reason if exit else None,
             settled_from=exit.settled_from if exit else None,
             last_price=quote.price if quote else None,
+            price_time=quote.timestamp if quote else None,
+            stale=known.stale if quote and known else None,
             unrealized_pnl=bracket.pnl_at(quote.price) if quote else None,
         )
 
@@ -101,6 +111,14 @@ class TradesResponse(ResponseModel):
     trades: list[TradeView]
     next_cursor: str | None
 
+    @classmethod
+    def of(
+        cls, trades: Iterable[Trade], known: Mapping[str, KnownQuote], next_cursor: str | None
+    ) -> TradesResponse:
+        """Return a page of trades, valued at the quotes `known` by symbol."""
+        views = [TradeView.of(each, known.get(each.symbol)) for each in trades]
+        return cls(trades=views, next_cursor=next_cursor)
+
 
 class ExitResponse(ResponseModel):
     message: str
@@ -115,7 +133,11 @@ class ExitAllResponse(ResponseModel):
 
 
 class PerformanceResponse(ResponseModel):
-    """What the user's trading comes to. Amounts are rupees, `..._pct` are per cent."""
+    """What the user's trading comes to. Amounts are rupees, `..._pct` are per cent.
+
+    `active_pnl` is worked out from last known prices: `price_time` is that of the oldest,
+    `stale_symbols` names those that are not current, `stale` says if there are any.
+    """
 
     active_pnl: Money
     total_pnl: Money
@@ -126,7 +148,10 @@ class PerformanceResponse(ResponseModel):
     closed_trades: int
     winning_trades: int
     win_rate_pct: float
-    # Symbols with open trades and no price right now; active_pnl leaves them out.
+    price_time: Timestamp | None
+    stale: bool
+    stale_symbols: list[str]
+    # Symbols with open trades that never had a price; active_pnl leaves them out.
     unpriced_symbols: list[str]
 
     @classmethod
@@ -143,6 +168,9 @@ class PerformanceResponse(ResponseModel):
             closed_trades=portfolio.closed_count,
             winning_trades=portfolio.winner_count,
             win_rate_pct=_percentage(portfolio.winner_count, portfolio.closed_count),
+            price_time=performance.price_time,
+            stale=bool(performance.stale),
+            stale_symbols=performance.stale,
             unpriced_symbols=performance.unpriced,
         )
 

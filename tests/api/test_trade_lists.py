@@ -34,7 +34,8 @@ def test_a_list_is_newest_first_with_each_trade_as_create_answers_it(alice: Trad
     ]
     for listed, first in zip(body["trades"], reversed(created), strict=True):
         assert_shape(listed, TRADE)
-        assert {**first, "last_price": 25_000.0, "unrealized_pnl": 0.0} == listed
+        valued = {"last_price": 25_000.0, "price_time": first["created_at"], "stale": False}
+        assert {**first, **valued, "unrealized_pnl": 0.0} == listed
 
 
 def test_an_active_trade_is_valued_and_a_closed_one_is_not(
@@ -53,15 +54,19 @@ def test_an_active_trade_is_valued_and_a_closed_one_is_not(
     assert (exited["last_price"], exited["unrealized_pnl"], exited["pnl"]) == (None, None, 0.0)
 
 
-def test_an_active_trade_without_a_price_is_listed_unvalued(
-    alice: Trader, feed: ScriptedFeed, clock: ManualClock
+def test_an_active_trade_is_valued_at_its_last_price_while_there_is_no_newer_one(
+    alice: Trader, feed: ScriptedFeed, clock: ManualClock, monitor: Monitor
 ) -> None:
     alice.create_trade()
+    clock.advance(1)
+    feed.tick("^NSEI", 25_004)
+    monitor.run_once()
     feed.set("^NSEI", 0)
     clock.advance(60)
 
     (trade,) = alice.trades()
-    assert (trade["last_price"], trade["unrealized_pnl"]) == (None, None)
+    assert (trade["last_price"], trade["unrealized_pnl"]) == (25_004.0, 4.0)
+    assert (trade["price_time"], trade["stale"]) == ("2026-11-23T04:00:01.000Z", True)
 
 
 @pytest.mark.parametrize("limit", [1, 3, 6, 7, 500])
@@ -196,6 +201,9 @@ def test_performance_of_nothing_is_nothing(alice: Trader) -> None:
         "closed_trades": 0,
         "winning_trades": 0,
         "win_rate_pct": 0.0,
+        "price_time": None,
+        "stale": False,
+        "stale_symbols": [],
         "unpriced_symbols": [],
     }
 
@@ -229,7 +237,7 @@ def test_performance_values_longs_and_shorts_of_several_symbols(
     assert body["active_pnl"] == sum(t["unrealized_pnl"] for t in alice.trades("?status=ACTIVE"))
 
 
-def test_performance_leaves_out_and_names_what_has_no_price(
+def test_performance_names_the_symbols_whose_price_is_not_current(
     alice: Trader, feed: ScriptedFeed, clock: ManualClock
 ) -> None:
     alice.create_trade()
@@ -239,7 +247,9 @@ def test_performance_leaves_out_and_names_what_has_no_price(
     feed.set("RELIANCE.NS", 0)
 
     body = alice.get(f"/trades/performance/{alice.client_id}").get_json()
-    assert (body["active_pnl"], body["unpriced_symbols"]) == (3.0, ["RELIANCE.NS"])
+    assert (body["active_pnl"], body["unpriced_symbols"]) == (3.0, [])
+    assert (body["stale"], body["stale_symbols"]) == (True, ["RELIANCE.NS"])
+    assert body["price_time"] == "2026-11-23T04:00:00.000Z"
 
 
 def test_performance_without_a_portfolio_is_a_404(carol: Trader) -> None:

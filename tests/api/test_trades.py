@@ -51,6 +51,8 @@ def test_the_answer_tells_everything_of_the_trade(alice: Trader) -> None:
         "client_order_id": None,
         "settled_from": None,
         "last_price": trade["last_price"],
+        "price_time": trade["price_time"],
+        "stale": trade["stale"],
         "unrealized_pnl": trade["unrealized_pnl"],
     }
     assert_books_balance(alice.client_id)

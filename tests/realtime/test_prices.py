@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from flask import Flask
 
+from app import runtime
 from app.domain.quote import Source
+from app.market_data.instruments import DEFAULT_INDICES
+from app.market_data.quotes import QuoteBoard
 from app.monitor import Monitor
-from tests.support.market import ManualClock, ScriptedFeed
+from app.runtime import KEY as RUNTIME_KEY
+from tests.support.market import ManualClock, RemoteFeed, ScriptedFeed, trusting_guard
+from tests.support.quotes import quote
 from tests.support.sockets import Socket
 from tests.support.users import Trader
 
@@ -60,6 +67,26 @@ def test_a_subscription_begins_with_the_latest_price(settled: Connect) -> None:
             "delayed": False,
         }
     ]
+
+
+def test_subscribing_to_many_symbols_waits_for_none_of_their_prices(
+    app: Flask, clock: ManualClock, settled: Connect
+) -> None:
+    feed = RemoteFeed(clock)
+    feed.is_away = True
+    board = QuoteBoard(feed, clock, trusting_guard(clock), fresh_seconds=20)
+    parts = app.extensions[RUNTIME_KEY]
+    runtime.init_app(app, replace(parts, feed=feed, quotes=board))
+    symbols = [each.symbol for each in parts.instruments.search("")[:40]]
+    board.post([quote(7, symbol=symbols[3])])
+
+    socket = settled()
+    answer = socket.call("subscribe", {"symbols": symbols})
+
+    assert answer["symbols"] == symbols
+    assert prices(socket) == [(symbols[3], 7.0)]
+    assert feed.asked == []
+    assert set(feed.asked_aside) == {*symbols, *DEFAULT_INDICES} - {symbols[3]}
 
 
 def test_a_price_says_how_old_it_is_and_whether_its_source_is_late(

@@ -80,6 +80,8 @@ TRADE: Mapping[str, Check] = {
     "client_order_id": null_or(text),
     "settled_from": null_or(text),
     "last_price": null_or(money),
+    "price_time": null_or(time),
+    "stale": null_or(flag),
     "unrealized_pnl": null_or(money),
 }
 QUOTE: Mapping[str, Check] = {

@@ -148,3 +148,22 @@ class ScriptedFeed(LocalFeed):
             each for each in self._candles if each.symbol == symbol and since < each.time <= until
         ]
         return sorted(found, key=lambda each: each.time)
+
+
+class RemoteFeed(ScriptedFeed):
+    """A market far away: `latest` waits for it, `ask` does not. Both note what was asked for."""
+
+    remote = True
+
+    def __init__(self, clock: ManualClock, source: Source = Source.MOCK) -> None:
+        super().__init__(clock, source)
+        self.asked: list[str] = []
+        self.asked_aside: list[str] = []
+        self.is_away = False
+
+    def ask(self, symbols: Collection[str]) -> None:
+        self.asked_aside.extend(symbols)
+
+    def latest(self, symbol: str) -> Quote | None:
+        self.asked.append(symbol)
+        return None if self.is_away else super().latest(symbol)
