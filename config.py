@@ -161,6 +161,8 @@ class Settings(BaseModel):
     twilio_root_url: str = ""
 
     ratelimit_default: Annotated[str, AfterValidator(_rate_limits)] = "200 per day;50 per hour"
+    ratelimit_reads: Annotated[str, AfterValidator(_rate_limits)] = "120 per minute"
+    ratelimit_registrations: Annotated[str, AfterValidator(_rate_limits)] = "50 per day"
     ratelimit_enabled: bool = True
     cors_origins: Annotated[tuple[str, ...], BeforeValidator(parse_origins)] = DEFAULT_ORIGINS
     socketio_async_mode: Annotated[

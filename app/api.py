@@ -160,6 +160,7 @@ def endpoint(
                 arguments["key"] = _request_key(arguments.get("body"))
             return _answer(view(**arguments))
 
+        call.__dict__["requires_token"] = not public
         # spectree reads its notes off the functions that `__wrapped__` leads to.
         call.__wrapped__ = spec.validate(
             json=body,

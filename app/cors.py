@@ -10,10 +10,8 @@ import re
 from typing import Any, cast
 
 from flask import Flask, current_app, request
-from limits import parse
-from limits.strategies import FixedWindowRateLimiter
 
-from app.counters import WindowCounters
+from app.counters import LogBudget
 from app.extensions import cors
 from app.limits import HEADERS
 from app.logs import logger
@@ -23,8 +21,6 @@ from origins import normalize_origin
 KEY = "origin_policy"
 # The scheme of a page that opens a socket with the scheme of the socket instead of its own.
 PAGE_SCHEMES = {"ws": "http", "wss": "https"}
-EACH_ORIGIN = parse("1 per hour")
-ALL_ORIGINS = parse("20 per hour")
 
 
 class OriginPolicy:
@@ -32,7 +28,7 @@ class OriginPolicy:
 
     def __init__(self, origins: tuple[str, ...]) -> None:
         self._origins = frozenset(origins)
-        self._log_limits = FixedWindowRateLimiter(WindowCounters())
+        self._refusals_to_log = LogBudget(each="1 per hour", together="20 per hour")
 
     def allows(self, origin: str | None, environ: dict[str, Any]) -> bool:
         """Return whether a page of this origin may use the server of this request."""
@@ -45,9 +41,7 @@ class OriginPolicy:
         return False
 
     def _log_refusal(self, origin: str) -> None:
-        limits = self._log_limits
-        if limits.test(ALL_ORIGINS, "all") and limits.hit(EACH_ORIGIN, origin[:100]):
-            limits.hit(ALL_ORIGINS, "all")
+        if self._refusals_to_log.allows(origin):
             logger.warning("refused the origin %s: it is not in CORS_ORIGINS", origin[:100])
 
 

@@ -11,7 +11,9 @@ import threading
 import time
 from dataclasses import dataclass
 
+from limits import parse
 from limits.storage import Storage
+from limits.strategies import FixedWindowRateLimiter
 
 # By which Flask-Limiter is told of them.
 COUNTERS_URI = "counters://"
@@ -80,3 +82,19 @@ class WindowCounters(Storage):
     def _sweep(self, now: float) -> None:
         self._windows = {key: each for key, each in self._windows.items() if each.ends_at > now}
         self._sweep_at = max(FEW, 2 * len(self._windows))
+
+
+class LogBudget:
+    """How many lines the log takes: for each key, and for all keys together."""
+
+    def __init__(self, *, each: str, together: str) -> None:
+        self._each = parse(each)
+        self._together = parse(together)
+        self._limits = FixedWindowRateLimiter(WindowCounters())
+
+    def allows(self, key: str) -> bool:
+        """Return whether one more line about `key` may be written, and count it."""
+        limits, key = self._limits, key[:200]
+        if not (limits.test(self._each, key) and limits.test(self._together)):
+            return False
+        return limits.hit(self._each, key) and limits.hit(self._together)

@@ -16,6 +16,7 @@ from app.domain.errors import (
     InvalidRequest,
     NotFound,
     PaperTradingError,
+    RateLimited,
     Unauthenticated,
     Unavailable,
 )
@@ -28,6 +29,7 @@ STATUSES: dict[type[PaperTradingError], int] = {
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
+    RateLimited: 429,
     Unavailable: 503,
 }
 HTTP_CODES = {
@@ -37,7 +39,6 @@ HTTP_CODES = {
     408: "request_timeout",
     413: "body_too_large",
     415: "unsupported_media_type",
-    429: "rate_limited",
 }
 HTTP_MESSAGES = {
     404: "There is nothing at this address. GET /docs shows what there is.",
@@ -50,17 +51,20 @@ DRAINED_BYTES = 32 * 1024 * 1024
 
 
 def init_app(app: Flask) -> None:
-    app.register_error_handler(PaperTradingError, _trading_error)
+    app.register_error_handler(PaperTradingError, error_response)
     app.register_error_handler(PyMongoError, _database_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected_error)
 
 
-def _trading_error(error: PaperTradingError) -> Response:
+def error_response(error: PaperTradingError) -> Response:
+    """Return the answer to a request that failed with this error."""
     status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     response = _body(status, error.message, error.code, error.details)
-    if isinstance(error, Unavailable):
+    if isinstance(error, (RateLimited, Unavailable)):
         response.headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, RateLimited):
+        g.rate_limited = error
     if isinstance(error, Unauthenticated):
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
@@ -70,7 +74,7 @@ def _database_error(error: PyMongoError) -> Response:
     if not is_outage(error):
         return _unexpected_error(error)
     logger.warning("database unavailable: %s", type(error).__name__)
-    return _trading_error(
+    return error_response(
         DatabaseUnavailable("The database cannot be reached right now. Try again shortly.")
     )
 
@@ -78,8 +82,6 @@ def _database_error(error: PyMongoError) -> Response:
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
     message = HTTP_MESSAGES.get(status, error.description or error.name)
-    if status == 429:
-        message = f"Too many requests: the limit is {error.description}."
     response = _body(status, message, HTTP_CODES.get(status, "http_error"), {})
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):

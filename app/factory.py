@@ -75,7 +75,10 @@ def create_app(
     that a server beside it is not disturbed. Raises ConfigurationError, PyMongoError.
     """
     settings = settings or load_settings()
-    app = PlainFlask("app")
+    # Without files to serve: a missing one would be a 404 that no limit counts.
+    app = PlainFlask("app", static_folder=None)
+    # Flask would redirect to the host that the request names.
+    app.url_map.merge_slashes = False
     _configure(app, settings)
     logs.init_app(app)
     identity.init_app(app)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 from functools import lru_cache
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any
 
 import jwt
@@ -114,8 +115,33 @@ def require_own(user_id: str) -> str:
 
 
 def rate_limit_key() -> str:
-    """Return what requests are counted by: the signed-in user, else the address."""
-    return f"user:{g.client_id}" if g.client_id else f"address:{request.remote_addr}"
+    """Return what a request is counted by: its user where the route needs one, else its address.
+
+    On a public route a token changes nothing: each account would add to what one client may do.
+    """
+    return address_key() if g.client_id is None or route_is_public() else f"user:{g.client_id}"
+
+
+def address_key() -> str:
+    """Return what a request is counted by as one of its address."""
+    return f"address:{client_network(request.remote_addr)}"
+
+
+def route_is_public() -> bool:
+    """Return whether the route of this request, if there is one, takes calls without a token."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    return not getattr(view, "requires_token", False)
+
+
+def client_network(address: str | None) -> str:
+    """Return the part of an address that one client cannot change: all of IPv4, /64 of IPv6."""
+    try:
+        parsed = ip_address((address or "").partition("%")[0])
+    except ValueError:
+        return address or ""
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ip_network((parsed, 64), strict=False))
 
 
 def _identify() -> None:

@@ -1,38 +1,173 @@
-"""Rate limits: how often a user, or an address, may call each route."""
+"""Rate limits: how often a user, or an address, may call.
+
+Reads of signed-in users count together, by user. Everything else counts for each route: by user
+where the route needs a token, else by address. What leads to no route counts by address, all of
+it together.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from math import ceil
+from typing import cast
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, g, request
+from flask_limiter import Limit, RateLimitExceeded
+from limits import RateLimitItem, parse_many
+from limits.storage import Storage
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import RequestRedirect
 
-from app.counters import COUNTERS_URI
+from app.counters import COUNTERS_URI, LogBudget, WindowCounters
+from app.domain.errors import RateLimited
+from app.errors import error_response
 from app.extensions import limiter
+from app.identity import address_key, rate_limit_key, route_is_public
 from config import Settings
 
+KEY = "rate_limits"
 HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+READ_METHODS = frozenset({"GET", "HEAD"})
+# The limits that several routes share, and what a 429 calls them.
+READS, PUBLIC_READS, UNKNOWN_ADDRESSES = "reads", "public_reads", "unknown_addresses"
+LIMIT_NAMES = {
+    READS: "all reads of a user together",
+    PUBLIC_READS: "all public reads from one address together",
+    UNKNOWN_ADDRESSES: "addresses that lead nowhere",
+}
+
+
+class Counts:
+    """The counts of Flask-Limiter, for limits that it cannot apply itself.
+
+    While Redis is away, they are kept in this process.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.route_limits = parse_many(settings.ratelimit_default)
+        self._local = WindowCounters()
+        # Refusals, and calls without a limit, would otherwise fill the log.
+        self._refusals_to_log = LogBudget(each="1 per minute", together="120 per minute")
+        self._probes_to_log = LogBudget(each="60 per minute", together="600 per minute")
+
+    def hit(self, items: Iterable[RateLimitItem], limit: str, *identifiers: str) -> None:
+        """Count a call against each item; raise RateLimited at the first that is used up."""
+        if not limiter.enabled:
+            return
+        for item in items:
+            key = item.key_for(*identifiers, limit)
+            if self.add(key, item.get_expiry()) > item.amount:
+                raise rate_limited(limit, item, self.seconds_left(key))
+
+    def add(self, key: str, seconds: int) -> int:
+        """Add one to a count that ends `seconds` after it began; return it."""
+        try:
+            return self._shared.incr(key, seconds)
+        except self._outages:
+            return self._local.incr(key, seconds)
+
+    def seconds_left(self, key: str) -> int:
+        """Return in how many seconds a count ends, 0 if there is none."""
+        try:
+            storage = self._shared
+            ends_at = storage.get_expiry(key) if storage.get(key) else 0.0
+        except self._outages:
+            ends_at = self._local.get_expiry(key) if self._local.get(key) else 0.0
+        return max(ceil(ends_at - time.time()), 0)
+
+    def clear(self, key: str) -> None:
+        """Forget a count."""
+        try:
+            self._shared.clear(key)
+        except self._outages:
+            self._local.clear(key)
+
+    def may_log(self, response: Response) -> bool:
+        """Return whether this answer may have a line in the log."""
+        if not limiter.enabled:
+            return True
+        if response.status_code == 429:
+            return self._refusals_to_log.allows(rate_limit_key())
+        if request.method == "OPTIONS" or request.blueprint == "health":
+            return self._probes_to_log.allows(address_key())
+        return True
+
+    @property
+    def _shared(self) -> Storage:
+        return limiter.limiter.storage
+
+    @property
+    def _outages(self) -> type[Exception] | tuple[type[Exception], ...]:
+        return limiter.storage.base_exceptions
 
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Bind the limiter; with Redis the counters are shared, and in memory while it is away."""
     app.config.update(
         RATELIMIT_ENABLED=settings.ratelimit_enabled,
-        RATELIMIT_DEFAULT=settings.ratelimit_default,
         RATELIMIT_HEADERS_ENABLED=True,
         RATELIMIT_HEADER_RETRY_AFTER_VALUE="delta-seconds",
         RATELIMIT_STORAGE_URI=settings.redis_url or COUNTERS_URI,
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=settings.redis_url is not None,
     )
+    app.extensions[KEY] = Counts(settings)
     # Registered first, so it runs after the limiter has set its headers.
     app.after_request(_tidy_headers)
+    app.before_request(_limit_unknown_addresses)
+    app.register_error_handler(RateLimitExceeded, _refuse)
     limiter.request_filter(_is_preflight)
     # Otherwise those of an earlier application in this process would stay.
     limiter.limit_manager.set_default_limits([])
     limiter.init_app(app)
-    # Parsed here, once: Flask-Limiter would parse the text of the default anew at each request.
-    parsed = limiter.limit_manager.default_limits
-    # Declared to take limits that are yet to be parsed, it takes whatever yields parsed ones.
+    # Parsed here, once: Flask-Limiter would parse the texts anew at each request. Declared to take
+    # limits that are yet to be parsed, it takes whatever yields parsed ones.
+    parsed = [each for limit in _default_limits(settings) for each in limit.bind(limiter)]
     limiter.limit_manager.set_default_limits([parsed])  # type: ignore[list-item]
+
+
+def counts() -> Counts:
+    """Return the counts of the current application."""
+    return cast(Counts, current_app.extensions[KEY])
+
+
+def rate_limited(limit: str, item: RateLimitItem, seconds: int) -> RateLimited:
+    """Return the error that names a limit, what it allows, and when to try again."""
+    seconds = max(seconds, 1)
+    name = LIMIT_NAMES.get(limit, "this route")
+    return RateLimited(
+        f"Too many requests: the limit of {name} is {item}. Try again in {seconds} seconds.",
+        retry_after_seconds=seconds,
+        amount=item.amount,
+        details={"limit": limit, "allowed": str(item)},
+    )
+
+
+def _default_limits(settings: Settings) -> tuple[Limit, Limit, Limit]:
+    return (
+        Limit(
+            settings.ratelimit_default, key_function=rate_limit_key, exempt_when=_is_signed_in_read
+        ),
+        Limit(
+            settings.ratelimit_reads,
+            key_function=lambda: f"user:{g.client_id}",
+            scope=READS,
+            shared=True,
+            exempt_when=lambda: not _is_signed_in_read(),
+        ),
+        # Otherwise each account of one address would add to what it may read.
+        Limit(
+            settings.ratelimit_reads,
+            key_function=address_key,
+            scope=PUBLIC_READS,
+            shared=True,
+            exempt_when=lambda: not (_is_signed_in_read() and route_is_public()),
+        ),
+    )
+
+
+def _is_signed_in_read() -> bool:
+    return g.client_id is not None and request.method in READ_METHODS
 
 
 def _is_preflight() -> bool:
@@ -40,8 +175,36 @@ def _is_preflight() -> bool:
     return request.method == "OPTIONS"
 
 
+def _limit_unknown_addresses() -> None:
+    error = request.routing_exception
+    if error is None:
+        return
+    counts().hit(counts().route_limits, UNKNOWN_ADDRESSES, address_key())
+    if isinstance(error, RequestRedirect):
+        # It would lead to whichever host the request named.
+        raise NotFound
+
+
+def _refuse(error: RateLimitExceeded) -> Response:
+    limit, current = error.limit, limiter.current_limit
+    assert limit is not None
+    assert current is not None
+    scope = str(limit.scope) if limit.shared else "route"
+    seconds = counts().seconds_left(current.key)
+    return error_response(rate_limited(scope, limit.limit, seconds))
+
+
 def _tidy_headers(response: Response) -> Response:
     """Add the names of the IETF draft, and leave Retry-After to answers that ask for it."""
+    g.may_log = counts().may_log(response)
+    refusal = g.get("rate_limited")
+    if refusal is not None:
+        seconds = refusal.retry_after_seconds
+        response.headers.setdefault("X-RateLimit-Limit", str(refusal.amount))
+        response.headers.setdefault("X-RateLimit-Remaining", "0")
+        response.headers.setdefault("X-RateLimit-Reset", str(int(time.time()) + seconds))
+        # The limiter rounds the seconds in its own way.
+        response.headers["Retry-After"] = str(seconds)
     for name in HEADERS:
         value = response.headers.get(f"X-{name}")
         if value is not None:

@@ -84,6 +84,8 @@ def _finish(response: Response) -> Response:
         "status": response.status_code,
         "milliseconds": round((time.perf_counter() - g.started) * 1000, 1),
     }
+    if not g.get("may_log", True):
+        return response
     # Quoted again, so that no path can forge a line of its own.
     path = quote(request.path, safe="/^@:+~")
     logger.info("%s %s", request.method, path, extra={"fields": fields})

@@ -104,11 +104,17 @@ def _greet(app: Flask, port: int) -> None:
         if settings.uses_embedded_database
         else "MongoDB at MONGO_URI"
     )
+    limits = (
+        f"{settings.ratelimit_default} of each route; reads with a token {settings.ratelimit_reads}"
+        if settings.ratelimit_enabled
+        else "off (RATELIMIT_ENABLED=false)"
+    )
     print(
         f"\n  Paper trading backend\n"
         f"    listening on   {address}  ({settings.socketio_async_mode})\n"
         f"    prices from    {source}, every {settings.monitor_interval_seconds:g} s\n"
         f"    data in        {where}\n"
+        f"    rate limits    {limits}\n"
         f"    documentation  {address}/docs\n"
         f"\n  Try:  curl {address}/market/live/NIFTY\n",
         file=sys.stderr,

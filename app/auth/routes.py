@@ -7,11 +7,14 @@ from flask import Blueprint
 from app.api import endpoint
 from app.auth import service
 from app.auth.schemas import LoginRequest, LoginResponse, RegisterRequest, RegisterResponse
+from app.extensions import limiter
+from app.runtime import runtime
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth")
 
 
 @blueprint.post("/register")
+@limiter.limit(lambda: runtime().settings.ratelimit_registrations, override_defaults=False)
 @endpoint(body=RegisterRequest, answers={201: RegisterResponse}, errors=[409], public=True)
 def register(body: RegisterRequest) -> tuple[RegisterResponse, int]:
     """Register a user. The client_id is the email in lower case unless one is given."""

@@ -11,6 +11,7 @@ PaperTradingError
 ├── Conflict                        true when asked, no longer
 │   ├── TradeNotActive
 │   └── MarketClosed                outside the exchange's hours
+├── RateLimited                     too often; the same request may succeed later
 └── Unavailable                     the same request may succeed later
     ├── MarketDataUnavailable
     ├── DatabaseUnavailable
@@ -115,6 +116,25 @@ class MarketClosed(Conflict):
             f"The market is closed. It opens on {day} at {next_open:%H:%M} IST.",
             details={"next_open": next_open},
         )
+
+
+class RateLimited(PaperTradingError):
+    code = "rate_limited"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_seconds: int,
+        amount: int = 1,
+        code: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Name the limit in `message`; `amount` is how often it allows the request."""
+        seconds = {"retry_after_seconds": retry_after_seconds}
+        super().__init__(message, code=code, details={**(details or {}), **seconds})
+        self.retry_after_seconds = retry_after_seconds
+        self.amount = amount
 
 
 class Unavailable(PaperTradingError):

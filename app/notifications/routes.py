@@ -22,7 +22,7 @@ blueprint = Blueprint("notifications", __name__, url_prefix="/notifications")
 
 
 @blueprint.post("", strict_slashes=False)
-@limiter.limit("5 per minute")
+@limiter.limit("5 per minute", override_defaults=False)
 @endpoint(body=SendRequest, answers={200: MessageResponse})
 def send_notification(body: SendRequest) -> MessageResponse:
     """Send oneself a notification, by every channel."""

@@ -8,14 +8,20 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.extensions import limiter
 from app.identity import issue_token
 from tests.support.answers import assert_error
 
 
 @pytest.fixture
 def limited(make_app: Callable[..., Flask]) -> Flask:
-    """An application that allows three requests a minute to each route."""
-    return make_app(RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT="3 per minute")
+    """An application that allows three requests a minute to each route, and five reads."""
+    return make_app(
+        RATELIMIT_ENABLED="true",
+        RATELIMIT_DEFAULT="3 per minute",
+        RATELIMIT_READS="5 per minute",
+        RATELIMIT_REGISTRATIONS="2 per day",
+    )
 
 
 def headers_of(app: Flask, client_id: str) -> dict[str, str]:
@@ -37,7 +43,13 @@ def test_one_too_many_is_a_429_that_says_when_to_come_back(limited: Flask) -> No
     assert answer.headers["RateLimit-Limit"] == "3"
     assert answer.headers["RateLimit-Remaining"] == "0"
     assert int(answer.headers["RateLimit-Reset"]) > 0
-    assert "3 per 1 minute" in answer.get_json()["error"]
+    body = answer.get_json()
+    assert "the limit of this route is 3 per 1 minute" in body["error"]
+    seconds = int(answer.headers["Retry-After"])
+    assert f"Try again in {seconds} seconds." in body["error"]
+    assert body["details"] == {
+        "limit": "route", "allowed": "3 per 1 minute", "retry_after_seconds": seconds,
+    }  # fmt: skip
 
 
 def test_answers_count_down_without_asking_to_come_back(limited: Flask) -> None:
@@ -58,8 +70,8 @@ def test_users_of_one_address_count_apart(limited: Flask) -> None:
     client = limited.test_client()
     one, other = headers_of(limited, "one"), headers_of(limited, "other")
 
-    assert statuses(client, "/notifications", 4, headers=one) == [200, 200, 200, 429]
-    assert statuses(client, "/notifications", 3, headers=other) == [200, 200, 200]
+    assert statuses(client, "/notifications", 6, headers=one) == [200] * 5 + [429]
+    assert statuses(client, "/notifications", 5, headers=other) == [200] * 5
     assert statuses(client, "/notifications", 1) == [401]
 
 
@@ -69,9 +81,9 @@ def test_a_user_counts_as_one_from_whatever_address(limited: Flask) -> None:
         limited.test_client()
         .get("/notifications", headers=headers, environ_overrides={"REMOTE_ADDR": f"10.0.0.{n}"})
         .status_code
-        for n in range(4)
+        for n in range(6)
     ]
-    assert found == [200, 200, 200, 429]
+    assert found == [200] * 5 + [429]
 
 
 def test_who_is_not_signed_in_counts_by_address_forged_tokens_and_all(limited: Flask) -> None:
@@ -125,3 +137,49 @@ def test_guessing_passwords_is_limited_too(limited: Flask) -> None:
     body = {"email": "a@b.in", "password": "guessing"}
     found = [client.post("/auth/login", json=body).status_code for _ in range(4)]
     assert found == [401, 401, 401, 429]
+
+
+def test_all_reads_of_a_user_count_together(limited: Flask) -> None:
+    client = limited.test_client()
+    headers = headers_of(limited, "one")
+    paths = ["/notifications", "/market/alerts", "/trades/one", "/market/status", "/notifications"]
+    assert all(client.get(path, headers=headers).status_code == 200 for path in paths)
+
+    answer = client.get("/notifications/preferences", headers=headers)
+    details = assert_error(answer, 429, "rate_limited")
+    assert (details["limit"], details["allowed"]) == ("reads", "5 per 1 minute")
+    assert details["retry_after_seconds"] == int(answer.headers["Retry-After"])
+    assert "all reads of a user together is 5 per 1 minute" in answer.get_json()["error"]
+
+
+def test_writes_and_reads_do_not_count_against_each_other(limited: Flask) -> None:
+    client = limited.test_client()
+    headers = headers_of(limited, "one")
+
+    assert statuses(client, "/notifications", 6, headers=headers)[-1] == 429
+    found = [client.post("/portfolio/create", json=[], headers=headers) for _ in range(4)]
+    assert [each.status_code for each in found] == [400, 400, 400, 429]
+    assert found[-1].get_json()["details"]["limit"] == "route"
+
+
+def test_the_default_of_reads_is_120_a_minute(make_app: Callable[..., Flask]) -> None:
+    app = make_app(RATELIMIT_ENABLED="true")
+    client, headers = app.test_client(), headers_of(app, "one")
+
+    assert statuses(client, "/notifications", 121, headers=headers) == [200] * 120 + [429]
+
+
+def test_a_decorated_route_keeps_the_default_limits_too(make_app: Callable[..., Flask]) -> None:
+    app = make_app(RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT="3 per hour")
+    client, headers = app.test_client(), headers_of(app, "one")
+
+    found = [client.post("/notifications", json=[], headers=headers) for _ in range(4)]
+    assert [each.status_code for each in found] == [400, 400, 400, 429]
+    assert found[-1].get_json()["details"]["allowed"] == "3 per 1 hour"
+
+
+def test_no_limit_of_a_route_replaces_the_default_limits(limited: Flask) -> None:
+    decorated = limiter.limit_manager._decorated_limits.values()
+
+    assert decorated
+    assert not any(limit.override_defaults for limits in decorated for limit in limits)
