@@ -36,6 +36,7 @@ DATABASE_NAME = "paper_trading"
 MINIMUM_SECRET_LENGTH = 32
 # The cost that OWASP asks for: N=2^17, r=8, p=1.
 HASH_METHOD = "scrypt:131072:8:1"
+_DEFAULT_RULES = {"production": "strict"}
 ANGEL_CREDENTIALS = ("angel_api_key", "angel_client_code", "angel_password", "angel_totp_secret")
 DEFAULT_SECRETS = frozenset({"change-me", "changeme", "dev", "default", "secret", "secret-key"})
 
@@ -63,6 +64,16 @@ def _hash_method(value: str) -> str:
     if cost < 2 or cost.bit_count() != 1 or not block or not parallel:
         raise ValueError(f"is not a method of scrypt such as {HASH_METHOD}")
     return value
+
+
+def _countries(value: Any) -> Any:
+    # Imported only if the variable is set: that takes a while.
+    from phonenumbers import SUPPORTED_REGIONS
+
+    countries = [each.strip() for each in value.upper().split(",") if each.strip()]
+    if unknown := [each for each in countries if each not in SUPPORTED_REGIONS]:
+        raise ValueError(f"is not a list of two-letter countries such as IN,GB: {unknown[0]}")
+    return countries
 
 
 def _mongo_uri(value: str) -> str:
@@ -133,6 +144,8 @@ class Settings(BaseModel):
     market_hours: Annotated[Literal["ignore", "enforce"], BeforeValidator(_lower)] | None = None
     market_stream: bool = False
 
+    account_rules: Annotated[Literal["strict", "relaxed"], BeforeValidator(_lower)] | None = None
+    sms_countries: Annotated[tuple[str, ...], BeforeValidator(_countries)] = ("IN",)
     password_hash: Annotated[str, AfterValidator(_hash_method)] = HASH_METHOD
 
     initial_margin: Decimal = Field(Decimal(100_000), ge=1_000, le=1_000_000_000, decimal_places=2)
@@ -203,6 +216,11 @@ class Settings(BaseModel):
         if self.market_hours is None:
             return self.uses_real_prices
         return self.market_hours == "enforce"
+
+    @property
+    def strict_accounts(self) -> bool:
+        """Whether accounts of strangers are expected: ACCOUNT_RULES, by default in production."""
+        return (self.account_rules or _DEFAULT_RULES.get(self.app_env)) == "strict"
 
     @property
     def sends_email(self) -> bool:

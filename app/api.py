@@ -21,7 +21,7 @@ from spectree.models import SecureType
 from spectree.page import PAGE_TEMPLATES
 from werkzeug.exceptions import UnsupportedMediaType
 
-from app.domain.errors import InvalidRequest
+from app.domain.errors import InvalidFields, InvalidRequest
 from app.identity import current_user_id, require_own
 from app.models import RequestKey
 from app.schemas import MAXIMUM_BODY_BYTES
@@ -225,10 +225,7 @@ def _validated(model: type[Model], given: dict[str, Any]) -> Model:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise InvalidRequest(
-            "What was sent cannot be used; details say what is wrong with each field.",
-            details=_faults(error),
-        ) from None
+        raise InvalidFields(_faults(error)) from None
 
 
 def _faults(error: ValidationError) -> dict[str, str]:

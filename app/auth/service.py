@@ -6,17 +6,21 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app.auth.passwords import hash_password, is_outdated, is_password
+from app.auth.rules import check_registration
 from app.auth.schemas import LoginRequest, RegisterRequest
 from app.database.transaction import run_transaction
 from app.domain.errors import Conflict, ServerBusy, Unauthenticated
 from app.identity import issue_token
 from app.logs import logger
 from app.models import Inbox, User
-from app.runtime import now
+from app.runtime import now, runtime
 
 
 def register(request: RegisterRequest) -> User:
     """Create the user; raise Conflict where the email or client_id is taken."""
+    settings = runtime().settings
+    if settings.strict_accounts:
+        check_registration(request, settings.sms_countries)
     client_id = request.client_id or request.email
     _refuse_taken(request.email, client_id)
     password_hash = hash_password(request.password)

@@ -2,6 +2,7 @@
 
 PaperTradingError
 ├── InvalidRequest                  what was sent cannot be used
+│   ├── InvalidFields               certain fields of it
 │   ├── InsufficientMargin
 │   ├── WrongSideOfPrice            a stop-loss or target on the wrong side
 │   └── AlreadyCrossed              an alert that would fire at once
@@ -47,6 +48,15 @@ class PaperTradingError(Exception):
 
 class InvalidRequest(PaperTradingError):
     code = "validation_error"
+
+
+class InvalidFields(InvalidRequest):
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        """Name what is wrong with each field."""
+        super().__init__(
+            "What was sent cannot be used; details say what is wrong with each field.",
+            details=faults,
+        )
 
 
 class InsufficientMargin(InvalidRequest):

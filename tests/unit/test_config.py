@@ -234,6 +234,47 @@ def test_sms_is_sent_once_there_are_an_account_a_token_and_a_number(home: str) -
         assert not load_settings({"DATA_DIR": home, **all_three, name: ""}).sends_sms
 
 
+@pytest.mark.parametrize(
+    ("environment", "given", "strict"),
+    [
+        ("development", "", False),
+        ("testing", "", False),
+        ("development", "STRICT", True),
+        ("production", "", True),
+        ("production", "relaxed", False),
+    ],
+)
+def test_account_rules_are_strict_in_production_unless_something_else_is_said(
+    environment: str, given: str, strict: bool
+) -> None:
+    settings = Settings.model_validate(
+        {"app_env": environment, **({"account_rules": given} if given else {})}
+    )
+
+    assert settings.strict_accounts is strict
+
+
+@pytest.mark.parametrize("countries", ["UK", "IN,XX", "india", "IN GB"])
+def test_countries_that_do_not_exist_stop_the_start(home: str, countries: str) -> None:
+    with pytest.raises(ConfigurationError, match="SMS_COUNTRIES"):
+        load_settings({"DATA_DIR": home, "SMS_COUNTRIES": countries})
+
+
+@pytest.mark.parametrize(
+    "method", ["scrypt", "scrypt:1000:8:1", "pbkdf2:sha256:1", "plain", "a:1:1:1"]
+)
+def test_a_hash_method_that_is_none_stops_the_start(home: str, method: str) -> None:
+    with pytest.raises(ConfigurationError, match="PASSWORD_HASH"):
+        load_settings({"DATA_DIR": home, "PASSWORD_HASH": method})
+
+
+def test_production_refuses_a_cheap_hash(home: str) -> None:
+    with pytest.raises(ConfigurationError, match="PASSWORD_HASH: production"):
+        load_settings(
+            {"DATA_DIR": home, "APP_ENV": "production", "PASSWORD_HASH": "scrypt:1024:8:1"}
+        )
+
+
 def test_the_process_overrules_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / ".env"
     file.write_text("PORT=7000\nHOST=0.0.0.0\nLOG_LEVEL\n")
