@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from itertools import groupby
 
+from app.domain.money import is_price
 from app.domain.quote import Quote, Source
 
 
@@ -68,6 +69,15 @@ class Candle:
     close: Decimal
     source: Source
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether its prices are prices, and the high and the low are the extremes of them."""
+        return (
+            all(map(is_price, (self.open, self.high, self.low, self.close)))
+            and self.high >= max(self.open, self.close)
+            and self.low <= min(self.open, self.close)
+        )
+
     @classmethod
     def of(cls, ticks: Sequence[Quote]) -> Candle:
         """Return the candle of one symbol's ticks, in their order."""
@@ -85,6 +95,11 @@ class Candle:
     def quote_at(self, price: Decimal) -> Quote:
         """Return a price that the candle holds, as a quote of its time."""
         return Quote(self.symbol, price, self.source, self.time)
+
+
+def sound_candles(candles: Iterable[Candle]) -> list[Candle]:
+    """Return the candles without those that are not sound."""
+    return [each for each in candles if each.is_sound]
 
 
 def aggregate(candles: Iterable[Candle], interval: Interval) -> list[Candle]:

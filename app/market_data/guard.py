@@ -18,6 +18,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from app.clock import Clock
+from app.domain.money import is_price
 from app.domain.quote import Quote, Source
 from app.logs import logger
 from app.market_data.hours import TradingHours
@@ -74,7 +75,8 @@ class QuoteGuard:
 
         A simulation or a recording may begin anew at any price.
         """
-        self._last.update({_market_of(each): each for each in quotes if each.source.is_real})
+        real = [each for each in quotes if each.source.is_real and is_price(each.price)]
+        self._last.update({_market_of(each): each for each in real})
 
     def admit(self, ticks: Iterable[Quote]) -> list[Quote]:
         """Return those of the ticks that may be acted on, in their order."""
@@ -117,7 +119,7 @@ class QuoteGuard:
         return True
 
     def _doubt(self, tick: Quote) -> Doubt | None:
-        if tick.price <= 0:
+        if not is_price(tick.price):
             return Doubt.NOT_A_PRICE
         if self._has_moved_too_far(tick, self._last.get(_market_of(tick))):
             return Doubt.MOVED_TOO_FAR

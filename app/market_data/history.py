@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from app.clock import Clock
-from app.domain.candle import Candle, Interval, beginning_of, first_beginning_from
+from app.domain.candle import Candle, Interval, beginning_of, first_beginning_from, sound_candles
 from app.domain.errors import InvalidRequest, MarketDataUnavailable
 from app.market_data.feed import Feed
 
@@ -120,7 +120,7 @@ class CandleHistory:
         """Ask the feed, on behalf of all who want the same meanwhile."""
         try:
             found = self._feed.history(window.symbol, window.interval, window.since, window.until)
-            candles = tuple(found)
+            candles = tuple(sound_candles(found))
         except BaseException as error:
             # One whose request is ended from outside must not end the others'.
             told = error if isinstance(error, Exception) else _interrupted(window)

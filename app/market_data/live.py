@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from app.clock import Clock
 from app.domain.candle import Candle, Interval
 from app.domain.errors import MarketDataUnavailable
+from app.domain.money import is_price
 from app.domain.quote import Quote, Source
 from app.market_data.feed import Gap
 from app.market_data.instruments import Instrument, Instruments
@@ -211,7 +212,8 @@ class LiveFeed:
 
     def _take_in(self, quotes: Iterable[Quote], *, is_streamed: bool) -> None:
         with self._news:
-            taken = [quote for quote in quotes if self._take(quote, is_streamed)]
+            sound = [quote for quote in quotes if is_price(quote.price)]
+            taken = [quote for quote in sound if self._take(quote, is_streamed)]
             self._ticks.extend(taken)
             self._news.notify_all()
         if taken:

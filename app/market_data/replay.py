@@ -18,13 +18,18 @@ from itertools import groupby
 from pathlib import Path
 
 from app.clock import Clock
-from app.domain.candle import Candle, Interval, aggregate, beginning_of
-from app.domain.money import to_paisa
+from app.domain.candle import IST, Candle, Interval, aggregate, beginning_of
+from app.domain.money import is_price, parse_price
 from app.domain.quote import Quote, Source
+from app.logs import logger
 from app.market_data.feed import LocalFeed
 from app.market_data.instruments import Instruments
 
 COLUMNS = ("timestamp", "symbol", "price")
+# A start that reads more rows than this says how far it has come.
+PROGRESS_ROWS = 200_000
+# Ticks hashed at a time.
+_HASHED_TICKS = 10_000
 
 
 class RecordingError(Exception):
@@ -47,7 +52,8 @@ class ReplayFeed(LocalFeed):
         The first tick is due now, or was at `began_at` where the replay goes on after a
         restart.
         """
-        self._ticks = sorted(ticks, key=lambda tick: tick.timestamp)
+        sound = [tick for tick in ticks if is_price(tick.price)]
+        self._ticks = sorted(sound, key=_time)
         self._times = [tick.timestamp for tick in self._ticks]
         self._by_symbol: dict[str, list[Quote]] = defaultdict(list)
         for tick in self._ticks:
@@ -141,8 +147,12 @@ class ReplayFeed(LocalFeed):
 def fingerprint(ticks: list[Quote]) -> str:
     """Return what tells one recording from another."""
     digest = sha256()
-    for tick in ticks:
-        digest.update(f"{tick.symbol} {tick.price} {tick.timestamp.isoformat()}\n".encode())
+    for start in range(0, len(ticks), _HASHED_TICKS):
+        lines = [
+            f"{tick.symbol} {tick.price} {tick.timestamp.isoformat()}\n"
+            for tick in ticks[start : start + _HASHED_TICKS]
+        ]
+        digest.update("".join(lines).encode())
     return digest.hexdigest()
 
 
@@ -172,40 +182,86 @@ def _time(tick: Quote) -> datetime:
 
 
 def read_recording(path: Path, instruments: Instruments) -> list[Quote]:
-    """Read a recording; raise RecordingError naming the first line that cannot be used."""
+    """Read a recording; raise RecordingError naming the first line that cannot be used.
+
+    Times without a zone are India's. A row whose price is zero, negative or absurd is left out,
+    with a warning: recorders write such rows before the first trade.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            return _parse(file, path, instruments)
+            return _Reader(path, instruments).read(file)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RecordingError(f"{path} cannot be read: {error}") from None
 
 
-def _parse(lines: Iterable[str], path: Path, instruments: Instruments) -> list[Quote]:
-    rows = csv.DictReader(lines)
-    if tuple(rows.fieldnames or ()) != COLUMNS:
-        raise RecordingError(f"{path} must begin with the line {','.join(COLUMNS)!r}.")
-    ticks = []
-    for row in rows:
+class _Reader:
+    """Reads one recording. What its rows repeat, names and prices, it parses once."""
+
+    def __init__(self, path: Path, instruments: Instruments) -> None:
+        self._path = path
+        self._instruments = instruments
+        self._symbols: dict[str, str] = {}
+        self._prices: dict[str, Decimal | None] = {}
+        self._unpriced_lines: list[int] = []
+
+    def read(self, lines: Iterable[str]) -> list[Quote]:
+        rows = csv.reader(lines)
+        if tuple(next(rows, ())) != COLUMNS:
+            raise RecordingError(f"{self._path} must begin with the line {','.join(COLUMNS)!r}.")
+        ticks: list[Quote] = []
+        for row in rows:
+            if not row:
+                continue
+            try:
+                tick = self._tick(row)
+            except (ValueError, ArithmeticError) as error:
+                raise RecordingError(f"{self._path}, line {rows.line_num}: {error}") from None
+            if tick:
+                ticks.append(tick)
+            else:
+                self._unpriced_lines.append(rows.line_num)
+            if len(ticks) % PROGRESS_ROWS == 0 and ticks:
+                logger.info("%s: %d ticks read", self._path, len(ticks))
+        self._report_unpriced()
+        if not ticks:
+            raise RecordingError(f"{self._path} holds no ticks.")
+        return ticks
+
+    def _tick(self, row: list[str]) -> Quote | None:
+        if len(row) != len(COLUMNS):
+            raise ValueError(f"{len(row)} columns in place of {len(COLUMNS)}")
+        time, name, text = row
+        timestamp = datetime.fromisoformat(time.strip())
+        if timestamp.tzinfo is None:
+            timestamp = timestamp.replace(tzinfo=IST)
+        symbol = self._symbols.get(name) or self._symbol(name)
+        price = self._prices[text] if text in self._prices else self._price(text)
+        if price is None:
+            return None
+        return Quote(symbol, price, Source.REPLAY, timestamp.astimezone(UTC))
+
+    def _symbol(self, name: str) -> str:
+        instrument = self._instruments.find(name)
+        if instrument is None:
+            raise ValueError(f"unknown symbol {name!r}")
+        self._symbols[name] = instrument.symbol
+        return instrument.symbol
+
+    def _price(self, text: str) -> Decimal | None:
         try:
-            ticks.append(_tick(row, instruments))
-        except (ValueError, ArithmeticError, AttributeError, TypeError) as error:
-            raise RecordingError(f"{path}, line {rows.line_num}: {error}") from None
-    if not ticks:
-        raise RecordingError(f"{path} holds no ticks.")
-    return ticks
+            amount = Decimal(text.strip())
+        except InvalidOperation:
+            amount = Decimal("NaN")
+        if not amount.is_finite():
+            raise ValueError(f"{text!r} is not a price")
+        price = self._prices[text] = parse_price(amount)
+        return price
 
-
-def _tick(row: dict[str, str], instruments: Instruments) -> Quote:
-    timestamp = datetime.fromisoformat(row["timestamp"].strip())
-    if timestamp.tzinfo is None:
-        timestamp = timestamp.replace(tzinfo=UTC)
-    instrument = instruments.find(row["symbol"])
-    if instrument is None:
-        raise ValueError(f"unknown symbol {row['symbol']!r}")
-    try:
-        price = to_paisa(Decimal(row["price"].strip()))
-        if price.is_nan():
-            raise InvalidOperation
-    except InvalidOperation:
-        raise ValueError(f"{row['price']!r} is not a price") from None
-    return Quote(instrument.symbol, price, Source.REPLAY, timestamp.astimezone(UTC))
+    def _report_unpriced(self) -> None:
+        if self._unpriced_lines:
+            logger.warning(
+                "%s: %d rows without a possible price left out, the first in line %d",
+                self._path,
+                len(self._unpriced_lines),
+                self._unpriced_lines[0],
+            )

@@ -16,7 +16,8 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from app.clock import Clock
 from app.concurrency import spawn
-from app.domain.candle import Candle, Interval
+from app.domain.candle import Candle, Interval, sound_candles
+from app.domain.money import is_price
 from app.domain.quote import Quote
 from app.logs import logger
 from app.market_data.breaker import Breaker
@@ -73,17 +74,19 @@ class Upstream:
 
     def fetch(self, instruments: Sequence[Instrument]) -> list[Quote]:
         """Return the quotes it has of at most `batch_size` instruments; raise SourceError."""
-        return self._ask(self._quotes, self._fetch_seconds, lambda: self.source.fetch(instruments))
+        found = self._ask(self._quotes, self._fetch_seconds, lambda: self.source.fetch(instruments))
+        return [each for each in found if is_price(each.price)]
 
     def candles(
         self, instrument: Instrument, interval: Interval, since: datetime, until: datetime
     ) -> list[Candle]:
         """Return the candles from `since` to before `until`, oldest first; raise SourceError."""
-        return self._ask(
+        found = self._ask(
             self._history,
             self._candles_seconds,
             lambda: self.source.candles(instrument, interval, since, until),
         )
+        return sound_candles(found)
 
     def describe(self) -> dict[str, Any]:
         """Return its condition for an operator: breaker, last answer, last error."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from bson import ObjectId
 from pymongo import UpdateOne
 
 from app.database import Document, collection
 from app.database.transaction import run_transaction
+from app.domain.money import is_price
 from app.domain.quote import Quote, SeenQuote, Source
 
 
@@ -141,7 +143,8 @@ class SymbolState:
     def load_quotes(cls) -> dict[str, Quote]:
         """Return the last quotes kept, by symbol."""
         found = collection("symbols").find({"price": {"$exists": True}})
-        return {each["_id"]: _quote(each) for each in found}
+        quotes = [quote for quote in map(_quote, found) if quote]
+        return {each.symbol: each for each in quotes}
 
     @classmethod
     def find_quote(cls, symbol: str) -> Quote | None:
@@ -154,14 +157,15 @@ class SymbolState:
         """Return the last quotes kept of these symbols, and when they were seen."""
         query = {"_id": {"$in": list(symbols)}, "price": {"$exists": True}}
         return {
-            each["_id"]: SeenQuote(
-                _quote(each), each["seen_at" if "seen_at" in each else "timestamp"]
-            )
+            each["_id"]: SeenQuote(quote, each["seen_at" if "seen_at" in each else "timestamp"])
             for each in collection("symbols").find(query)
+            if (quote := _quote(each))
         }
 
 
-def _quote(document: Document) -> Quote:
-    return Quote(
-        document["_id"], document["price"], Source(document["source"]), document["timestamp"]
-    )
+def _quote(document: Document) -> Quote | None:
+    # An earlier version, or a hand, may have written what is no price.
+    price = document["price"]
+    if not isinstance(price, Decimal) or not is_price(price):
+        return None
+    return Quote(document["_id"], price, Source(document["source"]), document["timestamp"])

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from app.alerts.settlement import fire_missed_alerts
 from app.clock import Clock
-from app.domain.candle import Candle
+from app.domain.candle import Candle, sound_candles
 from app.domain.errors import MarketDataUnavailable
 from app.logs import logger
 from app.market_data.feed import Feed, Gap
@@ -76,7 +76,7 @@ class Gaps:
         def candles_after(symbol: str, time: datetime) -> Sequence[Candle]:
             if time == since or self._feed.remote:
                 return whole[symbol]
-            return self._feed.candles(symbol, time, until[symbol])
+            return sound_candles(self._feed.candles(symbol, time, until[symbol]))
 
         symbols = sorted(whole)
         closed = settle_missed(symbols, candles_after, since)
@@ -88,7 +88,7 @@ class Gaps:
 
     def _candles(self, gap: Gap) -> Sequence[Candle] | None:
         try:
-            return self._feed.candles(gap.symbol, gap.since, gap.until)
+            return sound_candles(self._feed.candles(gap.symbol, gap.since, gap.until))
         except MarketDataUnavailable as error:
             logger.warning("gap of %s since %s stays open: %s", gap.symbol, gap.since, error)
             return None

@@ -295,3 +295,29 @@ def test_the_document_names_the_parameters_as_they_are_sent(client: FlaskClient)
         kinds = [(e["type"], e.get("format")) for e in parameters[name]["schema"]["anyOf"]]
         assert kinds == [("string", "date-time"), ("string", "date"), ("integer", None)]
     assert "forming" in document["components"]["schemas"]["CandleView"]["description"]
+
+
+@pytest.mark.parametrize("price", ["0", "-1", "NaN", "Infinity", "1e12"])
+def test_a_candle_with_a_price_that_is_none_is_not_shown(
+    client: FlaskClient, feed: ScriptedFeed, price: str
+) -> None:
+    time = NOW - timedelta(minutes=2)
+    good = Decimal(25_000)
+    candle = Candle("^NSEI", time, good, good, Decimal(price), good, Source.MOCK)
+    feed.past.append(candle)
+
+    answer = client.get(URL)
+
+    assert answer.status_code == 200
+    assert min(each["low"] for each in answer.get_json()["candles"]) > 24_000
+
+
+def test_a_candle_that_contradicts_itself_is_not_shown(
+    client: FlaskClient, feed: ScriptedFeed
+) -> None:
+    low, high = Decimal(24_990), Decimal(25_010)
+    time = NOW - timedelta(minutes=2)
+    for prices in ((low, high, low, high + 1), (low - 1, high, low, high), (low, low, high, low)):
+        feed.past.append(Candle("^NSEI", time, *prices, Source.MOCK))
+
+    assert "03:58" not in times(client)

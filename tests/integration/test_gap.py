@@ -6,19 +6,22 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
 from app import create_app
+from app.domain.candle import Candle
 from app.domain.quote import Source
-from app.models import MarketState
+from app.models import MarketState, SymbolState
 from app.monitor import Monitor
 from app.runtime import runtime
 from config import Settings
 from tests.support.ledger import assert_books_exact, everything
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.quotes import quote
 from tests.support.users import Trader, sign_up
 
 DOWN_SECONDS = 600
@@ -373,3 +376,32 @@ def test_a_replay_that_ended_stands_while_something_is_open(
     assert alice.trades()[0]["last_price"] == 25_000.0
     alice.post(f"/trades/exit-all/{alice.client_id}")
     assert recorded_second(replay()) == 0
+
+
+@pytest.mark.parametrize("price", ["0", "-5", "NaN", "1e12"])
+def test_a_candle_with_a_price_that_is_none_closes_nothing(
+    alice: Trader,
+    feed: ScriptedFeed,
+    monitor: Monitor,
+    watched: Callable[[], datetime],
+    price: str,
+) -> None:
+    alice.create_trade(stop_loss=24_900)
+    alice.create_trade(trade_type="SELL", target_price=24_900)
+    since = watched()
+    good, bad = Decimal(25_000), Decimal(price)
+    for number, prices in enumerate(((bad, good, bad, good), (good, bad, good, good))):
+        candle = Candle("^NSEI", minute(since, number + 1), *prices, Source.MOCK)
+        feed.past.append(candle)
+
+    assert monitor.settle_gap() == 0
+
+    assert {each["status"] for each in alice.trades()} == {"ACTIVE"}
+
+
+def test_a_last_quote_in_the_database_that_is_no_price_is_none(app: Flask) -> None:
+    for price in (0, -1, "NaN", "1e12"):
+        SymbolState.save_quotes([quote(price, symbol="TCS.NS")])
+
+        assert SymbolState.find_quote("TCS.NS") is None
+        assert "TCS.NS" not in SymbolState.load_quotes()

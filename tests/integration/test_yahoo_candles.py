@@ -167,3 +167,24 @@ def test_a_bad_answer_about_the_past_is_not_remembered(
     yahoo.troubles.clear()
 
     assert len(source.candles(TCS, Interval.MINUTE, *span)) == 5
+
+
+def test_rows_whose_prices_are_none_or_contradict_each_other_are_left_out(
+    yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
+) -> None:
+    begin = session(3, clock)
+    bad = [
+        (100.0, 101.0, 0.0, 100.0),
+        (100.0, 101.0, -1.0, 100.0),
+        (0.0, 101.0, 99.0, 100.0),
+        (100.0, 1e12, 99.0, 100.0),
+        (100.0, 99.0, 98.0, 98.5),
+        (100.0, 101.0, 99.5, 99.0),
+    ]
+    rows: list[Row] = [(begin + timedelta(minutes=n), *each) for n, each in enumerate(bad)]
+    rows.append((begin + timedelta(minutes=len(bad)), 100.0, 101.0, 99.0, 100.0))
+    yahoo.set_rows("TCS.NS", "1m", rows)
+
+    (candle,) = source.candles(TCS, Interval.MINUTE, begin, begin + timedelta(hours=1))
+
+    assert candle.low == 99

@@ -67,7 +67,7 @@ class ScriptedFeed(LocalFeed):
         self.source = source
         self._latest: dict[str, Quote] = {}
         self._pending: list[Quote] = []
-        self._candles: list[Candle] = []
+        self.past: list[Candle] = []
         self._arrived: list[Quote] = []
         self.gaps: list[Gap] = []
         self._wake: Callable[[], None] = lambda: None
@@ -100,7 +100,7 @@ class ScriptedFeed(LocalFeed):
                 for price in prices
             ]
         )
-        self._candles.append(candle)
+        self.past.append(candle)
         return candle
 
     def poll(self, symbols: Collection[str]) -> list[Quote]:
@@ -132,9 +132,7 @@ class ScriptedFeed(LocalFeed):
     def history(
         self, symbol: str, interval: Interval, since: datetime, until: datetime
     ) -> list[Candle]:
-        found = [
-            each for each in self._candles if each.symbol == symbol and since <= each.time < until
-        ]
+        found = [each for each in self.past if each.symbol == symbol and since <= each.time < until]
         return sorted(found, key=lambda each: each.time)
 
     def now(self) -> datetime:
@@ -144,9 +142,7 @@ class ScriptedFeed(LocalFeed):
         self._pending = [tick for tick in self._pending if tick.timestamp > time]
 
     def candles(self, symbol: str, since: datetime, until: datetime) -> list[Candle]:
-        found = [
-            each for each in self._candles if each.symbol == symbol and since < each.time <= until
-        ]
+        found = [each for each in self.past if each.symbol == symbol and since < each.time <= until]
         return sorted(found, key=lambda each: each.time)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
 
 from app.domain.bracket import TradeType
 from app.domain.exposure import Exposure
-from app.domain.money import format_rupees, is_whole_paise, required_margin, to_paisa
+from app.domain.money import format_rupees, is_whole_paise, parse_price, required_margin, to_paisa
 from app.domain.quote import Source
 from tests.support.quotes import bracket
 
@@ -106,3 +107,27 @@ def test_an_exposure_earns_what_its_trades_earn() -> None:
 def test_no_exposure_earns_an_unsigned_zero() -> None:
     assert str(Exposure().pnl_at(Decimal("100.00"))) == "0.00"
     assert str((-Exposure()).pnl_at(Decimal("100.00"))) == "0.00"
+
+
+@pytest.mark.parametrize("value", [0, 0.0, -1, "0.004", "1e12", 10**8, 10**400, 1e300])
+@pytest.mark.parametrize("form", [lambda value: value, str])
+def test_a_number_nobody_could_pay_is_no_price(
+    value: object, form: Callable[[object], object]
+) -> None:
+    assert parse_price(form(value)) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(None, True, [], {}, "", "cheap", "NaN", "sNaN", "Infinity", "-inf"),
+        *(float("nan"), float("inf"), Decimal("NaN"), Decimal("-Infinity")),
+    ],
+)
+def test_what_is_no_number_is_no_price(value: object) -> None:
+    assert parse_price(value) is None
+
+
+@pytest.mark.parametrize("value", [1400.0499954, "1400.05", Decimal("1400.049")])
+def test_a_price_is_in_whole_paise(value: object) -> None:
+    assert parse_price(value) == Decimal("1400.05")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.candle import Interval
 from app.domain.quote import Quote, Source
 from app.market_data.instruments import load_instruments
 from app.market_data.replay import RecordingError, ReplayFeed, read_recording
@@ -130,8 +131,8 @@ def test_a_recording_is_read_with_its_times_prices_and_aliases(tmp_path: Path) -
     assert all(each.timestamp.tzinfo is UTC for each in ticks)
 
 
-def test_a_time_without_a_zone_is_utc(tmp_path: Path) -> None:
-    (only,) = read(tmp_path, f"{HEADER}2026-11-23 03:45:00,^NSEI,25000\n")
+def test_a_time_without_a_zone_is_in_india(tmp_path: Path) -> None:
+    (only,) = read(tmp_path, f"{HEADER}2026-11-23 09:15:00,^NSEI,25000\n")
 
     assert only.timestamp == OPENING
 
@@ -146,8 +147,10 @@ def test_a_time_without_a_zone_is_utc(tmp_path: Path) -> None:
         ("2026-11-23T03:45:00Z,^NSEI,", "'' is not a price"),
         ("2026-11-23T03:45:00Z,^NSEI,NaN", "'NaN' is not a price"),
         ("2026-11-23T03:45:00Z,^NSEI,Infinity", "'Infinity' is not a price"),
-        ("2026-11-23T03:45:00Z,^NSEI", ""),
-        ("2026-11-23T03:45:00Z", ""),
+        ("2026-11-23T03:45:00Z,^NSEI", "2 columns in place of 3"),
+        ("2026-11-23T03:45:00Z", "1 columns in place of 3"),
+        ("2026-11-23T03:45:00Z,^NSEI,25000,", "4 columns in place of 3"),
+        ("2026-11-23T03:45:00Z,^NSEI,25,000", "4 columns in place of 3"),
     ],
 )
 def test_a_row_that_cannot_be_used_is_named_by_its_line(
@@ -187,3 +190,37 @@ def test_a_quotation_mark_that_is_never_closed_is_refused(tmp_path: Path) -> Non
 def test_a_file_that_went_away_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="cannot be read"):
         read_recording(tmp_path / "absent.csv", load_instruments())
+
+
+UNPRICED = ("0", "0.00", "-0.01", "-25000", "0.004", "1e12", "99999999999999999999")
+
+
+def test_rows_whose_price_is_no_price_are_left_out_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = "".join(f"2026-11-23T03:45:01Z,^NSEI,{price}\n" for price in UNPRICED)
+
+    with caplog.at_level("WARNING"):
+        (only,) = read(tmp_path, f"{HEADER}2026-11-23T03:45:00Z,^NSEI,25000\n{rows}")
+
+    assert only == tick(0, 25_000)
+    assert f"{len(UNPRICED)} rows without a possible price left out" in caplog.text
+    assert "the first in line 3" in caplog.text
+
+
+def test_a_recording_of_such_rows_alone_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path, f"{HEADER}2026-11-23T03:45:00Z,^NSEI,0\n").endswith("holds no ticks.")
+
+
+def test_a_replay_hands_out_no_price_that_is_none_and_no_candle_holds_one() -> None:
+    clock = ManualClock()
+    feed = ReplayFeed([tick(0, 100), tick(1, 0), tick(2, -5), tick(3, 101)], clock)
+    clock.advance(60)
+
+    assert prices(feed.poll(["^NSEI"])) == [100, 101]
+    (seen,) = feed.candles("^NSEI", OPENING - timedelta(seconds=1), OPENING + timedelta(hours=1))
+    assert (seen.low, seen.high) == (100, 101)
+    for interval in Interval:
+        since = OPENING - timedelta(days=1)
+        (candle,) = feed.history("^NSEI", interval, since, OPENING + timedelta(days=1))
+        assert (candle.low, candle.close) == (100, 101)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
-from app.domain.candle import Interval
+from app.domain.candle import Candle, Interval
+from app.domain.quote import Quote, Source
 from app.market_data.instruments import load_instruments
 from app.market_data.source import SourceRefused, SourceUnavailable
 from app.market_data.upstream import FAILURES_TO_OPEN, Upstream
@@ -188,3 +191,17 @@ def test_of_many_who_ask_at_once_one_makes_the_probe(
 
     # One probe, and its own retry.
     assert len(source.questions) == asked + 2
+
+
+def test_a_quote_or_candle_whose_price_is_none_does_not_pass(clock: ManualClock) -> None:
+    source = ScriptedSource(clock)
+    upstream = Upstream(source, clock, probe_seconds=30)
+    nifty = load_instruments().get("^NSEI")
+    good = Candle.of([Quote("^NSEI", Decimal(100), Source.ANGEL_ONE, clock.now())])
+    source.candles_by_symbol["^NSEI"] = [replace(good, low=Decimal(0)), good]
+
+    for price in (0, -1, 10**8):
+        source.prices["^NSEI"] = Decimal(price)
+        assert upstream.fetch([nifty]) == []
+    until = clock.now() + timedelta(minutes=1)
+    assert upstream.candles(nifty, Interval.MINUTE, clock.now(), until) == [good]

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from app.clock import Clock
 from app.domain.candle import IST, Candle, Interval
-from app.domain.money import to_paisa
+from app.domain.money import parse_price
 from app.domain.quote import Quote, Source
 from app.market_data.angel_one.session import AngelSession
 from app.market_data.instruments import DEFAULT_INDICES, Instrument, load_instruments
@@ -90,7 +89,7 @@ class AngelOneSource:
         for row in rows:
             if isinstance(row, dict):
                 instrument = asked.get((str(row.get("exchange")), str(row.get("symbolToken"))))
-                price = _price(row.get("ltp"))
+                price = parse_price(row.get("ltp"))
                 if instrument and price:
                     time = _exchange_time(row.get("exchFeedTime")) or self._clock.now()
                     quotes[instrument.symbol] = Quote(instrument.symbol, price, self.source, time)
@@ -142,18 +141,6 @@ def _next_minute(time: datetime) -> datetime:
     return whole if whole == time else whole + MINUTE
 
 
-def _price(value: Any) -> Decimal | None:
-    """Return rupees in whole paise, or None for what is no price."""
-    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
-        return None
-    try:
-        price = Decimal(value)
-        price = to_paisa(price) if price.is_finite() else price
-    except InvalidOperation:
-        return None
-    return price if price.is_finite() and price > 0 else None
-
-
 def _exchange_time(value: Any) -> datetime | None:
     """Return the exchange's time of a quote, UTC; None where the answer has none."""
     try:
@@ -171,17 +158,8 @@ def _candle(symbol: str, row: Any) -> Candle | None:
         time = datetime.fromisoformat(str(row[0]))
     except ValueError:
         return None
-    opened, high, low, close = (_price(each) for each in row[1:5])
+    opened, high, low, close = (parse_price(each) for each in row[1:5])
     if not (opened and high and low and close) or time.tzinfo is None:
         return None
-    if high < max(opened, close) or low > min(opened, close):
-        return None
-    return Candle(
-        symbol=symbol,
-        time=time.astimezone(UTC),
-        open=opened,
-        high=high,
-        low=low,
-        close=close,
-        source=Source.ANGEL_ONE,
-    )
+    candle = Candle(symbol, time.astimezone(UTC), opened, high, low, close, Source.ANGEL_ONE)
+    return candle if candle.is_sound else None

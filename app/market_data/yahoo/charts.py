@@ -7,7 +7,6 @@ imported when Yahoo is first asked, in a real thread.
 from __future__ import annotations
 
 import logging
-import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -22,15 +21,13 @@ from yfinance.data import YfData
 from yfinance.exceptions import YFPricesMissingError
 
 from app.domain.candle import Candle, Interval, beginning_of
-from app.domain.money import to_paisa
+from app.domain.money import parse_price
 from app.domain.quote import Quote, Source
 from app.logs import logger
 from app.market_data.source import SourceUnavailable
 from app.market_data.yahoo.session import NoChart, YahooSession
 
 TIME_ZONE = "Asia/Kolkata"
-# Nothing that is traded in India costs more rupees.
-HIGHEST_PRICE = 10**8
 # Yahoo's hours begin with the session, at 9:15.
 _HOUR_OFFSET = timedelta(minutes=15)
 
@@ -161,13 +158,10 @@ def _candle(symbol: str, interval: Interval, row: tuple[Any, ...]) -> Candle | N
     # The newest may be dated by the moment of its last trade.
     offset = _HOUR_OFFSET if interval is Interval.HOUR else timedelta()
     time = beginning_of(row[0] - offset, interval) + offset
-    return Candle(symbol, time, open_, high, low, close, Source.YAHOO)
+    candle = Candle(symbol, time, open_, high, low, close, Source.YAHOO)
+    return candle if candle.is_sound else None
 
 
 def _price(value: Any) -> Decimal | None:
-    """Return a float's shortest decimal in whole paise; None for NaN, nothing, zero or less."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    if not math.isfinite(value) or not 0 < value <= HIGHEST_PRICE:
-        return None
-    return to_paisa(Decimal(str(value))) or None
+    # Text in place of a number is no answer of Yahoo's.
+    return None if isinstance(value, str) else parse_price(value)
