@@ -5,6 +5,7 @@ from __future__ import annotations
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
+from app.auth.attempts import SignInAttempt
 from app.auth.passwords import hash_password, is_outdated, is_password
 from app.auth.rules import check_registration
 from app.auth.schemas import LoginRequest, RegisterRequest
@@ -50,10 +51,18 @@ def register(request: RegisterRequest) -> User:
 
 
 def sign_in(request: LoginRequest) -> tuple[str, str]:
-    """Return the client_id and a token; raise Unauthenticated where either is wrong."""
-    user = User.find_by_name(str(request.email or request.client_id))
+    """Return the client_id and a token.
+
+    Raises Unauthenticated if either is wrong, RateLimited after too many failures.
+    """
+    name = str(request.email or request.client_id)
+    user = User.find_by_name(name)
+    attempt = SignInAttempt(name, user)
+    attempt.begin()
     if not is_password(request.password, user.password_hash if user else None) or not user:
+        attempt.fail()
         raise Unauthenticated("The email or password is wrong.", code="invalid_credentials")
+    attempt.succeed()
     if is_outdated(request.password, user.password_hash):
         _rehash(user, request.password)
     return user.client_id, issue_token(user.client_id)

@@ -1,0 +1,132 @@
+"""Failed sign-ins: each one makes the next wait longer, and the owner of the account hears of it.
+
+Failures are counted twice. Those of one address against one account delay that address, up to
+15 minutes. Those of all addresses together delay every address, but by a minute at most, and never
+one from which the owner has signed in: nobody can lock an owner out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Flask, current_app
+from pymongo.client_session import ClientSession
+from pymongo.errors import PyMongoError
+
+from app.concurrency import spawn
+from app.database.transaction import run_transaction
+from app.domain.contact import identity_key
+from app.domain.errors import RateLimited, Unauthenticated
+from app.extensions import limiter
+from app.identity import address_key
+from app.limits import Counts, counts
+from app.logs import logger
+from app.models import EventDraft, Notification, User
+from app.runtime import now
+from app.signals import announce, write_events
+
+DAY_SECONDS = 24 * 60 * 60
+KNOWN_ADDRESS_SECONDS = 30 * DAY_SECONDS
+# With this failure of a day, from addresses that the owner has not used, the owner is notified.
+NOTICE_AT = 5
+EVENT_TYPE = "sign_in_failures"
+
+
+@dataclass(frozen=True, slots=True)
+class _Delays:
+    """How many failures are free, and what each further one costs, in seconds."""
+
+    free: int
+    first: int
+    longest: int
+
+    def after(self, failures: int) -> int:
+        # Beyond 2^20 the number would only become longer.
+        doublings = min(failures - self.free - 1, 20)
+        return min(self.first * 2**doublings, self.longest) if doublings >= 0 else 0
+
+
+OF_ONE_ADDRESS = _Delays(free=5, first=5, longest=15 * 60)
+OF_ALL_ADDRESSES = _Delays(free=10, first=1, longest=60)
+
+
+class SignInAttempt:
+    """One try to sign in to an account, from the address of this request."""
+
+    def __init__(self, name: str, user: User | None) -> None:
+        account = user.client_id if user else identity_key(name)
+        self._user = user
+        self._here = f"sign-in/{account}/{address_key()}"
+        self._anywhere = f"sign-in/{account}"
+        self._counts = counts()
+
+    def begin(self) -> None:
+        """Raise RateLimited while the account, or this address, has to wait."""
+        if not limiter.enabled:
+            return
+        waits = [self._counts.seconds_left(f"{self._here}/delay")]
+        if not self._is_known:
+            waits.append(self._counts.seconds_left(f"{self._anywhere}/delay"))
+        if any(waits):
+            raise _delayed(max(waits))
+        # Counted before the password is checked, so that guesses sent at once are not all free.
+        if _count(self._counts, self._here, OF_ONE_ADDRESS) > 1:
+            raise _delayed(self._counts.seconds_left(f"{self._here}/delay"))
+
+    def succeed(self) -> None:
+        """Forget the failures of this address, and remember it as one of the owner's."""
+        if not limiter.enabled:
+            return
+        for key in (self._here, f"{self._here}/delay"):
+            self._counts.clear(key)
+        self._counts.add(f"{self._here}/known", KNOWN_ADDRESS_SECONDS)
+
+    def fail(self) -> None:
+        """Count a wrong password, and notify the owner once a day."""
+        if not limiter.enabled or self._is_known:
+            return
+        _count(self._counts, self._anywhere, OF_ALL_ADDRESSES)
+        if self._counts.add(f"{self._anywhere}/notice", DAY_SECONDS) == NOTICE_AT and self._user:
+            # In the background: the time it takes would show that the account exists.
+            app = current_app._get_current_object()  # type: ignore[attr-defined]
+            spawn(_notify, app, self._user.client_id)
+
+    @property
+    def _is_known(self) -> bool:
+        return self._counts.seconds_left(f"{self._here}/known") > 0
+
+
+def _count(counts: Counts, key: str, delays: _Delays) -> int:
+    """Count a failure and begin its delay; return how many have asked for that delay."""
+    delay = delays.after(counts.add(key, DAY_SECONDS))
+    return counts.add(f"{key}/delay", delay) if delay else 0
+
+
+def _delayed(seconds: int) -> RateLimited:
+    seconds = max(seconds, 1)
+    return RateLimited(
+        f"Too many failed sign-ins to this account. Try again in {seconds} seconds.",
+        code="sign_in_delayed",
+        retry_after_seconds=seconds,
+        details={"limit": "sign_in"},
+    )
+
+
+def _notify(app: Flask, user_id: str) -> None:
+    draft = EventDraft(
+        user_id=user_id,
+        type=EVENT_TYPE,
+        message=f"Someone tried {NOTICE_AT} times to sign in to your account with a wrong password,"
+        " from an address you have not signed in from. If it was not you, your password still"
+        " holds: further attempts have to wait.",
+        data={"failures": NOTICE_AT},
+    )
+
+    def write(session: ClientSession) -> list[Notification]:
+        return write_events([draft], now(), session)
+
+    with app.app_context():
+        try:
+            announce(run_transaction(write, is_done=Notification.are_written, user_ids=[user_id]))
+        except (PyMongoError, Unauthenticated) as error:
+            logger.warning("an owner was not notified: %s", type(error).__name__)
