@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +28,7 @@ from pydantic import (
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
+from data_folder import kept_secret, take_folder
 from origins import DEFAULT_ORIGINS, parse_origins
 
 ROOT = Path(__file__).resolve().parent
@@ -331,26 +331,9 @@ def _with_secrets(settings: Settings) -> Settings:
 
 def _kept_secret(path: Path) -> str:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return _read_or_make(path)
+        take_folder(path.parent)
+        return kept_secret(path)
     except OSError as error:
         raise ConfigurationError(
             [f"DATA_DIR: {path.parent} cannot be used: {error.strerror}"]
         ) from None
-
-
-def _read_or_make(path: Path) -> str:
-    if not path.exists():
-        # Written aside and linked into place, so that two servers starting at once, or one
-        # killed half way, never leave an empty or a second secret.
-        draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(32))
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_text().strip()

@@ -49,6 +49,9 @@ from config import ConfigurationError, Settings, load_settings  # noqa: E402
 if TYPE_CHECKING:
     from flask import Flask
 
+# What the server writes, its log included, is for its own user.
+PRIVATE_UMASK = 0o077
+
 
 def create_app() -> Flask:
     """Make the application for `flask --app run`, on the database of the configuration.
@@ -61,6 +64,7 @@ def create_app() -> Flask:
     from app import create_app as assemble_app
     from app.logs import set_up_logging
 
+    os.umask(PRIVATE_UMASK)
     try:
         # A command serves nobody, so it needs no other mode than Python's own threads.
         settings = load_settings().model_copy(update={"socketio_async_mode": "threading"})
@@ -96,6 +100,7 @@ def serve(settings: Settings) -> None:
 
 def main() -> int:
     """Run the server until it is told to stop; return the exit status."""
+    os.umask(PRIVATE_UMASK)
     try:
         serve(load_settings())
     except ConfigurationError as error:

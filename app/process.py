@@ -6,10 +6,12 @@ import gc
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from flask import Flask
 from pymongo.errors import PyMongoError
 
+from app import database
 from app.delivery import Outbox, create_senders
 from app.embedded import EmbeddedDatabase
 from app.extensions import mongo, socketio
@@ -71,7 +73,7 @@ class Server:
             ) from None
         self._stops.append(_close_client)
         if self._database:
-            socketio.start_background_task(self._database.watch)
+            socketio.start_background_task(self._database.watch, partial(database.move, app))
         return app
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from flask import Flask
@@ -19,6 +20,8 @@ Document = dict[str, Any]
 # turns into a 503 rather than a request that hangs.
 OPERATION_SECONDS = 5
 SERVER_SELECTION_SECONDS = 3
+# Longer than any work with a client that is no longer used.
+MOVING_SECONDS = 60
 
 
 def init_app(app: Flask, uri: str, database_name: str | None = None) -> None:
@@ -38,6 +41,21 @@ def init_app(app: Flask, uri: str, database_name: str | None = None) -> None:
     )
     assert mongo.cx is not None
     mongo.db = mongo.cx[name]
+
+
+def move(app: Flask, uri: str) -> None:
+    """Bind another client, because the same database has moved to another address.
+
+    The old client is closed once nothing waits for it any more: work under way with it fails as
+    in any outage.
+    """
+    old, name = mongo.cx, database().name
+    mongo.cx = None
+    init_app(app, uri, name)
+    if old is not None:
+        timer = threading.Timer(MOVING_SECONDS, old.close)
+        timer.daemon = True
+        timer.start()
 
 
 def database() -> Database[Document]:

@@ -1,7 +1,8 @@
 """The embedded database: SecantusDB as a child process, its storage in the data folder.
 
-It speaks MongoDB's wire protocol on a loopback port of its own. It ends with the server however
-that ends, and is started again should it end alone.
+It speaks MongoDB's wire protocol on a loopback port of its own, with those who know the secret in
+the data folder. It ends with the server however that ends, and is started again should it end
+alone.
 
 `run.py` starts it before it imports the application, which takes as long as the database takes to
 open. So nothing is imported here that takes long itself.
@@ -18,12 +19,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote
 
 from filelock import FileLock, Timeout
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
 
 from config import ConfigurationError
+from data_folder import close_files, kept_secret, open_private, take_folder
 
 HOST = "127.0.0.1"
 # An orphan of a killed server may need a moment to let go of the storage.
@@ -31,6 +37,14 @@ START_SECONDS = 20
 # What an empty storage takes.
 ROOM_BYTES = 256 * 1024
 CHILD = Path(__file__).with_name("child.py")
+USER = "paper_trading"
+# How long a program on the port may take to prove that it is the database.
+PROOF_SECONDS = 2
+# How often a start is tried on a port that another program may only hold for a moment.
+ATTEMPTS_ON_PORT = 3
+MAX_PAUSE_SECONDS = 10
+# database.log is continued by each start; one that has grown to this size becomes database.log.1.
+MAX_LOG_BYTES = 1_000_000
 
 # The program's log, by its name: `app.logs` imports Flask.
 logger = logging.getLogger("paper_trading")
@@ -40,7 +54,9 @@ class EmbeddedDatabase:
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir.resolve()
         self._record = self._data_dir / "database.json"
-        self._lock = FileLock(self._data_dir / "database.lock")
+        self._lock = FileLock(self._data_dir / "database.lock", mode=0o600)
+        self._log = self._data_dir / "database.log"
+        self._secret_file = self._data_dir / "database_secret"
         self._port = 0
         self._process: subprocess.Popen[str] | None = None
         self._stopping = threading.Event()
@@ -48,7 +64,7 @@ class EmbeddedDatabase:
 
     @property
     def uri(self) -> str:
-        return _uri(self._port)
+        return self._uri(self._port)
 
     def start(self) -> None:
         """Start it and wait until it answers.
@@ -94,18 +110,32 @@ class EmbeddedDatabase:
             port = int(record["port"])
         except (OSError, ValueError, KeyError):
             return None
-        return _uri(port) if _answers(port) else None
+        return self._uri(port) if self._is_ours(port) else None
 
-    def watch(self) -> None:
-        """Start it again whenever it ends by itself, until it is stopped."""
+    def watch(self, on_moved: Callable[[str], object] = lambda uri: None) -> None:
+        """Start it again whenever it ends by itself, until it is stopped.
+
+        `on_moved` is called with its new URI if another program has taken its port meanwhile.
+        """
         self._watched = True
+        failures = 0
         while not self._stopping.is_set():
             self._wait_for_end()
             if self._stopping.is_set():
                 break
-            logger.error("the embedded database ended unexpectedly; starting it again")
-            if not self._start_again():
-                time.sleep(1)
+            if not failures:
+                logger.error("the embedded database ended unexpectedly; starting it again")
+            moves = failures >= ATTEMPTS_ON_PORT and _listens(self._port)
+            if moves:
+                logger.error("another program listens on port %d; using another port", self._port)
+                self._port = 0
+            if self._start_again():
+                failures = 0
+                if moves:
+                    on_moved(self.uri)
+            else:
+                failures += 1
+                self._stopping.wait(min(2.0**failures / 2, MAX_PAUSE_SECONDS))
 
     def stop(self) -> None:
         """End it. There is nothing to wait for: each commit is on the disk already."""
@@ -123,9 +153,11 @@ class EmbeddedDatabase:
 
     def _take_folder(self) -> None:
         try:
-            self._data_dir.mkdir(parents=True, exist_ok=True)
+            take_folder(self._data_dir)
             self._lock.acquire(timeout=0)
+            close_files(self._data_dir)
             self._check_room()
+            kept_secret(self._secret_file)
         except Timeout:
             raise ConfigurationError(
                 [
@@ -154,7 +186,8 @@ class EmbeddedDatabase:
 
     def _spawn(self) -> None:
         self._port = self._port or _free_port()
-        with (self._data_dir / "database.log").open("w") as log:
+        self._limit_log()
+        with open(self._log, "a", opener=open_private) as log:
             self._process = subprocess.Popen(
                 self._command(),
                 stdin=subprocess.PIPE,
@@ -171,7 +204,7 @@ class EmbeddedDatabase:
         """Wait until the process answers or has ended; end it at the deadline."""
         assert self._process is not None
         while self._process.poll() is None and time.monotonic() < deadline:
-            if _answers(self._port):
+            if self._is_ours(self._port):
                 return True
             time.sleep(0.02)
         if self._process.poll() is None:
@@ -189,11 +222,9 @@ class EmbeddedDatabase:
             return False
 
     def _command(self) -> list[str]:
-        config = self._data_dir / "database.toml"
-        # An empty file of our own, so that none lying about elsewhere is picked up.
-        config.touch()
         flags = {
-            "--config": config,
+            # First: it is the child's own, and the rest are the database's.
+            "--secret-file": self._secret_file,
             "--host": HOST,
             "--port": self._port,
             "--storage-path": self._data_dir / "database",
@@ -219,7 +250,41 @@ class EmbeddedDatabase:
             "database_pid": self._process.pid,
             "server_pid": os.getpid(),
         }
-        self._record.write_text(json.dumps(record))
+        with open(self._record, "w", opener=open_private) as file:
+            json.dump(record, file)
+
+    def _limit_log(self) -> None:
+        """Move a log that has grown large aside, in place of the one moved before."""
+        if self._log.is_file() and self._log.stat().st_size > MAX_LOG_BYTES:
+            self._log.replace(self._log.with_name("database.log.1"))
+
+    def _uri(self, port: int) -> str:
+        """Return the URI, with a secret that the other side has to know as well to be spoken to.
+
+        SCRAM proves that to both sides without sending it, before any command.
+        """
+        try:
+            secret = quote(self._secret_file.read_text().strip(), safe="")
+        except OSError:
+            secret = ""
+        options = "directConnection=true&authSource=admin&authMechanism=SCRAM-SHA-256"
+        return f"mongodb://{USER}:{secret}@{HOST}:{port}/?{options}"
+
+    def _is_ours(self, port: int) -> bool:
+        """Return whether the program that listens on the port is this folder's database."""
+        if not _listens(port):
+            return False
+        milliseconds = PROOF_SECONDS * 1000
+        try:
+            with MongoClient[dict[str, object]](
+                self._uri(port),
+                serverSelectionTimeoutMS=milliseconds,
+                timeoutMS=milliseconds,
+            ) as client:
+                client.admin.command("ping")
+        except PyMongoError:
+            return False
+        return True
 
 
 def attach(data_dir: Path) -> str:
@@ -254,17 +319,13 @@ def _bury(process: subprocess.Popen[str]) -> None:
         pass
 
 
-def _uri(port: int) -> str:
-    return f"mongodb://{HOST}:{port}/?directConnection=true"
-
-
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
-def _answers(port: int) -> bool:
+def _listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((HOST, port)) == 0

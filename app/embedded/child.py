@@ -1,18 +1,32 @@
 """The embedded database's process: SecantusDB, which goes when the server goes.
 
-Run as a script, so that none of the application is imported here.
+Run as a script, so that none of the application is imported here:
+`child.py PARENT_PID [--secret-file FILE] FLAGS`, the flags being those of `secantusd-py`. With a
+secret only a client that knows it is served, and each client can tell that this is its database.
 """
 
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import platform
 import signal
 import sys
 import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from secantus import SecantusDBServer
 
 PR_SET_PDEATHSIG = 1
+# Nothing that the database writes is for other users.
+UMASK = 0o077
+USER = "paper_trading"
+USERS_DATABASE = "admin"
+# The least that PyMongo takes: the secret is random, so that guesses are hopeless anyway.
+ITERATIONS = 4096
 
 
 def die_with_parent(parent: int) -> None:
@@ -32,8 +46,60 @@ def _die_at_end_of_input() -> None:
     os._exit(1)
 
 
-if __name__ == "__main__":
-    die_with_parent(int(sys.argv[1]))
-    from secantus.cli import main
+def serve(secret: str | None, flags: list[str]) -> None:
+    """Run the database as its flags say until the process ends."""
+    from secantus import SecantusDBServer
+    from secantus.cli import build_parser
 
-    sys.exit(main(sys.argv[2:]))
+    chosen = build_parser().parse_args(flags)
+    logging.basicConfig(
+        level=chosen.log_level or "WARNING",
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    server = SecantusDBServer(
+        host=chosen.host,
+        port=chosen.port,
+        storage_path=chosen.storage_path,
+        require_auth=secret is not None,
+        enable_test_commands=False,
+        replica_set_name=None if chosen.standalone else "secantus",
+        sync_on_commit=bool(chosen.sync_on_commit),
+    )
+    if secret is not None:
+        _set_password(server, secret)
+    server.start()
+    server.wait()
+
+
+def _set_password(server: SecantusDBServer, password: str) -> None:
+    """Let the one user in with this password, whatever it was before.
+
+    As `createUser` does, which needs a connection and so would have to come before this one.
+    """
+    from secantus.auth import SCRAM_SHA_256, derive_credentials
+
+    record = {
+        "_id": f"{USERS_DATABASE}.{USER}",
+        "user": USER,
+        "db": USERS_DATABASE,
+        "credentials": derive_credentials(password, iterations=ITERATIONS).to_doc(),
+        "roles": [{"role": "root", "db": USERS_DATABASE}],
+        "mechanisms": [SCRAM_SHA_256],
+    }
+    server.storage.add_user(USERS_DATABASE, USER, record, replace=True)
+
+
+def main(parent: str, *arguments: str) -> None:
+    die_with_parent(int(parent))
+    # A service manager signals every process of the service: the server still needs this one.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.umask(UMASK)
+    match arguments:
+        case ["--secret-file", file, *flags]:
+            serve(Path(file).read_text().strip(), flags)
+        case _:
+            serve(None, [*arguments])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

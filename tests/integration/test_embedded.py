@@ -138,7 +138,7 @@ def test_it_starts_in_its_folder_and_says_where_it_is(
 
     database.start()
 
-    assert database.uri.startswith("mongodb://127.0.0.1:")
+    assert "@127.0.0.1:" in database.uri
     content = record(folder)
     assert f":{content['port']}/" in database.uri
     assert content["server_pid"] == os.getpid()

@@ -32,7 +32,9 @@ def embedded_record(data_dir: Path) -> dict[str, int]:
 
 
 def embedded_uri(data_dir: Path) -> str:
-    return f"mongodb://127.0.0.1:{embedded_record(data_dir)['port']}/?directConnection=true"
+    secret = (data_dir / "database_secret").read_text()
+    where = f"127.0.0.1:{embedded_record(data_dir)['port']}"
+    return f"mongodb://paper_trading:{secret}@{where}/?directConnection=true&authSource=admin"
 
 
 @dataclass
