@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.domain.alert import Crossing, Direction
+from app.domain.bracket import SettledFrom
 from app.domain.money import format_rupees
 from app.models import EventDraft, Firing
 
@@ -34,7 +35,7 @@ def price_alert(firing: Firing) -> EventDraft:
 
 
 def _when(crossing: Crossing) -> str:
-    if crossing.settled_from is None:
+    if crossing.settled_from is not SettledFrom.GAP:
         return ""
     time = f"{crossing.quote.timestamp:%d %b %Y %H:%M} UTC"
     return f" at {time}, while the server was away or had no prices"

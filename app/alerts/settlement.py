@@ -5,7 +5,8 @@ Alerts fire in chunks, each one transaction that claims the alerts and writes th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pymongo.client_session import ClientSession
@@ -15,6 +16,7 @@ from app.alerts.events import price_alert
 from app.database.chunks import Overtaken, write_claimed, write_in_chunks
 from app.database.patience import read_patiently
 from app.database.transaction import TRANSACTION_SECONDS
+from app.domain.bracket import SettledFrom
 from app.domain.quote import Quote
 from app.domain.triggers import CandlesAfter, triggered_by, triggered_in
 from app.logs import logger
@@ -28,19 +30,30 @@ from app.signals import announce, write_events
 MARK_SETTLES = timedelta(seconds=6 * TRANSACTION_SECONDS)
 
 
-def fire_alerts(ticks: Sequence[Quote], meanwhile: Callable[[], object] = lambda: None) -> int:
+def fire_alerts(
+    ticks: Sequence[Quote],
+    meanwhile: Callable[[], object] = lambda: None,
+    deciding: Collection[Quote] = (),
+) -> int:
     """Fire every alert that one of `ticks` crosses; return how many.
 
     An alert fires at the first tick, in their order, that meets a level of it. Between two chunks
-    of them `meanwhile` is called. Raises PyMongoError where some could not be written: the same
-    ticks can then be given again.
+    of them `meanwhile` is called. Those of the ticks that are `deciding` are the first after a time
+    without prices; what they fire says so. Raises PyMongoError where some could not be written: the
+    same ticks can then be given again.
     """
     crossed = read_patiently(
         lambda: triggered_by(
             ticks, Alert.find_crossed, lambda alert, tick: alert.levels.crossed_by(tick)
         )
     )
-    return fire([Firing(alert, crossing) for alert, crossing in crossed], meanwhile)
+    firings = [
+        Firing(alert, replace(crossing, settled_from=SettledFrom.QUOTE))
+        if crossing.quote in deciding
+        else Firing(alert, crossing)
+        for alert, crossing in crossed
+    ]
+    return fire(firings, meanwhile)
 
 
 def fire_missed_alerts(symbols: Iterable[str], candles_after: CandlesAfter, since: datetime) -> int:

@@ -73,7 +73,7 @@ def _closed(event: Mapping[str, Any]) -> Story:
         ),
         pnl=pnl,
         # Found after the server was away: the price was reached back then.
-        time=event["quote"]["timestamp"] if "settled_from" in event else None,
+        time=event["quote"]["timestamp"] if event.get("settled_from") == "gap" else None,
     )
 
 

@@ -52,7 +52,10 @@ class ExitReason(StrEnum):
 class SettledFrom(StrEnum):
     """Where an exit was found, unless the quote of its moment caused it."""
 
+    # Candles of a time without prices.
     GAP = "gap"
+    # The first quote after a time without prices of which there were no candles.
+    QUOTE = "quote"
 
 
 _STATUS_AFTER = {

@@ -8,7 +8,12 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from app.domain.candle import Candle, Interval
+from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote
+
+
+class CandlesRefused(MarketDataUnavailable):
+    """No source gives candles to this account; asking again today does not help."""
 
 
 @dataclass(frozen=True, slots=True)

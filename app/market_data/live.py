@@ -21,11 +21,11 @@ from app.domain.candle import Candle, Interval
 from app.domain.errors import MarketDataUnavailable
 from app.domain.money import is_price
 from app.domain.quote import Quote, Source
-from app.market_data.feed import Gap
+from app.market_data.feed import CandlesRefused, Gap
 from app.market_data.instruments import Instrument, Instruments
 from app.market_data.lane import Lane
 from app.market_data.simulated import SimulatedFeed
-from app.market_data.source import SourceError
+from app.market_data.source import HistoryRefused, SourceError, SourceRefused
 from app.market_data.upstream import Upstream
 
 # For so long a request waits for the first price of a symbol that nobody watched so far.
@@ -169,20 +169,26 @@ class LiveFeed:
     ) -> list[Candle]:
         """Return the candles of the first source that has any.
 
-        Raises MarketDataUnavailable where no source answers.
+        Raises MarketDataUnavailable where no source answers, CandlesRefused where each refuses.
         """
         instrument = self._instruments.get(symbol)
         answered = False
+        may_answer_later = False
         for upstream in self.upstreams:
             if not upstream.knows(instrument):
                 continue
             try:
                 candles = upstream.candles(instrument, interval, since, until)
+            except (HistoryRefused, SourceRefused):
+                continue
             except SourceError:
+                may_answer_later = True
                 continue
             answered = True
             if candles:
                 return candles
+        if not answered and not may_answer_later:
+            raise CandlesRefused(f"No source gives candles of {symbol} to this account today.")
         if not answered:
             raise MarketDataUnavailable(
                 f"No source has the history of {symbol} right now. Try again in a minute."

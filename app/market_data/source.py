@@ -2,6 +2,7 @@
 
 SourceError
 ├── SourceUnavailable   may succeed later: a time-out, a rate limit, a server in trouble
+│   └── HistoryRefused  has quotes, and no candles for this account: not asked again that day
 └── SourceRefused       will not succeed until someone acts: credentials that are wrong
 
 Their messages are for a log: they name what happened and hold no secret.
@@ -32,6 +33,10 @@ class SourceUnavailable(SourceError):
 
 class SourceRefused(SourceError):
     """The source knows us and says no. Asking again would only lock the account."""
+
+
+class HistoryRefused(SourceUnavailable):
+    """The source gives this account no candles. Its quotes are another matter."""
 
 
 class PriceSource(Protocol):

@@ -9,20 +9,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from app.clock import Clock
 from app.concurrency import spawn
-from app.domain.candle import Candle, Interval, sound_candles
+from app.domain.candle import IST, Candle, Interval, sound_candles
 from app.domain.money import is_price
 from app.domain.quote import Quote
 from app.logs import logger
 from app.market_data.breaker import Breaker
 from app.market_data.instruments import Instrument
-from app.market_data.source import PriceSource, SourceError, SourceRefused, SourceUnavailable
+from app.market_data.source import (
+    HistoryRefused,
+    PriceSource,
+    SourceError,
+    SourceRefused,
+    SourceUnavailable,
+)
 
 T = TypeVar("T")
 
@@ -59,6 +65,8 @@ class Upstream:
         self._answered_at: float | None = None
         self._error: str | None = None
         self._refused: SourceRefused | None = None
+        self._candles_refused: HistoryRefused | None = None
+        self._candles_refused_on: date | None = None
 
     @property
     def name(self) -> str:
@@ -81,11 +89,20 @@ class Upstream:
         self, instrument: Instrument, interval: Interval, since: datetime, until: datetime
     ) -> list[Candle]:
         """Return the candles from `since` to before `until`, oldest first; raise SourceError."""
-        found = self._ask(
-            self._history,
-            self._candles_seconds,
-            lambda: self.source.candles(instrument, interval, since, until),
-        )
+        today = self._clock.now().astimezone(IST).date()
+        if self._candles_refused and self._candles_refused_on == today:
+            raise self._candles_refused
+        try:
+            found = self._ask(
+                self._history,
+                self._candles_seconds,
+                lambda: self.source.candles(instrument, interval, since, until),
+            )
+        except HistoryRefused as error:
+            if self._candles_refused_on != today:
+                logger.warning("%s is not asked for candles again today: %s", self.name, error)
+            self._candles_refused, self._candles_refused_on = error, today
+            raise
         return sound_candles(found)
 
     def describe(self) -> dict[str, Any]:
@@ -109,6 +126,10 @@ class Upstream:
             raise SourceUnavailable(f"{self.name} failed too often and is left alone")
         try:
             answer = self._attempt(seconds, work)
+        except HistoryRefused:
+            # It answers, and would answer so each time.
+            breaker.succeeded()
+            raise
         except SourceError as error:
             breaker.failed()
             self._note(error)
@@ -185,4 +206,6 @@ def _retrying(work: Callable[[], T]) -> T:
 
 
 def _is_worth_another_try(error: BaseException) -> bool:
+    if isinstance(error, HistoryRefused):
+        return False
     return isinstance(error, SourceUnavailable) and error.retry_after is None

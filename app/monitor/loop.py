@@ -100,8 +100,11 @@ class Monitor:
             elif self._leased:
                 self._attempt(self.run_arrived)
                 self._stop.wait(BREATH_SECONDS)
-            wait = next_pass - self._clock.monotonic()
-            is_due = wait <= 0 or not self._news.wait(wait)
+            # Until the next pass, or until ticks that wait for candles wait no longer.
+            until = min(next_pass, self._gaps.next_event)
+            wait = until - self._clock.monotonic()
+            has_news = wait > 0 and self._news.wait(wait)
+            is_due = not has_news and until == next_pass
         self._ended.set()
 
     def stop(self) -> None:
@@ -201,7 +204,7 @@ class Monitor:
         self._settle_gaps_aside()
 
     def _settle_gaps_aside(self) -> None:
-        if not self._gaps.is_empty and not self._settling_gaps:
+        if self._gaps.is_due and not self._settling_gaps:
             self._settling_gaps = True
             spawn(self._settle_gaps)
 
@@ -210,6 +213,8 @@ class Monitor:
         with self._app.app_context():
             self._attempt(self._gaps.settle)
         self._settling_gaps = False
+        # Ticks may have waited for it.
+        self._news.set()
 
     def _keep_house_aside(self) -> None:
         """Now and then do what no pass should wait for."""
@@ -300,11 +305,13 @@ class Monitor:
         left = taken
         ticks = [each for each in taken if each.symbol not in held]
         to_ask = [each for each in ticks if each.symbol in traded]
+        deciding = self._gaps.deciding(ticks)
         self._display.show_others({each.symbol for each in to_ask})
         try:
-            closed = settle_triggered(to_ask, self._display.show, self._take_in_meanwhile)
+            closed = settle_triggered(to_ask, self._display.show, self._take_in_meanwhile, deciding)
             to_ask = [each for each in ticks if each.symbol in alerted]
-            fire_alerts(to_ask, self._take_in_meanwhile)
+            fire_alerts(to_ask, self._take_in_meanwhile, deciding)
+            self._gaps.decided(deciding)
             left = [each for each in taken if each.symbol in held]
         finally:
             self._display.show_all()

@@ -13,6 +13,11 @@ _REACHED = {
     ExitReason.STOP_LOSS: "Stop-loss hit",
     ExitReason.TARGET: "Target reached",
 }
+_WHEN = {
+    None: "",
+    SettledFrom.GAP: " while the server was away",
+    SettledFrom.QUOTE: " at the first price after a time without prices",
+}
 
 
 def trade_created(trade: Trade, available_margin: Decimal) -> EventDraft:
@@ -79,8 +84,8 @@ def _closed_in_words(trade: Trade, exit: Exit) -> str:
     price, result = format_rupees(exit.price), _result(exit.pnl)
     if exit.reason is ExitReason.USER:
         return f"Exited {position} at {price}: {result}."
-    away = " while the server was away" if exit.settled_from is SettledFrom.GAP else ""
-    return f"{_REACHED[exit.reason]}{away}: {position} was closed at {price}, {result}."
+    when = _WHEN[exit.settled_from]
+    return f"{_REACHED[exit.reason]}{when}: {position} was closed at {price}, {result}."
 
 
 def _result(pnl: Decimal) -> str:

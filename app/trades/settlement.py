@@ -7,13 +7,15 @@ releases their margin with the P&L, and writes their events.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from pymongo.client_session import ClientSession
 
 from app.database.chunks import Outcome, Overtaken, write_claimed, write_in_chunks
 from app.database.patience import read_patiently
+from app.domain.bracket import SettledFrom
 from app.domain.exposure import Exposure
 from app.domain.quote import Quote
 from app.domain.triggers import CandlesAfter, triggered_by, triggered_in
@@ -27,12 +29,14 @@ def settle_triggered(
     ticks: Sequence[Quote],
     found_all: Callable[[str], object] = lambda symbol: None,
     meanwhile: Callable[[], object] = lambda: None,
+    deciding: Collection[Quote] = (),
 ) -> int:
     """Close every trade whose stop-loss or target one of `ticks` reached; return how many.
 
     A trade closes at the first tick, in their order, that reaches it. `found_all` is told each
     symbol of which all such trades have been found, maybe more than once, before any is closed.
-    Between two chunks of closures `meanwhile` is called.
+    Between two chunks of closures `meanwhile` is called. Those of the ticks that are `deciding`
+    are the first after a time without prices; what they close says so.
 
     Raises PyMongoError where some could not be closed: the same ticks can then be settled again.
     """
@@ -44,7 +48,13 @@ def settle_triggered(
             found_all,
         )
     )
-    return _settle([Closure(trade, exit) for trade, exit in triggered], meanwhile)
+    closures = [
+        Closure(trade, replace(exit, settled_from=SettledFrom.QUOTE))
+        if exit.quote in deciding
+        else Closure(trade, exit)
+        for trade, exit in triggered
+    ]
+    return _settle(closures, meanwhile)
 
 
 def settle_missed(symbols: Iterable[str], candles_after: CandlesAfter, since: datetime) -> int:

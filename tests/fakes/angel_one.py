@@ -21,7 +21,7 @@ from typing import Any
 import pyotp
 
 from app.domain.candle import IST
-from tests.fakes.trouble import Trouble, misbehave, send_json
+from tests.fakes.trouble import Trouble, misbehave, send_json, send_reply
 
 API_KEY = "not-a-real-api-key"
 CLIENT_CODE = "X-nobody-77"
@@ -79,6 +79,14 @@ class Seen:
     body: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer in the vendor's own words, whatever their form."""
+
+    body: str
+    status: int = 200
+
+
 class Refused(Exception):
     """An answer that says no: a code of the vendor's."""
 
@@ -99,7 +107,7 @@ class FakeAngelOne:
         self.login_delay = 0.0
         self.requests: list[Seen] = []
         self.connections = 0
-        self._troubles: dict[str, Iterator[str | None]] = defaultdict(lambda: iter(()))
+        self._troubles: dict[str, Iterator[str | Reply | None]] = defaultdict(lambda: iter(()))
         self._sessions: dict[str, str] = {}
         self._used_codes: set[str] = set()
         self._lock = threading.Lock()
@@ -145,6 +153,13 @@ class FakeAngelOne:
         """Fail the next requests to a route (all of them for None), by a Trouble or a code."""
         self._troubles[route] = repeat(how) if times is None else repeat(how, times)
 
+    def say(
+        self, route: str, answer: dict[str, Any] | str, status: int = 200, times: int | None = None
+    ) -> None:
+        """Answer the next requests to a route (all of them for None) with this."""
+        reply = Reply(answer if isinstance(answer, str) else json.dumps(answer), status)
+        self._troubles[route] = repeat(reply) if times is None else repeat(reply, times)
+
     def hang_after(self, route: str, answers: int) -> None:
         """Answer so many requests to a route, and none of the others."""
         self._troubles[route] = chain(repeat(None, answers), repeat(Trouble.HANG))
@@ -182,6 +197,9 @@ class FakeAngelOne:
         if seen.route == "login":
             time.sleep(self.login_delay)
         trouble = self._next_trouble(seen.route)
+        if isinstance(trouble, Reply):
+            send_reply(request, trouble.body, trouble.status)
+            return
         if trouble is not None and trouble in list(Trouble):
             credentials = [seen.headers.get(each) for each in ("X-PrivateKey", "Authorization")]
             misbehave(request, Trouble(trouble), self._closing, f"{credentials} {seen.body}")
@@ -219,7 +237,7 @@ class FakeAngelOne:
             self.requests.append(seen)
         return seen
 
-    def _next_trouble(self, route: str) -> str | None:
+    def _next_trouble(self, route: str) -> str | Reply | None:
         with self._lock:
             if trouble := next(self._troubles[route], None):
                 return trouble

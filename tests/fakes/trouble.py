@@ -50,6 +50,11 @@ def send_json(request: Request, answer: Any) -> None:
     _send(request, json.dumps(answer).encode())
 
 
+def send_reply(request: Request, body: str, status: int) -> None:
+    """Answer with this text, which says itself what it is."""
+    _send(request, body.encode(), status)
+
+
 def _send(
     request: Request, body: bytes, status: int = 200, content_type: str = "application/json"
 ) -> None:

@@ -7,15 +7,20 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.domain.candle import Interval
+from app.domain.errors import MarketDataUnavailable
 from app.market_data.angel_one.answers import AngelFailure
 from app.market_data.angel_one.source import AngelOneSource
 from app.market_data.angel_one.transport import TimeLimits, Transport
+from app.market_data.feed import CandlesRefused
 from app.market_data.instruments import load_instruments
+from app.market_data.live import LiveFeed
 from app.market_data.source import SourceUnavailable
+from app.market_data.upstream import Upstream
 from config import Settings
 from tests.fakes.angel_one import FakeAngelOne, Trouble
 from tests.fakes.smtp import make_certificate
@@ -202,3 +207,58 @@ def test_a_server_without_a_trusted_certificate_is_told_nothing(
 
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
         assert source.fetch([NIFTY_50])
+
+
+REFUSALS: list[tuple[dict[str, Any] | str, int]] = [
+    ("", 403),
+    ("Forbidden", 403),
+    ({"status": False, "message": "Forbidden", "errorcode": ""}, 403),
+    ({"status": False, "message": "No", "errorcode": "AB9999"}, 200),
+    ({"status": False, "message": "You are not subscribed to this API", "errorcode": ""}, 200),
+]
+
+
+@pytest.mark.parametrize(("answer", "status"), REFUSALS)
+def test_candles_that_are_refused_for_good_are_not_asked_for_again_that_day(
+    make_source: MakeSource,
+    angel: FakeAngelOne,
+    root: str,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
+    answer: dict[str, Any] | str,
+    status: int,
+) -> None:
+    upstream = Upstream(make_source(root), clock, probe_seconds=30)
+    feed = LiveFeed([upstream], load_instruments(), clock, interval_seconds=10)
+    angel.say("candles", answer, status)
+
+    for _ in range(5):
+        since = clock.now() - timedelta(minutes=5)
+        with pytest.raises(CandlesRefused):
+            feed.candles("^NSEI", since, clock.now())
+        clock.advance(60)
+    assert angel.count("candles") == 1
+    assert upstream.fetch([NIFTY_50])
+    assert len([each for each in caplog.messages if "not asked for candles again" in each]) == 1
+
+    clock.advance(86_400)
+    angel.recover()
+    assert feed.candles("^NSEI", clock.now() - timedelta(minutes=5), clock.now()) == []
+
+
+@pytest.mark.parametrize("how", [Trouble.ACCESS_RATE, Trouble.SERVER_ERROR, "AB1004"])
+def test_candles_that_may_come_later_are_asked_for_again(
+    make_source: MakeSource, angel: FakeAngelOne, root: str, clock: ManualClock, how: str
+) -> None:
+    upstream = Upstream(make_source(root), clock, probe_seconds=30)
+    feed = LiveFeed([upstream], load_instruments(), clock, interval_seconds=10)
+    angel.fail("candles", how, times=2)
+    since = clock.now() - timedelta(minutes=5)
+
+    with pytest.raises(MarketDataUnavailable) as error:
+        feed.candles("^NSEI", since, clock.now())
+
+    assert not isinstance(error.value, CandlesRefused)
+    clock.advance(60)
+    angel.recover()
+    assert feed.candles("^NSEI", since, clock.now()) == []

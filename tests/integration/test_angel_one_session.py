@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -338,3 +339,51 @@ def test_credentials_show_no_secret() -> None:
     shown = repr(StreamCredentials("key", "code", "jwt", "feed"))
 
     assert shown == "StreamCredentials()"
+
+
+IN_WORDS = [
+    {"status": False, "message": "Invalid Token", "errorcode": "", "data": None},
+    {"success": False, "message": "invalid token", "errorCode": None, "data": ""},
+    {"success": False, "message": "Token is expired"},
+    {"status": False, "message": "Your session has expired", "errorcode": ""},
+    {"status": False, "message": "no", "errorcode": "ag8001"},
+    {"status": False, "message": "no", "error_code": "AB1010"},
+    {"status": False, "message": "no", "errorCode": " ab8050 "},
+    "Invalid Token",
+]
+
+
+@pytest.mark.parametrize("answer", IN_WORDS)
+@pytest.mark.parametrize("status", [200, 400, 403])
+def test_a_session_that_is_over_in_words_is_one_login(
+    source: AngelOneSource, angel: FakeAngelOne, answer: dict[str, Any] | str, status: int
+) -> None:
+    source.fetch([NIFTY_50])
+    angel.say("quote", answer, status, times=1)
+
+    assert source.fetch([NIFTY_50])
+    assert angel.count("login") == 2
+
+
+def test_words_that_come_again_are_no_loop(source: AngelOneSource, angel: FakeAngelOne) -> None:
+    source.fetch([NIFTY_50])
+    angel.say("quote", IN_WORDS[0])
+
+    for _ in range(5):
+        with pytest.raises(SourceUnavailable):
+            source.fetch([NIFTY_50])
+    assert angel.count("login") == 2
+
+
+@pytest.mark.parametrize(
+    "message", ["Invalid symboltoken", "Symbol Token is invalid", "Invalid totp", "Try again later"]
+)
+def test_other_words_are_no_end_of_a_session(
+    source: AngelOneSource, angel: FakeAngelOne, message: str
+) -> None:
+    source.fetch([NIFTY_50])
+    angel.say("quote", {"status": False, "message": message, "errorcode": ""}, times=1)
+
+    with pytest.raises(SourceUnavailable):
+        source.fetch([NIFTY_50])
+    assert angel.count("login") == 1

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
 from app.domain.candle import Candle
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Source
-from app.market_data.feed import Gap
+from app.market_data.feed import CandlesRefused, Gap
 from app.monitor import Monitor
-from app.monitor.gaps import HOLD_SECONDS
+from app.monitor.gaps import HOLD_SECONDS, MAX_ATTEMPTS
 from app.monitor.loop import Pass
 from tests.support.ledger import assert_books_exact
 from tests.support.live import eventually
@@ -29,11 +31,18 @@ class DistantFeed(ScriptedFeed):
     def __init__(self, clock: ManualClock) -> None:
         super().__init__(clock)
         self.has_candles = threading.Event()
+        self.failure: MarketDataUnavailable = MarketDataUnavailable("not now")
+        self.requests: Counter[str] = Counter()
 
     def candles(self, symbol: str, since: datetime, until: datetime) -> list[Candle]:
         if not self.has_candles.is_set():
-            raise MarketDataUnavailable("not now")
+            self.requests[symbol] += 1
+            raise self.failure
         return super().candles(symbol, since, until)
+
+
+def active(trader: Trader) -> list[str]:
+    return [each["trade_id"] for each in trader.trades("?status=ACTIVE&symbol=NIFTY")]
 
 
 @pytest.fixture
@@ -121,7 +130,95 @@ class TestGapsOfAFeedFromAfar:
         clock.advance(HOLD_SECONDS + 1)
 
         assert monitor.run_once().closed == 1
-        assert alice.trades()[0]["exit_price"] == 24_700.0
+        (trade,) = alice.trades()
+        assert (trade["exit_price"], trade["settled_from"]) == (24_700.0, "quote")
+        assert alice.notifications()[0]["data"]["settled_from"] == "quote"
+        assert HOLD_SECONDS <= 10
+
+    def test_only_the_first_quote_after_the_gap_says_that_it_decided(
+        self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
+    ) -> None:
+        alice.create_trade(stop_loss=24_500)
+        self.outage(feed, clock)
+        for price in (24_700, 24_400):
+            feed.tick("^NSEI", price)
+        monitor.run_once()
+        clock.advance(HOLD_SECONDS + 1)
+
+        assert monitor.run_once().closed == 2
+
+        deeper, higher = alice.trades()
+        assert (higher["exit_price"], higher["settled_from"]) == (24_700.0, "quote")
+        assert (deeper["exit_price"], deeper["settled_from"]) == (24_400.0, None)
+
+    def test_an_alert_that_the_first_quote_fires_says_so(
+        self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
+    ) -> None:
+        assert alice.post("/market/alerts", {"symbol": "NIFTY", "below": 24_800}).status_code == 201
+        self.outage(feed, clock)
+        feed.tick("^NSEI", 24_700)
+        monitor.run_once()
+        clock.advance(HOLD_SECONDS + 1)
+        monitor.run_once()
+
+        (alert,) = alice.get("/market/alerts").get_json()["alerts"]
+        assert (alert["price"], alert["settled_from"]) == (24_700.0, "quote")
+
+    def test_candles_that_do_not_come_are_asked_for_a_few_times_and_logged_once(
+        self,
+        alice: Trader,
+        feed: DistantFeed,
+        monitor: Monitor,
+        clock: ManualClock,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        feed.set("RELIANCE.NS", 1_400)
+        assert alice.create_trade(symbol="RELIANCE", stop_loss=1).status_code == 201
+        monitor.run_once()
+        self.outage(feed, clock)
+        feed.gaps.append(Gap("RELIANCE.NS", clock.now() - timedelta(seconds=595), clock.now()))
+        feed.tick("^NSEI", 24_700)
+
+        def pass_until(requests: int) -> bool:
+            monitor.run_arrived()
+            return feed.requests["^NSEI"] == feed.requests["RELIANCE.NS"] == requests
+
+        monitor.run_once()
+        for number in range(2, MAX_ATTEMPTS + 1):
+            eventually(partial(pass_until, number))
+            clock.advance(4)
+        eventually(lambda: monitor.run_arrived().closed == 0 and not active(alice))
+
+        for _ in range(20):
+            clock.advance(10)
+            monitor.run_once()
+        assert set(feed.requests.values()) == {MAX_ATTEMPTS}
+        assert len([each for each in caplog.messages if "quotes decide" in each]) == 1
+
+    def test_candles_that_are_refused_hold_nothing(
+        self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
+    ) -> None:
+        feed.failure = CandlesRefused("not subscribed")
+        self.outage(feed, clock)
+        feed.tick("^NSEI", 24_700)
+        monitor.run_once()
+
+        # The clock stands: no hold runs out.
+        eventually(lambda: monitor.run_arrived() and not active(alice))
+
+        (trade,) = alice.trades()
+        assert (trade["exit_price"], trade["settled_from"]) == (24_700.0, "quote")
+        assert feed.requests["^NSEI"] == 1
+
+    def test_a_running_monitor_releases_the_ticks_by_itself(
+        self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
+    ) -> None:
+        feed.failure = CandlesRefused("not subscribed")
+        with running(monitor):
+            self.outage(feed, clock)
+            feed.push("^NSEI", 24_700)
+            # Well within the interval of 10 s.
+            eventually(lambda: not active(alice), timeout=5)
 
     def test_a_restart_finds_a_gap_that_was_never_settled(
         self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock

@@ -11,9 +11,10 @@ from app.clock import Clock
 from app.domain.candle import IST, Candle, Interval
 from app.domain.money import parse_price
 from app.domain.quote import Quote, Source
+from app.market_data.angel_one.answers import AngelFailure
 from app.market_data.angel_one.session import AngelSession
 from app.market_data.instruments import DEFAULT_INDICES, Instrument, load_instruments
-from app.market_data.source import SourceUnavailable
+from app.market_data.source import HistoryRefused, SourceUnavailable
 from config import Settings
 
 EXCHANGES = frozenset({"NSE", "BSE"})
@@ -106,7 +107,12 @@ class AngelOneSource:
             # The vendor's end is a minute that counts.
             "todate": (end - MINUTE).strftime(REQUEST_TIME),
         }
-        answer = self.session.ask(lambda client: client.getCandleData(parameters))
+        try:
+            answer = self.session.ask(lambda client: client.getCandleData(parameters))
+        except AngelFailure as failure:
+            if failure.is_refusal:
+                raise HistoryRefused(str(failure)) from None
+            raise
         # Null where there are none.
         rows = answer.get("data") or []
         if not isinstance(rows, list):
