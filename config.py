@@ -29,7 +29,7 @@ from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from data_folder import kept_secret, take_folder
-from origins import DEFAULT_ORIGINS, parse_origins
+from origins import DEFAULT_ORIGINS, parse_hosts, parse_origins
 
 ROOT = Path(__file__).resolve().parent
 DATABASE_NAME = "paper_trading"
@@ -176,7 +176,9 @@ class Settings(BaseModel):
     ratelimit_default: Annotated[str, AfterValidator(_rate_limits)] = "200 per day;50 per hour"
     ratelimit_reads: Annotated[str, AfterValidator(_rate_limits)] = "120 per minute"
     ratelimit_registrations: Annotated[str, AfterValidator(_rate_limits)] = "50 per day"
+    ratelimit_sockets: Annotated[str, AfterValidator(_rate_limits)] = "120 per minute"
     ratelimit_enabled: bool = True
+    allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(parse_hosts)] = ()
     cors_origins: Annotated[tuple[str, ...], BeforeValidator(parse_origins)] = DEFAULT_ORIGINS
     socketio_async_mode: Annotated[
         Literal["eventlet", "gevent", "threading"], BeforeValidator(_lower)

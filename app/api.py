@@ -18,7 +18,6 @@ from pydantic import BaseModel, Field, ValidationError
 from spectree import Response as Answers
 from spectree import SecurityScheme, SecuritySchemeData, SpecTree
 from spectree.models import SecureType
-from spectree.page import PAGE_TEMPLATES
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app.domain.errors import InvalidFields, InvalidRequest
@@ -72,7 +71,7 @@ documentation = Blueprint("documentation", __name__)
 
 
 def init_app(app: Flask) -> None:
-    """Serve /openapi.json and /docs."""
+    """Serve /openapi.json."""
     app.config["MAX_CONTENT_LENGTH"] = MAXIMUM_BODY_BYTES
     app.register_blueprint(documentation)
 
@@ -114,15 +113,6 @@ def _refine(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None:
     for content in operation.get("requestBody", {}).get("content", {}).values():
         model = schemas[content["schema"]["$ref"].rpartition("/")[2]]
         operation["requestBody"]["required"] = bool(model.get("required"))
-
-
-@documentation.get("/docs")
-def docs() -> Response:
-    """Show the API to a person; everything the page needs is in it."""
-    page = PAGE_TEMPLATES["redoc"].format(spec_url="/openapi.json", spec_path="docs")
-    # Redoc asks its maker for a logo and reports its use to them; the browser is told not to.
-    policy = "default-src 'self' 'unsafe-inline' blob: data:"
-    return Response(page, mimetype="text/html", headers={"Content-Security-Policy": policy})
 
 
 def endpoint(

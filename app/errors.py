@@ -59,8 +59,7 @@ def init_app(app: Flask) -> None:
 
 def error_response(error: PaperTradingError) -> Response:
     """Return the answer to a request that failed with this error."""
-    status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
-    response = _body(status, error.message, error.code, error.details)
+    response = _body(status_of(error), error.message, error.code, error.details)
     if isinstance(error, (RateLimited, Unavailable)):
         response.headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, RateLimited):
@@ -68,6 +67,11 @@ def error_response(error: PaperTradingError) -> Response:
     if isinstance(error, Unauthenticated):
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def status_of(error: PaperTradingError) -> int:
+    """Return the HTTP status of an error."""
+    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
 
 
 def _database_error(error: PyMongoError) -> Response:

@@ -15,7 +15,9 @@ from app import (
     cli,
     cors,
     database,
+    docs_page,
     errors,
+    front,
     health,
     identity,
     limits,
@@ -99,7 +101,9 @@ def create_app(
         app.register_blueprint(blueprint)
     health.init_app(app)
     api.init_app(app)
+    docs_page.init_app(app)
     cli.init_app(app)
+    front.init_app(app, settings)
     if settings.trusted_proxies:
         # Last, so that it is outermost: sockets need the client's scheme and address as well.
         # Flask's own documentation wraps it so; mypy takes it for assigning to a method.

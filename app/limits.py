@@ -31,10 +31,12 @@ HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 READ_METHODS = frozenset({"GET", "HEAD"})
 # The limits that several routes share, and what a 429 calls them.
 READS, PUBLIC_READS, UNKNOWN_ADDRESSES = "reads", "public_reads", "unknown_addresses"
+SOCKETS = "sockets"
 LIMIT_NAMES = {
     READS: "all reads of a user together",
     PUBLIC_READS: "all public reads from one address together",
     UNKNOWN_ADDRESSES: "addresses that lead nowhere",
+    SOCKETS: "new sockets from one address",
 }
 
 
@@ -128,7 +130,12 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def counts() -> Counts:
     """Return the counts of the current application."""
-    return cast(Counts, current_app.extensions[KEY])
+    return counts_of(current_app)
+
+
+def counts_of(app: Flask) -> Counts:
+    """Return the counts of an application."""
+    return cast(Counts, app.extensions[KEY])
 
 
 def rate_limited(limit: str, item: RateLimitItem, seconds: int) -> RateLimited:

@@ -1,0 +1,183 @@
+"""What every request passes before routing, and what every answer carries, sockets included.
+
+Requests for a host that is not ours, JSONP and too many new sockets are refused here: nothing of
+the application has run, and nothing was logged.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qs
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from flask import Flask
+from limits import parse_many
+
+from app.cors import policy
+from app.counters import LogBudget
+from app.domain.errors import InvalidRequest, PaperTradingError, RateLimited
+from app.errors import status_of
+from app.extensions import socketio
+from app.identity import client_network
+from app.limits import SOCKETS, counts_of
+from app.logs import REQUEST_ID, logger
+from config import Settings
+from origins import host_of, hosts_of, is_address, is_loopback
+
+SOCKETS_PATH = "/socket.io/"
+HEALTH_PATH = "/health/"
+# Names that no public name server answers for, so that no page can lead a browser here by one.
+PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa")
+POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": POLICY,
+    # Prices change by the second, and the rest is of one user: documentation says otherwise itself.
+    "Cache-Control": "no-store",
+}
+# One year, as browsers want it for a server that is reached by TLS alone.
+TRANSPORT_SECURITY = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+
+
+class Hosts:
+    """Which hosts a request may name: those of ALLOWED_HOSTS, else those no other page can use.
+
+    A page of evil.example can have its own name lead to this machine, and then read answers as its
+    own. It cannot do so with an address, or with a name that is not public.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._listed = settings.allowed_hosts
+        self._names = {settings.host.lower(), *hosts_of(settings.cors_origins)}
+
+    def allow(self, netloc: str | None) -> bool:
+        """Return whether a request with this Host header is for us. HTTP/1.0 has none."""
+        if netloc is None or "*" in self._listed:
+            return True
+        host = host_of(netloc)
+        if host is None:
+            return False
+        host = host.removesuffix(".")
+        if is_loopback(host):
+            return True
+        if self._listed:
+            return any(
+                f".{host}".endswith(each) if each.startswith(".") else host == each
+                for each in self._listed
+            )
+        is_private = "." not in host or host.endswith(PRIVATE_SUFFIXES)
+        return is_private or is_address(host) or host in self._names
+
+
+class Front:
+    """The WSGI application in front of the Flask application and its sockets."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        self._app = app
+        self._inner: WSGIApplication = app.wsgi_app
+        # Clients name the same few hosts in every request.
+        self._allows_host = lru_cache(1_000)(Hosts(settings).allow)
+        self._socket_limits = parse_many(settings.ratelimit_sockets)
+        self._refusals_to_log = LogBudget(each="1 per minute", together="60 per minute")
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            return start_response(status, headers + _missing(headers, environ), *rest)
+
+        try:
+            self._check(environ)
+        except PaperTradingError as error:
+            return self._refuse(error, environ, start)
+        return self._inner(environ, start)
+
+    def _check(self, environ: WSGIEnvironment) -> None:
+        path = environ.get("PATH_INFO", "")
+        host = environ.get("HTTP_HOST")
+        # Probes name the address or the container, whatever it is called.
+        if not self._allows_host(host) and not path.startswith(HEALTH_PATH):
+            raise InvalidRequest(
+                "This server does not answer to the host of this request. "
+                "Its operator can name it in ALLOWED_HOSTS.",
+                code="host_not_allowed",
+            )
+        if path.startswith(SOCKETS_PATH) and environ["REQUEST_METHOD"] != "OPTIONS":
+            self._check_socket(environ)
+
+    def _check_socket(self, environ: WSGIEnvironment) -> None:
+        query = parse_qs(environ.get("QUERY_STRING", ""))
+        if "j" in query:
+            raise InvalidRequest("JSONP is not served: use CORS_ORIGINS.", code="jsonp_not_served")
+        # What names no socket there is wants a new one, or guesses.
+        if query.get("sid", [""])[0] not in socketio.server.eio.sockets:
+            counts_of(self._app).hit(self._socket_limits, SOCKETS, _address(environ))
+
+    def _refuse(
+        self, error: PaperTradingError, environ: WSGIEnvironment, start: StartResponse
+    ) -> list[bytes]:
+        request_id = _request_id(environ)
+        if self._refusals_to_log.allows(f"{error.code} {_address(environ)}"):
+            fields = {"request_id": request_id, "address": _address(environ), "code": error.code}
+            logger.warning("refused a request before routing", extra={"fields": fields})
+        body = {
+            "error": error.message,
+            "code": error.code,
+            "details": error.details,
+            "request_id": request_id,
+        }
+        content = json.dumps(body).encode()
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(content))),
+            ("X-Request-ID", request_id),
+            *self._cors_headers(environ),
+        ]
+        if isinstance(error, RateLimited):
+            seconds = str(error.retry_after_seconds)
+            headers += [
+                ("Retry-After", seconds),
+                ("RateLimit-Limit", str(error.amount)),
+                ("RateLimit-Remaining", "0"),
+                ("RateLimit-Reset", seconds),
+            ]
+        status = HTTPStatus(status_of(error))
+        start(f"{status.value} {status.phrase}", headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [content]
+
+    def _cors_headers(self, environ: WSGIEnvironment) -> list[tuple[str, str]]:
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is None or not policy(self._app).allows(origin, environ):
+            return []
+        return [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")]
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Put the front before whatever the application has bound so far."""
+    # Flask's own documentation wraps it so; mypy takes it for assigning to a method.
+    app.wsgi_app = Front(app, settings)  # type: ignore[method-assign]
+
+
+def _missing(headers: list[tuple[str, str]], environ: WSGIEnvironment) -> list[tuple[str, str]]:
+    """Return the headers that every answer has, without those that this one has already."""
+    given = {name.lower() for name, _ in headers}
+    missing = [each for each in SECURITY_HEADERS.items() if each[0].lower() not in given]
+    if environ.get("wsgi.url_scheme") == "https":
+        missing.append(TRANSPORT_SECURITY)
+    if "x-request-id" not in given:
+        missing.append(("X-Request-ID", _request_id(environ)))
+    return missing
+
+
+def _request_id(environ: WSGIEnvironment) -> str:
+    given = environ.get("HTTP_X_REQUEST_ID", "")
+    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _address(environ: WSGIEnvironment) -> str:
+    return client_network(environ.get("REMOTE_ADDR"))
