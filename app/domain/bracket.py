@@ -56,6 +56,8 @@ class SettledFrom(StrEnum):
     GAP = "gap"
     # The first quote after a time without prices of which there were no candles.
     QUOTE = "quote"
+    # The last known price of a share that no source has had a price of for a trading day.
+    LAST_PRICE = "last_price"
 
 
 _STATUS_AFTER = {

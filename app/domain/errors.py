@@ -11,6 +11,8 @@ PaperTradingError
 ├── NotFound
 ├── Conflict                        true when asked, no longer
 │   ├── TradeNotActive
+│   ├── PriceTooOld                 no order is taken at the last traded price
+│   ├── LastPriceTooEarly           a newer price may still come
 │   └── MarketClosed                outside the exchange's hours
 ├── RateLimited                     too often; the same request may succeed later
 └── Unavailable                     the same request may succeed later
@@ -25,7 +27,7 @@ Each carries a sentence for a person, a code that never changes, and details for
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -116,6 +118,39 @@ class TradeNotActive(Conflict):
         )
 
 
+class PriceTooOld(Conflict):
+    code = "price_too_old"
+
+    def __init__(
+        self, symbol: str, price: Decimal, made_at: datetime, age: timedelta, limit: timedelta
+    ) -> None:
+        """Name how old the price is and how old it may be, in trading time."""
+        seconds, most = _seconds(age), _seconds(limit)
+        super().__init__(
+            f"{symbol} was last traded {seconds:,} seconds of trading ago, at {price}. No order is "
+            f"taken at a price older than {most:,} seconds.",
+            details={
+                "symbol": symbol,
+                "price": price,
+                "price_time": made_at,
+                "age_seconds": seconds,
+                "limit_seconds": most,
+            },
+        )
+
+
+class LastPriceTooEarly(Conflict):
+    code = "last_price_too_early"
+
+    def __init__(self, symbol: str, price: Decimal, seen_at: datetime) -> None:
+        """Name the last price, and when a source last gave it."""
+        super().__init__(
+            f"A newer price of {symbol} may still come. Exit at the last one, {price}, once no "
+            "source has had a price for a trading day.",
+            details={"symbol": symbol, "last_price": price, "last_seen": seen_at},
+        )
+
+
 class MarketClosed(Conflict):
     code = "market_closed"
 
@@ -163,3 +198,7 @@ class DatabaseUnavailable(Unavailable):
 class ServerBusy(Unavailable):
     code = "server_busy"
     retry_after_seconds = 2
+
+
+def _seconds(duration: timedelta) -> int:
+    return int(duration.total_seconds())

@@ -65,6 +65,9 @@ class Feed(Protocol):
     def latest(self, symbol: str) -> Quote | None:
         """Return the price of `symbol` now, or None where there is none. Moves nothing on."""
 
+    def latest_of(self, symbols: Collection[str]) -> dict[str, Quote]:
+        """Return the prices now of those symbols that have one; wait once for all of them."""
+
     def last_known(self, symbol: str) -> Quote | None:
         """Return the last price known of `symbol`, however old. Never waits for a source."""
 
@@ -94,6 +97,10 @@ class LocalFeed:
     def latest(self, symbol: str) -> Quote | None:
         """Return the price of `symbol` now, or None where there is none."""
         raise NotImplementedError
+
+    def latest_of(self, symbols: Collection[str]) -> dict[str, Quote]:
+        """Return the prices now of those symbols that have one."""
+        return {symbol: quote for symbol in symbols if (quote := self.latest(symbol))}
 
     def last_known(self, symbol: str) -> Quote | None:
         """Return the price now: it takes no time."""

@@ -129,16 +129,23 @@ class LiveFeed:
 
     def latest(self, symbol: str) -> Quote | None:
         """Return the latest quote; where that is old, ask and wait a moment for a new one."""
-        instrument = self._instruments.by_symbol(symbol)
-        if instrument is None:
-            return None
-        if quote := self._known(symbol):
-            return quote
-        asked_at = self._clock.monotonic()
-        self._submit([instrument])
-        with self._news:
-            self._news.wait_for(lambda: self._arrived_after(symbol, asked_at), PATIENCE_SECONDS)
-        return self._known(symbol)
+        return self.latest_of([symbol]).get(symbol)
+
+    def latest_of(self, symbols: Collection[str]) -> dict[str, Quote]:
+        """Return the latest quotes; ask for all that are old, and wait a moment for new ones."""
+        instruments = [each for each in map(self._instruments.by_symbol, symbols) if each]
+        known = {each.symbol: self._known(each.symbol) for each in instruments}
+        missing = [each for each in instruments if known[each.symbol] is None]
+        if missing:
+            asked_at = self._clock.monotonic()
+            self._submit(missing)
+            with self._news:
+                self._news.wait_for(
+                    lambda: all(self._arrived_after(each.symbol, asked_at) for each in missing),
+                    PATIENCE_SECONDS,
+                )
+            known.update({each.symbol: self._known(each.symbol) for each in missing})
+        return {symbol: quote for symbol, quote in known.items() if quote}
 
     def last_known(self, symbol: str) -> Quote | None:
         """Return the last quote that any process kept, from a source of this feed.

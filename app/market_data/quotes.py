@@ -134,6 +134,21 @@ class QuoteBoard:
             raise _no_price(symbol)
         return price
 
+    def confirmed_prices(self, symbols: Iterable[str]) -> dict[str, LastPrice]:
+        """Return the last traded prices, however old, of those symbols that the feed has one of.
+
+        It may wait for a source, once for all of them.
+        """
+        quotes = {symbol: self._fresh(symbol) for symbol in symbols}
+        answers = self._feed.latest_of([each for each, quote in quotes.items() if not quote])
+        for symbol, answer in answers.items():
+            quotes[symbol] = self._confirmed(symbol, answer)
+        return {
+            symbol: self._judge(quote, is_confirmed=True)
+            for symbol, quote in quotes.items()
+            if quote
+        }
+
     def last_known(self, symbol: str) -> LastPrice | None:
         """Return the last price known, however old. Never waits for a source."""
         if quote := self._fresh(symbol):
@@ -200,6 +215,13 @@ class QuoteBoard:
 
     def known_quotes(self, symbols: Iterable[str]) -> dict[str, KnownQuote]:
         """Return the last quote of each symbol that ever had one, without waiting for any."""
+        return {
+            symbol: KnownQuote(each.quote, self._is_stale(each))
+            for symbol, each in self.seen_quotes(symbols).items()
+        }
+
+    def seen_quotes(self, symbols: Iterable[str]) -> dict[str, SeenQuote]:
+        """Return the last quotes as `known_quotes` does, and when their sources last gave them."""
         wanted = list(dict.fromkeys(symbols))
         seen: dict[str, SeenQuote] = {}
         unsure: list[str] = []
@@ -212,11 +234,7 @@ class QuoteBoard:
         for symbol, stored in self._stored(unsure).items() if unsure else ():
             if symbol not in seen or stored.seen_at > seen[symbol].seen_at:
                 seen[symbol] = stored
-        return {
-            symbol: KnownQuote(seen[symbol].quote, self._is_stale(seen[symbol]))
-            for symbol in wanted
-            if symbol in seen
-        }
+        return {symbol: seen[symbol] for symbol in wanted if symbol in seen}
 
     def _updated_line(self, symbol: str) -> _Line | None:
         """Return the symbol's line, updated first if the feed can do that without waiting."""

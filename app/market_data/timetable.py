@@ -189,6 +189,12 @@ class Timetable:
             day += ONE_DAY
         return total
 
+    def is_trading_day_ago(self, since: datetime, now: datetime) -> bool:
+        """Return whether prices have moved for as long as on an ordinary day since a time."""
+        hours = self._rules.hours_on(self._day_of(now))
+        ordinary = self._session(self._day_of(now), hours)
+        return self.trading_time(since, now) >= ordinary.auction - ordinary.open
+
     def _day_of(self, moment: datetime) -> date:
         return moment.astimezone(self.timezone).date()
 

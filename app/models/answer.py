@@ -78,6 +78,9 @@ class Answer:
         )
 
     @classmethod
-    def finish(cls, key: RequestKey) -> None:
-        """Mark the last step of such an answer as done."""
-        collection("answers").update_one({"_id": key.document_id}, {"$set": {"result.done": True}})
+    def finish(cls, key: RequestKey, fields: Mapping[str, Any]) -> None:
+        """Mark the last step of such an answer as done, and add `fields`; once only."""
+        changes = {f"result.{name}": value for name, value in {**fields, "done": True}.items()}
+        collection("answers").update_one(
+            {"_id": key.document_id, "result.done": False}, {"$set": changes}
+        )

@@ -117,18 +117,7 @@ class SymbolState:
     def save_quotes(cls, quotes: Iterable[Quote], seen_at: datetime | None = None) -> None:
         """Keep these as the last quotes of their symbols, given by their sources at `seen_at`."""
         updates = [
-            UpdateOne(
-                {"_id": each.symbol},
-                {
-                    "$set": {
-                        "price": each.price,
-                        "source": each.source.value,
-                        "timestamp": each.timestamp,
-                        **({"seen_at": seen_at} if seen_at else {}),
-                    }
-                },
-                upsert=True,
-            )
+            UpdateOne({"_id": each.symbol}, {"$set": _last(each, seen_at)}, upsert=True)
             for each in quotes
         ]
         if updates:
@@ -156,11 +145,30 @@ class SymbolState:
     def find_quotes(cls, symbols: Collection[str]) -> dict[str, SeenQuote]:
         """Return the last quotes kept of these symbols, and when they were seen."""
         query = {"_id": {"$in": list(symbols)}, "price": {"$exists": True}}
-        return {
-            each["_id"]: SeenQuote(quote, each["seen_at" if "seen_at" in each else "timestamp"])
-            for each in collection("symbols").find(query)
-            if (quote := _quote(each))
-        }
+        found = collection("symbols").find(query)
+        return {each["_id"]: seen for each in found if (seen := _seen(each))}
+
+    @classmethod
+    def find_real_quote(cls, symbol: str) -> SeenQuote | None:
+        """Return the last quote of a real source kept of a symbol, and when it was seen."""
+        document = collection("symbols").find_one({"_id": symbol, "real": {"$exists": True}})
+        return _seen({"_id": symbol, **document["real"]}) if document else None
+
+
+def _last(quote: Quote, seen_at: datetime | None) -> Document:
+    last: Document = {
+        "price": quote.price,
+        "source": quote.source.value,
+        "timestamp": quote.timestamp,
+        **({"seen_at": seen_at} if seen_at else {}),
+    }
+    # Kept apart: simulated prices may take over, and never close a trade opened at a real one.
+    return {**last, "real": dict(last)} if quote.source.is_real else last
+
+
+def _seen(document: Document) -> SeenQuote | None:
+    quote = _quote(document)
+    return SeenQuote(quote, document.get("seen_at") or quote.timestamp) if quote else None
 
 
 def _quote(document: Document) -> Quote | None:

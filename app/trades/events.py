@@ -17,6 +17,7 @@ _WHEN = {
     None: "",
     SettledFrom.GAP: " while the server was away",
     SettledFrom.QUOTE: " at the first price after a time without prices",
+    SettledFrom.LAST_PRICE: " at its last known price,",
 }
 
 
@@ -82,9 +83,9 @@ def _levels(bracket: Bracket) -> str:
 def _closed_in_words(trade: Trade, exit: Exit) -> str:
     position = f"your {trade.bracket.trade_type} of {trade.bracket.quantity} {trade.symbol}"
     price, result = format_rupees(exit.price), _result(exit.pnl)
-    if exit.reason is ExitReason.USER:
-        return f"Exited {position} at {price}: {result}."
     when = _WHEN[exit.settled_from]
+    if exit.reason is ExitReason.USER:
+        return f"Exited {position}{when or ' at'} {price}: {result}."
     return f"{_REACHED[exit.reason]}{when}: {position} was closed at {price}, {result}."
 
 

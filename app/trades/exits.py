@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from bson import ObjectId
@@ -11,29 +12,42 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from app.database import Document
-from app.domain.bracket import Exit, ExitReason, TradeStatus
-from app.domain.errors import MarketDataUnavailable, NotFound, TradeNotActive
+from app.domain.bracket import Exit, TradeStatus
+from app.domain.errors import NotFound, TradeNotActive
 from app.domain.money import ZERO
 from app.models import Answer, Closure, RequestKey, Trade
 from app.runtime import now, runtime
+from app.trades.exit_prices import NotExited, price_exit, price_exits
 from app.trades.settlement import close_trades
 
 
-def exit_trade(user_id: str, trade_id: str, key: RequestKey | None = None) -> Exit:
-    """Close the user's trade at the latest quote; for a retry of `key`, return its exit again.
+@dataclass(frozen=True, slots=True)
+class ExitedAll:
+    """How many trades were exited, their P&L in rupees, and those that could not be."""
 
-    Raises NotFound for an unknown trade or another user's, TradeNotActive for one that was
-    closed before, Conflict for a key of another request, MarketClosed outside market hours,
-    MarketDataUnavailable.
+    count: int
+    total_pnl: Decimal
+    not_exited: list[Document]
+
+
+def exit_trade(
+    user_id: str, trade_id: str, key: RequestKey | None = None, *, at_last_price: bool = False
+) -> Exit:
+    """Close the user's trade at the last traded price; for a retry of `key`, return its exit again.
+
+    With `at_last_price`, a share that no source has had a price of for a trading day is exited at
+    the last known one. Raises NotFound for an unknown trade or another user's, TradeNotActive for
+    one that was closed before, Conflict for a key of another request, MarketClosed outside market
+    hours, MarketDataUnavailable, LastPriceTooEarly.
     """
     if not (exit := _exited_earlier(user_id, trade_id, key)):
-        trade = _own_trade(user_id, trade_id)
+        trade = find_own_trade(user_id, trade_id)
         if trade.status is TradeStatus.ACTIVE:
             runtime().hours.require_trading(now())
-            closure = _exit_now(trade)
+            closure = price_exit(trade, at_last_price=at_last_price)
             if _close(closure, key):
                 return closure.exit
-            trade = _own_trade(user_id, trade_id)
+            trade = find_own_trade(user_id, trade_id)
         # Closed meanwhile: by this very request at the same time, or by something else.
         exit = _exited_earlier(user_id, trade_id, key)
         if exit is None:
@@ -41,28 +55,43 @@ def exit_trade(user_id: str, trade_id: str, key: RequestKey | None = None) -> Ex
     return exit
 
 
-def exit_all(user_id: str, key: RequestKey | None = None) -> tuple[int, Decimal]:
-    """Close all the user's active trades; return how many and their P&L in rupees.
+def exit_all(
+    user_id: str, key: RequestKey | None = None, *, at_last_price: bool = False
+) -> ExitedAll:
+    """Close those of the user's active trades that have a price; return also which have none.
 
-    With a `key` they are those that were active when it came first, and a retry goes on where
-    that one was interrupted. Raises MarketDataUnavailable, before any is closed, where one of
-    them has no price; MarketClosed outside market hours; Conflict for a key of another request.
+    With a `key` they are those that were active when it came first, and a retry continues where
+    that one was interrupted. `at_last_price` is as in `exit_trade`. Raises MarketClosed outside
+    market hours, Conflict for a key of another request.
     """
     if key is None:
         runtime().hours.require_trading(now())
-        closed = close_trades([_exit_now(each) for each in Trade.find_active_by_user_id(user_id)])
-        return len(closed), _total_pnl(closed)
+        active = Trade.find_active_by_user_id(user_id)
+        closures, others = price_exits(active, at_last_price=at_last_price)
+        closed = close_trades(closures)
+        return ExitedAll(len(closed), _total_pnl(closed), _as_documents(others))
     answer = Answer.find(key) or _begin_exit_all(user_id, key)
     if not answer["done"]:
-        _go_on_exiting(key, answer["trade_ids"])
+        _go_on_exiting(key, answer["trade_ids"], at_last_price)
         answer = Answer.find(key) or answer
-    return answer["count"], answer["total_pnl"]
+    return ExitedAll(answer["count"], answer["total_pnl"], answer.get("not_exited", []))
+
+
+def find_own_trade(user_id: str, trade_id: str) -> Trade:
+    """Return the user's trade; raise NotFound for an unknown one or another user's."""
+    try:
+        trade = Trade.find_by_id(ObjectId(trade_id))
+    except InvalidId:
+        trade = None
+    if trade is None or trade.user_id != user_id:
+        raise NotFound("You have no trade with this id.", code="trade_not_found")
+    return trade
 
 
 def _exited_earlier(user_id: str, trade_id: str, key: RequestKey | None) -> Exit | None:
     if key is None or Answer.find(key) is None:
         return None
-    return _own_trade(user_id, trade_id).exit
+    return find_own_trade(user_id, trade_id).exit
 
 
 def _close(closure: Closure, key: RequestKey | None) -> bool:
@@ -94,36 +123,25 @@ def _begin_exit_all(user_id: str, key: RequestKey) -> Document:
     return answer
 
 
-def _go_on_exiting(key: RequestKey, trade_ids: list[ObjectId]) -> None:
+def _go_on_exiting(key: RequestKey, trade_ids: list[ObjectId], at_last_price: bool) -> None:
     def count(claimed: Sequence[Closure], session: ClientSession) -> None:
         Answer.add(key, {"count": len(claimed), "total_pnl": _total_pnl(claimed)}, session)
 
+    others: list[NotExited] = []
     if active := Trade.find_active(trade_ids):
         # The first try was interrupted: what it left open waits for the next opening as well.
         runtime().hours.require_trading(now())
-        close_trades([_exit_now(each) for each in active], count)
-    Answer.finish(key)
+        closures, others = price_exits(active, at_last_price=at_last_price)
+        close_trades(closures, count)
+    Answer.finish(key, {"not_exited": _as_documents(others)})
+
+
+def _as_documents(others: Sequence[NotExited]) -> list[Document]:
+    return [
+        {"trade_id": str(each.trade.id), "symbol": each.trade.symbol, "code": each.code}
+        for each in others
+    ]
 
 
 def _total_pnl(closures: Sequence[Closure]) -> Decimal:
     return sum((each.exit.pnl for each in closures), ZERO)
-
-
-def _exit_now(trade: Trade) -> Closure:
-    quote = runtime().quotes.latest(trade.symbol)
-    if not trade.bracket.may_exit_at(quote):
-        raise MarketDataUnavailable(
-            f"{trade.symbol} has no live price right now, and a trade opened at a live price "
-            "is not closed at a simulated one. Try again shortly."
-        )
-    return Closure(trade, trade.bracket.exit_at(quote, ExitReason.USER))
-
-
-def _own_trade(user_id: str, trade_id: str) -> Trade:
-    try:
-        trade = Trade.find_by_id(ObjectId(trade_id))
-    except InvalidId:
-        trade = None
-    if trade is None or trade.user_id != user_id:
-        raise NotFound("You have no trade with this id.", code="trade_not_found")
-    return trade

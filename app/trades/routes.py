@@ -7,11 +7,11 @@ from flask import Blueprint
 from app.api import endpoint
 from app.identity import current_user_id
 from app.models import RequestKey
-from app.schemas import NoBody
 from app.trades import exits, service, valuation
 from app.trades.schemas import (
     CreateTradeRequest,
     ExitAllResponse,
+    ExitRequest,
     ExitResponse,
     PerformanceResponse,
     TradesQuery,
@@ -30,19 +30,19 @@ def create_trade(body: CreateTradeRequest, key: RequestKey | None) -> tuple[Trad
 
 
 @blueprint.post("/exit/<trade_id>")
-@endpoint(body=NoBody, answers={200: ExitResponse}, errors=[404], idempotent=True)
-def exit_trade(trade_id: str, body: NoBody, key: RequestKey | None) -> ExitResponse:
-    """Close a trade at the latest price."""
-    exit = exits.exit_trade(current_user_id(), trade_id, key)
+@endpoint(body=ExitRequest, answers={200: ExitResponse}, errors=[404], idempotent=True)
+def exit_trade(trade_id: str, body: ExitRequest, key: RequestKey | None) -> ExitResponse:
+    """Close a trade at the last traded price."""
+    user_id = current_user_id()
+    exit = exits.exit_trade(user_id, trade_id, key, at_last_price=body.at_last_price)
     return ExitResponse(message="Trade exited", pnl=exit.pnl, exit_price=exit.price)
 
 
 @blueprint.post("/exit-all/<user_id>")
-@endpoint(body=NoBody, answers={200: ExitAllResponse}, errors=[403], idempotent=True)
-def exit_all_trades(user_id: str, body: NoBody, key: RequestKey | None) -> ExitAllResponse:
-    """Close all active trades at the latest prices."""
-    count, total_pnl = exits.exit_all(user_id, key)
-    return ExitAllResponse(message="All trades exited", total_pnl=total_pnl, count=count)
+@endpoint(body=ExitRequest, answers={200: ExitAllResponse}, errors=[403], idempotent=True)
+def exit_all_trades(user_id: str, body: ExitRequest, key: RequestKey | None) -> ExitAllResponse:
+    """Close all active trades that have a price; name those that stay open."""
+    return ExitAllResponse.of(exits.exit_all(user_id, key, at_last_price=body.at_last_price))
 
 
 @blueprint.get("/<user_id>")

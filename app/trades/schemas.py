@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from hashlib import sha256
@@ -22,6 +23,7 @@ from app.schemas import (
     SymbolName,
     Timestamp,
 )
+from app.trades.exits import ExitedAll
 from app.trades.valuation import Performance
 
 MAXIMUM_QUANTITY = 10_000_000
@@ -39,6 +41,16 @@ class CreateTradeRequest(RequestModel):
     def fingerprint(self) -> str:
         """What tells this order from any other: two of the same content share it."""
         return sha256(self.model_dump_json().encode()).hexdigest()
+
+
+class ExitRequest(RequestModel):
+    """{} or nothing at all, or the wish to exit at the last known price.
+
+    That is for a share that no source has had a price of for a trading day.
+    """
+
+    # Left out of what names a request: one without it is the same as before there was one.
+    at_last_price: Annotated[bool, Strict(), Field(exclude_if=operator.not_)] = False
 
 
 class TradeView(ResponseModel):
@@ -126,10 +138,30 @@ class ExitResponse(ResponseModel):
     exit_price: Money
 
 
+class NotExitedView(ResponseModel):
+    """A trade that stays open, and the code of the reason: that of the error of a single exit."""
+
+    trade_id: str
+    symbol: str
+    code: str
+
+
 class ExitAllResponse(ResponseModel):
     message: str
     total_pnl: Money
     count: int
+    not_exited: list[NotExitedView]
+
+    @classmethod
+    def of(cls, exited: ExitedAll) -> ExitAllResponse:
+        left = len(exited.not_exited)
+        message = f"{exited.count} of {exited.count + left} trades exited"
+        return cls(
+            message=message if left else "All trades exited",
+            total_pnl=exited.total_pnl,
+            count=exited.count,
+            not_exited=[NotExitedView(**each) for each in exited.not_exited],
+        )
 
 
 class PerformanceResponse(ResponseModel):

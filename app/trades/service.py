@@ -7,7 +7,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app.database.transaction import run_transaction
 from app.domain.bracket import Bracket
-from app.domain.errors import Conflict, InsufficientMargin
+from app.domain.errors import Conflict, InsufficientMargin, MarketDataUnavailable, PriceTooOld
 from app.domain.exposure import Exposure
 from app.domain.money import required_margin
 from app.domain.quote import Quote
@@ -30,19 +30,19 @@ from app.trades.watching import watch, watch_again
 
 
 def open_trade(user_id: str, order: CreateTradeRequest, key: RequestKey | None = None) -> Trade:
-    """Open a trade at the latest quote; for a retry, return the trade as it was opened.
+    """Open a trade at the last traded price; for a retry, return the trade as it was opened.
 
     A retry is known by its `key` or by the order's client_order_id. Raises InvalidRequest for
     an unknown or unlisted symbol, WrongSideOfPrice, InsufficientMargin, NotFound for a missing
     portfolio, Conflict for a key or client_order_id of another order, MarketClosed outside
-    market hours, MarketDataUnavailable.
+    market hours, PriceTooOld, MarketDataUnavailable.
     """
     try:
         if earlier := _opened_earlier(user_id, order, key):
             return earlier
         runtime().hours.require_trading(now())
         symbol = runtime().instruments.get_tradable(order.symbol).symbol
-        quote = runtime().quotes.latest(symbol)
+        quote = _price_to_trade_at(symbol)
         bracket = Bracket.open(
             order.trade_type,
             order.quantity,
@@ -81,6 +81,19 @@ def list_trades(user_id: str, query: TradesQuery) -> tuple[list[Trade], str | No
     )
     page = trades[: query.limit]
     return page, str(page[-1].number) if len(trades) > query.limit else None
+
+
+def _price_to_trade_at(symbol: str) -> Quote:
+    """Return the last traded price if an order is taken at it; it may wait for a source, once."""
+    price = runtime().quotes.ask(symbol)
+    if not price.is_confirmed:
+        raise MarketDataUnavailable(
+            f"There is no price for {symbol} right now. Try again in a few seconds."
+        )
+    if price.is_too_old:
+        quote = price.quote
+        raise PriceTooOld(symbol, quote.price, quote.timestamp, price.age, price.oldest)
+    return price.quote
 
 
 def _opened_earlier(

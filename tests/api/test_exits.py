@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -16,7 +17,17 @@ from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.users import Trader, sign_up
 
 EXITED = {"message": text, "pnl": money, "exit_price": money}
-ALL_EXITED = {"message": text, "total_pnl": money, "count": whole}
+ALL_EXITED = {
+    "message": text,
+    "total_pnl": money,
+    "count": whole,
+    "not_exited": lambda value: isinstance(value, list),
+}
+
+
+def all_exited(count: int, total_pnl: float) -> dict[str, Any]:
+    message = "All trades exited"
+    return {"message": message, "total_pnl": total_pnl, "count": count, "not_exited": []}
 
 
 def move(feed: ScriptedFeed, monitor: Monitor, symbol: str, price: str | int) -> None:
@@ -110,7 +121,7 @@ def test_exiting_all_closes_every_active_trade_of_the_user_alone(
 
     assert answer.status_code == 200
     assert_shape(answer.get_json(), ALL_EXITED)
-    assert answer.get_json() == {"message": "All trades exited", "total_pnl": 5.0, "count": 3}
+    assert answer.get_json() == all_exited(3, 5.0)
     assert {trade["status"] for trade in alice.trades()} == {"CLOSED"}
     assert bob.trades()[0]["status"] == "ACTIVE"
     assert alice.portfolio()["available_margin"] == 100_005.0
@@ -122,7 +133,7 @@ def test_exiting_all_of_none_is_no_error(alice: Trader, carol: Trader) -> None:
     for trader in (alice, carol):
         answer = trader.post(f"/trades/exit-all/{trader.client_id}")
         assert answer.status_code == 200
-        assert answer.get_json() == {"message": "All trades exited", "total_pnl": 0.0, "count": 0}
+        assert answer.get_json() == all_exited(0, 0.0)
 
 
 def test_exiting_all_of_another_is_forbidden(alice: Trader, bob: Trader) -> None:
@@ -142,30 +153,20 @@ def test_a_trade_opened_at_a_real_price_is_not_exited_at_a_mock_one(
     feed.source = Source.MOCK
     move(feed, monitor, "^NSEI", 23_000)
 
-    for path in (f"/trades/exit/{trade['trade_id']}", f"/trades/exit-all/{alice.client_id}"):
-        answer = alice.post(path)
-        assert_error(answer, 503, "market_data_unavailable")
-        assert int(answer.headers["Retry-After"]) > 0
+    answer = alice.post(f"/trades/exit/{trade['trade_id']}")
+    details = assert_error(answer, 503, "market_data_unavailable")
+    assert (details["last_price"], details["symbol"]) == (25_000.0, "^NSEI")
+    assert int(answer.headers["Retry-After"]) > 0
+    left = {"trade_id": trade["trade_id"], "symbol": "^NSEI", "code": "market_data_unavailable"}
+    answer = alice.post(f"/trades/exit-all/{alice.client_id}")
+    assert (answer.status_code, answer.get_json()["count"]) == (200, 0)
+    assert answer.get_json()["not_exited"] == [left]
     assert alice.trades()[0]["status"] == "ACTIVE"
 
     feed.source = real
     move(feed, monitor, "^NSEI", 25_100)
     assert alice.post(f"/trades/exit/{trade['trade_id']}").get_json()["pnl"] == 100.0
     assert_books_balance(alice.client_id)
-
-
-def test_nothing_is_exited_where_one_of_all_has_no_price(
-    alice: Trader, feed: ScriptedFeed, clock: ManualClock, monitor: Monitor
-) -> None:
-    feed.set("TCS.NS", 10)
-    alice.create_trade(symbol="TCS")
-    alice.create_trade()
-    feed.set("TCS.NS", 0)
-    clock.advance(60)
-
-    answer = alice.post(f"/trades/exit-all/{alice.client_id}")
-    assert_error(answer, 503, "market_data_unavailable")
-    assert {trade["status"] for trade in alice.trades()} == {"ACTIVE"}
 
 
 def test_what_closed_a_trade_is_kept_with_it(make_app: Callable[..., Flask]) -> None:

@@ -189,6 +189,11 @@ def test_one_key_for_two_exits_at_once_closes_one_of_the_trades(alice: Trader) -
     assert_books_exact(alice.client_id)
 
 
+def all_exited(count: int, total_pnl: float) -> dict[str, Any]:
+    message = "All trades exited"
+    return {"message": message, "total_pnl": total_pnl, "count": count, "not_exited": []}
+
+
 def test_a_retry_of_exit_all_gets_the_first_answer_and_closes_no_later_trade(
     alice: Trader, move: Callable[[int], None], announced: list[Notification]
 ) -> None:
@@ -199,7 +204,7 @@ def test_a_retry_of_exit_all_gets_the_first_answer_and_closes_no_later_trade(
     later = create(alice).get_json()
     before = everything()
 
-    assert first.get_json() == {"message": "All trades exited", "total_pnl": 6.0, "count": 3}
+    assert first.get_json() == all_exited(3, 6.0)
     assert_same(send(alice, exit_all_path(alice), "k"), first)
     assert everything() == before
     assert alice.trades("?status=ACTIVE")[0]["trade_id"] == later["trade_id"]
@@ -208,7 +213,7 @@ def test_a_retry_of_exit_all_gets_the_first_answer_and_closes_no_later_trade(
 
 
 def test_exit_all_of_nothing_is_remembered_too(alice: Trader) -> None:
-    nothing = {"message": "All trades exited", "total_pnl": 0.0, "count": 0}
+    nothing = all_exited(0, 0.0)
     assert send(alice, exit_all_path(alice), "k").get_json() == nothing
     create(alice)
     assert send(alice, exit_all_path(alice), "k").get_json() == nothing
@@ -223,7 +228,7 @@ def test_the_same_exit_all_many_times_at_once_closes_each_trade_once(
     move(25_001)
     answers = at_once(lambda: send(alice, exit_all_path(alice), "k"))
 
-    whole = {"message": "All trades exited", "total_pnl": 10.0, "count": 5}
+    whole = all_exited(5, 10.0)
     assert answers == [(200, whole)] * AT_ONCE
     assert_books_exact(alice.client_id)
 
@@ -240,7 +245,7 @@ def test_an_exit_all_that_was_interrupted_is_gone_on_with_and_told_as_a_whole(
     answer = send(alice, exit_all_path(alice), "finished")
 
     # Two at the price before, two for a gain of three rupees on two pieces each.
-    assert answer.get_json() == {"message": "All trades exited", "total_pnl": 12.0, "count": 4}
+    assert answer.get_json() == all_exited(4, 12.0)
     assert_same(send(alice, exit_all_path(alice), "finished"), answer)
     assert [each["trade_id"] for each in alice.trades("?status=ACTIVE")] == [later["trade_id"]]
     assert_books_exact(alice.client_id)

@@ -34,6 +34,7 @@ def open_in_each_share(trader: Trader, feed: RemoteFeed, clock: ManualClock, app
     Monitor(app).run_once()
     feed.is_away = True
     feed.asked.clear()
+    feed.waits = 0
 
 
 def test_trades_in_many_shares_are_listed_at_their_last_prices_and_the_source_is_not_asked(
@@ -111,3 +112,16 @@ def test_a_share_that_never_had_a_price_is_listed_without_one(
     body = alice.get(f"/trades/performance/{alice.client_id}").get_json()
     assert (body["active_pnl"], body["price_time"]) == (0.0, None)
     assert body["unpriced_symbols"] == ["TCS.NS"]
+
+
+def test_exit_all_waits_once_for_all_its_symbols(
+    app: Flask, alice: Trader, feed: RemoteFeed, clock: ManualClock
+) -> None:
+    open_in_each_share(alice, feed, clock, app)
+    clock.advance(60)
+
+    answer = alice.post(f"/trades/exit-all/{alice.client_id}").get_json()
+
+    assert (answer["count"], len(answer["not_exited"])) == (0, 16)
+    assert feed.waits == 1
+    assert sorted(feed.asked) == sorted(f"{share}.NS" for share in SHARES)

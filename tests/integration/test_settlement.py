@@ -15,7 +15,7 @@ from app.domain.quote import Quote, Source
 from app.models import Closure, Inbox, Notification, SymbolState, Trade
 from app.runtime import runtime
 from app.signals import events_committed
-from app.trades.exits import exit_all, exit_trade
+from app.trades.exits import ExitedAll, exit_all, exit_trade
 from app.trades.service import open_trade
 from app.trades.settlement import close_trades, settle_triggered
 from tests.support.books import assert_books_balance, enlist, order, portfolio_of, trades_of
@@ -207,8 +207,8 @@ def test_exiting_all_closes_what_is_open_and_adds_it_up(feed: ScriptedFeed) -> N
     feed.set("^NSEI", "25000.50")
     runtime().quotes.post([feed.set("^NSEI", "25000.50")])
 
-    assert exit_all("alice") == (2, Decimal("-0.50"))
-    assert exit_all("alice") == (0, 0)
+    assert exit_all("alice") == ExitedAll(2, Decimal("-0.50"), [])
+    assert exit_all("alice") == ExitedAll(0, Decimal(0), [])
     assert_books_balance("alice")
     assert only_trade("bob").status is TradeStatus.ACTIVE
 

@@ -155,11 +155,17 @@ class RemoteFeed(ScriptedFeed):
         super().__init__(clock, source)
         self.asked: list[str] = []
         self.asked_aside: list[str] = []
+        self.waits = 0
         self.is_away = False
 
     def ask(self, symbols: Collection[str]) -> None:
         self.asked_aside.extend(symbols)
 
     def latest(self, symbol: str) -> Quote | None:
-        self.asked.append(symbol)
-        return None if self.is_away else super().latest(symbol)
+        return self.latest_of([symbol]).get(symbol)
+
+    def latest_of(self, symbols: Collection[str]) -> dict[str, Quote]:
+        self.asked.extend(symbols)
+        self.waits += bool(symbols)
+        found = {symbol: super(RemoteFeed, self).latest(symbol) for symbol in symbols}
+        return {} if self.is_away else {name: quote for name, quote in found.items() if quote}

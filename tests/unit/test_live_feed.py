@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -335,3 +336,13 @@ def test_a_last_known_price_is_asked_for_in_the_background_the_first_time(
     eventually(lambda: [each.symbol for each in market.feed.collect()] == [RELIANCE])
     market.feed.last_known(RELIANCE)
     assert market.angel.questions == [[RELIANCE]]
+
+
+def test_many_symbols_without_a_price_are_waited_for_once(clock: ManualClock) -> None:
+    market = Market(clock, simulated=False)
+    symbols = [each.symbol for each in load_instruments().search("")[:30]]
+    started = time.monotonic()
+
+    assert market.feed.latest_of(symbols).keys() == {NIFTY, RELIANCE}
+    # A second for each of the others would be 28.
+    assert time.monotonic() - started < 10
