@@ -173,6 +173,14 @@ class Settings(BaseModel):
     twilio_phone_number: str = ""
     twilio_root_url: str = ""
 
+    max_emails_per_recipient: int = Field(50, ge=0)
+    max_emails_per_day: int = Field(2_000, ge=0)
+    max_sms_per_recipient: int = Field(20, ge=0)
+    max_sms_per_day: int = Field(500, ge=0)
+    max_codes_per_recipient: int = Field(5, ge=0)
+    max_codes_per_day: int = Field(500, ge=0)
+    public_url: Url | None = None
+
     ratelimit_default: Annotated[str, AfterValidator(_rate_limits)] = "200 per day;50 per hour"
     ratelimit_reads: Annotated[str, AfterValidator(_rate_limits)] = "120 per minute"
     ratelimit_registrations: Annotated[str, AfterValidator(_rate_limits)] = "50 per day"

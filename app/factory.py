@@ -32,6 +32,7 @@ from app import (
 from app.clock import Clock, SystemClock
 from app.database.indexes import create_indexes
 from app.database.migrations import migrate
+from app.delivery.codes import CodeMessenger
 from app.extensions import jwt
 from app.market_data import create_feed
 from app.market_data.feed import Feed
@@ -152,6 +153,7 @@ def _assemble(
         ),
         history=CandleHistory(feed, clock, fresh_seconds=min(interval, 5)),
         instruments=instruments,
+        messenger=CodeMessenger(settings, clock),
         watchlist=Watchlist(),
         hours=hours,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from flask import Flask, current_app
 
@@ -17,7 +17,17 @@ from app.market_data.quotes import QuoteBoard
 from app.market_data.watchlist import Watchlist
 from config import Settings
 
+if TYPE_CHECKING:
+    from app.models import User
+
 KEY = "paper_trading"
+
+
+class Messenger(Protocol):
+    """The way out for what is no event: delivery is above the services that need it."""
+
+    def send_code(self, user: User, channel: str, code: str) -> None:
+        """Send a code at once; raise Conflict, RateLimited or Unavailable if it did not go out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,7 @@ class Runtime:
     instruments: Instruments
     watchlist: Watchlist
     hours: TradingHours
+    messenger: Messenger
 
 
 def init_app(app: Flask, runtime: Runtime) -> None:

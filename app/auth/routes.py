@@ -5,9 +5,17 @@ from __future__ import annotations
 from flask import Blueprint
 
 from app.api import endpoint
-from app.auth import service
-from app.auth.schemas import LoginRequest, LoginResponse, RegisterRequest, RegisterResponse
+from app.auth import service, verification
+from app.auth.schemas import (
+    LoginRequest,
+    LoginResponse,
+    RegisterRequest,
+    RegisterResponse,
+    VerifyRequest,
+    VerifyResponse,
+)
 from app.extensions import limiter
+from app.identity import current_user_id
 from app.runtime import runtime
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth")
@@ -18,8 +26,8 @@ blueprint = Blueprint("auth", __name__, url_prefix="/auth")
 @endpoint(body=RegisterRequest, answers={201: RegisterResponse}, errors=[409], public=True)
 def register(body: RegisterRequest) -> tuple[RegisterResponse, int]:
     """Register a user. The client_id is the email in lower case unless one is given."""
-    user = service.register(body)
-    return RegisterResponse(message="User registered", client_id=user.client_id), 201
+    client_id = service.register(body)
+    return RegisterResponse(message="User registered", client_id=client_id), 201
 
 
 @blueprint.post("/login")
@@ -28,3 +36,27 @@ def login(body: LoginRequest) -> LoginResponse:
     """Sign in with an email or client_id; the token is valid for 24 hours."""
     client_id, token = service.sign_in(body)
     return LoginResponse(access_token=token, client_id=client_id)
+
+
+@blueprint.post("/verify/email")
+@endpoint(body=VerifyRequest, answers={200: VerifyResponse}, errors=[409])
+def verify_email(body: VerifyRequest) -> VerifyResponse:
+    """Send a code to one's email address, or confirm the address with the code."""
+    return _verify("email", body)
+
+
+@blueprint.post("/verify/phone")
+@endpoint(body=VerifyRequest, answers={200: VerifyResponse}, errors=[409])
+def verify_phone(body: VerifyRequest) -> VerifyResponse:
+    """Send a code to one's phone by SMS, or confirm the number with the code."""
+    return _verify("sms", body)
+
+
+def _verify(channel: str, body: VerifyRequest) -> VerifyResponse:
+    user_id = current_user_id()
+    if body.code is None:
+        found = verification.request_code(user_id, channel)
+    else:
+        found = verification.confirm_code(user_id, channel, body.code)
+    message = "Confirmed" if found.confirmed else "A code was sent"
+    return VerifyResponse(message=message, confirmed=found.confirmed, expires_at=found.expires_at)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from app.domain.contact import format_phone, looks_forged, normalize_email, parse_phone
-from app.schemas import RequestModel, ResponseModel
+from app.schemas import RequestModel, ResponseModel, Timestamp
 
 
 def _email(value: str) -> str:
@@ -78,6 +78,23 @@ class LoginRequest(RequestModel):
         if (self.email is None) == (self.client_id is None):
             raise ValueError("give either email or client_id")
         return self
+
+
+Digits = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9]{6}$")]
+
+
+class VerifyRequest(RequestModel):
+    """{} asks for a code, {"code": "..."} confirms with it."""
+
+    code: Digits | None = None
+
+
+class VerifyResponse(ResponseModel):
+    """`expires_at` is until when the code that was sent is valid; null once it is confirmed."""
+
+    message: str
+    confirmed: bool
+    expires_at: Timestamp | None = None
 
 
 class LoginResponse(ResponseModel):

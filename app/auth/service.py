@@ -6,6 +6,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app.auth.attempts import SignInAttempt
+from app.auth.notices import notify_owner
 from app.auth.passwords import hash_password, is_outdated, is_password
 from app.auth.rules import check_registration
 from app.auth.schemas import LoginRequest, RegisterRequest
@@ -17,15 +18,28 @@ from app.models import Inbox, User
 from app.runtime import now, runtime
 
 
-def register(request: RegisterRequest) -> User:
-    """Create the user; raise Conflict where the email or client_id is taken."""
+def register(request: RegisterRequest) -> str:
+    """Create the user; return the client_id. Raise Conflict if the email or client_id is taken.
+
+    With strict rules a taken email is answered like a free one, and its owner is notified.
+    """
     settings = runtime().settings
+    client_id = request.client_id or request.email
     if settings.strict_accounts:
         check_registration(request, settings.sms_countries)
-    client_id = request.client_id or request.email
-    _refuse_taken(request.email, client_id)
+    # First, so that the answer takes as long for a taken address.
     password_hash = hash_password(request.password)
+    try:
+        _refuse_taken(request.email, request.client_id)
+        _create(request, client_id, password_hash)
+    except Conflict as conflict:
+        if not settings.strict_accounts or conflict.code != "email_taken":
+            raise
+        notify_owner(request.email)
+    return client_id
 
+
+def _create(request: RegisterRequest, client_id: str, password_hash: str) -> User:
     def write(session: ClientSession) -> User:
         Inbox.create(client_id, session)
         return User.create(
@@ -46,7 +60,7 @@ def register(request: RegisterRequest) -> User:
         )
     except DuplicateKeyError:
         # Two registrations at once: the unique indexes let the other one in.
-        _refuse_taken(request.email, client_id)
+        _refuse_taken(request.email, request.client_id)
         raise
 
 
@@ -76,8 +90,9 @@ def _rehash(user: User, password: str) -> None:
         logger.warning("a password hash was not renewed: %s", type(error).__name__)
 
 
-def _refuse_taken(email: str, client_id: str) -> None:
+def _refuse_taken(email: str, client_id: str | None) -> None:
+    # The client_id first: what it answers must not depend on the email.
+    if client_id and User.find_by_name(client_id):
+        raise Conflict("This client_id is taken.", code="client_id_taken")
     if User.find_by_name(email):
         raise Conflict("This email is registered already.", code="email_taken")
-    if User.find_by_name(client_id):
-        raise Conflict("This client_id is taken.", code="client_id_taken")

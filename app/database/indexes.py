@@ -44,6 +44,9 @@ INDEXES = {
     "answers": [
         _index("created_at", expireAfterSeconds=int(ANSWERS_KEPT.total_seconds())),
     ],
+    # When each has no further use.
+    "codes": [_index("purge_at", expireAfterSeconds=0)],
+    "quotas": [_index("purge_at", expireAfterSeconds=0)],
     "notifications": [
         _index("user_id", "seq", unique=True),
         _index("user_id", "is_read", "seq"),

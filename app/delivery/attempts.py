@@ -36,9 +36,13 @@ class Attempt:
         delivery = self._delivery(channel)
         return bool(delivery["status"] == "pending" and delivery.get("retry_at", now) <= now)
 
-    def skip(self, channel: str, now: datetime) -> None:
-        """Write down that the user does not want it by this channel."""
-        self._end(self._delivery(channel), "skipped", now)
+    def skip(self, channel: str, now: datetime, reason: str | None = None) -> None:
+        """Note that it does not go out: by the user's preferences, unless a reason is given."""
+        self._end(self._delivery(channel), "skipped", now, reason)
+
+    def record(self, channel: str, now: datetime, reason: str) -> None:
+        """Note that it is kept and not sent."""
+        self._end(self._delivery(channel), "recorded", now, reason)
 
     def finish(
         self, sender: Sender, now: datetime, error: DeliveryError | None, jitter: float
@@ -58,8 +62,12 @@ class Attempt:
             delivery["at"] = now
             delivery["retry_at"] = now + max(wait, error.retry_after or wait)
 
-    def _end(self, delivery: dict[str, Any], status: str, now: datetime) -> None:
+    def _end(
+        self, delivery: dict[str, Any], status: str, now: datetime, reason: str | None = None
+    ) -> None:
         delivery["status"] = status
+        if reason:
+            delivery["error"] = reason
         delivery["at"] = now
         delivery.pop("retry_at", None)
 

@@ -19,11 +19,13 @@ from flask import Flask
 from pymongo.errors import PyMongoError
 
 from app.clock import Clock
+from app.delivery.allowance import Allowance
 from app.delivery.attempts import FIRST_RETRY, Attempt, draw_jitter
 from app.delivery.messages import compose
 from app.delivery.senders import DeliveryError, Sender
 from app.logs import logger
 from app.models import Claim, Inbox, Notification, Portfolio, Preferences, User
+from app.runtime import runtime
 from app.signals import events_committed
 
 BATCH = 200
@@ -44,6 +46,8 @@ class Outbox:
     def __init__(self, app: Flask, clock: Clock, senders: Iterable[Sender]) -> None:
         self._app = app
         self._clock = clock
+        with app.app_context():
+            self._allowance = Allowance(runtime().settings)
         self._senders = {sender.channel: sender for sender in senders}
         self._backlog: deque[list[ObjectId]] = deque()
         self._listed_at = 0.0
@@ -140,7 +144,32 @@ class Outbox:
         return attempts
 
     def _send(self, sender: Sender, share: _Share, attempts: Sequence[Attempt]) -> None:
-        error: DeliveryError | None = None
+        if sender.outcome == "sent" and share.user and self._withheld(sender, share.user, attempts):
+            return
+        error = self._try_to_send(sender, share, attempts)
+        # Counted from the end of an attempt that may have been slow; one draw for them all, so
+        # that what was one message is one again.
+        now, jitter = self._clock.now(), draw_jitter()
+        for each in attempts:
+            each.finish(sender, now, error, jitter)
+
+    def _withheld(self, sender: Sender, user: User, attempts: Sequence[Attempt]) -> bool:
+        """Return whether nothing may go out to the user now, and note why."""
+        now = self._clock.now()
+        if reason := self._allowance.refusal(user, sender.channel):
+            for each in attempts:
+                each.record(sender.channel, now, reason)
+        elif reason := self._allowance.take(user, sender.channel, now):
+            logger.warning("%s skipped: %s", sender.channel, reason)
+            for each in attempts:
+                each.skip(sender.channel, now, reason)
+        return reason is not None
+
+    def _try_to_send(
+        self, sender: Sender, share: _Share, attempts: Sequence[Attempt]
+    ) -> DeliveryError | None:
+        """Send one message that tells of all the attempts; return what kept it from going out."""
+        began = self._clock.now()
         try:
             if share.user is None:
                 raise DeliveryError("the user is gone", permanent=True)
@@ -154,11 +183,11 @@ class Outbox:
             # ever, and hold up those behind it.
             error = DeliveryError(type(failure).__name__)
             logger.exception("%s not delivered", sender.channel)
-        # Counted from the end of an attempt that may have been slow; one draw for them all, so
-        # that what was one message is one again.
-        now, jitter = self._clock.now(), draw_jitter()
-        for each in attempts:
-            each.finish(sender, now, error, jitter)
+        else:
+            return None
+        if share.user and sender.outcome == "sent":
+            self._allowance.give_back(share.user, sender.channel, began)
+        return error
 
     def _seconds_to_next(self) -> float:
         now = self._clock.now()

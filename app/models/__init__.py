@@ -2,12 +2,15 @@
 
 from app.models.alert import Alert, Firing
 from app.models.answer import Answer, RequestKey
+from app.models.code import Code
+from app.models.identity import Identity
 from app.models.inbox import Inbox
 from app.models.instrument import InstrumentList
 from app.models.market_state import MarketState
 from app.models.notification import Claim, EventDraft, Notification
 from app.models.portfolio import Portfolio, Settlement
 from app.models.preferences import EventType, Preferences
+from app.models.quota import Quota
 from app.models.symbol_state import SymbolState
 from app.models.trade import Closure, Trade
 from app.models.user import User
@@ -17,15 +20,18 @@ __all__ = [
     "Answer",
     "Claim",
     "Closure",
+    "Code",
     "EventDraft",
     "EventType",
     "Firing",
+    "Identity",
     "Inbox",
     "InstrumentList",
     "MarketState",
     "Notification",
     "Portfolio",
     "Preferences",
+    "Quota",
     "RequestKey",
     "Settlement",
     "SymbolState",

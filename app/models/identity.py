@@ -1,6 +1,6 @@
-"""Identities: which user an email address or client_id means, however it is spelled.
+"""Identities: which user an email address, client_id or confirmed number means.
 
-The `_id` is the key that all spellings have in common (app/domain/contact.py), so that no two
+The `_id` is the key that all its spellings have in common (app/domain/contact.py), so that no two
 users can have the same, and the users themselves need no further index.
 """
 
@@ -22,7 +22,8 @@ class Identity:
             collection("identities").insert_one(document, session=session)
 
     @classmethod
-    def find_client_id(cls, name: str) -> str | None:
+    def find_client_id(cls, name: str, session: ClientSession | None = None) -> str | None:
         """Return the client_id of the user whom any spelling of a name means."""
-        document = collection("identities").find_one({"_id": identity_key(name)})
+        query = {"_id": identity_key(name)}
+        document = collection("identities").find_one(query, session=session)
         return str(document["client_id"]) if document else None

@@ -21,10 +21,24 @@ class User:
     phone: str
     password_hash: str
     created_at: datetime
+    # What the user has confirmed by a code; of another address or number it says nothing.
+    confirmed_email: str | None = None
+    confirmed_phone: str | None = None
 
     @classmethod
     def from_document(cls, document: Document) -> User:
-        return cls(id=document["_id"], **{key: document[key] for key in _FIELDS})
+        fields = {key: document[key] for key in _FIELDS}
+        fields |= {key: document.get(key) for key in _CONFIRMED}
+        return cls(id=document["_id"], **fields)
+
+    def address(self, channel: str) -> str:
+        """Return where messages by this channel go."""
+        return self.email if channel == "email" else self.phone
+
+    def is_confirmed(self, channel: str) -> bool:
+        """Return whether the user has confirmed that address."""
+        confirmed = self.confirmed_email if channel == "email" else self.confirmed_phone
+        return confirmed == self.address(channel)
 
     @classmethod
     def create(
@@ -85,6 +99,19 @@ class User:
         collection("users").update_one(query, {"$set": {"password_hash": new}})
 
     @classmethod
+    def confirm(cls, user: User, channel: str, session: ClientSession) -> None:
+        """Note that the user's address is confirmed; DuplicateKeyError if the number is another's.
+
+        A number belongs to the first user who confirms it.
+        """
+        field = "confirmed_email" if channel == "email" else "confirmed_phone"
+        address = user.address(channel)
+        if channel != "email" and Identity.find_client_id(address, session) != user.client_id:
+            Identity.create(user.client_id, address, session=session)
+        query = {"client_id": user.client_id}
+        collection("users").update_one(query, {"$set": {field: address}}, session=session)
+
+    @classmethod
     def find_many(cls, client_ids: list[str], session: ClientSession | None = None) -> list[User]:
         """Return those of the users that exist, in no particular order."""
         found = collection("users").find({"client_id": {"$in": client_ids}}, session=session)
@@ -117,4 +144,7 @@ class User:
         return cls.from_document(document) if document else None
 
 
-_FIELDS = tuple(name for name in User.__dataclass_fields__ if name != "id")
+_CONFIRMED = ("confirmed_email", "confirmed_phone")
+_FIELDS = tuple(
+    name for name in User.__dataclass_fields__ if name != "id" and name not in _CONFIRMED
+)

@@ -69,8 +69,8 @@ class PreferencesResponse(ResponseModel):
 class Delivery(ResponseModel):
     """How one channel went.
 
-    pending, sent, recorded (not sent: no credentials), failed, or skipped (not sent: by the
-    user's preferences).
+    pending, sent, recorded (not sent: no credentials, or the address is not confirmed), failed,
+    or skipped (not sent: by the user's preferences or a cap of the day). `error` says why.
     """
 
     channel: str

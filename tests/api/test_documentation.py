@@ -17,6 +17,8 @@ COMMON = {400, 429, 500, 503}
 CONTRACT = {
     ("post", "/auth/register"): ({201, 409, 413, 415}, True),
     ("post", "/auth/login"): ({200, 401, 413, 415}, True),
+    ("post", "/auth/verify/email"): ({200, 401, 409, 413, 415}, False),
+    ("post", "/auth/verify/phone"): ({200, 401, 409, 413, 415}, False),
     ("post", "/portfolio/create"): ({200, 201, 401, 413, 415}, False),
     ("get", "/portfolio/{user_id}"): ({200, 401, 403, 404}, False),
     ("get", "/market/live/{symbol}"): ({200, 404}, True),

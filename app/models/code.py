@@ -1,0 +1,59 @@
+"""Codes: what confirms that an address is a user's, until it is used, used up or too old.
+
+The `_id` is the user and the channel, so a new code replaces the one before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pymongo.client_session import ClientSession
+
+from app.database import Document, collection
+from app.models.quota import purge_at
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    user_id: str
+    channel: str
+    address: str
+    digest: str
+    attempts_left: int
+    created_at: datetime
+    expires_at: datetime
+
+    @classmethod
+    def find(cls, user_id: str, channel: str) -> Code | None:
+        document = collection("codes").find_one({"_id": _key(user_id, channel)})
+        return cls(**{name: document[name] for name in _FIELDS}) if document else None
+
+    def save(self) -> None:
+        """Keep the code in place of the one before it."""
+        key = {"_id": _key(self.user_id, self.channel)}
+        document: Document = {name: getattr(self, name) for name in _FIELDS}
+        document["purge_at"] = purge_at()
+        collection("codes").replace_one(key, {**key, **document}, upsert=True)
+
+    def take_attempt(self, now: datetime) -> bool:
+        """Count a guess; return whether it was allowed: in time, and among the first few."""
+        query = {
+            "_id": _key(self.user_id, self.channel),
+            "digest": self.digest,
+            "attempts_left": {"$gt": 0},
+            "expires_at": {"$gt": now},
+        }
+        counted = collection("codes").update_one(query, {"$inc": {"attempts_left": -1}})
+        return counted.matched_count == 1
+
+    @classmethod
+    def delete(cls, user_id: str, channel: str, session: ClientSession | None = None) -> None:
+        collection("codes").delete_one({"_id": _key(user_id, channel)}, session=session)
+
+
+def _key(user_id: str, channel: str) -> str:
+    return f"{channel}:{user_id}"
+
+
+_FIELDS = tuple(Code.__dataclass_fields__)
