@@ -126,6 +126,8 @@ class Settings(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(5000, ge=0, le=65535)
     trusted_proxies: int = Field(0, ge=0, le=10)
+    max_connections: int | None = Field(None, ge=1)
+    max_connections_per_address: int | None = Field(None, ge=1)
     secret_key: SecretStr = SecretStr("")
     jwt_secret_key: SecretStr = SecretStr("")
 

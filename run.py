@@ -80,8 +80,11 @@ def create_app() -> Flask:
         ) from None
 
 
-def serve(settings: Settings) -> None:
-    """Run the server until it is told to stop; raise ConfigurationError where it cannot start."""
+def serve(settings: Settings) -> int:
+    """Run the server until it is told to stop; return the exit status.
+
+    Raise ConfigurationError if it cannot start.
+    """
     with ExitStack() as stops:
         # The socket first: a port that is taken should cost nobody a started database.
         listener = stops.enter_context(listen(settings))
@@ -95,21 +98,22 @@ def serve(settings: Settings) -> None:
         from app.process import Server
 
         set_up_logging(settings)
-        Server(settings, listener, database).run()
+        server = Server(settings, listener, database)
+        server.run()
+    return server.exit_status
 
 
 def main() -> int:
     """Run the server until it is told to stop; return the exit status."""
     os.umask(PRIVATE_UMASK)
     try:
-        serve(load_settings())
+        return serve(load_settings())
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         # Before the server was there to be stopped in order; the status is the shell's for it.
         return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -16,11 +16,13 @@ from app.extensions import limiter
 from app.market_data.instruments import DEFAULT_INDICES
 from app.runtime import runtime
 from app.schemas import format_seconds
+from app.transport import CONNECTIONS_KEY
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 
 PING_SECONDS = 2
 MONITOR_KEY = "monitor"
+NEARLY_FULL = 0.9
 
 
 class HealthResponse(BaseModel):
@@ -51,7 +53,9 @@ def ready() -> tuple[HealthResponse, int]:
         "market_data": _check_market_data(),
         "monitor": _check_monitor(),
     }
-    ok = all(each["status"] == "ok" for each in checks.values())
+    if CONNECTIONS_KEY in current_app.extensions:
+        checks["connections"] = _check_connections()
+    ok = all(each["status"] in ("ok", "degraded") for each in checks.values())
     return HealthResponse(status="ok" if ok else "unavailable", checks=checks), 200 if ok else 503
 
 
@@ -86,6 +90,16 @@ def _check_market_data() -> dict[str, Any]:
         "unconfirmed": sorted(guard.suspicions),
         "held_ticks": {doubt.value: count for doubt, count in guard.held.items()},
     }
+
+
+def _check_connections() -> dict[str, Any]:
+    """Degraded while few more connections can be taken; unavailable while the server stops."""
+    table = current_app.extensions[CONNECTIONS_KEY]
+    used = {"open": len(table), "limit": table.bounds.total}
+    if table.draining:
+        return {"status": "unavailable", "reason": "the server is stopping", **used}
+    is_full = len(table) >= NEARLY_FULL * table.bounds.total
+    return {"status": "degraded" if is_full else "ok", **used}
 
 
 def _check_monitor() -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -38,9 +40,11 @@ class Server:
         self._listener = listener
         self._database = database
         self._stops: list[Callable[[], None]] = []
+        # 1 if the web server failed.
+        self.exit_status = 0
 
     def run(self) -> None:
-        """Run until SIGINT or SIGTERM; raise ConfigurationError where it cannot start."""
+        """Run until SIGINT or SIGTERM; raise ConfigurationError if it cannot start."""
         try:
             self._start()
             wait_for_signal()
@@ -49,11 +53,16 @@ class Server:
             for stop in reversed(self._stops):
                 stop()
 
+    def _fail(self) -> None:
+        """End because no more connections can be accepted: a supervisor starts the next."""
+        self.exit_status = 1
+        os.kill(os.getpid(), signal.SIGTERM)
+
     def _start(self) -> None:
         app = self._create_app()
         for worker in start_workers(app):
             self._stops.append(worker.stop)
-        self._stops.append(serve(app, self._listener))
+        self._stops.append(serve(app, self._listener, on_failure=self._fail))
         # What a start leaves is there to stay: looking through it again at each full collection
         # of garbage would hold up requests for a tenth of a second.
         gc.collect()

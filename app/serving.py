@@ -1,23 +1,61 @@
-"""Serving the application: the web server of each async mode, and an orderly end."""
+"""Serving the application in each async mode, and an orderly end."""
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import socket
-import threading
 from collections.abc import Callable, Iterable
-from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask
 
 from app.extensions import socketio
+from app.logs import logger
+from app.runtime import runtime
+from app.schemas import MAXIMUM_BODY_BYTES
+from app.transport import CONNECTIONS_KEY, Bounds, ConnectionTable, HttpServer, SessionGuard
+from app.transport.descriptors import connections_for, raise_descriptor_limit
+from config import Settings
 
 
-def serve(app: Flask, listener: socket.socket) -> Callable[[], None]:
-    """Begin to serve in the background; return what stops it."""
-    return _SERVERS[socketio.async_mode](_in_turn(app), listener)
+def serve(
+    app: Flask, listener: socket.socket, on_failure: Callable[[], None] = lambda: None
+) -> Callable[[], None]:
+    """Begin to serve in the background; return what stops it.
+
+    `on_failure` is called if the server ends by itself.
+    """
+    with app.app_context():
+        settings = runtime().settings
+    limit = raise_descriptor_limit()
+    table = app.extensions[CONNECTIONS_KEY] = ConnectionTable(_bounds(settings, limit))
+    guard = SessionGuard(socketio.server)
+    guard.install()
+    server = HttpServer(
+        _in_turn(app),
+        listener,
+        table,
+        max_body=MAXIMUM_BODY_BYTES,
+        spawn=socketio.start_background_task,
+        sleep=socketio.sleep,
+        on_failure=on_failure,
+    )
+    server.start()
+    return lambda: server.stop(guard.close_all)
+
+
+def _bounds(settings: Settings, descriptors: int) -> Bounds:
+    possible = connections_for(descriptors)
+    total = min(settings.max_connections or possible, possible)
+    if settings.max_connections and settings.max_connections > possible:
+        logger.warning(
+            "MAX_CONNECTIONS is %s, but the limit of open files allows %s",
+            settings.max_connections,
+            possible,
+        )
+    each = settings.max_connections_per_address or max(total // 2, 1)
+    # Behind a proxy every connection is of the proxy's address.
+    return Bounds(total, None if settings.trusted_proxies else min(each, total))
 
 
 def wait_for_signal() -> None:
@@ -52,57 +90,3 @@ def _in_turn(app: Flask) -> WSGIApplication:
         return app(environ, start_response)
 
     return respond
-
-
-def _serve_eventlet(app: WSGIApplication, listener: socket.socket) -> Callable[[], None]:
-    import eventlet
-    import eventlet.wsgi
-
-    server = eventlet.spawn(
-        eventlet.wsgi.server,
-        listener,
-        app,
-        log_output=False,
-        max_size=10_000,
-        capitalize_response_headers=False,
-    )
-    stop: Callable[[], None] = server.kill
-    return stop
-
-
-def _serve_gevent(app: WSGIApplication, listener: socket.socket) -> Callable[[], None]:
-    from gevent import pywsgi
-
-    server = pywsgi.WSGIServer(listener, app, log=None)
-    server.start()
-    return lambda: server.stop(timeout=1)
-
-
-def _serve_threading(app: WSGIApplication, listener: socket.socket) -> Callable[[], None]:
-    from werkzeug.serving import WSGIRequestHandler, make_server
-
-    class QuietHandler(WSGIRequestHandler):
-        def log_request(self, *args: Any) -> None:
-            """Log nothing: the application logs each request itself."""
-
-    host, port = listener.getsockname()[:2]
-    server = make_server(
-        host, port, app, threaded=True, request_handler=QuietHandler, fd=listener.fileno()
-    )
-    # Requests still being served do not keep the process alive. `make_server` is declared to
-    # return a server of any kind; the one with threads has this.
-    server.daemon_threads = True  # type: ignore[attr-defined]
-    threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
-
-    def stop() -> None:
-        with contextlib.suppress(OSError):
-            server.shutdown()
-
-    return stop
-
-
-_SERVERS: dict[str, Callable[[WSGIApplication, socket.socket], Callable[[], None]]] = {
-    "eventlet": _serve_eventlet,
-    "gevent": _serve_gevent,
-    "threading": _serve_threading,
-}

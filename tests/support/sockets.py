@@ -28,6 +28,12 @@ class _InOrder(engineio.Client):
             self.ws.close = partial(self.ws.close, timeout=0)
         super().disconnect(*args, **kwargs)
 
+    def _reset(self) -> None:
+        # It leaves the socket open if the server closes the WebSocket.
+        if self.ws is not None:
+            self.ws.shutdown()
+        super()._reset()
+
 
 class InOrderClient(socketio.Client):
     """A client that handles one message after the other, as they were sent."""

@@ -1,0 +1,237 @@
+"""The open connections: how many there may be, and how long each may take for what it does."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from app.transport.notices import notice
+
+# How much is sent within one WRITE_TIMEOUT_SECONDS: a client that reads slower is cut off.
+WRITE_BLOCK = 64 * 1024
+WRITE_TIMEOUT_SECONDS = 20.0
+REAP_INTERVAL_SECONDS = 0.5
+# In the environ of a request, and among the extensions of the application.
+CONNECTION_KEY = "paper_trading.connection"
+CONNECTIONS_KEY = "connections"
+
+
+class Phase(Enum):
+    """What a connection is doing, and the seconds it may take; None is without a limit."""
+
+    # Connected, nothing sent yet.
+    NEW = ("nothing sent", 10.0)
+    # Kept alive after an answer.
+    IDLE = ("idle", 60.0)
+    HEADER = ("header too slow", 10.0)
+    BODY = ("body too slow", 20.0)
+    REQUEST = ("request", None)
+    POLL = ("poll", None)
+    WEBSOCKET = ("websocket", None)
+    # Answered and closing: what the client still sends is thrown away.
+    LINGER = ("closing", 5.0)
+
+    def __init__(self, label: str, seconds: float | None) -> None:
+        self.label = label
+        self.seconds = seconds
+
+
+# A connection in one of these has no request under way: it can be closed to make room.
+EVICTABLE = frozenset({Phase.NEW, Phase.IDLE, Phase.HEADER, Phase.BODY, Phase.LINGER})
+IN_FLIGHT = frozenset({Phase.HEADER, Phase.BODY, Phase.REQUEST})
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many connections there may be, in all and of one address; None is without a limit."""
+
+    total: int
+    per_address: int | None
+
+
+def address_key(address: str) -> str:
+    """Return what counts as one client: an IPv4 address, or a /64 of IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return address
+
+
+@dataclass(eq=False, slots=True)
+class Connection:
+    """One client's TCP connection."""
+
+    socket: socket.socket
+    address: str
+    port: int
+    table: ConnectionTable
+    key: str
+    phase: Phase = Phase.NEW
+    deadline: float | None = None
+    write_deadline: float | None = None
+    # Bytes that came after the head of an upgrade.
+    unread: bytes = b""
+    # Set once a WebSocket has taken the connection over.
+    websocket: Any = None
+    _sending: threading.Lock = field(default_factory=threading.Lock)
+
+    def enter(self, phase: Phase) -> None:
+        """Begin a phase, with its timeout."""
+        self.table.move(self, phase)
+
+    def receive(self, size: int) -> bytes:
+        """Return the next bytes; b"" at the end, whatever ended it."""
+        try:
+            return self.socket.recv(size)
+        except OSError:
+            return b""
+
+    def send(self, data: bytes | bytearray) -> None:
+        """Send all of it, or raise OSError; a client that does not read is cut off."""
+        with self._sending:
+            view = memoryview(data)
+            try:
+                while view:
+                    self.write_deadline = time.monotonic() + WRITE_TIMEOUT_SECONDS
+                    block, view = view[:WRITE_BLOCK], view[WRITE_BLOCK:]
+                    self.socket.sendall(block)
+            finally:
+                self.write_deadline = None
+
+    @property
+    def is_sending(self) -> bool:
+        return self.write_deadline is not None
+
+    def finish_sending(self) -> None:
+        """Send no more, and wait a little for the client to close its side."""
+        self.enter(Phase.LINGER)
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def abort(self) -> None:
+        """Cut the connection off; whoever waits for it sees its end."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
+    def is_overdue(self, now: float) -> bool:
+        limits = (self.deadline, self.write_deadline)
+        return any(limit is not None and now > limit for limit in limits)
+
+
+class ConnectionTable:
+    """Every connection of the server."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self.draining = False
+        # In the order of their last change of phase.
+        self._connections: dict[Connection, None] = {}
+        self._evictable: dict[str, dict[Connection, None]] = {}
+        self._by_address: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def admit(self, client: socket.socket, address: str, port: int) -> Connection | None:
+        """Add a connection, closing the longest idle one for it if there are too many.
+
+        Return None if there is no room for it.
+        """
+        key = address_key(address)
+        connection = Connection(client, address, port, self, key)
+        with self._lock:
+            victims = self._make_room(key)
+            if victims is None:
+                return None
+            self._connections[connection] = None
+            self._by_address[key] += 1
+        for victim in victims:
+            notice("connection limit reached, closed an idle one", victim.address, "warning")
+            victim.abort()
+        self.move(connection, Phase.NEW)
+        return connection
+
+    def evict(self) -> None:
+        """Close the longest idle connection, if any: descriptors have run out."""
+        with self._lock:
+            victim = self._pop_idle(self._heaviest())
+        if victim:
+            victim.abort()
+
+    def remove(self, connection: Connection) -> None:
+        with self._lock:
+            self._forget(connection)
+
+    def move(self, connection: Connection, phase: Phase) -> None:
+        """Note a connection's phase and its deadline."""
+        connection.phase = phase
+        connection.deadline = time.monotonic() + phase.seconds if phase.seconds else None
+        with self._lock:
+            waiting = self._evictable.setdefault(connection.key, {})
+            waiting.pop(connection, None)
+            if phase in EVICTABLE and connection in self._connections:
+                waiting[connection] = None
+            elif not waiting:
+                del self._evictable[connection.key]
+
+    def cut_overdue(self, on_cut: Callable[[Connection], None]) -> None:
+        """Cut off each connection whose time is up."""
+        now = time.monotonic()
+        for connection in list(self._connections):
+            if connection.is_overdue(now):
+                slow = connection.write_deadline is not None
+                label = "answer read too slowly" if slow else connection.phase.label
+                if connection.phase not in (Phase.IDLE, Phase.LINGER) or slow:
+                    notice(f"connection closed, {label}", connection.address)
+                on_cut(connection)
+                connection.abort()
+
+    def in_phases(self, *phases: Phase) -> list[Connection]:
+        return [each for each in list(self._connections) if each.phase in phases]
+
+    def _make_room(self, key: str) -> list[Connection] | None:
+        victims = []
+        limit = self.bounds.per_address
+        if limit is not None and self._by_address[key] >= limit:
+            victims.append(self._pop_idle(key))
+        elif len(self._connections) >= self.bounds.total:
+            victims.append(self._pop_idle(self._heaviest()))
+        found = [victim for victim in victims if victim]
+        return found if len(found) == len(victims) else None
+
+    def _heaviest(self) -> str | None:
+        idle = self._evictable
+        return max(idle, key=lambda key: len(idle[key]), default=None)
+
+    def _pop_idle(self, key: str | None) -> Connection | None:
+        waiting = self._evictable.get(key) if key is not None else None
+        if not waiting:
+            return None
+        victim = next(iter(waiting))
+        self._forget(victim)
+        return victim
+
+    def _forget(self, connection: Connection) -> None:
+        if connection in self._connections:
+            del self._connections[connection]
+            self._by_address[connection.key] -= 1
+            if not self._by_address[connection.key]:
+                del self._by_address[connection.key]
+        waiting = self._evictable.get(connection.key)
+        if waiting is not None:
+            waiting.pop(connection, None)
+            if not waiting:
+                del self._evictable[connection.key]

@@ -1,0 +1,208 @@
+"""The HTTP server: accepts, serves each connection in a thread of its mode, ends in order."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from app.logs import logger
+from app.transport.connections import IN_FLIGHT, Connection, ConnectionTable, Phase
+from app.transport.connections import REAP_INTERVAL_SECONDS as REAP_SECONDS
+from app.transport.notices import notice
+from app.transport.requests import RECEIVE_BYTES, RefusedRequest, Request, RequestReader
+from app.transport.responses import Answer, environ_of, error_response, failure, refusal
+
+ACCEPT_TIMEOUT_SECONDS = 0.5
+DRAIN_SECONDS = 10.0
+CLOSE_SECONDS = 1.0
+# After an answer to a request that was not read to its end, so that its sender gets to see it.
+MAX_LINGER_BYTES = 32 * 1024 * 1024
+SOCKET_PATH = "/socket.io"
+# What accept() raises if the listening socket itself is gone.
+LISTENER_GONE = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
+
+
+class HttpServer:
+    """Serves a WSGI application on a listening socket."""
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        listener: socket.socket,
+        table: ConnectionTable,
+        *,
+        max_body: int,
+        spawn: Callable[..., Any],
+        sleep: Callable[[float], None],
+        on_failure: Callable[[], None],
+    ) -> None:
+        self.table = table
+        self._app = app
+        self._listener = listener
+        self._max_body = max_body
+        self._spawn = spawn
+        self._sleep = sleep
+        self._on_failure = on_failure
+        self._closed = threading.Event()
+
+    def start(self) -> None:
+        """Begin to accept, in the background."""
+        # So that accepting looks up from time to time, also where closing does not wake it.
+        self._listener.settimeout(ACCEPT_TIMEOUT_SECONDS)
+        self._spawn(self._accept_all)
+        self._spawn(self._cut_overdue)
+
+    def stop(self, close_sockets: Callable[[], None]) -> None:
+        """Accept no more, let requests end, then close WebSockets and what is left."""
+        self.table.draining = True
+        self._listener.close()
+        self._wait_until_none_in(DRAIN_SECONDS, *IN_FLIGHT)
+        close_sockets()
+        for connection in self.table.in_phases(Phase.NEW, Phase.IDLE):
+            connection.abort()
+        self._wait_until_none_in(CLOSE_SECONDS, Phase.WEBSOCKET, Phase.POLL, Phase.LINGER)
+        self._closed.set()
+        for connection in self.table.in_phases(*Phase):
+            connection.abort()
+
+    def _wait_until_none_in(self, seconds: float, *phases: Phase) -> None:
+        deadline = time.monotonic() + seconds
+        while self.table.in_phases(*phases) and time.monotonic() < deadline:
+            self._sleep(0.02)
+
+    def _accept_all(self) -> None:
+        try:
+            while not self.table.draining:
+                self._accept()
+                # Without it a flood of connections would be accepted before anything else.
+                self._sleep(0)
+        except Exception:
+            if not self.table.draining:
+                logger.exception("connections can no longer be accepted: the server ends")
+                self._on_failure()
+
+    def _accept(self) -> None:
+        try:
+            client, peer = self._listener.accept()
+        except TimeoutError:
+            return
+        except OSError as error:
+            if self.table.draining or error.errno in LISTENER_GONE:
+                raise
+            # Out of descriptors or memory, or the client left at once: the next may fare better.
+            notice(f"a connection could not be accepted ({error.strerror})", "-", "warning")
+            self.table.evict()
+            self._sleep(0.05)
+            return
+        try:
+            self._admit(client, peer)
+        except Exception:
+            logger.exception("a connection could not be served")
+            client.close()
+
+    def _admit(self, client: socket.socket, peer: tuple[Any, ...]) -> None:
+        client.settimeout(None)
+        connection = self.table.admit(client, str(peer[0]), int(peer[1]))
+        if connection is None:
+            notice("connection refused, too many", str(peer[0]), "warning")
+            _send_once(client, _too_many())
+            client.close()
+            return
+        try:
+            self._spawn(self._serve, connection)
+        except Exception:
+            # Too many threads, for example.
+            self.table.remove(connection)
+            raise
+
+    def _serve(self, connection: Connection) -> None:
+        try:
+            if self._serve_requests(connection):
+                self._linger(connection)
+        except OSError:
+            # The client left.
+            pass
+        except Exception:
+            logger.exception("a connection failed")
+        finally:
+            self.table.remove(connection)
+            connection.abort()
+            connection.socket.close()
+
+    def _serve_requests(self, connection: Connection) -> bool:
+        """Serve until the connection ends; return whether the client may still be sending."""
+        reader = RequestReader(connection, self._max_body)
+        while True:
+            try:
+                request = reader.next()
+            except RefusedRequest as error:
+                notice(f"request refused, {error.code}", connection.address)
+                connection.send(refusal(error))
+                return True
+            if request is None:
+                return False
+            if not self._answer(connection, request):
+                return True
+            if self.table.draining:
+                return True
+            connection.enter(Phase.IDLE)
+
+    def _answer(self, connection: Connection, request: Request) -> bool:
+        """Answer a request; return whether the connection can serve another."""
+        environ = environ_of(request, connection)
+        is_poll = environ["PATH_INFO"].startswith(SOCKET_PATH)
+        connection.enter(Phase.POLL if is_poll else Phase.REQUEST)
+        lasting = request.keep_alive and request.is_complete and not request.is_websocket
+        answer = Answer(connection, request, lasting and not self.table.draining)
+        try:
+            answer.run(self._app, environ)
+        except OSError:
+            raise
+        except Exception:
+            response = failure()
+            if not answer.has_begun:
+                connection.send(response)
+            return False
+        return answer.keep_alive
+
+    def _linger(self, connection: Connection) -> None:
+        """Throw away what the client still sends: closing at once would take the answer back."""
+        connection.finish_sending()
+        left = MAX_LINGER_BYTES
+        while left > 0 and (data := connection.receive(RECEIVE_BYTES)):
+            left -= len(data)
+            self._sleep(0)
+
+    def _cut_overdue(self) -> None:
+        while not self._closed.is_set():
+            self.table.cut_overdue(_say_why)
+            self._sleep(REAP_SECONDS)
+
+
+def _say_why(connection: Connection) -> None:
+    if connection.phase in (Phase.HEADER, Phase.BODY):
+        _send_once(connection.socket, _too_slow())
+
+
+def _too_many() -> bytes:
+    message = "Too many connections. Try again shortly."
+    return error_response("503 Service Unavailable", "server_busy", message, retry_after=5)
+
+
+def _too_slow() -> bytes:
+    message = "The request came too slowly."
+    return error_response("408 Request Timeout", "request_timeout", message)
+
+
+def _send_once(client: socket.socket, data: bytes) -> None:
+    """Send a short answer if it can be sent without waiting."""
+    try:
+        client.setblocking(False)
+        client.send(data)
+    except OSError:
+        pass

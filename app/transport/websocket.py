@@ -1,0 +1,180 @@
+"""The WebSocket transport under Engine.IO, one for every async mode.
+
+Text messages only, no extensions. The first violation of the protocol, of the limits or of the
+budget closes the connection. After each frame of any kind others get their turn.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+from collections.abc import Callable
+from typing import Any
+from wsgiref.types import WSGIEnvironment
+
+from wsproto.connection import Connection as Protocol
+from wsproto.connection import ConnectionState, ConnectionType
+from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
+from wsproto.frame_protocol import CloseReason
+from wsproto.utilities import LocalProtocolError, generate_accept_token
+
+from app.transport.budgets import SocketBudget
+from app.transport.connections import CONNECTION_KEY, Connection, Phase
+from app.transport.notices import notice
+
+MAX_MESSAGE_BYTES = 64 * 1024
+MESSAGE_SECONDS = 10.0
+RECEIVE_BYTES = 16 * 1024
+VERSION = "13"
+# What a client may send, by the first character: close, pong, message, upgrade.
+ENGINE_IO_PACKETS = frozenset("1345")
+PROBE = "2probe"
+
+
+def handshake_error(environ: WSGIEnvironment) -> str | None:
+    """Return what is wrong with a WebSocket handshake, or None."""
+    tokens = environ.get("HTTP_CONNECTION", "").lower().split(",")
+    if environ["REQUEST_METHOD"] != "GET" or environ["SERVER_PROTOCOL"] != "HTTP/1.1":
+        return "A WebSocket begins with a GET request of HTTP/1.1."
+    if "upgrade" not in (token.strip() for token in tokens):
+        return "A WebSocket handshake has the header Connection: Upgrade."
+    if environ.get("HTTP_SEC_WEBSOCKET_VERSION", "").strip() != VERSION:
+        return f"A WebSocket handshake has the header Sec-WebSocket-Version: {VERSION}."
+    try:
+        key = base64.b64decode(environ.get("HTTP_SEC_WEBSOCKET_KEY", ""), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != 16:
+        return "A WebSocket handshake has a Sec-WebSocket-Key of 16 bytes in base64."
+    return None
+
+
+class WebSocket:
+    """One WebSocket, with the interface that Engine.IO expects of its transports."""
+
+    def __init__(
+        self, connection: Connection, budget: SocketBudget, sleep: Callable[[float], None]
+    ) -> None:
+        self._connection = connection
+        self._budget = budget
+        self._sleep = sleep
+        self._protocol = Protocol(ConnectionType.SERVER)
+        self._parts: list[str] = []
+        self._size = 0
+
+    def accept(self, key: str) -> None:
+        """Answer the handshake and take the connection over."""
+        connection = self._connection
+        accept = generate_accept_token(key.strip().encode("latin-1")).decode()
+        connection.send(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: " + accept.encode() + b"\r\n\r\n"
+        )
+        connection.websocket = self
+        connection.enter(Phase.WEBSOCKET)
+        unread, connection.unread = connection.unread, b""
+        if unread:
+            self._receive(unread)
+
+    def wait(self) -> str | None:
+        """Return the next message, or None when the connection ends."""
+        while True:
+            for event in self._protocol.events():
+                self._sleep(0)
+                text = self._take(event)
+                if self._protocol.state is not ConnectionState.OPEN:
+                    return None
+                if text is not None:
+                    return text
+            data = self._connection.receive(RECEIVE_BYTES)
+            if not data:
+                self._connection.abort()
+                return None
+            if self._protocol.state is not ConnectionState.OPEN:
+                # We have closed it: what still comes is of no interest.
+                self._sleep(0)
+            else:
+                self._receive(data)
+
+    def send(self, message: str) -> None:
+        """Send a text message; raise OSError if the connection is closed."""
+        try:
+            frame = self._protocol.send(TextMessage(data=message))
+        except LocalProtocolError:
+            raise OSError("the WebSocket is closed") from None
+        self._connection.send(frame)
+
+    def close(self, code: int = CloseReason.NORMAL_CLOSURE, reason: str = "") -> None:
+        """Close from our side; the connection ends when the client has answered, or soon."""
+        try:
+            frame = self._protocol.send(CloseConnection(code=code, reason=reason))
+        except LocalProtocolError:
+            return
+        if self._connection.is_sending:
+            # The client does not read what it was sent: it would not read this.
+            self._connection.abort()
+            return
+        try:
+            self._connection.send(frame)
+            self._connection.finish_sending()
+        except OSError:
+            self._connection.abort()
+
+    def refuse(self, code: int, reason: str) -> None:
+        """Close because of what the client does, and log it."""
+        if self._protocol.state is ConnectionState.OPEN:
+            notice(f"socket closed, {reason}", self._connection.address)
+        self.close(code, reason)
+
+    def _receive(self, data: bytes) -> None:
+        if not self._budget.take_bytes(len(data)):
+            self.refuse(CloseReason.POLICY_VIOLATION, "too many bytes a second")
+            return
+        self._protocol.receive_data(data)
+
+    def _take(self, event: Event) -> str | None:
+        """Act on one event; return a message that is complete."""
+        if not self._budget.take_messages():
+            self.refuse(CloseReason.POLICY_VIOLATION, "too many messages a second")
+        elif isinstance(event, CloseConnection):
+            self._answer_close(event)
+        elif isinstance(event, Ping):
+            self._connection.send(self._protocol.send(event.response()))
+        elif isinstance(event, BytesMessage):
+            self.refuse(CloseReason.UNSUPPORTED_DATA, "binary messages are not taken")
+        elif isinstance(event, TextMessage):
+            return self._assemble(event)
+        return None
+
+    def _answer_close(self, event: CloseConnection) -> None:
+        if self._protocol.state is ConnectionState.OPEN:
+            # The parser's own: the bytes are no WebSocket.
+            self.refuse(event.code, "a violation of the WebSocket protocol")
+            return
+        frame = self._protocol.send(event.response())
+        self._connection.send(frame)
+
+    def _assemble(self, part: TextMessage) -> str | None:
+        if not self._parts:
+            self._connection.deadline = time.monotonic() + MESSAGE_SECONDS
+        self._size += len(part.data.encode())
+        if self._size > MAX_MESSAGE_BYTES:
+            self.refuse(CloseReason.MESSAGE_TOO_BIG, "a message longer than 64 KiB")
+            return None
+        self._parts.append(part.data)
+        if not part.message_finished:
+            return None
+        text = "".join(self._parts)
+        self._parts, self._size = [], 0
+        self._connection.deadline = None
+        if text[:1] in ENGINE_IO_PACKETS or text == PROBE:
+            return text
+        self.refuse(CloseReason.PROTOCOL_ERROR, "a message that is no Engine.IO packet")
+        return None
+
+
+def connection_in(environ: WSGIEnvironment) -> Connection | None:
+    """Return our connection that a request came by; None under another WSGI server."""
+    connection: Any = environ.get(CONNECTION_KEY)
+    return connection if isinstance(connection, Connection) else None
