@@ -41,6 +41,7 @@ from app.market_data.history import CandleHistory
 from app.market_data.hours import TradingHours
 from app.market_data.instruments import Instruments, load_instruments
 from app.market_data.quotes import QuoteBoard
+from app.market_data.simulated import SimulatedFeed
 from app.market_data.watchlist import Watchlist
 from app.memory import StoredListing, StoredMemory
 from app.models import SymbolState
@@ -92,7 +93,11 @@ def create_app(
     clock = clock or SystemClock()
     instruments = load_instruments(StoredListing(), clock)
     memory = StoredMemory(settings, clock, notes=not for_command)
-    feed = feed or create_feed(settings, clock, memory, instruments)
+    feed = feed or create_feed(
+        settings, clock, memory, instruments, resume=memory.resume_simulation
+    )
+    if not isinstance(feed, SimulatedFeed):
+        memory.end_simulation()
     runtime.init_app(app, _assemble(settings, feed, clock, instruments, memory))
     jwt.init_app(app)
     limits.init_app(app, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -10,9 +11,13 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from app.clock import Clock
+from app.database import Document
 from app.domain.quote import REAL_SOURCES, Quote, SeenQuote, Source
 from app.logs import logger
+from app.market_data.course import Course, Run
 from app.market_data.instruments import Listing
+from app.market_data.simulated import SimulatedFeed
+from app.market_data.spans import seconds_of
 from app.models import InstrumentList, MarketState, SymbolState
 from config import Settings
 
@@ -20,6 +25,10 @@ from config import Settings
 # newer list; where there is one it waits for that.
 LOOK_SECONDS = 2
 LOAD_SECONDS = 30
+# A simulated market that has taken more steps (two months at 10 s), or was started more often,
+# begins again from its last prices: at a start each symbol takes all its steps once more.
+MAX_STEPS = 500_000
+MAX_RUNS = 1_000
 
 
 class StoredMemory:
@@ -55,6 +64,32 @@ class StoredMemory:
         allowed = {*REAL_SOURCES, *({Source.MOCK} if self._settings.market_data == "auto" else ())}
         return {symbol: each for symbol, each in found.items() if each.quote.source in allowed}
 
+    def resume_simulation(self) -> Course:
+        """Return the course of the simulated market, from now on.
+
+        It continues where it stopped, unless MARKET_SEED is another: then a new market begins,
+        at the last prices.
+        """
+        now = seconds_of(self._clock.now())
+        pace = self._settings.monitor_interval_seconds
+        given = self._settings.market_seed
+        document = MarketState.load_simulation()
+        if document and given in (None, document["market_seed"]):
+            course = _continued(document, now, pace)
+        else:
+            seed = given if given is not None else secrets.token_hex(8)
+            course = Course(seed, now, self.last_prices())
+        if len(course.runs) > MAX_RUNS or course.first_step > MAX_STEPS:
+            course = Course(course.seed, now, self.last_prices())
+        if self._notes:
+            MarketState.save_simulation(_document(course, given, pace))
+        return course
+
+    def end_simulation(self) -> None:
+        """Forget the course of a simulated market: another feed is used now."""
+        if self._notes:
+            MarketState.forget_simulation()
+
     def resume_replay(self, fingerprint: str, last_time: datetime) -> datetime | None:
         """Return when a recording that goes on began to be replayed; None for a new start."""
         return MarketState.resume_replay(
@@ -63,6 +98,33 @@ class StoredMemory:
             last_time,
             self._clock.now() if self._notes else None,
         )
+
+
+def _continued(document: Document, now: float, pace: float) -> Course:
+    runs = [Run(*each) for each in document["runs"]]
+    first_step = runs[-1].last_step if runs else 0
+    zero, former_pace = document["zero"], document["step_seconds"]
+    stopped = MarketState.load_progress(SimulatedFeed.name)
+    # Without a pass nothing moved.
+    time = seconds_of(stopped) if stopped else zero
+    last = Run.ended(zero, former_pace, time, first_step)
+    return Course(
+        document["seed"],
+        now - last.last_step * pace,
+        dict(document["starts"]),
+        (*runs, last),
+    )
+
+
+def _document(course: Course, market_seed: str | None, pace: float) -> Document:
+    return {
+        "market_seed": market_seed,
+        "seed": course.seed,
+        "starts": [[symbol, price] for symbol, price in course.starts.items()],
+        "runs": [[each.zero, each.step_seconds, each.last_step] for each in course.runs],
+        "zero": course.zero,
+        "step_seconds": pace,
+    }
 
 
 class StoredListing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -14,6 +14,7 @@ from app.domain.quote import Quote
 from app.market_data.angel_one.session import AngelSession
 from app.market_data.angel_one.source import AngelOneSource
 from app.market_data.angel_one.stream import AngelStream
+from app.market_data.course import Course
 from app.market_data.feed import Feed
 from app.market_data.instruments import Instruments, load_instruments
 from app.market_data.live import LiveFeed
@@ -39,10 +40,16 @@ class Memory(Protocol):
 
 
 def create_feed(
-    settings: Settings, clock: Clock, memory: Memory, instruments: Instruments | None = None
+    settings: Settings,
+    clock: Clock,
+    memory: Memory,
+    instruments: Instruments | None = None,
+    *,
+    resume: Callable[[], Course | None] = lambda: None,
 ) -> Feed:
     """Return the feed of MARKET_DATA; raise ConfigurationError where it cannot be had.
 
+    `resume` returns the course of a simulated market, which is then continued.
     Without `instruments`, those that ship with the application are what it has prices of.
     """
     instruments = instruments or load_instruments()
@@ -50,7 +57,7 @@ def create_feed(
         return _live(settings, clock, memory, instruments)
     if settings.market_data == "replay":
         return _replay(settings, clock, memory, instruments)
-    return _simulated(settings, clock, memory, instruments)
+    return _simulated(settings, clock, memory, instruments, resume())
 
 
 def create_sources(settings: Settings, clock: Clock) -> list[PriceSource]:
@@ -85,7 +92,11 @@ def _live(settings: Settings, clock: Clock, memory: Memory, instruments: Instrum
 
 
 def _simulated(
-    settings: Settings, clock: Clock, memory: Memory, instruments: Instruments
+    settings: Settings,
+    clock: Clock,
+    memory: Memory,
+    instruments: Instruments,
+    course: Course | None = None,
 ) -> SimulatedFeed:
     return SimulatedFeed(
         instruments,
@@ -93,6 +104,7 @@ def _simulated(
         seed=settings.market_seed,
         step_seconds=settings.monitor_interval_seconds,
         last_prices=memory.last_prices(),
+        course=course,
     )
 
 

@@ -17,6 +17,7 @@ from decimal import Decimal
 from app.clock import Clock
 from app.domain.candle import Candle, Interval, first_beginning_from
 from app.domain.quote import Quote, Source
+from app.market_data.course import Course
 from app.market_data.feed import LocalFeed
 from app.market_data.instruments import Instrument, Instruments
 from app.market_data.spans import MINUTES, Span, minute_of, seconds_of, time_of
@@ -39,20 +40,24 @@ class SimulatedFeed(LocalFeed):
         seed: str | None = None,
         step_seconds: float = 10,
         last_prices: Mapping[str, Decimal] | None = None,
+        course: Course | None = None,
     ) -> None:
-        """Start the market now.
+        """Start the market now; continue the `course` of earlier runs, if there is one.
 
-        Without a seed it is a new market each time, which continues from `last_prices`
-        (rupees by symbol); with one it always begins at the same prices.
+        Without it a market with a seed always begins at the same prices, and one without
+        begins at `last_prices` (rupees by symbol).
         """
         self._instruments = instruments
         self._clock = clock
         self._step_seconds = step_seconds
         self._started = clock.monotonic()
-        self._zero = seconds_of(clock.now())
         self._lock = threading.Lock()
-        self._starts = {} if seed is not None else dict(last_prices or {})
-        self._seed = seed if seed is not None else secrets.token_hex(8)
+        if course is None:
+            starts = {} if seed is not None else dict(last_prices or {})
+            seed = seed if seed is not None else secrets.token_hex(8)
+            course = Course(seed, seconds_of(clock.now()), starts)
+        self._course = course
+        self._zero = course.zero
         # Of the symbols that were asked for: there may be ten thousand others.
         self._walks: dict[str, Walk] = {}
 
@@ -110,15 +115,32 @@ class SimulatedFeed(LocalFeed):
         instrument = self._instruments.by_symbol(symbol)
         if instrument is None:
             return None
-        _, zero = self._moment()
         with self._lock:
             if symbol not in self._walks:
-                start = self._starts.get(symbol)
-                self._walks[symbol] = self._begin(instrument, start, 0, zero)
+                self._walks[symbol] = self._resume(instrument)
             return self._walks[symbol]
 
-    def _begin(self, instrument: Instrument, price: Decimal | None, step: int, zero: float) -> Walk:
-        key = f"{self._seed}/{instrument.symbol}"
+    def _resume(self, instrument: Instrument) -> Walk:
+        """Return the walk of an instrument since the market's first run."""
+        runs = self._course.runs
+        zero = runs[0].zero if runs else self._moment()[1]
+        pace = runs[0].step_seconds if runs else self._step_seconds
+        start = self._course.starts.get(instrument.symbol)
+        walk = self._begin(instrument, start, 0, zero, step_seconds=pace)
+        for run in runs:
+            walk.follow(run, self._step_seconds)
+        return walk
+
+    def _begin(
+        self,
+        instrument: Instrument,
+        price: Decimal | None,
+        step: int,
+        zero: float,
+        *,
+        step_seconds: float | None = None,
+    ) -> Walk:
+        key = f"{self._course.seed}/{instrument.symbol}"
         draw = random.Random(key)
         offset = draw.uniform(-START_SPREAD, START_SPREAD)
         return Walk(
@@ -126,7 +148,7 @@ class SimulatedFeed(LocalFeed):
             f"{key}/past",
             instrument.tick_size,
             float(price or 0) or float(instrument.start_price) * (1 + offset),
-            step_seconds=self._step_seconds,
+            step_seconds=step_seconds or self._step_seconds,
             step=step,
             zero=zero,
         )
@@ -134,12 +156,13 @@ class SimulatedFeed(LocalFeed):
     def _moment(self) -> tuple[int, float]:
         """Return the step that it is, and when step 0 was (see Walk)."""
         elapsed = self._clock.monotonic() - self._started
-        zero = seconds_of(self._clock.now()) - elapsed
+        first = self._course.first_step
+        zero = seconds_of(self._clock.now()) - elapsed - first * self._step_seconds
         # The clock was set, or the machine slept: the walk goes on at the time it is now.
         if abs(zero - self._zero) > CLOCK_SECONDS:
             self._zero = zero
         # To the nearest step: polls come an interval apart, give or take a little.
-        return round(elapsed / self._step_seconds), self._zero
+        return first + round(elapsed / self._step_seconds), self._zero
 
 
 def _candle(symbol: str, span: Span, walk: Walk) -> Candle:

@@ -9,6 +9,7 @@ import time
 from decimal import Decimal
 
 from app.domain.money import to_paisa
+from app.market_data.course import Run
 from app.market_data.past import Past
 from app.market_data.spans import Span, SpanLog, join
 
@@ -47,6 +48,13 @@ class Walk:
         self._minute = self._minute_at(step, zero)
         self._open = self._high = self._low = self._log_price = math.log(price)
         self._past = Past(past_key, self._log_price, self._minute)
+
+    def follow(self, run: Run, step_seconds: float) -> None:
+        """Take the steps of a run that is over; then keep to a pace of `step_seconds`."""
+        with self._lock:
+            self._step_seconds = run.step_seconds
+            self._advance(run.last_step, run.zero)
+            self._step_seconds = step_seconds
 
     def price_at(self, step: int, zero: float) -> Decimal:
         """Return the price (rupees) at a step, or at the latest that was asked for."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.database import collection
+from app.database import Document, collection
 from app.models.portfolio import Portfolio
 
 REPLAY = "replay"
+SIMULATION = "simulation"
 
 
 class MarketState:
@@ -22,6 +23,21 @@ class MarketState:
         document = collection("market").find_one({"_id": feed}) or {}
         settled_to: datetime | None = document.get("settled_to")
         return settled_to
+
+    @classmethod
+    def load_simulation(cls) -> Document | None:
+        """Return what the course of the simulated market was at the last start."""
+        return collection("market").find_one({"_id": SIMULATION})
+
+    @classmethod
+    def save_simulation(cls, course: Document) -> None:
+        """Keep the course of the simulated market, as it is at this start."""
+        collection("market").replace_one({"_id": SIMULATION}, course, upsert=True)
+
+    @classmethod
+    def forget_simulation(cls) -> None:
+        """Have the simulated market begin anew: another feed's prices are the last ones."""
+        collection("market").delete_one({"_id": SIMULATION})
 
     @classmethod
     def resume_replay(
