@@ -30,15 +30,14 @@ from pymongo.uri_parser import parse_uri
 
 from data_folder import kept_secret, take_folder
 from origins import DEFAULT_ORIGINS, parse_hosts, parse_origins
+from production import find_unsafe, parse_overrides
 
 ROOT = Path(__file__).resolve().parent
 DATABASE_NAME = "paper_trading"
-MINIMUM_SECRET_LENGTH = 32
 # The cost that OWASP asks for: N=2^17, r=8, p=1.
 HASH_METHOD = "scrypt:131072:8:1"
 _DEFAULT_RULES = {"production": "strict"}
 ANGEL_CREDENTIALS = ("angel_api_key", "angel_client_code", "angel_password", "angel_totp_secret")
-DEFAULT_SECRETS = frozenset({"change-me", "changeme", "dev", "default", "secret", "secret-key"})
 
 
 class ConfigurationError(Exception):
@@ -188,6 +187,7 @@ class Settings(BaseModel):
     ratelimit_registrations: Annotated[str, AfterValidator(_rate_limits)] = "50 per day"
     ratelimit_sockets: Annotated[str, AfterValidator(_rate_limits)] = "120 per minute"
     ratelimit_enabled: bool = True
+    production_allows: Annotated[tuple[str, ...], BeforeValidator(parse_overrides)] = ()
     allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(parse_hosts)] = ()
     cors_origins: Annotated[tuple[str, ...], BeforeValidator(parse_origins)] = DEFAULT_ORIGINS
     socketio_async_mode: Annotated[
@@ -313,21 +313,9 @@ def _unusable_for_angel_one(given: Mapping[str, str]) -> list[str]:
 
 
 def _unsafe_in_production(given: Mapping[str, str]) -> list[str]:
-    offences = []
-    for name in ("secret_key", "jwt_secret_key"):
-        value = given.get(name, "")
-        if len(value) < MINIMUM_SECRET_LENGTH or value.lower() in DEFAULT_SECRETS:
-            offences.append(
-                f"{name.upper()}: production needs a secret of your own of at least "
-                f"{MINIMUM_SECRET_LENGTH} characters, such as "
-                "`python -c 'import secrets; print(secrets.token_hex(32))'` prints"
-            )
-    if not given.get("mongo_uri"):
-        offences.append("MONGO_URI: production needs a MongoDB replica set or Atlas URI")
+    offences = find_unsafe(given)
     if given.get("password_hash", HASH_METHOD) != HASH_METHOD:
         offences.append(f"PASSWORD_HASH: production hashes with {HASH_METHOD}; leave it empty")
-    if "*" in [part.strip() for part in given.get("cors_origins", "").split(",")]:
-        offences.append("CORS_ORIGINS: production must name each origin, never *")
     return offences
 
 

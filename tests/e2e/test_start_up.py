@@ -61,9 +61,10 @@ def test_production_refuses_each_unsafe_setting_by_name(refused: Callable[..., s
 def test_production_refuses_a_missing_secret(refused: Callable[..., str], name: str) -> None:
     settings = {
         "APP_ENV": "production",
-        "SECRET_KEY": "a1" * 32,
-        "JWT_SECRET_KEY": "b2" * 32,
+        "SECRET_KEY": "0f6d1c39e7a24b58c0d3f19a7be26584",
+        "JWT_SECRET_KEY": "b2c94e70d5a81f36e9b7042dc68f1a35",
         "MONGO_URI": "mongodb://127.0.0.1:1/",
+        "PRODUCTION_ALLOWS": "no_rate_limits",
     }
 
     message = refused(**{**settings, name: ""})

@@ -13,9 +13,9 @@ from config import ConfigurationError, Settings, load_settings
 SECRETS = ("secret_key", "jwt_secret_key")
 SAFE = {
     "APP_ENV": "production",
-    "SECRET_KEY": "s" * 32,
-    "JWT_SECRET_KEY": "j" * 32,
-    "MONGO_URI": "mongodb://db.example:27017/?replicaSet=rs0",
+    "SECRET_KEY": "0f6d1c39e7a24b58c0d3f19a7be26584",
+    "JWT_SECRET_KEY": "b2c94e70d5a81f36e9b7042dc68f1a35",
+    "MONGO_URI": "mongodb://desk:pw@db.example:27017/?replicaSet=rs0&tls=true",
     "CORS_ORIGINS": "https://desk.example",
 }
 
