@@ -64,11 +64,17 @@ class InvalidFields(InvalidRequest):
 class InsufficientMargin(InvalidRequest):
     code = "insufficient_margin"
 
-    def __init__(self, required: Decimal, available: Decimal) -> None:
-        super().__init__(
-            f"This trade needs a margin of {required}, and {available} is available.",
-            details={"required_margin": required, "available_margin": available},
-        )
+    def __init__(
+        self, required: Decimal, available: Decimal, equity: Decimal | None = None
+    ) -> None:
+        """Name the `equity` if that is what is missing."""
+        details = {"required_margin": required, "available_margin": available}
+        if equity is None:
+            reason = f"and {available} is available"
+        else:
+            details["equity"] = equity
+            reason = f"but open trades have used up the equity, which is {equity}"
+        super().__init__(f"This trade needs a margin of {required}, {reason}.", details=details)
 
 
 class WrongSideOfPrice(InvalidRequest):

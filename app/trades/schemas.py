@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from hashlib import sha256
 from typing import Annotated
 
@@ -167,6 +166,8 @@ class ExitAllResponse(ResponseModel):
 class PerformanceResponse(ResponseModel):
     """What the user's trading comes to. Amounts are rupees, `..._pct` are per cent.
 
+    `equity` is available and utilized margin and `active_pnl` together. The utilization is that of
+    available and utilized margin; it is 100 or more if open trades have used up the equity.
     `active_pnl` is worked out from last known prices: `price_time` is that of the oldest,
     `stale_symbols` names those that are not current, `stale` says if there are any.
     """
@@ -176,6 +177,7 @@ class PerformanceResponse(ResponseModel):
     margin_utilization_pct: float
     margin_utilization_abs: Money
     available_margin: Money
+    equity: Money
     active_trades: int
     closed_trades: int
     winning_trades: int
@@ -189,13 +191,13 @@ class PerformanceResponse(ResponseModel):
     @classmethod
     def of(cls, performance: Performance) -> PerformanceResponse:
         portfolio = performance.portfolio
-        whole = portfolio.available_margin + portfolio.utilized_margin
         return cls(
             active_pnl=performance.active_pnl,
             total_pnl=portfolio.total_pnl,
-            margin_utilization_pct=_percentage(portfolio.utilized_margin, whole),
+            margin_utilization_pct=round(float(performance.margin_utilization_pct), 2),
             margin_utilization_abs=portfolio.utilized_margin,
             available_margin=portfolio.available_margin,
+            equity=performance.equity,
             active_trades=performance.active_trades,
             closed_trades=portfolio.closed_count,
             winning_trades=portfolio.winner_count,
@@ -207,5 +209,5 @@ class PerformanceResponse(ResponseModel):
         )
 
 
-def _percentage(part: Decimal | int, whole: Decimal | int) -> float:
-    return round(float(100 * Decimal(part) / Decimal(whole)), 2) if whole else 0.0
+def _percentage(part: int, whole: int) -> float:
+    return round(100 * part / whole, 2) if whole else 0.0

@@ -26,6 +26,7 @@ from app.signals import announce, write_events
 from app.trades.events import trade_created
 from app.trades.schemas import CreateTradeRequest, TradesQuery
 from app.trades.settlement import close_trades
+from app.trades.valuation import value
 from app.trades.watching import watch, watch_again
 
 
@@ -136,6 +137,8 @@ def _write_trade(
     portfolio = Portfolio.update_margin(user_id, margin, symbol, opened, time, session)
     if portfolio is None:
         raise InsufficientMargin(margin, get_portfolio(user_id, session).available_margin)
+    if (equity := value(portfolio).equity) <= 0:
+        raise InsufficientMargin(margin, portfolio.available_margin + margin, equity)
     trade = Trade.create(
         user_id=user_id,
         number=portfolio.trade_count,

@@ -29,6 +29,25 @@ class Performance:
     stale: list[str]
     unpriced: list[str]
 
+    @property
+    def capital(self) -> Decimal:
+        """Rupees without what open trades have gained or lost."""
+        return self.portfolio.available_margin + self.portfolio.utilized_margin
+
+    @property
+    def equity(self) -> Decimal:
+        """Rupees that would be left if every open trade were exited at the last known quotes."""
+        return self.capital + self.active_pnl
+
+    @property
+    def margin_utilization_pct(self) -> Decimal:
+        """The share of the capital that is blocked: 100 or more if the equity is gone."""
+        blocked = self.portfolio.utilized_margin
+        if not blocked:
+            return ZERO
+        share = 100 * blocked / self.capital if self.capital > 0 else ZERO
+        return share if self.capital > 0 and self.equity > 0 else max(share, Decimal(100))
+
 
 def known_quotes(trades: Iterable[Trade]) -> Mapping[str, KnownQuote]:
     """Return the last known quotes of the symbols of active trades, without waiting for any."""
@@ -38,7 +57,11 @@ def known_quotes(trades: Iterable[Trade]) -> Mapping[str, KnownQuote]:
 
 def value_portfolio(user_id: str) -> Performance:
     """Value the user's portfolio at the last known quotes; raise NotFound if there is none."""
-    portfolio = get_portfolio(user_id)
+    return value(get_portfolio(user_id))
+
+
+def value(portfolio: Portfolio) -> Performance:
+    """Value a portfolio at the last known quotes, without waiting for any."""
     held = {symbol: each for symbol, each in portfolio.exposure.items() if each.trades}
     known = runtime().quotes.known_quotes(held)
     return Performance(

@@ -197,6 +197,7 @@ def test_performance_of_nothing_is_nothing(alice: Trader) -> None:
         "margin_utilization_pct": 0.0,
         "margin_utilization_abs": 0.0,
         "available_margin": 100_000.0,
+        "equity": 100_000.0,
         "active_trades": 0,
         "closed_trades": 0,
         "winning_trades": 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import copysign
 from typing import Any
 
 import pytest
@@ -149,6 +150,51 @@ def test_a_loss_may_be_larger_than_the_margin(
     details = assert_error(alice.create_trade(), 400, "insufficient_margin")
     assert details == {"required_margin": 3_800.0, "available_margin": -20_000.0}
     assert_books_balance(alice.client_id)
+
+
+def test_no_order_is_taken_while_open_trades_have_used_up_the_equity(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor
+) -> None:
+    alice.create_trade(quantity=16)
+    for price in (21_000, 18_750):
+        feed.tick("^NSEI", price)
+        monitor.run_once()
+
+    assert alice.portfolio()["available_margin"] == 20_000.0
+    details = assert_error(alice.create_trade(), 400, "insufficient_margin")
+    assert details == {"required_margin": 3_750.0, "available_margin": 20_000.0, "equity": 0.0}
+    assert len(alice.trades()) == 1
+    assert_books_balance(alice.client_id)
+    feed.tick("^NSEI", 18_751)
+    monitor.run_once()
+    assert alice.create_trade().status_code == 201
+
+
+def test_the_utilization_is_zero_or_more_and_a_hundred_or_more_without_equity(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor
+) -> None:
+    def utilization() -> float:
+        performance = alice.get(f"/trades/performance/{alice.client_id}").get_json()
+        assert isinstance(performance["margin_utilization_pct"], float)
+        return float(performance["margin_utilization_pct"])
+
+    lost = alice.create_trade(quantity=12).get_json()
+    kept = alice.create_trade(quantity=4).get_json()
+    assert utilization() == 80.0
+    for price in (21_000, 17_000):
+        feed.tick("^NSEI", price)
+        monitor.run_once()
+    # 80 % of the capital, which open trades have lost.
+    assert utilization() == 100.0
+    alice.post(f"/trades/exit/{lost['trade_id']}")
+    # 20,000 of the 4,000 that are left.
+    assert utilization() == 500.0
+    for price in (14_000, 12_000):
+        feed.tick("^NSEI", price)
+        monitor.run_once()
+    alice.post(f"/trades/exit/{kept['trade_id']}")
+    assert alice.portfolio()["available_margin"] == -48_000.0
+    assert (utilization(), copysign(1, utilization())) == (0.0, 1.0)
 
 
 def test_without_a_portfolio_there_is_nothing_to_trade_with(carol: Trader) -> None:

@@ -187,9 +187,12 @@ class BooksDriver:
             assert status == 200, answer
             assert (paise(answer["pnl"]), paise(answer["exit_price"])) == (lot.pnl, lot.exit_price)
             return
-        count, total = self.books.exit_all(user, key)
+        batch = self.books.exit_all(user, key)
         assert status == 200, answer
-        assert (answer["count"], paise(answer["total_pnl"])) == (count, total)
+        assert (answer["count"], paise(answer["total_pnl"])) == (batch.count, batch.pnl)
+        assert [each["trade_id"] for each in answer["not_exited"]] == [
+            self.trade_ids[user, lot.number] for lot in batch.left or []
+        ]
 
     def assert_shows(self, shown: dict[str, Any], lot: Lot) -> None:
         assert shown["trade_id"] == self.trade_ids[lot.owner, lot.number]

@@ -86,6 +86,8 @@ class Batch:
     lots: list[Lot]
     count: int = 0
     pnl: int = 0
+    # What had no price; None before the request was answered.
+    left: list[Lot] | None = None
 
 
 @dataclass
@@ -178,14 +180,15 @@ class Books:
         lot = account.lots[number - 1]
         if lot.status != "ACTIVE":
             raise Refused("trade_not_active", status=lot.status, pnl=lot.pnl)
-        self._require_prices([lot])
+        if not self._has_price(lot):
+            raise Refused("market_data_unavailable")
         self._close(lot, "CLOSED", self.market.prices[lot.order.symbol])
         if key:
             account.answers[key] = (request, lot)
         return lot
 
-    def exit_all(self, user: str, key: str | None = None) -> tuple[int, int]:
-        """Return how many trades it closed, and their P&L."""
+    def exit_all(self, user: str, key: str | None = None) -> Batch:
+        """Close what has a price; a retry is answered the same."""
         account = self.accounts[user]
         batch: Batch | None = account.remembered(key, "exit-all")
         if batch is None:
@@ -193,13 +196,16 @@ class Books:
             if key:
                 # Remembered before anything is closed: a retry is about the same trades.
                 account.answers[key] = ("exit-all", batch)
+        if batch.left is not None:
+            return batch
         remaining = [lot for lot in batch.lots if lot.status == "ACTIVE"]
-        self._require_prices(remaining)
+        batch.left = [lot for lot in remaining if not self._has_price(lot)]
         for lot in remaining:
-            self._close(lot, "CLOSED", self.market.prices[lot.order.symbol])
-            batch.count += 1
-            batch.pnl += lot.pnl or 0
-        return batch.count, batch.pnl
+            if lot not in batch.left:
+                self._close(lot, "CLOSED", self.market.prices[lot.order.symbol])
+                batch.count += 1
+                batch.pnl += lot.pnl or 0
+        return batch
 
     def tick(self, symbol: str, price: int) -> int:
         """Move the market; return how many trades that closed."""
@@ -230,6 +236,10 @@ class Books:
         account = self.accounts[user]
         return sum(lot.worth_at(self.market.prices[lot.order.symbol]) for lot in account.active)
 
+    def equity(self, user: str) -> int:
+        account = self.accounts[user]
+        return account.available + account.utilized + self.unrealized(user)
+
     def _open(self, user: str, order: Order) -> Lot:
         account = self.accounts[user]
         price, side = self.market.prices[order.symbol], order.side
@@ -238,7 +248,7 @@ class Books:
         if order.target is not None and not side * order.target > side * price:
             raise Refused("wrong_side_of_price", price=price)
         margin = self.margin_of(order)
-        if margin > account.available:
+        if margin > account.available or self.equity(user) <= 0:
             raise Refused(
                 "insufficient_margin", required_margin=margin, available_margin=account.available
             )
@@ -251,9 +261,8 @@ class Books:
         trusted = self.market.real or not lot.real
         return lot.status == "ACTIVE" and lot.order.symbol == symbol and trusted
 
-    def _require_prices(self, lots: list[Lot]) -> None:
-        if any(lot.real and not self.market.real for lot in lots):
-            raise Refused("market_data_unavailable")
+    def _has_price(self, lot: Lot) -> bool:
+        return self.market.real or not lot.real
 
     def _close(self, lot: Lot, status: str, price: int) -> None:
         lot.status, lot.exit_price, lot.pnl = status, price, lot.worth_at(price)

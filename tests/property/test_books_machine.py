@@ -271,7 +271,10 @@ class BooksMachine(BooksDriver, RuleBasedStateMachine):
         assert paise(performance["available_margin"]) == account.available
         assert performance["active_trades"] == len(account.active)
         whole = account.available + account.utilized
-        share = Fraction(100 * account.utilized, whole) if whole else 0
+        assert paise(performance["equity"]) == self.books.equity(user)
+        share = Fraction(100 * account.utilized, whole) if whole > 0 else Fraction(0)
+        if account.utilized and (whole <= 0 or self.books.equity(user) <= 0):
+            share = max(share, Fraction(100))
         assert performance["margin_utilization_pct"] == pytest.approx(float(share), abs=0.00501)
 
     def list_trades(self, user: str, limit: int, status: str | None) -> None:
