@@ -13,7 +13,6 @@ from app.api import endpoint
 from app.database import database
 from app.domain.errors import MarketDataUnavailable
 from app.extensions import limiter
-from app.market_data.instruments import DEFAULT_INDICES
 from app.runtime import runtime
 from app.schemas import format_seconds
 from app.transport import CONNECTIONS_KEY
@@ -71,7 +70,7 @@ def _check_database() -> dict[str, Any]:
 def _check_market_data() -> dict[str, Any]:
     parts = runtime()
     try:
-        quote = parts.quotes.latest(DEFAULT_INDICES[0])
+        quote = parts.quotes.sample()
     except MarketDataUnavailable as error:
         return {
             "status": "unavailable",

@@ -19,7 +19,6 @@ from app.delivery import DeliveryError, create_senders
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Source
 from app.market_data import create_sources
-from app.market_data.instruments import DEFAULT_INDICES
 from app.market_data.source import SourceError
 from app.runtime import runtime
 
@@ -111,7 +110,7 @@ def _redis() -> Finding:
 
 def _feed() -> Finding:
     try:
-        quote = runtime().quotes.latest(DEFAULT_INDICES[0])
+        quote = runtime().quotes.sample()
     except MarketDataUnavailable as error:
         return Finding(False, error.message, "see docs/market-data.md")
     return Finding(True, f"{runtime().feed.name}: {quote.symbol} at {quote.price}")

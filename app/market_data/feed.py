@@ -68,6 +68,9 @@ class Feed(Protocol):
     def latest_of(self, symbols: Collection[str]) -> dict[str, Quote]:
         """Return the prices now of those symbols that have one; wait once for all of them."""
 
+    def symbols(self) -> Collection[str]:
+        """Return the symbols it has, if it has only some."""
+
     def last_known(self, symbol: str) -> Quote | None:
         """Return the last price known of `symbol`, however old. Never waits for a source."""
 
@@ -101,6 +104,10 @@ class LocalFeed:
     def latest_of(self, symbols: Collection[str]) -> dict[str, Quote]:
         """Return the prices now of those symbols that have one."""
         return {symbol: quote for symbol in symbols if (quote := self.latest(symbol))}
+
+    def symbols(self) -> Collection[str]:
+        """Return none: it has all of them."""
+        return ()
 
     def last_known(self, symbol: str) -> Quote | None:
         """Return the price now: it takes no time."""

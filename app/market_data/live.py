@@ -147,6 +147,10 @@ class LiveFeed:
             known.update({each.symbol: self._known(each.symbol) for each in missing})
         return {symbol: quote for symbol, quote in known.items() if quote}
 
+    def symbols(self) -> Collection[str]:
+        """Return none: its sources may have any."""
+        return ()
+
     def last_known(self, symbol: str) -> Quote | None:
         """Return the last quote that any process kept, from a source of this feed.
 

@@ -16,6 +16,7 @@ from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote, SeenQuote
 from app.market_data.feed import Feed
 from app.market_data.guard import Doubt, QuoteGuard
+from app.market_data.instruments import DEFAULT_INDICES
 
 # Ticks of one symbol remembered for trades that were being opened while they came in.
 REMEMBERED_TICKS = 256
@@ -119,6 +120,26 @@ class QuoteBoard:
         if not price.is_confirmed:
             raise _no_price(symbol)
         return price.quote
+
+    def sample(self) -> Quote:
+        """Return a price that shows that the feed works: an index's, else any that it has.
+
+        It may wait for a source, once. Raises MarketDataUnavailable where there is none.
+        """
+        index = DEFAULT_INDICES[0]
+        fresh = map(self._fresh, (*DEFAULT_INDICES, *list(self._lines)))
+        if self._feed.remote and (quote := next(filter(None, fresh), None)):
+            return quote
+        try:
+            return self.latest(index)
+        except MarketDataUnavailable:
+            if self._feed.remote:
+                raise
+        for symbol in self._feed.symbols():
+            price = self.last_known(symbol)
+            if price and price.is_confirmed:
+                return price.quote
+        raise _no_price(index)
 
     def ask(self, symbol: str) -> LastPrice:
         """Return the last price, however old; where it may be outdated, ask the feed once.

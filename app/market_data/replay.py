@@ -77,6 +77,10 @@ class ReplayFeed(LocalFeed):
         """The time of the last tick recorded."""
         return self._times[-1]
 
+    def symbols(self) -> Collection[str]:
+        """Return the symbols recorded."""
+        return list(self._by_symbol)
+
     def poll(self, symbols: Collection[str]) -> list[Quote]:
         """Return every tick of `symbols` recorded since the last poll."""
         wanted = frozenset(symbols)

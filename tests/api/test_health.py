@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app import create_app
 from app.domain.quote import Source
 from app.health import MONITOR_KEY
 from app.monitor import Monitor
+from config import Settings
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.recordings import write_recording
 
 
 def test_live_answers_whatever_the_market_does(client: FlaskClient, feed: ScriptedFeed) -> None:
@@ -90,3 +96,33 @@ def test_a_monitor_that_stopped_passing_makes_it_not_ready(
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
 def test_health_needs_no_token(client: FlaskClient, path: str) -> None:
     assert client.get(path, headers={"Authorization": "Bearer bad"}).status_code == 200
+
+
+def test_a_recording_without_the_indices_is_ready(
+    make_app: Callable[..., Flask],
+    make_settings: Callable[..., Settings],
+    mongo_uri: str,
+    tmp_path: Path,
+    clock: ManualClock,
+) -> None:
+    path = write_recording(tmp_path / "day.csv", [(0, "TCS.NS", 3_000), (60, "INFY.NS", 1_500)])
+    settings = make_settings(MARKET_DATA="replay", REPLAY_FILE=path)
+    app = create_app(settings, mongo_uri=mongo_uri, clock=clock)
+
+    answer = app.test_client().get("/health/ready")
+
+    assert answer.status_code == 200
+    assert answer.get_json()["checks"]["market_data"]["source"] == "replay"
+
+
+def test_a_source_without_the_indices_is_judged_by_what_it_polled(
+    client: FlaskClient, feed: ScriptedFeed, monitor: Monitor, clock: ManualClock
+) -> None:
+    feed.remote = True
+    feed.set("^NSEI", 0)
+    feed.push("TCS.NS", 3_000)
+    monitor.run_arrived()
+    assert client.get("/health/ready").status_code == 200
+
+    clock.advance(60)
+    assert client.get("/health/ready").status_code == 503
