@@ -26,8 +26,8 @@ from app.market_data.feed import LocalFeed
 from app.market_data.instruments import Instruments
 
 COLUMNS = ("timestamp", "symbol", "price")
-# A start that reads more rows than this says how far it has come.
-PROGRESS_ROWS = 200_000
+# After so many rows each time a start says how far it has come.
+PROGRESS_ROWS = 100_000
 # Ticks hashed at a time.
 _HASHED_TICKS = 10_000
 
@@ -225,7 +225,7 @@ class _Reader:
             else:
                 self._unpriced_lines.append(rows.line_num)
             if len(ticks) % PROGRESS_ROWS == 0 and ticks:
-                logger.info("%s: %d ticks read", self._path, len(ticks))
+                logger.info("%s: %d ticks read so far", self._path, len(ticks))
         self._report_unpriced()
         if not ticks:
             raise RecordingError(f"{self._path} holds no ticks.")
