@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pyotp
-from dotenv import dotenv_values
 from limits import parse_many
 from pydantic import (
     AfterValidator,
@@ -29,27 +28,17 @@ from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from data_folder import kept_secret, take_folder
+from environment import ROOT, ConfigurationError, find_misspelled, read_environment
 from origins import DEFAULT_ORIGINS, parse_hosts, parse_origins
 from production import find_unsafe, parse_overrides
 
-ROOT = Path(__file__).resolve().parent
+__all__ = ["ConfigurationError", "Settings", "load_settings", "read_environment"]
+
 DATABASE_NAME = "paper_trading"
 # The cost that OWASP asks for: N=2^17, r=8, p=1.
 HASH_METHOD = "scrypt:131072:8:1"
 _DEFAULT_RULES = {"production": "strict"}
 ANGEL_CREDENTIALS = ("angel_api_key", "angel_client_code", "angel_password", "angel_totp_secret")
-
-
-class ConfigurationError(Exception):
-    """The environment cannot be used; the message names every offence."""
-
-    def __init__(self, offences: list[str]) -> None:
-        self.offences = offences
-        lines = "\n".join(f"  {offence}" for offence in offences)
-        super().__init__(
-            f"The configuration cannot be used:\n{lines}\n"
-            "Set these in the environment or in .env; .env.example describes every variable."
-        )
 
 
 def _rate_limits(value: str) -> str:
@@ -88,12 +77,30 @@ def _mongo_uri(value: str) -> str:
     return value
 
 
+def _beside_env_file(value: Path) -> Path:
+    # Not the current folder: the server and each command must find the same files.
+    try:
+        return ROOT / value.expanduser()
+    except RuntimeError:
+        raise ValueError("names the home folder of a user who has none") from None
+
+
 def _readable_file(value: Path) -> Path:
     try:
         with value.open("rb"):
             return value
     except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
+        raise ValueError(f"cannot be read: {error.strerror}: {value}") from None
+
+
+def _writable_file(value: Path) -> Path:
+    try:
+        # Made for its owner alone: there are names and addresses in a log.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
+        os.close(os.open(value, flags, 0o600))
+    except OSError as error:
+        raise ValueError(f"cannot be written: {error.strerror}: {value}") from None
+    return value
 
 
 def _upper(value: Any) -> Any:
@@ -109,6 +116,7 @@ def _joined(value: SecretStr) -> SecretStr:
     return SecretStr(re.sub(r"[\s-]", "", value.get_secret_value()))
 
 
+ProjectPath = Annotated[Path, AfterValidator(_beside_env_file)]
 Url = Annotated[str, Field(pattern=r"^https?://[^/]")]
 SocketUrl = Annotated[str, Field(pattern=r"^wss?://[^/]")]
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
@@ -131,14 +139,14 @@ class Settings(BaseModel):
     jwt_secret_key: SecretStr = SecretStr("")
 
     mongo_uri: Annotated[str, AfterValidator(_mongo_uri)] = ""
-    data_dir: Path = Path("data")
+    data_dir: ProjectPath = Field(Path("data"), validate_default=True)
     redis_url: Annotated[str, Field(pattern=r"^rediss?://")] | None = None
 
     market_data: Annotated[
         Literal["auto", "simulated", "replay", "yahoo", "angel_one"], BeforeValidator(_lower)
     ] = "auto"
     market_seed: str | None = None
-    replay_file: Annotated[Path, AfterValidator(_readable_file)] | None = None
+    replay_file: Annotated[ProjectPath, AfterValidator(_readable_file)] | None = None
     replay_speed: float = Field(1, gt=0, allow_inf_nan=False)
     monitor_interval_seconds: Seconds = 10
     max_quote_move: Decimal = Field(Decimal("0.2"), gt=0, le=10)
@@ -198,7 +206,7 @@ class Settings(BaseModel):
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)
     ] = "INFO"
     log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
-    log_file: Path | None = None
+    log_file: Annotated[ProjectPath, AfterValidator(_writable_file)] | None = None
 
     @property
     def uses_embedded_database(self) -> bool:
@@ -251,10 +259,7 @@ class Settings(BaseModel):
         return self.sends_email or self.sends_sms
 
 
-def read_environment(dotenv_file: Path | None = None) -> dict[str, str]:
-    """Return the variables of .env, overruled by those of the process."""
-    from_file = dotenv_values(dotenv_file or ROOT / ".env")
-    return {key: value for key, value in {**from_file, **os.environ}.items() if value is not None}
+VARIABLES = frozenset(name.upper() for name in Settings.model_fields)
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -266,7 +271,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         for name in Settings.model_fields
         if environ.get(name.upper(), "").strip()
     }
-    offences: list[str] = []
+    offences = find_misspelled(environ, VARIABLES)[0]
     settings: Settings | None = None
     try:
         settings = Settings.model_validate(given)

@@ -1,24 +1,69 @@
 """The entry: async mode first, then the database, the application, the monitor, the server.
 
-The application is imported inside the functions, since the database starts meanwhile.
+The application is imported inside the functions, since the database starts meanwhile. Ctrl-C ends
+the server without a traceback at any moment. So nothing is imported before that is seen to, not
+even `annotations` from the future.
 """
-
-from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from dotenv import dotenv_values
 
 
-def patch_for_async_mode() -> None:
+def _end_without_traceback(kind: type[BaseException], *rest: object) -> None:
+    """Take the place of the interpreter's hook until the handler of signals is there."""
+    if issubclass(kind, KeyboardInterrupt):
+        os._exit(130)
+    sys.__excepthook__(kind, *rest)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    # The next import alone takes 20 ms.
+    sys.excepthook = _end_without_traceback
+
+import signal  # noqa: E402
+
+# What a signal during the start ends besides this process.
+_databases: "list[EmbeddedDatabase]" = []
+# eventlet and gevent replace it with one that waits for their loop.
+_wait_for_process = getattr(os, "waitpid", None)
+
+
+def end_at_once(number: int, _frame: object) -> None:
+    """End the process and its database, without a word: a handler until the server is there.
+
+    It raises nothing. An exception could strike in the middle of an import, or in whichever
+    greenlet runs, and would be shown or swallowed there.
+    """
+    for database in _databases:
+        pid = database.kill()
+        if pid is not None and _wait_for_process is not None:
+            try:
+                _wait_for_process(pid, 0)
+            except OSError:
+                continue
+    os._exit(128 + number)
+
+
+if __name__ == "__main__":
+    # Before the imports below, which take most of the start.
+    for _number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(_number, end_at_once)
+    sys.excepthook = sys.__excepthook__
+
+from contextlib import ExitStack  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
+
+from environment import (  # noqa: E402
+    ConfigurationError,
+    Environment,
+    find_misspelled,
+    read_environment,
+)
+
+
+def patch_for_async_mode(environment: Environment) -> None:
     """Make the standard library cooperative, before anything else is imported."""
-    from_file = dotenv_values(Path(__file__).with_name(".env"))
-    variable = "SOCKETIO_ASYNC_MODE"
-    mode = (os.environ.get(variable) or from_file.get(variable) or "eventlet").strip().lower()
+    mode = (environment.get("SOCKETIO_ASYNC_MODE") or "eventlet").strip().lower()
     if mode == "eventlet":
         # Its own resolver does not get on with TLS; the system's runs in a real thread instead.
         os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
@@ -39,12 +84,32 @@ def patch_for_async_mode() -> None:
         monkey.patch_all()
 
 
+def refuse(error: ConfigurationError, log_format: str) -> int:
+    """Say why the server does not start; return the exit status."""
+    if log_format.strip().lower() == "json":
+        from app.log_output import logger, set_up_early_logging
+
+        set_up_early_logging("json")
+        logger.critical(
+            "The configuration cannot be used", extra={"fields": {"offences": error.offences}}
+        )
+    else:
+        # As it is: what goes to `sys.stderr` may have become lines of the log by now.
+        print(error, file=sys.__stderr__)
+    return 2
+
+
+_environment = Environment({})
 if __name__ == "__main__":
-    patch_for_async_mode()
+    try:
+        _environment = read_environment()
+    except ConfigurationError as _error:
+        sys.exit(refuse(_error, os.environ.get("LOG_FORMAT", "")))
+    patch_for_async_mode(_environment)
 
 from app.embedded import EmbeddedDatabase, attach  # noqa: E402
 from app.listener import listen  # noqa: E402
-from config import ConfigurationError, Settings, load_settings  # noqa: E402
+from config import VARIABLES, Settings, load_settings  # noqa: E402
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -53,7 +118,7 @@ if TYPE_CHECKING:
 PRIVATE_UMASK = 0o077
 
 
-def create_app() -> Flask:
+def create_app() -> "Flask":
     """Make the application for `flask --app run`, on the database of the configuration.
 
     An embedded one is that of the server running in DATA_DIR, or one of the command's own.
@@ -92,12 +157,11 @@ def serve(settings: Settings) -> int:
         if settings.uses_embedded_database:
             database = EmbeddedDatabase(settings.data_dir)
             stops.callback(database.stop)
+            _databases.append(database)
             database.begin()
         # While the database opens its storage: each takes about a second.
-        from app.logs import set_up_logging
         from app.process import Server
 
-        set_up_logging(settings)
         server = Server(settings, listener, database)
         server.run()
     return server.exit_status
@@ -105,15 +169,19 @@ def serve(settings: Settings) -> int:
 
 def main() -> int:
     """Run the server until it is told to stop; return the exit status."""
+    from app.log_output import capture_standard_error, logger, set_up_logging
+
     os.umask(PRIVATE_UMASK)
+    log_format = _environment.get("LOG_FORMAT", "")
     try:
-        return serve(load_settings())
+        settings = load_settings(_environment)
+        set_up_logging(settings)
+        for sentence in find_misspelled(_environment, VARIABLES)[1]:
+            logger.warning("%s", sentence)
+        capture_standard_error()
+        return serve(settings)
     except ConfigurationError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        # Before the server was there to be stopped in order; the status is the shell's for it.
-        return 130
+        return refuse(error, log_format)
 
 
 if __name__ == "__main__":

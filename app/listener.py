@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 
 from config import ConfigurationError, Settings
@@ -11,17 +12,31 @@ BACKLOG = 1024
 
 def listen(settings: Settings) -> socket.socket:
     """Return a socket that listens on HOST and PORT; ConfigurationError where it cannot."""
+    host = settings.host.strip("[]")
     try:
-        family = socket.getaddrinfo(settings.host, settings.port)[0][0]
+        family, _, _, _, address = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)[
+            0
+        ]
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Accepted connections inherit it. Without it gevent's server answers each request but
         # the first of a connection 40 ms late.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listener.bind((settings.host, settings.port))
+        if family == socket.AF_INET6:
+            # So that HOST=:: takes IPv4 as well, whatever the system's default is.
+            with contextlib.suppress(OSError):
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(address)
         listener.listen(BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not the name of a host"
         raise ConfigurationError(
-            [f"HOST, PORT: cannot listen on {settings.host}:{settings.port}: {error.strerror}"]
+            [f"HOST, PORT: cannot listen on {location(host, settings.port)}: {reason}"]
         ) from None
     return listener
+
+
+def location(host: str, port: int) -> str:
+    """Return host and port as they stand in a URL: an IPv6 address in brackets."""
+    host = host.strip("[]")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

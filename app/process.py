@@ -6,7 +6,6 @@ import gc
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from functools import partial
 
@@ -14,6 +13,7 @@ from flask import Flask
 from pymongo.errors import PyMongoError
 
 from app import database
+from app.banner import announce
 from app.delivery import Outbox, create_senders
 from app.embedded import EmbeddedDatabase
 from app.extensions import mongo, socketio
@@ -67,7 +67,7 @@ class Server:
         # of garbage would hold up requests for a tenth of a second.
         gc.collect()
         gc.freeze()
-        _greet(app, self._listener.getsockname()[1])
+        announce(app, self._listener.getsockname()[1])
 
     def _create_app(self) -> Flask:
         if self._database:
@@ -101,33 +101,3 @@ def start_workers(app: Flask) -> tuple[Monitor, Outbox]:
 def _close_client() -> None:
     if mongo.cx is not None:
         mongo.cx.close()
-
-
-def _greet(app: Flask, port: int) -> None:
-    """Say where the server listens, what feeds it, where its data lies, and what to try."""
-    with app.app_context():
-        parts = runtime()
-    settings = parts.settings
-    address = f"http://{settings.host}:{port}"
-    source = ", then ".join(parts.feed.describe()) or parts.feed.name
-    where = (
-        f"{settings.data_dir.resolve()} (embedded)"
-        if settings.uses_embedded_database
-        else "MongoDB at MONGO_URI"
-    )
-    limits = (
-        f"{settings.ratelimit_default} of each route; reads with a token {settings.ratelimit_reads}"
-        if settings.ratelimit_enabled
-        else "off (RATELIMIT_ENABLED=false)"
-    )
-    print(
-        f"\n  Paper trading backend\n"
-        f"    listening on   {address}  ({settings.socketio_async_mode})\n"
-        f"    prices from    {source}, every {settings.monitor_interval_seconds:g} s\n"
-        f"    data in        {where}\n"
-        f"    rate limits    {limits}\n"
-        f"    documentation  {address}/docs\n"
-        f"\n  Try:  curl {address}/market/live/NIFTY\n",
-        file=sys.stderr,
-        flush=True,
-    )

@@ -11,9 +11,11 @@ open. So nothing is imported here that takes long itself.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -150,6 +152,16 @@ class EmbeddedDatabase:
             # Otherwise the folder, and the record in it, are another server's.
             self._record.unlink(missing_ok=True)
             self._lock.release()
+
+    def kill(self) -> int | None:
+        """End the process without waiting, as a signal handler must; return its id."""
+        if self._lock.is_locked:
+            self._record.unlink(missing_ok=True)
+        if self._process is None:
+            return None
+        with contextlib.suppress(OSError):
+            os.kill(self._process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        return self._process.pid
 
     def _take_folder(self) -> None:
         try:

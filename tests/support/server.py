@@ -31,8 +31,9 @@ def free_port() -> int:
 class ServerProcess:
     """`python run.py` on a port and a data folder of its own, ended when the test ends."""
 
-    def __init__(self, folder: Path, **environment: Any) -> None:
+    def __init__(self, folder: Path, *, entry: Path = ROOT / "run.py", **environment: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.entry = entry
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -70,7 +71,7 @@ class ServerProcess:
         """Start it without waiting."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "run.py")],
+                [sys.executable, str(self.entry)],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from engineio.packet import Packet
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import logs
+from app import log_output, logs
+from app.domain.money import to_paisa
 from config import Settings
 
 REQUEST_ID = "0123456789abcdef"
@@ -24,6 +28,8 @@ def set_up(
     """Set up logging to a file; return what reads its lines. Undo it afterwards."""
     logger = logs.logger
     before = (logger.handlers[:], logger.level, logger.propagate)
+    root = logging.getLogger()
+    at_root = (root.handlers[:], root.level)
 
     def start(**variables: str) -> Callable[[], list[str]]:
         file = tmp_path / "server.log"
@@ -37,6 +43,9 @@ def set_up(
     logger.handlers[:] = before[0]
     logger.setLevel(before[1])
     logger.propagate = before[2]
+    for handler in set(root.handlers) - set(at_root[0]):
+        root.removeHandler(handler)
+    root.setLevel(at_root[1])
 
 
 @pytest.fixture
@@ -45,6 +54,10 @@ def client() -> FlaskClient:
     app = Flask(__name__)
     logs.init_app(app)
     return app.test_client()
+
+
+def raise_no_space(*_: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_a_line_is_text_with_the_fields_after_the_message(
@@ -134,6 +147,107 @@ def test_a_path_cannot_forge_a_line_of_its_own(
     assert "%0A2026-11-23%20INFO" in line
     assert "user=admin" not in line
     assert "\x1b" not in line
+
+
+def test_what_libraries_warn_of_has_the_same_form_and_goes_to_the_same_file(
+    set_up: Callable[..., Callable[[], list[str]]],
+) -> None:
+    lines = set_up(LOG_FORMAT="json", LOG_LEVEL="DEBUG")
+
+    for name in ("engineio.server", "socketio.server", "werkzeug", "urllib3", "py.warnings"):
+        logging.getLogger(name).warning("trouble\x1b in %s", name)
+        # At DEBUG libraries log addresses that hold tokens.
+        logging.getLogger(name).debug("a detail")
+
+    messages = [json.loads(line)["message"] for line in lines()]
+    assert messages[0] == "engineio.server: trouble\\x1b in engineio.server"
+    assert len(messages) == 5
+
+
+def test_a_packet_that_cannot_be_read_leaves_one_line_without_a_trace(
+    set_up: Callable[..., Callable[[], list[str]]],
+) -> None:
+    lines = set_up()
+
+    try:
+        Packet(encoded_packet="not a packet")
+    except ValueError:
+        logging.getLogger("engineio.server").exception("Unknown receive error")
+
+    (line,) = lines()
+    assert "engineio.server: Unknown receive error (ValueError: " in line
+
+
+def test_an_error_of_our_own_under_a_library_keeps_its_trace(
+    set_up: Callable[..., Callable[[], list[str]]],
+) -> None:
+    lines = set_up()
+
+    try:
+        to_paisa("no number")  # type: ignore[arg-type]
+    except Exception:
+        logging.getLogger("engineio.server").exception("message handler error")
+
+    assert any("to_paisa" in line for line in lines())
+
+
+def test_the_log_file_is_for_its_owner_alone_also_after_rotation(
+    set_up: Callable[..., Callable[[], list[str]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(log_output, "MAX_FILE_BYTES", 100)
+    set_up()
+
+    for _ in range(3):
+        logs.logger.info("x" * 90)
+
+    files = list(tmp_path.glob("server.log*"))
+    assert len(files) > 2
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+
+
+def test_a_log_file_that_cannot_be_written_is_reported_once(
+    set_up: Callable[..., Callable[[], list[str]]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    set_up()
+    (file,) = (each for each in logs.logger.handlers if isinstance(each, logging.FileHandler))
+    file.close()
+    file._open = raise_no_space  # type: ignore[method-assign]
+
+    for _ in range(3):
+        logs.logger.info("a line")
+
+    shown = capsys.readouterr().err
+    assert shown.count("LOG_FILE cannot be written") == 1
+    assert shown.count("a line") == 3
+    assert "Traceback" not in shown
+
+
+def test_standard_error_becomes_lines_of_the_log(
+    set_up: Callable[..., Callable[[], list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = set_up(LOG_FORMAT="json")
+    for module, name in ((sys, "stderr"), (sys, "excepthook"), (threading, "excepthook")):
+        monkeypatch.setattr(module, name, getattr(module, name))
+    log_output.capture_standard_error()
+    logging.captureWarnings(False)
+
+    print("half a li", end="", file=sys.stderr)
+    print("ne\x1b[31m\nanother", file=sys.stderr)
+    print(f'{log_output.TRACE}\n  File "x.py", line 1\nValueError: a packet', file=sys.stderr)
+    thread = threading.Thread(target=raise_no_space)
+    thread.start()
+    thread.join()
+
+    *written, failure = (json.loads(line) for line in lines())
+    assert [each["message"] for each in written] == [
+        "half a line\\x1b[31m",
+        "another",
+        "ValueError: a packet",
+    ]
+    assert "No space left" in failure["exc_info"]
 
 
 def test_a_request_id_is_taken_over_and_sent_back(client: FlaskClient) -> None:

@@ -1,0 +1,89 @@
+"""What the server says once it serves."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from app.listener import location
+from app.log_output import logger
+from app.runtime import runtime
+from config import Settings
+from environment import ROOT
+
+# An address to call, for those that mean every address of the machine.
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - none is bound here
+
+
+def announce(app: Flask, port: int) -> None:
+    """Say where the server listens, what feeds it, where its data lies, and what to try."""
+    with app.app_context():
+        parts = runtime()
+    settings = parts.settings
+    host = settings.host.strip("[]")
+    facts = {
+        "listening on": f"http://{location(host, port)}",
+        "mode": settings.socketio_async_mode,
+        "prices from": ", then ".join(parts.feed.describe()) or parts.feed.name,
+        "every": f"{settings.monitor_interval_seconds:g} s",
+        "data in": _data_in(settings),
+        "rate limits": _rate_limits(settings),
+        "documentation": f"http://{location(LOOPBACK.get(host, host), port)}/docs",
+        "check": doctor_command(),
+    }
+    if settings.log_format == "json":
+        fields: dict[str, Any] = {name.replace(" ", "_"): each for name, each in facts.items()}
+        logger.info("listening", extra={"fields": fields})
+        return
+    call = f"http://{location(LOOPBACK.get(host, host), port)}/market/live/NIFTY"
+    if "[" in call:
+        # A shell would take the brackets of an IPv6 address for a pattern.
+        call = f"'{call}'"
+    print(
+        f"\n  Paper trading backend\n"
+        f"    listening on   {facts['listening on']}  ({facts['mode']})\n"
+        f"    prices from    {facts['prices from']}, every {facts['every']}\n"
+        f"    data in        {facts['data in']}\n"
+        f"    rate limits    {facts['rate limits']}\n"
+        f"    documentation  {facts['documentation']}\n"
+        f"\n  Try:    curl {call}\n"
+        f"  Check:  {facts['check']}\n",
+        # As it is: what goes to `sys.stderr` becomes lines of the log.
+        file=sys.__stderr__,
+        flush=True,
+    )
+
+
+def _data_in(settings: Settings) -> str:
+    if settings.uses_embedded_database:
+        return f"{settings.data_dir.resolve()} (embedded)"
+    return "MongoDB at MONGO_URI"
+
+
+def _rate_limits(settings: Settings) -> str:
+    if not settings.ratelimit_enabled:
+        return "off (RATELIMIT_ENABLED=false)"
+    return (
+        f"{settings.ratelimit_default} of each route; reads with a token {settings.ratelimit_reads}"
+    )
+
+
+def doctor_command() -> str:
+    """Return what to type to check the server, as it is installed here."""
+    folder = Path(sys.executable).parent
+    flask = folder / ("flask.exe" if os.name == "nt" else "flask")
+    here = Path.cwd() == ROOT
+    if here and flask.is_relative_to(ROOT):
+        program = str(flask.relative_to(ROOT).with_suffix(""))
+    elif flask.exists():
+        program = str(flask.with_suffix(""))
+    else:
+        program = f"{sys.executable} -m flask"
+    command = f"{program} --app {'run' if here else ROOT / 'run'} doctor"
+    made_by_make = folder.is_relative_to(ROOT / ".venv") and shutil.which("make")
+    return f"make doctor, or {command}" if here and made_by_make else command

@@ -1,0 +1,212 @@
+"""Where the log goes: to standard error and to LOG_FILE, whoever wrote the line.
+
+Imported before the application, so nothing is imported here that takes long.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import logging.handlers
+import os
+import re
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, TextIO
+
+import logzero
+
+from app.log_format import NAME, JsonFormatter, TextFormatter
+from config import Settings
+from environment import ROOT
+
+MAX_FILE_BYTES = 50 * 1024 * 1024
+OLD_FILES = 5
+# They would add a handler of their own to a logger that has no level, past LOG_FILE and LOG_FORMAT.
+SELF_CONFIGURING = ("engineio.server", "socketio.server", "werkzeug")
+
+# What reads the packets of clients.
+PROTOCOL_LIBRARIES = ("engineio", "socketio", "simple_websocket", "wsproto", "gevent", "eventlet")
+TRACE = "Traceback (most recent call last):"
+TRACED_FILE = re.compile(r'^ *File "([^"]+)"', re.MULTILINE)
+
+logger = logging.getLogger(NAME)
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Send the log of the program and its libraries where the configuration asks."""
+    _set_up_logger(settings.log_format, settings.log_level)
+    handlers = [each for each in logger.handlers if not isinstance(each, _LogFile)]
+    for former in set(logger.handlers) - set(handlers):
+        former.close()
+    if settings.log_file:
+        handlers.append(_LogFile(settings.log_file, handlers))
+        handlers[-1].setFormatter(handlers[0].formatter)
+        handlers[-1].setLevel(settings.log_level)
+    logger.handlers[:] = handlers
+    _route_libraries(handlers)
+
+
+def set_up_early_logging(log_format: str) -> None:
+    """Send the log to standard error until the configuration is known to be usable."""
+    _set_up_logger(log_format, "INFO")
+
+
+def capture_standard_error() -> None:
+    """Make what anything else writes to standard error, or warns of, lines of the log."""
+    sys.stderr = _LoggedStream(sys.stderr)
+    sys.excepthook = _log_exception
+    threading.excepthook = lambda each: _log_exception(
+        each.exc_type, each.exc_value, each.exc_traceback
+    )
+    logging.captureWarnings(True)
+
+
+def _set_up_logger(log_format: str, level: str) -> None:
+    formatter = JsonFormatter() if log_format == "json" else TextFormatter()
+    # UTC, as every other time that the program shows.
+    formatter.converter = time.gmtime
+    logzero.setup_logger(name=NAME, level=logging.getLevelName(level), formatter=formatter)
+
+
+def _route_libraries(handlers: list[logging.Handler]) -> None:
+    # At DEBUG they log addresses with tokens in them, and whole requests and answers.
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
+    for former in _routed:
+        root.removeHandler(former)
+    _routed[:] = handlers
+    for handler in handlers:
+        root.addHandler(handler)
+    for name in SELF_CONFIGURING:
+        library = logging.getLogger(name)
+        library.setLevel(logging.WARNING)
+        library.handlers.clear()
+        library.addFilter(_shorten_client_faults)
+
+
+# The handlers of this module that the root logger has.
+_routed: list[logging.Handler] = []
+
+
+def _shorten_client_faults(record: logging.LogRecord) -> bool:
+    """Leave the traceback out of a record if a client's packet is at fault and not our code."""
+    message = record.getMessage()
+    if record.exc_info and record.exc_info[1]:
+        frames = traceback.extract_tb(record.exc_info[2])
+        if not _is_ours(frame.filename for frame in frames):
+            error = record.exc_info[1]
+            record.msg, record.args = "%s (%s: %s)", (message, type(error).__name__, error)
+            record.exc_info = record.exc_text = None
+    elif TRACE in message:
+        # Werkzeug writes the traceback into the message.
+        record.msg, record.args = "%s: %s", (message.partition("\n")[0], _last_line(message))
+        if _is_ours(TRACED_FILE.findall(message)):
+            record.stack_info = message
+    return True
+
+
+def _is_ours(files: Iterable[str]) -> bool:
+    """Return whether our code failed, called by the library, and not the library called by it."""
+    ours = False
+    for file in files:
+        if file.startswith(f"{ROOT / 'app'}{os.sep}"):
+            ours = True
+        elif any(f"{os.sep}{each}{os.sep}" in file for each in PROTOCOL_LIBRARIES):
+            ours = False
+    return ours
+
+
+def _last_line(text: str) -> str:
+    return text.rstrip().rpartition("\n")[2]
+
+
+class _LogFile(logging.handlers.RotatingFileHandler):
+    """LOG_FILE, for its owner alone, rotated. A full disk is reported once, elsewhere."""
+
+    def __init__(self, path: Any, others: list[logging.Handler]) -> None:
+        super().__init__(path, maxBytes=MAX_FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8")
+        self._others = list(others)
+        self._is_failing = False
+        self._failed = False
+
+    def _open(self) -> io.TextIOWrapper:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        return io.TextIOWrapper(
+            io.BufferedWriter(io.FileIO(descriptor, "a")), encoding=self.encoding
+        )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._failed = False
+        super().emit(record)
+        self._is_failing = self._failed
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        self._failed = True
+        if not self._is_failing:
+            error = sys.exc_info()[1]
+            report = logger.makeRecord(
+                NAME, logging.ERROR, "", 0, "LOG_FILE cannot be written: %s", (error,), None
+            )
+            for each in self._others:
+                each.handle(report)
+
+
+class _LoggedStream(io.TextIOBase):
+    """Standard error, each line of which becomes one of the log."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._pending = ""
+        self._trace: list[str] = []
+        self._local = threading.local()
+
+    def write(self, text: str) -> int:
+        # What goes wrong while a line is logged must not be logged again, and again.
+        if getattr(self._local, "busy", False):
+            return len(text)
+        *lines, self._pending = (self._pending + text).split("\n")
+        self._local.busy = True
+        try:
+            for line in filter(str.strip, lines):
+                self._log(line)
+        finally:
+            self._local.busy = False
+        return len(text)
+
+    def _log(self, line: str) -> None:
+        """Log a line; the lines of a traceback become one record, with its last as the message."""
+        if line.startswith(TRACE):
+            self._trace = [line]
+        elif self._trace and line.startswith(" "):
+            self._trace.append(line)
+        else:
+            trace, self._trace = "\n".join(self._trace), []
+            record = logger.makeRecord(NAME, logging.WARNING, "", 0, "%s", (line,), None)
+            if _is_ours(TRACED_FILE.findall(trace)):
+                record.stack_info = trace
+            logger.handle(record)
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+
+def _log_exception(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
+    # The interpreter's hook writes one line for each of the traceback's.
+    logger.critical("the program fails", exc_info=(kind, error or kind(), trace))
