@@ -18,12 +18,13 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import Flask
 from limits import parse_many
 
+from app.addresses import client_network
 from app.cors import policy
 from app.counters import LogBudget
 from app.domain.errors import InvalidRequest, PaperTradingError, RateLimited
 from app.errors import status_of
 from app.extensions import socketio
-from app.identity import client_network
+from app.headers import SECURITY_HEADERS, TRANSPORT_SECURITY
 from app.limits import SOCKETS, counts_of
 from app.logs import REQUEST_ID, logger
 from config import Settings
@@ -33,17 +34,6 @@ SOCKETS_PATH = "/socket.io/"
 HEALTH_PATH = "/health/"
 # Names that no public name server answers for, so that no page can lead a browser here by one.
 PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa")
-POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": POLICY,
-    # Prices change by the second, and the rest is of one user: documentation says otherwise itself.
-    "Cache-Control": "no-store",
-}
-# One year, as browsers want it for a server that is reached by TLS alone.
-TRANSPORT_SECURITY = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 
 
 class Hosts:
@@ -88,6 +78,9 @@ class Front:
         self._refusals_to_log = LogBudget(each="1 per minute", together="60 per minute")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        # The same id in the header, the body and the log, whoever writes them.
+        environ["HTTP_X_REQUEST_ID"] = _request_id(environ)
+
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             return start_response(status, headers + _missing(headers, environ), *rest)
 
@@ -121,7 +114,7 @@ class Front:
     def _refuse(
         self, error: PaperTradingError, environ: WSGIEnvironment, start: StartResponse
     ) -> list[bytes]:
-        request_id = _request_id(environ)
+        request_id = environ["HTTP_X_REQUEST_ID"]
         if self._refusals_to_log.allows(f"{error.code} {_address(environ)}"):
             fields = {"request_id": request_id, "address": _address(environ), "code": error.code}
             logger.warning("refused a request before routing", extra={"fields": fields})
@@ -170,7 +163,7 @@ def _missing(headers: list[tuple[str, str]], environ: WSGIEnvironment) -> list[t
     if environ.get("wsgi.url_scheme") == "https":
         missing.append(TRANSPORT_SECURITY)
     if "x-request-id" not in given:
-        missing.append(("X-Request-ID", _request_id(environ)))
+        missing.append(("X-Request-ID", environ["HTTP_X_REQUEST_ID"]))
     return missing
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 from functools import lru_cache
-from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any
 
 import jwt
@@ -14,6 +13,7 @@ from flask.sessions import SessionInterface
 from flask_jwt_extended import create_access_token
 from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
+from app.addresses import client_network
 from app.domain.contact import is_same_identity
 from app.domain.errors import Forbidden, Unauthenticated
 
@@ -131,17 +131,6 @@ def route_is_public() -> bool:
     """Return whether the route of this request, if there is one, takes calls without a token."""
     view = current_app.view_functions.get(request.endpoint or "")
     return not getattr(view, "requires_token", False)
-
-
-def client_network(address: str | None) -> str:
-    """Return the part of an address that one client cannot change: all of IPv4, /64 of IPv6."""
-    try:
-        parsed = ip_address((address or "").partition("%")[0])
-    except ValueError:
-        return address or ""
-    if isinstance(parsed, IPv4Address):
-        return str(parsed)
-    return str(parsed.ipv4_mapped or ip_network((parsed, 64), strict=False))
 
 
 def _identify() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 import threading
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from app.addresses import client_network
 from app.transport.notices import notice
 
 # How much is sent within one WRITE_TIMEOUT_SECONDS: a client that reads slower is cut off.
@@ -55,19 +55,6 @@ class Bounds:
 
     total: int
     per_address: int | None
-
-
-def address_key(address: str) -> str:
-    """Return what counts as one client: an IPv4 address, or a /64 of IPv6."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return address
 
 
 @dataclass(eq=False, slots=True)
@@ -150,7 +137,7 @@ class ConnectionTable:
 
         Return None if there is no room for it.
         """
-        key = address_key(address)
+        key = client_network(address)
         connection = Connection(client, address, port, self, key)
         with self._lock:
             victims = self._make_room(key)

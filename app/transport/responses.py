@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
+from app.headers import SECURITY_HEADERS
 from app.logs import logger
 from app.transport.connections import CONNECTION_KEY, Connection
 from app.transport.requests import RefusedRequest, Request
@@ -153,13 +154,15 @@ def _date(second: int) -> str:
 
 def error_response(status: str, code: str, message: str, retry_after: int | None = None) -> bytes:
     """Return a whole answer in the API's shape of errors, after which the connection closes."""
-    body = error_body(code, message)
+    request_id = uuid.uuid4().hex
+    body = error_body(code, message, request_id)
     lines = [
         f"HTTP/1.1 {status}",
         f"Date: {_date(int(time.time()))}",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
-        "X-Content-Type-Options: nosniff",
+        f"X-Request-ID: {request_id}",
+        *(f"{name}: {value}" for name, value in SECURITY_HEADERS.items()),
         "Connection: close",
     ]
     if retry_after is not None:
@@ -167,8 +170,10 @@ def error_response(status: str, code: str, message: str, retry_after: int | None
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
-def error_body(code: str, message: str) -> bytes:
-    error = {"error": message, "code": code, "details": {}, "request_id": uuid.uuid4().hex}
+def error_body(code: str, message: str, request_id: str | None) -> bytes:
+    """Return the API's body of an error."""
+    request_id = request_id or uuid.uuid4().hex
+    error = {"error": message, "code": code, "details": {}, "request_id": request_id}
     return json.dumps(error).encode()
 
 

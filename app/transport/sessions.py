@@ -13,8 +13,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import socketio
 from wsproto.frame_protocol import CloseReason
 
+from app.addresses import client_network
 from app.transport.budgets import HANDSHAKE_MESSAGES, AddressBudgets, SocketBudget
-from app.transport.connections import address_key
 from app.transport.notices import notice
 from app.transport.packets import BadPacket, StrictPacket
 from app.transport.responses import error_body
@@ -71,7 +71,7 @@ class SessionGuard:
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Answer an Engine.IO request, errors in the API's shape."""
-        key = address_key(environ.get("REMOTE_ADDR", ""))
+        key = client_network(environ.get("REMOTE_ADDR"))
         sid = parse_qs(environ.get("QUERY_STRING", "")).get("sid", [None])[0]
         error = self._refusal(environ, key, sid)
         if error:
@@ -80,8 +80,8 @@ class SessionGuard:
             if status.startswith("429"):
                 headers.append(("Retry-After", "5"))
             start_response(status, headers)
-            return [error_body(code, message)]
-        answer = _Shaped(start_response)
+            return [error_body(code, message, environ.get("HTTP_X_REQUEST_ID"))]
+        answer = _Shaped(start_response, environ.get("HTTP_X_REQUEST_ID"))
         result = self._handle_request(environ, answer.start)
         if answer.is_error:
             return [answer.finish(result)]
@@ -132,7 +132,7 @@ class SessionGuard:
         def upgrade(environ: WSGIEnvironment, _start: StartResponse) -> list[Any]:
             connection = connection_in(environ)
             assert connection is not None
-            key = address_key(environ.get("REMOTE_ADDR", ""))
+            key = client_network(environ.get("REMOTE_ADDR"))
             websocket = WebSocket(connection, self._budget(session.sid, key), self._server.sleep)
             websocket.accept(environ["HTTP_SEC_WEBSOCKET_KEY"])
             self._websockets[session.sid] = websocket
@@ -209,8 +209,9 @@ class SessionGuard:
 class _Shaped:
     """Passes an answer on; one that is an error it holds back, to give it the API's shape."""
 
-    def __init__(self, start_response: StartResponse) -> None:
+    def __init__(self, start_response: StartResponse, request_id: str | None) -> None:
         self._start_response = start_response
+        self._request_id = request_id
         self._status = ""
         self._headers: Headers = []
         self.is_error = False
@@ -230,4 +231,4 @@ class _Shaped:
             message = text
         kept = [(name, value) for name, value in self._headers if name.lower() != "content-type"]
         self._start_response(self._status, [*kept, ("Content-Type", "application/json")])
-        return error_body("bad_request", f"{message[:200].rstrip('.')}.")
+        return error_body("bad_request", f"{message[:200].rstrip('.')}.", self._request_id)

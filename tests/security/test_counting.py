@@ -8,7 +8,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.identity import client_network, issue_token
+from app.addresses import client_network
+from app.identity import issue_token
 from tests.support.answers import assert_error
 
 

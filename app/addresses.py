@@ -1,0 +1,16 @@
+"""Addresses of clients, as limits count them."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, ip_address, ip_network
+
+
+def client_network(address: str | None) -> str:
+    """Return the part of an address that one client cannot change: all of IPv4, /64 of IPv6."""
+    try:
+        parsed = ip_address((address or "").partition("%")[0])
+    except ValueError:
+        return address or ""
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ip_network((parsed, 64), strict=False))
