@@ -16,6 +16,7 @@ from functools import cache
 from importlib.resources import files
 from math import inf
 from typing import Protocol
+from urllib.parse import unquote
 
 from app.clock import Clock, SystemClock
 from app.domain.errors import InvalidRequest, NotFound
@@ -25,15 +26,20 @@ __all__ = ["DEFAULT_INDICES", "Instrument", "Instruments", "Listing", "load_inst
 
 DEFAULT_INDICES = ("^NSEI", "^BSESN")
 
+# The names of indices: the exchanges' own, those of their vendors, and what people write.
 _ALIASES = {
     "NIFTY": "^NSEI",
+    "NIFTY 50": "^NSEI",
     "NIFTY50": "^NSEI",
     ".NSEI": "^NSEI",
     "NSEI": "^NSEI",
     "SENSEX": "^BSESN",
+    "BSE SENSEX": "^BSESN",
+    "S&P BSE SENSEX": "^BSESN",
     ".BSESN": "^BSESN",
     "BSESN": "^BSESN",
     "BANKNIFTY": "^NSEBANK",
+    "NIFTY BANK": "^NSEBANK",
     ".NSEBANK": "^NSEBANK",
     "NSEBANK": "^NSEBANK",
 }
@@ -42,6 +48,12 @@ _ALIASES_OF = {
     symbol: [alias for alias, other in _ALIASES.items() if other == symbol]
     for symbol in _ALIASES.values()
 }
+
+# Between the words of an index's name people write any of these, or nothing.
+_SEPARATORS = str.maketrans("", "", " \N{NO-BREAK SPACE}-_&+")
+_COMPACT_ALIASES = {alias.translate(_SEPARATORS): symbol for alias, symbol in _ALIASES.items()}
+# A name may have been encoded again, by each of two layers of a client.
+MAX_DECODINGS = 3
 
 # So often, at most, is a newer list looked for: by whoever keeps house, and, where a name is
 # not known or searched for, by the one who asks.
@@ -177,7 +189,7 @@ class Instruments:
         word that begins so, then those that hold it anywhere.
         """
         self.refresh(MISS_SECONDS)
-        wanted = text.strip().upper().replace("%5E", "^")
+        wanted = _spelled(text)
         if not wanted:
             return [instrument for instrument, _ in self._book.entries[:limit]]
         exact = self._look_up(text)
@@ -198,13 +210,24 @@ class Instruments:
         return [*exactly, *symbols, *names, *anywhere][:limit]
 
     def _look_up(self, name: str) -> Instrument | None:
-        symbol = name.strip().upper().replace("%5E", "^")
+        symbol = _spelled(name)
         known = self._book.by_symbol
         symbol = _ALIASES.get(symbol, symbol)
-        return known.get(symbol) or known.get(f"{symbol}.NS") or known.get(f"{symbol}.BO")
+        found = known.get(symbol) or known.get(f"{symbol}.NS") or known.get(f"{symbol}.BO")
+        # Last, so that no share's name is read as an index's.
+        return found or known.get(_COMPACT_ALIASES.get(symbol.translate(_SEPARATORS), ""))
 
     def _is_due(self, every: float) -> bool:
         return self._clock.monotonic() - self._checked_at >= every
+
+
+def _spelled(name: str) -> str:
+    """Return a name in capitals and decoded, however often it was percent-encoded."""
+    for _ in range(MAX_DECODINGS):
+        if "%" not in name:
+            break
+        name = unquote(name)
+    return name.strip().upper()
 
 
 def _words(instrument: Instrument) -> str:

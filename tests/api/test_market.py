@@ -11,11 +11,19 @@ from tests.support.answers import QUOTE, assert_error, assert_shape
 from tests.support.market import ManualClock, ScriptedFeed
 
 NAMES = {
-    "^NSEI": ["^NSEI", "%5ENSEI", "%5ensei", "%255ENSEI", "NIFTY", "nifty", "NIFTY50", ".NSEI"],
-    "^BSESN": ["^bsesn", "%5EBSESN", "SENSEX", "Sensex", ".BSESN"],
+    "^NSEI": [
+        *("^NSEI", "%5ENSEI", "%5ensei", "%255ENSEI", "%25255ENSEI", "NIFTY", "nifty", "NIFTY50"),
+        *(".NSEI", "NIFTY 50", "Nifty%2050", "nifty%252050", "NIFTY-50", "Nifty_50", "NIFTY+50"),
+    ],
+    "^BSESN": [
+        *("^bsesn", "%5EBSESN", "SENSEX", "Sensex", ".BSESN", "BSE SENSEX"),
+        *("S%26P BSE SENSEX", "s&p bse sensex", "S%2526P%2520BSE%2520SENSEX"),
+    ],
+    "M&M.NS": ["M&M", "M%26M", "m%2526m", "M%26M.NS", "M%2526M.NS"],
+    "BAJAJ-AUTO.NS": ["BAJAJ-AUTO", "bajaj%2Dauto"],
     "RELIANCE.NS": ["RELIANCE.NS", "reliance.ns", "RELIANCE", "reliance"],
     "RELIANCE.BO": ["RELIANCE.BO", "reliance.bo"],
-    "^NSEBANK": ["BANKNIFTY", "banknifty", "^NSEBANK"],
+    "^NSEBANK": ["BANKNIFTY", "banknifty", "^NSEBANK", "NIFTY BANK", "Nifty Bank", "BANK NIFTY"],
 }
 
 
@@ -66,6 +74,8 @@ def test_every_alias_in_any_case_answers_as_the_canonical_symbol(
 ) -> None:
     feed.set("^NSEBANK", 55_000)
     feed.set("RELIANCE.BO", "1399.95")
+    feed.set("M&M.NS", 3_000)
+    feed.set("BAJAJ-AUTO.NS", 9_000)
     for symbol, names in NAMES.items():
         for name in names:
             with subtests.test(name):
@@ -76,7 +86,21 @@ def test_every_alias_in_any_case_answers_as_the_canonical_symbol(
 
 @pytest.mark.parametrize(
     "name",
-    ["NOSUCH", "RELIANCE.XX", "^", "%00", "%ED%A0%80", "NIFTY%0A50", "$ne", "x" * 500, "NIFTY.NS"],
+    [
+        "NOSUCH",
+        "RELIANCE.XX",
+        "^",
+        "%00",
+        "%ED%A0%80",
+        "NIFTY%0A50",
+        "NIFTY%250A50",
+        "NIFTY 500",
+        "M%",
+        "%25",
+        "$ne",
+        "x" * 500,
+        "NIFTY.NS",
+    ],
 )
 def test_an_unknown_symbol_is_a_404(client: FlaskClient, name: str) -> None:
     assert_error(client.get(f"/market/live/{name}"), 404, "unknown_symbol")

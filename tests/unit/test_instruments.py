@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -97,7 +98,7 @@ def test_an_alias_in_any_case_is_the_canonical_symbol(names: tuple[str, ...], sy
     assert {INSTRUMENTS.get(name).symbol for name in names} == {symbol}
 
 
-@pytest.mark.parametrize("name", ["", "AAPL", "^", "RELIANCE.XX", "NIFTY 50", "x" * 5_000])
+@pytest.mark.parametrize("name", ["", "AAPL", "^", "RELIANCE.XX", "NIFTY 500", "x" * 5_000])
 def test_any_other_name_is_not_found(name: str) -> None:
     assert INSTRUMENTS.find(name) is None
     with pytest.raises(NotFound) as refusal:
@@ -320,3 +321,20 @@ def test_a_price_that_nobody_told_is_made_up_the_same_on_both_exchanges_each_tim
     assert 250 < sorted(prices)[1_000] < 400
     assert len(set(prices)) > 1_900
     assert share("X", base_price=Decimal(7)).start_price == 7
+
+
+@pytest.mark.parametrize("name", ["NIFTY 50", "Nifty Bank", "S&P BSE SENSEX", "M%26M", "%5ENSEI"])
+def test_the_names_of_the_exchanges_are_aliases_wherever_a_symbol_is_taken(name: str) -> None:
+    instruments = load_instruments()
+
+    instrument = instruments.get(name)
+
+    assert instruments.get_tradable(name) is instruments.get_ordered(name) is instrument
+    assert instruments.search(name)[0] is instrument
+
+
+def test_a_share_whose_name_looks_like_an_index_is_itself() -> None:
+    like = replace(load_instruments().get("TCS"), symbol="NIFTY-50.NS")
+
+    assert Instruments([*load_instruments(), like]).get("NIFTY-50") is like
+    assert Instruments([*load_instruments(), like]).get("NIFTY 50").symbol == "^NSEI"
