@@ -93,6 +93,7 @@ PATH_PARAMETERS = {
     "user_id": {"description": "The client_id of the token's own user; any other is a 403."},
     "trade_id": {"schema": {"type": "string", "pattern": "^[0-9a-f]{24}$"}},
     "alert_id": {"schema": {"type": "string", "pattern": "^[0-9a-f]{24}$"}},
+    "token": {"description": "The last part of the link in an email."},
     "notification_id": {"schema": {"type": "string", "pattern": "^[0-9a-f]{24}$"}},
     "symbol": {"description": "A symbol or alias in any case; an unknown one is a 404."},
 }

@@ -8,14 +8,16 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from email.headerregistry import Address
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
+from email.policy import EmailPolicy, Policy
 from email.utils import format_datetime, make_msgid, parseaddr
 from typing import Any
 
 from pydantic import SecretStr
 
 from app.clock import Clock, SystemClock
+from app.delivery.links import display_name
 from app.delivery.messages import Message
 from app.delivery.senders import DeliveryError
 from app.delivery.stories import one_line
@@ -35,6 +37,18 @@ GMAIL_REMEDY = (
     "put an app password, not your own, into SMTP_PASSWORD: "
     "https://myaccount.google.com/apppasswords (2-Step Verification must be on)"
 )
+
+
+class _OneLineHeader(UnstructuredHeader, BaseHeader):
+    """A header that is not folded: the default would encode a long link, and break it."""
+
+    def fold(self, *, policy: Policy) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("list-unsubscribe", _OneLineHeader)
+_POLICY = EmailPolicy(header_factory=_HEADERS)
 
 
 class EmailSender:
@@ -76,14 +90,18 @@ class EmailSender:
 
     def _write(self, user: User, message: Message) -> EmailMessage:
         sender = self._sender()
-        mail = EmailMessage()
+        mail = EmailMessage(policy=_POLICY)
         mail["Subject"] = one_line(message.subject)
         mail["From"] = sender
-        mail["To"] = _address(one_line(user.name), user.email)
+        mail["To"] = _address(display_name(user.name), user.email)
         mail["Date"] = format_datetime(self._clock.now())
         mail["Message-ID"] = make_msgid(domain=sender.domain)
         # RFC 3834: nobody's absence note answers it.
         mail["Auto-Submitted"] = "auto-generated"
+        if message.stop_link:
+            # RFC 8058: the mail program's own button.
+            mail["List-Unsubscribe"] = f"<{message.stop_link}>"
+            mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         # Seven bits, whatever the text: not every server takes eight.
         mail.set_content(message.text, cte="quoted-printable")
         mail.add_alternative(message.html, subtype="html", cte="quoted-printable")

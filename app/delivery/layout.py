@@ -13,6 +13,7 @@ WHY = (
     "This is paper trading: no real money is involved. You choose what is sent to you, by email "
     "or SMS, in your notification preferences."
 )
+STOP = "Stop these emails"
 _FONT = "font-family:Arial,Helvetica,sans-serif;font-size:16px;line-height:1.5"
 # Their contrast is over 4:1 on white and on black.
 _QUIET, _GAIN, _LOSS = "#767676", "#188038", "#d93025"
@@ -26,12 +27,14 @@ class Letter:
     events: list[str]
     more: int
     figures: tuple[tuple[str, str], ...]
+    stop_link: str | None = None
 
 
 def as_text(letter: Letter) -> str:
     """Return the letter as plain text."""
+    stop = f"\n{STOP}: {letter.stop_link}" if letter.stop_link else ""
     figures = "\n".join(f"{label}: {amount}" for label, amount in letter.figures)
-    parts = [f"Hello {letter.name},", "\n".join(_lines(letter)), figures, f"-- \n{WHY}"]
+    parts = [f"Hello {letter.name},", "\n".join(_lines(letter)), figures, f"-- \n{WHY}{stop}"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -47,9 +50,15 @@ def as_html(title: str, letter: Letter) -> str:
         f'<body style="margin:0;padding:16px;{_FONT}"><div style="max-width:600px">'
         f'<p style="margin:0 0 16px">Hello {_text(letter.name)},</p>'
         f"{events}{_table(letter.figures)}"
-        f'<p style="margin:16px 0 0;font-size:13px;color:{_QUIET}">{_text(WHY)}</p>'
+        f'<p style="margin:16px 0 0;font-size:13px;color:{_QUIET}">{_text(WHY)}{_stop(letter)}</p>'
         "</div></body></html>\n"
     )
+
+
+def _stop(letter: Letter) -> str:
+    if letter.stop_link is None:
+        return ""
+    return f'<br><a href="{escape(letter.stop_link)}" style="color:{_QUIET}">{STOP}</a>'
 
 
 def _lines(letter: Letter) -> list[str]:

@@ -27,6 +27,7 @@ from app.logs import logger
 from app.models import Claim, Inbox, Notification, Portfolio, Preferences, User
 from app.runtime import runtime
 from app.signals import events_committed
+from app.stop_links import make_stop_link
 
 BATCH = 200
 # Of one user's, no more than this are told in one message and written down in one go.
@@ -174,7 +175,9 @@ class Outbox:
             if share.user is None:
                 raise DeliveryError("the user is gone", permanent=True)
             events = [each.notification for each in attempts]
-            sender.send(share.user, compose(share.user.name, events, share.available_margin))
+            stop_link = make_stop_link(share.user.id)
+            message = compose(share.user.name, events, share.available_margin, stop_link)
+            sender.send(share.user, message)
         except DeliveryError as failure:
             error = failure
             logger.warning("%s not delivered: %s", sender.channel, failure)

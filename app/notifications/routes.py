@@ -58,6 +58,20 @@ def replace_preferences(body: PreferencesRequest) -> PreferencesResponse:
     return PreferencesResponse.of(preferences)
 
 
+@blueprint.get("/unsubscribe/<token>")
+@endpoint(answers={200: MessageResponse}, errors=[404], public=True)
+def stop_emails(token: str) -> MessageResponse:
+    """Stop the emails to whoever got this link in one."""
+    return MessageResponse(message=service.stop_emails(token))
+
+
+@blueprint.post("/unsubscribe/<token>")
+@endpoint(answers={200: MessageResponse}, errors=[404], public=True)
+def stop_emails_by_mail_program(token: str) -> MessageResponse:
+    """The same for the button of a mail program (RFC 8058); what it sends is not read."""
+    return MessageResponse(message=service.stop_emails(token))
+
+
 @blueprint.put("/<notification_id>/read")
 @endpoint(body=NoBody, answers={200: MessageResponse}, errors=[404])
 def mark_notification_read(notification_id: str, body: NoBody) -> MessageResponse:

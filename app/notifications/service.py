@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bson import ObjectId
 from bson.errors import InvalidId
 from pymongo.client_session import ClientSession
 
 from app.database.transaction import run_transaction
 from app.domain.errors import NotFound, Unauthenticated
-from app.models import EventDraft, Inbox, Notification, Preferences
+from app.models import EventDraft, Inbox, Notification, Preferences, User
 from app.notifications.schemas import NotificationsQuery
 from app.runtime import now
 from app.signals import announce, write_events
+from app.stop_links import read_stop_token
 
 
 def send(user_id: str, event: str, message: str) -> None:
@@ -42,6 +45,20 @@ def replace_preferences(user_id: str, preferences: Preferences) -> None:
     )
     if not saved:
         raise _account_gone()
+
+
+def stop_emails(token: str) -> str:
+    """Switch off the emails to the user of a link; return what that means.
+
+    Raises NotFound for a link that was not sent by this server, or whose user is gone.
+    """
+    user_id = read_stop_token(token)
+    user = User.find_by_id(user_id) if user_id else None
+    if user is None:
+        raise NotFound("This link was not sent by this server.", code="link_unknown")
+    preferences = get_preferences(user.client_id)
+    replace_preferences(user.client_id, replace(preferences, email=False))
+    return "You will get no more emails. PUT /notifications/preferences turns them on again."
 
 
 def list_notifications(

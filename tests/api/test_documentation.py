@@ -37,6 +37,8 @@ CONTRACT = {
     ("get", "/notifications"): ({200, 401}, False),
     ("put", "/notifications/{notification_id}/read"): ({200, 401, 404}, False),
     ("get", "/notifications/preferences"): ({200, 401}, False),
+    ("get", "/notifications/unsubscribe/{token}"): ({200, 404}, True),
+    ("post", "/notifications/unsubscribe/{token}"): ({200, 404}, True),
     ("put", "/notifications/preferences"): ({200, 401, 413, 415}, False),
     ("get", "/health/live"): ({200}, True),
     ("get", "/health/ready"): ({200, 503}, True),

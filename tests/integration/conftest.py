@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -15,6 +16,8 @@ from app.market_data.yahoo import YahooSource
 from config import Settings
 from tests.fakes.angel_one import FakeAngelOne
 from tests.fakes.angel_stream import AngelStreamServer
+from tests.fakes.smtp import MailServer, make_certificate
+from tests.fakes.twilio import TwilioServer
 from tests.fakes.yahoo import FakeYahoo
 from tests.support.letters import Letterbox
 from tests.support.market import ManualClock
@@ -91,3 +94,21 @@ def email() -> Letterbox:
 @pytest.fixture
 def sms() -> Letterbox:
     return Letterbox("sms")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def mails(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[MailServer]:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with MailServer(*certificate).open() as server:
+        yield server
+
+
+@pytest.fixture
+def texts() -> Iterator[TwilioServer]:
+    with TwilioServer().open() as server:
+        yield server

@@ -147,6 +147,30 @@ def test_nothing_that_a_user_wrote_adds_a_header_or_a_recipient(
     assert "<b>" not in parts(mail)["text/html"]
 
 
+@pytest.mark.parametrize("length", [10, 100, 400])
+def test_a_link_that_stops_the_mails_arrives_whole(
+    make_sender: MakeSender, mail_server: MailServer, length: int
+) -> None:
+    link = f"https://desk.example/notifications/unsubscribe/{'0123456789' * (length // 10)}"
+
+    make_sender(mail_server).send(ALICE, replace(HELLO, stop_link=link))
+    make_sender(mail_server).send(ALICE, HELLO)
+
+    with_link, without = mail_server.mails
+    assert with_link["List-Unsubscribe"] == f"<{link}>"
+    assert with_link["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert (without["List-Unsubscribe"], without["List-Unsubscribe-Post"]) == (None, None)
+
+
+def test_a_name_that_is_a_link_is_not_in_the_address(
+    make_sender: MakeSender, mail_server: MailServer
+) -> None:
+    name = "You won! https://evil.example/claim"
+    make_sender(mail_server).send(replace(ALICE, name=name), HELLO)
+
+    assert mail_server.mails[0]["To"] == "Trader <alice@example.com>"
+
+
 def test_long_lines_and_every_script_arrive_as_they_were_written(
     make_sender: MakeSender, mail_server: MailServer
 ) -> None:

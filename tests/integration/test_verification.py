@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,10 +13,10 @@ from flask.testing import FlaskClient
 from app.database import collection
 from app.delivery import Outbox, create_senders
 from app.models import User
-from config import Settings
-from tests.fakes.smtp import MailServer, make_certificate
+from tests.fakes.smtp import MailServer
 from tests.fakes.twilio import Refusal, TwilioServer
 from tests.support.answers import assert_error
+from tests.support.letters import settings_of
 from tests.support.live import eventually
 from tests.support.market import ManualClock
 from tests.support.users import Trader, registration, sign_up
@@ -26,24 +25,6 @@ pytestmark = pytest.mark.needs("openssl")
 
 MakeApp = Callable[..., Flask]
 ROUTES = {"email": "/auth/verify/email", "sms": "/auth/verify/phone"}
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return make_certificate(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture
-def mails(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[MailServer]:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
-    with MailServer(*certificate).open() as server:
-        yield server
-
-
-@pytest.fixture
-def texts() -> Iterator[TwilioServer]:
-    with TwilioServer().open() as server:
-        yield server
 
 
 @pytest.fixture
@@ -67,18 +48,11 @@ def deliver(app: Flask, clock: ManualClock) -> Callable[[], None]:
 
     def run() -> None:
         with app.app_context():
-            outbox = Outbox(app, clock, create_senders(app_settings(app)))
+            outbox = Outbox(app, clock, create_senders(settings_of(app)))
         while outbox.run_once():
             pass
 
     return run
-
-
-def app_settings(app: Flask) -> Settings:
-    from app.runtime import runtime
-
-    with app.app_context():
-        return runtime().settings
 
 
 def code_in(text: str) -> str:
@@ -292,7 +266,7 @@ def test_relaxed_rules_send_at_once(
     app = make_app(**{**variables, "ACCOUNT_RULES": "relaxed"})
     trader = sign_up(app.test_client(), phone="1234567890")
     trader.post("/notifications", {"event": "hello", "message": "It works"})
-    Outbox(app, clock, create_senders(app_settings(app))).run_once()
+    Outbox(app, clock, create_senders(settings_of(app))).run_once()
 
     assert {name: status for name, (status, _) in deliveries(trader).items()} == {
         "email": "sent",
@@ -311,7 +285,7 @@ def test_the_caps_of_recipient_and_server_hold_and_end_with_the_day(
     caps = {"MAX_EMAILS_PER_RECIPIENT": 2, "MAX_SMS_PER_RECIPIENT": 9, "MAX_SMS_PER_DAY": 3}
     app = make_app(**{**variables, **caps, "ACCOUNT_RULES": "relaxed"})
     traders = [sign_up(app.test_client()) for _ in range(2)]
-    outbox = Outbox(app, clock, create_senders(app_settings(app)))
+    outbox = Outbox(app, clock, create_senders(settings_of(app)))
 
     def hello() -> None:
         for trader in traders:
@@ -336,7 +310,7 @@ def test_a_message_that_did_not_go_out_counts_for_no_cap(
 ) -> None:
     app = make_app(**{**variables, "ACCOUNT_RULES": "relaxed", "MAX_EMAILS_PER_RECIPIENT": 1})
     trader = sign_up(app.test_client())
-    outbox = Outbox(app, clock, create_senders(app_settings(app)))
+    outbox = Outbox(app, clock, create_senders(settings_of(app)))
     mails.answer_message = "452 disk full"
     trader.post("/notifications", {"event": "hello", "message": "again"})
     outbox.run_once()

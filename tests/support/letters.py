@@ -5,14 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from flask import Flask
+
 from app.delivery.messages import Message
 from app.delivery.senders import RecordingSender
 from app.models import User
+from app.runtime import runtime
+from config import Settings
 
 SECONDS = 20
 # With these an application writes its events to be sent. Nobody signs in with them.
 CREDENTIALS = {"SMTP_USERNAME": "sender@example.com", "SMTP_PASSWORD": "of no account"}
 RECORDING = (RecordingSender("email"), RecordingSender("sms"))
+
+
+def settings_of(app: Flask) -> Settings:
+    with app.app_context():
+        return runtime().settings
 
 
 def lines_of(message: Message) -> list[str]:

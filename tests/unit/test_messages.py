@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.parser
 import re
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -13,7 +14,7 @@ from app.delivery import create_senders
 from app.delivery.attempts import FIRST_RETRY, LONGEST_RETRY, MOST_ATTEMPTS, longest_delay
 from app.delivery.email import EmailSender
 from app.delivery.layout import WHY
-from app.delivery.messages import LONGEST_DIGEST_SMS, LONGEST_SMS, MOST_LINES, compose, cut
+from app.delivery.messages import MOST_LINES, compose, cut, fits_segment
 from app.delivery.senders import RecordingSender
 from app.delivery.sms import SmsSender
 from app.delivery.stories import LONGEST_SUBJECT, tell
@@ -184,8 +185,10 @@ def test_markup_in_what_a_user_wrote_is_shown_and_never_obeyed() -> None:
     page = Page(message.html)
 
     assert not page.tags & {"script", "img", "b"}
-    assert "<script>alert(1)</script> & <img src=http://evil.example/x>" in "".join(page.shown)
-    assert evil in message.text
+    shown = "<script>alert(1)</script> & <img src=[link removed]"
+    assert shown in "".join(page.shown)
+    assert shown in message.text
+    assert "Hello Trader," in message.text
 
 
 def test_several_events_are_one_message_in_their_order_with_what_they_come_to() -> None:
@@ -200,9 +203,7 @@ def test_several_events_are_one_message_in_their_order_with_what_they_come_to() 
     # What was available after one of them is not the balance after all of them.
     assert "90,000.00" not in message.text
     assert message.sms == (
-        "Paper trading: 3 events, in all profit Rs 100.00.\n"
-        + "\n".join(body).replace("₹", "Rs ")
-        + "\nAvailable margin now: Rs 1,23,456.50."
+        "Paper trading: 3 events, in all profit Rs 100.00.\nAvailable margin now: Rs 1,23,456.50."
     )
     assert message.events == 3
 
@@ -218,14 +219,14 @@ def test_a_long_list_of_events_is_cut_and_the_rest_counted() -> None:
 
 
 @pytest.mark.parametrize("count", [2, 5, 40, 500])
-def test_a_digest_by_sms_is_three_segments_of_whole_lines_and_ends_with_the_balance(
+def test_a_digest_by_sms_is_one_segment_of_whole_lines_and_ends_with_the_balance(
     count: int,
 ) -> None:
-    lines = compose("A", [closed() for _ in range(count)], BALANCE).sms.splitlines()
+    lines = compose("A", [notification("It rose.")] * count, BALANCE).sms.splitlines()
 
-    assert len("\n".join(lines)) <= LONGEST_DIGEST_SMS
+    assert fits_segment("\n".join(lines))
     assert lines[-1] == "Available margin now: Rs 1,23,456.50."
-    told = lines.count(closed().message.replace("₹", "Rs "))
+    told = lines.count("It rose.")
     assert told >= 2
     rest = [f"... and {count - told} more."] if told < count else []
     assert lines[1 + told : -1] == rest
@@ -243,25 +244,101 @@ def test_an_sms_of_trades_is_written_in_the_small_alphabet() -> None:
         sms = compose("Ünal", [event], BALANCE).sms
         assert sms.isascii()
         assert "`" not in sms
-        assert len(sms) <= 2 * 153
+        assert fits_segment(sms)
 
 
-@pytest.mark.parametrize("length", range(1_590, 1_610))
+@pytest.mark.parametrize("length", range(150, 170))
 def test_an_sms_is_cut_between_words(length: int) -> None:
     text = " ".join(["word"] * 400)[:length]
 
-    kept = cut(text, LONGEST_SMS)
+    kept = cut(text)
 
-    assert len(kept) <= LONGEST_SMS
-    if length <= LONGEST_SMS:
+    assert len(kept) <= 160
+    if length <= 160:
         assert kept == text
     else:
         assert re.fullmatch(r"(word )*word\.\.\.", kept)
-        assert len(kept) > LONGEST_SMS - len("word ...")
+        assert len(kept) > 160 - len("word ...")
+
+
+@pytest.mark.parametrize(
+    ("text", "characters"),
+    [
+        ("a" * 500, 160),
+        # Each costs two of the small alphabet.
+        ("[" * 500, 81),
+        ("€" * 500, 81),
+        ("नमस्ते " * 99, 70),
+        ("🙂" * 99, 36),
+        # A letter of the large alphabet that is cut away costs nothing.
+        ("b" * 155 + "🙂🙂🙂🙂🙂🙂", 158),
+        ("\u201cit\u2019s \u2014 up\u2026\u201d " * 50, 160),
+    ],
+)
+def test_an_sms_is_one_segment_of_either_alphabet(text: str, characters: int) -> None:
+    message = compose("Asha", [notification(text)], BALANCE)
+
+    for sms in (cut(text), message.sms):
+        assert fits_segment(sms)
+    assert characters - 12 <= len(cut(text)) <= characters
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "http://evil.example/x?y=1",
+        "HTTPS://EVIL.EXAMPLE",
+        "hxxp://evil.example",
+        "www.evil.example",
+        "evil.example",
+        "evil.example/pay",
+        "pay@evil.example",
+        "mailto:pay@evil.example",
+        "tel:+919876543210",
+        "192.0.2.7/login",
+        "http://192.0.2.7",
+        "bücher.example",
+        "xn--bcher-kva.example",
+        "evil\u200b.example",
+        "evil\u3002example",
+        "evil.example:8080/x",
+        "//evil.example",
+    ],
+)
+def test_no_link_that_a_user_wrote_goes_out(link: str) -> None:
+    for event in (
+        notification(f"Claim your prize at {link} now", "prize"),
+        notification(f"Claim your prize at {link}.", link),
+        replace(notification(f"({link})", "trade_created"), data={"message": "..."}),
+    ):
+        message = compose(f"Winner {link}", [event], BALANCE)
+        for text in (message.subject, message.text, message.html, message.sms):
+            for part in ("evil", "192.0.2", "987654", "cher"):
+                assert part not in text.lower()
+        assert "[link removed]" in message.text
+        assert "Hello Trader," in message.text
+
+
+@pytest.mark.parametrize(
+    "words", ["Sold RELIANCE.NS at 1,400.50.", "M&M.BO rose by 2.5 %", "at 15:30, e.g. now", "a/b"]
+)
+def test_words_and_symbols_that_are_no_links_go_out_as_they_are(words: str) -> None:
+    message = compose("Asha R. Rao", [notification(words)], None)
+
+    assert f"Hello Asha R. Rao,\n\n{words}\n" in message.text
+
+
+def test_an_email_says_where_it_can_be_stopped() -> None:
+    link = "https://desk.example/notifications/unsubscribe/x.y"
+    message = compose("Asha", [OPENED], None, link)
+
+    assert message.stop_link == link
+    assert message.text.endswith(f"{WHY}\nStop these emails: {link}\n")
+    assert f'<a href="{link}"' in message.html
 
 
 def test_a_single_word_too_long_for_an_sms_is_cut_where_it_has_to_be() -> None:
-    assert cut("x" * 5_000, LONGEST_SMS) == "x" * (LONGEST_SMS - 3) + "..."
+    assert cut("x" * 5_000) == "x" * 157 + "..."
 
 
 @pytest.mark.parametrize(

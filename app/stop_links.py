@@ -1,0 +1,32 @@
+"""Links that stop the emails to a user: signed, so that each stops its own user's alone."""
+
+from __future__ import annotations
+
+from bson import ObjectId
+from bson.errors import InvalidId
+from itsdangerous import BadSignature, Signer
+
+from app.runtime import runtime
+
+SALT = "stop emails"
+PATH = "/notifications/unsubscribe/"
+
+
+def make_stop_link(user_id: ObjectId) -> str | None:
+    """Return the link for the emails to a user; None if the server's address is not known."""
+    public_url = runtime().settings.public_url
+    if public_url is None:
+        return None
+    return f"{public_url.rstrip('/')}{PATH}{_signer().sign(str(user_id)).decode()}"
+
+
+def read_stop_token(token: str) -> ObjectId | None:
+    """Return whose emails the last part of a link stops; None if the link is not ours."""
+    try:
+        return ObjectId(_signer().unsign(token).decode())
+    except (BadSignature, InvalidId, UnicodeError):
+        return None
+
+
+def _signer() -> Signer:
+    return Signer(runtime().settings.secret_key.get_secret_value(), salt=SALT)
