@@ -122,6 +122,32 @@ def test_limits_are_counted_together(
 
 
 @pytest.mark.needs("redis-server")
+def test_failed_sign_ins_and_unknown_addresses_are_counted_together_and_without_redis_too(
+    make_pair: Callable[..., list[ServerProcess]], redis_server: Redis
+) -> None:
+    a, b = make_pair(
+        REDIS_URL=redis_server.url, RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT="20 per hour"
+    )
+    guess = {"email": "nobody@example.com", "password": "a guess"}
+
+    def statuses(method: str, path: str, times: int, **kwargs: object) -> list[int]:
+        turns = [server for _ in range(times) for server in (a, b)]
+        return [each.request(method, path, **kwargs).status_code for each in turns]
+
+    assert statuses("POST", "/auth/login", 4, json=guess) == [401] * 6 + [429] * 2
+    assert statuses("GET", "/nope", 11) == [404] * 20 + [429] * 2
+
+    redis_server.kill()
+
+    # Each counts by itself, from the beginning.
+    found = statuses("POST", "/auth/login", 7, json=guess)
+    assert found == [401] * 12 + [429] * 2
+    assert statuses("GET", "/nope", 21) == [404] * 40 + [429] * 2
+    handshake = a.request("GET", "/socket.io/?EIO=4&transport=polling")
+    assert handshake.status_code == 200
+
+
+@pytest.mark.needs("redis-server")
 def test_events_of_one_server_reach_sockets_of_another_once_and_in_order(
     make_pair: Callable[..., list[ServerProcess]], redis_server: Redis, async_mode: str
 ) -> None:
