@@ -30,6 +30,9 @@ class Feed(Protocol):
     # Whether its answers come from afar: asking for candles then takes its time.
     remote: bool
 
+    def prefer(self, symbols: Collection[str]) -> None:
+        """Ask for these before all others, from now on, where a poll takes time."""
+
     def poll(self, symbols: Collection[str]) -> list[Quote]:
         """Return the ticks of `symbols` since the last poll, in order.
 
@@ -104,6 +107,9 @@ class LocalFeed:
     def latest_of(self, symbols: Collection[str]) -> dict[str, Quote]:
         """Return the prices now of those symbols that have one."""
         return {symbol: quote for symbol in symbols if (quote := self.latest(symbol))}
+
+    def prefer(self, symbols: Collection[str]) -> None:
+        """Prefer none: a poll has all of them at once."""
 
     def symbols(self) -> Collection[str]:
         """Return none: it has all of them."""

@@ -30,15 +30,25 @@ class Lane:
         self.upstream = upstream
         self._on_quotes = on_quotes
         self._on_missing = on_missing
+        self._urgent: dict[str, Instrument] = {}
         self._waiting: dict[str, Instrument] = {}
         self._is_working = False
         self._lock = threading.Lock()
 
-    def submit(self, instruments: Iterable[Instrument]) -> None:
-        """Have these priced; what is waiting already is not asked for twice."""
+    def submit(
+        self,
+        instruments: Iterable[Instrument],
+        is_urgent: Callable[[str], bool] = lambda _symbol: False,
+    ) -> None:
+        """Have these priced, the urgent ones first; none that is waiting is asked for twice."""
         with self._lock:
-            self._waiting.update({each.symbol: each for each in instruments})
-            if self._is_working or not self._waiting:
+            for each in instruments:
+                if is_urgent(each.symbol):
+                    self._waiting.pop(each.symbol, None)
+                    self._urgent[each.symbol] = each
+                elif each.symbol not in self._urgent:
+                    self._waiting[each.symbol] = each
+            if self._is_working or not (self._urgent or self._waiting):
                 return
             self._is_working = True
         # No worker waits for work: it ends when there is none, and needs nobody to stop it.
@@ -70,13 +80,16 @@ class Lane:
     def _take(self) -> list[Instrument]:
         """Take the next batch; with none left, this worker is done."""
         with self._lock:
-            symbols = list(self._waiting)[: self.upstream.batch_size]
-            batch = [self._waiting.pop(symbol) for symbol in symbols]
+            # Not both in one: an urgent price does not wait for one that is not.
+            queue = self._urgent or self._waiting
+            symbols = list(queue)[: self.upstream.batch_size]
+            batch = [queue.pop(symbol) for symbol in symbols]
             self._is_working = bool(batch)
             return batch
 
     def _take_all(self) -> list[Instrument]:
         with self._lock:
-            rest = list(self._waiting.values())
+            rest = [*self._urgent.values(), *self._waiting.values()]
+            self._urgent.clear()
             self._waiting.clear()
             return rest

@@ -10,7 +10,7 @@ chain ends in the simulated market, that goes on from the last real price.
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -89,6 +89,9 @@ class LiveFeed:
         ]
         self._rank = {each.source.source: position for position, each in enumerate(upstreams)}
         self._prices: dict[str, _Price] = {}
+        self._preferred: frozenset[str] = frozenset()
+        # Symbols that requests wait for, and how many do.
+        self._awaited: Counter[str] = Counter()
         self._ticks: deque[Quote] = deque(maxlen=MOST_UNPOLLED)
         self._gaps: list[Gap] = []
         self._news = threading.Condition()
@@ -101,6 +104,10 @@ class LiveFeed:
     def listen(self, wake: Callable[[], None]) -> None:
         """Have `wake` called, by any thread, whenever ticks came in."""
         self._wake = wake
+
+    def prefer(self, symbols: Collection[str]) -> None:
+        """Ask the sources for these before all others, from now on."""
+        self._preferred = frozenset(symbols)
 
     def poll(self, symbols: Collection[str]) -> list[Quote]:
         """Ask the sources for `symbols`, and return what came in since the last time."""
@@ -137,15 +144,29 @@ class LiveFeed:
         known = {each.symbol: self._known(each.symbol) for each in instruments}
         missing = [each for each in instruments if known[each.symbol] is None]
         if missing:
-            asked_at = self._clock.monotonic()
-            self._submit(missing)
-            with self._news:
-                self._news.wait_for(
-                    lambda: all(self._arrived_after(each.symbol, asked_at) for each in missing),
-                    PATIENCE_SECONDS,
-                )
+            self._await(missing)
             known.update({each.symbol: self._known(each.symbol) for each in missing})
         return {symbol: quote for symbol, quote in known.items() if quote}
+
+    def _await(self, instruments: Sequence[Instrument]) -> None:
+        """Ask for the prices of these first of all, and wait a moment for them."""
+        asked_at = self._clock.monotonic()
+        symbols = [each.symbol for each in instruments]
+        with self._news:
+            self._awaited.update(symbols)
+        try:
+            self._submit(instruments)
+            with self._news:
+                self._news.wait_for(
+                    lambda: all(self._arrived_after(symbol, asked_at) for symbol in symbols),
+                    PATIENCE_SECONDS,
+                )
+        finally:
+            with self._news:
+                self._awaited -= Counter(symbols)
+
+    def _is_urgent(self, symbol: str) -> bool:
+        return symbol in self._preferred or symbol in self._awaited
 
     def symbols(self) -> Collection[str]:
         """Return none: its sources may have any."""
@@ -307,7 +328,8 @@ class LiveFeed:
         def pass_on(instruments: list[Instrument]) -> None:
             left = instruments
             for lane in self._lanes[position + 1 :]:
-                lane.submit(each for each in left if lane.upstream.knows(each))
+                known = [each for each in left if lane.upstream.knows(each)]
+                lane.submit(known, self._is_urgent)
                 left = [each for each in left if not lane.upstream.knows(each)]
             if left:
                 self._fall_back([each.symbol for each in left])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from math import inf
@@ -11,6 +12,8 @@ from app.market_data.instruments import DEFAULT_INDICES
 
 # So long a process relies on a mark that it made in the database (see app/trades/watching.py).
 MARK_SECONDS = 600.0
+# Symbols polled in one pass that are followed by sockets, without a trade or an alert.
+MAX_FOLLOWED = 500
 
 
 class Watchlist:
@@ -25,6 +28,8 @@ class Watchlist:
         # When this process marked a symbol as traded, by a clock that cannot be set.
         self._marked_at: dict[str, float] = {}
         self._alerted_at: dict[str, float] = {}
+        # The last of the symbols only followed that had its turn, where these take turns.
+        self._last_polled = ""
         self._lock = threading.Lock()
 
     def follow(self, symbol: str) -> None:
@@ -76,19 +81,33 @@ class Watchlist:
             self._alerted_at = since
             self.alerted = {*symbols, *since}
 
-    def symbols(self) -> set[str]:
-        """Return every symbol to poll."""
+    @property
+    def needed(self) -> set[str]:
+        """The symbols that are polled whatever sockets follow: of trades, alerts and indices."""
         with self._lock:
-            return {
-                *DEFAULT_INDICES,
-                *self.traded,
-                *self.alerted,
-                *self.followed_elsewhere,
-                *self._followers,
-            }
+            return self._needed()
+
+    def _needed(self) -> set[str]:
+        return {*DEFAULT_INDICES, *self.traded, *self.alerted}
+
+    def symbols(self) -> set[str]:
+        """Return the symbols to poll now.
+
+        Of those that are only followed MAX_FOLLOWED at most; where there are more, the next
+        ones with each call, so that each has its turn.
+        """
+        with self._lock:
+            needed = self._needed()
+            followed = sorted({*self.followed_elsewhere, *self._followers} - needed)
+        if len(followed) <= MAX_FOLLOWED:
+            return needed.union(followed)
+        begin = bisect_right(followed, self._last_polled)
+        chosen = [*followed[begin:], *followed[:begin]][:MAX_FOLLOWED]
+        self._last_polled = chosen[-1]
+        return needed.union(chosen)
 
     @property
     def followed_here(self) -> list[str]:
-        """The symbols that sockets of this process follow."""
+        """The symbols that sockets of this process follow, those of most sockets first."""
         with self._lock:
-            return list(self._followers)
+            return [symbol for symbol, _ in self._followers.most_common(MAX_FOLLOWED)]

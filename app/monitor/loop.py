@@ -276,6 +276,7 @@ class Monitor:
 
     def _poll(self) -> Sequence[Quote]:
         self._poll_due_at = self._clock.monotonic() + self._interval
+        self._feed.prefer(self._watchlist.needed)
         return self._feed.poll(self._watchlist.symbols())
 
     def _take_in_meanwhile(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -346,3 +347,55 @@ def test_many_symbols_without_a_price_are_waited_for_once(clock: ManualClock) ->
     assert market.feed.latest_of(symbols).keys() == {NIFTY, RELIANCE}
     # A second for each of the others would be 28.
     assert time.monotonic() - started < 10
+
+
+def many(number: int) -> list[str]:
+    return [each.symbol for each in load_instruments() if each.symbol != RELIANCE][:number]
+
+
+def test_preferred_symbols_are_asked_for_before_those_that_have_waited_long(
+    market: Market,
+) -> None:
+    followed = many(90)
+    market.angel.batch_size = 10
+    market.angel.go.clear()
+    market.feed.poll(followed)
+    eventually(lambda: market.angel.questions)
+
+    market.feed.prefer([RELIANCE])
+    market.feed.poll([*followed, RELIANCE])
+    market.angel.go.set()
+
+    eventually(lambda: len(market.angel.questions) >= 3)
+    assert market.angel.questions[1] == [RELIANCE]
+
+
+def test_the_symbol_of_an_order_is_asked_for_before_those_that_are_only_followed(
+    market: Market,
+) -> None:
+    market.angel.batch_size = 10
+    market.angel.go.clear()
+    market.feed.poll(many(90))
+    eventually(lambda: market.angel.questions)
+
+    with ThreadPoolExecutor() as pool:
+        order = pool.submit(market.feed.latest, RELIANCE)
+        eventually(lambda: market.feed._is_urgent(RELIANCE))
+        market.angel.go.set()
+
+        assert order.result() is not None
+    assert market.angel.questions[1] == [RELIANCE]
+
+
+def test_those_that_wait_keep_their_turn(market: Market) -> None:
+    followed = many(30)
+    market.angel.batch_size = 10
+    market.angel.go.clear()
+    market.feed.poll(followed)
+    eventually(lambda: market.angel.questions)
+    market.feed.poll(followed[::-1])
+    market.angel.go.set()
+
+    eventually(lambda: len(market.angel.questions) >= 3)
+    asked = [symbol for question in market.angel.questions[:3] for symbol in question]
+    assert asked == followed
