@@ -32,10 +32,15 @@ def _notify(app: Flask, email: str) -> None:
     with app.app_context():
         try:
             owner = User.find_by_name(email)
-            if owner and Quota.take(Quota.key("owner", now(), email), MAX_NOTICES):
+            # What an unconfirmed owner is not sent does not use up what a confirmed one is.
+            if owner and Quota.take(Quota.key(_kind(owner), now(), owner.email), MAX_NOTICES):
                 _write(owner.client_id)
         except (PyMongoError, Unauthenticated) as error:
             logger.warning("an owner was not notified: %s", type(error).__name__)
+
+
+def _kind(owner: User) -> str:
+    return "owner-notice" if owner.is_confirmed("email") else "unconfirmed-owner-notice"
 
 
 def _write(user_id: str) -> None:
