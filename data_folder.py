@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from enum import Enum
 from pathlib import Path
 
+# The program's log, by its name: `app.logs` imports Flask.
+logger = logging.getLogger("paper_trading")
+
+MEGABYTE = 1024 * 1024
+# What a database needs to start and write.
+START_BYTES = 4 * MEGABYTE
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # What the server writes into the folder. Anything else in it is not ours to change.
 OWN_FILES = (
@@ -94,6 +102,90 @@ def kept_secret(path: Path) -> str:
 def free_bytes(folder: Path) -> int:
     """Return how many bytes this user may still write to the folder's disk; raise OSError."""
     return shutil.disk_usage(folder).free
+
+
+class DiskProblem(Enum):
+    FULL = "disk_full"
+    MISSING = "data_folder_missing"
+
+
+class Disk:
+    """The disk that the database of a data folder writes to.
+
+    `free` returns the bytes that may still be written; it can be replaced for a test.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        min_free_bytes: int = 0,
+        free: Callable[[Path], int] = free_bytes,
+    ) -> None:
+        self._storage = folder.resolve() / "database"
+        self._min_free_bytes = min_free_bytes
+        self._free = free
+        self._identity: tuple[int, int] | None = None
+        self._noted: DiskProblem | None = None
+
+    def remember_storage(self) -> None:
+        """Note which folder the database has opened: one put in its place later is another."""
+        status = self._storage.stat()
+        self._identity = (status.st_dev, status.st_ino)
+
+    def problem(self) -> DiskProblem | None:
+        """Return why nothing should be written now; log it when that changes."""
+        found = self._find_problem()
+        if found is not self._noted:
+            self._noted = found
+            self._log(found)
+        return found
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the folder that the database has opened is gone, or another is in its place."""
+        if self._identity is None:
+            return False
+        try:
+            status = self._storage.stat()
+        except OSError:
+            return True
+        return stat.S_ISDIR(status.st_mode) and self._identity != (status.st_dev, status.st_ino)
+
+    @property
+    def can_start(self) -> bool:
+        """Whether a database that is started now can work with what it was given."""
+        try:
+            return not self.is_missing and self._free(self._storage) >= START_BYTES
+        except OSError:
+            return False
+
+    def _find_problem(self) -> DiskProblem | None:
+        try:
+            if self.is_missing:
+                return DiskProblem.MISSING
+            if self._identity and self._free(self._storage) < self._min_free_bytes:
+                return DiskProblem.FULL
+        except OSError:
+            return DiskProblem.MISSING
+        return None
+
+    def _log(self, found: DiskProblem | None) -> None:
+        if found is DiskProblem.FULL:
+            megabytes = self._min_free_bytes // MEGABYTE
+            logger.error(
+                "less than %d MB are free for %s (MIN_FREE_DISK_MB): requests that write get a "
+                "503 until there is room again",
+                megabytes,
+                self._storage,
+            )
+        elif found is DiskProblem.MISSING:
+            logger.error(
+                "%s is gone or was replaced: requests that write get a 503. Put the same folder "
+                "back, or stop the server, restore a backup and start it again",
+                self._storage,
+            )
+        else:
+            logger.warning("%s can be written again", self._storage)
 
 
 def _own_paths(folder: Path) -> Iterator[Path]:

@@ -110,6 +110,7 @@ if __name__ == "__main__":
 from app.embedded import EmbeddedDatabase, attach  # noqa: E402
 from app.listener import listen  # noqa: E402
 from config import VARIABLES, Settings, load_settings  # noqa: E402
+from data_folder import MEGABYTE, Disk  # noqa: E402
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -155,7 +156,10 @@ def serve(settings: Settings) -> int:
         listener = stops.enter_context(listen(settings))
         database = None
         if settings.uses_embedded_database:
-            database = EmbeddedDatabase(settings.data_dir)
+            database = EmbeddedDatabase(
+                settings.data_dir,
+                Disk(settings.data_dir, settings.min_free_disk_mb * MEGABYTE),
+            )
             stops.callback(database.stop)
             _databases.append(database)
             database.begin()

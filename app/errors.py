@@ -22,6 +22,7 @@ from app.domain.errors import (
 )
 from app.logs import logger
 from app.schemas import MAXIMUM_BODY_BYTES, to_json
+from app.storage import storage_error
 
 STATUSES: dict[type[PaperTradingError], int] = {
     InvalidRequest: 400,
@@ -79,7 +80,8 @@ def _database_error(error: PyMongoError) -> Response:
         return _unexpected_error(error)
     logger.warning("database unavailable: %s", type(error).__name__)
     return error_response(
-        DatabaseUnavailable("The database cannot be reached right now. Try again shortly.")
+        storage_error()
+        or DatabaseUnavailable("The database cannot be reached right now. Try again shortly.")
     )
 
 

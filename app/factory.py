@@ -27,6 +27,7 @@ from app import (
     portfolio,
     realtime,
     runtime,
+    storage,
     trades,
 )
 from app.clock import Clock, SystemClock
@@ -46,6 +47,7 @@ from app.market_data.watchlist import Watchlist
 from app.memory import StoredListing, StoredMemory
 from app.models import SymbolState
 from config import Settings, load_settings
+from data_folder import Disk
 
 BLUEPRINTS = (
     auth.blueprint,
@@ -70,13 +72,15 @@ def create_app(
     mongo_uri: str | None = None,
     feed: Feed | None = None,
     clock: Clock | None = None,
+    disk: Disk | None = None,
     for_command: bool = False,
 ) -> Flask:
     """Make the application. It starts nothing: `run.py` runs the database and the monitor.
 
     `mongo_uri` is the database's, where it is not the one in `settings`. A `feed` and a `clock`
-    take the place of the configured ones. One made `for_command` notes nothing of its start, so
-    that a server beside it is not disturbed. Raises ConfigurationError, PyMongoError.
+    take the place of the configured ones. Requests that write are refused while the `disk` is
+    full. One made `for_command` notes nothing of its start, so that a server beside it is not
+    disturbed. Raises ConfigurationError, PyMongoError.
     """
     settings = settings or load_settings()
     # Without files to serve: a missing one would be a 404 that no limit counts.
@@ -106,16 +110,20 @@ def create_app(
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     health.init_app(app)
+    storage.init_app(app, disk)
     api.init_app(app)
     docs_page.init_app(app)
     cli.init_app(app)
     front.init_app(app, settings)
-    if settings.trusted_proxies:
+    _trust_proxies(app, settings.trusted_proxies)
+    return app
+
+
+def _trust_proxies(app: Flask, hops: int) -> None:
+    if hops:
         # Last, so that it is outermost: sockets need the client's scheme and address as well.
         # Flask's own documentation wraps it so; mypy takes it for assigning to a method.
-        hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
-    return app
 
 
 def _configure(app: Flask, settings: Settings) -> None:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-import pymongo
 from flask import Blueprint, Flask, current_app
 from pydantic import BaseModel
-from pymongo.errors import PyMongoError
 
 from app.api import endpoint
-from app.database import database
+from app.database.pulse import Pulse
 from app.domain.errors import MarketDataUnavailable
 from app.extensions import limiter
 from app.runtime import runtime
 from app.schemas import format_seconds
+from app.storage import KEY as DISK_KEY
 from app.transport import CONNECTIONS_KEY
+from data_folder import Disk
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 
-PING_SECONDS = 2
 MONITOR_KEY = "monitor"
 NEARLY_FULL = 0.9
+PULSE_KEY = "pulse"
 
 
 class HealthResponse(BaseModel):
@@ -33,6 +33,7 @@ class HealthResponse(BaseModel):
 
 def init_app(app: Flask) -> None:
     limiter.exempt(blueprint)
+    app.extensions[PULSE_KEY] = Pulse()
     app.register_blueprint(blueprint)
 
 
@@ -49,6 +50,7 @@ def ready() -> tuple[HealthResponse, int]:
     """Tell whether requests can be served: the database answers and there are prices."""
     checks = {
         "database": _check_database(),
+        **_check_disk(),
         "market_data": _check_market_data(),
         "monitor": _check_monitor(),
     }
@@ -59,12 +61,22 @@ def ready() -> tuple[HealthResponse, int]:
 
 
 def _check_database() -> dict[str, Any]:
-    try:
-        with pymongo.timeout(PING_SECONDS):
-            database().command("ping")
-    except PyMongoError as error:
+    pulse: Pulse = current_app.extensions[PULSE_KEY]
+    error = pulse.check()
+    if error:
         return {"status": "unavailable", "reason": type(error).__name__}
     return {"status": "ok"}
+
+
+def _check_disk() -> dict[str, dict[str, Any]]:
+    """Without an embedded database there is no disk to be checked."""
+    disk: Disk | None = current_app.extensions[DISK_KEY]
+    if disk is None:
+        return {}
+    problem = disk.problem()
+    if problem:
+        return {"disk": {"status": "unavailable", "reason": problem.value}}
+    return {"disk": {"status": "ok"}}
 
 
 def _check_market_data() -> dict[str, Any]:
@@ -111,6 +123,6 @@ def _check_monitor() -> dict[str, Any]:
     age = runtime().clock.monotonic() - monitor.last_pass_at
     late = age > 3 * runtime().settings.monitor_interval_seconds + 5
     return {
-        "status": "unavailable" if late else "ok",
+        "status": "unavailable" if late or monitor.is_failing else "ok",
         "seconds_since_last_pass": round(age, 1),
     }

@@ -18,11 +18,12 @@ from app.delivery import Outbox, create_senders
 from app.embedded import EmbeddedDatabase
 from app.extensions import mongo, socketio
 from app.factory import create_app
-from app.health import MONITOR_KEY
+from app.health import MONITOR_KEY, PULSE_KEY
 from app.logs import logger
 from app.monitor import Monitor
 from app.runtime import runtime
 from app.serving import serve, wait_for_signal
+from app.watchdog import Watchdog
 from config import ConfigurationError, Settings
 
 
@@ -74,7 +75,9 @@ class Server:
             self._database.wait()
         try:
             app = create_app(
-                self._settings, mongo_uri=self._database.uri if self._database else None
+                self._settings,
+                mongo_uri=self._database.uri if self._database else None,
+                disk=self._database.disk if self._database else None,
             )
         except PyMongoError as error:
             raise ConfigurationError(
@@ -83,6 +86,9 @@ class Server:
         self._stops.append(_close_client)
         if self._database:
             socketio.start_background_task(self._database.watch, partial(database.move, app))
+            watchdog = Watchdog(app, self._database, app.extensions[PULSE_KEY])
+            self._stops.append(watchdog.stop)
+            socketio.start_background_task(watchdog.run)
         return app
 
 

@@ -25,6 +25,8 @@ from app.database import Document, database
 T = TypeVar("T")
 
 WRITE_CONFLICT = 112
+# InternalError, as which SecantusDB reports a disk without room, and MongoDB's OutOfDiskSpace.
+SERVER_FAULTS = frozenset({1, 14031})
 
 # PyMongo retries a conflicting transaction for up to 120 s by itself, far past the patience of
 # anyone who waits for the answer.
@@ -137,6 +139,7 @@ def is_outage(error: PyMongoError) -> bool:
     """Tell a database that is away, or too busy to finish, from a fault in what it was asked."""
     return (
         isinstance(error, (ConnectionFailure, ExecutionTimeout))
+        or (isinstance(error, OperationFailure) and error.code in SERVER_FAULTS)
         or error.timeout
         or error.has_error_label("TransientTransactionError")
         or error.has_error_label("UnknownTransactionCommitResult")

@@ -18,6 +18,7 @@ PaperTradingError
 └── Unavailable                     the same request may succeed later
     ├── MarketDataUnavailable
     ├── DatabaseUnavailable
+    ├── DiskFull
     └── ServerBusy                  more work than the server takes on at once
 
 Each carries a sentence for a person, a code that never changes, and details for a program.
@@ -199,6 +200,11 @@ class MarketDataUnavailable(Unavailable):
 
 class DatabaseUnavailable(Unavailable):
     code = "database_unavailable"
+
+
+class DiskFull(Unavailable):
+    code = "disk_full"
+    retry_after_seconds = 30
 
 
 class ServerBusy(Unavailable):

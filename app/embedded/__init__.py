@@ -22,16 +22,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from config import ConfigurationError
-from data_folder import close_files, kept_secret, open_private, take_folder
+from data_folder import Disk, close_files, kept_secret, open_private, take_folder
 
 HOST = "127.0.0.1"
 # An orphan of a killed server may need a moment to let go of the storage.
@@ -52,12 +54,23 @@ MAX_LOG_BYTES = 1_000_000
 logger = logging.getLogger("paper_trading")
 
 
+class Answer(Enum):
+    OK = "ok"
+    FAILS = "fails"
+    NONE = "none"
+
+
 class EmbeddedDatabase:
-    def __init__(self, data_dir: Path) -> None:
+    """The database of a data folder, on a `disk` that is watched."""
+
+    def __init__(self, data_dir: Path, disk: Disk | None = None) -> None:
         self._data_dir = data_dir.resolve()
+        self.disk = disk or Disk(data_dir)
         self._record = self._data_dir / "database.json"
         self._lock = FileLock(self._data_dir / "database.lock", mode=0o600)
         self._log = self._data_dir / "database.log"
+        self._old_log = self._data_dir / "database.log.1"
+        self._start_problem = ""
         self._secret_file = self._data_dir / "database_secret"
         self._port = 0
         self._process: subprocess.Popen[str] | None = None
@@ -104,6 +117,7 @@ class EmbeddedDatabase:
                 )
             time.sleep(0.2)
             self._spawn()
+        self.disk.remember_storage()
 
     def running_uri(self) -> str | None:
         """Return the URI of the database that another process runs in the folder, if any."""
@@ -133,11 +147,41 @@ class EmbeddedDatabase:
                 self._port = 0
             if self._start_again():
                 failures = 0
+                self._start_problem = ""
                 if moves:
                     on_moved(self.uri)
             else:
                 failures += 1
                 self._stopping.wait(min(2.0**failures / 2, MAX_PAUSE_SECONDS))
+
+    def answer(self) -> Answer:
+        """Return how it answers a new client."""
+        with self._client(self._port) as client:
+            try:
+                client.admin.command("ping")
+            except OperationFailure:
+                return Answer.FAILS
+            except PyMongoError:
+                # PyMongo goes on trying where the very greeting was answered with an error.
+                (server,) = client.topology_description.server_descriptions().values()
+                return Answer.FAILS if isinstance(server.error, OperationFailure) else Answer.NONE
+        return Answer.OK
+
+    def restart(self) -> None:
+        """End the process, to have `watch` start it again."""
+        if self._process:
+            self._process.kill()
+
+    def limit_log(self) -> None:
+        """Move what a log that has grown large holds aside, also under the process that writes it.
+
+        It appends, so it goes on at the beginning of the emptied file.
+        """
+        with suppress(OSError):
+            if self._log.stat().st_size > MAX_LOG_BYTES:
+                with open(self._old_log, "wb", opener=open_private) as old:
+                    old.write(self._log.read_bytes()[-MAX_LOG_BYTES:])
+                os.truncate(self._log, 0)
 
     def stop(self) -> None:
         """End it. There is nothing to wait for: each commit is on the disk already."""
@@ -198,7 +242,7 @@ class EmbeddedDatabase:
 
     def _spawn(self) -> None:
         self._port = self._port or _free_port()
-        self._limit_log()
+        self.limit_log()
         with open(self._log, "a", opener=open_private) as log:
             self._process = subprocess.Popen(
                 self._command(),
@@ -225,12 +269,19 @@ class EmbeddedDatabase:
         return False
 
     def _start_again(self) -> bool:
+        # It would begin with an empty storage, and lose what it takes in when the folder is back.
+        if self.disk.is_missing:
+            self.disk.problem()
+            return False
         try:
             self._spawn()
             return self._comes_to_answer(time.monotonic() + START_SECONDS)
         except OSError as error:
             # A full disk, too many open files: what passes must not end the watch.
-            logger.warning("the embedded database cannot be started: %s", error.strerror)
+            problem = error.strerror or ""
+            if problem != self._start_problem:
+                logger.warning("the embedded database cannot be started: %s", problem)
+            self._start_problem = problem
             return False
 
     def _command(self) -> list[str]:
@@ -265,11 +316,6 @@ class EmbeddedDatabase:
         with open(self._record, "w", opener=open_private) as file:
             json.dump(record, file)
 
-    def _limit_log(self) -> None:
-        """Move a log that has grown large aside, in place of the one moved before."""
-        if self._log.is_file() and self._log.stat().st_size > MAX_LOG_BYTES:
-            self._log.replace(self._log.with_name("database.log.1"))
-
     def _uri(self, port: int) -> str:
         """Return the URI, with a secret that the other side has to know as well to be spoken to.
 
@@ -286,17 +332,18 @@ class EmbeddedDatabase:
         """Return whether the program that listens on the port is this folder's database."""
         if not _listens(port):
             return False
-        milliseconds = PROOF_SECONDS * 1000
         try:
-            with MongoClient[dict[str, object]](
-                self._uri(port),
-                serverSelectionTimeoutMS=milliseconds,
-                timeoutMS=milliseconds,
-            ) as client:
+            with self._client(port) as client:
                 client.admin.command("ping")
         except PyMongoError:
             return False
         return True
+
+    def _client(self, port: int) -> MongoClient[dict[str, object]]:
+        milliseconds = PROOF_SECONDS * 1000
+        return MongoClient(
+            self._uri(port), serverSelectionTimeoutMS=milliseconds, timeoutMS=milliseconds
+        )
 
 
 def attach(data_dir: Path) -> str:

@@ -6,6 +6,7 @@ Between them, ticks that come in by themselves are settled at once.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -76,6 +77,8 @@ class Monitor:
         self._leased = False
         self._standing_by = False
         self.last_pass_at: float | None = None
+        # Whether the last pass failed: prices may have gone out, but trades were not settled.
+        self.is_failing = False
         self._feed.listen(self._news.set)
 
     @property
@@ -93,12 +96,12 @@ class Monitor:
             # Before the pass: what comes in while it is under way makes another.
             self._news.clear()
             if is_due:
-                self._attempt(self._run_if_leased)
+                self.is_failing = not self._attempt(self._run_if_leased)
                 # To the next whole interval from the start: a slow pass skips, never shifts.
                 elapsed = self._clock.monotonic() - started
                 next_pass = started + elapsed + self._interval - elapsed % self._interval
             elif self._leased:
-                self._attempt(self.run_arrived)
+                self.is_failing = not self._attempt(self.run_arrived)
                 self._stop.wait(BREATH_SECONDS)
             # Until the next pass, or until ticks that wait for candles wait no longer.
             until = min(next_pass, self._gaps.next_event)
@@ -240,14 +243,20 @@ class Monitor:
         with self._app.app_context():
             self._lease.take_over()
 
-    def _attempt(self, step: Callable[[], object]) -> None:
+    def _attempt(self, step: Callable[[], object]) -> bool:
+        """Do a step and log what goes wrong; return whether it succeeded."""
         try:
             step()
         except PyMongoError as error:
-            logger.warning("monitor: database unavailable: %s", type(error).__name__)
+            # Once for each outage, which may last for hours of passes.
+            level = logging.DEBUG if self.is_failing else logging.WARNING
+            logger.log(level, "monitor: database unavailable: %s", type(error).__name__)
         except Exception:
             # Whatever it was, the next pass starts on time: a monitor that ends closes nothing.
             logger.exception("monitor: a pass failed")
+        else:
+            return True
+        return False
 
     def _refresh_watchlist(self) -> PyMongoError | None:
         # From before the question: what this process marks meanwhile stays watched.
