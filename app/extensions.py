@@ -6,9 +6,9 @@ from flask_cors import CORS
 from flask_jwt_extended import JWTManager
 from flask_limiter import Limiter
 from flask_pymongo import PyMongo
-from flask_socketio import SocketIO
 
 from app.identity import rate_limit_key
+from app.sockets.extension import SocketIO
 
 cors = CORS()
 jwt = JWTManager()

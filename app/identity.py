@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -57,20 +58,33 @@ def issue_token(client_id: str) -> str:
     return str(create_access_token(identity=client_id))
 
 
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Whom a token was issued to, and until when: Unix seconds, without the leeway of clocks."""
+
+    client_id: str
+    expires_at: float
+
+
 def client_id_of(token: str) -> str:
     """Return whom a token was issued to; raise Unauthenticated for one that is not ours."""
+    return read_token(token).client_id
+
+
+def read_token(token: str) -> Bearer:
+    """Return what a token says; raise Unauthenticated for one that is not ours."""
     try:
         claims = _verified_claims(token, current_app.config["JWT_SECRET_KEY"])
     except ExpiredSignatureError:
-        raise _expired() from None
+        raise token_expired() from None
     except (PyJWTError, ValueError, OverflowError):
         raise Unauthenticated("This token is not valid.", code="token_invalid") from None
     # A signature stays what it was found to be; the time does not.
     if float(claims["exp"]) + CLOCK_LEEWAY_SECONDS <= time.time():
-        raise _expired()
+        raise token_expired()
     if claims["type"] != "access":
         raise Unauthenticated("This token is not an access token.", code="token_invalid")
-    return str(claims["sub"])
+    return Bearer(str(claims["sub"]), float(claims["exp"]))
 
 
 @lru_cache(REMEMBERED_TOKENS)
@@ -93,7 +107,8 @@ def _verified_claims(token: str, secret: str) -> dict[str, Any]:
     return claims
 
 
-def _expired() -> Unauthenticated:
+def token_expired() -> Unauthenticated:
+    """Return the error of a token whose time is over."""
     return Unauthenticated(
         "This token has expired. Sign in again with POST /auth/login.", code="token_expired"
     )

@@ -37,6 +37,19 @@ class Watchlist:
         with self._lock:
             self._followers[symbol] += 1
 
+    def try_follow(self, symbols: Iterable[str], budget: int) -> bool:
+        """Count one more socket for each of these symbols.
+
+        Count none and return False if more than `budget` symbols would be followed in all.
+        """
+        wanted = set(symbols)
+        with self._lock:
+            new = wanted - self._followers.keys() - set(DEFAULT_INDICES)
+            if new and len(self._followers) + len(new) > budget:
+                return False
+            self._followers.update(wanted)
+            return True
+
     def unfollow(self, symbol: str) -> None:
         """Count one socket less."""
         with self._lock:

@@ -10,6 +10,7 @@ from app import cors
 from app.extensions import socketio
 from app.models import Notification
 from app.realtime import handlers
+from app.realtime.connections import Connections
 from app.realtime.relay import Relay
 from app.realtime.rooms import UserRooms
 from app.signals import events_committed, events_missed
@@ -18,8 +19,6 @@ from config import Settings
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Bind Socket.IO, and have committed events shown in the rooms they belong to."""
-    # Otherwise the message queue of an earlier application in this process would stay.
-    socketio.server_options.pop("client_manager", None)
     socketio.init_app(
         app,
         async_mode=settings.socketio_async_mode,
@@ -27,14 +26,13 @@ def init_app(app: Flask, settings: Settings) -> None:
         # There are no cookies, so no page needs to send any.
         cors_credentials=False,
         message_queue=settings.redis_url,
-        manage_session=False,
         # One message of a socket after the other: whoever sends faster than they can be handled
         # waits, and what they send is not kept meanwhile.
         async_handlers=False,
         max_http_buffer_size=64 * 1024,
     )
     rooms = UserRooms()
-    app.extensions[handlers.KEY] = handlers.Connections(rooms)
+    app.extensions[handlers.KEY] = Connections(rooms)
     relay = Relay(app, settings.redis_url, rooms) if settings.redis_url else None
     if relay:
         relay.start()

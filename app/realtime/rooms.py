@@ -8,16 +8,20 @@ is missing before a newer one is in the database already, and read from there.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from app.domain.errors import ServerBusy
 from app.extensions import socketio
 from app.models import Inbox, Notification
 from app.schemas import to_json
 
-# Events read from the database at a time while a socket that was away catches up.
-REPLAY_PAGE = 500
+# Events read from the database at a time while sockets catch up.
+REPLAY_PAGE = 200
+# A socket that is no further behind than this is sent the rest in its room: nobody else's events
+# wait meanwhile, and it is too little for what may wait for one socket.
+LAST_PAGE = 10
 
 
 @dataclass(slots=True)
@@ -35,13 +39,20 @@ class UserRooms:
         self._rooms: dict[str, _Room] = {}
         self._lock = threading.Lock()
 
-    def join(self, user_id: str, socket: str, since: int | None = None) -> int:
+    def join(
+        self,
+        user_id: str,
+        socket: str,
+        since: int | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> int:
         """Add a socket to the user's room; return the seq it is up to date with.
 
-        With `since`, it is first sent each event with a greater seq.
+        With `since`, it is first sent each event with a greater seq, each when it has read those
+        before, for as long as `check` raises nothing.
         """
         if since is not None:
-            since = _replay_long_ago(user_id, socket, since)
+            since = _replay_long_ago(user_id, socket, since, check)
         with self._opened(user_id) as room, room.lock:
             current = self._catch_up(user_id, room)
             if since is not None:
@@ -99,14 +110,14 @@ class UserRooms:
     def _show(self, room: _Room, event: Notification) -> None:
         if room.last_seq is None or event.seq <= room.last_seq:
             return
-        _emit(_events(event.user_id, room.last_seq, event.seq - 1), room.name)
+        _show_up_to(event.user_id, room, event.seq - 1)
         _emit([event], room.name)
         room.last_seq = event.seq
 
     def _catch_up(self, user_id: str, room: _Room) -> int:
         current = _current_seq(user_id)
         if room.last_seq is not None:
-            _emit(_events(user_id, room.last_seq, current), room.name)
+            _show_up_to(user_id, room, current)
         room.last_seq = current
         return current
 
@@ -116,15 +127,39 @@ def _current_seq(user_id: str) -> int:
     return inbox.event_seq if inbox else 0
 
 
-def _replay_long_ago(user_id: str, socket: str, since: int) -> int:
-    """Send what a page or more separates from now; return the seq the socket is at then.
+def _show_up_to(user_id: str, room: _Room, seq: int) -> None:
+    """Send a room each event up to `seq` that it has not been sent."""
+    while room.last_seq is not None and room.last_seq < seq:
+        page_end = min(room.last_seq + REPLAY_PAGE, seq)
+        for event in _events(user_id, room.last_seq, page_end):
+            _emit([event], room.name)
+            # What was sent leaves before more of it waits.
+            socketio.sleep(0)
+        room.last_seq = page_end
 
-    Outside the room's lock, so that one socket's long absence delays nobody's events.
+
+def _replay_long_ago(user_id: str, socket: str, since: int, check: Callable[[], None]) -> int:
+    """Send all but the last events up to now; return the seq the socket is at then.
+
+    Outside the room's lock, so that a socket that reads slowly delays no other's events.
     """
-    while _current_seq(user_id) - since > REPLAY_PAGE:
-        _emit(Notification.find_after(user_id, since, since + REPLAY_PAGE), socket)
-        since += REPLAY_PAGE
-    return since
+    while True:
+        current = _current_seq(user_id)
+        page_end = min(since + REPLAY_PAGE, current)
+        is_last = current - since <= LAST_PAGE
+        for event in [] if is_last else _events(user_id, since, page_end):
+            _wait_for_reader(socket, check)
+            _emit([event], socket)
+        if is_last:
+            _wait_for_reader(socket, check)
+            return since
+        since = page_end
+
+
+def _wait_for_reader(socket: str, check: Callable[[], None]) -> None:
+    if not socketio.server.wait_until_read(socket):
+        raise ServerBusy("This socket reads too slowly for what it missed. Join again.")
+    check()
 
 
 def _events(user_id: str, after: int, up_to: int) -> list[Notification]:

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 
 from app.addresses import client_network
-from app.transport.notices import notice
+from app.notices import notice
 
 # How much is sent within one WRITE_TIMEOUT_SECONDS: a client that reads slower is cut off.
 WRITE_BLOCK = 64 * 1024

@@ -11,9 +11,9 @@ from typing import Any
 from wsgiref.types import WSGIApplication
 
 from app.logs import logger
+from app.notices import notice
 from app.transport.connections import IN_FLIGHT, Connection, ConnectionTable, Phase
 from app.transport.connections import REAP_INTERVAL_SECONDS as REAP_SECONDS
-from app.transport.notices import notice
 from app.transport.requests import RECEIVE_BYTES, RefusedRequest, Request, RequestReader
 from app.transport.responses import Answer, environ_of, error_response, failure, refusal
 

@@ -14,8 +14,8 @@ import socketio
 from wsproto.frame_protocol import CloseReason
 
 from app.addresses import client_network
+from app.notices import notice
 from app.transport.budgets import HANDSHAKE_MESSAGES, AddressBudgets, SocketBudget
-from app.transport.notices import notice
 from app.transport.packets import BadPacket, StrictPacket
 from app.transport.responses import error_body
 from app.transport.waiting import bounded

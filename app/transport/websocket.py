@@ -19,9 +19,9 @@ from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessa
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, generate_accept_token
 
+from app.notices import notice
 from app.transport.budgets import SocketBudget
 from app.transport.connections import CONNECTION_KEY, Connection, Phase
-from app.transport.notices import notice
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MESSAGE_SECONDS = 10.0

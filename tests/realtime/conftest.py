@@ -11,7 +11,8 @@ from flask import Flask
 from app.database import collection
 from app.extensions import socketio
 from app.listener import listen
-from app.realtime.handlers import KEY, Connections
+from app.realtime.connections import Connections
+from app.realtime.handlers import KEY
 from app.realtime.rooms import UserRooms
 from app.serving import serve
 from config import Settings

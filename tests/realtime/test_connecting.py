@@ -13,7 +13,7 @@ from flask import Flask
 from flask_jwt_extended import create_access_token, create_refresh_token
 
 from app.identity import issue_token
-from app.realtime.handlers import Connections
+from app.realtime.connections import Connections
 from tests.support.live import eventually
 from tests.support.sockets import Socket
 from tests.support.users import Trader
@@ -55,7 +55,7 @@ def test_an_anonymous_client_gets_nothing_but_prices(connect: Connect, alice: Tr
     alice.create_trade()
 
     assert socket.rest("trade_update") == []
-    assert [each["msg"] for each in socket.rest("status")] == ["Connected"]
+    assert [each.get("code") for each in socket.rest("status")] == [None, "unauthorized"]
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])

@@ -77,7 +77,7 @@ def test_any_spelling_of_the_own_user_joins_and_leaves(connect: Connect, app: Fl
         assert socket.rest("trade_update") == []
 
 
-BAD_PAYLOADS: list[Any] = [None, [], "alice", 5, {}, {"user_id": None}, {"user_id": 5}]
+BAD_PAYLOADS: list[Any] = [None, [], "", 5, {}, {"user_id": None}, {"user_id": 5}, "{", "[1]"]
 
 
 def test_payloads_that_make_no_sense_are_answered_and_survived(
@@ -144,7 +144,8 @@ def test_an_event_that_does_not_exist_is_refused_by_its_name(connect: Connect) -
 
     assert answer == {
         "ok": False,
-        "error": "There is no event 'subscibe'.",
+        "error": "There is no event 'subscibe'. Did you mean 'subscribe'? "
+        "Events are join, leave, subscribe, unsubscribe.",
         "code": "unknown_event",
     }
 

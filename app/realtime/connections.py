@@ -1,0 +1,165 @@
+"""The sockets of this process: whose they are, which rooms they are in, what they follow."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.domain.errors import InvalidRequest, ServerBusy
+from app.extensions import socketio
+from app.identity import Bearer, token_expired
+from app.logs import logger
+from app.realtime.rooms import UserRooms
+from app.runtime import runtime
+
+MAX_SYMBOLS = 100
+MAX_SYMBOLS_ANONYMOUS = 20
+# What all sockets of this process may follow. Sockets without a token cannot use it all up.
+FOLLOWED_SYMBOLS_BUDGET = 500
+FOLLOWED_SYMBOLS_BUDGET_ANONYMOUS = 250
+EXPIRY_CHECK_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class Connection:
+    """One socket."""
+
+    bearer: Bearer | None
+    # The users in whose rooms it is, and when the token of each expires.
+    joined: dict[str, float] = field(default_factory=dict)
+    symbols: set[str] = field(default_factory=set)
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether it has shown no token yet."""
+        return self.bearer is None
+
+
+class Connections:
+    """Keep the sockets from the connection of each to its end.
+
+    The server handles one packet of a socket at a time, and its end after the last of them, so
+    nothing is added to a socket that has been removed.
+    """
+
+    def __init__(self, rooms: UserRooms) -> None:
+        self.rooms = rooms
+        self._by_socket: dict[str, Connection] = {}
+        self._is_watching = False
+        self._lock = threading.Lock()
+
+    def add(self, socket: str, bearer: Bearer | None) -> None:
+        """Keep a socket that has connected."""
+        self._by_socket[socket] = Connection(bearer)
+
+    def get(self, socket: str) -> Connection:
+        """Return a socket that is connected."""
+        return self._by_socket[socket]
+
+    def remove(self, socket: str) -> None:
+        """Forget a socket that has ended, its rooms and all that it followed."""
+        connection = self._by_socket.pop(socket, None)
+        if connection is None:
+            return
+        for user_id in list(connection.joined):
+            self.rooms.leave(user_id, socket)
+        for symbol in connection.symbols:
+            runtime().watchlist.unfollow(symbol)
+
+    def join(self, socket: str, bearer: Bearer, since: int | None) -> int:
+        """Add a socket to the room of its user until the token expires; return the room's seq."""
+        connection = self.get(socket)
+        user_id = bearer.client_id
+        known = connection.bearer
+        if known is None or (known.client_id == user_id and known.expires_at < bearer.expires_at):
+            connection.bearer = bearer
+        connection.joined[user_id] = max(bearer.expires_at, connection.joined.get(user_id, 0))
+        self._watch_expiry()
+
+        def check() -> None:
+            if user_id not in connection.joined:
+                raise token_expired()
+
+        seq = self.rooms.join(user_id, socket, since, check)
+        try:
+            check()
+        except Exception:
+            self.rooms.leave(user_id, socket)
+            raise
+        return seq
+
+    def leave(self, socket: str, user_id: str) -> None:
+        """Take a socket out of the room of a user."""
+        self.get(socket).joined.pop(user_id, None)
+        self.rooms.leave(user_id, socket)
+
+    def follow(self, socket: str, symbols: Sequence[str]) -> list[str]:
+        """Follow symbols for a socket; return those it did not follow yet.
+
+        Raises InvalidRequest or ServerBusy, and follows none, if they would be too many.
+        """
+        connection = self.get(socket)
+        new = [symbol for symbol in symbols if symbol not in connection.symbols]
+        limit = MAX_SYMBOLS_ANONYMOUS if connection.is_anonymous else MAX_SYMBOLS
+        count = len(connection.symbols)
+        if count + len(new) > limit:
+            who = "A socket without a token" if connection.is_anonymous else "A socket"
+            raise InvalidRequest(
+                f"{who} follows {limit} symbols at most. This one follows {count}, "
+                f"and {len(new)} more were asked for.",
+                code="too_many_symbols",
+            )
+        budget = FOLLOWED_SYMBOLS_BUDGET
+        if connection.is_anonymous:
+            budget = FOLLOWED_SYMBOLS_BUDGET_ANONYMOUS
+        if not runtime().watchlist.try_follow(new, budget):
+            raise ServerBusy(
+                f"The sockets of this server follow {budget} symbols at most in all. "
+                "Try again later, or subscribe to fewer."
+            )
+        connection.symbols.update(new)
+        return new
+
+    def unfollow(self, socket: str, symbols: Sequence[str]) -> list[str]:
+        """Follow symbols no longer for a socket; return those it did follow."""
+        connection = self.get(socket)
+        followed = [symbol for symbol in symbols if symbol in connection.symbols]
+        for symbol in followed:
+            connection.symbols.discard(symbol)
+            runtime().watchlist.unfollow(symbol)
+        return followed
+
+    def _watch_expiry(self) -> None:
+        with self._lock:
+            if self._is_watching:
+                return
+            self._is_watching = True
+        socketio.start_background_task(self._end_expired_regularly)
+
+    def _end_expired_regularly(self) -> None:
+        while True:
+            socketio.sleep(EXPIRY_CHECK_SECONDS)
+            with self._lock:
+                if not any(each.joined for each in list(self._by_socket.values())):
+                    self._is_watching = False
+                    return
+            try:
+                self._end_expired(time.time())
+            except Exception:
+                logger.exception("sockets with expired tokens could not be taken out of rooms")
+
+    def _end_expired(self, now: float) -> None:
+        for socket, connection in list(self._by_socket.items()):
+            for user_id, expires_at in list(connection.joined.items()):
+                if expires_at <= now:
+                    self._end(socket, connection, user_id)
+
+    def _end(self, socket: str, connection: Connection, user_id: str) -> None:
+        connection.joined.pop(user_id, None)
+        self.rooms.leave(user_id, socket)
+        error = token_expired()
+        message = f"{error.message} Then join with the new token and the last seq you have seen."
+        status = {"msg": message, "code": error.code}
+        socketio.emit("status", status, to=socket, ignore_queue=True)

@@ -1,0 +1,140 @@
+"""What clients send over a socket, in each form that has one plain meaning."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from app.domain.errors import InvalidRequest, Unauthenticated
+from app.identity import Bearer, bearer_token, read_token, token_expired
+from app.runtime import runtime
+
+MAX_NAMES = 500
+# Fields that clients have for the token: `access_token` is what a sign-in answers.
+TOKEN_FIELDS = ("token", "access_token", "authorization", "Authorization")
+BEARER = re.compile(r"\s*bearer\s+", re.IGNORECASE)
+MAX_QUOTED = 64
+
+
+def as_object(payload: Any, field: str) -> dict[str, Any]:
+    """Return a payload as an object; text, or a list, is the value of its main field."""
+    if payload is None:
+        return {}
+    if isinstance(payload, str) and payload.lstrip()[:1] in ("{", "["):
+        payload = _from_json(payload)
+    if isinstance(payload, dict):
+        return payload
+    if isinstance(payload, str) or (isinstance(payload, list) and field == "symbols"):
+        return {field: payload}
+    raise InvalidRequest(f"Send an object with {field}.")
+
+
+def read_user_id(payload: Mapping[str, Any]) -> str:
+    """Return the user that a payload names."""
+    value = payload.get("user_id", payload.get("client_id"))
+    if not isinstance(value, str) or not value.strip():
+        raise _missing("user_id", payload)
+    return value.strip()
+
+
+def read_since(payload: Mapping[str, Any]) -> int | None:
+    """Return the seq after which events are to be replayed, if any."""
+    since = payload.get("since")
+    if since is None:
+        return None
+    if isinstance(since, float) and since.is_integer():
+        since = int(since)
+    if isinstance(since, bool) or not isinstance(since, int) or since < 0:
+        raise InvalidRequest("since must be a whole number from 0, the last seq you have seen.")
+    return since
+
+
+def read_symbols(payload: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the canonical symbols asked for, and the names that are none."""
+    if "symbols" not in payload and "symbol" not in payload:
+        raise _missing("symbols", payload)
+    names = [*_names(payload.get("symbols", [])), *_names(payload.get("symbol", []))]
+    if len(names) > MAX_NAMES:
+        raise InvalidRequest(f"symbols may be {MAX_NAMES} at most.")
+    found = {name: runtime().instruments.find(name) for name in names}
+    known = dict.fromkeys(each.symbol for each in found.values() if each)
+    return list(known), [name for name, each in found.items() if each is None]
+
+
+def read_bearer(payload: Mapping[str, Any]) -> Bearer | None:
+    """Return what the token in `auth`, or in a `join`, says; None if there is none.
+
+    Raises Unauthenticated for a token that is not ours.
+    """
+    for name in TOKEN_FIELDS:
+        if payload.get(name) is not None:
+            return read_token(BEARER.sub("", str(payload[name]), count=1).strip())
+    return None
+
+
+def read_handshake(auth: Any, header: str | None, query: Mapping[str, str]) -> Bearer | None:
+    """Return whose token came with a connection; None if none came.
+
+    Raises Unauthenticated for a bad one, InvalidRequest for one in the address.
+    """
+    fields = auth if isinstance(auth, dict) else {"token": auth or None}
+    bearer = read_bearer(fields)
+    if bearer is None and header is not None:
+        bearer = read_token(bearer_token(header))
+    if bearer is None and any(query.get(name) for name in TOKEN_FIELDS):
+        raise InvalidRequest(
+            "A token in the address is not accepted, because addresses are logged. "
+            "Send it as auth: {token}, or in an Authorization header."
+        )
+    return bearer and require_bearer(bearer)
+
+
+def require_bearer(bearer: Bearer | None) -> Bearer:
+    """Return the bearer; raise Unauthenticated if there is none or the token has expired.
+
+    The leeway of clocks is not used: a socket leaves its rooms when the token expires.
+    """
+    if bearer is None:
+        raise Unauthenticated("Connect with auth: {token}, or join with {user_id, token}.")
+    if bearer.expires_at <= time.time():
+        raise token_expired()
+    return bearer
+
+
+def unknown_event(name: str, known: list[str]) -> InvalidRequest:
+    """Return the error of an event that there is none of."""
+    hint = _hint(name, known)
+    return InvalidRequest(
+        f"There is no event {name!r}.{hint} Events are {', '.join(known)}.", code="unknown_event"
+    )
+
+
+def _names(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [name.strip() for name in value.split(",") if name.strip()]
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise InvalidRequest("symbols must be a list of names.")
+    return value
+
+
+def _from_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidRequest("What was sent is neither an object nor JSON.") from None
+
+
+def _missing(field: str, payload: Mapping[str, Any]) -> InvalidRequest:
+    sent = [str(name)[:MAX_QUOTED] for name in payload if name != field]
+    close = get_close_matches(field, sent, 1, 0.5)
+    hint = f" Did you mean it by {close[0]!r}?" if close else ""
+    return InvalidRequest(f"{field} is missing.{hint}")
+
+
+def _hint(name: str, known: list[str]) -> str:
+    close = get_close_matches(name.lower(), known, 1)
+    return f" Did you mean {close[0]!r}?" if close else ""

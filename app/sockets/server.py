@@ -1,0 +1,108 @@
+"""Socket.IO: the packets that this application has a use for, handled one after the other.
+
+python-socketio hands events that a client names `connect`, `disconnect` or `*` to the handlers of
+those names, and lets a disconnect overtake a message that is still being handled. What is no
+packet of a client is refused by `app.transport.packets`.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+from wsgiref.types import WSGIEnvironment
+
+import socketio
+from socketio import packet
+
+from app.sockets.engine import Engine
+
+# The handler of every event that has none; no client can send it by this name.
+UNKNOWN_EVENT = "unknown event"
+MAX_EVENT_NAME = 64
+# Names that python-socketio, or a client library, gives a meaning of its own.
+RESERVED_EVENTS = frozenset({"connect", "disconnect", "connect_error", "*", UNKNOWN_EVENT})
+
+
+# The packages have no types, so their classes are Any to mypy.
+class Server(socketio.Server):  # type: ignore[misc]
+    """The Socket.IO server."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # Held while a packet of the session is handled, and while its end is.
+        self._turns: dict[str, threading.Lock] = {}
+
+    def _engineio_server_class(self) -> type[Engine]:
+        return Engine
+
+    def _handle_eio_connect(self, eio_sid: str, environ: WSGIEnvironment) -> None:
+        self._turns[eio_sid] = threading.Lock()
+        super()._handle_eio_connect(eio_sid, environ)
+
+    def _handle_eio_message(self, eio_sid: str, data: str) -> None:
+        turn = self._turns.get(eio_sid)
+        if turn is None:
+            return
+        with turn:
+            # It may have ended while this waited for its turn.
+            if eio_sid in self.environ:
+                self._handle_text(eio_sid, data)
+
+    def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        turn = self._turns.pop(eio_sid, None)
+        if turn is not None:
+            with turn:
+                super()._handle_eio_disconnect(eio_sid, reason)
+
+    def wait_until_read(self, sid: str) -> bool:
+        """Wait until a socket has read most of what it was sent; return False if it has ended."""
+        session = self.eio.sockets.get(self.manager.eio_sid_from_sid(sid, "/"))
+        return session is not None and bool(session.wait_until_read())
+
+    def _handle_text(self, eio_sid: str, text: str) -> None:
+        received = self.packet_class(encoded_packet=text)
+        namespace = received.namespace
+        if received.packet_type == packet.EVENT:
+            self._handle_event(eio_sid, namespace, received.id, received.data)
+            return
+        if received.packet_type == packet.CONNECT:
+            self._handle_connect(eio_sid, namespace, received.data)
+        elif received.packet_type == packet.DISCONNECT:
+            self._handle_disconnect(eio_sid, namespace, self.reason.CLIENT_DISCONNECT)
+        # Acknowledgements are ignored, since nothing here asks for any. Other types, and packets
+        # with attachments, have been refused by the packet class.
+
+    def _handle_event(
+        self, eio_sid: str, namespace: str | None, id: int | None, data: list[Any]
+    ) -> None:
+        super()._handle_event(eio_sid, namespace, id, self._known(data))
+
+    def _known(self, data: list[Any]) -> list[Any]:
+        """Return the event with its name as its handler has it, else the unknown event."""
+        name = str(data[0])[:MAX_EVENT_NAME]
+        known = name.strip().lower()
+        if known in RESERVED_EVENTS or known not in self.handlers["/"]:
+            return [UNKNOWN_EVENT, {"name": name}]
+        # Clients may send more arguments than the one that an event has.
+        return [known, *data[1:2]]
+
+    def _handle_event_internal(
+        self,
+        server: Server,
+        sid: str,
+        eio_sid: str,
+        data: list[Any],
+        namespace: str,
+        id: int | None,
+    ) -> None:
+        """Call the handler and acknowledge its answer; report a refusal that would not be seen."""
+        answer = self._trigger_event(data[0], namespace, sid, *data[1:])
+        is_refused = isinstance(answer, dict) and answer.get("ok") is False
+        if is_refused and (id is None or data[0] == "join"):
+            status = {"msg": answer["error"], "code": answer["code"]}
+            self.emit("status", status, to=sid, ignore_queue=True)
+        if id is not None:
+            acknowledgement = self.packet_class(
+                packet.ACK, namespace=namespace, id=id, data=[answer]
+            )
+            self._send_packet(eio_sid, acknowledgement)
