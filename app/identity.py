@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import jwt
+from bson import ObjectId
 from flask import Flask, current_app, g, request
 from flask.sessions import SessionInterface
 from flask_jwt_extended import create_access_token
@@ -125,8 +126,15 @@ def require_own(user_id: str) -> str:
     """Return the caller's client_id; raise Forbidden unless `user_id`, from a path, means it."""
     own = current_user_id()
     if not is_same_identity(user_id, own):
-        raise Forbidden("This belongs to another user.")
+        raise Forbidden(f"This belongs to another user.{_hint(user_id)}")
     return own
+
+
+def _hint(user_id: str) -> str:
+    """Return where a trade is found, if its id was given in place of a user_id."""
+    if request.blueprint != "trades" or not ObjectId.is_valid(user_id):
+        return ""
+    return " If this is the id of a trade, see GET /trades/<user_id>/<trade_id>."
 
 
 def rate_limit_key() -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import (
@@ -17,10 +18,11 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from app.domain.money import is_whole_paise, to_paisa
+from app.domain.money import PAISA, is_whole_paise, to_paisa
 
 MAXIMUM_PRICE = 10_000_000
 LARGEST_AMOUNT = 10**15
+MAXIMUM_DIGITS = 30
 MAXIMUM_PAGE = 500
 MAXIMUM_BODY_BYTES = 64 * 1024
 
@@ -74,7 +76,18 @@ def to_json(value: Any) -> Any:
             return value
 
 
-def _rupees(value: Any) -> Decimal:
+def _whole_number(value: Any) -> int:
+    # 1.0 is an integer to JSON Schema, and many languages have no other numbers.
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        if value.adjusted() > MAXIMUM_DIGITS:
+            raise ValueError("is too large")
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _rupees(value: Any, minimum: int, maximum: int, *, exclusive: bool) -> Decimal:
     # The body is parsed with Decimal for every fraction, so what is neither was no number.
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         raise ValueError("must be a number")
@@ -83,8 +96,20 @@ def _rupees(value: Any) -> Decimal:
     if not -LARGEST_AMOUNT <= amount <= LARGEST_AMOUNT:
         raise ValueError(f"must be at most {LARGEST_AMOUNT:,}")
     if not is_whole_paise(amount):
-        raise ValueError("must have at most two decimals")
+        raise ValueError(_two_decimals(amount, minimum, maximum, exclusive=exclusive))
     return to_paisa(amount)
+
+
+def _two_decimals(amount: Decimal, minimum: int, maximum: int, *, exclusive: bool) -> str:
+    """Name the nearest amounts below and above that are taken."""
+    below, above = (amount.quantize(PAISA, each) for each in (ROUND_FLOOR, ROUND_CEILING))
+    taken = [
+        f"{each:f}"
+        for each in (below, above)
+        if (minimum < each if exclusive else minimum <= each) and each <= maximum
+    ]
+    nearest = f"; nearest: {' and '.join(taken)}" if taken else ""
+    return f"must have at most two decimals{nearest}"
 
 
 def rupees(minimum: int, maximum: int, *, exclusive: bool = False) -> tuple[Any, ...]:
@@ -92,8 +117,17 @@ def rupees(minimum: int, maximum: int, *, exclusive: bool = False) -> tuple[Any,
     lower = {"exclusiveMinimum" if exclusive else "minimum": minimum}
     return (
         Field(gt=minimum, le=maximum) if exclusive else Field(ge=minimum, le=maximum),
-        BeforeValidator(_rupees),
+        BeforeValidator(partial(_rupees, minimum=minimum, maximum=maximum, exclusive=exclusive)),
         WithJsonSchema({"type": "number", **lower, "maximum": maximum, "multipleOf": 0.01}),
+    )
+
+
+def whole_number(minimum: int, maximum: int) -> tuple[Any, ...]:
+    """Return what makes an int a request's count: a JSON number without a fraction, as 3 or 3.0."""
+    return (
+        Field(ge=minimum, le=maximum),
+        BeforeValidator(_whole_number),
+        WithJsonSchema({"type": "integer", "minimum": minimum, "maximum": maximum}),
     )
 
 

@@ -14,6 +14,7 @@ from app.trades.schemas import (
     ExitRequest,
     ExitResponse,
     PerformanceResponse,
+    TradeDetail,
     TradesQuery,
     TradesResponse,
     TradeView,
@@ -51,6 +52,14 @@ def list_trades(user_id: str, query: TradesQuery) -> TradesResponse:
     """List trades, newest first; active ones with their last known price and unrealized P&L."""
     trades, next_cursor = service.list_trades(user_id, query)
     return TradesResponse.of(trades, valuation.known_quotes(trades), next_cursor)
+
+
+@blueprint.get("/<user_id>/<trade_id>")
+@endpoint(answers={200: TradeDetail}, errors=[403, 404])
+def show_trade(user_id: str, trade_id: str) -> TradeDetail:
+    """Show one trade, with the quotes that opened and closed it."""
+    trade = exits.find_own_trade(user_id, trade_id)
+    return TradeDetail.of_one(trade, valuation.known_quotes([trade]).get(trade.symbol))
 
 
 @blueprint.get("/performance/<user_id>")

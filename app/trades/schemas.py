@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field, Strict
 
 from app.domain.bracket import ExitReason, SettledFrom, TradeStatus, TradeType
+from app.domain.quote import Source
 from app.market_data.quotes import KnownQuote
 from app.models import Trade
 from app.schemas import (
@@ -21,6 +22,7 @@ from app.schemas import (
     ResponseModel,
     SymbolName,
     Timestamp,
+    whole_number,
 )
 from app.trades.exits import ExitedAll
 from app.trades.valuation import Performance
@@ -31,7 +33,7 @@ MAXIMUM_QUANTITY = 10_000_000
 class CreateTradeRequest(RequestModel):
     symbol: SymbolName
     trade_type: TradeType
-    quantity: Annotated[int, Strict(), Field(ge=1, le=MAXIMUM_QUANTITY)]
+    quantity: Annotated[int, *whole_number(1, MAXIMUM_QUANTITY)]
     stop_loss: Level | None = None
     target_price: Level | None = None
     client_order_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
@@ -108,6 +110,35 @@ class TradeView(ResponseModel):
             price_time=quote.timestamp if quote else None,
             stale=known.stale if quote and known else None,
             unrealized_pnl=bracket.pnl_at(quote.price) if quote else None,
+        )
+
+
+class QuoteView(ResponseModel):
+    """The price that opened or closed a trade, whose it was, and when it was made."""
+
+    price: Money
+    source: Source
+    timestamp: Timestamp
+
+
+class TradeDetail(TradeView):
+    """A trade and its evidence: the quotes that opened and closed it."""
+
+    entry_quote: QuoteView
+    exit_quote: QuoteView | None
+
+    @classmethod
+    def of_one(cls, trade: Trade, known: KnownQuote | None) -> TradeDetail:
+        bracket = trade.bracket
+        entry = QuoteView(
+            price=bracket.entry_price,
+            source=bracket.entry_source,
+            timestamp=bracket.entry_timestamp,
+        )
+        return cls(
+            **TradeView.of(trade, known).model_dump(mode="python"),
+            entry_quote=entry,
+            exit_quote=QuoteView.model_validate(trade.exit.quote) if trade.exit else None,
         )
 
 

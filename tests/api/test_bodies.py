@@ -59,7 +59,7 @@ def test_json_that_is_no_object_is_refused(ghost: Trader, body: str) -> None:
 
 
 NUMBERS = [
-    (ORDER, "quantity", ["1e400", "-1e400", "1e0", "1.0", "-0", "-0.0", "1e1000000", "9" * 4_000]),
+    (ORDER, "quantity", ["1e400", "-1e400", "1e-1", "1.0001", "-0.0", "1e1000000", "9" * 4_000]),
     (LEVEL, "stop_loss", ["1e400", "-1e400", "-0", "-0.0", "0e5", "1e1000000", "-1e1000000"]),
     (LEVEL, "stop_loss", ["1e-400", "1e-1000000", "24990.0000000001", "9" * 4_000, "0.001"]),
 ]
@@ -83,6 +83,54 @@ def test_two_decimals_may_be_written_in_many_ways(alice: Trader, level: str) -> 
 
     assert answer.status_code == 201
     assert answer.get_json()["stop_loss"] == 24_990.0
+
+
+@pytest.mark.parametrize("quantity", ["1", "1.0", "1.000", "1e0", "10e-1"])
+def test_a_whole_number_may_be_written_in_many_ways(alice: Trader, quantity: str) -> None:
+    answer = send(alice, ORDER % quantity)
+
+    assert answer.status_code == 201
+    assert answer.get_json()["quantity"] == 1
+    assert type(answer.get_json()["quantity"]) is int
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field", "nearest"),
+    [
+        ("/trades/create", LEVEL % "1356.516", "stop_loss", ["1356.51", "1356.52"]),
+        ("/trades/create", LEVEL % "1356.5159999999998", "stop_loss", ["1356.51", "1356.52"]),
+        ("/trades/create", LEVEL % "0.001", "stop_loss", ["0.01"]),
+        ("/trades/create", LEVEL % "10000000.001", "stop_loss", ["10000000.00"]),
+        (
+            "/trades/create",
+            LEVEL.replace("stop_loss", "target_price") % "26001.005",
+            "target_price",
+            ["26001.00", "26001.01"],
+        ),
+        (
+            "/market/alerts",
+            '{"symbol": "NIFTY", "above": 25500.129}',
+            "above",
+            ["25500.12", "25500.13"],
+        ),
+        ("/market/alerts", '{"symbol": "NIFTY", "below": 0.999}', "below", ["0.99", "1.00"]),
+        (
+            "/portfolio/create",
+            '{"initial_margin": 5000.001}',
+            "initial_margin",
+            ["5000.00", "5000.01"],
+        ),
+        ("/portfolio/create", '{"initial_margin": 999.999}', "initial_margin", ["1000.00"]),
+    ],
+)
+def test_an_amount_with_more_decimals_is_refused_with_the_nearest_that_are_taken(
+    alice: Trader, path: str, body: str, field: str, nearest: list[str]
+) -> None:
+    answer = alice.post(path, data=body, content_type="application/json")
+
+    details = assert_error(answer, 400, "validation_error")
+    assert details == {field: f"must have at most two decimals; nearest: {' and '.join(nearest)}"}
+    assert alice.trades() == []
 
 
 def test_of_a_field_given_twice_the_last_counts_and_one_trade_is_opened(alice: Trader) -> None:

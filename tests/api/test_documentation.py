@@ -32,6 +32,7 @@ CONTRACT = {
     ("post", "/trades/exit/{trade_id}"): ({200, 401, 404, 409, 413, 415}, False),
     ("post", "/trades/exit-all/{user_id}"): ({200, 401, 403, 413, 415}, False),
     ("get", "/trades/{user_id}"): ({200, 401, 403}, False),
+    ("get", "/trades/{user_id}/{trade_id}"): ({200, 401, 403, 404}, False),
     ("get", "/trades/performance/{user_id}"): ({200, 401, 403, 404}, False),
     ("post", "/notifications"): ({200, 401, 413, 415}, False),
     ("get", "/notifications"): ({200, 401}, False),

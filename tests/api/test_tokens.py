@@ -28,6 +28,7 @@ ROUTES = [
     ("POST", f"/trades/exit/{ID}"),
     ("POST", "/trades/exit-all/ghost"),
     ("GET", "/trades/ghost"),
+    ("GET", f"/trades/ghost/{ID}"),
     ("GET", "/trades/performance/ghost"),
     ("POST", "/notifications"),
     ("GET", "/notifications"),

@@ -210,7 +210,7 @@ def test_an_unknown_symbol_is_refused_and_one_without_a_price_a_503(alice: Trade
 
 
 BAD_FIELDS: list[tuple[str, Any]] = [
-    *(("quantity", value) for value in ("10", 1.5, 1.0, True, None, 0, -1, 10_000_001, 10**30)),
+    *(("quantity", value) for value in ("10", "1", 1.5, True, None, 0, -1, 10_000_001, 10**30)),
     *(("quantity", value) for value in ([1], {"$gt": 0}, "")),
     *(("symbol", value) for value in ("", None, 7, "x" * 41, {"$gt": ""}, ["^NSEI"], True)),
     *(("trade_type", value) for value in ("buy", "HOLD", "", None, 1, {"$ne": "SELL"})),

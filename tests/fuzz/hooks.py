@@ -24,9 +24,15 @@ RULES_OF_TRADING = {
     # A span of time that ends before it begins, or holds too many candles.
     "invalid_range",
 }
-# GET /portfolio/{user_id} and GET /trades/{user_id} match these addresses too, with "create" as
-# the user: so GET is rightly in their Allow header, and cannot be documented a second time.
-SHARED_ADDRESSES = {"/portfolio/create", "/trades/create"}
+# GET /portfolio/{user_id}, GET /trades/{user_id} and GET /trades/{user_id}/{trade_id} match these
+# addresses too, with "create" or "exit" as the user: so GET is rightly in their Allow header, and
+# cannot be documented a second time.
+SHARED_ADDRESSES = {
+    "/portfolio/create",
+    "/trades/create",
+    "/trades/exit/{trade_id}",
+    "/trades/exit-all/{user_id}",
+}
 
 
 @schemathesis.hook
