@@ -113,10 +113,12 @@ from config import VARIABLES, Settings, load_settings  # noqa: E402
 from data_folder import MEGABYTE, Disk  # noqa: E402
 
 if TYPE_CHECKING:
+    import click
     from flask import Flask
 
 # What the server writes, its log included, is for its own user.
 PRIVATE_UMASK = 0o077
+GUNICORN_LOAD_ERROR = 4
 
 
 def create_app() -> "Flask":
@@ -127,6 +129,7 @@ def create_app() -> "Flask":
     import click
     from pymongo.errors import PyMongoError
 
+    _require_command(click.get_current_context(silent=True))
     from app import create_app as assemble_app
     from app.logs import set_up_logging
 
@@ -144,6 +147,23 @@ def create_app() -> "Flask":
             f"The database does not answer ({type(error).__name__}). "
             "Start the database, or correct MONGO_URI."
         ) from None
+
+
+def _require_command(context: "click.Context | None") -> None:
+    """Refuse to be served by another server than our own: no stop-loss would be watched."""
+    if context is not None and context.info_name != "run":
+        return
+    sentence = (
+        "This server is started with `python run.py`: started otherwise it would have no monitor, "
+        "and no stop-loss would be watched."
+    )
+    if context is not None:
+        import click
+
+        raise click.ClickException(sentence)
+    print(sentence, file=sys.stderr)
+    # The status by which a worker of gunicorn says that trying again is of no use.
+    raise SystemExit(GUNICORN_LOAD_ERROR)
 
 
 def serve(settings: Settings) -> int:

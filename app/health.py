@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Flask, current_app
+from flask import Blueprint, Flask, current_app, request
 from pydantic import BaseModel
 
 from app.api import endpoint
 from app.database.pulse import Pulse
-from app.domain.errors import MarketDataUnavailable
+from app.domain.errors import MarketDataUnavailable, Unavailable
 from app.extensions import limiter
+from app.realtime.relay import KEY as RELAY_KEY
 from app.runtime import runtime
 from app.schemas import format_seconds
 from app.storage import KEY as DISK_KEY
@@ -22,18 +23,24 @@ blueprint = Blueprint("health", __name__, url_prefix="/health")
 MONITOR_KEY = "monitor"
 NEARLY_FULL = 0.9
 PULSE_KEY = "pulse"
+NO_MONITOR = "No monitor runs in this process; start the server with `python run.py`."
 
 
 class HealthResponse(BaseModel):
-    """`status` is ok or unavailable; `checks` tell of each part."""
+    """`status` is ok, degraded or unavailable: the worst of the parts in `checks`."""
 
     status: str
     checks: dict[str, Any]
 
 
+# What web servers name themselves by in the environment of a request; a test client has neither.
+SERVER_NAMES = ("SERVER_SOFTWARE", "uwsgi.version")
+
+
 def init_app(app: Flask) -> None:
     limiter.exempt(blueprint)
     app.extensions[PULSE_KEY] = Pulse()
+    app.before_request(_require_monitor)
     app.register_blueprint(blueprint)
 
 
@@ -56,8 +63,11 @@ def ready() -> tuple[HealthResponse, int]:
     }
     if CONNECTIONS_KEY in current_app.extensions:
         checks["connections"] = _check_connections()
-    ok = all(each["status"] in ("ok", "degraded") for each in checks.values())
-    return HealthResponse(status="ok" if ok else "unavailable", checks=checks), 200 if ok else 503
+    if RELAY_KEY in current_app.extensions:
+        checks["redis"] = _check_redis()
+    found = {each["status"] for each in checks.values()}
+    status = next((each for each in ("unavailable", "degraded") if each in found), "ok")
+    return HealthResponse(status=status, checks=checks), 503 if status == "unavailable" else 200
 
 
 def _check_database() -> dict[str, Any]:
@@ -113,10 +123,19 @@ def _check_connections() -> dict[str, Any]:
     return {"status": "degraded" if is_full else "ok", **used}
 
 
+def _check_redis() -> dict[str, Any]:
+    """Degraded while Redis is away: everything goes on, with limits and events less shared."""
+    is_away = current_app.extensions[RELAY_KEY].is_away
+    return (
+        {"status": "degraded", "reason": "Redis does not answer"} if is_away else {"status": "ok"}
+    )
+
+
 def _check_monitor() -> dict[str, Any]:
-    """Without a monitor of its own (a command, a test) the process has none to worry about."""
     monitor = current_app.extensions.get(MONITOR_KEY)
-    if monitor is None or monitor.last_pass_at is None:
+    if monitor is None:
+        return {"status": "unavailable", "reason": NO_MONITOR}
+    if monitor.last_pass_at is None:
         return {"status": "ok"}
     if monitor.is_standing_by:
         return {"status": "ok", "role": "standby"}
@@ -126,3 +145,11 @@ def _check_monitor() -> dict[str, Any]:
         "status": "unavailable" if late or monitor.is_failing else "ok",
         "seconds_since_last_pass": round(age, 1),
     }
+
+
+def _require_monitor() -> None:
+    """Refuse what another web server than ours passes on: no stop-loss would be watched."""
+    if MONITOR_KEY in current_app.extensions or request.blueprint == blueprint.name:
+        return
+    if any(name in request.environ for name in SERVER_NAMES):
+        raise Unavailable(NO_MONITOR, code="no_monitor")

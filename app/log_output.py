@@ -31,6 +31,8 @@ SELF_CONFIGURING = ("engineio.server", "socketio.server", "werkzeug")
 
 # What reads the packets of clients.
 PROTOCOL_LIBRARIES = ("engineio", "socketio", "simple_websocket", "wsproto", "gevent", "eventlet")
+# They report each attempt to reach Redis. The relay says once that it is away or back.
+REPORTING_REDIS = ("socketio.server", "flask-limiter")
 TRACE = "Traceback (most recent call last):"
 TRACED_FILE = re.compile(r'^ *File "([^"]+)"', re.MULTILINE)
 
@@ -87,10 +89,17 @@ def _route_libraries(handlers: list[logging.Handler]) -> None:
         library.setLevel(logging.WARNING)
         library.handlers.clear()
         library.addFilter(_shorten_client_faults)
+    for name in REPORTING_REDIS:
+        logging.getLogger(name).addFilter(_is_not_of_redis)
 
 
 # The handlers of this module that the root logger has.
 _routed: list[logging.Handler] = []
+
+
+def _is_not_of_redis(record: logging.LogRecord) -> bool:
+    message = record.getMessage().lower()
+    return "redis" not in message and "rate limit storage" not in message
 
 
 def _shorten_client_faults(record: logging.LogRecord) -> bool:

@@ -11,6 +11,7 @@ from app.extensions import socketio
 from app.models import Notification
 from app.realtime import handlers
 from app.realtime.connections import Connections
+from app.realtime.relay import KEY as RELAY_KEY
 from app.realtime.relay import Relay
 from app.realtime.rooms import UserRooms
 from app.signals import events_committed, events_missed
@@ -35,6 +36,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.extensions[handlers.KEY] = Connections(rooms)
     relay = Relay(app, settings.redis_url, rooms) if settings.redis_url else None
     if relay:
+        app.extensions[RELAY_KEY] = relay
         relay.start()
 
     def show(sender: Flask, events: Sequence[Notification]) -> None:

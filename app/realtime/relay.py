@@ -16,6 +16,7 @@ from app.extensions import socketio
 from app.logs import logger
 from app.realtime.rooms import UserRooms
 
+KEY = "relay"
 CHANNEL = "paper_trading.events"
 RECONNECT_SECONDS = 2
 
@@ -25,6 +26,13 @@ class Relay:
         self._app = app
         self._rooms = rooms
         self._redis = redis.Redis.from_url(redis_url, decode_responses=True)
+        # None until Redis has answered, or has not.
+        self._is_away: bool | None = None
+
+    @property
+    def is_away(self) -> bool:
+        """Whether Redis could not be reached when it was last needed."""
+        return bool(self._is_away)
 
     def start(self) -> None:
         """Listen in the background for the rest of the process."""
@@ -37,7 +45,7 @@ class Relay:
                 self._redis.publish(CHANNEL, user_id)
         except redis.RedisError as error:
             # Other processes catch up when they are in touch with Redis again.
-            logger.warning("events could not be passed on: %s", error)
+            self._note_away(error)
 
     def _listen(self) -> None:
         while True:
@@ -48,13 +56,14 @@ class Relay:
                     for message in channel.listen():
                         self._hear(message)
             except redis.RedisError as error:
-                logger.warning("no word from other processes: %s", error)
+                self._note_away(error)
             socketio.sleep(RECONNECT_SECONDS)
 
     def _hear(self, message: Mapping[str, Any]) -> None:
         try:
             with self._app.app_context():
                 if message["type"] == "subscribe":
+                    self._note_back()
                     # From now on no word is missed; some may have been, while Redis was away.
                     self._rooms.catch_up_all()
                 else:
@@ -62,3 +71,17 @@ class Relay:
         except Exception:
             # One user's events must not end the listening for everyone else's.
             logger.exception("events that others wrote could not be shown: %s", message["data"])
+
+    def _note_away(self, error: redis.RedisError) -> None:
+        if not self._is_away:
+            self._is_away = True
+            logger.warning(
+                "Redis does not answer: rate limits count in this process alone, and other "
+                "processes show events late: %s",
+                error,
+            )
+
+    def _note_back(self) -> None:
+        if self._is_away:
+            logger.warning("Redis answers again")
+        self._is_away = False

@@ -18,6 +18,12 @@ from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.recordings import write_recording
 
 
+@pytest.fixture(autouse=True)
+def a_monitor(app: Flask) -> None:
+    """The application has a monitor, as in a server."""
+    app.extensions[MONITOR_KEY] = Monitor(app)
+
+
 def test_live_answers_whatever_the_market_does(client: FlaskClient, feed: ScriptedFeed) -> None:
     feed.set("^NSEI", 0)
     answer = client.get("/health/live")
@@ -108,6 +114,7 @@ def test_a_recording_without_the_indices_is_ready(
     path = write_recording(tmp_path / "day.csv", [(0, "TCS.NS", 3_000), (60, "INFY.NS", 1_500)])
     settings = make_settings(MARKET_DATA="replay", REPLAY_FILE=path)
     app = create_app(settings, mongo_uri=mongo_uri, clock=clock)
+    app.extensions[MONITOR_KEY] = Monitor(app)
 
     answer = app.test_client().get("/health/ready")
 
@@ -126,3 +133,28 @@ def test_a_source_without_the_indices_is_judged_by_what_it_polled(
 
     clock.advance(60)
     assert client.get("/health/ready").status_code == 503
+
+
+def test_without_a_monitor_it_is_not_ready_and_says_so(app: Flask, client: FlaskClient) -> None:
+    del app.extensions[MONITOR_KEY]
+
+    answer = client.get("/health/ready")
+
+    assert answer.status_code == 503
+    monitor = answer.get_json()["checks"]["monitor"]
+    assert monitor["status"] == "unavailable"
+    assert "python run.py" in monitor["reason"]
+
+
+@pytest.mark.parametrize("server", [{"SERVER_SOFTWARE": "gunicorn"}, {"uwsgi.version": b"2.0"}])
+def test_without_a_monitor_another_web_server_gets_no_further_than_health(
+    app: Flask, client: FlaskClient, server: dict[str, object]
+) -> None:
+    del app.extensions[MONITOR_KEY]
+
+    refused = client.get("/market/live/NIFTY", environ_base=server)
+
+    assert (refused.status_code, refused.get_json()["code"]) == (503, "no_monitor")
+    assert client.get("/health/live", environ_base=server).status_code == 200
+    app.extensions[MONITOR_KEY] = Monitor(app)
+    assert client.get("/market/live/NIFTY", environ_base=server).status_code == 200

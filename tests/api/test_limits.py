@@ -9,7 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.extensions import limiter
+from app.health import MONITOR_KEY
 from app.identity import issue_token
+from app.monitor import Monitor
 from tests.support.answers import assert_error
 
 
@@ -120,6 +122,7 @@ def test_behind_a_trusted_proxy_the_address_is_the_one_it_names(
 
 
 def test_health_is_exempt(limited: Flask) -> None:
+    limited.extensions[MONITOR_KEY] = Monitor(limited)
     client = limited.test_client()
     for path in ("/health/live", "/health/ready"):
         assert set(statuses(client, path, 10)) == {200}

@@ -144,3 +144,31 @@ def test_a_command_beside_a_server_leaves_its_replay_alone(
         result = flask("reconcile", DATA_DIR=server.environment["DATA_DIR"], **market)
         assert result.returncode == 0, result.stderr
         assert states.find_one({"_id": "replay"})["began_at"] == began_at
+
+
+def test_flask_run_is_refused_with_a_sentence(flask: Run) -> None:
+    for arguments in ("run",), ("run", "--debug", "--port", str(free_port())):
+        result = flask(*arguments)
+        assert result.returncode != 0
+        assert "python run.py" in result.stderr
+        assert_no_traceback(result)
+
+
+@pytest.mark.parametrize("arguments", [("-k", "sync"), ("-k", "gevent", "-w", "2")])
+def test_gunicorn_is_refused_with_a_sentence_and_ends(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    result = subprocess.run(
+        [sys.executable, "-m", "gunicorn", *arguments, "-b", address, "run:create_app()"],
+        cwd=ROOT,
+        env={**os.environ, "DATA_DIR": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 4
+    assert "python run.py" in result.stderr
+    assert_no_traceback(result)
+    assert not (tmp_path / "data").exists()

@@ -217,3 +217,38 @@ def test_without_redis_requests_flow_and_own_events_arrive(
         assert server.request("GET", "/health/ready").status_code == 200
         LiveTrader(server).open_portfolio()
     assert server.stop(timeout=3) == 0
+
+
+@pytest.mark.needs("redis-server")
+def test_redis_away_is_said_once_and_so_is_its_return(
+    make_server: MakeServer, redis_server: Redis, async_mode: str
+) -> None:
+    server = make_server(
+        REDIS_URL=redis_server.url, RATELIMIT_ENABLED="true", SOCKETIO_ASYNC_MODE=async_mode
+    ).start()
+
+    def readiness() -> tuple[int, str, str]:
+        answer = server.request("GET", "/health/ready")
+        body = answer.json()
+        return answer.status_code, body["status"], body["checks"]["redis"]["status"]
+
+    def lines_of_redis() -> list[str]:
+        lines = server.output().splitlines()
+        return [line for line in lines if line[:2] == "20" and "redis" in line.lower()]
+
+    eventually(lambda: readiness() == (200, "ok", "ok"))
+    assert not lines_of_redis()
+
+    redis_server.kill()
+    eventually(lambda: readiness() == (200, "degraded", "degraded"))
+    for _ in range(3):
+        # Counted, published and listened for: each fails, and each was reported.
+        assert server.request("GET", "/market/live/NIFTY").status_code == 200
+    assert [("WARNING" in line, "does not answer" in line) for line in lines_of_redis()] == [
+        (True, True)
+    ]
+
+    redis_server.start()
+    eventually(lambda: readiness() == (200, "ok", "ok"))
+    assert lines_of_redis()[-1].endswith("WARNING Redis answers again")
+    assert len(lines_of_redis()) == 2
