@@ -14,6 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any, Protocol
 
 from app.clock import Clock
@@ -90,6 +91,8 @@ class LiveFeed:
         self._rank = {each.source.source: position for position, each in enumerate(upstreams)}
         self._prices: dict[str, _Price] = {}
         self._preferred: frozenset[str] = frozenset()
+        # When no source had a price of a symbol, by the monotonic clock.
+        self._missed_at: dict[str, float] = {}
         # Symbols that requests wait for, and how many do.
         self._awaited: Counter[str] = Counter()
         self._ticks: deque[Quote] = deque(maxlen=MOST_UNPOLLED)
@@ -158,7 +161,7 @@ class LiveFeed:
             self._submit(instruments)
             with self._news:
                 self._news.wait_for(
-                    lambda: all(self._arrived_after(symbol, asked_at) for symbol in symbols),
+                    lambda: all(self._is_answered(symbol, asked_at) for symbol in symbols),
                     PATIENCE_SECONDS,
                 )
         finally:
@@ -315,9 +318,11 @@ class LiveFeed:
     def _is_live(self, symbol: str) -> bool:
         return self._stream is not None and self._stream.is_live(symbol)
 
-    def _arrived_after(self, symbol: str, moment: float) -> bool:
+    def _is_answered(self, symbol: str, asked_at: float) -> bool:
+        """Return whether a price came since, or every source failed to give one."""
         price = self._prices.get(symbol)
-        return price is not None and price.arrived_at >= moment
+        arrived_at = price.arrived_at if price else -inf
+        return max(arrived_at, self._missed_at.get(symbol, -inf)) >= asked_at
 
     def _submit(self, instruments: Iterable[Instrument]) -> None:
         self._pass_on(-1)(list(instruments))
@@ -338,7 +343,9 @@ class LiveFeed:
 
     def _fall_back(self, symbols: Iterable[str]) -> None:
         """Note that no real source prices these now; give them simulated prices after a while."""
+        now = self._clock.monotonic()
         with self._news:
+            self._missed_at.update(dict.fromkeys(symbols, now))
             quotes = [quote for quote in map(self._stand_in, symbols) if quote]
             self._ticks.extend(quotes)
             self._news.notify_all()

@@ -399,3 +399,15 @@ def test_those_that_wait_keep_their_turn(market: Market) -> None:
     eventually(lambda: len(market.angel.questions) >= 3)
     asked = [symbol for question in market.angel.questions[:3] for symbol in question]
     assert asked == followed
+
+
+def test_a_request_does_not_wait_for_sources_that_have_failed(clock: ManualClock) -> None:
+    market = Market(clock, simulated=False)
+    market.fails(SourceRefused("wrong credentials"))
+    began = time.monotonic()
+
+    for _ in range(20):
+        assert market.feed.latest(RELIANCE) is None
+
+    # Twenty waits of a second each would take longer.
+    assert time.monotonic() - began < 10
