@@ -119,7 +119,13 @@ def _replay(
             raise ConfigurationError([f"REPLAY_FILE: {error}"]) from None
         last_time = max(tick.timestamp for tick in ticks)
         began_at = memory.resume_replay(fingerprint(ticks), last_time)
-        return ReplayFeed(ticks, clock, speed=settings.replay_speed, began_at=began_at)
+        return ReplayFeed(
+            ticks,
+            clock,
+            speed=settings.replay_speed,
+            began_at=began_at,
+            largest_move=settings.max_quote_move,
+        )
 
 
 @contextmanager

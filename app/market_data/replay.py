@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
 from app.clock import Clock
@@ -23,6 +23,7 @@ from app.domain.money import is_price, parse_price
 from app.domain.quote import Quote, Source
 from app.logs import logger
 from app.market_data.feed import LocalFeed
+from app.market_data.guard import QuoteGuard
 from app.market_data.instruments import Instruments
 
 COLUMNS = ("timestamp", "symbol", "price")
@@ -46,11 +47,12 @@ class ReplayFeed(LocalFeed):
         *,
         speed: float = 1,
         began_at: datetime | None = None,
+        largest_move: Decimal | None = None,
     ) -> None:
         """Play `speed` recorded seconds per second.
 
         The first tick is due now, or was at `began_at` where the replay goes on after a
-        restart.
+        restart. Candles leave out the ticks that a guard of `largest_move` holds.
         """
         sound = [tick for tick in ticks if is_price(tick.price)]
         self._ticks = sorted(sound, key=_time)
@@ -58,10 +60,14 @@ class ReplayFeed(LocalFeed):
         self._by_symbol: dict[str, list[Quote]] = defaultdict(list)
         for tick in self._ticks:
             self._by_symbol[tick.symbol].append(tick)
-        self._recorded = {
-            symbol: _candles_of(its_ticks) for symbol, its_ticks in self._by_symbol.items()
-        }
         self._clock = clock
+        self._admitted = {
+            symbol: self._admit(its_ticks, largest_move)
+            for symbol, its_ticks in self._by_symbol.items()
+        }
+        self._recorded = {
+            symbol: _candles_of(its_ticks) for symbol, its_ticks in self._admitted.items()
+        }
         self._speed = speed
         self._started = clock.monotonic()
         self._head_start = 0.0
@@ -110,7 +116,7 @@ class ReplayFeed(LocalFeed):
 
     def candles(self, symbol: str, since: datetime, until: datetime) -> list[Candle]:
         """Return candles of a minute, made of the recorded ticks."""
-        ticks = self._by_symbol.get(symbol, [])
+        ticks = self._admitted.get(symbol, [])
         first = bisect_right(ticks, since, key=_time)
         last = bisect_right(ticks, until, key=_time)
         minutes = groupby(ticks[first:last], key=_minute)
@@ -132,7 +138,7 @@ class ReplayFeed(LocalFeed):
     def _forming(self, symbol: str, interval: Interval, reached: datetime) -> list[Candle]:
         """Return the candle that the replay is in, of the ticks so far; none before the first."""
         minute = beginning_of(reached, Interval.MINUTE)
-        ticks = self._by_symbol[symbol]
+        ticks = self._admitted[symbol]
         seen = ticks[
             bisect_left(ticks, minute, key=_time) : bisect_right(ticks, reached, key=_time)
         ]
@@ -140,6 +146,16 @@ class ReplayFeed(LocalFeed):
         first = bisect_left(minutes, beginning_of(reached, interval), key=_beginning)
         parts = minutes[first : bisect_left(minutes, minute, key=_beginning)]
         return aggregate(parts + ([Candle.of(seen)] if seen else []), interval)
+
+    def _admit(self, ticks: list[Quote], largest_move: Decimal | None) -> list[Quote]:
+        """Return the ticks of one symbol that would be acted on, had someone watched them."""
+        if largest_move is None or not any(
+            abs(tick.price - last.price) > largest_move * last.price
+            for last, tick in pairwise(ticks)
+        ):
+            return ticks
+        guard = QuoteGuard(self._clock, oldest=timedelta.max, largest_move=largest_move)
+        return guard.admit(ticks)
 
     def skip_to(self, time: datetime) -> None:
         """Hand out no tick up to `time`."""
