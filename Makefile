@@ -19,7 +19,7 @@ $(shell rm -f $(VENV)/.created $(VENV)/.installed $(VENV)/.installed-dev)
 endif
 endif
 
-.PHONY: help run doctor test faults bench check format lock clean install install-dev
+.PHONY: help run doctor test faults bench check audit format lock clean install install-dev
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -39,11 +39,17 @@ faults: install-dev node_modules/.installed ## kill, stop and starve everything;
 bench: install-dev ## measure against floors and peers, as one table of ratios (ARGS='create settle' for some)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-check: install-dev ## formatter, linter, types, import rules
+check: install-dev ## formatter, linter, types, import rules, bandit, locked packages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive app *.py
+	$(BIN)/python -m pytest --no-cov tests/unit/test_lock.py
+
+audit: install-dev ## ask PyPI, over the network, whether a locked package is known to be vulnerable
+	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements.txt
+	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements-dev.txt
 
 format: install-dev ## rewrite the code as the formatter and linter want it
 	$(BIN)/ruff format .
