@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, ip_address, ip_network
 
 
+# Parsing takes longer than the rest of a limit, and clients call many times.
+@lru_cache(maxsize=10_000)
 def client_network(address: str | None) -> str:
     """Return the part of an address that one client cannot change: all of IPv4, /64 of IPv6."""
     try:

@@ -8,9 +8,9 @@ it together.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import ceil
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from flask import Flask, Response, current_app, g, request
 from flask_limiter import Limit, RateLimitExceeded
@@ -25,6 +25,9 @@ from app.errors import error_response
 from app.extensions import limiter
 from app.identity import address_key, rate_limit_key, route_is_public
 from config import Settings
+
+if TYPE_CHECKING:
+    from flask_limiter._limits import RuntimeLimit
 
 KEY = "rate_limits"
 HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
@@ -122,10 +125,9 @@ def init_app(app: Flask, settings: Settings) -> None:
     # Otherwise those of an earlier application in this process would stay.
     limiter.limit_manager.set_default_limits([])
     limiter.init_app(app)
-    # Parsed here, once: Flask-Limiter would parse the texts anew at each request. Declared to take
-    # limits that are yet to be parsed, it takes whatever yields parsed ones.
-    parsed = [each for limit in _default_limits(settings) for each in limit.bind(limiter)]
-    limiter.limit_manager.set_default_limits([parsed])  # type: ignore[list-item]
+    # Declared to take limits that are yet to be parsed, it takes whatever yields parsed ones.
+    of_request = _LimitsOfRequest(settings)
+    limiter.limit_manager.set_default_limits([of_request])  # type: ignore[list-item]
 
 
 def counts() -> Counts:
@@ -150,31 +152,39 @@ def rate_limited(limit: str, item: RateLimitItem, seconds: int) -> RateLimited:
     )
 
 
-def _default_limits(settings: Settings) -> tuple[Limit, Limit, Limit]:
-    return (
-        Limit(
-            settings.ratelimit_default, key_function=rate_limit_key, exempt_when=_is_signed_in_read
-        ),
-        Limit(
-            settings.ratelimit_reads,
-            key_function=lambda: f"user:{g.client_id}",
-            scope=READS,
-            shared=True,
-            exempt_when=lambda: not _is_signed_in_read(),
-        ),
+class _LimitsOfRequest:
+    """The limits of the request at hand, parsed once.
+
+    Flask-Limiter would parse the texts, and hash and ask each limit that is exempt, every time.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        def parsed(limit: Limit) -> list[RuntimeLimit]:
+            return list(limit.bind(limiter))
+
+        self._of_routes = parsed(Limit(settings.ratelimit_default, key_function=rate_limit_key))
+        self._reads = parsed(
+            Limit(
+                settings.ratelimit_reads,
+                key_function=lambda: f"user:{g.client_id}",
+                scope=READS,
+                shared=True,
+            )
+        )
         # Otherwise each account of one address would add to what it may read.
-        Limit(
-            settings.ratelimit_reads,
-            key_function=address_key,
-            scope=PUBLIC_READS,
-            shared=True,
-            exempt_when=lambda: not (_is_signed_in_read() and route_is_public()),
-        ),
-    )
+        self._public_reads = self._reads + parsed(
+            Limit(
+                settings.ratelimit_reads,
+                key_function=address_key,
+                scope=PUBLIC_READS,
+                shared=True,
+            )
+        )
 
-
-def _is_signed_in_read() -> bool:
-    return g.client_id is not None and request.method in READ_METHODS
+    def __iter__(self) -> Iterator[RuntimeLimit]:
+        if g.client_id is None or request.method not in READ_METHODS:
+            return iter(self._of_routes)
+        return iter(self._public_reads if route_is_public() else self._reads)
 
 
 def _is_preflight() -> bool:
@@ -212,13 +222,12 @@ def _tidy_headers(response: Response) -> Response:
         response.headers.setdefault("X-RateLimit-Reset", str(int(time.time()) + seconds))
         # The limiter rounds the seconds in its own way.
         response.headers["Retry-After"] = str(seconds)
-    for name in HEADERS:
-        value = response.headers.get(f"X-{name}")
-        if value is not None:
-            # The draft counts the seconds to the reset; the X- header names its time.
-            is_time = name == "RateLimit-Reset"
-            left = str(max(int(value) - int(time.time()), 0)) if is_time else value
-            response.headers[name] = left
+    left = {name: value for name, value in response.headers if name.startswith("X-RateLimit-")}
+    for name, value in left.items():
+        # The draft counts the seconds to the reset; the X- header names its time.
+        is_time = name == "X-RateLimit-Reset"
+        seconds_or_count = max(int(value) - int(time.time()), 0) if is_time else value
+        response.headers.add(name.removeprefix("X-"), seconds_or_count)
     if response.status_code not in (429, 503):
         response.headers.pop("Retry-After", None)
     return response
