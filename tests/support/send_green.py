@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 
+from environment import read_environment
 from run import patch_for_async_mode
 
-patch_for_async_mode()
+patch_for_async_mode(read_environment())
 
 import sys  # noqa: E402
 import threading  # noqa: E402
