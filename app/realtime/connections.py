@@ -11,14 +11,15 @@ from app.domain.errors import InvalidRequest, ServerBusy
 from app.extensions import socketio
 from app.identity import Bearer, token_expired
 from app.logs import logger
+from app.market_data.watchlist import MAX_FOLLOWED
 from app.realtime.rooms import UserRooms
 from app.runtime import runtime
 
 MAX_SYMBOLS = 100
 MAX_SYMBOLS_ANONYMOUS = 20
 # What all sockets of this process may follow. Sockets without a token cannot use it all up.
-FOLLOWED_SYMBOLS_BUDGET = 500
-FOLLOWED_SYMBOLS_BUDGET_ANONYMOUS = 250
+FOLLOWED_SYMBOLS_BUDGET = MAX_FOLLOWED
+FOLLOWED_SYMBOLS_BUDGET_ANONYMOUS = MAX_FOLLOWED // 2
 EXPIRY_CHECK_SECONDS = 0.5
 
 

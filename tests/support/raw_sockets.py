@@ -69,7 +69,8 @@ class RawSocket:
         return True
 
     def close(self) -> None:
-        self.websocket.close(timeout=0)
+        # Also one that the server has closed, which leaves its end open.
+        self.websocket.shutdown()
 
 
 class RawPolling:
@@ -77,8 +78,7 @@ class RawPolling:
 
     def __init__(self, url: str) -> None:
         self._url = f"{url}/socket.io/?EIO=4&transport=polling"
-        self._http = requests.Session()
-        opened = self._http.get(self._url, timeout=SECONDS)
+        opened = requests.get(self._url, timeout=SECONDS)
         assert opened.status_code == 200, opened.text
         found = re.search(r'"sid":"([^"]+)"', opened.text)
         assert found
@@ -86,10 +86,10 @@ class RawPolling:
 
     def post(self, *packets: str) -> requests.Response:
         body = SEPARATOR.join(packets).encode()
-        return self._http.post(self._url, data=body, timeout=SECONDS)
+        return requests.post(self._url, data=body, timeout=SECONDS)
 
     def get(self) -> requests.Response:
-        return self._http.get(self._url, timeout=3 * SECONDS)
+        return requests.get(self._url, timeout=3 * SECONDS)
 
     def packets_until(self, start: str) -> list[str]:
         """Return the packets up to the first that begins so."""

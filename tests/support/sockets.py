@@ -87,6 +87,11 @@ class Socket:
         """The id that the server knows it by."""
         return str(self._client.get_sid())
 
+    @property
+    def engine_id(self) -> str:
+        """The id of its session, which the server's Engine.IO knows it by."""
+        return str(self._client.eio.sid)
+
     def close(self) -> None:
         self._client.disconnect()
 

@@ -1,0 +1,285 @@
+"""Limits: what a socket may follow and send, and that nothing of it outlives it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.extensions import socketio
+from app.market_data.instruments import shipped_instruments
+from app.market_data.watchlist import Watchlist
+from app.realtime import connections as limits
+from app.realtime.connections import Connections
+from app.realtime.rooms import UserRooms
+from app.sockets import engine
+from tests.support.live import eventually
+from tests.support.raw_sockets import RawPolling, RawSocket
+from tests.support.sockets import Socket
+from tests.support.users import Trader
+
+Connect = Callable[..., Socket]
+SYMBOLS = [each.symbol for each in shipped_instruments()]
+
+
+@pytest.fixture
+def watchlist(app: Flask) -> Watchlist:
+    watchlist: Watchlist = app.extensions["paper_trading"].watchlist
+    return watchlist
+
+
+@pytest.fixture
+def raw(live_server: str) -> Iterator[Callable[..., RawSocket]]:
+    sockets: list[RawSocket] = []
+
+    def make(token: str | None = None) -> RawSocket:
+        sockets.append(RawSocket(live_server, token))
+        return sockets[-1]
+
+    yield make
+    for socket in sockets:
+        socket.close()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["connect", "disconnect", "connect_error", "*", "Disconnect", " connect ", "unknown event", ""],
+)
+def test_an_event_by_a_reserved_name_is_unknown_and_changes_nothing(
+    raw: Callable[..., RawSocket],
+    connections: Connections,
+    watchlist: Watchlist,
+    alice: Trader,
+    name: str,
+) -> None:
+    before = watchlist.symbols()
+    socket = raw(alice.token)
+    socket.call("subscribe", {"symbols": ["TCS"]})
+    socket.call("join", {"user_id": alice.client_id})
+
+    for payload in ({}, "x", [], None, {"token": "x"}):
+        assert socket.call(name, payload)["code"] == "unknown_event"
+    assert socket.call(name)["code"] == "unknown_event"
+
+    alice.create_trade()
+    assert socket.event("trade_update")["seq"] == 1
+    socket.close()
+    eventually(lambda: not connections._by_socket and not connections.rooms._rooms)
+    assert watchlist.symbols() == before
+
+
+def test_a_socket_follows_100_symbols_and_one_without_a_token_20(
+    connect: Connect, watchlist: Watchlist, alice: Trader
+) -> None:
+    for token, limit in ((None, 20), (alice.token, 100)):
+        socket = connect(token)
+        first = watchlist.symbols()
+        for number in range(0, limit, 10):
+            assert socket.call("subscribe", {"symbols": SYMBOLS[number : number + 10]})["ok"]
+        before = watchlist.symbols()
+
+        refused = socket.call("subscribe", {"symbols": SYMBOLS[limit : limit + 1]})
+
+        assert (refused["ok"], refused["code"]) == (False, "too_many_symbols")
+        assert str(limit) in refused["error"]
+        assert watchlist.symbols() == before
+        assert socket.call("subscribe", {"symbols": SYMBOLS[:10]})["ok"] is True
+        socket.call("unsubscribe", {"symbols": SYMBOLS[:1]})
+        assert socket.call("subscribe", {"symbols": SYMBOLS[limit : limit + 1]})["ok"] is True
+        socket.close()
+        eventually(lambda first=first: watchlist.symbols() == first)
+
+
+def test_a_subscription_over_the_limit_subscribes_to_none_of_it(
+    connect: Connect, watchlist: Watchlist
+) -> None:
+    before = watchlist.symbols()
+    assert connect().call("subscribe", {"symbols": SYMBOLS[:21]})["code"] == "too_many_symbols"
+    assert watchlist.symbols() == before
+
+
+def test_all_sockets_share_a_budget_of_which_those_without_a_token_leave_a_part(
+    connect: Connect, alice: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "FOLLOWED_SYMBOLS_BUDGET", 8)
+    monkeypatch.setattr(limits, "FOLLOWED_SYMBOLS_BUDGET_ANONYMOUS", 4)
+    shares = [symbol for symbol in SYMBOLS if not symbol.startswith("^")]
+    anonymous, known = connect(), connect(alice.token)
+    assert anonymous.call("subscribe", {"symbols": shares[:4]})["ok"] is True
+
+    refused = connect().call("subscribe", {"symbols": shares[4:5]})
+    assert (refused["ok"], refused["code"]) == (False, "server_busy")
+    assert "4 symbols" in refused["error"]
+    assert connect().call("subscribe", {"symbols": shares[:4]})["ok"] is True
+    assert known.call("subscribe", {"symbols": shares[4:8]})["ok"] is True
+    assert known.call("subscribe", {"symbols": shares[8:9]})["code"] == "server_busy"
+
+
+BAD_FRAMES: list[str | bytes] = [
+    *("9", "2", "0", "6", "47", "4", "4x", "4[[[", "4" + "[" * 5_000, "44", "42", "42{}", "42[]"),
+    *("42[[]]", "42[{}]", "42[null]", "42" + "[" * 20_000, "421" + "0" * 200 + '["join"]', "", "x"),
+    *('451-["join",{"_placeholder":true,"num":0}]', '461-7["x"]', '45999999999-["x"]', b"x"),
+]
+
+
+@pytest.mark.parametrize("frame", BAD_FRAMES)
+def test_a_frame_that_no_client_sends_ends_the_socket_without_a_stack_trace(
+    raw: Callable[..., RawSocket],
+    connections: Connections,
+    caplog: pytest.LogCaptureFixture,
+    frame: str | bytes,
+) -> None:
+    socket = raw()
+    socket.send(frame)
+
+    assert socket.is_closed_by_the_server()
+    eventually(lambda: not connections._by_socket)
+    assert [each for each in caplog.records if each.exc_info] == []
+
+
+@pytest.mark.parametrize("text", [each for each in BAD_FRAMES if isinstance(each, str)])
+def test_a_polling_request_with_a_bad_packet_is_refused(
+    live_server: str, connections: Connections, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    polling = RawPolling(live_server)
+    assert polling.post("40").status_code == 200
+    eventually(lambda: connections._by_socket)
+
+    assert polling.post('42["unsubscribe",{"symbols":[]}]', text).status_code == 400
+
+    assert polling.get().status_code == 400
+    eventually(lambda: not connections._by_socket)
+    assert [each for each in caplog.records if each.exc_info] == []
+
+
+@pytest.mark.parametrize("text", ["b" + "eA==", "d=4", 'd=42["join"]'])
+def test_a_polling_request_in_another_form_is_refused(live_server: str, text: str) -> None:
+    polling = RawPolling(live_server)
+    assert polling.post("40").status_code == 200
+    assert polling.post(text).status_code == 400
+
+
+def test_what_fits_into_a_polling_request_is_handled_and_more_is_refused(live_server: str) -> None:
+    polling = RawPolling(live_server)
+    polling.post("40")
+    asked = [f'42{number}["unsubscribe",{{"symbols":[]}}]' for number in range(400)]
+    assert polling.post(*asked).status_code == 200
+    answers = polling.packets_until("43399")
+    assert [each for each in answers if each.startswith("43")] == [
+        f'43{number}[{{"ok":true,"symbols":[],"unknown":[]}}]' for number in range(400)
+    ]
+    assert polling.post("4" * (64 * 1024 + 1)).status_code == 413
+
+
+def test_one_poll_brings_no_more_packets_than_python_takes(live_server: str) -> None:
+    polling = RawPolling(live_server)
+    polling.post("40")
+    polling.post(*[f'42{number}["unsubscribe",{{"symbols":[]}}]' for number in range(40)])
+
+    assert len(polling.get().text.split("\x1e")) == 16
+
+
+def test_an_answer_to_a_ping_that_was_not_read_is_no_sign_of_life(
+    live_server: str, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socketio.server.eio, "ping_timeout", 1)
+    polling = RawPolling(live_server)
+    polling.post("40")
+    eventually(lambda: connections._by_socket)
+    begun = time.monotonic()
+    while polling.post("3").status_code == 200:
+        assert time.monotonic() - begun < 15, "it lives by its answers alone"
+        time.sleep(0.05)
+    eventually(lambda: not connections._by_socket)
+
+
+def test_an_address_has_only_so_many_polling_sessions(
+    live_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "MAX_POLLING_SESSIONS_PER_ADDRESS", 2)
+    for _ in range(2):
+        RawPolling(live_server)
+
+    with pytest.raises(AssertionError, match="Too many polling sessions"):
+        RawPolling(live_server)
+    RawSocket(live_server).close()
+
+
+def test_a_dead_socket_that_an_event_finds_holds_up_no_other(
+    connect: Connect, raw: Callable[..., RawSocket], alice: Trader, connections: Connections
+) -> None:
+    alive = connect(alice.token)
+    alive.call("join", {"user_id": alice.client_id})
+    dead = raw(alice.token)
+    dead.call("join", {"user_id": alice.client_id})
+    sessions = socketio.server.eio.sockets.values()
+    session = next(each for each in sessions if each.sid != alive.engine_id)
+    # As if it had not answered a ping for long.
+    session.last_ping = time.time() - 100
+
+    alice.create_trade()
+    alice.create_trade()
+
+    assert [alive.next("trade_update")["seq"] for _ in range(2)] == [1, 2]
+    eventually(lambda: len(connections._by_socket) == 1)
+
+
+def test_a_message_still_being_handled_leaves_nothing_of_a_socket_that_ended(
+    app: Flask,
+    raw: Callable[..., RawSocket],
+    alice: Trader,
+    connections: Connections,
+    watchlist: Watchlist,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = watchlist.symbols()
+    entered, ended = threading.Event(), threading.Event()
+    join = UserRooms.join
+
+    def join_late(*args: Any) -> int:
+        entered.set()
+        assert ended.wait(15)
+        return join(*args)
+
+    monkeypatch.setattr(UserRooms, "join", join_late)
+    socket = raw(alice.token)
+    socket.emit("join", {"user_id": alice.client_id})
+    socket.emit("subscribe", {"symbols": ["TCS"]})
+    assert entered.wait(15)
+    (session,) = socketio.server.eio.sockets.values()
+    session.close(abort=True)
+    ended.set()
+
+    eventually(lambda: not connections._by_socket and not connections.rooms._rooms)
+    assert watchlist.symbols() == before
+    assert socketio.server.manager.rooms == {}
+    assert socketio.server.environ == {}
+
+
+def test_a_slow_reader_gets_a_long_replay_whole(
+    app: Flask, live_server: str, alice: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "READ_AHEAD_BYTES", 2_000)
+    for _ in range(30):
+        alice.post("/notifications", {"event": "note", "message": "x" * 500})
+    polling = RawPolling(live_server)
+    polling.post("40" + json.dumps({"token": alice.token}))
+    join = f"42{json.dumps(['join', {'user_id': alice.client_id, 'since': 0}])}"
+    asking = threading.Thread(target=polling.post, args=(join,))
+    asking.start()
+    (session,) = socketio.server.eio.sockets.values()
+    most = 0
+    updates: list[str] = []
+    while len(updates) < 30:
+        most = max(most, session.queue.waiting_bytes)
+        updates += [each for each in polling.get().text.split("\x1e") if "trade_update" in each]
+    asking.join(15)
+
+    assert [json.loads(each[2:])[1]["seq"] for each in updates] == list(range(1, 31))
+    # The read-ahead, and the last page, which is sent at once.
+    assert most < 2_000 + 12 * 1_000

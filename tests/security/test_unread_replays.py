@@ -1,0 +1,60 @@
+"""A client that asks for replay after replay and reads none of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from pathlib import Path
+
+from tests.support.live import LiveTrader, eventually
+from tests.support.raw_sockets import RawSocket
+from tests.support.server import ServerProcess
+
+EVENTS = 60
+JOINS = 1_500
+MAX_GROWTH = 50 * 1024 * 1024
+# A client that reads nothing is closed within 20 s; the rest is for a busy machine.
+SECONDS = 60
+
+
+def memory_of(server: ServerProcess) -> int:
+    """Return the resident memory of the server, in bytes."""
+    assert server.process is not None
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024
+
+
+def test_replays_that_are_not_read_take_little_memory_and_end_the_socket(
+    server: ServerProcess,
+) -> None:
+    trader = LiveTrader(server)
+    for _ in range(EVENTS):
+        sent = trader.post("/notifications", event="note", message="x" * 2_000)
+        assert sent.status_code == 200
+    socket = RawSocket(server.url, trader.token)
+    before = memory_of(server)
+    join = f"42{json.dumps(['join', {'user_id': trader.client_id, 'since': 0}])}"
+    highest = before
+    begun = time.monotonic()
+    slowest = 0.0
+
+    with contextlib.suppress(OSError):
+        for _ in range(JOINS):
+            socket.send(join)
+        while time.monotonic() - begun < SECONDS:
+            # A sign of life, to pings that it has not read.
+            socket.send("3")
+            asked = time.monotonic()
+            assert server.request("GET", "/health/live").status_code == 200
+            slowest = max(slowest, time.monotonic() - asked)
+            highest = max(highest, memory_of(server))
+            time.sleep(0.2)
+
+    assert time.monotonic() - begun < SECONDS, "it was never closed"
+    assert highest - before < MAX_GROWTH
+    assert slowest < 5
+    socket.close()
+    eventually(lambda: memory_of(server) - before < MAX_GROWTH / 2)
+    assert LiveTrader(server).open_portfolio()
