@@ -37,6 +37,7 @@ def announce(app: Flask, port: int) -> None:
         "every": f"{settings.monitor_interval_seconds:g} s",
         "data in": _data_in(settings),
         "rate limits": _rate_limits(settings),
+        "permitted": ", ".join(settings.production_allows),
         "documentation": f"http://{location(LOOPBACK.get(host, host), port)}/docs",
         "check": doctor_command(),
     }
@@ -48,13 +49,14 @@ def announce(app: Flask, port: int) -> None:
     if "[" in call:
         # A shell would take the brackets of an IPv6 address for a pattern.
         call = f"'{call}'"
+    permitted = f"    permitted      {facts['permitted']}\n" if facts["permitted"] else ""
     print(
         f"\n  Paper trading backend\n"
         f"    listening on   {facts['listening on']}  ({facts['mode']})\n"
         f"    prices from    {facts['prices from']}, every {facts['every']}\n"
         f"    data in        {facts['data in']}\n"
         f"    rate limits    {facts['rate limits']}\n"
-        f"    documentation  {facts['documentation']}\n"
+        f"    documentation  {facts['documentation']}\n{permitted}"
         f"\n  Try:    curl {call}\n"
         f"  Check:  {facts['check']}\n",
         # As it is: what goes to `sys.stderr` becomes lines of the log.
