@@ -14,6 +14,7 @@ from typing import Any
 
 from app.addresses import client_network
 from app.notices import notice
+from app.transport.budgets import AddressBudgets
 
 # How much is sent within one WRITE_TIMEOUT_SECONDS: a client that reads slower is cut off.
 WRITE_BLOCK = 64 * 1024
@@ -98,6 +99,10 @@ class Connection:
             finally:
                 self.write_deadline = None
 
+    def take_piece(self) -> bool:
+        """Return whether its address may send another piece of a request that is not whole."""
+        return self.table.pieces.of(self.key).take_messages()
+
     @property
     def is_sending(self) -> bool:
         return self.write_deadline is not None
@@ -123,6 +128,9 @@ class ConnectionTable:
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
         self.draining = False
+        # Reads of requests that come piece by piece. A thousand connections that send a byte at
+        # a time would keep the server busy otherwise.
+        self.pieces = AddressBudgets()
         # In the order of their last change of phase.
         self._connections: dict[Connection, None] = {}
         self._evictable: dict[str, dict[Connection, None]] = {}
@@ -185,6 +193,8 @@ class ConnectionTable:
                     notice(f"connection closed, {label}", connection.address)
                 on_cut(connection)
                 connection.abort()
+
+        self.pieces.forget_idle()
 
     def in_phases(self, *phases: Phase) -> list[Connection]:
         return [each for each in list(self._connections) if each.phase in phases]

@@ -13,7 +13,7 @@ MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
 # A chunked body is longer on the wire than it is: a byte a chunk takes six.
 MAX_WIRE_FACTOR = 8
-RECEIVE_BYTES = 64 * 1024
+RECEIVE_BYTES = 16 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -166,6 +166,10 @@ class RequestReader:
             request = self._collector.current
             if request and request.has_head and request.is_too_long(self._max_body):
                 return request
+            if self._received and not self._connection.take_piece():
+                raise RefusedRequest(
+                    "429 Too Many Requests", "rate_limited", "Requests come in too many pieces."
+                )
             self._note_phase(request)
             data = self._connection.receive(RECEIVE_BYTES)
             if not data:

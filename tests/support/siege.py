@@ -1,0 +1,140 @@
+"""A server under attack: how long others wait meanwhile, and what it costs the server."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.live import LiveTrader
+from tests.support.server import ROOT, ServerProcess
+
+# The other client's: an attacker's connections are of 127.0.0.1.
+OTHER_ADDRESS = "127.0.0.2"
+MEGABYTE = 1024 * 1024
+PAUSE_SECONDS = 0.05
+
+
+def call(
+    server: ServerProcess, method: str, path: str, token: str = "", body: Any = None
+) -> tuple[int, Any]:
+    """Send a request from the other address, on a connection of its own."""
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", server.port, timeout=30, source_address=(OTHER_ADDRESS, 0)
+    )
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    with closing(connection):
+        content = None if body is None else json.dumps(body)
+        connection.request(method, path, content, headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+
+
+def memory_of(server: ServerProcess) -> int:
+    """Return the resident memory of the server, in bytes."""
+    assert server.process is not None
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024
+
+
+@dataclass(slots=True)
+class Cost:
+    """What an attack cost: the worst waits in seconds, and what grew in bytes."""
+
+    slowest_health: float = 0.0
+    slowest_closure: float = 0.0
+    closures: int = 0
+    memory: int = 0
+    memory_after: int = 0
+    log: int = 0
+    attacker: str = ""
+
+
+class Siege:
+    """Watches a server from another address while it is attacked."""
+
+    def __init__(self, server: ServerProcess, trader: LiveTrader) -> None:
+        self._server = server
+        self._trader = trader
+        self._cost = Cost()
+        self._is_over = threading.Event()
+        self._failures: list[BaseException] = []
+        self._memory = 0
+
+    def run(self, kind: str, seconds: float) -> Cost:
+        """Attack the server; return the cost of it."""
+        log = self._server.log.stat().st_size
+        self._memory = memory_of(self._server)
+        command = [sys.executable, "-m", "tests.support.attack", kind]
+        attack = subprocess.Popen(
+            [*command, str(self._server.port), str(seconds)], cwd=ROOT, stdout=subprocess.PIPE
+        )
+        watchers = [
+            threading.Thread(target=self._watch, args=(watch,))
+            for watch in (self._ask_health, self._measure_memory, self._close_trades)
+        ]
+        for watcher in watchers:
+            watcher.start()
+        try:
+            self._cost.attacker = attack.communicate(timeout=seconds + 60)[0].decode().strip()
+        finally:
+            attack.kill()
+            self._is_over.set()
+            for watcher in watchers:
+                watcher.join()
+        assert attack.returncode == 0, f"the attack failed: {self._cost.attacker}"
+        assert not self._failures, self._failures
+        self._cost.log = self._server.log.stat().st_size - log
+        self._cost.memory_after = memory_of(self._server) - self._memory
+        return self._cost
+
+    def _watch(self, watch: Callable[[], None]) -> None:
+        try:
+            while not self._is_over.is_set():
+                watch()
+                time.sleep(PAUSE_SECONDS)
+        except BaseException as error:
+            self._failures.append(error)
+
+    def _ask_health(self) -> None:
+        begun = time.monotonic()
+        status, _ = call(self._server, "GET", "/health/live")
+        assert status == 200
+        self._cost.slowest_health = max(self._cost.slowest_health, time.monotonic() - begun)
+
+    def _measure_memory(self) -> None:
+        self._cost.memory = max(self._cost.memory, memory_of(self._server) - self._memory)
+
+    def _close_trades(self) -> None:
+        """Open a trade that the next tick stops, and wait until it is closed."""
+        token = self._trader.token
+        _, quote = call(self._server, "GET", "/market/live/NIFTY")
+        order = {
+            "symbol": "NIFTY",
+            "trade_type": "BUY",
+            "quantity": 1,
+            "stop_loss": quote["price"] - 20.5,
+        }
+        status, trade = call(self._server, "POST", "/trades/create", token, order)
+        assert status in (201, 400), trade
+        if status == 400:
+            # The price has passed the stop-loss already.
+            return
+        begun = time.monotonic()
+        path = f"/trades/{self._trader.client_id}?limit=1"
+        while call(self._server, "GET", path, token)[1]["trades"][0]["status"] == "ACTIVE":
+            assert time.monotonic() - begun < 60, "the stop-loss does not close the trade"
+            time.sleep(PAUSE_SECONDS)
+        self._cost.slowest_closure = max(self._cost.slowest_closure, time.monotonic() - begun)
+        self._cost.closures += 1
