@@ -200,9 +200,12 @@ def _request_key(body: BaseModel | None) -> RequestKey | None:
     )
     if headers.idempotency_key is None:
         return None
-    content = f"{request.method} {request.path} {body.model_dump_json() if body else ''}"
+    own = current_user_id()
+    # However the path spells the user, it is the same request.
+    path = request.path.replace((request.view_args or {}).get("user_id") or own, own)
+    content = f"{request.method} {path} {body.model_dump_json() if body else ''}"
     return RequestKey(
-        user_id=current_user_id(),
+        user_id=own,
         key=headers.idempotency_key,
         fingerprint=sha256(content.encode()).hexdigest(),
     )

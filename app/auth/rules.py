@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import cache
 
@@ -38,8 +39,9 @@ def password_fault(password: str, names: tuple[str, ...]) -> str | None:
     letters = _letters(folded)
     if len(text) < MIN_PASSWORD_LENGTH:
         return f"should have at least {MIN_PASSWORD_LENGTH} characters"
-    own = {_letters(part) for name in names for part in (name, name.partition("@")[0])} - {""}
-    if letters in own or letters.strip("0123456789") in own:
+    own = {_letters(part) for name in names for part in (name, *re.split(r"[\s@._+-]+", name))}
+    own |= {_letters(name.partition("@")[0]) for name in names}
+    if letters and {letters, letters.strip("0123456789")} & (own - {""}):
         return "must not be your name, email address or phone number"
     if not {folded, letters}.isdisjoint(_common_passwords()):
         return "is one of the most common passwords"

@@ -38,6 +38,8 @@ GUESSABLE = [
     "asharao2",
     "Asha Rao",
     "asha-rao-99",
+    "asha12345",
+    "2Example2",
     "trader-asha",
     "9876543210",
     "+91 98765 43210",

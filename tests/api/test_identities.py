@@ -72,6 +72,17 @@ def test_whoever_registers_with_another_spelling_has_the_normal_one(
     assert answer.get_json()["client_id"] == REGISTERED
 
 
+def test_a_retry_may_spell_the_user_in_another_way(jose: Trader) -> None:
+    jose.create_trade()
+    headers = {**jose.headers, "Idempotency-Key": "once"}
+    answers = [
+        jose.client.post(f"/trades/exit-all/{spelling}", headers=headers)
+        for spelling in (REGISTERED, *SPELLINGS)
+    ]
+    assert {answer.status_code for answer in answers} == {200}
+    assert [answer.get_json()["count"] for answer in answers] == [1] * len(answers)
+
+
 def test_capitals_without_a_small_letter_of_their_own_are_the_same_user(
     client: FlaskClient,
 ) -> None:

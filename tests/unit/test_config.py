@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config import ConfigurationError, Settings, load_settings, read_environment
+from config import OWASP_METHODS, ConfigurationError, Settings, load_settings, read_environment
 
 
 @pytest.fixture
@@ -266,6 +266,13 @@ def test_countries_that_do_not_exist_stop_the_start(home: str, countries: str) -
 def test_a_hash_method_that_is_none_stops_the_start(home: str, method: str) -> None:
     with pytest.raises(ConfigurationError, match="PASSWORD_HASH"):
         load_settings({"DATA_DIR": home, "PASSWORD_HASH": method})
+
+
+@pytest.mark.parametrize("method", OWASP_METHODS)
+def test_production_takes_what_owasp_takes(home: str, method: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        load_settings({"DATA_DIR": home, "APP_ENV": "production", "PASSWORD_HASH": method})
+    assert "PASSWORD_HASH" not in str(error.value)
 
 
 def test_production_refuses_a_cheap_hash(home: str) -> None:
