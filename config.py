@@ -146,6 +146,8 @@ class Settings(BaseModel):
     mongo_uri: Annotated[str, AfterValidator(_mongo_uri)] = ""
     data_dir: ProjectPath = Field(Path("data"), validate_default=True)
     min_free_disk_mb: int = Field(100, ge=0, le=1_000_000_000)
+    retention_notifications_days: int | None = Field(None, ge=1, le=36_500)
+    retention_alerts_days: int | None = Field(None, ge=1, le=36_500)
     redis_url: Annotated[str, Field(pattern=r"^rediss?://")] | None = None
 
     market_data: Annotated[

@@ -7,9 +7,11 @@ from flask import Flask
 from app.cli.doctor import doctor
 from app.cli.instruments import instruments
 from app.cli.reconcile import reconcile
+from app.cli.retention import retention
 
 
 def init_app(app: Flask) -> None:
     app.cli.add_command(reconcile)
     app.cli.add_command(doctor)
     app.cli.add_command(instruments)
+    app.cli.add_command(retention)

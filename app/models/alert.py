@@ -144,6 +144,22 @@ class Alert:
         return result.modified_count
 
     @classmethod
+    def purge(cls, user_id: str, low: int, high: int, until: datetime, *, apply: bool) -> int:
+        """Delete alerts triggered before a time with a number from `low` to under `high`.
+
+        Returns how many; without `apply`, how many it would.
+        """
+        query = {
+            "user_id": user_id,
+            "status": AlertStatus.TRIGGERED.value,
+            "number": {"$gte": low, "$lt": high},
+            "triggered_at": {"$lt": until},
+        }
+        if apply:
+            return collection("alerts").delete_many(query).deleted_count
+        return collection("alerts").count_documents(query)
+
+    @classmethod
     def delete(cls, alert_id: ObjectId, user_id: str, session: ClientSession) -> Alert | None:
         """Delete the user's alert and return it; None where the user has no such one."""
         query = {"_id": alert_id, "user_id": user_id}

@@ -137,6 +137,30 @@ class Notification:
         return bool(result.modified_count) if result.matched_count else None
 
     @classmethod
+    def is_younger(cls, user_id: str, seq: int, than: datetime) -> bool:
+        """Return whether a notification is there and was made after a time."""
+        query = {"user_id": user_id, "seq": seq}
+        found = collection("notifications").find_one(query, {"created_at": 1})
+        return found is not None and found["created_at"] >= than
+
+    @classmethod
+    def purge(cls, user_id: str, low: int, high: int, until: datetime, *, apply: bool) -> int:
+        """Delete read notifications from before a time with a seq from `low` to under `high`.
+
+        What is still to be delivered stays. Returns how many; without `apply`, how many it would.
+        """
+        query = {
+            "user_id": user_id,
+            "is_read": True,
+            "seq": {"$gte": low, "$lt": high},
+            "created_at": {"$lt": until},
+            "deliver_at": None,
+        }
+        if apply:
+            return collection("notifications").delete_many(query).deleted_count
+        return collection("notifications").count_documents(query)
+
+    @classmethod
     def find_due(cls, now: datetime) -> list[list[ObjectId]]:
         """Return the ids of all that is due, a list per user, longest due first.
 

@@ -29,6 +29,7 @@ from app.models import MarketState, SymbolState
 from app.monitor.display import Display
 from app.monitor.gaps import Gaps
 from app.monitor.lease import Lease
+from app.retention import Limits, Retention
 from app.runtime import runtime
 from app.signals import announce_doubtful
 from app.trades.settlement import settle_triggered
@@ -67,6 +68,7 @@ class Monitor:
         self._gaps = Gaps(parts.feed, parts.clock)
         self._settling_gaps = False
         self._idle_symbols = IdleSymbols(parts.clock)
+        self._retention = Retention(parts.clock, Limits.of(parts.settings))
         self._instruments = parts.instruments
         self._house_due_at = self._poll_due_at = parts.clock.monotonic()
         self._unsettled = _unsettled()
@@ -227,11 +229,12 @@ class Monitor:
             spawn(self._keep_house)
 
     def _keep_house(self) -> None:
-        """Take up a newer list of instruments; stop watching what nobody trades any more."""
+        """Take up a newer list of instruments; stop watching and keeping what has had its time."""
         with self._app.app_context():
             self._attempt(self._instruments.refresh)
             if self._leased:
                 self._attempt(self._idle_symbols.prune)
+                self._attempt(self._retention.step)
 
     def _ask_leader(self) -> None:
         """Have the process that polls ask for what this one's sockets follow."""

@@ -1,0 +1,293 @@
+"""Retention: what has had its time is deleted, nothing else, and everything still adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from flask.testing import FlaskClient
+from pymongo import MongoClient
+
+from app.database import collection
+from app.embedded import EmbeddedDatabase
+from app.models import Inbox, Notification
+from app.monitor import Monitor
+from app.portfolio.books import audit
+from app.retention import ROUND_SECONDS, STATEMENTS_PER_STEP, Limits, Retention
+from app.trades.settlement import settle_triggered
+from config import ConfigurationError, Settings
+from tests.support.audit import embedded_uri
+from tests.support.ledger import everything
+from tests.support.live import eventually
+from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.server import ServerProcess
+from tests.support.users import Trader, registration, sign_up
+
+DAY = 24 * 3600
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def retention(app: Flask) -> Callable[..., Result]:
+    runner = app.test_cli_runner()
+    return lambda *options: runner.invoke(args=["retention", *options])
+
+
+def notify(trader: Trader, count: int) -> None:
+    for number in range(count):
+        body = {"event": "note", "message": f"note {number}"}
+        assert trader.post("/notifications", body).status_code == 200
+
+
+def notifications(trader: Trader) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        page = trader.get(f"/notifications?limit=5{cursor}").get_json()
+        found += page["notifications"]
+        if not page["next_cursor"]:
+            return found
+        cursor = f"&cursor={page['next_cursor']}"
+
+
+def read_all(trader: Trader, but: int = 0) -> None:
+    for each in notifications(trader)[but:]:
+        path = f"/notifications/{each['id']}/read"
+        assert trader.put(path).status_code == 200
+
+
+def seqs(trader: Trader) -> list[int]:
+    return sorted(
+        each["seq"] for each in collection("notifications").find({"user_id": trader.client_id})
+    )
+
+
+def fire_alert(trader: Trader, feed: ScriptedFeed, monitor: Monitor) -> None:
+    feed.tick("^NSEI", 25_000)
+    monitor.run_once()
+    assert trader.post("/market/alerts", {"symbol": "^NSEI", "above": 25_001}).status_code == 201
+    feed.tick("^NSEI", 25_002)
+    monitor.run_once()
+
+
+def test_by_default_nothing_ever_goes(
+    app: Flask, alice: Trader, clock: ManualClock, retention: Callable[..., Result]
+) -> None:
+    notify(alice, 5)
+    read_all(alice)
+    clock.advance(20 * 365 * DAY)
+    before = everything()
+
+    result = retention("--apply")
+
+    assert result.exit_code == 0
+    assert "for ever" in result.output
+    with app.app_context():
+        assert Retention(clock, Limits()).step() == 0
+        assert everything() == before
+
+
+def test_only_read_notifications_that_are_old_go_and_the_books_still_agree(
+    app: Flask, alice: Trader, bob: Trader, clock: ManualClock, retention: Callable[..., Result]
+) -> None:
+    alice.create_trade()
+    notify(alice, 6)
+    read_all(alice, but=2)
+    notify(bob, 3)
+    clock.advance(40 * DAY)
+    notify(alice, 1)
+    read_all(alice, but=3)
+    before = everything()
+    last = seqs(alice)[-1]
+
+    seen = retention("--notifications-days", "30")
+    assert seen.exit_code == 0
+    assert "Nothing was deleted" in seen.output
+    assert everything() == before
+    done = retention("--notifications-days", "30", "--apply")
+
+    assert done.exit_code == 0
+    # Unread ones stay, however old: of alice the last two of the first six, and the new one.
+    assert seqs(alice) == [last - 2, last - 1, last]
+    assert len(seqs(bob)) == 3
+    assert audit(alice.client_id) == audit(bob.client_id) == []
+    assert len(notifications(alice)) == 3
+    assert retention("--notifications-days", "30").output.count("for ever") == 2
+
+
+def test_the_newest_event_stays_so_that_no_seq_is_given_twice(
+    alice: Trader, clock: ManualClock, retention: Callable[..., Result]
+) -> None:
+    notify(alice, 4)
+    read_all(alice)
+    last = seqs(alice)[-1]
+    clock.advance(100 * DAY)
+
+    retention("--notifications-days", "1", "--apply")
+
+    assert seqs(alice) == [last]
+    assert audit(alice.client_id) == []
+    notify(alice, 1)
+    assert seqs(alice) == [last, last + 1]
+    inbox = Inbox.find(alice.client_id)
+    assert inbox is not None
+    assert (inbox.event_seq, inbox.unread_count) == (last + 1, 1)
+
+
+def test_what_is_still_to_be_delivered_stays(
+    alice: Trader, clock: ManualClock, retention: Callable[..., Result]
+) -> None:
+    notify(alice, 3)
+    read_all(alice)
+    first = seqs(alice)[0]
+    collection("notifications").update_one(
+        {"user_id": alice.client_id, "seq": first}, {"$set": {"deliver_at": clock.now()}}
+    )
+    clock.advance(100 * DAY)
+
+    retention("--notifications-days", "1", "--apply")
+
+    assert seqs(alice)[0] == first
+
+
+def test_triggered_alerts_go_and_active_ones_stay(
+    client: FlaskClient,
+    alice: Trader,
+    clock: ManualClock,
+    feed: ScriptedFeed,
+    monitor: Monitor,
+    retention: Callable[..., Result],
+) -> None:
+    fire_alert(alice, feed, monitor)
+    assert alice.post("/market/alerts", {"symbol": "^NSEI", "above": 26_000}).status_code == 201
+    clock.advance(10 * DAY)
+    feed.tick("^NSEI", 25_000)
+    fire_alert(alice, feed, monitor)
+
+    retention("--alerts-days", "5", "--apply")
+
+    listed = alice.get("/market/alerts").get_json()["alerts"]
+    assert [each["status"] for each in listed] == ["TRIGGERED", "ACTIVE"]
+    fire_alert(alice, feed, monitor)
+    assert len(alice.get("/market/alerts").get_json()["alerts"]) == 3
+
+
+def test_trades_are_never_deleted(
+    app: Flask,
+    alice: Trader,
+    clock: ManualClock,
+    feed: ScriptedFeed,
+    retention: Callable[..., Result],
+) -> None:
+    alice.create_trade(stop_loss=24_990)
+    settle_triggered([feed.set("^NSEI", 24_980)])
+    clock.advance(5_000 * DAY)
+    before = list(collection("trades").find())
+
+    retention("--notifications-days", "1", "--alerts-days", "1", "--apply")
+
+    assert list(collection("trades").find()) == before
+    assert audit(alice.client_id) == []
+
+
+def test_the_monitor_goes_through_all_users_in_small_steps_once_a_day(
+    app: Flask, client: FlaskClient, clock: ManualClock
+) -> None:
+    traders = [sign_up(client) for _ in range(3)]
+    for trader in traders:
+        notify(trader, 3)
+        read_all(trader)
+    clock.advance(40 * DAY)
+    retention = Retention(clock, Limits(notifications_days=30))
+
+    assert retention.step() == 6
+    assert [len(seqs(trader)) for trader in traders] == [1, 1, 1]
+    notify(traders[0], 1)
+    read_all(traders[0])
+    assert retention.step() == 0
+    clock.advance(ROUND_SECONDS)
+    assert retention.step() == 1
+
+
+def test_a_step_is_bounded_and_the_next_goes_on_where_it_ended(
+    app: Flask, alice: Trader, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.retention.WINDOW", 1)
+    notify(alice, STATEMENTS_PER_STEP + 20)
+    collection("notifications").update_many({}, {"$set": {"is_read": True}})
+    collection("inboxes").update_many({}, {"$set": {"unread_count": 0}})
+    clock.advance(40 * DAY)
+    retention = Retention(clock, Limits(notifications_days=30))
+
+    first = retention.step()
+    assert 0 < first < STATEMENTS_PER_STEP
+    rest = 0
+    while len(seqs(alice)) > 1:
+        deleted = retention.step()
+        assert 0 < deleted <= STATEMENTS_PER_STEP
+        rest += deleted
+
+    assert first + rest == STATEMENTS_PER_STEP + 19
+    assert audit(alice.client_id) == []
+
+
+def test_pages_and_replay_pass_over_a_gap(
+    app: Flask, alice: Trader, clock: ManualClock, retention: Callable[..., Result]
+) -> None:
+    notify(alice, 3)
+    unread = seqs(alice)[0]
+    collection("notifications").update_many({"seq": {"$gt": unread}}, {"$set": {"is_read": True}})
+    clock.advance(40 * DAY)
+    notify(alice, 2)
+    last = seqs(alice)[-1]
+
+    retention("--notifications-days", "30", "--apply")
+
+    assert seqs(alice) == [unread, last - 1, last]
+    assert [each.seq for each in Notification.find_after(alice.client_id, 0, last)] == seqs(alice)
+    assert len(notifications(alice)) == 3
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "x", "36501"])
+@pytest.mark.parametrize("name", ["RETENTION_NOTIFICATIONS_DAYS", "RETENTION_ALERTS_DAYS"])
+def test_a_number_of_days_that_cannot_be_is_refused(
+    make_settings: Callable[..., Settings], name: str, value: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        make_settings(**{name: value})
+
+
+def test_the_configuration_says_for_how_long(make_settings: Callable[..., Settings]) -> None:
+    assert Limits.of(make_settings()).is_empty
+    given = make_settings(RETENTION_NOTIFICATIONS_DAYS=90, RETENTION_ALERTS_DAYS=30)
+    assert Limits.of(given) == Limits(90, 30)
+
+
+def test_a_running_server_deletes_what_has_had_its_time(
+    make_server: Callable[..., ServerProcess],
+) -> None:
+    server = make_server()
+    database = EmbeddedDatabase(server.folder / "data")
+    server.start()
+    body = registration()
+    user_id = server.request("POST", "/auth/register", json=body).json()["client_id"]
+    server.stop()
+    database.start()
+    with MongoClient[dict[str, Any]](database.uri) as client:
+        paper = client.paper_trading
+        paper.inboxes.update_one({"_id": user_id}, {"$set": {"event_seq": 3}})
+        paper.notifications.insert_many(
+            {"user_id": user_id, "seq": seq, "is_read": True, "created_at": LONG_AGO}
+            for seq in (1, 2, 3)
+        )
+    database.stop()
+    server.environment["RETENTION_NOTIFICATIONS_DAYS"] = "30"
+    server.start()
+
+    with MongoClient[dict[str, Any]](embedded_uri(server.folder / "data")) as client:
+        kept = client.paper_trading.notifications
+        eventually(lambda: [each["seq"] for each in kept.find()] == [3], 30)
