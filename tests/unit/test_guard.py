@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.domain.quote import Quote, Source
+from app.health import MONITOR_KEY
 from app.market_data.guard import Doubt, QuoteGuard
 from app.monitor import Monitor
 from config import ConfigurationError, Settings
@@ -271,8 +272,9 @@ def test_a_doubtful_price_is_shown_as_such_beside_the_last_good_one(
 
 
 def test_readiness_counts_the_ticks_that_were_held(
-    client: FlaskClient, feed: ScriptedFeed, monitor: Monitor
+    app: Flask, client: FlaskClient, feed: ScriptedFeed, monitor: Monitor
 ) -> None:
+    app.extensions[MONITOR_KEY] = monitor
     for price in (25_000, 2_500, 0, -1):
         feed.tick("^NSEI", price)
     monitor.run_once()
