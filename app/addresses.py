@@ -11,9 +11,16 @@ from ipaddress import IPv4Address, ip_address, ip_network
 def client_network(address: str | None) -> str:
     """Return the part of an address that one client cannot change: all of IPv4, /64 of IPv6."""
     try:
-        parsed = ip_address((address or "").partition("%")[0])
+        parsed = ip_address(_without_port(address or "").partition("%")[0])
     except ValueError:
         return address or ""
     if isinstance(parsed, IPv4Address):
         return str(parsed)
     return str(parsed.ipv4_mapped or ip_network((parsed, 64), strict=False))
+
+
+def _without_port(address: str) -> str:
+    # Some proxies name the port of the client as well, which is another for each connection.
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address

@@ -74,7 +74,7 @@ class Front:
         self._inner: WSGIApplication = app.wsgi_app
         # Clients name the same few hosts in every request.
         self._allows_host = lru_cache(1_000)(Hosts(settings).allow)
-        self._socket_limits = parse_many(settings.ratelimit_sockets)
+        self._socket_limits = sorted(parse_many(settings.ratelimit_sockets))
         self._refusals_to_log = LogBudget(each="1 per minute", together="60 per minute")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

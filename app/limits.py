@@ -50,7 +50,8 @@ class Counts:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.route_limits = parse_many(settings.ratelimit_default)
+        # The shortest first, as Flask-Limiter takes them: what it refuses is not counted further.
+        self.route_limits = sorted(parse_many(settings.ratelimit_default))
         self._local = WindowCounters()
         # Refusals, and calls without a limit, would otherwise fill the log.
         self._refusals_to_log = LogBudget(each="1 per minute", together="120 per minute")

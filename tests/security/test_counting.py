@@ -89,6 +89,9 @@ def test_one_client_is_counted_as_one_whatever_address_it_takes(
         ("192.0.2.9", "192.0.2.9"),
         ("::ffff:192.0.2.9", "192.0.2.9"),
         ("2001:db8::1", "2001:db8::/64"),
+        ("192.0.2.9:50123", "192.0.2.9"),
+        ("[2001:db8::1]:50123", "2001:db8::/64"),
+        ("[::ffff:192.0.2.9]:50123", "192.0.2.9"),
         ("", ""),
         (None, ""),
         ("a socket file", "a socket file"),
@@ -129,6 +132,19 @@ def test_addresses_that_lead_nowhere_are_limited_together_and_then_not_logged(
     lines = [line for line in caplog.messages if line.startswith(("GET", "DELETE", "PATCH"))]
     assert len(lines) == 4
     assert client.get("/market/status").status_code == 200
+
+
+def test_what_a_short_limit_refuses_does_not_use_up_a_long_one(
+    make_app: Callable[..., Flask],
+) -> None:
+    app = make_app(RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT="20 per day;2 per minute")
+    client = app.test_client()
+    refused = [
+        answer for answer in (client.get("/nope") for _ in range(60)) if answer.status_code == 429
+    ]
+
+    assert refused
+    assert {each.get_json()["details"]["allowed"] for each in refused} == {"2 per 1 minute"}
 
 
 def test_wrong_methods_count_like_unknown_addresses(client: FlaskClient) -> None:
