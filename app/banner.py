@@ -18,7 +18,7 @@ from environment import ROOT
 
 # An address to call, for those that mean every address of the machine.
 LOOPBACK = {
-    "0.0.0.0": "127.0.0.1",  # noqa: S104  # nosec B104 - none is bound here
+    "0.0.0.0": "127.0.0.1",  # noqa: S104 - none is bound here
     "::": "::1",
     "": "127.0.0.1",
 }
