@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
@@ -75,6 +75,7 @@ class SignInAttempt:
 
     def succeed(self) -> None:
         """Forget the failures of this address, and remember it as one of the owner's."""
+        self._log("signed in")
         if not limiter.enabled:
             return
         for key in (self._here, f"{self._here}/delay"):
@@ -83,6 +84,7 @@ class SignInAttempt:
 
     def fail(self) -> None:
         """Count a wrong password, and notify the owner once a day."""
+        self._log("sign-in failed")
         if not limiter.enabled or self._is_known:
             return
         _count(self._counts, self._anywhere, OF_ALL_ADDRESSES)
@@ -90,6 +92,15 @@ class SignInAttempt:
             # In the background: the time it takes would show that the account exists.
             app = current_app._get_current_object()  # type: ignore[attr-defined]
             spawn(_notify, app, self._user.client_id)
+
+    def _log(self, what: str) -> None:
+        # A name that is no account's may be a password, typed into the wrong field.
+        fields = {
+            "request_id": g.get("request_id", "-"),
+            "user": self._user.client_id if self._user else "unknown",
+            "address": address_key().partition(":")[2],
+        }
+        logger.info(what, extra={"fields": fields})
 
     @property
     def _is_known(self) -> bool:

@@ -227,3 +227,26 @@ def test_an_unknown_user_and_a_wrong_password_are_told_apart_by_nothing(
 )
 def test_signing_in_needs_one_name_and_a_password_as_text(client: FlaskClient, body: Any) -> None:
     assert assert_error(client.post("/auth/login", json=body), 400, "validation_error")
+
+
+def test_each_sign_in_is_logged_with_its_account_and_address_and_no_password(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    body = registration()
+    client.post("/auth/register", json=body)
+
+    for email, password in (
+        (body["email"], PASSWORD),
+        (body["email"], "a-wrong-password"),
+        ("my-password@example.com", "another"),
+    ):
+        client.post("/auth/login", json={"email": email, "password": password})
+
+    lines = [each for each in caplog.records if each.message in ("signed in", "sign-in failed")]
+    assert [(each.message, each.fields["user"]) for each in lines] == [  # type: ignore[attr-defined]
+        ("signed in", body["email"]),
+        ("sign-in failed", body["email"]),
+        ("sign-in failed", "unknown"),
+    ]
+    assert all(each.fields["address"] == "127.0.0.1" for each in lines)  # type: ignore[attr-defined]
