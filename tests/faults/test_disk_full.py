@@ -66,8 +66,13 @@ def app(
 
 
 def test_below_the_floor_what_writes_gets_a_503_and_what_reads_is_answered(
-    client: FlaskClient, room: Room, caplog: pytest.LogCaptureFixture
+    app: Flask,
+    client: FlaskClient,
+    monitor: Monitor,
+    room: Room,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    app.extensions[MONITOR_KEY] = monitor
     body = registration()
     trader = sign_up(client, **body)
     trader.open_portfolio()
