@@ -21,6 +21,7 @@ from spectree.models import SecureType
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app.domain.errors import InvalidFields, InvalidRequest
+from app.domain.suggestions import did_you_mean
 from app.identity import current_user_id, require_own
 from app.models import RequestKey
 from app.schemas import MAXIMUM_BODY_BYTES
@@ -181,7 +182,7 @@ def _answer(result: Any) -> Response:
 def _json_object() -> dict[str, Any]:
     """Return the body as a JSON object, {} where there is none; fractions are Decimal."""
     text = request.get_data(cache=False)
-    if not text:
+    if not text.strip():
         return {}
     if not request.is_json:
         raise UnsupportedMediaType("Send the body as JSON, with Content-Type: application/json.")
@@ -219,14 +220,25 @@ def _validated(model: type[Model], given: dict[str, Any]) -> Model:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise InvalidFields(_faults(error)) from None
+        raise InvalidFields(_faults(error, model)) from None
 
 
-def _faults(error: ValidationError) -> dict[str, str]:
+def _faults(error: ValidationError, model: type[BaseModel]) -> dict[str, str]:
     """Return what is wrong with each field, in words."""
     faults: dict[str, str] = {}
     for each in error.errors(include_url=False, include_input=False):
         field = str(each["loc"][0]) if each["loc"] else "body"
+        if each["type"] == "extra_forbidden":
+            faults[field[:80]] = _unknown_field(field, model)
+            continue
         message = each["msg"].removeprefix("Value error, ").removeprefix("Input ")
         faults.setdefault(field[:80], f"{message[:1].lower()}{message[1:]}")
     return faults
+
+
+def _unknown_field(name: str, model: type[BaseModel]) -> str:
+    known = [field.alias or own for own, field in model.model_fields.items()]
+    if not known:
+        return f"unknown field {name[:80]}; nothing is taken here"
+    end = "" if (question := did_you_mean(name, known)) else "."
+    return f"unknown field {name[:80]}{question or ''}{end} Known: {', '.join(known)}"

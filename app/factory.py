@@ -65,6 +65,11 @@ class PlainFlask(Flask):
         """Return the function as it is: Flask would look at each one, at each request."""
         return func
 
+    def wsgi_app(self, environ: Any, start_response: Any) -> Any:
+        """Serve an address with a slash at its end as the one without, and not by a redirect."""
+        environ["PATH_INFO"] = environ.get("PATH_INFO", "").removesuffix("/") or "/"
+        return super().wsgi_app(environ, start_response)
+
 
 def create_app(
     settings: Settings | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -177,4 +178,5 @@ def bearer_token(header: str) -> str:
         raise Unauthenticated(
             "The Authorization header must read 'Bearer <token>'.", code="token_invalid"
         )
-    return token.strip()
+    # Programs that add the word are often given a token that has it already.
+    return re.sub(r"^(bearer\s+)+", "", token.strip(), flags=re.IGNORECASE)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import partial
 from typing import Annotated, Any
 
@@ -15,10 +15,12 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    StringConstraints,
     WithJsonSchema,
 )
 
 from app.domain.money import PAISA, is_whole_paise, to_paisa
+from app.domain.suggestions import did_you_mean, listed
 
 MAXIMUM_PRICE = 10_000_000
 LARGEST_AMOUNT = 10**15
@@ -131,9 +133,24 @@ def whole_number(minimum: int, maximum: int) -> tuple[Any, ...]:
     )
 
 
+def choice(kind: type[StrEnum], *, as_written: Collection[str] = ()) -> BeforeValidator:
+    """Return what takes a member of `kind` in any case; not so the names `as_written`."""
+    names = [each.value for each in kind]
+    by_plain_name = {each.casefold(): each for each in names}
+
+    def find(value: Any) -> Any:
+        name = value if isinstance(value, str) else ""
+        found = name if name in names else by_plain_name.get(name.casefold())
+        if found is None or (name in as_written and name not in names):
+            raise ValueError(f"must be {listed(names)}{did_you_mean(name, names)}")
+        return found
+
+    return BeforeValidator(find)
+
+
 # In requests: a price to wait for, a symbol or one of its other names, and which page of a list.
 Level = Annotated[Decimal, *rupees(0, MAXIMUM_PRICE, exclusive=True)]
-SymbolName = Annotated[str, Field(min_length=1, max_length=40)]
+SymbolName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
 PageSize = Annotated[int, Field(ge=1, le=MAXIMUM_PAGE)]
 Cursor = Annotated[int, Field(ge=1, le=2**53)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, model_validator
 
@@ -19,6 +19,7 @@ from app.schemas import (
     ResponseModel,
     SymbolName,
     Timestamp,
+    choice,
 )
 
 
@@ -80,7 +81,7 @@ class AlertView(ResponseModel):
 
 
 class AlertsQuery(RequestModel):
-    status: AlertStatus | None = None
+    status: Annotated[AlertStatus, choice(AlertStatus)] | None = None
     symbol: SymbolName | None = None
     limit: PageSize = 50
     cursor: Cursor | None = None

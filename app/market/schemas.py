@@ -15,7 +15,7 @@ from app.market_data.guard import Doubt, Suspicion
 from app.market_data.instruments import Instrument
 from app.market_data.quotes import LastPrice
 from app.market_data.timetable import EXCHANGES, MarketStatus, SessionKind
-from app.schemas import Duration, Money, PageSize, RequestModel, ResponseModel, Timestamp
+from app.schemas import Duration, Money, PageSize, RequestModel, ResponseModel, Timestamp, choice
 
 
 class UnconfirmedQuote(ResponseModel):
@@ -121,7 +121,8 @@ class MarketStatusResponse(ResponseModel):
 
 
 class HistoryQuery(RequestModel):
-    interval: Interval = Interval.FIVE_MINUTES
+    # 1M is a month to many.
+    interval: Annotated[Interval, choice(Interval, as_written={"1M"})] = Interval.FIVE_MINUTES
     since: Annotated[
         Moment | None,
         Field(

@@ -21,6 +21,7 @@ from urllib.parse import unquote
 from app.clock import Clock, SystemClock
 from app.domain.errors import InvalidRequest, NotFound
 from app.domain.instrument import Instrument
+from app.domain.suggestions import listed
 
 __all__ = ["DEFAULT_INDICES", "Instrument", "Instruments", "Listing", "load_instruments"]
 
@@ -153,8 +154,10 @@ class Instruments:
         """Return the instrument of a symbol or alias; raise NotFound for any other name."""
         instrument = self.find(name)
         if instrument is None:
+            alike = [each.symbol for each in self.search(name[:40], 3)] if name.strip() else []
+            question = f" Did you mean {listed(alike)}?" if alike else ""
             raise NotFound(
-                f"There is no symbol {name[:40]!r}. GET /market/symbols lists them all.",
+                f"There is no symbol {name[:40]!r}.{question} GET /market/symbols lists them all.",
                 code="unknown_symbol",
             )
         return instrument

@@ -14,8 +14,9 @@ EVENT_TYPES = [each.value for each in EventType]
 
 
 def _event_type(value: Any) -> EventType:
-    if isinstance(value, str) and value in EVENT_TYPES:
-        return EventType(value)
+    name = value.lower() if isinstance(value, str) else ""
+    if name in EVENT_TYPES:
+        return EventType(name)
     raise ValueError(f"must name event types only; these there are: {', '.join(EVENT_TYPES)}")
 
 

@@ -35,7 +35,7 @@ def create_trade(body: CreateTradeRequest, key: RequestKey | None) -> tuple[Trad
 def exit_trade(trade_id: str, body: ExitRequest, key: RequestKey | None) -> ExitResponse:
     """Close a trade at the last traded price."""
     user_id = current_user_id()
-    exit = exits.exit_trade(user_id, trade_id, key, at_last_price=body.at_last_price)
+    exit = exits.exit_trade(user_id, trade_id, key, at_last_price=bool(body.at_last_price))
     return ExitResponse(message="Trade exited", pnl=exit.pnl, exit_price=exit.price)
 
 
@@ -43,7 +43,7 @@ def exit_trade(trade_id: str, body: ExitRequest, key: RequestKey | None) -> Exit
 @endpoint(body=ExitRequest, answers={200: ExitAllResponse}, errors=[403], idempotent=True)
 def exit_all_trades(user_id: str, body: ExitRequest, key: RequestKey | None) -> ExitAllResponse:
     """Close all active trades that have a price; name those that stay open."""
-    return ExitAllResponse.of(exits.exit_all(user_id, key, at_last_price=body.at_last_price))
+    return ExitAllResponse.of(exits.exit_all(user_id, key, at_last_price=bool(body.at_last_price)))
 
 
 @blueprint.get("/<user_id>")

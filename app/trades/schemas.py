@@ -22,6 +22,7 @@ from app.schemas import (
     ResponseModel,
     SymbolName,
     Timestamp,
+    choice,
     whole_number,
 )
 from app.trades.exits import ExitedAll
@@ -32,7 +33,7 @@ MAXIMUM_QUANTITY = 10_000_000
 
 class CreateTradeRequest(RequestModel):
     symbol: SymbolName
-    trade_type: TradeType
+    trade_type: Annotated[TradeType, choice(TradeType)]
     quantity: Annotated[int, *whole_number(1, MAXIMUM_QUANTITY)]
     stop_loss: Level | None = None
     target_price: Level | None = None
@@ -51,7 +52,7 @@ class ExitRequest(RequestModel):
     """
 
     # Left out of what names a request: one without it is the same as before there was one.
-    at_last_price: Annotated[bool, Strict(), Field(exclude_if=operator.not_)] = False
+    at_last_price: Annotated[bool | None, Strict(), Field(exclude_if=operator.not_)] = None
 
 
 class TradeView(ResponseModel):
@@ -143,7 +144,7 @@ class TradeDetail(TradeView):
 
 
 class TradesQuery(RequestModel):
-    status: TradeStatus | None = None
+    status: Annotated[TradeStatus, choice(TradeStatus)] | None = None
     symbol: SymbolName | None = None
     limit: PageSize = 50
     cursor: Cursor | None = None

@@ -164,7 +164,7 @@ def test_someone_without_trades_or_portfolio_has_an_empty_list(carol: Trader) ->
         ("cursor=0", "cursor"),
         ("cursor=abc", "cursor"),
         ("cursor=99999999999999999999999", "cursor"),
-        ("status=active", "status"),
+        ("status=activ", "status"),
         ("status=OPEN", "status"),
         ("status[$ne]=CLOSED", "status[$ne]"),
         ("page=2", "page"),

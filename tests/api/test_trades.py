@@ -213,7 +213,7 @@ BAD_FIELDS: list[tuple[str, Any]] = [
     *(("quantity", value) for value in ("10", "1", 1.5, True, None, 0, -1, 10_000_001, 10**30)),
     *(("quantity", value) for value in ([1], {"$gt": 0}, "")),
     *(("symbol", value) for value in ("", None, 7, "x" * 41, {"$gt": ""}, ["^NSEI"], True)),
-    *(("trade_type", value) for value in ("buy", "HOLD", "", None, 1, {"$ne": "SELL"})),
+    *(("trade_type", value) for value in ("B", "HOLD", "", None, 1, {"$ne": "SELL"})),
     *(("stop_loss", value) for value in (24_990.001, 0, -1, "24990", True, [1], {"$gt": 0}, 1e9)),
     *(("target_price", value) for value in (25_000.005, 0, -5.5, "26000", False, 10_000_000.01)),
 ]
