@@ -76,9 +76,9 @@ def _set_up_logger(log_format: str, level: str) -> None:
 
 
 def _route_libraries(handlers: list[logging.Handler]) -> None:
-    # At DEBUG they log addresses with tokens in them, and whole requests and answers.
+    # Its level stays WARNING, unless a program that embeds this one chose another: at DEBUG they
+    # log addresses with tokens in them, and whole requests and answers.
     root = logging.getLogger()
-    root.setLevel(logging.WARNING)
     for former in _routed:
         root.removeHandler(former)
     _routed[:] = handlers
