@@ -63,8 +63,6 @@ class HttpServer:
         self._listener.close()
         self._wait_until_none_in(DRAIN_SECONDS, *IN_FLIGHT)
         close_sockets()
-        for connection in self.table.in_phases(Phase.NEW, Phase.IDLE):
-            connection.abort()
         self._wait_until_none_in(CLOSE_SECONDS, Phase.WEBSOCKET, Phase.POLL, Phase.LINGER)
         self._closed.set()
         for connection in self.table.in_phases(*Phase):
@@ -148,8 +146,6 @@ class HttpServer:
                 return False
             if not self._answer(connection, request):
                 return True
-            if self.table.draining:
-                return True
             connection.enter(Phase.IDLE)
 
     def _answer(self, connection: Connection, request: Request) -> bool:
@@ -158,7 +154,8 @@ class HttpServer:
         is_poll = environ["PATH_INFO"].startswith(SOCKET_PATH)
         connection.enter(Phase.POLL if is_poll else Phase.REQUEST)
         lasting = request.keep_alive and request.is_complete and not request.is_websocket
-        answer = Answer(connection, request, lasting and not self.table.draining)
+        # A polling client comes back for the end of its session.
+        answer = Answer(connection, request, lasting and (is_poll or not self.table.draining))
         try:
             answer.run(self._app, environ)
         except OSError:

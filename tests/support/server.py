@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -39,6 +40,8 @@ class ServerProcess:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
+        # Its soft and hard limit of open files, if not the system's.
+        self.descriptors: tuple[int, int] | None = None
         self.environment = {
             **{name: os.environ[name] for name in INHERITED if name in os.environ},
             "PORT": str(self.port),
@@ -77,8 +80,13 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                preexec_fn=self._limit_descriptors if self.descriptors else None,
             )
         return self.process
+
+    def _limit_descriptors(self) -> None:
+        assert self.descriptors is not None
+        resource.setrlimit(resource.RLIMIT_NOFILE, self.descriptors)
 
     def stop(self, number: int = signal.SIGINT, timeout: float = 15) -> int:
         """Signal it and wait; return its exit status."""
