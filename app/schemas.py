@@ -59,11 +59,16 @@ def format_seconds(duration: timedelta) -> float:
     return round(duration.total_seconds(), 3)
 
 
+def _number(amount: Decimal) -> float:
+    # The sum turns -0.0 into 0.0.
+    return float(amount) + 0.0
+
+
 def to_json(value: Any) -> Any:
     """Return documents of the database as what JSON knows: the edge where Decimal ends."""
     match value:
         case Decimal():
-            return float(value)
+            return _number(value)
         case datetime():
             return format_time(value)
         case Enum():
@@ -157,7 +162,7 @@ Cursor = Annotated[int, Field(ge=1, le=2**53)]
 # In answers: an amount of rupees, a JSON number.
 Money = Annotated[
     Decimal,
-    PlainSerializer(float, return_type=float),
+    PlainSerializer(_number, return_type=float),
     WithJsonSchema({"type": "number"}, mode="serialization"),
 ]
 Timestamp = Annotated[

@@ -102,6 +102,7 @@ def test_answers_hold_numbers_and_times_in_their_json_form() -> None:
     time: TypeAdapter[Any] = TypeAdapter(Timestamp)
 
     assert money.dump_json(Decimal("25000.05")) == b"25000.05"
+    assert money.dump_json(Decimal("-0.00")) == b"0.0"
     assert time.dump_json(datetime(2026, 1, 2, tzinfo=UTC)) == b'"2026-01-02T00:00:00.000Z"'
 
 
