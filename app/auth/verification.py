@@ -15,7 +15,6 @@ from app.database.transaction import run_transaction
 from app.domain.contact import is_mobile_in
 from app.domain.errors import (
     Conflict,
-    InvalidRequest,
     PaperTradingError,
     RateLimited,
     Unauthenticated,
@@ -77,17 +76,17 @@ def _send(user: User, channel: str, time: datetime) -> Confirmation:
 
 
 def confirm_code(user_id: str, channel: str, digits: str) -> Confirmation:
-    """Confirm the user's address; raise InvalidRequest for a wrong, old or used up code."""
+    """Confirm the user's address; raise Conflict for a wrong, old or used up code."""
     user = _find(user_id)
     if user.is_confirmed(channel):
         return Confirmation(confirmed=True)
     code = Code.find(user_id, channel)
     if code is None or code.address != user.address(channel) or not code.take_attempt(now()):
-        raise InvalidRequest(
+        raise Conflict(
             "There is no code that can still be used. Ask for a new one.", code="code_expired"
         )
     if not hmac.compare_digest(code.digest, _digest(user, channel, digits)):
-        raise InvalidRequest(
+        raise Conflict(
             "This is not the code that was sent.",
             code="code_wrong",
             details={"attempts_left": code.attempts_left - 1},

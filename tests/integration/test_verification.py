@@ -123,23 +123,23 @@ def test_a_wrong_code_is_refused_and_the_right_one_after_five_is_too_late(
 
     for left in (4, 3, 2, 1, 0):
         answer = asha.post(ROUTES["email"], {"code": other(code)})
-        assert assert_error(answer, 400, "code_wrong") == {"attempts_left": left}
-    assert_error(asha.post(ROUTES["email"], {"code": code}), 400, "code_expired")
+        assert assert_error(answer, 409, "code_wrong") == {"attempts_left": left}
+    assert_error(asha.post(ROUTES["email"], {"code": code}), 409, "code_expired")
 
 
 def test_a_code_is_good_for_ten_minutes_and_until_the_next(
     asha: Trader, mails: MailServer, texts: TwilioServer, clock: ManualClock
 ) -> None:
-    assert_error(asha.post(ROUTES["sms"], {"code": "123456"}), 400, "code_expired")
+    assert_error(asha.post(ROUTES["sms"], {"code": "123456"}), 409, "code_expired")
     asha.post(ROUTES["sms"], {})
     first = last_code("sms", mails, texts)
     clock.advance(60)
     asha.post(ROUTES["sms"], {})
     second = last_code("sms", mails, texts)
     if first != second:
-        assert_error(asha.post(ROUTES["sms"], {"code": first}), 400, "code_wrong")
+        assert_error(asha.post(ROUTES["sms"], {"code": first}), 409, "code_wrong")
     clock.advance(10 * 60)
-    assert_error(asha.post(ROUTES["sms"], {"code": second}), 400, "code_expired")
+    assert_error(asha.post(ROUTES["sms"], {"code": second}), 409, "code_expired")
 
 
 def test_a_code_is_its_own_users_and_channels(
@@ -149,8 +149,8 @@ def test_a_code_is_its_own_users_and_channels(
     asha.post(ROUTES["sms"], {})
     code = last_code("sms", mails, texts)
 
-    assert_error(asha.post(ROUTES["email"], {"code": code}), 400, "code_expired")
-    assert_error(other_user.post(ROUTES["sms"], {"code": code}), 400, "code_expired")
+    assert_error(asha.post(ROUTES["email"], {"code": code}), 409, "code_expired")
+    assert_error(other_user.post(ROUTES["sms"], {"code": code}), 409, "code_expired")
     assert asha.post(ROUTES["sms"], {"code": code}).status_code == 200
 
 
