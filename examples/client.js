@@ -107,12 +107,17 @@ function follow(api, credentials, symbols, on) {
   // `auth` is a function, so that a reconnection sends the token of that time.
   const socket = io(api.url, { auth: (send) => send({ token: api.token }) });
 
+  // With `since`, the server first replays each event that was missed, in order.
+  const join = async () => {
+    const room = { user_id: api.userId, token: api.token, since: lastSeq };
+    const joined = await ask(socket, "join", room);
+    lastSeq = Math.max(lastSeq ?? 0, joined.seq);
+  };
+
   // Also after a reconnection: rooms and subscriptions are the connection's, not the user's.
   socket.on("connect", async () => {
     try {
-      // With `since`, the server first replays each event that was missed, in order.
-      const joined = await ask(socket, "join", { user_id: api.userId, since: lastSeq });
-      lastSeq = Math.max(lastSeq ?? 0, joined.seq);
+      await join();
       const subscribed = await ask(socket, "subscribe", { symbols });
       for (const name of subscribed.unknown) console.log(`unknown symbol: ${name}`);
       console.log(`${away ? "reconnected" : "connected"}, at event ${lastSeq}`);
@@ -120,6 +125,18 @@ function follow(api, credentials, symbols, on) {
       away = false;
     } catch (error) {
       // Cut off in the middle of it: the next connection does it all again.
+      if (socket.connected) on.failure(error);
+    }
+  });
+
+  // Without a code it is good news. With one, it says why something was refused or ended.
+  socket.on("status", async ({ msg, code }) => {
+    if (code) console.log(`status        ${code}: ${msg}`);
+    if (code !== "token_expired") return;
+    try {
+      await signIn(api, credentials);
+      await join();
+    } catch (error) {
       if (socket.connected) on.failure(error);
     }
   });
