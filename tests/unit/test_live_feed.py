@@ -411,3 +411,14 @@ def test_a_request_does_not_wait_for_sources_that_have_failed(clock: ManualClock
 
     # Twenty waits of a second each would take longer.
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("price", [0, -1, 10**8, Decimal("NaN"), Decimal("Infinity")])
+def test_a_streamed_price_that_is_none_does_not_come_in(
+    market: Market, clock: ManualClock, price: Decimal | int
+) -> None:
+    bad = Quote(NIFTY, Decimal(price), Source.ANGEL_ONE, clock.now())
+
+    market.feed.take_streamed([bad])
+
+    assert market.feed.collect() == []

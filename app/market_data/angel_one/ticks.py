@@ -16,7 +16,6 @@ from decimal import Decimal
 from enum import StrEnum
 
 from app.clock import Clock
-from app.domain.money import is_price
 from app.domain.quote import Quote, Source
 
 EXCHANGE_TYPES = {"NSE": 1, "BSE": 3}
@@ -112,7 +111,7 @@ class TickReader:
             return Flaw.MALFORMED
         if tick.key not in symbols:
             return Flaw.UNSUBSCRIBED if tick.key in self._unsubscribed else Flaw.UNKNOWN
-        if not is_price(_rupees(tick)):
+        if tick.price <= 0:
             return Flaw.NOT_A_PRICE
         if not 0 < tick.time <= latest:
             return Flaw.NOT_A_TIME
@@ -133,9 +132,6 @@ def _is_news(tick: Tick, last: Tick | None) -> bool:
     )
 
 
-def _rupees(tick: Tick) -> Decimal:
-    return Decimal(tick.price).scaleb(-2)
-
-
 def _quote(tick: Tick, symbol: str) -> Quote:
-    return Quote(symbol, _rupees(tick), Source.ANGEL_ONE, _EPOCH + tick.time * _MILLISECOND)
+    price = Decimal(tick.price).scaleb(-2)
+    return Quote(symbol, price, Source.ANGEL_ONE, _EPOCH + tick.time * _MILLISECOND)
