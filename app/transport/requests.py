@@ -14,6 +14,8 @@ MAX_HEADERS = 100
 # A chunked body is longer on the wire than it is: a byte a chunk takes six.
 MAX_WIRE_FACTOR = 8
 RECEIVE_BYTES = 16 * 1024
+# Reads of one request that cost its address nothing: more come of large bodies, or of trickles.
+FREE_PIECES = 8
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -156,6 +158,7 @@ class RequestReader:
         self._collector = _Collector(max_body)
         # Bytes received since the last complete request.
         self._received = 0
+        self._pieces = 0
 
     def next(self) -> Request | None:
         """Return the next request, or None at the end; raise RefusedRequest for no HTTP.
@@ -166,7 +169,8 @@ class RequestReader:
             request = self._collector.current
             if request and request.has_head and request.is_too_long(self._max_body):
                 return request
-            if self._received and not self._connection.take_piece():
+            self._pieces += 1
+            if self._pieces > FREE_PIECES and not self._connection.take_piece():
                 raise RefusedRequest(
                     "429 Too Many Requests", "rate_limited", "Requests come in too many pieces."
                 )
@@ -176,7 +180,7 @@ class RequestReader:
                 return None
             self._received += len(data)
             self._feed(data)
-        self._received = 0
+        self._received = self._pieces = 0
         return self._collector.complete.popleft()
 
     def _note_phase(self, request: Request | None) -> None:

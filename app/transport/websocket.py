@@ -20,6 +20,7 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, generate_accept_token
 
 from app.notices import notice
+from app.sockets.engine import is_client_packet
 from app.transport.budgets import SocketBudget
 from app.transport.connections import CONNECTION_KEY, Connection, Phase
 
@@ -27,9 +28,6 @@ MAX_MESSAGE_BYTES = 64 * 1024
 MESSAGE_SECONDS = 10.0
 RECEIVE_BYTES = 16 * 1024
 VERSION = "13"
-# What a client may send, by the first character: close, pong, message, upgrade.
-ENGINE_IO_PACKETS = frozenset("1345")
-PROBE = "2probe"
 
 
 def handshake_error(environ: WSGIEnvironment) -> str | None:
@@ -168,9 +166,9 @@ class WebSocket:
         text = "".join(self._parts)
         self._parts, self._size = [], 0
         self._connection.deadline = None
-        if text[:1] in ENGINE_IO_PACKETS or text == PROBE:
+        if is_client_packet(text):
             return text
-        self.refuse(CloseReason.PROTOCOL_ERROR, "a message that is no Engine.IO packet")
+        self.refuse(CloseReason.PROTOCOL_ERROR, "a message that is no Socket.IO packet")
         return None
 
 
