@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar, cast
@@ -9,8 +10,8 @@ from typing import ParamSpec, TypeVar, cast
 from app.domain.errors import ServerBusy
 from app.extensions import socketio
 
-# Hashes computed at once. Each takes a processor core and tens of megabytes.
-HASHING_THREADS = 2
+# Hashes computed at once, each with a core and tens of megabytes. One core is left to the server.
+HASHING_THREADS = min(max((os.cpu_count() or 1) - 1, 1), 4)
 # Requests that wait for their hash. More would wait for seconds: they get a 503 instead.
 MAX_WAITING_HASHES = 16
 
