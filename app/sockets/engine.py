@@ -3,7 +3,7 @@
 python-engineio drops what it cannot read with a 200, takes the answer to a ping that never left
 the server for a sign of life, and ends a session in whichever thread finds it dead, also one that
 holds a lock which the end needs. Its classes are extended here, for polling and WebSocket alike.
-How much a client may send, and how many bytes may wait for it, is in `app.transport`.
+How much a client may send is in `app.transport`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from engineio.packet import CLOSE, MESSAGE, OPEN, PING, PONG, Packet
 
 from app.addresses import client_network
 from app.notices import notice
+from app.sockets.waiting import bounded
 
 # While more than this waits for all clients together, a client for which more than the smaller
 # amount waits is closed: so the slowest readers leave first.
@@ -191,7 +192,10 @@ class Engine(engineio.Server):  # type: ignore[misc]
 
     def __init__(self, **options: Any) -> None:
         self.start_service_task: bool
+        self._async: dict[str, Any]
         super().__init__(**options)
+        # Here, not where they are served: under any web server sessions are bounded alike.
+        self._async = {**self._async, "queue": bounded(self._async["queue"])}
         self._waiting_bytes = 0
         self._counted_at = 0.0
 

@@ -18,7 +18,6 @@ from app.notices import notice
 from app.transport.budgets import HANDSHAKE_MESSAGES, AddressBudgets, SocketBudget
 from app.transport.packets import BadPacket, StrictPacket
 from app.transport.responses import error_body
-from app.transport.waiting import bounded
 from app.transport.websocket import WebSocket, connection_in, handshake_error
 
 # A session that has not sent a Socket.IO CONNECT packet by then is closed.
@@ -50,11 +49,7 @@ class SessionGuard:
         self._handle_message = engine.handlers["message"]
         engine.handle_request = self.handle_request
         engine.handlers["message"] = self._on_message
-        engine._async = {
-            **engine._async,
-            "websocket": self._transport,
-            "queue": bounded(engine._async["queue"]),
-        }
+        engine._async = {**engine._async, "websocket": self._transport}
         self._server.start_background_task(self._watch)
 
     def close_all(self) -> None:
