@@ -27,10 +27,15 @@ from pydantic import (
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from data_folder import kept_secret, take_folder
-from environment import ROOT, ConfigurationError, find_misspelled, read_environment
-from origins import DEFAULT_ORIGINS, parse_hosts, parse_origins
-from production import find_unsafe, parse_overrides
+from app.configuration.data_folder import kept_secret, take_folder
+from app.configuration.environment import (
+    ROOT,
+    ConfigurationError,
+    find_misspelled,
+    read_environment,
+)
+from app.configuration.origins import DEFAULT_ORIGINS, parse_hosts, parse_origins
+from app.configuration.production import find_unsafe, parse_overrides
 
 __all__ = ["ConfigurationError", "Settings", "load_settings", "read_environment"]
 

@@ -53,7 +53,7 @@ if __name__ == "__main__":
 from contextlib import ExitStack  # noqa: E402
 from typing import TYPE_CHECKING  # noqa: E402
 
-from environment import (  # noqa: E402
+from app.configuration.environment import (  # noqa: E402
     ConfigurationError,
     Environment,
     find_misspelled,
@@ -107,10 +107,10 @@ if __name__ == "__main__":
         sys.exit(refuse(_error, os.environ.get("LOG_FORMAT", "")))
     patch_for_async_mode(_environment)
 
+from app.configuration.data_folder import MEGABYTE, Disk  # noqa: E402
 from app.embedded import EmbeddedDatabase, attach  # noqa: E402
 from app.listener import listen  # noqa: E402
 from config import VARIABLES, Settings, load_settings  # noqa: E402
-from data_folder import MEGABYTE, Disk  # noqa: E402
 
 if TYPE_CHECKING:
     import click

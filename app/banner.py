@@ -10,11 +10,11 @@ from typing import Any
 
 from flask import Flask
 
+from app.configuration.environment import ROOT
 from app.listener import location
 from app.log_output import logger
 from app.runtime import runtime
 from config import Settings
-from environment import ROOT
 
 # An address to call, for those that mean every address of the machine.
 LOOPBACK = {

@@ -11,12 +11,12 @@ from typing import Any, cast
 
 from flask import Flask, current_app, request
 
+from app.configuration.origins import normalize_origin
 from app.counters import LogBudget
 from app.extensions import cors
 from app.limits import HEADERS
 from app.logs import logger
 from config import Settings
-from origins import normalize_origin
 
 KEY = "origin_policy"
 # The scheme of a page that opens a socket with the scheme of the socket instead of its own.

@@ -31,6 +31,7 @@ from app import (
     trades,
 )
 from app.clock import Clock, SystemClock
+from app.configuration.data_folder import Disk
 from app.database.indexes import create_indexes
 from app.database.migrations import migrate
 from app.delivery.codes import CodeMessenger
@@ -47,7 +48,6 @@ from app.market_data.watchlist import Watchlist
 from app.memory import StoredListing, StoredMemory
 from app.models import SymbolState
 from config import Settings, load_settings
-from data_folder import Disk
 
 BLUEPRINTS = (
     auth.blueprint,

@@ -19,6 +19,7 @@ from flask import Flask
 from limits import parse_many
 
 from app.addresses import client_network
+from app.configuration.origins import host_of, hosts_of, is_address, is_loopback
 from app.cors import policy
 from app.counters import LogBudget
 from app.domain.errors import InvalidRequest, PaperTradingError, RateLimited
@@ -28,7 +29,6 @@ from app.headers import SECURITY_HEADERS, TRANSPORT_SECURITY
 from app.limits import SOCKETS, counts_of
 from app.logs import REQUEST_ID, logger
 from config import Settings
-from origins import host_of, hosts_of, is_address, is_loopback
 
 SOCKETS_PATH = "/socket.io/"
 HEALTH_PATH = "/health/"

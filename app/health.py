@@ -8,6 +8,7 @@ from flask import Blueprint, Flask, current_app, request
 from pydantic import BaseModel
 
 from app.api import endpoint
+from app.configuration.data_folder import Disk
 from app.database.pulse import Pulse
 from app.domain.errors import MarketDataUnavailable, Unavailable
 from app.extensions import limiter
@@ -16,7 +17,6 @@ from app.runtime import runtime
 from app.schemas import format_seconds
 from app.storage import KEY as DISK_KEY
 from app.transport import CONNECTIONS_KEY
-from data_folder import Disk
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 

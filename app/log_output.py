@@ -20,9 +20,9 @@ from typing import Any, TextIO
 
 import logzero
 
+from app.configuration.environment import ROOT
 from app.log_format import NAME, JsonFormatter, TextFormatter
 from config import Settings
-from environment import ROOT
 
 MAX_FILE_BYTES = 50 * 1024 * 1024
 OLD_FILES = 5

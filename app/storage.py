@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Flask, current_app, request
 
+from app.configuration.data_folder import Disk, DiskProblem
 from app.domain.errors import DatabaseUnavailable, DiskFull, Unavailable
-from data_folder import Disk, DiskProblem
 
 KEY = "disk"
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

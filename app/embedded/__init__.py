@@ -32,8 +32,8 @@ from filelock import FileLock, Timeout
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
+from app.configuration.data_folder import Disk, close_files, kept_secret, open_private, take_folder
 from config import ConfigurationError
-from data_folder import Disk, close_files, kept_secret, open_private, take_folder
 
 HOST = "127.0.0.1"
 # An orphan of a killed server may need a moment to let go of the storage.

@@ -28,7 +28,7 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 """
 # In the order of a start: before the first import of our own, and up to the server's.
 MOMENTS = (
-    "environment",
+    "app.configuration.environment",
     "dotenv",
     "difflib",
     "config",

@@ -12,11 +12,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
+from app.configuration.data_folder import MEGABYTE, Disk
 from app.embedded import EmbeddedDatabase
 from app.health import MONITOR_KEY
 from app.monitor import Monitor
 from config import Settings
-from data_folder import MEGABYTE, Disk
 from tests.support.answers import assert_error
 from tests.support.live import eventually
 from tests.support.market import ManualClock, ScriptedFeed

@@ -18,7 +18,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-import data_folder
+from app.configuration import data_folder
 from app.embedded import CHILD, EmbeddedDatabase
 from config import ConfigurationError, load_settings
 from tests.support.database import DatabaseServer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 
-from environment import read_environment
+from app.configuration.environment import read_environment
 from run import patch_for_async_mode
 
 patch_for_async_mode(read_environment())

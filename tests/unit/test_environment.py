@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from app.configuration.environment import (
+    ROOT,
+    ConfigurationError,
+    Environment,
+    find_misspelled,
+    read_environment,
+)
 from config import VARIABLES, load_settings
-from environment import ROOT, ConfigurationError, Environment, find_misspelled, read_environment
 
 
 @pytest.fixture

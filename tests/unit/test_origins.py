@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from app.configuration.origins import is_loopback, parse_hosts, parse_origins
 from config import ConfigurationError, load_settings
-from origins import is_loopback, parse_hosts, parse_origins
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from app.configuration.production import OVERRIDES, is_weak
 from config import ConfigurationError, load_settings
-from production import OVERRIDES, is_weak
 
 SAFE = {
     "APP_ENV": "production",

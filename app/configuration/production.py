@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from origins import hosts_of, is_loopback, parse_origins
+from app.configuration.origins import hosts_of, is_loopback, parse_origins
 
 MINIMUM_SECRET_LENGTH = 32
 MINIMUM_SECRET_BITS = 88

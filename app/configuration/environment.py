@@ -14,7 +14,7 @@ from pathlib import Path
 from dotenv import dotenv_values, find_dotenv
 from dotenv.parser import parse_stream
 
-ROOT = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[2]
 # In .env, what resembles a variable this much is taken for a misspelling of it.
 SIMILAR_IN_FILE = 0.8
 # The environment of the process also holds what belongs to other programs.
