@@ -22,6 +22,9 @@ from app.transport.websocket import WebSocket, connection_in, handshake_error
 
 # A session that has not sent a Socket.IO CONNECT packet by then is closed.
 CONNECT_SECONDS = 5.0
+# WebSockets of one address that have not sent it yet. An honest client sends it at once; in the
+# threading mode each of them takes two threads.
+MAX_UNCONNECTED = 128
 SWEEP_SECONDS = 0.5
 SEPARATOR = b"\x1e"
 STOPPING = "the server is stopping"
@@ -39,6 +42,8 @@ class SessionGuard:
         self._budgets: dict[str, SocketBudget] = {}
         self._websockets: dict[str, WebSocket] = {}
         self._unconnected_since: dict[str, float] = {}
+        # The address of each WebSocket without a CONNECT packet, as of the last sweep.
+        self._opening: dict[str, str] = {}
         self._is_stopped = False
 
     def install(self) -> None:
@@ -93,7 +98,10 @@ class SessionGuard:
                 status = "400 Bad Request"
                 return status, "bad_handshake", fault
         if sid is None:
-            if not self._addresses.of(key).take_messages(HANDSHAKE_MESSAGES):
+            opening = list(self._opening.values()).count(key)
+            if opening >= MAX_UNCONNECTED or not self._addresses.of(key).take_messages(
+                HANDSHAKE_MESSAGES
+            ):
                 notice("handshake refused, too many of one address", key)
                 return "429 Too Many Requests", "rate_limited", "Too many connections at once."
         elif environ["REQUEST_METHOD"] == "POST" and sid in self._engine.sockets:
@@ -131,6 +139,7 @@ class SessionGuard:
             websocket = WebSocket(connection, self._budget(session.sid, key), self._server.sleep)
             websocket.accept(environ["HTTP_SEC_WEBSOCKET_KEY"])
             self._websockets[session.sid] = websocket
+            self._opening[session.sid] = key
             session.queue.on_overflow = lambda: websocket.refuse(
                 CloseReason.POLICY_VIOLATION, "what it is sent is not read"
             )
@@ -168,6 +177,7 @@ class SessionGuard:
         self._websockets.pop(sid, None)
         self._budgets.pop(sid, None)
         self._unconnected_since.pop(sid, None)
+        self._opening.pop(sid, None)
 
     def _watch(self) -> None:
         while not self._is_stopped:
@@ -189,6 +199,8 @@ class SessionGuard:
         for sid in list(self._unconnected_since):
             if sid in connected or sid not in sessions:
                 self._unconnected_since.pop(sid, None)
+        for sid in connected & self._opening.keys():
+            self._opening.pop(sid, None)
         for sid in list(sessions):
             if sid not in connected:
                 since = self._unconnected_since.setdefault(sid, now)

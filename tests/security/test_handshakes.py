@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import struct
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 import websocket
 from websocket import ABNF
 
+from app.transport.sessions import MAX_UNCONNECTED
 from tests.support.raw_http import RawConnection
 from tests.support.raw_sockets import RawSocket
 from tests.support.server import ServerProcess
@@ -152,3 +154,15 @@ def test_a_ping_is_answered(server: ServerProcess) -> None:
 
     assert frame.data == b"are you there"
     client.close()
+
+
+def test_an_address_may_have_few_sockets_that_do_not_connect(server: ServerProcess) -> None:
+    with ExitStack() as stack:
+        statuses = []
+        for _ in range(MAX_UNCONNECTED + 5):
+            connection = stack.enter_context(RawConnection(server.port))
+            statuses.append(connection.send(handshake()).answer().status)
+
+    assert statuses[0] == 101
+    assert statuses.count(429) > 0
+    assert set(statuses) == {101, 429}
