@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from config import HASH_METHOD
 from tests.e2e.conftest import ASYNC_MODES
 from tests.support.live import Listener, LiveTrader, eventually
 from tests.support.recordings import falling_and_rising, write_recording
@@ -29,7 +30,12 @@ def server(
     recording = write_recording(tmp_path_factory.mktemp("market") / "day.csv", falling_and_rising())
     mode = str(request.param)
     server = make_shared_server(
-        mode, SOCKETIO_ASYNC_MODE=mode, MARKET_DATA="replay", REPLAY_FILE=recording
+        mode,
+        SOCKETIO_ASYNC_MODE=mode,
+        MARKET_DATA="replay",
+        REPLAY_FILE=recording,
+        # Hashes that take a while, for the test of many sign-ins at once.
+        PASSWORD_HASH=HASH_METHOD,
     )
     return server.start()
 
