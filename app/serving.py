@@ -17,6 +17,9 @@ from app.transport import CONNECTIONS_KEY, Bounds, ConnectionTable, HttpServer, 
 from app.transport.descriptors import connections_for, raise_descriptor_limit
 from config import Settings
 
+# The default of the threading mode, where each connection has a thread of its own.
+MAX_THREADED_CONNECTIONS = 1_024
+
 
 def serve(
     app: Flask, listener: socket.socket, on_failure: Callable[[], None] = lambda: None
@@ -46,7 +49,9 @@ def serve(
 
 def _bounds(settings: Settings, descriptors: int) -> Bounds:
     possible = connections_for(descriptors)
-    total = min(settings.max_connections or possible, possible)
+    threads = settings.socketio_async_mode == "threading"
+    default = MAX_THREADED_CONNECTIONS if threads else possible
+    total = min(settings.max_connections or default, possible)
     if settings.max_connections and settings.max_connections > possible:
         logger.warning(
             "MAX_CONNECTIONS is %s, but the limit of open files allows %s",
