@@ -193,7 +193,7 @@ def test_the_secret_is_neither_in_the_arguments_nor_in_the_environment_of_the_pr
     pid = json.loads((folder / "database.json").read_text())["database_pid"]
     secret = (folder / "database_secret").read_text()
     listed = subprocess.run(
-        ["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=True
+        ["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=True
     )
 
     assert str(CHILD) in listed.stdout
