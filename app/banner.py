@@ -13,7 +13,7 @@ from flask import Flask
 from app.configuration.environment import ROOT
 from app.listener import location
 from app.log_output import logger
-from app.runtime import runtime
+from app.services import services
 from config import Settings
 
 # An address to call, for those that mean every address of the machine.
@@ -24,10 +24,10 @@ LOOPBACK = {
 }
 
 
-def announce(app: Flask, port: int) -> None:
+def publish_events(app: Flask, port: int) -> None:
     """Say where the server listens, what feeds it, where its data lies, and what to try."""
     with app.app_context():
-        parts = runtime()
+        parts = services()
     settings = parts.settings
     host = settings.host.strip("[]")
     facts = {

@@ -14,8 +14,8 @@ from flask import Flask, current_app, request
 from app.configuration.origins import normalize_origin
 from app.counters import LogBudget
 from app.extensions import cors
-from app.limits import HEADERS
 from app.logs import logger
+from app.web.rate_limits import HEADERS
 from config import Settings
 
 KEY = "origin_policy"

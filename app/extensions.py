@@ -7,8 +7,8 @@ from flask_jwt_extended import JWTManager
 from flask_limiter import Limiter
 from flask_pymongo import PyMongo
 
-from app.identity import rate_limit_key
 from app.sockets.extension import SocketIO
+from app.web.auth import rate_limit_key
 
 cors = CORS()
 jwt = JWTManager()

@@ -10,23 +10,18 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import (
-    api,
     auth,
     cli,
     cors,
     database,
     docs_page,
-    errors,
     front,
-    health,
-    identity,
-    limits,
     logs,
     market,
     notifications,
     portfolio,
     realtime,
-    runtime,
+    services,
     storage,
     trades,
 )
@@ -37,16 +32,19 @@ from app.database.migrations import migrate
 from app.delivery.codes import CodeMessenger
 from app.extensions import jwt
 from app.market_data import create_feed
+from app.market_data.candle_cache import CandleHistory
 from app.market_data.feed import Feed
-from app.market_data.guard import DELAYS, QuoteGuard
-from app.market_data.history import CandleHistory
+from app.market_data.feeds.simulated import SimulatedFeed
 from app.market_data.hours import TradingHours
-from app.market_data.instruments import Instruments, load_instruments
+from app.market_data.instruments.registry import Instruments, load_instruments
+from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.quotes import QuoteBoard
-from app.market_data.simulated import SimulatedFeed
-from app.market_data.watchlist import Watchlist
+from app.market_data.tick_filter import DELAYS, TickFilter
 from app.memory import StoredListing, StoredMemory
 from app.models import SymbolState
+from app.web import api, errors, health
+from app.web import auth as identity
+from app.web import rate_limits as limits
 from config import Settings, load_settings
 
 BLUEPRINTS = (
@@ -107,7 +105,7 @@ def create_app(
     )
     if not isinstance(feed, SimulatedFeed):
         memory.end_simulation()
-    runtime.init_app(app, _assemble(settings, feed, clock, instruments, memory))
+    services.init_app(app, _assemble(settings, feed, clock, instruments, memory))
     jwt.init_app(app)
     limits.init_app(app, settings)
     cors.init_app(app, settings)
@@ -145,10 +143,10 @@ def _assemble(
     clock: Clock,
     instruments: Instruments,
     memory: StoredMemory,
-) -> runtime.Runtime:
+) -> services.Services:
     interval = settings.monitor_interval_seconds
     hours = TradingHours(enforced=settings.enforces_market_hours)
-    guard = QuoteGuard(
+    guard = TickFilter(
         clock,
         oldest=timedelta(seconds=3 * interval),
         largest_move=settings.max_quote_move,
@@ -156,7 +154,7 @@ def _assemble(
         delays=DELAYS,
     )
     guard.remember(SymbolState.load_quotes().values())
-    return runtime.Runtime(
+    return services.Services(
         settings=settings,
         clock=clock,
         feed=feed,
@@ -172,6 +170,6 @@ def _assemble(
         history=CandleHistory(feed, clock, fresh_seconds=min(interval, 5)),
         instruments=instruments,
         messenger=CodeMessenger(settings, clock),
-        watchlist=Watchlist(),
+        watchlist=PolledSymbols(),
         hours=hours,
     )

@@ -23,11 +23,11 @@ from app.configuration.origins import host_of, hosts_of, is_address, is_loopback
 from app.cors import policy
 from app.counters import LogBudget
 from app.domain.errors import InvalidRequest, PaperTradingError, RateLimited
-from app.errors import status_of
 from app.extensions import socketio
 from app.headers import SECURITY_HEADERS, TRANSPORT_SECURITY
-from app.limits import SOCKETS, counts_of
 from app.logs import REQUEST_ID, logger
+from app.web.errors import status_of
+from app.web.rate_limits import SOCKETS, counts_of
 from config import Settings
 
 SOCKETS_PATH = "/socket.io/"

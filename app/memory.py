@@ -15,9 +15,9 @@ from app.database import Document
 from app.domain.quote import REAL_SOURCES, Quote, SeenQuote, Source
 from app.logs import logger
 from app.market_data.course import Course, Run
-from app.market_data.instruments import Listing
-from app.market_data.simulated import SimulatedFeed
-from app.market_data.spans import seconds_of
+from app.market_data.feeds.bars import seconds_of
+from app.market_data.feeds.simulated import SimulatedFeed
+from app.market_data.instruments.registry import Listing
 from app.models import InstrumentList, MarketState, SymbolState
 from config import Settings
 

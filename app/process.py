@@ -13,17 +13,17 @@ from flask import Flask
 from pymongo.errors import PyMongoError
 
 from app import database
-from app.banner import announce
+from app.banner import publish_events
 from app.delivery import Outbox, create_senders
 from app.embedded import EmbeddedDatabase
 from app.extensions import mongo, socketio
 from app.factory import create_app
-from app.health import MONITOR_KEY, PULSE_KEY
 from app.logs import logger
 from app.monitor import Monitor
-from app.runtime import runtime
+from app.services import services
 from app.serving import serve, wait_for_signal
 from app.watchdog import Watchdog
+from app.web.health import MONITOR_KEY, PULSE_KEY
 from config import ConfigurationError, Settings
 
 
@@ -68,7 +68,7 @@ class Server:
         # of garbage would hold up requests for a tenth of a second.
         gc.collect()
         gc.freeze()
-        announce(app, self._listener.getsockname()[1])
+        publish_events(app, self._listener.getsockname()[1])
 
     def _create_app(self) -> Flask:
         if self._database:
@@ -95,7 +95,7 @@ class Server:
 def start_workers(app: Flask) -> tuple[Monitor, Outbox]:
     """Start the monitor and the outbox in the background of this process."""
     with app.app_context():
-        parts = runtime()
+        parts = services()
     monitor = Monitor(app)
     outbox = Outbox(app, parts.clock, create_senders(parts.settings))
     app.extensions[MONITOR_KEY] = monitor

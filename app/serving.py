@@ -11,10 +11,10 @@ from flask import Flask
 
 from app.extensions import socketio
 from app.logs import logger
-from app.runtime import runtime
-from app.schemas import MAXIMUM_BODY_BYTES
+from app.services import services
 from app.transport import CONNECTIONS_KEY, Bounds, ConnectionTable, HttpServer, SessionGuard
 from app.transport.descriptors import connections_for, raise_descriptor_limit
+from app.web.schemas import MAXIMUM_BODY_BYTES
 from config import Settings
 
 # The default of the threading mode, where each connection has a thread of its own.
@@ -29,13 +29,13 @@ def serve(
     `on_failure` is called if the server ends by itself.
     """
     with app.app_context():
-        settings = runtime().settings
+        settings = services().settings
     limit = raise_descriptor_limit()
     table = app.extensions[CONNECTIONS_KEY] = ConnectionTable(_bounds(settings, limit))
     guard = SessionGuard(socketio.server)
     guard.install()
     server = HttpServer(
-        _in_turn(app),
+        _yield_first(app),
         listener,
         table,
         max_body=MAXIMUM_BODY_BYTES,
@@ -82,7 +82,7 @@ def wait_for_signal() -> None:
         signal.set_wakeup_fd(-1)
 
 
-def _in_turn(app: Flask) -> WSGIApplication:
+def _yield_first(app: Flask) -> WSGIApplication:
     """Let each request give way to whatever else is ready to go on.
 
     A greenlet gives way only where it waits. A client that asks again at once has its next

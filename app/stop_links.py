@@ -6,7 +6,7 @@ from bson import ObjectId
 from bson.errors import InvalidId
 from itsdangerous import BadSignature, Signer
 
-from app.runtime import runtime
+from app.services import services
 
 SALT = "stop emails"
 PATH = "/notifications/unsubscribe/"
@@ -14,7 +14,7 @@ PATH = "/notifications/unsubscribe/"
 
 def make_stop_link(user_id: ObjectId) -> str | None:
     """Return the link for the emails to a user; None if the server's address is not known."""
-    public_url = runtime().settings.public_url
+    public_url = services().settings.public_url
     if public_url is None:
         return None
     return f"{public_url.rstrip('/')}{PATH}{_signer().sign(str(user_id)).decode()}"
@@ -29,4 +29,4 @@ def read_stop_token(token: str) -> ObjectId | None:
 
 
 def _signer() -> Signer:
-    return Signer(runtime().settings.secret_key.get_secret_value(), salt=SALT)
+    return Signer(services().settings.secret_key.get_secret_value(), salt=SALT)

@@ -13,7 +13,7 @@ from flask import Flask
 from pymongo.errors import PyMongoError
 
 from app.database.pulse import Pulse
-from app.embedded import Answer, EmbeddedDatabase
+from app.embedded import EmbeddedDatabase, IdempotencyRecord
 from app.logs import logger
 
 CHECK_SECONDS = 5.0
@@ -63,10 +63,10 @@ class Watchdog:
             self._pause = FIRST_PAUSE_SECONDS
             return
         answer = self._database.answer()
-        if answer is not Answer.NONE:
+        if answer is not IdempotencyRecord.NONE:
             now = time.monotonic()
             since = self._failing_since = self._failing_since or now
-            slow = error.timeout and answer is Answer.OK
+            slow = error.timeout and answer is IdempotencyRecord.OK
             patience = SLOW_SECONDS if slow else FAILING_SECONDS
             if now - since >= patience and now >= self._next_restart:
                 self._restart(error, now)

@@ -47,14 +47,14 @@ FALLS_PER_SECOND = 5
 REPORT_SECONDS = 10
 STAGE_SECONDS = 20
 # It holds while prices are not older than this, and nearly every tick is shown to its followers.
-MOST_LAG_SECONDS = 1.0
+MAX_LAG_SECONDS = 1.0
 LEAST_SHOWN = 0.95
 FASTER = (1.5, 2, 3, 4, 6)
 SLOWER = (0.75, 0.5, 0.25, 0.1)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Bar:
     """What was seen in some seconds. Times are milliseconds, memory MB, processors in cores."""
 
     rate: float
@@ -81,7 +81,7 @@ class Span:
     @property
     def holds(self) -> bool:
         """Whether the server kept up."""
-        on_time = self.lag_p99 <= MOST_LAG_SECONDS * 1_000
+        on_time = self.lag_p99 <= MAX_LAG_SECONDS * 1_000
         return on_time and self.ticks_shown >= LEAST_SHOWN * self.ticks_sent
 
     def __str__(self) -> str:
@@ -123,7 +123,7 @@ class Watch:
         """Forget what was seen so far."""
         self.look()
 
-    def look(self) -> Span:
+    def look(self) -> Bar:
         """Return what was seen since the last look."""
         before, self._since = self._since, self._counts()
         seconds = self._since[0] - before[0]
@@ -136,7 +136,7 @@ class Watch:
         for each in failures[:2]:
             print(f"    a request failed: {each}", flush=True)
         lateness, self._market.lateness = self._market.lateness, 0.0
-        return Span(
+        return Bar(
             rate=self._market.rate,
             seconds=seconds,
             ticks_sent=sent,
@@ -210,7 +210,7 @@ def main() -> int:
     return 0
 
 
-def _run(watch: Watch, market: Exchange, seconds: float) -> list[Span]:
+def _run(watch: Watch, market: Exchange, seconds: float) -> list[Bar]:
     """Warm up, then report every ten seconds."""
     market.falls_per_second = FALLS_PER_SECOND
     time.sleep(REPORT_SECONDS)
@@ -224,10 +224,10 @@ def _run(watch: Watch, market: Exchange, seconds: float) -> list[Span]:
     return spans
 
 
-def _find_bend(watch: Watch, market: Exchange, spans: Sequence[Span]) -> list[Span]:
+def _find_bend(watch: Watch, market: Exchange, spans: Sequence[Bar]) -> list[Bar]:
     """Go faster until it no longer holds; or slower until it does, where it did not."""
     held = sum(each.holds for each in spans) * 2 > len(spans)
-    stages: list[Span] = []
+    stages: list[Bar] = []
     for rate in FASTER if held else SLOWER:
         market.rate = rate
         # What piled up before is not this stage's.
@@ -294,7 +294,7 @@ def _write(here: World) -> None:
     seed_shares(here, users, TRADES_OF_A_SHARE)
 
 
-def _keep(spans: Sequence[Span], stages: Sequence[Span]) -> None:
+def _keep(spans: Sequence[Bar], stages: Sequence[Bar]) -> None:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"soak-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"
     document: dict[str, Any] = {

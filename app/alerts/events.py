@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from app.domain.alert import Crossing, Direction
+from app.domain.alert import Direction, Trigger
 from app.domain.bracket import SettledFrom
 from app.domain.money import format_rupees
-from app.models import EventDraft, Firing
+from app.models import AlertTrigger, EventDraft
 
 _MOVED = {Direction.ABOVE: "rose", Direction.BELOW: "fell"}
 
 
-def price_alert(firing: Firing) -> EventDraft:
+def price_alert(firing: AlertTrigger) -> EventDraft:
     """Tell of an alert that fired."""
     alert, crossing = firing.alert, firing.crossing
     quote, levels = crossing.quote, alert.levels
@@ -34,7 +34,7 @@ def price_alert(firing: Firing) -> EventDraft:
     )
 
 
-def _when(crossing: Crossing) -> str:
+def _when(crossing: Trigger) -> str:
     if crossing.settled_from is not SettledFrom.GAP:
         return ""
     time = f"{crossing.quote.timestamp:%d %b %Y %H:%M} UTC"

@@ -6,17 +6,17 @@ from flask import Blueprint
 
 from app.alerts import service
 from app.alerts.schemas import AlertsQuery, AlertsResponse, AlertView, CreateAlertRequest
-from app.api import endpoint
-from app.identity import current_user_id
-from app.models import RequestKey
-from app.schemas import MessageResponse
+from app.models import IdempotencyKey
+from app.web.api import endpoint
+from app.web.auth import current_user_id
+from app.web.schemas import MessageResponse
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/alerts")
 
 
 @blueprint.post("", strict_slashes=False)
 @endpoint(body=CreateAlertRequest, answers={201: AlertView}, errors=[409], idempotent=True)
-def create_alert(body: CreateAlertRequest, key: RequestKey | None) -> tuple[AlertView, int]:
+def create_alert(body: CreateAlertRequest, key: IdempotencyKey | None) -> tuple[AlertView, int]:
     """Set an alert: one notification when the price first meets a level."""
     return AlertView.of(service.set_alert(current_user_id(), body, key)), 201
 

@@ -10,7 +10,7 @@ from app.domain.alert import AlertStatus, Direction
 from app.domain.bracket import SettledFrom
 from app.domain.quote import Source
 from app.models import Alert
-from app.schemas import (
+from app.web.schemas import (
     Cursor,
     Level,
     Money,

@@ -7,20 +7,22 @@ from bson.errors import InvalidId
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
+from app.alerts.execution import fire, stop_watching
 from app.alerts.schemas import AlertsQuery, CreateAlertRequest
-from app.alerts.settlement import fire, stop_watching
-from app.database.transaction import run_transaction
-from app.domain.alert import AlertLevels
+from app.database.transactions import run_transaction
+from app.domain.alert import AlertCondition
 from app.domain.errors import Conflict, NotFound, Unauthenticated
 from app.domain.quote import Quote
 from app.logs import logger
-from app.models import Alert, Answer, Firing, RequestKey, SymbolState, User
-from app.runtime import now, runtime
+from app.models import Alert, AlertTrigger, IdempotencyKey, IdempotencyRecord, SymbolState, User
+from app.services import now, services
 
-MOST_ACTIVE = 100
+MAX_ACTIVE = 100
 
 
-def set_alert(user_id: str, request: CreateAlertRequest, key: RequestKey | None = None) -> Alert:
+def set_alert(
+    user_id: str, request: CreateAlertRequest, key: IdempotencyKey | None = None
+) -> Alert:
     """Set an alert from the latest quote on; for a retry of `key`, return it as it was set.
 
     Raises InvalidRequest for an unknown or unlisted symbol, AlreadyCrossed, Conflict for a key
@@ -29,16 +31,18 @@ def set_alert(user_id: str, request: CreateAlertRequest, key: RequestKey | None 
     """
     if earlier := _set_earlier(key):
         return earlier
-    symbol = runtime().instruments.get_tradable(request.symbol).symbol
-    quote = runtime().quotes.last_traded(symbol)
-    levels = AlertLevels.set_at(quote, above=request.above, below=request.below)
+    symbol = services().instruments.get_tradable(request.symbol).symbol
+    quote = services().quotes.last_traded(symbol)
+    levels = AlertCondition.set_at(quote, above=request.above, below=request.below)
     # Asked again in the transaction; here it keeps a refused symbol from being watched.
     _refuse_too_many(user_id)
     _watch(symbol)
     try:
         alert = run_transaction(
             lambda session: _write_alert(user_id, symbol, levels, key, session),
-            is_done=lambda alert, session: Alert.find_by_id(alert.id, session) is not None,
+            already_committed=lambda alert, session: (
+                Alert.find_by_id(alert.id, session) is not None
+            ),
             user_ids=[user_id],
         )
     except DuplicateKeyError:
@@ -52,7 +56,7 @@ def set_alert(user_id: str, request: CreateAlertRequest, key: RequestKey | None 
 
 def list_alerts(user_id: str, query: AlertsQuery) -> tuple[list[Alert], str | None]:
     """Return a page of the user's alerts, newest first, and the cursor of the next one."""
-    symbol = runtime().instruments.get_ordered(query.symbol).symbol if query.symbol else None
+    symbol = services().instruments.get_ordered(query.symbol).symbol if query.symbol else None
     # No cursor of ours is above it, and a page is looked for downwards from where it begins.
     newest = User.last_alert_number(user_id) + 1
     alerts = Alert.find_by_user_id(
@@ -71,7 +75,7 @@ def delete_alert(user_id: str, alert_id: str) -> None:
     try:
         alert = run_transaction(
             lambda session: Alert.delete(ObjectId(alert_id), user_id, session),
-            is_done=lambda alert, session: (
+            already_committed=lambda alert, session: (
                 alert is not None and Alert.find_by_id(alert.id, session) is None
             ),
             user_ids=[user_id],
@@ -83,17 +87,17 @@ def delete_alert(user_id: str, alert_id: str) -> None:
     stop_watching(alert.symbol)
 
 
-def _set_earlier(key: RequestKey | None, session: ClientSession | None = None) -> Alert | None:
+def _set_earlier(key: IdempotencyKey | None, session: ClientSession | None = None) -> Alert | None:
     """Return what this very request set before, as it was then, be it deleted by now."""
-    answer = Answer.find(key, session) if key else None
+    answer = IdempotencyRecord.find(key, session) if key else None
     return Alert.from_document(answer["alert"]) if answer else None
 
 
 def _write_alert(
     user_id: str,
     symbol: str,
-    levels: AlertLevels,
-    key: RequestKey | None,
+    levels: AlertCondition,
+    key: IdempotencyKey | None,
     session: ClientSession,
 ) -> Alert:
     if earlier := _set_earlier(key, session):
@@ -112,16 +116,16 @@ def _write_alert(
         session=session,
     )
     if key:
-        Answer.save(key, {"alert": alert.as_set()}, time, session)
+        IdempotencyRecord.save(key, {"alert": alert.as_set()}, time, session)
     return alert
 
 
 def _refuse_too_many(user_id: str, session: ClientSession | None = None) -> None:
-    if Alert.count_active(user_id, session) >= MOST_ACTIVE:
+    if Alert.count_active(user_id, session) >= MAX_ACTIVE:
         raise Conflict(
-            f"You have {MOST_ACTIVE} active alerts, the most there can be. Delete one first.",
+            f"You have {MAX_ACTIVE} active alerts, the most there can be. Delete one first.",
             code="too_many_alerts",
-            details={"limit": MOST_ACTIVE},
+            details={"limit": MAX_ACTIVE},
         )
 
 
@@ -129,7 +133,7 @@ def _watch(symbol: str) -> None:
     # Before the alert is written: no crash in between can leave it without anyone watching.
     # Each time, since the last alert on the symbol may take its mark away at any moment.
     SymbolState.mark_alerted(symbol, now())
-    runtime().watchlist.mark_alerted(symbol, runtime().clock.monotonic())
+    services().watchlist.mark_alerted(symbol, services().clock.monotonic())
 
 
 def _fire_if_crossed(alert: Alert, quote: Quote) -> None:
@@ -137,12 +141,12 @@ def _fire_if_crossed(alert: Alert, quote: Quote) -> None:
 
     The monitor may have looked for what that tick crosses before the alert was there.
     """
-    crossings = map(alert.levels.crossed_by, runtime().quotes.posted_after(quote))
+    crossings = map(alert.levels.crossed_by, services().quotes.ticks_since(quote))
     crossing = next((each for each in crossings if each is not None), None)
-    if crossing is None or not runtime().hours.trading_allowed(now()):
+    if crossing is None or not services().hours.trading_allowed(now()):
         return
     try:
-        fire([Firing(alert, crossing)])
+        fire([AlertTrigger(alert, crossing)])
     except PyMongoError:
         # The alert itself is committed and must be answered so; its next tick fires it.
         logger.exception("alert %s could not be fired at the tick it missed", alert.id)

@@ -14,16 +14,16 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from app.concurrency import spawn
-from app.database.transaction import run_transaction
+from app.database.transactions import run_transaction
 from app.domain.contact import identity_key
 from app.domain.errors import RateLimited, Unauthenticated
+from app.events import publish_events, record_events
 from app.extensions import limiter
-from app.identity import address_key
-from app.limits import Counts, counts
 from app.logs import logger
 from app.models import EventDraft, Notification, User
-from app.runtime import now
-from app.signals import announce, write_events
+from app.services import now
+from app.web.auth import address_key
+from app.web.rate_limits import Counts, counts
 
 DAY_SECONDS = 24 * 60 * 60
 KNOWN_ADDRESS_SECONDS = 30 * DAY_SECONDS
@@ -134,10 +134,14 @@ def _notify(app: Flask, user_id: str) -> None:
     )
 
     def write(session: ClientSession) -> list[Notification]:
-        return write_events([draft], now(), session)
+        return record_events([draft], now(), session)
 
     with app.app_context():
         try:
-            announce(run_transaction(write, is_done=Notification.are_written, user_ids=[user_id]))
+            publish_events(
+                run_transaction(
+                    write, already_committed=Notification.are_written, user_ids=[user_id]
+                )
+            )
         except (PyMongoError, Unauthenticated) as error:
             logger.warning("an owner was not notified: %s", type(error).__name__)

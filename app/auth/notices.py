@@ -7,12 +7,12 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from app.concurrency import spawn
-from app.database.transaction import run_transaction
+from app.database.transactions import run_transaction
 from app.domain.errors import Unauthenticated
+from app.events import publish_events, record_events
 from app.logs import logger
 from app.models import EventDraft, Notification, Quota, User
-from app.runtime import now
-from app.signals import announce, write_events
+from app.services import now
 
 EVENT_TYPE = "registration_attempted"
 # A day: more would let anyone fill the owner's mailbox.
@@ -53,6 +53,8 @@ def _write(user_id: str) -> None:
     )
 
     def write(session: ClientSession) -> list[Notification]:
-        return write_events([draft], now(), session)
+        return record_events([draft], now(), session)
 
-    announce(run_transaction(write, is_done=Notification.are_written, user_ids=[user_id]))
+    publish_events(
+        run_transaction(write, already_committed=Notification.are_written, user_ids=[user_id])
+    )

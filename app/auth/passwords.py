@@ -8,7 +8,7 @@ from functools import cache
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from app.concurrency import run_hashing
-from app.runtime import runtime
+from app.services import services
 
 
 def normalize_password(password: str) -> str:
@@ -42,7 +42,7 @@ def is_outdated(password: str, password_hash: str) -> bool:
 
 
 def _method() -> str:
-    return runtime().settings.password_hash
+    return services().settings.password_hash
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from app.api import endpoint
 from app.auth import service, verification
 from app.auth.schemas import (
     LoginRequest,
@@ -15,14 +14,15 @@ from app.auth.schemas import (
     VerifyResponse,
 )
 from app.extensions import limiter
-from app.identity import current_user_id
-from app.runtime import runtime
+from app.services import services
+from app.web.api import endpoint
+from app.web.auth import current_user_id
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth")
 
 
 @blueprint.post("/register")
-@limiter.limit(lambda: runtime().settings.ratelimit_registrations, override_defaults=False)
+@limiter.limit(lambda: services().settings.ratelimit_registrations, override_defaults=False)
 @endpoint(body=RegisterRequest, answers={201: RegisterResponse}, errors=[409], public=True)
 def register(body: RegisterRequest) -> tuple[RegisterResponse, int]:
     """Register a user. The client_id is the email in lower case unless one is given."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from app.domain.contact import format_phone, looks_forged, normalize_email, parse_phone
-from app.schemas import RequestModel, ResponseModel, Timestamp
+from app.web.schemas import RequestModel, ResponseModel, Timestamp
 
 
 def _email(value: str) -> str:

@@ -10,12 +10,12 @@ from app.auth.notices import notify_owner
 from app.auth.passwords import hash_password, is_outdated, is_password
 from app.auth.rules import check_registration
 from app.auth.schemas import LoginRequest, RegisterRequest
-from app.database.transaction import run_transaction
+from app.database.transactions import run_transaction
 from app.domain.errors import Conflict, ServerBusy, Unauthenticated
-from app.identity import issue_token
 from app.logs import logger
 from app.models import Inbox, User
-from app.runtime import now, runtime
+from app.services import now, services
+from app.web.auth import issue_token
 
 
 def register(request: RegisterRequest) -> str:
@@ -23,7 +23,7 @@ def register(request: RegisterRequest) -> str:
 
     With strict rules a taken email is answered like a free one, and its owner is notified.
     """
-    settings = runtime().settings
+    settings = services().settings
     client_id = request.client_id or request.email
     if settings.strict_accounts:
         check_registration(request, settings.sms_countries)
@@ -55,7 +55,7 @@ def _create(request: RegisterRequest, client_id: str, password_hash: str) -> Use
     try:
         return run_transaction(
             write,
-            is_done=lambda user, session: User.find_by_id(user.id, session) is not None,
+            already_committed=lambda user, session: User.find_by_id(user.id, session) is not None,
             user_ids=[client_id],
         )
     except DuplicateKeyError:

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
-from app.database.transaction import run_transaction
+from app.database.transactions import run_transaction
 from app.domain.contact import is_mobile_in
 from app.domain.errors import (
     Conflict,
@@ -20,7 +20,7 @@ from app.domain.errors import (
     Unauthenticated,
 )
 from app.models import Code, Quota, User
-from app.runtime import now, runtime
+from app.services import now, services
 
 LIFETIME = timedelta(minutes=10)
 # Between two codes: the first may still be on its way.
@@ -71,7 +71,7 @@ def _send(user: User, channel: str, time: datetime) -> Confirmation:
         expires_at=time + LIFETIME,
     )
     code.save()
-    runtime().messenger.send_code(user, channel, digits)
+    services().messenger.send_code(user, channel, digits)
     return Confirmation(confirmed=False, expires_at=code.expires_at)
 
 
@@ -117,7 +117,7 @@ def _find(user_id: str) -> User:
 
 
 def _require_allowed(user: User, channel: str) -> None:
-    settings = runtime().settings
+    settings = services().settings
     if channel == "sms" and settings.strict_accounts:
         countries = settings.sms_countries
         if not is_mobile_in(user.phone, countries):
@@ -138,7 +138,7 @@ def _require_gap(last: Code | None, time: datetime) -> None:
 
 
 def _take_quota(address: str, time: datetime) -> None:
-    settings = runtime().settings
+    settings = services().settings
     own, server = _quota_keys(address, time)
     allowed = Quota.take(own, settings.max_codes_per_recipient)
     if allowed and not Quota.take(server, settings.max_codes_per_day):
@@ -159,6 +159,6 @@ def _quota_keys(address: str, time: datetime) -> tuple[str, str]:
 
 def _digest(user: User, channel: str, digits: str) -> str:
     """Return what is kept of a code: six digits alone would be found by trying them all."""
-    key = runtime().settings.secret_key.get_secret_value().encode()
+    key = services().settings.secret_key.get_secret_value().encode()
     text = f"{user.client_id}\n{channel}\n{user.address(channel)}\n{digits}"
     return hmac.new(key, text.encode(), sha256).hexdigest()

@@ -14,13 +14,13 @@ from pymongo.errors import PyMongoError
 from app.cli.tables import table
 from app.database import collection, database
 from app.database.indexes import INDEXES
-from app.database.transaction import run_transaction
+from app.database.transactions import run_transaction
 from app.delivery import DeliveryError, create_senders
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Source
 from app.market_data import create_sources
-from app.market_data.source import SourceError
-from app.runtime import runtime
+from app.market_data.providers.base import SourceError
+from app.services import services
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def doctor() -> None:
 
 def _configuration() -> Finding:
     # The application would not be here with a configuration that cannot be used.
-    return Finding(True, f"APP_ENV={runtime().settings.app_env}")
+    return Finding(True, f"APP_ENV={services().settings.app_env}")
 
 
 def _database() -> Finding:
@@ -98,7 +98,7 @@ def _transactions() -> Finding:
 
 
 def _redis() -> Finding:
-    url = runtime().settings.redis_url
+    url = services().settings.redis_url
     if url is None:
         return Finding(True, "not used (one process only)")
     try:
@@ -110,15 +110,15 @@ def _redis() -> Finding:
 
 def _feed() -> Finding:
     try:
-        quote = runtime().quotes.sample()
+        quote = services().quotes.sample()
     except MarketDataUnavailable as error:
         return Finding(False, error.message, "see docs/market-data.md")
-    return Finding(True, f"{runtime().feed.name}: {quote.symbol} at {quote.price}")
+    return Finding(True, f"{services().feed.name}: {quote.symbol} at {quote.price}")
 
 
 def _source(source: Source, advice: str) -> Callable[[], Finding]:
     def check() -> Finding:
-        parts = runtime()
+        parts = services()
         settings = parts.settings
         used = create_sources(settings, parts.clock) if settings.uses_real_prices else []
         asked = next((each for each in used if each.source is source), None)
@@ -134,7 +134,7 @@ def _source(source: Source, advice: str) -> Callable[[], Finding]:
 
 def _sender(channel: str, *variables: str) -> Callable[[], Finding]:
     def check() -> Finding:
-        settings = runtime().settings
+        settings = services().settings
         sender = next(each for each in create_senders(settings) if each.channel == channel)
         if sender.outcome == "recorded":
             missing = [each for each in variables if not str(getattr(settings, each.lower()))]

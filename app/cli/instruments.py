@@ -11,8 +11,8 @@ from flask.cli import AppGroup
 from pymongo.errors import PyMongoError
 
 from app.cli.tables import table
-from app.market.listing import Changes, SyncRefused, Turn, replace_list, sync_turn
-from app.market_data.scrip_master import (
+from app.market.listing import SyncDiff, SyncLease, SyncRefused, publish_list, sync_lease
+from app.market_data.instruments.scrip_master import (
     MasterContent,
     MasterFile,
     ScripMasterError,
@@ -20,9 +20,9 @@ from app.market_data.scrip_master import (
     open_file,
     read_master,
 )
-from app.runtime import runtime
+from app.services import services
 
-MOST_SHOWN = 20
+MAX_SHOWN = 20
 
 instruments = AppGroup("instruments", help="Load the shares of NSE and BSE, and look them up.")
 
@@ -41,9 +41,9 @@ def sync(path: Path | None, force: bool) -> None:
     The new list takes the place of the old one as a whole, and running servers take it up
     within a minute. Where anything goes wrong, nothing is changed and the exit status is 1.
     """
-    source = open_file(path) if path else download(runtime().settings.angel_scrip_master_url)
+    source = open_file(path) if path else download(services().settings.angel_scrip_master_url)
     try:
-        with sync_turn() as turn:
+        with sync_lease() as turn:
             summary = _sync(source, turn, force)
     except (ScripMasterError, SyncRefused) as error:
         raise click.ClickException(str(error)) from None
@@ -54,33 +54,33 @@ def sync(path: Path | None, force: bool) -> None:
         ) from None
     click.echo(summary)
     # For whatever else this process does; other processes look by themselves.
-    runtime().instruments.refresh(0)
+    services().instruments.refresh(0)
 
 
 @instruments.command()
 @click.argument("text")
 def show(text: str) -> None:
     """Show the instruments whose symbol or name holds TEXT, best first."""
-    found = runtime().instruments.search(text)
+    found = services().instruments.search(text)
     rows = [
         (each.symbol, each.name, each.tick_size, each.lot_size, each.angel_token)
-        for each in found[:MOST_SHOWN]
+        for each in found[:MAX_SHOWN]
     ]
     if not rows:
         raise click.ClickException(
             f"Nothing is called {text!r}. `flask --app run instruments sync` loads every share."
         )
     click.echo(table(("symbol", "name", "tick", "lot", "Angel One token"), rows))
-    if len(found) > MOST_SHOWN:
-        click.echo(f"and {len(found) - MOST_SHOWN:,} more")
+    if len(found) > MAX_SHOWN:
+        click.echo(f"and {len(found) - MAX_SHOWN:,} more")
 
 
-def _sync(source: AbstractContextManager[MasterFile], turn: Turn, force: bool) -> str:
+def _sync(source: AbstractContextManager[MasterFile], turn: SyncLease, force: bool) -> str:
     content = _read(source, turn)
     return _summary(content, _replace(content, turn, force))
 
 
-def _read(source: AbstractContextManager[MasterFile], turn: Turn) -> MasterContent:
+def _read(source: AbstractContextManager[MasterFile], turn: SyncLease) -> MasterContent:
     with source as file:
         # Without a length, which a server need not tell, the bar counts without an end.
         without_length = iter(bytes, b"")
@@ -91,15 +91,15 @@ def _read(source: AbstractContextManager[MasterFile], turn: Turn) -> MasterConte
             return read_master(file, turn.keep)
 
 
-def _replace(content: MasterContent, turn: Turn, force: bool) -> Changes:
+def _replace(content: MasterContent, turn: SyncLease, force: bool) -> SyncDiff:
     listed = content.instruments.values()
     with click.progressbar(
         length=len(listed), label="Writing the list", file=sys.stderr
     ) as progress:
-        return replace_list(listed, turn, force=force, on_written=progress.update)
+        return publish_list(listed, turn, force=force, on_written=progress.update)
 
 
-def _summary(content: MasterContent, changes: Changes) -> str:
+def _summary(content: MasterContent, changes: SyncDiff) -> str:
     lines = [
         f"{content.shares:,} shares in a list of {content.rows:,} rows: "
         f"{changes.added:,} added, {changes.changed:,} changed, "

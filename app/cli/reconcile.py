@@ -9,7 +9,7 @@ from flask.cli import with_appcontext
 
 from app.cli.tables import table
 from app.models import Portfolio
-from app.portfolio.books import Difference, audit, repair
+from app.portfolio.reconciliation import Difference, find_differences, repair
 
 
 @click.command()
@@ -21,7 +21,7 @@ def reconcile(repairs: bool) -> None:
     differences: list[Difference] = []
     with click.progressbar(users, label="Reconciling", file=sys.stderr) as progress:
         for user_id in progress:
-            found = audit(user_id)
+            found = find_differences(user_id)
             if found and repairs:
                 found = repair(user_id)
             differences += found

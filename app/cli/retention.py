@@ -12,7 +12,7 @@ from app.cli.tables import table
 from app.database.indexes import ANSWERS_KEPT
 from app.models import Inbox
 from app.retention import Limits, purge
-from app.runtime import now, runtime
+from app.services import now, services
 
 DAYS = click.IntRange(min=1)
 
@@ -24,7 +24,7 @@ DAYS = click.IntRange(min=1)
 @with_appcontext
 def retention(notifications_days: int | None, alerts_days: int | None, applies: bool) -> None:
     """Count what is kept for longer than configured; nothing is deleted without --apply."""
-    configured = Limits.of(runtime().settings)
+    configured = Limits.of(services().settings)
     limits = Limits(
         notifications_days or configured.notifications_days, alerts_days or configured.alerts_days
     )

@@ -10,7 +10,7 @@ from bson.decimal128 import Decimal128
 # The binary form of Decimal128, IEEE 754-2019, 3.5.2: a sign, 14 bits of a biased exponent, and 113
 # of an integer of 34 digits at most.
 _COEFFICIENT = (1 << 113) - 1
-_LARGEST_COEFFICIENT = 10**34 - 1
+_MAX_COEFFICIENT = 10**34 - 1
 _BIAS = 6176
 _EXACT = Context(prec=34)
 
@@ -27,7 +27,7 @@ class DecimalCodec(TypeCodec):
         # times as long, and half of what a document costs to decode.
         bits = int.from_bytes(value.bid, "little")
         coefficient = bits & _COEFFICIENT
-        if bits >> 125 & 0b11 == 0b11 or coefficient > _LARGEST_COEFFICIENT:
+        if bits >> 125 & 0b11 == 0b11 or coefficient > _MAX_COEFFICIENT:
             # Infinite, no number, or not in its shortest form.
             return value.to_decimal()
         amount = Decimal(coefficient).scaleb((bits >> 113 & 0x3FFF) - _BIAS, _EXACT)

@@ -15,8 +15,8 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from app.database import Document, collection
-from app.database.chunks import CHUNK, in_parts
-from app.database.transaction import run_transaction
+from app.database.batches import CHUNK, batched
+from app.database.transactions import run_transaction
 from app.domain.contact import identity_key
 from app.logs import logger
 from config import ConfigurationError
@@ -117,7 +117,7 @@ def _move(
     with pymongo.timeout(MIGRATION_SECONDS):
         ids = [each["_id"] for each in collection(name).find(old, {"_id": 1})]
     moved = 0
-    for chunk in in_parts(ids, CHUNK):
+    for chunk in batched(ids, CHUNK):
 
         def write(session: ClientSession, chunk: Sequence[Any] = chunk) -> None:
             # Read in the transaction: another process may have moved them since they were listed.
@@ -154,7 +154,7 @@ def _reserve_identities() -> None:
             for name in (user["client_id"], user["email"]):
                 owners.setdefault(identity_key(name), user["client_id"])
         documents = [{"_id": key, "client_id": client_id} for key, client_id in owners.items()]
-        for chunk in in_parts(documents, CHUNK):
+        for chunk in batched(documents, CHUNK):
             try:
                 collection("identities").insert_many(chunk, ordered=False)
             except BulkWriteError as error:

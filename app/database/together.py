@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 # For so long a read waits for the one before it, and gathers more. A database that hangs should
 # not be waited for twice.
-PATIENCE_SECONDS = 0.1
+TIMEOUT_SECONDS = 0.1
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class ReadTogether(Generic[T]):
                 before = self._reading
             if leads:
                 if before is not None:
-                    before.done.wait(PATIENCE_SECONDS)
+                    before.done.wait(TIMEOUT_SECONDS)
                 self._run(batch)
             else:
                 batch.done.wait()

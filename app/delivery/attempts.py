@@ -10,9 +10,9 @@ from typing import Any
 from app.delivery.senders import DeliveryError, Sender
 from app.models import Notification
 
-MOST_ATTEMPTS = 8
+MAX_ATTEMPTS = 8
 FIRST_RETRY = timedelta(seconds=10)
-LONGEST_RETRY = timedelta(hours=1)
+MAX_RETRY = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Attempt:
             delivery.pop("error", None)
             return
         delivery["error"] = str(error)
-        if error.permanent or delivery["attempts"] >= MOST_ATTEMPTS:
+        if error.permanent or delivery["attempts"] >= MAX_ATTEMPTS:
             self._end(delivery, "failed", now)
         else:
             wait = longest_delay(delivery["attempts"]) * jitter
@@ -81,7 +81,7 @@ class Attempt:
 def longest_delay(attempts: int) -> timedelta:
     """Return how long to wait at most after this many failed attempts: doubling, to an hour."""
     doublings = min(attempts - 1, 16)
-    return min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
+    return min(FIRST_RETRY * (1 << doublings), MAX_RETRY)
 
 
 def draw_jitter() -> float:

@@ -20,7 +20,7 @@ from app.clock import Clock, SystemClock
 from app.delivery.links import display_name
 from app.delivery.messages import Message
 from app.delivery.senders import DeliveryError
-from app.delivery.stories import one_line
+from app.delivery.summaries import one_line
 from app.domain.contact import ascii_domain
 from app.models import User
 from config import Settings

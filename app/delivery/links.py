@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from app.delivery.stories import one_line
+from app.delivery.summaries import one_line
 
 REMOVED = "[link removed]"
 # Who has a link for a name is not called by it.

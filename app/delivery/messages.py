@@ -12,12 +12,12 @@ import gsm0338
 
 from app.delivery.layout import Letter, as_html, as_text
 from app.delivery.links import display_name, without_links
-from app.delivery.stories import Story, result, tell
+from app.delivery.summaries import EventSummary, result, summarize
 from app.domain.money import ZERO, format_rupees
 from app.models import EventType, Notification
 
 # Events of a digest that an email tells one by one; the rest is counted.
-MOST_LINES = 20
+MAX_LINES = 20
 # One segment, since each is paid for: in GSM-7, the small alphabet, or else in UTF-16.
 MAX_GSM_UNITS = 160
 MAX_UTF16_UNITS = 70
@@ -66,9 +66,9 @@ def compose(
     """
     notifications = [_without_links(each) for each in notifications]
     events = [clean(each.message) for each in notifications]
-    stories = [tell(each) for each in notifications]
+    summaries = [summarize(each) for each in notifications]
     if len(events) == 1:
-        (story,) = stories
+        (story,) = summaries
         balance = _balance(story.available_margin, available_margin)
         subject = story.subject
         time = in_india(story.time or notifications[0].created_at)
@@ -76,13 +76,13 @@ def compose(
         sms = _sms(f"{SMS_SENDER} {events[0]}", " ".join(_sentences(balance)))
     else:
         balance = _balance(None, available_margin)
-        subject = _digest_subject(stories)
+        subject = _digest_subject(summaries)
         figures = balance
         sms = _digest_sms(subject, events, _sentences(balance))
     letter = Letter(
         name=display_name(name),
-        events=events[:MOST_LINES],
-        more=max(len(events) - MOST_LINES, 0),
+        events=events[:MAX_LINES],
+        more=max(len(events) - MAX_LINES, 0),
         figures=figures,
         stop_link=stop_link,
     )
@@ -137,10 +137,10 @@ def _sentences(figures: tuple[tuple[str, str], ...]) -> list[str]:
     return [f"{label}: {amount}." for label, amount in figures]
 
 
-def _digest_subject(stories: Sequence[Story]) -> str:
-    results = [each.pnl for each in stories if each.pnl is not None]
+def _digest_subject(summaries: Sequence[EventSummary]) -> str:
+    results = [each.pnl for each in summaries if each.pnl is not None]
     net = f", in all {result(sum(results, ZERO))}" if results else ""
-    return f"{len(stories)} events{net}"
+    return f"{len(summaries)} events{net}"
 
 
 def _digest_sms(subject: str, events: Sequence[str], closing: Sequence[str]) -> str:

@@ -23,15 +23,15 @@ from app.delivery.allowance import Allowance
 from app.delivery.attempts import FIRST_RETRY, Attempt, draw_jitter
 from app.delivery.messages import compose
 from app.delivery.senders import DeliveryError, Sender
+from app.events import events_committed
 from app.logs import logger
 from app.models import Claim, Inbox, Notification, Portfolio, Preferences, User
-from app.runtime import runtime
-from app.signals import events_committed
+from app.services import services
 from app.stop_links import make_stop_link
 
 BATCH = 200
 # Of one user's, no more than this are told in one message and written down in one go.
-LARGEST_DIGEST = 500
+MAX_DIGEST = 500
 # How long a killed worker's messages wait for another. A worker that lives holds what it took
 # by renewing it; no sender takes as long as the rest of a lease.
 LEASE = timedelta(minutes=2)
@@ -39,7 +39,7 @@ RENEW_SECONDS = 10.0
 # What is due is listed at most this often while there is a backlog (Notification.find_due).
 LISTING_SECONDS = 60.0
 # How long to wait at most before looking for work that another process left behind.
-LONGEST_WAIT_SECONDS = 60.0
+MAX_WAIT_SECONDS = 60.0
 STOP_SECONDS = 0.5
 
 
@@ -48,7 +48,7 @@ class Outbox:
         self._app = app
         self._clock = clock
         with app.app_context():
-            self._allowance = Allowance(runtime().settings)
+            self._allowance = Allowance(services().settings)
         self._senders = {sender.channel: sender for sender in senders}
         self._backlog: deque[list[ObjectId]] = deque()
         self._listed_at = 0.0
@@ -88,7 +88,7 @@ class Outbox:
                 return 0
             batch = _Batch(claim, self._clock, balances=self._sends)
             recorded: list[Attempt] = []
-            while not self._stopping and (share := batch.next_share()):
+            while not self._stopping and (share := batch.next_user_batch()):
                 attempts = self._deliver(share)
                 if self._sends:
                     # Share by share: what was sent and not written down would be sent again.
@@ -97,7 +97,7 @@ class Outbox:
                     recorded += attempts
             _write_down(claim, recorded)
             if self._stopping:
-                batch.hand_back()
+                batch.release()
             return len(claim.notifications)
 
     @property
@@ -122,12 +122,12 @@ class Outbox:
         ids: list[ObjectId] = []
         while self._backlog and len(ids) < BATCH:
             user = self._backlog.popleft()
-            ids += user[:LARGEST_DIGEST]
-            if rest := user[LARGEST_DIGEST:]:
+            ids += user[:MAX_DIGEST]
+            if rest := user[MAX_DIGEST:]:
                 self._backlog.appendleft(rest)
         return ids
 
-    def _deliver(self, share: _Share) -> list[Attempt]:
+    def _deliver(self, share: _UserBatch) -> list[Attempt]:
         """Send a user's notifications as one message a channel; return how it went."""
         attempts = [Attempt(each) for each in share.notifications]
         for channel, sender in self._senders.items():
@@ -144,7 +144,7 @@ class Outbox:
                 self._send(sender, share, wanted)
         return attempts
 
-    def _send(self, sender: Sender, share: _Share, attempts: Sequence[Attempt]) -> None:
+    def _send(self, sender: Sender, share: _UserBatch, attempts: Sequence[Attempt]) -> None:
         if sender.outcome == "sent" and share.user and self._withheld(sender, share.user, attempts):
             return
         error = self._try_to_send(sender, share, attempts)
@@ -167,7 +167,7 @@ class Outbox:
         return reason is not None
 
     def _try_to_send(
-        self, sender: Sender, share: _Share, attempts: Sequence[Attempt]
+        self, sender: Sender, share: _UserBatch, attempts: Sequence[Attempt]
     ) -> DeliveryError | None:
         """Send one message that tells of all the attempts; return what kept it from going out."""
         began = self._clock.now()
@@ -195,8 +195,8 @@ class Outbox:
     def _seconds_to_next(self) -> float:
         now = self._clock.now()
         with self._app.app_context():
-            due = Notification.next_due(now + timedelta(seconds=LONGEST_WAIT_SECONDS))
-        return LONGEST_WAIT_SECONDS if due is None else max((due - now).total_seconds(), 0.1)
+            due = Notification.next_due(now + timedelta(seconds=MAX_WAIT_SECONDS))
+        return MAX_WAIT_SECONDS if due is None else max((due - now).total_seconds(), 0.1)
 
     def _wake(self, _sender: object, events: Sequence[Notification]) -> None:
         if any(event.is_to_be_sent for event in events):
@@ -211,7 +211,7 @@ def _write_down(claim: Claim, attempts: Sequence[Attempt]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Share:
+class _UserBatch:
     """What of a batch is one user's; `available_margin` is rupees, where it is known."""
 
     user: User | None
@@ -232,7 +232,7 @@ class _Batch:
             self._waiting[each.user_id].append(each)
         self._read_users()
 
-    def next_share(self) -> _Share | None:
+    def next_user_batch(self) -> _UserBatch | None:
         """Return the next user's share, None where none is left.
 
         Users are as they are now, give or take RENEW_SECONDS: what they switched off meanwhile
@@ -245,14 +245,14 @@ class _Batch:
             return None
         user_id = next(iter(self._waiting))
         inbox = self._inboxes.get(user_id)
-        return _Share(
+        return _UserBatch(
             self._users.get(user_id),
             inbox.preferences if inbox else Preferences(),
             self._waiting.pop(user_id),
             self._balances.get(user_id),
         )
 
-    def hand_back(self) -> None:
+    def release(self) -> None:
         """Leave what is left to whichever worker comes next."""
         self._hold_until(self._clock.now())
 

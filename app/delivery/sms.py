@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 20
 # Refusals with a 400 that pass: the queue of the sending number is full.
 PASSING_CODES = frozenset({21611})
 # What is longer than this was no answer to wait for.
-LONGEST_RETRY_AFTER = timedelta(days=1)
+MAX_RETRY_AFTER = timedelta(days=1)
 
 
 class SmsSender:
@@ -114,7 +114,7 @@ def parse_retry_after(value: str, now: datetime) -> timedelta | None:
             wait = (date if date.tzinfo else date.replace(tzinfo=UTC)) - now
     except ValueError:
         return None
-    return min(max(wait, timedelta(0)), LONGEST_RETRY_AFTER)
+    return min(max(wait, timedelta(0)), MAX_RETRY_AFTER)
 
 
 _LOOK_UP = "look the error up at https://www.twilio.com/docs/api/errors"

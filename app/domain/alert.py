@@ -30,7 +30,7 @@ class Direction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing:
+class Trigger:
     """How an alert fired: which level was met, at which quote."""
 
     direction: Direction
@@ -39,7 +39,7 @@ class Crossing:
 
 
 @dataclass(frozen=True, slots=True)
-class AlertLevels:
+class AlertCondition:
     """One or two prices to wait for, in rupees and whole paise, set at a quote."""
 
     above: Decimal | None
@@ -50,7 +50,7 @@ class AlertLevels:
     @classmethod
     def set_at(
         cls, quote: Quote, *, above: Decimal | None = None, below: Decimal | None = None
-    ) -> AlertLevels:
+    ) -> AlertCondition:
         """Wait from `quote` on; raise AlreadyCrossed for a level that it meets already.
 
         Raises InvalidRequest where there is no level at all.
@@ -70,17 +70,17 @@ class AlertLevels:
         assert level is not None
         return level
 
-    def crossed_by(self, quote: Quote) -> Crossing | None:
+    def crossed_by(self, quote: Quote) -> Trigger | None:
         """Return the crossing that `quote` is, or None where it meets no level."""
         if not quote.counts_for(self.source):
             return None
         if self.above is not None and quote.price >= self.above:
-            return Crossing(Direction.ABOVE, quote)
+            return Trigger(Direction.ABOVE, quote)
         if self.below is not None and quote.price <= self.below:
-            return Crossing(Direction.BELOW, quote)
+            return Trigger(Direction.BELOW, quote)
         return None
 
-    def crossed_in(self, candle: Candle) -> Crossing | None:
+    def crossed_in(self, candle: Candle) -> Trigger | None:
         """Return the crossing that something in `candle` was, or None where nothing was one.
 
         A level that the candle opened beyond was crossed at the open. One that lies inside it

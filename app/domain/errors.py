@@ -22,7 +22,7 @@ PaperTradingError
     └── ServerBusy                  more work than the server takes on at once
 
 Each carries a sentence for a person, a code that never changes, and details for a program.
-`app.errors` maps them to HTTP; nothing here knows of it.
+`app.web.errors` maps them to HTTP; nothing here knows of it.
 """
 
 from __future__ import annotations

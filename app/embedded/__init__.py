@@ -54,7 +54,7 @@ MAX_LOG_BYTES = 1_000_000
 logger = logging.getLogger("paper_trading")
 
 
-class Answer(Enum):
+class IdempotencyRecord(Enum):
     OK = "ok"
     FAILS = "fails"
     NONE = "none"
@@ -154,18 +154,22 @@ class EmbeddedDatabase:
                 failures += 1
                 self._stopping.wait(min(2.0**failures / 2, MAX_PAUSE_SECONDS))
 
-    def answer(self) -> Answer:
+    def answer(self) -> IdempotencyRecord:
         """Return how it answers a new client."""
         with self._client(self._port) as client:
             try:
                 client.admin.command("ping")
             except OperationFailure:
-                return Answer.FAILS
+                return IdempotencyRecord.FAILS
             except PyMongoError:
                 # PyMongo goes on trying where the very greeting was answered with an error.
                 (server,) = client.topology_description.server_descriptions().values()
-                return Answer.FAILS if isinstance(server.error, OperationFailure) else Answer.NONE
-        return Answer.OK
+                return (
+                    IdempotencyRecord.FAILS
+                    if isinstance(server.error, OperationFailure)
+                    else IdempotencyRecord.NONE
+                )
+        return IdempotencyRecord.OK
 
     def restart(self) -> None:
         """End the process, to have `watch` start it again."""
@@ -191,7 +195,7 @@ class EmbeddedDatabase:
             self._process.wait()
             if not self._watched:
                 # Otherwise the pipes are the watcher's to close: it may be reading from one.
-                _bury(self._process)
+                _reap(self._process)
         if self._lock.is_locked:
             # Otherwise the folder, and the record in it, are another server's.
             self._record.unlink(missing_ok=True)
@@ -265,7 +269,7 @@ class EmbeddedDatabase:
             time.sleep(0.02)
         if self._process.poll() is None:
             self._process.kill()
-        _bury(self._process)
+        _reap(self._process)
         return False
 
     def _start_again(self) -> bool:
@@ -304,7 +308,7 @@ class EmbeddedDatabase:
         # One that failed to start again has been buried, and its output closed.
         if self._process and self._process.stdout and not self._process.stdout.closed:
             self._process.stdout.read()
-            _bury(self._process)
+            _reap(self._process)
 
     def _write_record(self) -> None:
         assert self._process is not None
@@ -372,7 +376,7 @@ def _require_installed() -> None:
         )
 
 
-def _bury(process: subprocess.Popen[str]) -> None:
+def _reap(process: subprocess.Popen[str]) -> None:
     """Wait for the end of a process, and let go of the pipes to it."""
     with process:
         pass

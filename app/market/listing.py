@@ -15,17 +15,17 @@ from operator import attrgetter
 
 from bson import ObjectId
 
-from app.database.chunks import in_parts
+from app.database.batches import batched
 from app.domain.instrument import Instrument
-from app.market_data.instruments import merge, shipped_instruments
+from app.market_data.instruments.registry import merge, shipped_instruments
 from app.models import Alert, InstrumentList, Trade
 from app.models.instrument import CHUNK, StoredList
-from app.runtime import now
+from app.services import now
 
 # Fewer shares than these are no list of two exchanges.
-FEWEST_SHARES = 1_000
+MIN_SHARES = 1_000
 # A list of less than this share of the last one has lost something.
-SMALLEST_SHARE = 0.5
+MIN_SHARE = 0.5
 # So long a share that is no longer listed stays known at least: by then every server has the
 # list that tells it to open no trade in it, and to set no alert, so that none can come after
 # the last was counted.
@@ -40,7 +40,7 @@ class SyncRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class SyncDiff:
     """How a new list differs from the one before, in instruments.
 
     `unlisted` are known for their trades and alerts, and were removed by this sync or one before.
@@ -53,7 +53,7 @@ class Changes:
     unlisted: int
 
 
-class Turn:
+class SyncLease:
     """One sync's turn to make a list: no other can put one in use meanwhile."""
 
     def __init__(self) -> None:
@@ -74,9 +74,9 @@ _OVERTAKEN = "Another sync took over while this one stood still. Nothing of this
 
 
 @contextmanager
-def sync_turn() -> Iterator[Turn]:
+def sync_lease() -> Iterator[SyncLease]:
     """Take the turn to make a list; raise SyncRefused where another sync has it."""
-    turn = Turn()
+    turn = SyncLease()
     until = InstrumentList.claim(turn.generation, now(), TURN)
     if until is not None:
         seconds = max(int((until - now()).total_seconds()), 0) + 1
@@ -92,13 +92,13 @@ def sync_turn() -> Iterator[Turn]:
             InstrumentList.release(turn.generation, now())
 
 
-def replace_list(
+def publish_list(
     listed: Iterable[Instrument],
-    turn: Turn,
+    turn: SyncLease,
     *,
     force: bool = False,
     on_written: Callable[[int], object] = lambda _: None,
-) -> Changes:
+) -> SyncDiff:
     """Put a new list in use; `on_written` is told how many instruments were written.
 
     Raises SyncRefused for a list too short to be whole, and where the one in use is not whole,
@@ -142,9 +142,9 @@ def _in_order(instruments: Iterable[Instrument]) -> list[Instrument]:
 def _refuse_short(former: dict[str, Instrument], new: dict[str, Instrument]) -> None:
     shares = sum(not each.is_index for each in new.values())
     before = sum(each.is_listed and not each.is_index for each in former.values())
-    if shares < FEWEST_SHARES:
-        reason = f"a whole one has {FEWEST_SHARES:,} at least"
-    elif shares < before * SMALLEST_SHARE:
+    if shares < MIN_SHARES:
+        reason = f"a whole one has {MIN_SHARES:,} at least"
+    elif shares < before * MIN_SHARE:
         reason = f"the one in use has {before:,}"
     else:
         return
@@ -176,7 +176,7 @@ def _stays_known(gone: Instrument, at: datetime) -> bool:
     )
 
 
-def _compare(former: dict[str, Instrument], instruments: list[Instrument]) -> Changes:
+def _compare(former: dict[str, Instrument], instruments: list[Instrument]) -> SyncDiff:
     """Compare the instruments as they were known before and as they will be."""
     before = merge(shipped_instruments(), former.values())
     after = merge(shipped_instruments(), instruments)
@@ -187,7 +187,7 @@ def _compare(former: dict[str, Instrument], instruments: list[Instrument]) -> Ch
             stayed += symbol in listed
             removed += symbol not in listed
             kept += each == listed.get(symbol)
-    return Changes(
+    return SyncDiff(
         added=len(listed) - stayed,
         changed=stayed - kept,
         removed=removed,
@@ -196,8 +196,10 @@ def _compare(former: dict[str, Instrument], instruments: list[Instrument]) -> Ch
     )
 
 
-def _write(instruments: list[Instrument], turn: Turn, on_written: Callable[[int], object]) -> None:
-    for chunk in in_parts(instruments, CHUNK):
+def _write(
+    instruments: list[Instrument], turn: SyncLease, on_written: Callable[[int], object]
+) -> None:
+    for chunk in batched(instruments, CHUNK):
         InstrumentList.write(turn.generation, chunk)
         turn.keep()
         on_written(len(chunk))

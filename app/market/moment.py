@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, WithJsonSchema
 
 from app.domain.candle import IST
-from app.market_data.history import EARLIEST, LATEST
+from app.market_data.candle_cache import EARLIEST, LATEST
 
 _RULE = "must be a time in ISO 8601, a date, or seconds since 1970"
 # A `+` that was not written as %2B arrives as a space.

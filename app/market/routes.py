@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from app.api import endpoint
 from app.concurrency import run_blocking
 from app.market import service
 from app.market.schemas import (
@@ -15,7 +14,8 @@ from app.market.schemas import (
     SymbolsQuery,
     SymbolsResponse,
 )
-from app.runtime import now
+from app.services import now
+from app.web.api import endpoint
 
 blueprint = Blueprint("market", __name__, url_prefix="/market")
 
@@ -25,7 +25,7 @@ blueprint = Blueprint("market", __name__, url_prefix="/market")
 def live_price(symbol: str) -> QuoteResponse:
     """Show the last traded price of a symbol or alias, in any case, however old it is."""
     price = service.last_price(symbol)
-    return QuoteResponse.of(price, now(), service.suspicion_of(price))
+    return QuoteResponse.of(price, now(), service.pending_tick_of(price))
 
 
 @blueprint.get("/history/<symbol>")

@@ -11,11 +11,19 @@ from pydantic import Field
 from app.domain.candle import Candle, Interval
 from app.domain.quote import Source
 from app.market.moment import Moment
-from app.market_data.guard import Doubt, Suspicion
-from app.market_data.instruments import Instrument
+from app.market_data.instruments.registry import Instrument
 from app.market_data.quotes import LastPrice
+from app.market_data.tick_filter import PendingTick, RejectReason
 from app.market_data.timetable import EXCHANGES, MarketStatus, SessionKind
-from app.schemas import Duration, Money, PageSize, RequestModel, ResponseModel, Timestamp, choice
+from app.web.schemas import (
+    Duration,
+    Money,
+    PageSize,
+    RequestModel,
+    ResponseModel,
+    Timestamp,
+    choice,
+)
 
 
 class UnconfirmedQuote(ResponseModel):
@@ -24,10 +32,10 @@ class UnconfirmedQuote(ResponseModel):
     price: Money
     timestamp: Timestamp
     source: Source
-    reason: Doubt
+    reason: RejectReason
 
     @classmethod
-    def of(cls, suspicion: Suspicion) -> UnconfirmedQuote:
+    def of(cls, suspicion: PendingTick) -> UnconfirmedQuote:
         quote = suspicion.quote
         return cls(
             price=quote.price,
@@ -52,7 +60,7 @@ class QuoteResponse(ResponseModel):
     unconfirmed: UnconfirmedQuote | None = None
 
     @classmethod
-    def of(cls, price: LastPrice, now: datetime, suspicion: Suspicion | None) -> QuoteResponse:
+    def of(cls, price: LastPrice, now: datetime, suspicion: PendingTick | None) -> QuoteResponse:
         quote = price.quote
         return cls(
             symbol=quote.symbol,

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from app.domain.candle import Candle, Interval
-from app.market_data.guard import Suspicion
-from app.market_data.instruments import Instrument
+from app.market_data.instruments.registry import Instrument
 from app.market_data.quotes import LastPrice
+from app.market_data.tick_filter import PendingTick
 from app.market_data.timetable import MarketStatus
-from app.runtime import now, runtime
+from app.services import now, services
 
 
 def last_price(name: str) -> LastPrice:
@@ -18,13 +18,13 @@ def last_price(name: str) -> LastPrice:
 
     Raises NotFound for an unknown one, MarketDataUnavailable where it never had a price.
     """
-    instrument = runtime().instruments.get(name)
-    return runtime().quotes.ask(instrument.symbol)
+    instrument = services().instruments.get(name)
+    return services().quotes.ask(instrument.symbol)
 
 
-def suspicion_of(price: LastPrice) -> Suspicion | None:
+def pending_tick_of(price: LastPrice) -> PendingTick | None:
     """Return the newer price of the symbol that awaits confirmation, None where none does."""
-    suspicion = runtime().quotes.guard.suspicions.get(price.quote.symbol)
+    suspicion = services().quotes.guard.suspicions.get(price.quote.symbol)
     return suspicion if suspicion and suspicion.quote != price.quote else None
 
 
@@ -36,16 +36,16 @@ def price_history(
     Raises NotFound for an unknown name, InvalidRequest for a span that cannot be answered,
     MarketDataUnavailable where the feed cannot tell now.
     """
-    instrument = runtime().instruments.get(name)
-    return instrument, runtime().history.candles(instrument.symbol, interval, since, until)
+    instrument = services().instruments.get(name)
+    return instrument, services().history.candles(instrument.symbol, interval, since, until)
 
 
 def search_symbols(text: str, limit: int | None = None) -> list[Instrument]:
     """Return the instruments that `text` finds, best first; all of them for ''."""
-    return runtime().instruments.search(text, limit)
+    return services().instruments.search(text, limit)
 
 
 def market_status() -> tuple[MarketStatus, bool]:
     """Return what the exchanges do now, and whether trades are refused while they are closed."""
-    hours = runtime().hours
+    hours = services().hours
     return hours.status(now()), hours.enforced

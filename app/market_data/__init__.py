@@ -11,18 +11,18 @@ from typing import Protocol
 
 from app.clock import Clock
 from app.domain.quote import Quote
-from app.market_data.angel_one.session import AngelSession
-from app.market_data.angel_one.source import AngelOneSource
-from app.market_data.angel_one.stream import AngelStream
 from app.market_data.course import Course
 from app.market_data.feed import Feed
-from app.market_data.instruments import Instruments, load_instruments
-from app.market_data.live import LiveFeed
-from app.market_data.replay import RecordingError, ReplayFeed, fingerprint, read_recording
-from app.market_data.simulated import SimulatedFeed
-from app.market_data.source import PriceSource
-from app.market_data.upstream import Upstream
-from app.market_data.yahoo import YahooSource
+from app.market_data.feeds.live import LiveFeed
+from app.market_data.feeds.replay import RecordingError, ReplayFeed, fingerprint, read_recording
+from app.market_data.feeds.simulated import SimulatedFeed
+from app.market_data.instruments.registry import Instruments, load_instruments
+from app.market_data.providers.angel_one.session import AngelSession
+from app.market_data.providers.angel_one.source import AngelOneSource
+from app.market_data.providers.angel_one.stream import AngelStream
+from app.market_data.providers.base import PriceSource
+from app.market_data.providers.resilience import ResilientSource
+from app.market_data.providers.yahoo import YahooSource
 from config import ConfigurationError, Settings
 
 
@@ -76,7 +76,7 @@ def _live(settings: Settings, clock: Clock, memory: Memory, instruments: Instrum
     # Who names one source wants its prices or none.
     simulated = settings.market_data == "auto"
     feed = LiveFeed(
-        [Upstream(each, clock, probe_seconds=3 * interval) for each in sources],
+        [ResilientSource(each, clock, probe_seconds=3 * interval) for each in sources],
         instruments,
         clock,
         interval_seconds=interval,

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from app.concurrency import run_blocking
 from app.domain.errors import MarketClosed
 from app.logs import logger
-from app.market_data.timetable import Calendar, MarketStatus, Timetable, read_rules
+from app.market_data.timetable import Calendar, MarketStatus, TradingCalendar, read_rules
 
 # How long before the calendar ends the log asks for a newer one.
 NOTICE = timedelta(days=14)
@@ -29,7 +29,7 @@ class TradingHours:
         """Allow trades while the exchanges are open only; at any time unless `enforced`."""
         self.enforced = enforced
         self._loading = threading.Lock()
-        self._timetable: Timetable | None = None
+        self._timetable: TradingCalendar | None = None
         self._has_given_notice = False
 
     def trading_allowed(self, now: datetime) -> bool:
@@ -46,7 +46,7 @@ class TradingHours:
         """Return the exchanges' own state, whether it is enforced or not."""
         return self.timetable(now).status(now)
 
-    def timetable(self, now: datetime) -> Timetable:
+    def timetable(self, now: datetime) -> TradingCalendar:
         """Return when the exchanges are open, loaded when first asked for."""
         if self._timetable is None:
             with self._loading:
@@ -56,7 +56,7 @@ class TradingHours:
             self._give_notice(self._timetable, now)
         return self._timetable
 
-    def _give_notice(self, timetable: Timetable, now: datetime) -> None:
+    def _give_notice(self, timetable: TradingCalendar, now: datetime) -> None:
         if now.date() > timetable.known_until - NOTICE:
             self._has_given_notice = True
             logger.warning(
@@ -66,7 +66,7 @@ class TradingHours:
             )
 
 
-def load_timetable() -> Timetable:
+def load_timetable() -> TradingCalendar:
     """Return the timetable by the calendar XBOM. Takes about a second the first time."""
     from exchange_calendars.exchange_calendar_xbom import XBOMExchangeCalendar
 
@@ -78,7 +78,7 @@ def load_timetable() -> Timetable:
         for day, opens, closes in zip(xbom.sessions, xbom.opens, xbom.closes, strict=True)
     }
     calendar = Calendar(sessions, min(sessions), last_day.date())
-    return Timetable(calendar, read_rules())
+    return TradingCalendar(calendar, read_rules())
 
 
 def _utc(moment: datetime) -> datetime:

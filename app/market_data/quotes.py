@@ -15,8 +15,8 @@ from app.clock import Clock
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote, SeenQuote
 from app.market_data.feed import Feed
-from app.market_data.guard import Doubt, QuoteGuard
-from app.market_data.instruments import DEFAULT_INDICES
+from app.market_data.instruments.registry import DEFAULT_INDICES
+from app.market_data.tick_filter import RejectReason, TickFilter
 
 # Ticks of one symbol remembered for trades that were being opened while they came in.
 REMEMBERED_TICKS = 256
@@ -31,7 +31,7 @@ class KnownQuote:
 
 
 @dataclass(slots=True)
-class _Line:
+class _SymbolTicks:
     """One symbol's line on the board."""
 
     posted_at: float = 0.0
@@ -69,7 +69,7 @@ class QuoteBoard:
         self,
         feed: Feed,
         clock: Clock,
-        guard: QuoteGuard,
+        guard: TickFilter,
         *,
         fresh_seconds: float,
         stale_seconds: float = 30,
@@ -86,7 +86,7 @@ class QuoteBoard:
         self._fresh_seconds = fresh_seconds
         self._stale_after = timedelta(seconds=stale_seconds)
         self._stored = stored
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, _SymbolTicks] = {}
 
     def post(self, ticks: Iterable[Quote]) -> list[Quote]:
         """Put up, in order, the ticks that the guard admits; return these.
@@ -96,7 +96,7 @@ class QuoteBoard:
         admitted = self.guard.admit(ticks)
         posted_at = self._clock.monotonic()
         for tick in admitted:
-            line = self._lines.setdefault(tick.symbol, _Line())
+            line = self._lines.setdefault(tick.symbol, _SymbolTicks())
             line.ticks.append(tick)
             line.posted_at = posted_at
         return admitted
@@ -211,7 +211,7 @@ class QuoteBoard:
     def _held_as_old(self, symbol: str) -> Quote | None:
         """Return the last trade of a share that has not traded for long."""
         suspicion = self.guard.suspicions.get(symbol)
-        if suspicion and suspicion.doubt is Doubt.STALE and suspicion.quote.source.is_real:
+        if suspicion and suspicion.doubt is RejectReason.STALE and suspicion.quote.source.is_real:
             return suspicion.quote
         return None
 
@@ -223,7 +223,7 @@ class QuoteBoard:
             oldest=self.guard.oldest(quote),
         )
 
-    def posted_after(self, quote: Quote) -> list[Quote]:
+    def ticks_since(self, quote: Quote) -> list[Quote]:
         """Return the ticks of the same symbol put up after `quote`, in order."""
         line = self._lines.get(quote.symbol)
         later: list[Quote] = []
@@ -257,7 +257,7 @@ class QuoteBoard:
                 seen[symbol] = stored
         return {symbol: seen[symbol] for symbol in wanted if symbol in seen}
 
-    def _updated_line(self, symbol: str) -> _Line | None:
+    def _updated_line(self, symbol: str) -> _SymbolTicks | None:
         """Return the symbol's line, updated first if the feed can do that without waiting."""
         line = self._lines.get(symbol)
         if not self._feed.remote and not (line and self._is_fresh(line)):
@@ -268,10 +268,10 @@ class QuoteBoard:
                 self.post([quote])
         return self._lines.get(symbol)
 
-    def _is_fresh(self, line: _Line) -> bool:
+    def _is_fresh(self, line: _SymbolTicks) -> bool:
         return self._clock.monotonic() - line.posted_at <= self._fresh_seconds
 
-    def _seen(self, symbol: str, line: _Line | None) -> SeenQuote | None:
+    def _seen(self, symbol: str, line: _SymbolTicks | None) -> SeenQuote | None:
         held = self._held_as_old(symbol)
         if held and (line is None or held.timestamp > line.ticks[-1].timestamp):
             return SeenQuote(held, self._clock.now())

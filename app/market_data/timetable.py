@@ -22,7 +22,7 @@ EXCHANGES = ("NSE", "BSE")
 ONE_DAY = timedelta(days=1)
 SATURDAY = 5
 # More than the exchanges were ever closed for: what is older than this is old by any count.
-LONGEST_PAUSE = timedelta(days=14)
+MAX_PAUSE = timedelta(days=14)
 
 
 class SessionKind(StrEnum):
@@ -92,7 +92,7 @@ class Hours:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class SessionRules:
     """The dated configuration. `ordinary` are hours by the date they begin on, oldest first."""
 
     timezone: ZoneInfo
@@ -116,8 +116,8 @@ class Calendar:
     last_day: date
 
 
-class Timetable:
-    def __init__(self, calendar: Calendar, rules: Rules) -> None:
+class TradingCalendar:
+    def __init__(self, calendar: Calendar, rules: SessionRules) -> None:
         self._calendar = calendar
         self._rules = rules
         self._days: dict[date, Session | None] = {}
@@ -178,7 +178,7 @@ class Timetable:
         Nights, holidays and the closing auction do not count. More than two weeks are returned
         as they are.
         """
-        if until - since > LONGEST_PAUSE:
+        if until - since > MAX_PAUSE:
             return until - since
         last = self._day_of(until)
         total = timedelta(0)
@@ -242,12 +242,12 @@ class Timetable:
         return datetime.combine(day, moment, self.timezone).astimezone(UTC)
 
 
-def read_rules() -> Rules:
+def read_rules() -> SessionRules:
     """Return the dated configuration."""
     text = (files("app.market_data") / "data" / "trading_hours.toml").read_text("utf-8")
     written = tomllib.loads(text)
     ordinary = sorted((each["from"], _hours(each)) for each in written["hours"])
-    return Rules(
+    return SessionRules(
         timezone=ZoneInfo(written["timezone"]),
         ordinary=tuple(ordinary),
         special={each["date"]: _hours(each) for each in written["special"]},

@@ -1,40 +1,40 @@
 """The documents of the database and every query on them. Each method takes a session."""
 
-from app.models.alert import Alert, Firing
-from app.models.answer import Answer, RequestKey
+from app.models.alert import Alert, AlertTrigger
 from app.models.code import Code
+from app.models.idempotency import IdempotencyKey, IdempotencyRecord
 from app.models.identity import Identity
 from app.models.inbox import Inbox
 from app.models.instrument import InstrumentList
 from app.models.market_state import MarketState
 from app.models.notification import Claim, EventDraft, Notification
-from app.models.portfolio import Portfolio, Settlement
+from app.models.portfolio import Portfolio, PortfolioDelta
 from app.models.preferences import EventType, Preferences
 from app.models.quota import Quota
 from app.models.symbol_state import SymbolState
-from app.models.trade import Closure, Trade
+from app.models.trade import Trade, TradeExit
 from app.models.user import User
 
 __all__ = [
     "Alert",
-    "Answer",
+    "AlertTrigger",
     "Claim",
-    "Closure",
     "Code",
     "EventDraft",
     "EventType",
-    "Firing",
+    "IdempotencyKey",
+    "IdempotencyRecord",
     "Identity",
     "Inbox",
     "InstrumentList",
     "MarketState",
     "Notification",
     "Portfolio",
+    "PortfolioDelta",
     "Preferences",
     "Quota",
-    "RequestKey",
-    "Settlement",
     "SymbolState",
     "Trade",
+    "TradeExit",
     "User",
 ]

@@ -12,13 +12,13 @@ from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
 from app.database import Document, collection
-from app.domain.alert import AlertLevels, AlertStatus, Crossing, Direction
+from app.domain.alert import AlertCondition, AlertStatus, Direction, Trigger
 from app.domain.bracket import SettledFrom
 from app.domain.quote import Quote, Source
 from app.models.paging import newest_first
-from app.models.trigger_book import TriggerBook
+from app.models.trigger_index import TriggerIndex
 
-BOOK = TriggerBook("alerts", below="below", above="above")
+INDEX = TriggerIndex("alerts", below="below", above="above")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class Alert:
     user_id: str
     number: int
     symbol: str
-    levels: AlertLevels
+    levels: AlertCondition
     status: AlertStatus
     created_at: datetime
-    crossing: Crossing | None = None
+    crossing: Trigger | None = None
     triggered_at: datetime | None = None
 
     @classmethod
@@ -42,7 +42,7 @@ class Alert:
             user_id=document["user_id"],
             number=document["number"],
             symbol=document["symbol"],
-            levels=AlertLevels(
+            levels=AlertCondition(
                 above=document["above"],
                 below=document["below"],
                 source=Source(document["source"]),
@@ -61,7 +61,7 @@ class Alert:
         user_id: str,
         number: int,
         symbol: str,
-        levels: AlertLevels,
+        levels: AlertCondition,
         created_at: datetime,
         session: ClientSession,
     ) -> Alert:
@@ -115,20 +115,22 @@ class Alert:
     @classmethod
     def any_active(cls, symbol: str) -> bool:
         """Tell whether anyone has an active alert on the symbol."""
-        return BOOK.any_active(symbol)
+        return INDEX.any_active(symbol)
 
     @classmethod
     def find_crossed(cls, symbol: str, lowest: Decimal, highest: Decimal) -> Iterator[Alert]:
         """Yield the active alerts that prices from `lowest` to `highest` meet a level of."""
-        return map(cls.from_document, BOOK.find_reached(symbol, lowest, highest))
+        return map(cls.from_document, INDEX.find_reached(symbol, lowest, highest))
 
     @classmethod
     def find_still_active(cls, alert_ids: Collection[ObjectId]) -> set[ObjectId]:
         """Return those of the alerts that are active."""
-        return BOOK.find_still_active(alert_ids)
+        return INDEX.find_still_active(alert_ids)
 
     @classmethod
-    def trigger_many(cls, firings: Sequence[Firing], now: datetime, session: ClientSession) -> int:
+    def trigger_many(
+        cls, firings: Sequence[AlertTrigger], now: datetime, session: ClientSession
+    ) -> int:
         """Mark alerts that are active as triggered; return how many were."""
         result = collection("alerts").bulk_write(
             [
@@ -173,14 +175,14 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class Firing:
+class AlertTrigger:
     """An alert and the crossing it is to tell of."""
 
     alert: Alert
-    crossing: Crossing
+    crossing: Trigger
 
 
-def _triggered(crossing: Crossing, now: datetime) -> Document:
+def _triggered(crossing: Trigger, now: datetime) -> Document:
     return {
         "status": AlertStatus.TRIGGERED.value,
         "direction": crossing.direction.value,
@@ -193,10 +195,10 @@ def _triggered(crossing: Crossing, now: datetime) -> Document:
     }
 
 
-def _crossing(document: Document) -> Crossing | None:
+def _crossing(document: Document) -> Trigger | None:
     if document.get("triggered_at") is None:
         return None
-    return Crossing(
+    return Trigger(
         direction=Direction(document["direction"]),
         quote=Quote(
             symbol=document["symbol"],

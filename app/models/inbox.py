@@ -13,7 +13,7 @@ from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
 from app.database import Document, collection
-from app.models.alike import handfuls
+from app.models.bulk import in_clause_batches
 from app.models.preferences import Preferences
 
 
@@ -55,7 +55,7 @@ class Inbox:
         """Return those of the users' inboxes that exist, by client_id."""
         return {
             each["_id"]: cls.from_document(each)
-            for some in handfuls(list(user_ids))
+            for some in in_clause_batches(list(user_ids))
             for each in collection("inboxes").find({"_id": {"$in": some}}, session=session)
         }
 

@@ -20,7 +20,7 @@ from pymongo.client_session import ClientSession
 
 from app.database import Document, collection
 from app.domain.errors import Unauthenticated
-from app.models.alike import handfuls, value_of_each
+from app.models.bulk import in_clause_batches, value_by_id
 from app.models.inbox import Inbox
 from app.models.paging import newest_first
 from app.models.preferences import Preferences
@@ -236,7 +236,7 @@ class Notification:
             if deliver_at is not None
         ]
         ended = [(each.id, deliveries) for each, deliveries, again in outcomes if again is None]
-        updates += [_end_deliveries(mark, dict(some)) for some in handfuls(ended)]
+        updates += [_end_deliveries(mark, dict(some)) for some in in_clause_batches(ended)]
         with pymongo.timeout(OUTBOX_SECONDS):
             collection("notifications").bulk_write(updates, ordered=False)
 
@@ -287,5 +287,5 @@ def _recorded(draft: EventDraft, preferences: Preferences, now: datetime) -> Doc
 def _end_deliveries(mark: ObjectId, ended: Mapping[ObjectId, list[dict[str, Any]]]) -> UpdateMany:
     return UpdateMany(
         {"_id": {"$in": list(ended)}, "claim": mark},
-        [{"$set": {"deliveries": value_of_each(ended)}}, {"$unset": ["deliver_at", "claim"]}],
+        [{"$set": {"deliveries": value_by_id(ended)}}, {"$unset": ["deliver_at", "claim"]}],
     )

@@ -7,7 +7,7 @@ from typing import Any
 from app.database import Document, collection
 
 # Windows grow while a filter leaves pages unfilled, up to this many numbers a query.
-LARGEST_WINDOW = 4_096
+MAX_WINDOW = 4_096
 
 
 def newest_first(
@@ -27,5 +27,5 @@ def newest_first(
         documents = collection(name).find({**asked, number: {"$gte": floor, "$lt": below}})
         found += sorted(documents, key=lambda each: -int(each[number]))
         below = floor
-        window = min(window * 4, LARGEST_WINDOW)
+        window = min(window * 4, MAX_WINDOW)
     return found[:limit]

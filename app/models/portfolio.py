@@ -19,27 +19,27 @@ from pymongo.errors import DuplicateKeyError
 
 from app.database import Document, collection
 from app.database.together import ReadTogether
-from app.domain.exposure import Exposure
 from app.domain.money import ZERO
+from app.domain.position import Position
 
 
 @dataclass(slots=True)
-class Settlement:
+class PortfolioDelta:
     """What closing some of a user's trades changes in their portfolio. Amounts are rupees."""
 
     margin: Decimal = ZERO
     pnl: Decimal = ZERO
     trades: int = 0
     winners: int = 0
-    exposure: dict[str, Exposure] = field(default_factory=dict)
+    exposure: dict[str, Position] = field(default_factory=dict)
 
-    def add(self, symbol: str, closed: Exposure, margin: Decimal, pnl: Decimal) -> None:
+    def add(self, symbol: str, closed: Position, margin: Decimal, pnl: Decimal) -> None:
         """Count one closed trade in."""
         self.margin += margin
         self.pnl += pnl
         self.trades += 1
         self.winners += pnl > 0
-        self.exposure[symbol] = self.exposure.get(symbol, Exposure()) + -closed
+        self.exposure[symbol] = self.exposure.get(symbol, Position()) + -closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,14 @@ class Portfolio:
     trade_count: int
     closed_count: int
     winner_count: int
-    exposure: Mapping[str, Exposure]
+    exposure: Mapping[str, Position]
     created_at: datetime
     last_updated: datetime
 
     @classmethod
     def from_document(cls, document: Document) -> Portfolio:
         values = {key: document[key] for key in _FIELDS}
-        exposure = {_symbol(key): Exposure(**value) for key, value in document["exposure"].items()}
+        exposure = {_symbol(key): Position(**value) for key, value in document["exposure"].items()}
         return cls(
             id=document["portfolio_id"], user_id=document["_id"], **values, exposure=exposure
         )
@@ -145,7 +145,7 @@ class Portfolio:
         user_id: str,
         margin: Decimal,
         symbol: str,
-        opened: Exposure,
+        opened: Position,
         now: datetime,
         session: ClientSession,
     ) -> Portfolio | None:
@@ -173,7 +173,7 @@ class Portfolio:
 
     @classmethod
     def settle_many(
-        cls, settlements: Mapping[str, Settlement], now: datetime, session: ClientSession
+        cls, settlements: Mapping[str, PortfolioDelta], now: datetime, session: ClientSession
     ) -> int:
         """Release margins and book P&L, a line per user; return how many users it met."""
         result = collection("portfolios").bulk_write(
@@ -199,7 +199,7 @@ def _find(user_ids: Collection[str]) -> dict[str, Document]:
 _READS = ReadTogether(_find)
 
 
-def _settled(settlement: Settlement, now: datetime) -> Document:
+def _settled(settlement: PortfolioDelta, now: datetime) -> Document:
     return {
         "$inc": {
             "available_margin": settlement.margin + settlement.pnl,
@@ -213,7 +213,7 @@ def _settled(settlement: Settlement, now: datetime) -> Document:
     }
 
 
-def _exposure_increments(exposure: Mapping[str, Exposure]) -> Document:
+def _exposure_increments(exposure: Mapping[str, Position]) -> Document:
     return {
         f"exposure.{_key(symbol)}.{name}": getattr(each, name)
         for symbol, each in exposure.items()

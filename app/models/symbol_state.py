@@ -11,7 +11,7 @@ from bson import ObjectId
 from pymongo import UpdateOne
 
 from app.database import Document, collection
-from app.database.transaction import run_transaction
+from app.database.transactions import run_transaction
 from app.domain.money import is_price
 from app.domain.quote import Quote, SeenQuote, Source
 

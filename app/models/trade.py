@@ -16,11 +16,11 @@ from app.database import Document, collection
 from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeStatus, TradeType
 from app.domain.money import ZERO
 from app.domain.quote import Quote, Source
-from app.models.alike import handfuls, value_of_each
+from app.models.bulk import in_clause_batches, value_by_id
 from app.models.paging import newest_first
-from app.models.trigger_book import TriggerBook
+from app.models.trigger_index import TriggerIndex
 
-BOOK = TriggerBook("trades", below="trigger_below", above="trigger_above")
+INDEX = TriggerIndex("trades", below="trigger_below", above="trigger_above")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,17 +162,17 @@ class Trade:
     @classmethod
     def find_triggered(cls, symbol: str, lowest: Decimal, highest: Decimal) -> Iterator[Trade]:
         """Yield the active trades that prices from `lowest` to `highest` reach a trigger of."""
-        return map(cls.from_document, BOOK.find_reached(symbol, lowest, highest))
+        return map(cls.from_document, INDEX.find_reached(symbol, lowest, highest))
 
     @classmethod
     def has_active(cls, symbol: str) -> bool:
         """Tell whether any user has an active trade in the symbol."""
-        return BOOK.any_active(symbol)
+        return INDEX.any_active(symbol)
 
     @classmethod
     def find_still_active(cls, trade_ids: Collection[ObjectId]) -> set[ObjectId]:
         """Return those of the trades that are active."""
-        return BOOK.find_still_active(trade_ids)
+        return INDEX.find_still_active(trade_ids)
 
     @classmethod
     def update(
@@ -187,35 +187,37 @@ class Trade:
         return result.modified_count == 1
 
     @classmethod
-    def close_many(cls, closures: Sequence[Closure], now: datetime, session: ClientSession) -> int:
+    def close_many(
+        cls, closures: Sequence[TradeExit], now: datetime, session: ClientSession
+    ) -> int:
         """Close trades that are active; return how many were."""
-        alike: dict[Exit, list[Closure]] = defaultdict(list)
+        alike: dict[Exit, list[TradeExit]] = defaultdict(list)
         for each in closures:
             alike[replace(each.exit, pnl=ZERO)].append(each)
         updates = [
             _close_alike(exit, some, now)
             for exit, group in alike.items()
-            for some in handfuls(group)
+            for some in in_clause_batches(group)
         ]
         result = collection("trades").bulk_write(updates, ordered=False, session=session)
         return result.modified_count
 
 
 @dataclass(frozen=True, slots=True)
-class Closure:
+class TradeExit:
     """A trade and the exit it is to make."""
 
     trade: Trade
     exit: Exit
 
 
-def _close_alike(exit: Exit, closures: Sequence[Closure], now: datetime) -> UpdateMany:
+def _close_alike(exit: Exit, closures: Sequence[TradeExit], now: datetime) -> UpdateMany:
     """Return the one update of trades that make the same exit, each with its own P&L."""
     pnls = {each.trade.id: each.exit.pnl for each in closures}
     same = {name: {"$literal": value} for name, value in _closed(exit, now).items()}
     return UpdateMany(
         {"_id": {"$in": list(pnls)}, "status": TradeStatus.ACTIVE.value},
-        [{"$set": {**same, "pnl": value_of_each(pnls)}}],
+        [{"$set": {**same, "pnl": value_by_id(pnls)}}],
     )
 
 

@@ -18,9 +18,9 @@ from app.extensions import socketio
 from app.realtime.prices import publish_prices
 
 # Later than this no price is shown, however much it triggers and whatever the database does.
-LONGEST_WAIT_SECONDS = 0.1
+MAX_WAIT_SECONDS = 0.1
 # To ask what more symbols trigger takes longer than to show them.
-FEW_SYMBOLS = 10
+MAX_HELD_SYMBOLS = 10
 
 
 class Display:
@@ -45,7 +45,7 @@ class Display:
 
     def show_others(self, symbols: Set[str]) -> None:
         """Show every price that waits, but those of `symbols`, unless these are many."""
-        kept = symbols if len(symbols) <= FEW_SYMBOLS else frozenset()
+        kept = symbols if len(symbols) <= MAX_HELD_SYMBOLS else frozenset()
         with self._lock:
             self._publish([each for each in self._waiting if each not in kept])
 
@@ -57,6 +57,6 @@ class Display:
         publish_prices([self._waiting.pop(symbol) for symbol in symbols])
 
     def _show_late(self) -> None:
-        socketio.sleep(LONGEST_WAIT_SECONDS)
+        socketio.sleep(MAX_WAIT_SECONDS)
         with self._app.app_context():
             self.show_all()

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import inf
 
-from app.alerts.settlement import fire_missed_alerts
+from app.alerts.execution import fire_missed_alerts
 from app.clock import Clock
 from app.domain.candle import Candle, sound_candles
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote, Source
 from app.logs import logger
 from app.market_data.feed import CandlesRefused, Feed, Gap
-from app.trades.settlement import settle_missed
+from app.trades.execution import close_missed
 
 # The ticks after a gap wait so long for its candles, at most.
 HOLD_SECONDS = 10.0
@@ -140,7 +140,7 @@ class Gaps:
             return sound_candles(self._feed.candles(symbol, time, until[symbol]))
 
         symbols = sorted(whole)
-        closed = settle_missed(symbols, candles_after, since)
+        closed = close_missed(symbols, candles_after, since)
         fire_missed_alerts(symbols, candles_after, since)
         with self._lock:
             for gap in known:

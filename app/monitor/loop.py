@@ -17,30 +17,30 @@ from itertools import chain
 from flask import Flask
 from pymongo.errors import PyMongoError
 
-from app.alerts.settlement import fire_alerts
+from app.alerts.execution import fire_alerts
 from app.clock import Clock
 from app.concurrency import spawn
 from app.domain.quote import Quote
+from app.events import republish_unconfirmed
 from app.logs import logger
 from app.market_data.feed import Feed, Gap
+from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.quotes import QuoteBoard
-from app.market_data.watchlist import Watchlist
 from app.models import MarketState, SymbolState
 from app.monitor.display import Display
 from app.monitor.gaps import Gaps
 from app.monitor.lease import Lease
 from app.retention import Limits, Retention
-from app.runtime import runtime
-from app.signals import announce_doubtful
-from app.trades.settlement import settle_triggered
+from app.services import services
+from app.trades.execution import close_triggered
 from app.trades.watching import IdleSymbols
 
 # Ticks kept for settling while the database is away: about a day of all symbols at 10 s.
-MOST_UNSETTLED = 1_000_000
+MAX_UNSETTLED = 1_000_000
 # Between two passes over what came in: a busy stream is taken in mouthfuls.
-BREATH_SECONDS = 0.02
+MIN_PASS_GAP_SECONDS = 0.02
 # Between two rounds of what no pass waits for.
-HOUSE_SECONDS = 60.0
+MAINTENANCE_SECONDS = 60.0
 STOP_SECONDS = 0.5
 
 
@@ -55,13 +55,13 @@ class Pass:
 class Monitor:
     def __init__(self, app: Flask) -> None:
         with app.app_context():
-            parts = runtime()
+            parts = services()
         self._app = app
         self._interval = parts.settings.monitor_interval_seconds
         self._clock: Clock = parts.clock
         self._feed: Feed = parts.feed
         self._quotes: QuoteBoard = parts.quotes
-        self._watchlist: Watchlist = parts.watchlist
+        self._watchlist: PolledSymbols = parts.watchlist
         self._display = Display(app)
         self._hours = parts.hours
         self._lease = Lease(parts.clock, timedelta(seconds=max(3 * self._interval, 5)))
@@ -70,7 +70,7 @@ class Monitor:
         self._idle_symbols = IdleSymbols(parts.clock)
         self._retention = Retention(parts.clock, Limits.of(parts.settings))
         self._instruments = parts.instruments
-        self._house_due_at = self._poll_due_at = parts.clock.monotonic()
+        self._maintenance_due_at = self._poll_due_at = parts.clock.monotonic()
         self._unsettled = _unsettled()
         self._unsaved: dict[str, Quote] = {}
         self._stop = threading.Event()
@@ -104,7 +104,7 @@ class Monitor:
                 next_pass = started + elapsed + self._interval - elapsed % self._interval
             elif self._leased:
                 self.is_failing = not self._attempt(self.run_arrived)
-                self._stop.wait(BREATH_SECONDS)
+                self._stop.wait(MIN_PASS_GAP_SECONDS)
             # Until the next pass, or until ticks that wait for candles wait no longer.
             until = min(next_pass, self._gaps.next_event)
             wait = until - self._clock.monotonic()
@@ -181,8 +181,8 @@ class Monitor:
         else:
             self._ask_leader()
         with self._app.app_context():
-            announce_doubtful()
-        self._keep_house_aside()
+            republish_unconfirmed()
+        self._schedule_maintenance()
 
     def _begin_to_lead(self) -> None:
         if not self._feed.remote:
@@ -221,14 +221,14 @@ class Monitor:
         # Ticks may have waited for it.
         self._news.set()
 
-    def _keep_house_aside(self) -> None:
+    def _schedule_maintenance(self) -> None:
         """Now and then do what no pass should wait for."""
         now = self._clock.monotonic()
-        if now >= self._house_due_at:
-            self._house_due_at = now + HOUSE_SECONDS
-            spawn(self._keep_house)
+        if now >= self._maintenance_due_at:
+            self._maintenance_due_at = now + MAINTENANCE_SECONDS
+            spawn(self._run_maintenance)
 
-    def _keep_house(self) -> None:
+    def _run_maintenance(self) -> None:
         """Take up a newer list of instruments; stop watching and keeping what has had its time."""
         with self._app.app_context():
             self._attempt(self._instruments.refresh)
@@ -321,7 +321,7 @@ class Monitor:
         deciding = self._gaps.deciding(ticks)
         self._display.show_others({each.symbol for each in to_ask})
         try:
-            closed = settle_triggered(to_ask, self._display.show, self._take_in_meanwhile, deciding)
+            closed = close_triggered(to_ask, self._display.show, self._take_in_meanwhile, deciding)
             to_ask = [each for each in ticks if each.symbol in alerted]
             fire_alerts(to_ask, self._take_in_meanwhile, deciding)
             self._gaps.decided(deciding)
@@ -344,4 +344,4 @@ class Monitor:
 
 
 def _unsettled(*ticks: Iterable[Quote]) -> deque[Quote]:
-    return deque(chain(*ticks), maxlen=MOST_UNSETTLED)
+    return deque(chain(*ticks), maxlen=MAX_UNSETTLED)

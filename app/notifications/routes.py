@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from app.api import endpoint
 from app.extensions import limiter
-from app.identity import current_user_id
 from app.notifications import service
 from app.notifications.schemas import (
     NotificationsQuery,
@@ -16,7 +14,9 @@ from app.notifications.schemas import (
     PreferencesResponse,
     SendRequest,
 )
-from app.schemas import MessageResponse, NoBody
+from app.web.api import endpoint
+from app.web.auth import current_user_id
+from app.web.schemas import MessageResponse, NoBody
 
 blueprint = Blueprint("notifications", __name__, url_prefix="/notifications")
 

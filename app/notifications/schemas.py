@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from app.models import EventType, Notification, Preferences
-from app.schemas import Cursor, PageSize, RequestModel, ResponseModel, Timestamp, to_json
+from app.web.schemas import Cursor, PageSize, RequestModel, ResponseModel, Timestamp, to_json
 
 Text = StringConstraints(strip_whitespace=True, min_length=1)
 EVENT_TYPES = [each.value for each in EventType]

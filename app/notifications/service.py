@@ -8,12 +8,12 @@ from bson import ObjectId
 from bson.errors import InvalidId
 from pymongo.client_session import ClientSession
 
-from app.database.transaction import run_transaction
+from app.database.transactions import run_transaction
 from app.domain.errors import NotFound, Unauthenticated
+from app.events import publish_events, record_events
 from app.models import EventDraft, Inbox, Notification, Preferences, User
 from app.notifications.schemas import NotificationsQuery
-from app.runtime import now
-from app.signals import announce, write_events
+from app.services import now
 from app.stop_links import read_stop_token
 
 
@@ -22,9 +22,11 @@ def send(user_id: str, event: str, message: str) -> None:
     draft = EventDraft(user_id=user_id, type=event, message=message, data={"message": message})
 
     def write(session: ClientSession) -> list[Notification]:
-        return write_events([draft], now(), session)
+        return record_events([draft], now(), session)
 
-    announce(run_transaction(write, is_done=Notification.are_written, user_ids=[user_id]))
+    publish_events(
+        run_transaction(write, already_committed=Notification.are_written, user_ids=[user_id])
+    )
 
 
 def get_preferences(user_id: str) -> Preferences:

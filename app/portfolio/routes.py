@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from app.api import endpoint
-from app.identity import current_user_id
 from app.portfolio import service
 from app.portfolio.schemas import CreatePortfolioRequest, PortfolioResponse
+from app.web.api import endpoint
+from app.web.auth import current_user_id
 
 blueprint = Blueprint("portfolio", __name__, url_prefix="/portfolio")
 

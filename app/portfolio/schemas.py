@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Annotated
 
 from app.models import Portfolio
-from app.schemas import Money, RequestModel, ResponseModel, Timestamp, rupees
+from app.web.schemas import Money, RequestModel, ResponseModel, Timestamp, rupees
 
 
 class CreatePortfolioRequest(RequestModel):

@@ -8,7 +8,7 @@ from pymongo.client_session import ClientSession
 
 from app.domain.errors import NotFound, Unauthenticated
 from app.models import Portfolio, User
-from app.runtime import now, runtime
+from app.services import now, services
 
 
 def open_portfolio(user_id: str, initial_margin: Decimal | None) -> tuple[Portfolio, bool]:
@@ -19,7 +19,7 @@ def open_portfolio(user_id: str, initial_margin: Decimal | None) -> tuple[Portfo
     """
     if User.find_by_client_id(user_id) is None:
         raise Unauthenticated("This account no longer exists.", code="account_gone")
-    margin = initial_margin or runtime().settings.initial_margin
+    margin = initial_margin or services().settings.initial_margin
     return Portfolio.create(user_id, margin, now())
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from flask import Flask
 
 from app import cors
+from app.events import events_committed, events_missed
 from app.extensions import socketio
 from app.models import Notification
 from app.realtime import handlers
@@ -14,7 +15,6 @@ from app.realtime.connections import Connections
 from app.realtime.relay import KEY as RELAY_KEY
 from app.realtime.relay import Relay
 from app.realtime.rooms import UserRooms
-from app.signals import events_committed, events_missed
 from config import Settings
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from app.domain.errors import InvalidRequest, ServerBusy
 from app.extensions import socketio
-from app.identity import Bearer, token_expired
 from app.logs import logger
-from app.market_data.watchlist import MAX_FOLLOWED
+from app.market_data.polled_symbols import MAX_FOLLOWED
 from app.realtime.rooms import UserRooms
-from app.runtime import runtime
+from app.services import services
+from app.web.auth import Bearer, token_expired
 
 MAX_SYMBOLS = 100
 MAX_SYMBOLS_ANONYMOUS = 20
@@ -67,7 +67,7 @@ class Connections:
         for user_id in list(connection.joined):
             self.rooms.leave(user_id, socket)
         for symbol in connection.symbols:
-            runtime().watchlist.unfollow(symbol)
+            services().watchlist.unfollow(symbol)
 
     def join(self, socket: str, bearer: Bearer, since: int | None) -> int:
         """Add a socket to the room of its user until the token expires; return the room's seq."""
@@ -115,7 +115,7 @@ class Connections:
         budget = FOLLOWED_SYMBOLS_BUDGET
         if connection.is_anonymous:
             budget = FOLLOWED_SYMBOLS_BUDGET_ANONYMOUS
-        if not runtime().watchlist.try_follow(new, budget):
+        if not services().watchlist.try_follow(new, budget):
             raise ServerBusy(
                 f"The sockets of this server follow {budget} symbols at most in all. "
                 "Try again later, or subscribe to fewer."
@@ -129,7 +129,7 @@ class Connections:
         followed = [symbol for symbol in symbols if symbol in connection.symbols]
         for symbol in followed:
             connection.symbols.discard(symbol)
-            runtime().watchlist.unfollow(symbol)
+            services().watchlist.unfollow(symbol)
         return followed
 
     def _watch_expiry(self) -> None:

@@ -20,7 +20,7 @@ from app.domain.errors import (
 )
 from app.extensions import socketio
 from app.logs import logger
-from app.market_data.instruments import DEFAULT_INDICES
+from app.market_data.instruments.registry import DEFAULT_INDICES
 from app.notices import notice
 from app.realtime.connections import Connections
 from app.realtime.prices import price_payload, price_room
@@ -34,7 +34,7 @@ from app.realtime.requests import (
     require_bearer,
     unknown_event,
 )
-from app.runtime import runtime
+from app.services import services
 from app.sockets.server import UNKNOWN_EVENT
 
 KEY = "socket_connections"
@@ -164,7 +164,7 @@ def refuse(payload: dict[str, Any]) -> Ack:
 
 def _send_prices(symbols: Collection[str]) -> None:
     """Send what is known of each symbol now; ask for the rest, which is sent when it comes in."""
-    known = runtime().quotes.known_quotes(symbols)
+    known = services().quotes.known_quotes(symbols)
     for each in known.values():
         emit("live_price", price_payload(each.quote))
-    runtime().feed.ask([each for each in symbols if each not in known])
+    services().feed.ask([each for each in symbols if each not in known])

@@ -7,9 +7,9 @@ from typing import Any
 
 from app.domain.quote import Quote
 from app.extensions import socketio
-from app.market_data.instruments import DEFAULT_INDICES
-from app.runtime import now
-from app.schemas import format_seconds, format_time
+from app.market_data.instruments.registry import DEFAULT_INDICES
+from app.services import now
+from app.web.schemas import format_seconds, format_time
 
 
 def price_room(symbol: str) -> str:

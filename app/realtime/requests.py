@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from app.domain.errors import InvalidRequest, Unauthenticated
-from app.identity import Bearer, bearer_token, read_token, token_expired
-from app.runtime import runtime
+from app.services import services
+from app.web.auth import Bearer, bearer_token, read_token, token_expired
 
 MAX_NAMES = 500
 # Fields that clients have for the token: `access_token` is what a sign-in answers.
@@ -60,7 +60,7 @@ def read_symbols(payload: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     names = [*_names(payload.get("symbols", [])), *_names(payload.get("symbol", []))]
     if len(names) > MAX_NAMES:
         raise InvalidRequest(f"symbols may be {MAX_NAMES} at most.")
-    found = {name: runtime().instruments.find(name) for name in names}
+    found = {name: services().instruments.find(name) for name in names}
     known = dict.fromkeys(each.symbol for each in found.values() if each)
     return list(known), [name for name, each in found.items() if each is None]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from app.domain.errors import ServerBusy
 from app.extensions import socketio
 from app.models import Inbox, Notification
-from app.schemas import to_json
+from app.web.schemas import to_json
 
 # Events read from the database at a time while sockets catch up.
 REPLAY_PAGE = 200

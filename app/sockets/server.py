@@ -30,17 +30,17 @@ class Server(socketio.Server):  # type: ignore[misc]
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         # Held while a packet of the session is handled, and while its end is.
-        self._turns: dict[str, threading.Lock] = {}
+        self._user_locks: dict[str, threading.Lock] = {}
 
     def _engineio_server_class(self) -> type[Engine]:
         return Engine
 
     def _handle_eio_connect(self, eio_sid: str, environ: WSGIEnvironment) -> None:
-        self._turns[eio_sid] = threading.Lock()
+        self._user_locks[eio_sid] = threading.Lock()
         super()._handle_eio_connect(eio_sid, environ)
 
     def _handle_eio_message(self, eio_sid: str, data: str) -> None:
-        turn = self._turns.get(eio_sid)
+        turn = self._user_locks.get(eio_sid)
         if turn is None:
             return
         with turn:
@@ -49,7 +49,7 @@ class Server(socketio.Server):  # type: ignore[misc]
                 self._handle_text(eio_sid, data)
 
     def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
-        turn = self._turns.pop(eio_sid, None)
+        turn = self._user_locks.pop(eio_sid, None)
         if turn is not None:
             with turn:
                 super()._handle_eio_disconnect(eio_sid, reason)

@@ -13,8 +13,8 @@ from app.domain.bracket import Exit, ExitReason, SettledFrom
 from app.domain.errors import LastPriceTooEarly, MarketDataUnavailable, PaperTradingError
 from app.domain.quote import Quote, SeenQuote
 from app.market_data.quotes import LastPrice
-from app.models import Closure, SymbolState, Trade
-from app.runtime import now, runtime
+from app.models import SymbolState, Trade, TradeExit
+from app.services import now, services
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +25,21 @@ class NotExited:
     code: str
 
 
-def price_exit(trade: Trade, *, at_last_price: bool) -> Closure:
+def price_exit(trade: Trade, *, at_last_price: bool) -> TradeExit:
     """Return the exit of a trade; it may wait for a source, once.
 
     Raises MarketDataUnavailable if no source has a price. With `at_last_price` the last known
     one serves then; LastPriceTooEarly if a source had one within a trading day.
     """
-    prices = runtime().quotes.confirmed_prices([trade.symbol])
+    prices = services().quotes.confirmed_prices([trade.symbol])
     return _price(trade, prices.get(trade.symbol), at_last_price)
 
 
 def price_exits(
     trades: Sequence[Trade], *, at_last_price: bool
-) -> tuple[list[Closure], list[NotExited]]:
+) -> tuple[list[TradeExit], list[NotExited]]:
     """Return the exits of the trades that have a price, and the others; wait once for all."""
-    prices = runtime().quotes.confirmed_prices({each.symbol for each in trades})
+    prices = services().quotes.confirmed_prices({each.symbol for each in trades})
     closures, others = [], []
     for trade in trades:
         try:
@@ -49,15 +49,15 @@ def price_exits(
     return closures, others
 
 
-def _price(trade: Trade, price: LastPrice | None, at_last_price: bool) -> Closure:
+def _price(trade: Trade, price: LastPrice | None, at_last_price: bool) -> TradeExit:
     if price and trade.bracket.may_exit_at(price.quote):
-        return Closure(trade, trade.bracket.exit_at(price.quote, ExitReason.USER))
+        return TradeExit(trade, trade.bracket.exit_at(price.quote, ExitReason.USER))
     last = _last_seen(trade)
     if not at_last_price:
         raise _no_price(trade, last, has_simulated_price=price is not None)
     if not _is_final(last):
         raise LastPriceTooEarly(trade.symbol, last.quote.price, last.seen_at)
-    return Closure(trade, _exit_at_last(trade, last.quote))
+    return TradeExit(trade, _exit_at_last(trade, last.quote))
 
 
 def _last_seen(trade: Trade) -> SeenQuote:
@@ -66,7 +66,7 @@ def _last_seen(trade: Trade) -> SeenQuote:
     entry = Quote(trade.symbol, bracket.entry_price, bracket.entry_source, bracket.entry_timestamp)
     # Of several seen at the same time the first is taken.
     known = [
-        runtime().quotes.seen_quotes([trade.symbol]).get(trade.symbol),
+        services().quotes.seen_quotes([trade.symbol]).get(trade.symbol),
         SymbolState.find_real_quote(trade.symbol),
         SeenQuote(entry, trade.created_at),
     ]
@@ -76,7 +76,7 @@ def _last_seen(trade: Trade) -> SeenQuote:
 
 def _is_final(last: SeenQuote) -> bool:
     time = now()
-    return runtime().hours.timetable(time).is_trading_day_ago(last.seen_at, time)
+    return services().hours.timetable(time).is_trading_day_ago(last.seen_at, time)
 
 
 def _exit_at_last(trade: Trade, quote: Quote) -> Exit:

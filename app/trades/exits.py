@@ -15,10 +15,10 @@ from app.database import Document
 from app.domain.bracket import Exit, TradeStatus
 from app.domain.errors import NotFound, TradeNotActive
 from app.domain.money import ZERO
-from app.models import Answer, Closure, RequestKey, Trade
-from app.runtime import now, runtime
+from app.models import IdempotencyKey, IdempotencyRecord, Trade, TradeExit
+from app.services import now, services
+from app.trades.execution import close_trades
 from app.trades.exit_prices import NotExited, price_exit, price_exits
-from app.trades.settlement import close_trades
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class ExitedAll:
 
 
 def exit_trade(
-    user_id: str, trade_id: str, key: RequestKey | None = None, *, at_last_price: bool = False
+    user_id: str, trade_id: str, key: IdempotencyKey | None = None, *, at_last_price: bool = False
 ) -> Exit:
     """Close the user's trade at the last traded price; for a retry of `key`, return its exit again.
 
@@ -43,7 +43,7 @@ def exit_trade(
     if not (exit := _exited_earlier(user_id, trade_id, key)):
         trade = find_own_trade(user_id, trade_id)
         if trade.status is TradeStatus.ACTIVE:
-            runtime().hours.require_trading(now())
+            services().hours.require_trading(now())
             closure = price_exit(trade, at_last_price=at_last_price)
             if _close(closure, key):
                 return closure.exit
@@ -56,7 +56,7 @@ def exit_trade(
 
 
 def exit_all(
-    user_id: str, key: RequestKey | None = None, *, at_last_price: bool = False
+    user_id: str, key: IdempotencyKey | None = None, *, at_last_price: bool = False
 ) -> ExitedAll:
     """Close those of the user's active trades that have a price; return also which have none.
 
@@ -65,15 +65,15 @@ def exit_all(
     market hours, Conflict for a key of another request.
     """
     if key is None:
-        runtime().hours.require_trading(now())
+        services().hours.require_trading(now())
         active = Trade.find_active_by_user_id(user_id)
         closures, others = price_exits(active, at_last_price=at_last_price)
         closed = close_trades(closures)
         return ExitedAll(len(closed), _total_pnl(closed), _as_documents(others))
-    answer = Answer.find(key) or _begin_exit_all(user_id, key)
+    answer = IdempotencyRecord.find(key) or _begin_exit_all(user_id, key)
     if not answer["done"]:
         _go_on_exiting(key, answer["trade_ids"], at_last_price)
-        answer = Answer.find(key) or answer
+        answer = IdempotencyRecord.find(key) or answer
     return ExitedAll(answer["count"], answer["total_pnl"], answer.get("not_exited", []))
 
 
@@ -88,16 +88,16 @@ def find_own_trade(user_id: str, trade_id: str) -> Trade:
     return trade
 
 
-def _exited_earlier(user_id: str, trade_id: str, key: RequestKey | None) -> Exit | None:
-    if key is None or Answer.find(key) is None:
+def _exited_earlier(user_id: str, trade_id: str, key: IdempotencyKey | None) -> Exit | None:
+    if key is None or IdempotencyRecord.find(key) is None:
         return None
     return find_own_trade(user_id, trade_id).exit
 
 
-def _close(closure: Closure, key: RequestKey | None) -> bool:
-    def remember(claimed: Sequence[Closure], session: ClientSession) -> None:
+def _close(closure: TradeExit, key: IdempotencyKey | None) -> bool:
+    def remember(claimed: Sequence[TradeExit], session: ClientSession) -> None:
         if key:
-            Answer.save(key, {"trade_id": closure.trade.id}, now(), session)
+            IdempotencyRecord.save(key, {"trade_id": closure.trade.id}, now(), session)
 
     try:
         return bool(close_trades([closure], remember))
@@ -107,8 +107,8 @@ def _close(closure: Closure, key: RequestKey | None) -> bool:
         return False
 
 
-def _begin_exit_all(user_id: str, key: RequestKey) -> Document:
-    runtime().hours.require_trading(now())
+def _begin_exit_all(user_id: str, key: IdempotencyKey) -> Document:
+    services().hours.require_trading(now())
     active = Trade.find_active_by_user_id(user_id)
     answer = {
         "trade_ids": [each.id for each in active],
@@ -117,23 +117,25 @@ def _begin_exit_all(user_id: str, key: RequestKey) -> Document:
         "done": False,
     }
     try:
-        Answer.save(key, answer, now())
+        IdempotencyRecord.save(key, answer, now())
     except DuplicateKeyError:
-        return Answer.find(key) or answer
+        return IdempotencyRecord.find(key) or answer
     return answer
 
 
-def _go_on_exiting(key: RequestKey, trade_ids: list[ObjectId], at_last_price: bool) -> None:
-    def count(claimed: Sequence[Closure], session: ClientSession) -> None:
-        Answer.add(key, {"count": len(claimed), "total_pnl": _total_pnl(claimed)}, session)
+def _go_on_exiting(key: IdempotencyKey, trade_ids: list[ObjectId], at_last_price: bool) -> None:
+    def count(claimed: Sequence[TradeExit], session: ClientSession) -> None:
+        IdempotencyRecord.add(
+            key, {"count": len(claimed), "total_pnl": _total_pnl(claimed)}, session
+        )
 
     others: list[NotExited] = []
     if active := Trade.find_active(trade_ids):
         # The first try was interrupted: what it left open waits for the next opening as well.
-        runtime().hours.require_trading(now())
+        services().hours.require_trading(now())
         closures, others = price_exits(active, at_last_price=at_last_price)
         close_trades(closures, count)
-    Answer.finish(key, {"not_exited": _as_documents(others)})
+    IdempotencyRecord.finish(key, {"not_exited": _as_documents(others)})
 
 
 def _as_documents(others: Sequence[NotExited]) -> list[Document]:
@@ -143,5 +145,5 @@ def _as_documents(others: Sequence[NotExited]) -> list[Document]:
     ]
 
 
-def _total_pnl(closures: Sequence[Closure]) -> Decimal:
+def _total_pnl(closures: Sequence[TradeExit]) -> Decimal:
     return sum((each.exit.pnl for each in closures), ZERO)

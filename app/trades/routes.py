@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from app.api import endpoint
-from app.identity import current_user_id
-from app.models import RequestKey
-from app.trades import exits, service, valuation
+from app.models import IdempotencyKey
+from app.portfolio import valuation
+from app.trades import exits, service
 from app.trades.schemas import (
     CreateTradeRequest,
     ExitAllResponse,
@@ -19,20 +18,22 @@ from app.trades.schemas import (
     TradesResponse,
     TradeView,
 )
+from app.web.api import endpoint
+from app.web.auth import current_user_id
 
 blueprint = Blueprint("trades", __name__, url_prefix="/trades")
 
 
 @blueprint.post("/create")
 @endpoint(body=CreateTradeRequest, answers={201: TradeView}, errors=[404], idempotent=True)
-def create_trade(body: CreateTradeRequest, key: RequestKey | None) -> tuple[TradeView, int]:
+def create_trade(body: CreateTradeRequest, key: IdempotencyKey | None) -> tuple[TradeView, int]:
     """Open a trade at the latest price, with a stop-loss and a target if given."""
     return TradeView.of(service.open_trade(current_user_id(), body, key)), 201
 
 
 @blueprint.post("/exit/<trade_id>")
 @endpoint(body=ExitRequest, answers={200: ExitResponse}, errors=[404], idempotent=True)
-def exit_trade(trade_id: str, body: ExitRequest, key: RequestKey | None) -> ExitResponse:
+def exit_trade(trade_id: str, body: ExitRequest, key: IdempotencyKey | None) -> ExitResponse:
     """Close a trade at the last traded price."""
     user_id = current_user_id()
     exit = exits.exit_trade(user_id, trade_id, key, at_last_price=bool(body.at_last_price))
@@ -41,7 +42,7 @@ def exit_trade(trade_id: str, body: ExitRequest, key: RequestKey | None) -> Exit
 
 @blueprint.post("/exit-all/<user_id>")
 @endpoint(body=ExitRequest, answers={200: ExitAllResponse}, errors=[403], idempotent=True)
-def exit_all_trades(user_id: str, body: ExitRequest, key: RequestKey | None) -> ExitAllResponse:
+def exit_all_trades(user_id: str, body: ExitRequest, key: IdempotencyKey | None) -> ExitAllResponse:
     """Close all active trades that have a price; name those that stay open."""
     return ExitAllResponse.of(exits.exit_all(user_id, key, at_last_price=bool(body.at_last_price)))
 

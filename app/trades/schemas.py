@@ -13,7 +13,9 @@ from app.domain.bracket import ExitReason, SettledFrom, TradeStatus, TradeType
 from app.domain.quote import Source
 from app.market_data.quotes import KnownQuote
 from app.models import Trade
-from app.schemas import (
+from app.portfolio.valuation import Performance
+from app.trades.exits import ExitedAll
+from app.web.schemas import (
     Cursor,
     Level,
     Money,
@@ -25,8 +27,6 @@ from app.schemas import (
     choice,
     whole_number,
 )
-from app.trades.exits import ExitedAll
-from app.trades.valuation import Performance
 
 MAXIMUM_QUANTITY = 10_000_000
 

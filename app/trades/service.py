@@ -5,32 +5,32 @@ from __future__ import annotations
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from app.database.transaction import run_transaction
+from app.database.transactions import run_transaction
 from app.domain.bracket import Bracket
 from app.domain.errors import Conflict, InsufficientMargin, MarketDataUnavailable, PriceTooOld
-from app.domain.exposure import Exposure
 from app.domain.money import required_margin
+from app.domain.position import Position
 from app.domain.quote import Quote
+from app.events import publish_events, record_events
 from app.logs import logger
 from app.models import (
-    Answer,
-    Closure,
+    IdempotencyKey,
+    IdempotencyRecord,
     Notification,
     Portfolio,
-    RequestKey,
     Trade,
+    TradeExit,
 )
 from app.portfolio.service import get_portfolio
-from app.runtime import now, runtime
-from app.signals import announce, write_events
+from app.portfolio.valuation import value
+from app.services import now, services
 from app.trades.events import trade_created
+from app.trades.execution import close_trades
 from app.trades.schemas import CreateTradeRequest, TradesQuery
-from app.trades.settlement import close_trades
-from app.trades.valuation import value
 from app.trades.watching import watch, watch_again
 
 
-def open_trade(user_id: str, order: CreateTradeRequest, key: RequestKey | None = None) -> Trade:
+def open_trade(user_id: str, order: CreateTradeRequest, key: IdempotencyKey | None = None) -> Trade:
     """Open a trade at the last traded price; for a retry, return the trade as it was opened.
 
     A retry is known by its `key` or by the order's client_order_id. Raises InvalidRequest for
@@ -41,8 +41,8 @@ def open_trade(user_id: str, order: CreateTradeRequest, key: RequestKey | None =
     try:
         if earlier := _opened_earlier(user_id, order, key):
             return earlier
-        runtime().hours.require_trading(now())
-        symbol = runtime().instruments.get_tradable(order.symbol).symbol
+        services().hours.require_trading(now())
+        symbol = services().instruments.get_tradable(order.symbol).symbol
         quote = _price_to_trade_at(symbol)
         bracket = Bracket.open(
             order.trade_type,
@@ -54,7 +54,9 @@ def open_trade(user_id: str, order: CreateTradeRequest, key: RequestKey | None =
         watch(symbol)
         trade, events = run_transaction(
             lambda session: _write_trade(user_id, symbol, bracket, order, key, session),
-            is_done=lambda opened, session: Trade.find_by_id(opened[0].id, session) is not None,
+            already_committed=lambda opened, session: (
+                Trade.find_by_id(opened[0].id, session) is not None
+            ),
             user_ids=[user_id],
         )
     except DuplicateKeyError:
@@ -63,14 +65,14 @@ def open_trade(user_id: str, order: CreateTradeRequest, key: RequestKey | None =
             return earlier
         raise
     watch_again(symbol)
-    announce(events)
+    publish_events(events)
     _close_if_reached(trade, quote)
     return trade
 
 
 def list_trades(user_id: str, query: TradesQuery) -> tuple[list[Trade], str | None]:
     """Return a page of the user's trades, newest first, and the cursor of the next one."""
-    symbol = runtime().instruments.get_ordered(query.symbol).symbol if query.symbol else None
+    symbol = services().instruments.get_ordered(query.symbol).symbol if query.symbol else None
     # No cursor of ours is above it, and a page is looked for downwards from where it begins.
     newest = _next_number(user_id)
     trades = Trade.find_by_user_id(
@@ -86,7 +88,7 @@ def list_trades(user_id: str, query: TradesQuery) -> tuple[list[Trade], str | No
 
 def _price_to_trade_at(symbol: str) -> Quote:
     """Return the last traded price if an order is taken at it; it may wait for a source, once."""
-    price = runtime().quotes.ask(symbol)
+    price = services().quotes.ask(symbol)
     if not price.is_confirmed:
         raise MarketDataUnavailable(
             f"There is no price for {symbol} right now. Try again in a few seconds."
@@ -100,12 +102,12 @@ def _price_to_trade_at(symbol: str) -> Quote:
 def _opened_earlier(
     user_id: str,
     order: CreateTradeRequest,
-    key: RequestKey | None,
+    key: IdempotencyKey | None,
     session: ClientSession | None = None,
 ) -> Trade | None:
     """Return what this very request opened before, as it was then."""
     trade = None
-    if key and (answer := Answer.find(key, session)):
+    if key and (answer := IdempotencyRecord.find(key, session)):
         trade = Trade.find_by_id(answer["trade_id"], session)
     elif order.client_order_id is not None:
         trade = Trade.find_by_client_order_id(user_id, order.client_order_id, session)
@@ -116,7 +118,7 @@ def _opened_earlier(
             )
         if trade and key:
             # From now on the key stands for this request as well.
-            Answer.save(key, {"trade_id": trade.id}, now(), session)
+            IdempotencyRecord.save(key, {"trade_id": trade.id}, now(), session)
     return trade.as_opened() if trade else None
 
 
@@ -125,15 +127,15 @@ def _write_trade(
     symbol: str,
     bracket: Bracket,
     order: CreateTradeRequest,
-    key: RequestKey | None,
+    key: IdempotencyKey | None,
     session: ClientSession,
 ) -> tuple[Trade, list[Notification]]:
     if earlier := _opened_earlier(user_id, order, key, session):
         return earlier, []
     time = now()
-    rate = runtime().settings.margin_rate
+    rate = services().settings.margin_rate
     margin = required_margin(bracket.entry_price, bracket.quantity, rate)
-    opened = Exposure.of(bracket)
+    opened = Position.of(bracket)
     portfolio = Portfolio.update_margin(user_id, margin, symbol, opened, time, session)
     if portfolio is None:
         raise InsufficientMargin(margin, get_portfolio(user_id, session).available_margin)
@@ -151,8 +153,8 @@ def _write_trade(
         session=session,
     )
     if key:
-        Answer.save(key, {"trade_id": trade.id}, time, session)
-    return trade, write_events([trade_created(trade, portfolio.available_margin)], time, session)
+        IdempotencyRecord.save(key, {"trade_id": trade.id}, time, session)
+    return trade, record_events([trade_created(trade, portfolio.available_margin)], time, session)
 
 
 def _close_if_reached(trade: Trade, entry: Quote) -> None:
@@ -160,12 +162,12 @@ def _close_if_reached(trade: Trade, entry: Quote) -> None:
 
     The monitor may have looked for what that tick triggers before the trade was there.
     """
-    exits = map(trade.bracket.triggered_by, runtime().quotes.posted_after(entry))
+    exits = map(trade.bracket.triggered_by, services().quotes.ticks_since(entry))
     exit = next((each for each in exits if each is not None), None)
-    if exit is None or not runtime().hours.trading_allowed(now()):
+    if exit is None or not services().hours.trading_allowed(now()):
         return
     try:
-        close_trades([Closure(trade, exit)])
+        close_trades([TradeExit(trade, exit)])
     except PyMongoError:
         # The trade itself is committed and must be answered so; its next tick closes it.
         logger.exception("trade %s could not be closed at the tick it missed", trade.id)

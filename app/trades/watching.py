@@ -19,9 +19,9 @@ from pymongo.errors import PyMongoError
 
 from app.clock import Clock
 from app.logs import logger
-from app.market_data.instruments import DEFAULT_INDICES
+from app.market_data.instruments.registry import DEFAULT_INDICES
 from app.models import SymbolState, Trade
-from app.runtime import runtime
+from app.services import services
 
 IDLE_SECONDS = 3_600.0
 
@@ -31,8 +31,8 @@ def watch(symbol: str) -> None:
 
     Then no crash in between can leave the trade without anyone watching.
     """
-    watchlist = runtime().watchlist
-    time = runtime().clock.monotonic()
+    watchlist = services().watchlist
+    time = services().clock.monotonic()
     if not watchlist.has_mark(symbol, time):
         SymbolState.mark_traded(symbol)
         watchlist.mark_traded(symbol, time)

@@ -78,7 +78,7 @@ def _variable(name: bytes) -> str:
     return text if text == "CONTENT_TYPE" else f"HTTP_{text}"
 
 
-class Answer:
+class IdempotencyRecord:
     """The answer to one request, sent as the application makes it."""
 
     def __init__(self, connection: Connection, request: Request, keep_alive: bool) -> None:

@@ -15,7 +15,7 @@ from app.notices import notice
 from app.transport.connections import IN_FLIGHT, Connection, ConnectionTable, Phase
 from app.transport.connections import REAP_INTERVAL_SECONDS as REAP_SECONDS
 from app.transport.requests import RECEIVE_BYTES, RefusedRequest, Request, RequestReader
-from app.transport.responses import Answer, environ_of, error_response, failure, refusal
+from app.transport.responses import IdempotencyRecord, environ_of, error_response, failure, refusal
 
 ACCEPT_TIMEOUT_SECONDS = 0.5
 DRAIN_SECONDS = 10.0
@@ -155,7 +155,9 @@ class HttpServer:
         connection.enter(Phase.POLL if is_poll else Phase.REQUEST)
         lasting = request.keep_alive and request.is_complete and not request.is_websocket
         # A polling client comes back for the end of its session.
-        answer = Answer(connection, request, lasting and (is_poll or not self.table.draining))
+        answer = IdempotencyRecord(
+            connection, request, lasting and (is_poll or not self.table.draining)
+        )
         try:
             answer.run(self._app, environ)
         except OSError:

@@ -16,7 +16,7 @@ CLOSURES = 100
 ROUNDS = 6
 # Below the market: the first round's stop-loss. Each round's is as far below the one before.
 STEP = Decimal(50)
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
 def measure() -> list[Result]:
@@ -58,7 +58,7 @@ def _wait(market: StreamedMarket, sockets: Audience, price: Decimal) -> list[flo
     sent_at = market.tick(price)
     came: list[tuple[int, float]] = []
     while len(came) < CLOSURES:
-        if time.monotonic() > sent_at + PATIENCE_SECONDS:
+        if time.monotonic() > sent_at + TIMEOUT_SECONDS:
             raise TimeoutError(f"only {len(came)} of {CLOSURES} updates came")
         time.sleep(0.05)
         came += sockets.updates()

@@ -10,8 +10,8 @@ from typing import Any
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from app.database.chunks import CHUNK
-from app.trades.settlement import settle_triggered
+from app.database.batches import CHUNK
+from app.trades.execution import close_triggered
 from benchmarks.measure import Goal, Result, ratio_of
 from benchmarks.support.bare import Closing, close_trades
 from benchmarks.support.books import PRICE, seed_trades, seed_users
@@ -78,7 +78,7 @@ def _settle(here: World) -> float:
     tick = here.feed.set("^NSEI", STOP)
     with here.app.app_context():
         began = time.perf_counter()
-        closed = settle_triggered([tick])
+        closed = close_triggered([tick])
         seconds = time.perf_counter() - began
     if closed != TRADES:
         raise RuntimeError(f"{closed} trades were settled, not {TRADES}")

@@ -13,7 +13,7 @@ from benchmarks.support.existing import existing
 from tests.support.server import ServerProcess
 
 REQUEST = b"GET /market/live/%5ENSEI HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n"
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
 def measure() -> list[Result]:
@@ -38,7 +38,7 @@ def _seconds_to_first_price(server: ServerProcess, data_dir: Path) -> float:
     began = time.perf_counter()
     server.spawn()
     while not _has_price(server.port):
-        if time.perf_counter() - began > PATIENCE_SECONDS:
+        if time.perf_counter() - began > TIMEOUT_SECONDS:
             raise TimeoutError(f"there was no price in time:\n{server.output()}")
         time.sleep(0.005)
     taken = time.perf_counter() - began
@@ -49,7 +49,7 @@ def _seconds_to_first_price(server: ServerProcess, data_dir: Path) -> float:
 def _has_price(port: int) -> bool:
     """Ask once. The server listens before it serves: who came early is answered as it begins."""
     try:
-        with socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as connection:
+        with socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS) as connection:
             connection.sendall(REQUEST)
             return connection.recv(64).split(b" ", 2)[1:2] == [b"200"]
     except (ConnectionRefusedError, ConnectionResetError):

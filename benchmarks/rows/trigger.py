@@ -17,10 +17,10 @@ from pymongo.monitoring import (
     CommandSucceededEvent,
 )
 
-from app.alerts.settlement import fire_alerts
+from app.alerts.execution import fire_alerts
 from app.domain.quote import Quote
 from app.extensions import mongo
-from app.trades.settlement import settle_triggered
+from app.trades.execution import close_triggered
 from benchmarks.measure import Goal, Result, result_of
 from benchmarks.support.books import PRICE
 from benchmarks.support.crowd import TRADES, crowd
@@ -38,7 +38,7 @@ def measure() -> list[Result]:
         few = _copy_few(here)
         tick = here.feed.set("^NSEI", PRICE)
         for name in (few, DATABASE_NAME):
-            for check in (settle_triggered, fire_alerts):
+            for check in (close_triggered, fire_alerts):
                 _require_two_finds(here, name, check, tick)
         with connect(here.uri) as client, _bound_to(here, client):
             _round(client, few, tick)
@@ -79,7 +79,7 @@ def _round(client: MongoClient[dict[str, Any]], few: str, tick: Quote) -> tuple[
         for name, its_durations in durations.items():
             mongo.db = client[name]  # type: ignore[assignment]
             began = time.perf_counter()
-            settle_triggered([tick])
+            close_triggered([tick])
             its_durations.append((time.perf_counter() - began) * 1_000)
     return statistics.median(durations[DATABASE_NAME]), statistics.median(durations[few])
 

@@ -16,11 +16,11 @@ from bson import ObjectId
 from pymongo import UpdateOne
 
 from app.domain.bracket import TradeType
-from app.domain.exposure import Exposure
 from app.domain.money import ZERO
+from app.domain.position import Position
 from app.models import Inbox, Portfolio, Trade, User
-from app.portfolio.books import audit
-from app.runtime import runtime
+from app.portfolio.reconciliation import find_differences
+from app.services import services
 from app.trades.exits import exit_trade
 from app.trades.schemas import CreateTradeRequest
 from app.trades.service import open_trade
@@ -115,7 +115,7 @@ def write_trades(here: World, copies: Iterable[tuple[Pattern, str, BothLevels]])
         ordered=False,
     )
     with here.app.app_context():
-        if differences := audit(next(reversed(booked))):
+        if differences := find_differences(next(reversed(booked))):
             raise RuntimeError(f"the seeded books do not balance: {differences}")
 
 
@@ -162,7 +162,7 @@ def _increments(trade: Trade) -> Document:
             "winner_count": 1 if pnl > ZERO else 0,
         }
     key = trade.symbol.replace(".", ":")
-    exposure = asdict(Exposure.of(trade.bracket))
+    exposure = asdict(Position.of(trade.bracket))
     return {
         "available_margin": -trade.margin_used,
         "utilized_margin": trade.margin_used,
@@ -205,7 +205,7 @@ def sample_trade(here: World, symbol: str, *, closed: bool = False) -> Pattern:
 def move(here: World, symbol: str, price: Decimal) -> None:
     """Have the market of the world's own application be at a price."""
     with here.app.app_context():
-        runtime().quotes.post([here.feed.set(symbol, price)])
+        services().quotes.post([here.feed.set(symbol, price)])
 
 
 def _remove_sample(here: World) -> None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from app.models import SymbolState
 from benchmarks.support.books import PRICE, BothLevels, Pattern, sample_trade, write_trades
-from benchmarks.support.streamed import PATIENCE_SECONDS, StreamedMarket, angel_one
+from benchmarks.support.streamed import TIMEOUT_SECONDS, StreamedMarket, angel_one
 from benchmarks.support.world import World
 from tests.fakes.angel_one import FakeAngelOne
 from tests.fakes.angel_stream import NSE, AngelStreamServer
@@ -92,7 +92,7 @@ class Exchange(StreamedMarket):
     def wait_until_all_followed(self) -> None:
         """Return once the server subscribed every share; raise TimeoutError if it never does."""
         self.wait_until_followed()
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while len(self._stream.subscribed) < SHARES:
             if time.monotonic() > deadline:
                 raise TimeoutError("the server did not subscribe the shares")

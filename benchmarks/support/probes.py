@@ -15,7 +15,7 @@ import websocket
 
 from benchmarks.support.load import Call
 
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
 class PriceProbe:
@@ -23,7 +23,7 @@ class PriceProbe:
 
     def __init__(self, port: int, symbols: Sequence[str]) -> None:
         url = f"ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket"
-        self._socket = websocket.create_connection(url, timeout=PATIENCE_SECONDS)
+        self._socket = websocket.create_connection(url, timeout=TIMEOUT_SECONDS)
         self._symbols = list(symbols)
         self._lags: list[float] = []
         self._closing = False
@@ -93,7 +93,7 @@ class RequestProbe:
         return seconds, failures
 
     def _ask(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_SECONDS)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_SECONDS)
         due = time.monotonic()
         while not self._closing.wait(max(due - time.monotonic(), 0)):
             # From when it was due: a slow answer does not hide how long the next one waits.

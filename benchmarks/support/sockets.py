@@ -22,7 +22,7 @@ from typing import Any
 
 # Connecting at a time: more would only queue up at the server.
 ABREAST = 50
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 SWITCHING = b"HTTP/1.1 101 "
 PRICE = b'42["live_price"'
 UPDATE = b'42["trade_update"'
@@ -140,7 +140,7 @@ class _Loop:
         return asked
 
     def _connect(self, port: int, seats: Sequence[Seat]) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         for batch in itertools.batched(seats, ABREAST):
             first = len(self._sockets)
             for number, seat in enumerate(batch, first):

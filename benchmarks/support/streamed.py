@@ -11,7 +11,7 @@ from typing import Any
 from tests.fakes.angel_one import NIFTY, SENSEX, FakeAngelOne
 from tests.fakes.angel_stream import BSE, NSE, AngelStreamServer
 
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 SETTLED_PRICE = Decimal(25_000)
 
 
@@ -32,7 +32,7 @@ class StreamedMarket:
 
     def wait_until_followed(self) -> None:
         """Return once the server subscribed the indices; raise TimeoutError if it never does."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not {(NSE, NIFTY[1]), (BSE, SENSEX[1])} <= self._stream.subscribed:
             if time.monotonic() > deadline:
                 raise TimeoutError("the server did not subscribe the indices")

@@ -21,8 +21,8 @@ from app.database.codec import TYPE_REGISTRY
 from app.domain.quote import Source
 from app.embedded import EmbeddedDatabase
 from app.extensions import mongo
-from app.identity import issue_token
 from app.logs import logger
+from app.web.auth import issue_token
 from config import DATABASE_NAME, Settings, load_settings
 from tests.support.market import ScriptedFeed
 from tests.support.recordings import standing_still, write_recording

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.identity import issue_token
+from app.web.auth import issue_token
 from tests.support.users import Trader, sign_up
 
 

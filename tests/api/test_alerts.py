@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.alerts.service import MOST_ACTIVE
-from app.alerts.settlement import fire_alerts
+from app.alerts.execution import fire_alerts
+from app.alerts.service import MAX_ACTIVE
 from app.models import SymbolState
 from tests.support.answers import assert_error, assert_shape, money, null_or, object_id, text, time
 from tests.support.market import ManualClock, ScriptedFeed
@@ -229,7 +229,7 @@ def test_anothers_alert_is_as_good_as_none(carol: Trader, bob: Trader) -> None:
 def test_a_user_has_so_many_active_alerts_at_most(
     app: Flask, feed: ScriptedFeed, carol: Trader, bob: Trader, clock: ManualClock
 ) -> None:
-    for n in range(MOST_ACTIVE - 1):
+    for n in range(MAX_ACTIVE - 1):
         create(carol, above=25_001 + n)
     body = {"symbol": "^NSEI", "above": 26_000}
     clients = [app.test_client() for _ in range(4)]
@@ -243,7 +243,7 @@ def test_a_user_has_so_many_active_alerts_at_most(
 
     assert sorted(each.status_code for each in answers) == [201, 409, 409, 409]
     refused = carol.post("/market/alerts", {"symbol": "RELIANCE", "above": 2_000})
-    assert assert_error(refused, 409, "too_many_alerts") == {"limit": MOST_ACTIVE}
+    assert assert_error(refused, 409, "too_many_alerts") == {"limit": MAX_ACTIVE}
     with app.app_context():
         # What was refused is not watched.
         assert SymbolState.find_alerted() == {"^NSEI"}

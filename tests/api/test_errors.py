@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.signals import events_committed
+from app.events import events_committed
 from tests.support.answers import assert_error
 from tests.support.users import Trader
 

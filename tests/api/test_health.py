@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.domain.quote import Source
-from app.health import MONITOR_KEY
 from app.monitor import Monitor
+from app.web.health import MONITOR_KEY
 from config import Settings
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.recordings import write_recording

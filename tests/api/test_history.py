@@ -16,9 +16,9 @@ from app.domain.candle import Candle, Interval
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote, Source
 from app.market_data.feed import Feed
-from app.market_data.instruments import load_instruments
-from app.market_data.replay import ReplayFeed
-from app.market_data.simulated import SimulatedFeed
+from app.market_data.feeds.replay import ReplayFeed
+from app.market_data.feeds.simulated import SimulatedFeed
+from app.market_data.instruments.registry import load_instruments
 from app.monitor import Monitor
 from config import Settings
 from tests.support.answers import assert_error

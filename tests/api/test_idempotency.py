@@ -11,9 +11,9 @@ from bson import ObjectId
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from app.events import events_committed
 from app.models import Notification
 from app.monitor import Monitor
-from app.signals import events_committed
 from tests.support.ledger import assert_books_exact, documents, everything
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.retries import (

@@ -9,9 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.extensions import limiter
-from app.health import MONITOR_KEY
-from app.identity import issue_token
 from app.monitor import Monitor
+from app.web.auth import issue_token
+from app.web.health import MONITOR_KEY
 from tests.support.answers import assert_error
 
 

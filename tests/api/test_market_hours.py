@@ -10,11 +10,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.events import events_committed
 from app.market_data.hours import load_timetable
-from app.market_data.timetable import Timetable
+from app.market_data.timetable import TradingCalendar
 from app.models import Notification
-from app.runtime import runtime
-from app.signals import events_committed
+from app.services import services
 from tests.support.answers import assert_error
 from tests.support.exchange_time import advance_to, ist
 from tests.support.ledger import assert_books_exact, everything
@@ -31,12 +31,12 @@ from tests.support.users import Trader
 
 
 @pytest.fixture(scope="module")
-def timetable() -> Timetable:
+def timetable() -> TradingCalendar:
     return load_timetable()
 
 
 @pytest.fixture
-def clock(timetable: Timetable) -> ManualClock:
+def clock(timetable: TradingCalendar) -> ManualClock:
     """The next opening, by the real clock: the database forgets answers that are a week old."""
     return ManualClock(timetable.next_open(datetime.now(UTC)))
 
@@ -58,7 +58,7 @@ def at(clock: ManualClock, feed: ScriptedFeed) -> Callable[[str], None]:
 
 
 @pytest.fixture
-def close(clock: ManualClock, timetable: Timetable) -> Callable[[], dict[str, Any]]:
+def close(clock: ManualClock, timetable: TradingCalendar) -> Callable[[], dict[str, Any]]:
     """Let it be the exact end of the session; return the details of every refusal then."""
 
     def close() -> dict[str, Any]:
@@ -70,7 +70,7 @@ def close(clock: ManualClock, timetable: Timetable) -> Callable[[], dict[str, An
 
 
 def test_the_status_says_all_there_is_to_say(
-    client: FlaskClient, at: Callable[[str], None], timetable: Timetable
+    client: FlaskClient, at: Callable[[str], None], timetable: TradingCalendar
 ) -> None:
     at("2030-11-20 10:00")
 
@@ -217,7 +217,7 @@ def test_an_interrupted_exit_all_goes_on_at_the_next_opening(
     close: Callable[[], dict[str, Any]],
     clock: ManualClock,
     feed: ScriptedFeed,
-    timetable: Timetable,
+    timetable: TradingCalendar,
     alice: Trader,
 ) -> None:
     trades = [create(alice).get_json() for _ in range(3)]
@@ -248,7 +248,7 @@ def test_a_tick_after_the_close_does_not_close_the_trade_just_opened(
         if events[0].type == "trade_created":
             if after_close:
                 close()
-            runtime().quotes.post([feed.set("^NSEI", 24_000)])
+            services().quotes.post([feed.set("^NSEI", 24_000)])
 
     with events_committed.connected_to(fall, sender=app):
         trade = create(alice, stop_loss=24_500)

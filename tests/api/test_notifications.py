@@ -9,8 +9,8 @@ from flask import Flask
 
 from app.monitor import Monitor
 from tests.support.answers import NOTIFICATION, assert_error, assert_shape, text, time, whole
-from tests.support.letters import CREDENTIALS
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.recording_sender import CREDENTIALS
 from tests.support.users import Trader, sign_up
 
 

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from app import create_app
 from app.embedded import EmbeddedDatabase
 from app.extensions import mongo
-from app.identity import issue_token
+from app.web.auth import issue_token
 from config import Settings
 from tests.support.answers import assert_error
 from tests.support.books import assert_books_balance

@@ -14,8 +14,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_jwt_extended import create_access_token, create_refresh_token
 
-from app.identity import AUDIENCE, CLOCK_LEEWAY_SECONDS, ISSUER, issue_token
 from app.models import Portfolio
+from app.web.auth import AUDIENCE, CLOCK_LEEWAY_SECONDS, ISSUER, issue_token
 from tests.support.answers import assert_error
 from tests.support.live import eventually
 from tests.support.users import Trader

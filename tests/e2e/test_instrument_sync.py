@@ -20,8 +20,8 @@ from tests.support.server import INHERITED, ROOT, ServerProcess
 # Seconds of a processor. On a machine with nothing else to do the sync takes hardly longer than
 # it computes (2.9 s of 2.7), for download and database keep it waiting for moments only. On a
 # busy one it also waits for its turn, which says nothing about the sync.
-MOST_SECONDS = 15
-MOST_BYTES = 300 * 1024 * 1024
+MAX_SECONDS = 15
+MAX_BYTES = 300 * 1024 * 1024
 # Starts a command, and tells its exit status, the seconds it computed and the most memory it had.
 # It stands in between because a child counts the memory of whoever starts it, a large pytest.
 MEASURE = """
@@ -81,8 +81,8 @@ def test_a_list_of_150_000_rows_is_loaded_in_15_seconds_and_300_megabytes(
         status, seconds, memory = json.loads(measured)
         assert status == 0, result.stderr
         assert f"10,100 shares in a list of 150,000 rows: {numbers}" in summary
-        assert seconds < MOST_SECONDS
-        assert memory < MOST_BYTES
+        assert seconds < MAX_SECONDS
+        assert memory < MAX_BYTES
 
 
 def test_a_running_server_takes_up_a_new_list(

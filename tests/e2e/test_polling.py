@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.market_data.instruments import shipped_instruments
+from app.market_data.instruments.registry import shipped_instruments
 from tests.support.live import LiveTrader
 from tests.support.server import ROOT, ServerProcess
 

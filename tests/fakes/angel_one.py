@@ -40,14 +40,14 @@ ROUTES = {
     "/rest/secure/angelbroking/historical/v1/getCandleData": "candles",
 }
 OPEN_ROUTES = ("login", "token")
-MOST_DAYS = {
+MAX_DAYS = {
     "ONE_MINUTE": 30,
     "FIVE_MINUTE": 100,
     "FIFTEEN_MINUTE": 200,
     "ONE_HOUR": 400,
     "ONE_DAY": 2000,
 }
-MOST_TOKENS = 50
+MAX_TOKENS = 50
 DEMANDED_HEADERS = {
     "Content-type": "application/json",
     "Accept": "application/json",
@@ -292,7 +292,7 @@ class FakeAngelOne:
         asked = [
             (exchange, each) for exchange, some in body["exchangeTokens"].items() for each in some
         ]
-        if len(asked) > MOST_TOKENS or body["mode"] not in ("LTP", "OHLC", "FULL"):
+        if len(asked) > MAX_TOKENS or body["mode"] not in ("LTP", "OHLC", "FULL"):
             raise Refused("AB2000")
         fetched = [self._row(each) for each in asked if each in self.prices]
         unfetched = [
@@ -335,7 +335,7 @@ class FakeAngelOne:
             datetime.strptime(body[name], "%Y-%m-%d %H:%M").replace(tzinfo=IST)
             for name in ("fromdate", "todate")
         )
-        if end - start > timedelta(days=MOST_DAYS[body["interval"]]):
+        if end - start > timedelta(days=MAX_DAYS[body["interval"]]):
             raise Refused("AB2000")
         rows = self.history.get((body["symboltoken"], body["interval"]), [])
         return [

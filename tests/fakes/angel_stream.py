@@ -33,7 +33,7 @@ from wsproto.events import (
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 NSE, BSE = 1, 3
-MOST_CLIENTS, MOST_TOKENS = 3, 1_000
+MAX_CLIENTS, MAX_TOKENS = 3, 1_000
 HANDSHAKE_HEADERS = ("authorization", "x-api-key", "x-client-code", "x-feed-token")
 
 Key = tuple[int, str]
@@ -283,7 +283,7 @@ class AngelStreamServer:
             return self.refuse_with
         if tuple(headers.get(name, "") for name in HANDSHAKE_HEADERS) != self.credentials:
             return self.refuse_wrong_credentials_with
-        return 101 if len(self._open_clients()) < MOST_CLIENTS else 429
+        return 101 if len(self._open_clients()) < MAX_CLIENTS else 429
 
     def _answer(self, client: Client, text: str) -> None:
         if text == "ping":
@@ -301,7 +301,7 @@ class AngelStreamServer:
             return
         self.requests.append(request)
         code = self.refuse_requests_with
-        if action == 1 and len(client.subscribed | keys) > MOST_TOKENS:
+        if action == 1 and len(client.subscribed | keys) > MAX_TOKENS:
             code = "E1002"
         if code:
             refusal = {"correlationID": correlation, "errorCode": code, "errorMessage": "Refused"}

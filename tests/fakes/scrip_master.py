@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from app.market_data.instruments import shipped_instruments
+from app.market_data.instruments.registry import shipped_instruments
 
 PATH = "/OpenAPI_File/files/OpenAPIScripMaster.json"
 FIELDS = ("token", "symbol", "name", "expiry", "strike", "lotsize")

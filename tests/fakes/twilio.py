@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 ACCOUNT = "AC0123456789abcdef0123456789abcdef"
 TOKEN = "a-token-of-the-telephone-exchange"
 NUMBER = "+15550100"
-LONGEST_BODY = 1_600
+MAX_BODY = 1_600
 ROOT = f"/2010-04-01/Accounts/{ACCOUNT}"
 
 
@@ -126,7 +126,7 @@ class TwilioServer:
             return Refusal(400, 21211)
         if message["From"] not in self.numbers:
             return Refusal(400, 21606)
-        if len(message["Body"]) > LONGEST_BODY:
+        if len(message["Body"]) > MAX_BODY:
             return Refusal(400, 21617)
         self.messages.append(message)
         return {"sid": f"SM{len(self.messages):032}", "status": "queued", "account_sid": ACCOUNT}

@@ -21,7 +21,7 @@ IST = 19_800
 SECONDS = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "1d": 86_400}
 # How far back each interval reaches and how much of it one request may span, in days.
 REACH = {"1m": 30, "5m": 60, "15m": 60, "1h": 730}
-MOST_AT_ONCE = {"1m": 8}
+MAX_AT_ONCE = {"1m": 8}
 CONSENT_PAGE = (
     "<html><form method='post'><input name='csrfToken' value='{token}'/>"
     "<input name='sessionId' value='s-1'/></form></html>"
@@ -191,7 +191,7 @@ class FakeYahoo:
 
     def _refusal(self, interval: str, begin: int, end: int) -> str | None:
         """Return what Yahoo says to a span that it does not give."""
-        days = MOST_AT_ONCE.get(interval)
+        days = MAX_AT_ONCE.get(interval)
         if days and end - begin > days * 86_400:
             return f"{interval} data not available: only {days} days worth are allowed per request."
         reach = REACH.get(interval)

@@ -14,8 +14,8 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.configuration.data_folder import MEGABYTE, Disk
 from app.embedded import EmbeddedDatabase
-from app.health import MONITOR_KEY
 from app.monitor import Monitor
+from app.web.health import MONITOR_KEY
 from config import Settings
 from tests.support.answers import assert_error
 from tests.support.live import eventually

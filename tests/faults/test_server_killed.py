@@ -61,7 +61,7 @@ class Storm:
     problems: list[str] = field(default_factory=list)
     most_open: int = 0
 
-    def audit(self, when: str) -> Snapshot:
+    def find_differences(self, when: str) -> Snapshot:
         """Compare all that was acknowledged up to now with the database; note the problems."""
         operations = self.load.operations()
         snapshot = Snapshot.take(embedded_uri(self.server.folder / "data"))
@@ -101,11 +101,11 @@ def storm(
             server.kill()
             server.environment["REPLAY_FILE"] = str(recording.path)
             server.start()
-            began = storm.audit("before the first fall").replay["began_at"]
+            began = storm.find_differences("before the first fall").replay["began_at"]
             for number in range(1, KILLS + 1):
                 _kill_at_a_random_moment(storm, chance, began)
                 if number % AUDIT_EVERY == 0:
-                    storm.audit(f"after kill {number}")
+                    storm.find_differences(f"after kill {number}")
             storm.load.await_success()
         yield storm
     finally:
@@ -141,14 +141,14 @@ def _kill_at_a_random_moment(storm: Storm, chance: random.Random, began: datetim
 
 
 def test_nothing_acknowledged_is_lost_and_nothing_is_half_done(storm: Storm) -> None:
-    storm.audit("at the end")
+    storm.find_differences("at the end")
 
     assert storm.problems == []
     assert storm.load.faults() == []
 
 
 def test_the_storm_was_one(storm: Storm) -> None:
-    snapshot = storm.audit("later")
+    snapshot = storm.find_differences("later")
     closed = [
         each for each in snapshot.trades if each.get("exit_reason") in ("stop_loss", "target")
     ]
@@ -165,7 +165,7 @@ def test_every_event_and_trade_can_be_read(storm: Storm) -> None:
 
 
 def test_sockets_that_rejoin_see_each_event_once_and_in_order(storm: Storm) -> None:
-    snapshot = storm.audit("before the sockets are asked")
+    snapshot = storm.find_differences("before the sockets are asked")
     for follower in storm.followers:
         events = [each for each in snapshot.notifications if each["user_id"] == follower.user_id]
         told = await_seq(follower, len(events))

@@ -12,15 +12,15 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from app.database import Document, database
-from app.market_data.yahoo import YahooSource
+from app.market_data.providers.yahoo import YahooSource
 from config import Settings
 from tests.fakes.angel_one import FakeAngelOne
 from tests.fakes.angel_stream import AngelStreamServer
 from tests.fakes.smtp import MailServer, make_certificate
 from tests.fakes.twilio import TwilioServer
 from tests.fakes.yahoo import FakeYahoo
-from tests.support.letters import Letterbox
 from tests.support.market import ManualClock
+from tests.support.recording_sender import RecordingSenderBox
 from tests.support.stream import CREDENTIALS, SECRET, Followers, Session, accept
 from tests.support.yahoo import PRICES
 
@@ -87,13 +87,13 @@ def angel(clock: ManualClock) -> FakeAngelOne:
 
 
 @pytest.fixture
-def email() -> Letterbox:
-    return Letterbox("email")
+def email() -> RecordingSenderBox:
+    return RecordingSenderBox("email")
 
 
 @pytest.fixture
-def sms() -> Letterbox:
-    return Letterbox("sms")
+def sms() -> RecordingSenderBox:
+    return RecordingSenderBox("sms")
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from flask import Flask
 from pymongo.errors import PyMongoError
 
 from app import create_app
+from app.alerts.execution import fire, fire_alerts
 from app.alerts.schemas import CreateAlertRequest
 from app.alerts.service import set_alert
-from app.alerts.settlement import fire, fire_alerts
 from app.extensions import mongo
-from app.models import Firing, Notification
+from app.models import AlertTrigger, Notification
 from config import Settings
 from tests.support.books import create_user
 from tests.support.database import DatabaseServer
@@ -58,7 +58,7 @@ def test_what_an_outage_kept_from_being_told_is_told_by_the_same_ticks(
         with pytest.raises(PyMongoError):
             fire_alerts([tick])
         with pytest.raises(PyMongoError):
-            fire([Firing(each, crossing) for each in alerts])
+            fire([AlertTrigger(each, crossing) for each in alerts])
         database.start()
 
         assert [fire_alerts([tick]), fire_alerts([tick])] == [2, 0]

@@ -10,18 +10,18 @@ import pytest
 from bson import ObjectId
 from flask import Flask
 
+from app.alerts.execution import fire, fire_alerts
 from app.alerts.schemas import AlertsQuery
 from app.alerts.service import delete_alert, list_alerts, set_alert
-from app.alerts.settlement import fire, fire_alerts
 from app.database import Document, collection
-from app.database.chunks import CHUNK
-from app.database.transaction import run_transaction
+from app.database.batches import CHUNK
+from app.database.transactions import run_transaction
 from app.domain.alert import AlertStatus, Direction
 from app.domain.errors import NotFound
 from app.domain.quote import Quote, Source
-from app.models import Alert, Firing, Notification, SymbolState
-from app.runtime import runtime
-from app.signals import events_committed
+from app.events import events_committed
+from app.models import Alert, AlertTrigger, Notification, SymbolState
+from app.services import services
 from tests.integration.test_indexes import plan
 from tests.support.alerts import events_of, reload, request
 from tests.support.books import create_user
@@ -151,7 +151,7 @@ def test_an_alert_that_fired_keeps_its_first_evidence_whatever_is_asked_of_it(
     late = feed.set("^NSEI", 26_000)
     crossing = alerts[0].levels.crossed_by(late)
     assert crossing is not None
-    firings = [Firing(each, crossing) for each in alerts]
+    firings = [AlertTrigger(each, crossing) for each in alerts]
     fire([firings[0]])
     fired = reload(alerts[0])
     clock.advance(5)
@@ -242,7 +242,7 @@ def writing_meanwhile(step: Callable[[], object]) -> Iterator[None]:
 def test_a_tick_between_the_quote_and_the_commit_is_not_lost(feed: ScriptedFeed) -> None:
     def make_a_pass() -> None:
         """As the monitor does: post a tick, then look for what it crosses."""
-        runtime().quotes.post([feed.set("^NSEI", 25_200)])
+        services().quotes.post([feed.set("^NSEI", 25_200)])
         assert fire_alerts([feed.set("^NSEI", 25_200)]) == 0
 
     with writing_meanwhile(make_a_pass):
@@ -260,7 +260,7 @@ def test_a_tick_after_the_market_closed_fires_nothing(
 ) -> None:
     def close_and_post() -> None:
         clock.advance(12 * 3600)
-        runtime().quotes.post([feed.set("^NSEI", 25_200)])
+        services().quotes.post([feed.set("^NSEI", 25_200)])
 
     with (
         make_app(MARKET_HOURS="enforce").app_context(),
@@ -328,7 +328,7 @@ def test_a_symbol_is_watched_while_anyone_has_an_alert_on_it(
     first = set_alert("alice", request("RELIANCE", above=1_450))
     set_alert("bob", request("RELIANCE", above=1_500))
     assert SymbolState.find_alerted() == {"RELIANCE.NS"}
-    assert "RELIANCE.NS" in runtime().watchlist.symbols()
+    assert "RELIANCE.NS" in services().watchlist.symbols()
     clock.advance(120)
 
     delete_alert("alice", str(first.id))
@@ -336,7 +336,7 @@ def test_a_symbol_is_watched_while_anyone_has_an_alert_on_it(
     assert fire_alerts([feed.set("RELIANCE.NS", 1_501)]) == 1
 
     assert SymbolState.find_alerted() == set()
-    assert "RELIANCE.NS" not in runtime().watchlist.symbols()
+    assert "RELIANCE.NS" not in services().watchlist.symbols()
 
 
 def test_nobody_looks_through_the_alerts_on_an_index_which_is_polled_in_any_case(
@@ -363,7 +363,7 @@ def test_a_symbol_stays_watched_for_an_alert_that_is_still_being_written(
     delete_alert("alice", str(alert.id))
 
     assert SymbolState.find_alerted() == {"RELIANCE.NS"}
-    assert "RELIANCE.NS" in runtime().watchlist.symbols()
+    assert "RELIANCE.NS" in services().watchlist.symbols()
 
 
 def test_numbers_run_on_over_deleted_alerts_and_pages_leave_nothing_out() -> None:

@@ -15,11 +15,11 @@ import pytest
 from app.clock import SystemClock
 from app.domain.candle import IST, Candle, Interval
 from app.domain.quote import Quote, Source
-from app.market_data.angel_one.pace import REQUESTS, Pace
-from app.market_data.angel_one.session import AngelSession
-from app.market_data.angel_one.source import AngelOneSource
-from app.market_data.instruments import Instrument, load_instruments
-from app.market_data.source import SourceUnavailable
+from app.market_data.instruments.registry import Instrument, load_instruments
+from app.market_data.providers.angel_one.session import AngelSession
+from app.market_data.providers.angel_one.source import AngelOneSource
+from app.market_data.providers.angel_one.throttle import REQUESTS, Throttle
+from app.market_data.providers.base import SourceUnavailable
 from config import Settings
 from tests.fakes.angel_one import NIFTY, FakeAngelOne
 from tests.support.angel_one import source_at_no_pace
@@ -175,14 +175,14 @@ def test_all_threads_together_keep_to_three_requests_a_second(
     assert angel.busiest(1, "login") == 1
 
 
-def next_turn(pace: Pace, at_most: float) -> float:
+def next_turn(pace: Throttle, at_most: float) -> float:
     """Take a turn and return when it began."""
     with pace.turn(at_most):
         return time.monotonic()
 
 
 def test_a_queue_that_is_too_long_is_told_of_rather_than_waited_for() -> None:
-    pace = Pace(1)
+    pace = Throttle(1)
     with pace.turn(0), pytest.raises(SourceUnavailable, match="too many requests are waiting"):
         # Nobody knows when the vendor will answer the one before.
         next_turn(pace, 0.1)
@@ -192,7 +192,7 @@ def test_a_queue_that_is_too_long_is_told_of_rather_than_waited_for() -> None:
 
 
 def test_a_turn_is_taken_until_a_second_after_its_answer() -> None:
-    pace = Pace(1)
+    pace = Throttle(1)
     with ThreadPoolExecutor(1) as pool:
         with pace.turn(0):
             waiting = pool.submit(next_turn, pace, 30)

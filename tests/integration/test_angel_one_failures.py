@@ -13,14 +13,14 @@ import pytest
 
 from app.domain.candle import Interval
 from app.domain.errors import MarketDataUnavailable
-from app.market_data.angel_one.answers import AngelFailure
-from app.market_data.angel_one.source import AngelOneSource
-from app.market_data.angel_one.transport import TimeLimits, Transport
 from app.market_data.feed import CandlesRefused
-from app.market_data.instruments import load_instruments
-from app.market_data.live import LiveFeed
-from app.market_data.source import SourceUnavailable
-from app.market_data.upstream import Upstream
+from app.market_data.feeds.live import LiveFeed
+from app.market_data.instruments.registry import load_instruments
+from app.market_data.providers.angel_one.responses import AngelFailure
+from app.market_data.providers.angel_one.source import AngelOneSource
+from app.market_data.providers.angel_one.transport import TimeLimits, Transport
+from app.market_data.providers.base import SourceUnavailable
+from app.market_data.providers.resilience import ResilientSource
 from config import Settings
 from tests.fakes.angel_one import FakeAngelOne, Trouble
 from tests.fakes.smtp import make_certificate
@@ -228,7 +228,7 @@ def test_candles_that_are_refused_for_good_are_not_asked_for_again_that_day(
     answer: dict[str, Any] | str,
     status: int,
 ) -> None:
-    upstream = Upstream(make_source(root), clock, probe_seconds=30)
+    upstream = ResilientSource(make_source(root), clock, probe_seconds=30)
     feed = LiveFeed([upstream], load_instruments(), clock, interval_seconds=10)
     angel.say("candles", answer, status)
 
@@ -250,7 +250,7 @@ def test_candles_that_are_refused_for_good_are_not_asked_for_again_that_day(
 def test_candles_that_may_come_later_are_asked_for_again(
     make_source: MakeSource, angel: FakeAngelOne, root: str, clock: ManualClock, how: str
 ) -> None:
-    upstream = Upstream(make_source(root), clock, probe_seconds=30)
+    upstream = ResilientSource(make_source(root), clock, probe_seconds=30)
     feed = LiveFeed([upstream], load_instruments(), clock, interval_seconds=10)
     angel.fail("candles", how, times=2)
     since = clock.now() - timedelta(minutes=5)

@@ -25,11 +25,11 @@ sys.addaudithook(watch)
 SOURCE = """
 import json, os, sys, threading, time
 from app.clock import SystemClock
-from app.market_data.angel_one.pace import Pace
-from app.market_data.angel_one.session import AngelSession
-from app.market_data.angel_one.source import AngelOneSource
-from app.market_data.instruments import load_instruments
-from app.market_data.source import SourceError
+from app.market_data.providers.angel_one.throttle import Throttle
+from app.market_data.providers.angel_one.session import AngelSession
+from app.market_data.providers.angel_one.source import AngelOneSource
+from app.market_data.instruments.registry import load_instruments
+from app.market_data.providers.base import SourceError
 from config import load_settings
 settings = load_settings(dict(os.environ))
 nifty = load_instruments().get("^NSEI")
@@ -60,9 +60,9 @@ def test_importing_reaches_nothing_and_leaves_nothing(folder: Path) -> None:
     importing = """
 import requests
 get = requests.get
-import app.market_data.angel_one.source
+import app.market_data.providers.angel_one.source
 assert not any(name.startswith("SmartApi") for name in sys.modules), "imported too early"
-import app.market_data.angel_one.client
+import app.market_data.providers.angel_one.client
 assert requests.get is get
 print(reached)
 """
@@ -85,7 +85,7 @@ from app.logs import set_up_logging
 logging.basicConfig(level=logging.NOTSET)
 set_up_logging(settings)
 for _ in range(int(os.environ["TIMES"])):
-    session = AngelSession(settings, SystemClock(), requests=Pace(999), logins=Pace(999))
+    session = AngelSession(settings, SystemClock(), requests=Throttle(999), logins=Throttle(999))
     source = AngelOneSource(settings, SystemClock(), session=session)
     try:
         print("fetched", source.fetch([nifty]))

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from app.market_data.angel_one.answers import AngelFailure
-from app.market_data.angel_one.session import StreamCredentials
-from app.market_data.angel_one.source import AngelOneSource
-from app.market_data.instruments import load_instruments
-from app.market_data.source import SourceError, SourceRefused, SourceUnavailable
+from app.market_data.instruments.registry import load_instruments
+from app.market_data.providers.angel_one.responses import AngelFailure
+from app.market_data.providers.angel_one.session import StreamCredentials
+from app.market_data.providers.angel_one.source import AngelOneSource
+from app.market_data.providers.base import SourceError, SourceRefused, SourceUnavailable
 from config import Settings
 from tests.fakes.angel_one import API_KEY, CLIENT_CODE, FakeAngelOne, Trouble
 from tests.support.angel_one import session_at_no_pace, source_at_no_pace

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from app.domain.quote import Quote, Source
-from app.market_data.angel_one.connection import Timing
-from tests.fakes.angel_stream import BSE, MOST_TOKENS, NSE, AngelStreamServer, tick_frame
+from app.market_data.providers.angel_one.connection import Timing
+from tests.fakes.angel_stream import BSE, MAX_TOKENS, NSE, AngelStreamServer, tick_frame
 from tests.support.live import eventually
 from tests.support.stream import (
     NIFTY,
@@ -175,7 +175,7 @@ def test_many_instruments_share_three_connections_and_the_rest_is_not_streamed(
     instruments = shares(3_100)
     stream, ears = followers.follow(stream_server.url, stream_session, instruments)
     eventually(lambda: len(stream_server.subscribed) == 3_000)
-    assert [len(client.subscribed) for client in stream_server.clients] == [MOST_TOKENS] * 3
+    assert [len(client.subscribed) for client in stream_server.clients] == [MAX_TOKENS] * 3
     ears.wait_for(lambda: ears.states == [True])
 
     def say_all() -> None:

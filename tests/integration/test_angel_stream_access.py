@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from app.clock import SystemClock
-from app.market_data.angel_one.access import Access
-from app.market_data.angel_one.connection import Timing
-from app.market_data.source import SourceRefused, SourceUnavailable
+from app.market_data.providers.angel_one.connection import Timing
+from app.market_data.providers.angel_one.stream_tokens import StreamTokens
+from app.market_data.providers.base import SourceRefused, SourceUnavailable
 from tests.fakes.angel_stream import AngelStreamServer
 from tests.fakes.smtp import make_certificate
 from tests.support.live import eventually
@@ -101,7 +101,7 @@ def test_credentials_that_someone_else_renewed_are_used(
 
 
 def test_credentials_renewed_for_one_connection_serve_the_others(stream_session: Session) -> None:
-    access = Access(stream_session, SystemClock(), renewal_seconds=600)
+    access = StreamTokens(stream_session, SystemClock(), renewal_seconds=600)
 
     # Three connections are refused the same ones, one after the other.
     assert [access.replace(CREDENTIALS) for _ in range(3)] == [FRESH] * 3
@@ -112,7 +112,7 @@ def test_credentials_renewed_for_one_connection_serve_the_others(stream_session:
 
 def test_credentials_refused_for_good_are_asked_for_once(stream_session: Session) -> None:
     stream_session.error = SourceRefused("no")
-    access = Access(stream_session, SystemClock(), renewal_seconds=600)
+    access = StreamTokens(stream_session, SystemClock(), renewal_seconds=600)
 
     for _ in range(3):
         with pytest.raises(SourceRefused, match="no"):

@@ -10,22 +10,22 @@ import pytest
 from flask import Flask
 
 from app.clock import Clock
-from app.database.transaction import run_transaction
+from app.database.transactions import run_transaction
 from app.delivery.attempts import (
     FIRST_RETRY,
-    LONGEST_RETRY,
-    MOST_ATTEMPTS,
+    MAX_ATTEMPTS,
+    MAX_RETRY,
     draw_jitter,
     longest_delay,
 )
-from app.delivery.messages import MOST_LINES, Message
+from app.delivery.messages import MAX_LINES, Message
 from app.delivery.outbox import LEASE, Outbox
 from app.delivery.senders import DeliveryError
 from app.models import EventDraft, Notification, User
 from app.monitor import Monitor
 from tests.support.ledger import assert_books_exact, collection
-from tests.support.letters import CREDENTIALS, lines_of
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.recording_sender import CREDENTIALS, lines_of
 from tests.support.users import Trader
 
 # More than a batch of the outbox holds.
@@ -93,7 +93,7 @@ def empty(outbox: Outbox) -> None:
         pass
 
 
-@pytest.mark.parametrize("size", [2, MOST_LINES + 1])
+@pytest.mark.parametrize("size", [2, MAX_LINES + 1])
 def test_a_burst_of_closures_is_one_message_a_user_and_channel(
     alice: Trader,
     bob: Trader,
@@ -124,7 +124,7 @@ def test_a_burst_of_closures_is_one_message_a_user_and_channel(
         )
         for _, message in postman.delivered:
             assert message.subject == f"{size} events, in all loss ₹{10 * size}.00"
-            assert message.text.count("Stop-loss hit") == min(size, MOST_LINES)
+            assert message.text.count("Stop-loss hit") == min(size, MAX_LINES)
     for trader in (alice, bob):
         closures = trader.notifications(f"?limit={size}")
         assert {each["type"] for each in closures} == {"trade_auto_closed"}
@@ -155,15 +155,15 @@ def test_a_burst_larger_than_a_batch_is_one_message_too(
 def test_a_digest_tells_in_order_and_counts_what_it_leaves_out(
     alice: Trader, outbox: Outbox, email: Postman
 ) -> None:
-    for number in range(MOST_LINES + 5):
+    for number in range(MAX_LINES + 5):
         alice.create_trade(symbol="RELIANCE.NS", quantity=number + 1)
     empty(outbox)
 
     ((_, message),) = email.delivered
     lines = lines_of(message)
     assert lines[0] == "Bought 1 RELIANCE.NS at ₹1,400.00."
-    assert lines[MOST_LINES - 1].startswith(f"Bought {MOST_LINES} ")
-    assert lines[MOST_LINES:] == ["... and 5 more."]
+    assert lines[MAX_LINES - 1].startswith(f"Bought {MAX_LINES} ")
+    assert lines[MAX_LINES:] == ["... and 5 more."]
 
 
 def test_a_failing_channel_is_retried_with_growing_delays_and_given_up_visibly(
@@ -183,14 +183,14 @@ def test_a_failing_channel_is_retried_with_growing_delays_and_given_up_visibly(
         assert told()["status"] == "pending"
         clock.advance(5)
 
-    assert told()["attempts"] == len(email.tried_at) == MOST_ATTEMPTS
+    assert told()["attempts"] == len(email.tried_at) == MAX_ATTEMPTS
     assert told()["error"] == "ConnectionRefusedError"
     assert told()["at"]
     delays = [
         later - earlier for earlier, later in zip(email.tried_at, email.tried_at[1:], strict=False)
     ]
     for number, delay in enumerate(delays):
-        longest = min(FIRST_RETRY * 2**number, LONGEST_RETRY)
+        longest = min(FIRST_RETRY * 2**number, MAX_RETRY)
         assert longest / 2 <= delay <= longest + timedelta(seconds=5)
     assert delays[-1] > 10 * delays[0]
     # The other channel went through the first time, and was left alone.
@@ -250,7 +250,7 @@ def test_jitter_spreads_retries_and_the_longest_delay_bounds_them() -> None:
     delays = {longest_delay(3) * draw_jitter() for _ in range(50)}
     assert len(delays) > 25
     assert all(FIRST_RETRY * 2 <= each <= FIRST_RETRY * 4 for each in delays)
-    assert max(longest_delay(10_000) * draw_jitter() for _ in range(50)) <= LONGEST_RETRY
+    assert max(longest_delay(10_000) * draw_jitter() for _ in range(50)) <= MAX_RETRY
 
 
 def test_what_a_dead_worker_had_claimed_is_delivered_when_its_lease_runs_out(

@@ -25,7 +25,7 @@ from app.domain.bracket import TradeStatus
 from app.embedded import EmbeddedDatabase
 from app.extensions import mongo, socketio
 from app.monitor import Monitor
-from app.runtime import runtime
+from app.services import services
 from app.trades.service import open_trade
 from config import ConfigurationError, Settings
 from tests.support.books import assert_books_balance, enlist, order, trades_of
@@ -383,7 +383,7 @@ def test_while_the_database_is_away_prices_go_out_and_what_they_trigger_is_settl
     feed.tick("^NSEI", 25_100)
     with pytest.raises(PyMongoError):
         monitor.run_once()
-    assert runtime().quotes.latest("^NSEI").price == 25_100
+    assert services().quotes.latest("^NSEI").price == 25_100
     watch(database)
     wait_until_it_answers(database.uri)
 

@@ -17,7 +17,7 @@ from app.domain.candle import Candle
 from app.domain.quote import Source
 from app.models import MarketState, SymbolState
 from app.monitor import Monitor
-from app.runtime import runtime
+from app.services import services
 from config import Settings
 from tests.support.ledger import assert_books_exact, everything
 from tests.support.market import ManualClock, ScriptedFeed
@@ -296,7 +296,7 @@ def replay(
 
 def recorded_second(app: Flask) -> float:
     with app.app_context():
-        time = runtime().feed.now()
+        time = services().feed.now()
     return (time - datetime.fromisoformat("2026-01-05T03:45:00Z")).total_seconds()
 
 

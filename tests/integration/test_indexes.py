@@ -17,7 +17,7 @@ from app.database.indexes import INDEXES, create_indexes
 from app.models import Notification, Trade
 from app.models import alert as alerts
 from app.models import trade as trades
-from app.models.trigger_book import TriggerBook
+from app.models.trigger_index import TriggerIndex
 from tests.support.books import draft, enlist, insert_trade, notify
 from tests.support.quotes import NOON
 
@@ -50,7 +50,7 @@ def many_trades(books: Flask) -> None:
 
 @pytest.mark.usefixtures("many_trades")
 def test_what_a_tick_triggers_is_found_by_an_index() -> None:
-    below, above = trades.BOOK.queries("^NSEI", Decimal(199), Decimal(10_003))
+    below, above = trades.INDEX.queries("^NSEI", Decimal(199), Decimal(10_003))
 
     for query, bound in ((below, "trigger_below"), (above, "trigger_above")):
         winning = plan(collection("trades").find(query))
@@ -60,9 +60,9 @@ def test_what_a_tick_triggers_is_found_by_an_index() -> None:
 
 
 @pytest.mark.parametrize(
-    ("book", "field"), [(trades.BOOK, "trigger_above"), (alerts.BOOK, "above")]
+    ("book", "field"), [(trades.INDEX, "trigger_above"), (alerts.INDEX, "above")]
 )
-def test_what_has_no_upper_level_is_not_read_for_a_price(book: TriggerBook, field: str) -> None:
+def test_what_has_no_upper_level_is_not_read_for_a_price(book: TriggerIndex, field: str) -> None:
     """Null comes before every number in an index: a range without a lower end reads them all."""
     _, above = book.queries("^NSEI", Decimal(1), Decimal(2))
 

@@ -12,12 +12,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.errors import PyMongoError
 
-from app.database.transaction import resolve_doubts, run_transaction
+from app.database.transactions import resolve_unknown_outcomes, run_transaction
+from app.events import events_committed, record_events, republish_unconfirmed
 from app.extensions import socketio
 from app.models import EventDraft, Notification
 from app.monitor import Monitor
-from app.runtime import now
-from app.signals import announce_doubtful, events_committed, write_events
+from app.services import now
 from tests.support.database import DatabaseServer
 from tests.support.live import eventually
 from tests.support.lost_reply import LosingProxy
@@ -198,19 +198,19 @@ def test_what_nobody_could_be_told_is_shown_when_the_database_is_back(
     with app.app_context():
         with proxy.losing_a_commit(database.kill), pytest.raises(PyMongoError):
             run_transaction(
-                lambda session: write_events([draft], now(), session),
+                lambda session: record_events([draft], now(), session),
                 user_ids=[alice.client_id],
                 seconds=1,
             )
         with pytest.raises(PyMongoError):
-            announce_doubtful()
+            republish_unconfirmed()
         crash()
     with running(monitor):
         eventually(lambda: updates(sockets[0]) == [("note", 1)])
 
         assert updates(sockets[1]) == []
     doubtful: list[str] = []
-    resolve_doubts(doubtful.append)
+    resolve_unknown_outcomes(doubtful.append)
     assert doubtful == []
 
 

@@ -12,7 +12,7 @@ from flask import Flask
 from app.database import collection, migrations
 from app.database.migrations import UnusableData
 from app.models import Inbox, Notification, Preferences
-from app.portfolio.books import audit
+from app.portfolio.reconciliation import find_differences
 from app.trades.exits import exit_trade
 from app.trades.service import open_trade
 from tests.support.books import draft, enlist, notify, order, trades_of
@@ -21,12 +21,12 @@ from tests.support.together import at_once
 
 pytestmark = pytest.mark.usefixtures("books")
 
-Books = dict[str, list[dict[str, Any]]]
+ExpectedBalances = dict[str, list[dict[str, Any]]]
 USERS = ("alice", "bob", "carol")
 
 
 @pytest.fixture
-def before(books: Flask) -> Books:
+def before(books: Flask) -> ExpectedBalances:
     """Books with something in each field, put into shape 1; what they were in today's."""
     enlist(*USERS)
     for user_id in USERS:
@@ -56,25 +56,25 @@ def _put_into_shape_1() -> None:
     collection("schema").drop()
 
 
-def test_everything_of_shape_1_is_there_in_todays(before: Books) -> None:
+def test_everything_of_shape_1_is_there_in_todays(before: ExpectedBalances) -> None:
     migrations.migrate()
 
     assert everything() == before
     assert Inbox.find("bob") == Inbox("bob", 4, 4, Preferences(sms=False))
-    assert [audit(user_id) for user_id in USERS] == [[], [], []]
+    assert [find_differences(user_id) for user_id in USERS] == [[], [], []]
 
 
-def test_trading_goes_on_where_it_was(before: Books) -> None:
+def test_trading_goes_on_where_it_was(before: ExpectedBalances) -> None:
     migrations.migrate()
 
     open_trade("alice", order())
 
     assert sorted(each.number for each in trades_of("alice")) == [1, 2, 3]
     assert [each.seq for each in Notification.find_after("alice", 0, 9)] == [1, 2, 3, 4]
-    assert audit("alice") == []
+    assert find_differences("alice") == []
 
 
-def test_no_index_is_left_that_each_change_would_have_to_write(before: Books) -> None:
+def test_no_index_is_left_that_each_change_would_have_to_write(before: ExpectedBalances) -> None:
     migrations.migrate()
 
     for name in ("portfolios", "inboxes"):
@@ -82,7 +82,7 @@ def test_no_index_is_left_that_each_change_would_have_to_write(before: Books) ->
 
 
 def test_one_that_is_cut_short_anywhere_is_gone_on_with(
-    before: Books, monkeypatch: pytest.MonkeyPatch
+    before: ExpectedBalances, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrations, "CHUNK", 1)
     run, starts = migrations.run_transaction, 0
@@ -105,7 +105,7 @@ def test_one_that_is_cut_short_anywhere_is_gone_on_with(
 
 
 def test_processes_that_start_at_once_share_the_work(
-    before: Books, monkeypatch: pytest.MonkeyPatch
+    before: ExpectedBalances, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrations, "CHUNK", 1)
 
@@ -114,7 +114,7 @@ def test_processes_that_start_at_once_share_the_work(
     assert everything() == before
 
 
-def test_it_is_done_once(before: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_done_once(before: ExpectedBalances, monkeypatch: pytest.MonkeyPatch) -> None:
     migrations.migrate()
     monkeypatch.setattr(migrations, "STEPS", {})
 
@@ -123,7 +123,9 @@ def test_it_is_done_once(before: Books, monkeypatch: pytest.MonkeyPatch) -> None
     assert everything() == before
 
 
-def test_a_server_does_it_as_it_starts(before: Books, make_app: Callable[[], Flask]) -> None:
+def test_a_server_does_it_as_it_starts(
+    before: ExpectedBalances, make_app: Callable[[], Flask]
+) -> None:
     with make_app().app_context():
         assert everything() == before
 
@@ -132,7 +134,7 @@ def test_new_data_is_in_todays_shape_from_the_beginning() -> None:
     assert documents("schema") == [{"_id": "version", "number": migrations.VERSION}]
 
 
-def test_data_of_a_later_version_is_left_alone(before: Books) -> None:
+def test_data_of_a_later_version_is_left_alone(before: ExpectedBalances) -> None:
     later = migrations.VERSION + 1
     collection("schema").insert_one({"_id": "version", "number": later})
     found = everything()
@@ -143,7 +145,9 @@ def test_data_of_a_later_version_is_left_alone(before: Books) -> None:
     assert everything() == found
 
 
-def test_a_command_leaves_the_data_of_an_earlier_version_to_the_server(before: Books) -> None:
+def test_a_command_leaves_the_data_of_an_earlier_version_to_the_server(
+    before: ExpectedBalances,
+) -> None:
     found = everything()
 
     with pytest.raises(UnusableData, match="start this one once"):

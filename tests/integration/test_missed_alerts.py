@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import pytest
 from flask import Flask
 
+from app.alerts.execution import fire_missed_alerts
 from app.alerts.service import set_alert
-from app.alerts.settlement import fire_missed_alerts
 from app.domain.alert import Direction
 from app.domain.bracket import SettledFrom
 from app.domain.triggers import CandlesAfter

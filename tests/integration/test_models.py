@@ -12,12 +12,12 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from app.database import Document, collection
-from app.database.transaction import run_transaction
+from app.database.transactions import run_transaction
 from app.domain.bracket import ExitReason, TradeStatus, TradeType
 from app.domain.errors import Unauthenticated
-from app.domain.exposure import Exposure
+from app.domain.position import Position
 from app.domain.quote import Source
-from app.models import Closure, Inbox, Notification, Portfolio, SymbolState, Trade, User
+from app.models import Inbox, Notification, Portfolio, SymbolState, Trade, TradeExit, User
 from tests.support.books import (
     DAWN,
     create_user,
@@ -35,7 +35,9 @@ pytestmark = pytest.mark.usefixtures("books")
 
 def close_trade(trade: Trade) -> int:
     exit = trade.bracket.exit_at(quote("110.05"), ExitReason.USER)
-    return run_transaction(lambda session: Trade.close_many([Closure(trade, exit)], NOON, session))
+    return run_transaction(
+        lambda session: Trade.close_many([TradeExit(trade, exit)], NOON, session)
+    )
 
 
 def test_a_user_is_found_by_client_id_email_and_id() -> None:
@@ -130,7 +132,7 @@ def test_no_two_portfolios_belong_to_one_user() -> None:
 
 def test_blocking_a_margin_moves_it_and_numbers_the_trade() -> None:
     enlist("alice", margin=Decimal(1_000))
-    opened = Exposure.of(bracket(TradeType.SELL, 2, "100.05"))
+    opened = Position.of(bracket(TradeType.SELL, 2, "100.05"))
 
     portfolio = run_transaction(
         lambda session: Portfolio.update_margin(
@@ -153,7 +155,7 @@ def test_a_margin_is_blocked_to_the_last_paisa_and_no_further(margin: str, block
 
     portfolio = run_transaction(
         lambda session: Portfolio.update_margin(
-            "alice", Decimal(margin), "^NSEI", Exposure(), NOON, session
+            "alice", Decimal(margin), "^NSEI", Position(), NOON, session
         )
     )
 
@@ -176,7 +178,7 @@ def test_a_closed_trade_keeps_the_quote_that_closed_it() -> None:
     exit = trade.bracket.exit_at(quote("89.50", Source.REPLAY, NOON), ExitReason.STOP_LOSS)
 
     closed = run_transaction(
-        lambda session: Trade.close_many([Closure(trade, exit)], NOON, session)
+        lambda session: Trade.close_many([TradeExit(trade, exit)], NOON, session)
     )
 
     after = Trade.find_by_id(trade.id)
@@ -312,7 +314,7 @@ def test_money_is_stored_as_decimal128(raw: Database[Document]) -> None:
     trade = insert_trade()
     close_trade(trade)
     SymbolState.save_quotes([quote("25000.05")])
-    opened = Exposure.of(trade.bracket)
+    opened = Position.of(trade.bracket)
     run_transaction(
         lambda session: Portfolio.update_margin(
             "alice", trade.margin_used, "^NSEI", opened, NOON, session

@@ -19,7 +19,7 @@ from app.models import SymbolState
 from app.monitor import Monitor
 from app.monitor.lease import Lease
 from app.monitor.loop import Pass
-from app.runtime import runtime
+from app.services import services
 from app.trades.service import open_trade
 from config import Settings
 from tests.support.books import assert_books_balance, enlist, order, trades_of
@@ -89,7 +89,7 @@ def test_a_pass_publishes_the_latest_prices_and_settles_every_tick(
     assert monitor.run_once() == Pass(ticks=3, closed=1)
 
     assert prices_sent_to(client) == [25_050.0]
-    assert runtime().quotes.latest("^NSEI").price == 25_050
+    assert services().quotes.latest("^NSEI").price == 25_050
     assert SymbolState.load_quotes()["^NSEI"].price == 25_050
     (trade,) = trades_of("alice")
     assert trade.exit is not None
@@ -109,7 +109,7 @@ def test_a_tick_is_settled_in_one_pass_alone(
     feed.tick("^NSEI", 24_000)
     monitor.run_once()
     feed.set("^NSEI", 25_000)
-    runtime().quotes.post([feed.set("^NSEI", 25_000)])
+    services().quotes.post([feed.set("^NSEI", 25_000)])
     open_trade("alice", order(stop_loss=24_990))
 
     assert monitor.run_once() == Pass(ticks=0, closed=0)
@@ -126,7 +126,7 @@ def test_a_price_that_cannot_be_is_ignored(
 
     assert monitor.run_once() == Pass(ticks=1, closed=0)
 
-    assert runtime().quotes.latest("^NSEI").price == 25_000
+    assert services().quotes.latest("^NSEI").price == 25_000
     assert set(SymbolState.load_quotes()) == {"^BSESN"}
 
 
@@ -139,11 +139,11 @@ def test_the_symbols_polled_are_the_indices_the_traded_and_the_followed(
         monitor.run_once()
         enlist("alice")
         open_trade("alice", order("RELIANCE.NS"))
-        runtime().watchlist.follow("TCS.NS")
+        services().watchlist.follow("TCS.NS")
         # Traded in another process, which only the database tells of.
         SymbolState.mark_traded("INFY.NS")
         monitor.run_once()
-        runtime().watchlist.unfollow("TCS.NS")
+        services().watchlist.unfollow("TCS.NS")
         monitor.run_once()
 
     indices = {"^NSEI", "^BSESN"}

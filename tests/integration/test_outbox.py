@@ -12,16 +12,22 @@ from flask import Flask
 
 from app.database import collection
 from app.delivery import Outbox
-from app.delivery.attempts import LONGEST_RETRY, MOST_ATTEMPTS
-from app.delivery.messages import MOST_LINES
+from app.delivery.attempts import MAX_ATTEMPTS, MAX_RETRY
+from app.delivery.messages import MAX_LINES
 from app.delivery.outbox import BATCH, LEASE
 from app.delivery.senders import DeliveryError
 from app.models import Notification
 from app.notifications.service import send
 from app.trades.service import open_trade
 from tests.support.books import draft, enlist, notify, order
-from tests.support.letters import CREDENTIALS, RECORDING, SECONDS, Letterbox, lines_of
 from tests.support.market import ManualClock
+from tests.support.recording_sender import (
+    CREDENTIALS,
+    RECORDING,
+    SECONDS,
+    RecordingSenderBox,
+    lines_of,
+)
 from tests.support.together import at_once, running
 
 
@@ -51,7 +57,9 @@ def variables() -> dict[str, Any]:
 
 
 @pytest.fixture
-def outbox(books: Flask, clock: ManualClock, email: Letterbox, sms: Letterbox) -> Outbox:
+def outbox(
+    books: Flask, clock: ManualClock, email: RecordingSenderBox, sms: RecordingSenderBox
+) -> Outbox:
     enlist("alice", "bob")
     return Outbox(books, clock, [email, sms])
 
@@ -94,7 +102,7 @@ def test_what_waited_when_the_credentials_were_taken_away_is_recorded(
 
 
 def test_a_notification_is_sent_once_on_each_channel(
-    outbox: Outbox, email: Letterbox, sms: Letterbox
+    outbox: Outbox, email: RecordingSenderBox, sms: RecordingSenderBox
 ) -> None:
     notify(draft(message="Bought."))
 
@@ -107,7 +115,7 @@ def test_a_notification_is_sent_once_on_each_channel(
 
 
 def test_a_burst_is_one_message_a_user_and_channel(
-    outbox: Outbox, email: Letterbox, sms: Letterbox
+    outbox: Outbox, email: RecordingSenderBox, sms: RecordingSenderBox
 ) -> None:
     notify(*(draft(message=f"Event {n}.") for n in range(50)), draft("bob", "Only one."))
 
@@ -118,7 +126,7 @@ def test_a_burst_is_one_message_a_user_and_channel(
         assert len(box.letters) == 2
         assert lines_of(letters["bob"]) == ["Only one."]
         assert lines_of(letters["alice"])[:2] == ["Event 0.", "Event 1."]
-        assert lines_of(letters["alice"])[MOST_LINES:] == [f"... and {50 - MOST_LINES} more."]
+        assert lines_of(letters["alice"])[MAX_LINES:] == [f"... and {50 - MAX_LINES} more."]
     assert {tuple(statuses(seq=n).values()) for n in range(1, 51)} == {("sent", "sent")}
 
 
@@ -133,7 +141,7 @@ def test_more_than_a_batch_is_delivered_batch_by_batch(
 
 
 def test_what_failed_is_tried_again_later_on_that_channel_alone(
-    outbox: Outbox, email: Letterbox, sms: Letterbox, clock: ManualClock
+    outbox: Outbox, email: RecordingSenderBox, sms: RecordingSenderBox, clock: ManualClock
 ) -> None:
     sms.failure = DeliveryError("the line is busy")
     notify(draft())
@@ -162,7 +170,7 @@ def test_what_failed_is_tried_again_later_on_that_channel_alone(
 
 
 def test_what_keeps_failing_is_given_up_in_the_end(
-    outbox: Outbox, email: Letterbox, sms: Letterbox, clock: ManualClock
+    outbox: Outbox, email: RecordingSenderBox, sms: RecordingSenderBox, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("no route")
     notify(draft())
@@ -174,17 +182,17 @@ def test_what_keeps_failing_is_given_up_in_the_end(
         waits.append(due - clock.now())
         clock.advance((due - clock.now()).total_seconds() + 0.001)
 
-    assert email.tries == MOST_ATTEMPTS
-    assert len(waits) == MOST_ATTEMPTS - 1
+    assert email.tries == MAX_ATTEMPTS
+    assert len(waits) == MAX_ATTEMPTS - 1
     assert all(a < b for a, b in zip(waits, waits[2:], strict=False))
-    assert max(waits) <= LONGEST_RETRY
+    assert max(waits) <= MAX_RETRY
     assert statuses() == {"email": "failed", "sms": "sent"}
-    assert deliveries()["email"]["attempts"] == MOST_ATTEMPTS
+    assert deliveries()["email"]["attempts"] == MAX_ATTEMPTS
     assert len(sms.letters) == 1
 
 
 def test_what_can_never_work_is_not_tried_again(
-    outbox: Outbox, email: Letterbox, clock: ManualClock
+    outbox: Outbox, email: RecordingSenderBox, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("no such address", permanent=True)
     notify(draft())
@@ -198,7 +206,7 @@ def test_what_can_never_work_is_not_tried_again(
 
 
 def test_a_sender_that_breaks_holds_up_nobody_elses_messages(
-    outbox: Outbox, email: Letterbox, sms: Letterbox
+    outbox: Outbox, email: RecordingSenderBox, sms: RecordingSenderBox
 ) -> None:
     email.failure, email.fails_for = ValueError("secret inside"), "alice"
     notify(draft("alice"), draft("bob"))
@@ -212,7 +220,9 @@ def test_a_sender_that_breaks_holds_up_nobody_elses_messages(
     assert deliveries()["email"]["error"] == "ValueError"
 
 
-def test_messages_for_a_user_who_is_gone_are_given_up(outbox: Outbox, email: Letterbox) -> None:
+def test_messages_for_a_user_who_is_gone_are_given_up(
+    outbox: Outbox, email: RecordingSenderBox
+) -> None:
     notify(draft())
     collection("users").delete_one({"client_id": "alice"})
 
@@ -225,7 +235,11 @@ def test_messages_for_a_user_who_is_gone_are_given_up(outbox: Outbox, email: Let
 
 
 def test_two_workers_never_deliver_one_notification_twice(
-    books: Flask, outbox: Outbox, clock: ManualClock, email: Letterbox, sms: Letterbox
+    books: Flask,
+    outbox: Outbox,
+    clock: ManualClock,
+    email: RecordingSenderBox,
+    sms: RecordingSenderBox,
 ) -> None:
     other = Outbox(books, clock, [email, sms])
     notify(*(draft(user, f"{user} {n}") for n in range(10) for user in ("alice", "bob")))
@@ -238,7 +252,7 @@ def test_two_workers_never_deliver_one_notification_twice(
 
 
 def test_what_a_worker_took_and_died_with_is_due_again_after_its_lease(
-    outbox: Outbox, clock: ManualClock, email: Letterbox
+    outbox: Outbox, clock: ManualClock, email: RecordingSenderBox
 ) -> None:
     notify(draft())
     (taken,) = claim(clock.now())
@@ -263,7 +277,7 @@ def test_claims_made_at_once_share_nothing(outbox: Outbox, clock: ManualClock) -
 
 
 def test_a_worker_delivers_what_it_finds_and_wakes_for_what_comes(
-    books: Flask, email: Letterbox, sms: Letterbox
+    books: Flask, email: RecordingSenderBox, sms: RecordingSenderBox
 ) -> None:
     enlist("alice")
     clock = CountedClock()
@@ -282,7 +296,7 @@ def test_a_worker_delivers_what_it_finds_and_wakes_for_what_comes(
 
 
 def test_a_worker_that_waits_for_a_retry_makes_it_when_it_is_due(
-    outbox: Outbox, email: Letterbox, clock: ManualClock
+    outbox: Outbox, email: RecordingSenderBox, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("busy")
     notify(draft())

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from app.database import collection
-from app.database.transaction import run_transaction
+from app.database.transactions import run_transaction
 from app.delivery import Outbox
 from app.delivery import outbox as outbox_module
 from app.delivery.messages import Message
@@ -23,8 +23,8 @@ from app.notifications.service import send
 from app.trades.exits import exit_trade
 from app.trades.service import open_trade
 from tests.support.books import draft, enlist, notify, order
-from tests.support.letters import CREDENTIALS, RECORDING, Letterbox, lines_of
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.recording_sender import CREDENTIALS, RECORDING, RecordingSenderBox, lines_of
 
 USERS = [f"user{n}" for n in range(6)]
 
@@ -36,20 +36,22 @@ def variables() -> dict[str, Any]:
 
 
 @pytest.fixture
-def outbox(books: Flask, clock: ManualClock, email: Letterbox, sms: Letterbox) -> Outbox:
+def outbox(
+    books: Flask, clock: ManualClock, email: RecordingSenderBox, sms: RecordingSenderBox
+) -> Outbox:
     enlist("alice", *USERS)
     return Outbox(books, clock, [email, sms])
 
 
 @pytest.fixture
-def other(books: Flask, outbox: Outbox, clock: ManualClock, email: Letterbox) -> Outbox:
+def other(books: Flask, outbox: Outbox, clock: ManualClock, email: RecordingSenderBox) -> Outbox:
     """Another worker on the same database."""
-    return Outbox(books, clock, [Letterbox("email"), Letterbox("sms")])
+    return Outbox(books, clock, [RecordingSenderBox("email"), RecordingSenderBox("sms")])
 
 
 def letters_of(outbox: Outbox, channel: str = "email") -> list[tuple[str, Message]]:
     sender = outbox._senders[channel]
-    assert isinstance(sender, Letterbox)
+    assert isinstance(sender, RecordingSenderBox)
     return sender.letters
 
 
@@ -110,7 +112,7 @@ def test_what_becomes_due_behind_a_long_backlog_is_seen_within_a_minute(
 def test_a_flood_for_one_user_is_told_in_digests_of_a_size_that_can_be_written_down(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox_module, "LARGEST_DIGEST", 20)
+    monkeypatch.setattr(outbox_module, "MAX_DIGEST", 20)
     monkeypatch.setattr(outbox_module, "BATCH", 10)
     notify(*(draft() for _ in range(45)))
 
@@ -119,7 +121,7 @@ def test_a_flood_for_one_user_is_told_in_digests_of_a_size_that_can_be_written_d
 
 
 def test_a_slow_batch_stays_with_its_worker_past_its_lease(
-    outbox: Outbox, other: Outbox, clock: ManualClock, email: Letterbox
+    outbox: Outbox, other: Outbox, clock: ManualClock, email: RecordingSenderBox
 ) -> None:
     for user_id in USERS:
         notify(draft(user_id))
@@ -137,7 +139,7 @@ def test_a_slow_batch_stays_with_its_worker_past_its_lease(
 
 @pytest.mark.parametrize("permanent", [False, True])
 def test_what_another_worker_took_from_one_that_was_frozen_is_left_to_it(
-    outbox: Outbox, other: Outbox, clock: ManualClock, email: Letterbox, permanent: bool
+    outbox: Outbox, other: Outbox, clock: ManualClock, email: RecordingSenderBox, permanent: bool
 ) -> None:
     for user_id in USERS:
         notify(draft(user_id))
@@ -160,7 +162,7 @@ def test_what_another_worker_took_from_one_that_was_frozen_is_left_to_it(
 
 
 def test_a_worker_that_is_stopped_hands_back_what_it_has_not_begun(
-    outbox: Outbox, other: Outbox, email: Letterbox
+    outbox: Outbox, other: Outbox, email: RecordingSenderBox
 ) -> None:
     for user_id in USERS:
         notify(draft(user_id))
@@ -173,7 +175,7 @@ def test_a_worker_that_is_stopped_hands_back_what_it_has_not_begun(
 
 
 def test_a_digest_that_failed_is_one_message_again(
-    outbox: Outbox, email: Letterbox, clock: ManualClock
+    outbox: Outbox, email: RecordingSenderBox, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("busy")
     notify(*(draft(message=f"{n}.") for n in range(5)))
@@ -187,7 +189,7 @@ def test_a_digest_that_failed_is_one_message_again(
 
 
 def test_a_channel_waits_as_long_as_it_was_told_and_the_other_does_not(
-    outbox: Outbox, email: Letterbox, sms: Letterbox, clock: ManualClock
+    outbox: Outbox, email: RecordingSenderBox, sms: RecordingSenderBox, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("busy")
     sms.failure = DeliveryError("too many", retry_after=timedelta(minutes=10))
@@ -246,7 +248,7 @@ def test_a_digest_tells_what_is_wanted_and_skips_the_rest(outbox: Outbox) -> Non
 
 
 def test_what_is_switched_off_before_it_went_out_does_not_go_out(
-    outbox: Outbox, email: Letterbox, clock: ManualClock
+    outbox: Outbox, email: RecordingSenderBox, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("busy")
     notify(draft())
@@ -265,7 +267,7 @@ def test_what_is_switched_off_before_it_went_out_does_not_go_out(
 
 
 def test_what_is_switched_off_while_a_long_batch_is_under_way_counts_within_seconds(
-    outbox: Outbox, clock: ManualClock, email: Letterbox
+    outbox: Outbox, clock: ManualClock, email: RecordingSenderBox
 ) -> None:
     for user_id in USERS:
         notify(draft(user_id))
@@ -282,7 +284,11 @@ def test_what_is_switched_off_while_a_long_batch_is_under_way_counts_within_seco
 
 
 def test_messages_tell_the_balance_after_an_entry_and_as_it_is_now_after_an_exit(
-    outbox: Outbox, feed: ScriptedFeed, monitor: Monitor, email: Letterbox, sms: Letterbox
+    outbox: Outbox,
+    feed: ScriptedFeed,
+    monitor: Monitor,
+    email: RecordingSenderBox,
+    sms: RecordingSenderBox,
 ) -> None:
     trade = open_trade("alice", order(quantity=2))
     open_trade("alice", order(trade_type=TradeType.SELL, stop_loss=25_010))
@@ -363,7 +369,7 @@ def test_what_is_only_recorded_is_written_down_once_a_batch_and_each_as_it_went(
 
 
 def test_what_was_sent_is_written_down_before_the_next_user_is_told(
-    outbox: Outbox, email: Letterbox
+    outbox: Outbox, email: RecordingSenderBox
 ) -> None:
     """Or a crash between the two would have it sent again."""
     notify(draft("alice"), draft(USERS[0]))

@@ -11,7 +11,7 @@ from flask import Flask
 from app.database import collection
 from app.domain.bracket import TradeStatus
 from app.models import Notification, Trade
-from app.models.paging import LARGEST_WINDOW
+from app.models.paging import MAX_WINDOW
 from tests.support.books import draft, enlist, insert_trade, notify
 
 COUNT = 320
@@ -70,7 +70,7 @@ def test_the_oldest_trade_is_on_the_last_page() -> None:
 
 
 def test_what_lies_behind_a_gap_wider_than_any_window_is_found() -> None:
-    far = 5 * LARGEST_WINDOW
+    far = 5 * MAX_WINDOW
     insert_trade(far)
 
     found = Trade.find_by_user_id("alice", below=far + 1, limit=2)

@@ -10,7 +10,8 @@ import pytest
 from flask import Flask
 from pymongo.errors import AutoReconnect
 
-from app.database import chunks, collection
+from app.database import batches as chunks
+from app.database import collection
 from app.domain.quote import Quote
 from app.models import Trade
 from app.monitor import Monitor, display
@@ -134,7 +135,7 @@ def test_a_price_is_shown_though_nobody_can_tell_what_it_triggers(
 def test_prices_of_many_symbols_do_not_wait_for_what_each_triggers(
     log: Log, monitor: Monitor, feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(display, "FEW_SYMBOLS", 1)
+    monkeypatch.setattr(display, "MAX_HELD_SYMBOLS", 1)
     open_trade("alice", order(stop_loss=24_990))
     open_trade("alice", order("^BSESN"))
     feed.tick("^NSEI", 24_980)

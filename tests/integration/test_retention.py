@@ -16,9 +16,9 @@ from app.database import collection
 from app.embedded import EmbeddedDatabase
 from app.models import Inbox, Notification
 from app.monitor import Monitor
-from app.portfolio.books import audit
+from app.portfolio.reconciliation import find_differences
 from app.retention import ROUND_SECONDS, STATEMENTS_PER_STEP, Limits, Retention
-from app.trades.settlement import settle_triggered
+from app.trades.execution import close_triggered
 from config import ConfigurationError, Settings
 from tests.support.audit import embedded_uri
 from tests.support.ledger import everything
@@ -114,7 +114,7 @@ def test_only_read_notifications_that_are_old_go_and_the_books_still_agree(
     # Unread ones stay, however old: of alice the last two of the first six, and the new one.
     assert seqs(alice) == [last - 2, last - 1, last]
     assert len(seqs(bob)) == 3
-    assert audit(alice.client_id) == audit(bob.client_id) == []
+    assert find_differences(alice.client_id) == find_differences(bob.client_id) == []
     assert len(notifications(alice)) == 3
     assert retention("--notifications-days", "30").output.count("for ever") == 2
 
@@ -130,7 +130,7 @@ def test_the_newest_event_stays_so_that_no_seq_is_given_twice(
     retention("--notifications-days", "1", "--apply")
 
     assert seqs(alice) == [last]
-    assert audit(alice.client_id) == []
+    assert find_differences(alice.client_id) == []
     notify(alice, 1)
     assert seqs(alice) == [last, last + 1]
     inbox = Inbox.find(alice.client_id)
@@ -184,14 +184,14 @@ def test_trades_are_never_deleted(
     retention: Callable[..., Result],
 ) -> None:
     alice.create_trade(stop_loss=24_990)
-    settle_triggered([feed.set("^NSEI", 24_980)])
+    close_triggered([feed.set("^NSEI", 24_980)])
     clock.advance(5_000 * DAY)
     before = list(collection("trades").find())
 
     retention("--notifications-days", "1", "--alerts-days", "1", "--apply")
 
     assert list(collection("trades").find()) == before
-    assert audit(alice.client_id) == []
+    assert find_differences(alice.client_id) == []
 
 
 def test_the_monitor_goes_through_all_users_in_small_steps_once_a_day(
@@ -232,7 +232,7 @@ def test_a_step_is_bounded_and_the_next_goes_on_where_it_ended(
         rest += deleted
 
     assert first + rest == STATEMENTS_PER_STEP + 19
-    assert audit(alice.client_id) == []
+    assert find_differences(alice.client_id) == []
 
 
 def test_pages_and_replay_pass_over_a_gap(

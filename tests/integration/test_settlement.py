@@ -9,15 +9,15 @@ import pytest
 from flask import Flask
 
 from app.database import collection
-from app.database.chunks import CHUNK
+from app.database.batches import CHUNK
 from app.domain.bracket import ExitReason, TradeStatus, TradeType
 from app.domain.quote import Quote, Source
-from app.models import Closure, Inbox, Notification, SymbolState, Trade
-from app.runtime import runtime
-from app.signals import events_committed
+from app.events import events_committed
+from app.models import Inbox, Notification, SymbolState, Trade, TradeExit
+from app.services import services
+from app.trades.execution import close_trades, close_triggered
 from app.trades.exits import ExitedAll, exit_all, exit_trade
 from app.trades.service import open_trade
-from app.trades.settlement import close_trades, settle_triggered
 from tests.support.books import assert_books_balance, enlist, order, portfolio_of, trades_of
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.together import at_once
@@ -42,7 +42,7 @@ def test_one_falling_tick_closes_more_trades_than_a_chunk_holds(feed: ScriptedFe
         open_trade(user_id, order(quantity=n % 7 + 1, stop_loss=24_990))
     open_trade("alice", order(stop_loss=24_000))
 
-    closed = settle_triggered([feed.set("^NSEI", "24989.95")])
+    closed = close_triggered([feed.set("^NSEI", "24989.95")])
 
     loss = Decimal("10.05")
     quantities = {"alice": [n % 7 + 1 for n in range(count) if n % 3]}
@@ -62,10 +62,10 @@ def test_each_closed_trade_has_one_event_in_the_order_of_its_user() -> None:
     for _ in range(25):
         open_trade("alice", order(stop_loss=24_990))
         open_trade("bob", order(stop_loss=24_990))
-    feed = runtime().feed
+    feed = services().feed
     assert isinstance(feed, ScriptedFeed)
 
-    settle_triggered([feed.set("^NSEI", 24_000)])
+    close_triggered([feed.set("^NSEI", 24_000)])
 
     for user_id in ("alice", "bob"):
         inbox = Inbox.find(user_id)
@@ -82,7 +82,7 @@ def test_a_closed_trade_keeps_its_evidence(feed: ScriptedFeed, clock: ManualCloc
     tick = feed.set("^NSEI", "24899.90")
     clock.advance(2)
 
-    assert settle_triggered([tick]) == 1
+    assert close_triggered([tick]) == 1
 
     trade = only_trade()
     assert trade.status is TradeStatus.TARGET_HIT
@@ -105,7 +105,7 @@ def test_the_first_of_several_ticks_that_reaches_a_trade_closes_it(feed: Scripte
     open_trade("alice", order(stop_loss=24_990, target_price=25_010))
     ticks = [feed.set("^NSEI", price) for price in (25_005, 25_012, 24_000, 26_000)]
 
-    assert settle_triggered(ticks) == 1
+    assert close_triggered(ticks) == 1
 
     trade = only_trade()
     assert trade.status is TradeStatus.TARGET_HIT
@@ -123,7 +123,7 @@ def test_trades_close_in_the_order_of_the_ticks_that_closed_them(feed: ScriptedF
         feed.set("^NSEI", 24_800),
     ]
 
-    assert settle_triggered(ticks) == 3
+    assert close_triggered(ticks) == 3
 
     told = [each.data["trade_id"] for each in Notification.find_after("alice", 3, 6)]
     assert told == [str(each.id) for each in (early, other, late)]
@@ -133,8 +133,8 @@ def test_ticks_that_reach_nothing_close_nothing(feed: ScriptedFeed) -> None:
     open_trade("alice", order(stop_loss=24_990))
     open_trade("alice", order())
 
-    assert settle_triggered([feed.set("^NSEI", "24990.05"), feed.set("^BSESN", 1)]) == 0
-    assert settle_triggered([]) == 0
+    assert close_triggered([feed.set("^NSEI", "24990.05"), feed.set("^BSESN", 1)]) == 0
+    assert close_triggered([]) == 0
     assert_books_balance("alice")
 
 
@@ -147,17 +147,19 @@ def test_a_trade_opened_at_a_real_price_never_closes_at_a_mock_one(
     open_trade("alice", order(stop_loss=24_990))
 
     feed.source = Source.MOCK
-    assert settle_triggered([feed.set("^NSEI", 24_000)]) == 0
+    assert close_triggered([feed.set("^NSEI", 24_000)]) == 0
     assert only_trade().status is TradeStatus.ACTIVE
     feed.source = real
-    assert settle_triggered([feed.set("^NSEI", 24_500)]) == 1
+    assert close_triggered([feed.set("^NSEI", 24_500)]) == 1
 
 
 def test_a_trade_closed_meanwhile_is_not_closed_twice(feed: ScriptedFeed) -> None:
     trade = open_trade("alice", order(stop_loss=24_990))
     other = open_trade("alice", order(stop_loss=24_990))
     tick = feed.set("^NSEI", 24_000)
-    exits = [Closure(each, each.bracket.exit_at(tick, ExitReason.USER)) for each in (trade, other)]
+    exits = [
+        TradeExit(each, each.bracket.exit_at(tick, ExitReason.USER)) for each in (trade, other)
+    ]
     exit_trade("alice", str(trade.id))
 
     closed = close_trades(exits)
@@ -175,11 +177,13 @@ def test_a_stop_loss_and_its_user_at_once_close_a_trade_once(
 
     def settle() -> int:
         with books.app_context():
-            return settle_triggered([tick])
+            return close_triggered([tick])
 
     def leave() -> int:
         with books.app_context():
-            return len(close_trades([Closure(trade, trade.bracket.exit_at(tick, ExitReason.USER))]))
+            return len(
+                close_trades([TradeExit(trade, trade.bracket.exit_at(tick, ExitReason.USER))])
+            )
 
     assert sum(at_once([settle, leave, settle, leave])) == 1
     assert_books_balance("alice")
@@ -193,7 +197,7 @@ def test_two_ticks_settled_at_once_close_each_trade_once(books: Flask, feed: Scr
 
     def settle(tick: Quote) -> int:
         with books.app_context():
-            return settle_triggered([tick])
+            return close_triggered([tick])
 
     assert sum(at_once([lambda: settle(ticks[0]), lambda: settle(ticks[1])])) == 40
     assert_books_balance("alice")
@@ -205,7 +209,7 @@ def test_exiting_all_closes_what_is_open_and_adds_it_up(feed: ScriptedFeed) -> N
     open_trade("alice", order(trade_type=TradeType.SELL, quantity=3))
     open_trade("bob", order())
     feed.set("^NSEI", "25000.50")
-    runtime().quotes.post([feed.set("^NSEI", "25000.50")])
+    services().quotes.post([feed.set("^NSEI", "25000.50")])
 
     assert exit_all("alice") == ExitedAll(2, Decimal("-0.50"), [])
     assert exit_all("alice") == ExitedAll(0, Decimal(0), [])
@@ -221,7 +225,7 @@ def test_one_bad_trade_keeps_none_of_its_neighbours_open(feed: ScriptedFeed) -> 
     collection("portfolios").update_one({"_id": "bob"}, {"$set": {"available_margin": "much"}})
     collection("trades").update_one({"_id": bad.id}, {"$set": {"user_id": "bob", "number": 99}})
 
-    assert settle_triggered([tick]) == 8
+    assert close_triggered([tick]) == 8
 
     still = {
         each.id for each in map(Trade.find_by_id, [t.id for t in trades]) if each and not each.exit
@@ -237,7 +241,7 @@ def test_what_was_announced_is_committed(books: Flask, feed: ScriptedFeed) -> No
 
     events_committed.connect(listen, sender=books)
     open_trade("alice", order(stop_loss=24_990))
-    settle_triggered([feed.set("^NSEI", 24_000)])
+    close_triggered([feed.set("^NSEI", 24_000)])
 
     assert heard == [
         ("trade_created", TradeStatus.ACTIVE),
@@ -267,4 +271,4 @@ def test_a_symbol_is_watched_before_its_first_trade_is_there() -> None:
     open_trade("alice", order("reliance", quantity=1))
 
     assert SymbolState.find_traded() == {"RELIANCE.NS"}
-    assert "RELIANCE.NS" in runtime().watchlist.symbols()
+    assert "RELIANCE.NS" in services().watchlist.symbols()

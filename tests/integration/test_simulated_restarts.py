@@ -14,7 +14,7 @@ from app import create_app
 from app.domain.candle import Candle, Interval
 from app.models import MarketState, SymbolState
 from app.monitor import Monitor
-from app.runtime import runtime
+from app.services import services
 from config import Settings
 from tests.support.market import ManualClock
 from tests.support.quotes import quote
@@ -48,14 +48,14 @@ def run(app: Flask, clock: ManualClock, passes: int, interval: float = 10) -> No
 
 def prices(app: Flask) -> list[Decimal]:
     with app.app_context():
-        quotes = [runtime().feed.latest(symbol) for symbol in SYMBOLS]
+        quotes = [services().feed.latest(symbol) for symbol in SYMBOLS]
     return [each.price for each in quotes if each]
 
 
 def history(app: Flask, until: datetime) -> list[Sequence[Candle]]:
     with app.app_context():
         return [
-            runtime().feed.history(symbol, interval, until - 300 * interval.length, until)
+            services().feed.history(symbol, interval, until - 300 * interval.length, until)
             for symbol in SYMBOLS
             for interval in Interval
         ]

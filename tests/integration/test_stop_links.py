@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 from app.delivery import Outbox, create_senders
 from tests.fakes.smtp import MailServer
 from tests.support.answers import assert_error
-from tests.support.letters import settings_of
 from tests.support.market import ManualClock
+from tests.support.recording_sender import settings_of
 from tests.support.users import Trader, sign_up
 
 pytestmark = pytest.mark.needs("openssl")

@@ -20,7 +20,7 @@ from pymongo.errors import (
 )
 
 from app.database import collection
-from app.database.transaction import is_outage, run_transaction
+from app.database.transactions import is_outage, run_transaction
 from app.domain.errors import InsufficientMargin
 from tests.support.together import at_once
 

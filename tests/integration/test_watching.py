@@ -6,9 +6,9 @@ import pytest
 from flask import Flask
 
 from app.database import collection
-from app.market_data.watchlist import MARK_SECONDS, Watchlist
+from app.market_data.polled_symbols import MARK_SECONDS, PolledSymbols
 from app.models import SymbolState, Trade
-from app.runtime import runtime
+from app.services import services
 from app.trades.watching import IDLE_SECONDS, IdleSymbols, watch
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.users import Trader
@@ -173,7 +173,7 @@ def test_two_processes_that_prune_do_not_take_each_others_word(
 
 
 def test_the_watchlist_drops_what_lost_its_mark_and_keeps_what_was_marked_since() -> None:
-    watchlist = Watchlist()
+    watchlist = PolledSymbols()
     watchlist.set_traded({"TCS.NS", "INFY.NS"}, 0)
     # Read from the database before this mark was made.
     read = {"INFY.NS"}
@@ -191,4 +191,4 @@ def test_the_watchlist_drops_what_lost_its_mark_and_keeps_what_was_marked_since(
 def test_a_trade_has_its_symbol_polled_at_once(alice: Trader, books: Flask) -> None:
     alice.create_trade(symbol=SYMBOL)
 
-    assert SYMBOL in runtime().watchlist.symbols()
+    assert SYMBOL in services().watchlist.symbols()

@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from app.domain.quote import Quote, Source
-from app.market_data.instruments import load_instruments
-from app.market_data.yahoo import YahooSource
+from app.market_data.instruments.registry import load_instruments
+from app.market_data.providers.yahoo import YahooSource
 from tests.fakes.yahoo import FakeYahoo
 from tests.support.market import ManualClock
 from tests.support.yahoo import MAHINDRA, NIFTY, TCS, THREE, prices

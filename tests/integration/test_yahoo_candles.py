@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.candle import Candle, Interval
 from app.domain.quote import Source
-from app.market_data.yahoo import YahooSource
+from app.market_data.providers.yahoo import YahooSource
 from tests.fakes.yahoo import EMPTY_RESULT, FakeYahoo, Row
 from tests.support.market import ManualClock
 from tests.support.yahoo import MAHINDRA, TCS

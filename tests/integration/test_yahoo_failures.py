@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from app.domain.candle import Interval
-from app.market_data.instruments import load_instruments
-from app.market_data.source import SourceUnavailable
-from app.market_data.yahoo import YahooSource
+from app.market_data.instruments.registry import load_instruments
+from app.market_data.providers.base import SourceUnavailable
+from app.market_data.providers.yahoo import YahooSource
 from config import Settings
 from tests.fakes.yahoo import (
     BROKEN_JSON,

@@ -12,13 +12,13 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from app.domain.quote import Source
-from app.identity import issue_token
+from app.events import events_committed
 from app.models import Inbox, Notification, User
 from app.monitor import Monitor
-from app.runtime import runtime
-from app.signals import events_committed
+from app.services import services
+from app.web.auth import issue_token
 from tests.property.books_database import clear, paise
-from tests.property.books_model import Books, Lot, Market, Order, Refused
+from tests.property.books_model import ExpectedBalances, Lot, Market, Order, Refused
 from tests.support.market import ManualClock, ScriptedFeed
 
 # An eighth, so that a margin often falls on half a paisa, which has to be rounded.
@@ -62,7 +62,7 @@ class BooksDriver:
         self.feed.source = Source.MOCK
         for symbol, price in PRICES.items():
             self.feed.set(symbol, rupees(price))
-        self.books = Books(Market(dict(PRICES)), MARGIN_RATE)
+        self.books = ExpectedBalances(Market(dict(PRICES)), MARGIN_RATE)
         self.trade_ids: dict[tuple[str, int], str] = {}
         self.requests: list[Request] = []
         self.first_answers: dict[tuple[str, str], bytes] = {}
@@ -84,7 +84,7 @@ class BooksDriver:
         with self.app.app_context():
             for symbol in PRICES:
                 # As a socket that subscribed would: traded or not, the symbol is polled.
-                runtime().watchlist.follow(symbol)
+                services().watchlist.follow(symbol)
 
     def _hear(self, _: Flask, events: Sequence[Notification]) -> None:
         self.heard += events

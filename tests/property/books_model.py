@@ -131,7 +131,7 @@ class Market:
     real: bool = False
 
 
-class Books:
+class ExpectedBalances:
     """Everybody's accounts. Each method is one request, or one thing that the market does."""
 
     def __init__(self, market: Market, margin_rate: Fraction) -> None:

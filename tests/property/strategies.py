@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from app.domain.bracket import Bracket, TradeType
 from app.domain.instrument import Instrument
 from app.domain.money import PAISA
-from app.schemas import MAXIMUM_PRICE
 from app.trades.schemas import MAXIMUM_QUANTITY
+from app.web.schemas import MAXIMUM_PRICE
 from tests.support.quotes import quote
 
 prices = st.integers(1, MAXIMUM_PRICE * 100).map(lambda paise: paise * PAISA)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app.domain.alert import AlertLevels, Crossing, Direction
+from app.domain.alert import AlertCondition, Direction, Trigger
 from app.domain.bracket import SettledFrom
 from app.domain.candle import Candle
 from app.domain.errors import AlreadyCrossed, InvalidRequest
@@ -23,16 +23,16 @@ optional_prices = st.none() | near_prices
 
 
 @st.composite
-def levels(draw: st.DrawFn) -> AlertLevels:
+def levels(draw: st.DrawFn) -> AlertCondition:
     """Draw one level, or one on each side of a price."""
     price = draw(near_prices)
     above = draw(st.none() | near_prices.filter(lambda each: each > price))
     below = draw(st.none() | near_prices.filter(lambda each: each < price))
     assume(above is not None or below is not None)
-    return AlertLevels.set_at(quote(price), above=above, below=below)
+    return AlertCondition.set_at(quote(price), above=above, below=below)
 
 
-def meets(alert: AlertLevels, price: Decimal) -> bool:
+def meets(alert: AlertCondition, price: Decimal) -> bool:
     """Tell what the database's index tells: whether a price is at or past a level."""
     return (alert.below is not None and alert.below >= price) or (
         alert.above is not None and alert.above <= price
@@ -45,14 +45,14 @@ def candle_of(walk: list[Decimal], seconds: int = 60) -> Candle:
 
 @given(levels(), near_prices)
 def test_a_quote_crosses_exactly_what_the_index_would_find(
-    alert: AlertLevels, price: Decimal
+    alert: AlertCondition, price: Decimal
 ) -> None:
     assert (alert.crossed_by(quote(price)) is not None) is meets(alert, price)
 
 
 @given(levels(), walks)
 def test_the_lowest_and_highest_price_find_whatever_a_walk_crosses(
-    alert: AlertLevels, walk: list[Decimal]
+    alert: AlertCondition, walk: list[Decimal]
 ) -> None:
     crossed = any(alert.crossed_by(quote(price)) for price in walk)
 
@@ -61,7 +61,7 @@ def test_the_lowest_and_highest_price_find_whatever_a_walk_crosses(
 
 @given(levels(), near_prices)
 def test_the_direction_is_that_of_the_level_which_was_met(
-    alert: AlertLevels, price: Decimal
+    alert: AlertCondition, price: Decimal
 ) -> None:
     crossing = alert.crossed_by(quote(price))
 
@@ -77,7 +77,7 @@ def test_levels_are_taken_on_their_own_side_of_the_price_only(
     above: Decimal | None, below: Decimal | None, price: Decimal
 ) -> None:
     try:
-        AlertLevels.set_at(quote(price), above=above, below=below)
+        AlertCondition.set_at(quote(price), above=above, below=below)
         refusal = None
     except InvalidRequest as error:
         refusal = error
@@ -93,9 +93,9 @@ def test_levels_are_taken_on_their_own_side_of_the_price_only(
 
 @given(levels(), near_prices, st.sampled_from(Source), st.sampled_from(Source))
 def test_only_a_mock_price_is_no_news_to_an_alert_set_at_a_real_one(
-    alert: AlertLevels, price: Decimal, set_at: Source, told_by: Source
+    alert: AlertCondition, price: Decimal, set_at: Source, told_by: Source
 ) -> None:
-    alert = AlertLevels(alert.above, alert.below, set_at, NOON)
+    alert = AlertCondition(alert.above, alert.below, set_at, NOON)
     crossing = alert.crossed_by(quote(price, told_by))
 
     kept_out = set_at in REAL_SOURCES and told_by is Source.MOCK
@@ -104,7 +104,7 @@ def test_only_a_mock_price_is_no_news_to_an_alert_set_at_a_real_one(
 
 @given(levels(), walks)
 def test_a_candle_crosses_what_a_price_of_it_crosses(
-    alert: AlertLevels, walk: list[Decimal]
+    alert: AlertCondition, walk: list[Decimal]
 ) -> None:
     candle = candle_of(walk)
     crossing = alert.crossed_in(candle)
@@ -119,7 +119,7 @@ def test_a_candle_crosses_what_a_price_of_it_crosses(
 
 @given(levels(), walks)
 def test_a_candle_that_opened_beyond_a_level_crosses_it_at_the_open(
-    alert: AlertLevels, walk: list[Decimal]
+    alert: AlertCondition, walk: list[Decimal]
 ) -> None:
     crossing = alert.crossed_in(candle_of(walk))
 
@@ -128,7 +128,7 @@ def test_a_candle_that_opened_beyond_a_level_crosses_it_at_the_open(
 
 @pytest.mark.parametrize(("opening", "met"), [(102, "below"), (108, "above")])
 def test_of_two_levels_in_one_candle_it_is_the_nearer_to_the_open(opening: int, met: str) -> None:
-    alert = AlertLevels.set_at(quote(105), above=Decimal(110), below=Decimal(100))
+    alert = AlertCondition.set_at(quote(105), above=Decimal(110), below=Decimal(100))
 
     crossing = alert.crossed_in(candle_of([Decimal(each) for each in (opening, 120, 90, 105)]))
 
@@ -139,20 +139,20 @@ def test_of_two_levels_in_one_candle_it_is_the_nearer_to_the_open(opening: int, 
 
 @given(levels(), walks)
 def test_a_candle_from_before_the_alert_tells_nothing(
-    alert: AlertLevels, walk: list[Decimal]
+    alert: AlertCondition, walk: list[Decimal]
 ) -> None:
     assert alert.crossed_in(candle_of(walk, seconds=-1)) is None
 
 
 class Waiter:
-    def __init__(self, number: int, levels: AlertLevels) -> None:
+    def __init__(self, number: int, levels: AlertCondition) -> None:
         self.id = number
         self.levels = levels
 
 
 @given(st.lists(levels(), max_size=8), st.lists(near_prices, max_size=30))
 def test_a_run_of_ticks_sets_off_each_at_its_first_and_tells_of_them_in_order(
-    alerts: list[AlertLevels], walk: list[Decimal]
+    alerts: list[AlertCondition], walk: list[Decimal]
 ) -> None:
     waiting = [Waiter(number, each) for number, each in enumerate(alerts)]
     ticks = [quote(price) for price in walk]
@@ -162,7 +162,7 @@ def test_a_run_of_ticks_sets_off_each_at_its_first_and_tells_of_them_in_order(
             each for each in waiting if meets(each.levels, lowest) or meets(each.levels, highest)
         ]
 
-    def react(each: Waiter, tick: Quote) -> Crossing | None:
+    def react(each: Waiter, tick: Quote) -> Trigger | None:
         return each.levels.crossed_by(tick)
 
     found = [(each.id, crossing.quote) for each, crossing in triggered_by(ticks, find, react)]

@@ -26,9 +26,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from app.database import chunks
+from app.database import batches as chunks
 from app.domain.quote import Source
-from app.portfolio.books import audit
+from app.portfolio.reconciliation import find_differences
 from tests.property.books_database import Snapshot, assert_agreement, assert_invariants, paise
 from tests.property.books_driver import (
     PRICES,
@@ -256,7 +256,7 @@ class BooksMachine(BooksDriver, RuleBasedStateMachine):
         self.look_at_the_portfolio(user)
         self.list_trades(user, limit, status)
         with self.app.app_context():
-            assert audit(user) == []
+            assert find_differences(user) == []
 
     def look_at_the_portfolio(self, user: str) -> None:
         account = self.books.accounts[user]

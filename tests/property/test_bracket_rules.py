@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeType
 from app.domain.candle import Candle
-from app.domain.exposure import Exposure
 from app.domain.money import PAISA, ZERO, required_margin, to_paisa
+from app.domain.position import Position
 from app.domain.quote import Quote, Source
-from app.models import Settlement
+from app.models import PortfolioDelta
 
 OPENING = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 BOTH = (TradeType.BUY, TradeType.SELL)
@@ -120,19 +120,19 @@ def test_profit_and_loss_are_whole_paise_without_rounding(
 def test_closing_every_trade_releases_the_margin_they_blocked_and_leaves_no_exposure(
     trades: list[tuple[TradeType, Decimal, int]], price: Decimal, rate: Decimal
 ) -> None:
-    exposure, blocked, settlement = Exposure(), ZERO, Settlement()
+    exposure, blocked, settlement = Position(), ZERO, PortfolioDelta()
     brackets = [open_at(*trade) for trade in trades]
     margins = [required_margin(each.entry_price, each.quantity, rate) for each in brackets]
     for bracket, margin in zip(brackets, margins, strict=True):
-        exposure += Exposure.of(bracket)
+        exposure += Position.of(bracket)
         blocked += margin
     unrealized = exposure.pnl_at(price)
     for bracket, margin in zip(brackets, margins, strict=True):
-        settlement.add("^NSEI", Exposure.of(bracket), margin, bracket.pnl_at(price))
+        settlement.add("^NSEI", Position.of(bracket), margin, bracket.pnl_at(price))
 
     assert settlement.margin == blocked
     assert settlement.pnl == unrealized
-    assert exposure + settlement.exposure.get("^NSEI", Exposure()) == Exposure()
+    assert exposure + settlement.exposure.get("^NSEI", Position()) == Position()
 
 
 @given(brackets(), st.lists(near_prices, max_size=30), st.data())

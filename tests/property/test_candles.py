@@ -19,11 +19,11 @@ from app.domain.candle import (
 )
 from app.domain.errors import InvalidRequest
 from app.domain.quote import Quote, Source
-from app.market_data.history import MOST_CANDLES, choose_window
-from app.market_data.instruments import Instruments
-from app.market_data.past import PAST_DAYS
-from app.market_data.replay import ReplayFeed
-from app.market_data.simulated import SimulatedFeed
+from app.market_data.candle_cache import MAX_CANDLES, choose_window
+from app.market_data.feeds.replay import ReplayFeed
+from app.market_data.feeds.simulated import SimulatedFeed
+from app.market_data.feeds.simulated_past import PAST_DAYS
+from app.market_data.instruments.registry import Instruments
 from tests.property.strategies import instrument
 from tests.support.market import ManualClock
 
@@ -201,7 +201,7 @@ def test_a_window_is_of_whole_candles_that_are_meant_and_not_too_many(
         assert since is not None
         return
     forming = beginning_of(now, interval)
-    assert timedelta() <= window.until - window.since <= MOST_CANDLES * interval.length
+    assert timedelta() <= window.until - window.since <= MAX_CANDLES * interval.length
     for end in (window.since, window.until):
         assert beginning_of(end, interval) == end
     if window.since < window.until:

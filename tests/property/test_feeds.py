@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.quote import Quote, Source
-from app.market_data.instruments import Instruments
+from app.market_data.feeds.replay import ReplayFeed
+from app.market_data.feeds.simulated import SimulatedFeed
+from app.market_data.instruments.registry import Instruments
 from app.market_data.quotes import QuoteBoard
-from app.market_data.replay import ReplayFeed
-from app.market_data.simulated import SimulatedFeed
 from tests.property.strategies import instrument
 from tests.support.market import ManualClock, ScriptedFeed, trusting_guard
 from tests.support.quotes import quote
@@ -123,4 +123,4 @@ def test_the_board_remembers_every_tick_after_an_entry(
     entry = data.draw(st.integers(0, len(ticks) - 1))
 
     later = [each for each in ticks[entry + 1 :] if each.symbol == ticks[entry].symbol]
-    assert board.posted_after(ticks[entry]) == later
+    assert board.ticks_since(ticks[entry]) == later

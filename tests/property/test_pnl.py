@@ -12,9 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.domain.bracket import Bracket, TradeType
-from app.domain.exposure import Exposure
 from app.domain.money import PAISA, ZERO, is_whole_paise, required_margin, to_paisa
-from app.models import Settlement
+from app.domain.position import Position
+from app.models import PortfolioDelta
 from tests.property.strategies import brackets, prices, quantities, sides
 from tests.support.quotes import bracket
 
@@ -107,7 +107,7 @@ def test_a_dearer_trade_never_needs_less_margin(
 
 @given(st.lists(brackets(), max_size=20), prices)
 def test_an_exposure_is_worth_what_its_trades_are(held: list[Bracket], price: Decimal) -> None:
-    exposure = reduce(add, map(Exposure.of, held), Exposure())
+    exposure = reduce(add, map(Position.of, held), Position())
 
     assert exposure.trades == len(held)
     assert exposure.pnl_at(price) == sum((each.pnl_at(price) for each in held), ZERO)
@@ -119,25 +119,25 @@ def test_closing_some_of_the_trades_leaves_the_exposure_of_the_rest(
 ) -> None:
     closed = [each for each in held if data.draw(st.booleans())]
     rest = [each for each in held if not any(each is gone for gone in closed)]
-    exposure = reduce(add, map(Exposure.of, held), Exposure())
+    exposure = reduce(add, map(Position.of, held), Position())
     for each in closed:
-        exposure += -Exposure.of(each)
+        exposure += -Position.of(each)
 
-    assert exposure == reduce(add, map(Exposure.of, rest), Exposure())
+    assert exposure == reduce(add, map(Position.of, rest), Position())
 
 
 @given(st.lists(st.tuples(sides.map(str), brackets(), prices), max_size=12))
 def test_a_settlement_is_the_sum_of_what_it_settles(
     closed: list[tuple[str, Bracket, Decimal]],
 ) -> None:
-    settlement = Settlement()
+    settlement = PortfolioDelta()
     for symbol, each, price in closed:
-        settlement.add(symbol, Exposure.of(each), PAISA, each.pnl_at(price))
+        settlement.add(symbol, Position.of(each), PAISA, each.pnl_at(price))
 
     pnls = [each.pnl_at(price) for _, each, price in closed]
     assert settlement.pnl == sum(pnls, ZERO)
     assert settlement.margin == len(closed) * PAISA
     assert (settlement.trades, settlement.winners) == (len(closed), sum(p > 0 for p in pnls))
     for symbol in {symbol for symbol, _, _ in closed}:
-        its = [-Exposure.of(each) for name, each, _ in closed if name == symbol]
-        assert settlement.exposure[symbol] == reduce(add, its, Exposure())
+        its = [-Position.of(each) for name, each, _ in closed if name == symbol]
+        assert settlement.exposure[symbol] == reduce(add, its, Position())

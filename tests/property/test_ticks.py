@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.domain.money import is_whole_paise
 from app.domain.quote import Source
-from app.market_data.angel_one.ticks import Tick, TickReader, decode_tick
+from app.market_data.providers.angel_one.ticks import Tick, TickReader, decode_tick
 from tests.fakes.angel_stream import BSE, NSE, tick_frame
 from tests.support.market import ManualClock
 

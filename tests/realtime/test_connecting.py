@@ -12,8 +12,8 @@ import socketio
 from flask import Flask
 from flask_jwt_extended import create_access_token, create_refresh_token
 
-from app.identity import issue_token
 from app.realtime.connections import Connections
+from app.web.auth import issue_token
 from tests.support.live import eventually
 from tests.support.sockets import Socket
 from tests.support.users import Trader

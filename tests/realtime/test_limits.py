@@ -12,8 +12,8 @@ import pytest
 from flask import Flask
 
 from app.extensions import socketio
-from app.market_data.instruments import shipped_instruments
-from app.market_data.watchlist import Watchlist
+from app.market_data.instruments.registry import shipped_instruments
+from app.market_data.polled_symbols import PolledSymbols
 from app.realtime import connections as limits
 from app.realtime.connections import Connections
 from app.realtime.rooms import UserRooms
@@ -28,8 +28,8 @@ SYMBOLS = [each.symbol for each in shipped_instruments()]
 
 
 @pytest.fixture
-def watchlist(app: Flask) -> Watchlist:
-    watchlist: Watchlist = app.extensions["paper_trading"].watchlist
+def watchlist(app: Flask) -> PolledSymbols:
+    watchlist: PolledSymbols = app.extensions["paper_trading"].watchlist
     return watchlist
 
 
@@ -53,7 +53,7 @@ def raw(live_server: str) -> Iterator[Callable[..., RawSocket]]:
 def test_an_event_by_a_reserved_name_is_unknown_and_changes_nothing(
     raw: Callable[..., RawSocket],
     connections: Connections,
-    watchlist: Watchlist,
+    watchlist: PolledSymbols,
     alice: Trader,
     name: str,
 ) -> None:
@@ -74,7 +74,7 @@ def test_an_event_by_a_reserved_name_is_unknown_and_changes_nothing(
 
 
 def test_a_socket_follows_100_symbols_and_one_without_a_token_20(
-    connect: Connect, watchlist: Watchlist, alice: Trader
+    connect: Connect, watchlist: PolledSymbols, alice: Trader
 ) -> None:
     for token, limit in ((None, 20), (alice.token, 100)):
         socket = connect(token)
@@ -96,7 +96,7 @@ def test_a_socket_follows_100_symbols_and_one_without_a_token_20(
 
 
 def test_a_subscription_over_the_limit_subscribes_to_none_of_it(
-    connect: Connect, watchlist: Watchlist
+    connect: Connect, watchlist: PolledSymbols
 ) -> None:
     before = watchlist.symbols()
     assert connect().call("subscribe", {"symbols": SYMBOLS[:21]})["code"] == "too_many_symbols"
@@ -234,7 +234,7 @@ def test_a_message_still_being_handled_leaves_nothing_of_a_socket_that_ended(
     raw: Callable[..., RawSocket],
     alice: Trader,
     connections: Connections,
-    watchlist: Watchlist,
+    watchlist: PolledSymbols,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = watchlist.symbols()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from flask import Flask
 
-from app.alerts.settlement import fire_alerts
+from app.alerts.execution import fire_alerts
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.sockets import Socket
 from tests.support.users import Trader

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app import runtime
+from app import services
 from app.domain.quote import Source
-from app.market_data.instruments import DEFAULT_INDICES
+from app.market_data.instruments.registry import DEFAULT_INDICES
 from app.market_data.quotes import QuoteBoard
 from app.monitor import Monitor
-from app.runtime import KEY as RUNTIME_KEY
+from app.services import KEY as RUNTIME_KEY
 from tests.support.market import ManualClock, RemoteFeed, ScriptedFeed, trusting_guard
 from tests.support.quotes import quote
 from tests.support.sockets import Socket
@@ -76,7 +76,7 @@ def test_subscribing_to_many_symbols_waits_for_none_of_their_prices(
     feed.is_away = True
     board = QuoteBoard(feed, clock, trusting_guard(clock), fresh_seconds=20)
     parts = app.extensions[RUNTIME_KEY]
-    runtime.init_app(app, replace(parts, feed=feed, quotes=board))
+    services.init_app(app, replace(parts, feed=feed, quotes=board))
     symbols = [each.symbol for each in parts.instruments.search("")[:40]]
     board.post([quote(7, symbol=symbols[3])])
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from app.database.transaction import run_transaction
+from app.database.transactions import run_transaction
+from app.events import publish_events
 from app.models import EventDraft, Inbox, Notification
 from app.realtime.rooms import REPLAY_PAGE, UserRooms
-from app.runtime import now
-from app.signals import announce
+from app.services import now
 from tests.support.books import assert_books_balance
 from tests.support.sockets import Socket
 from tests.support.together import at_once
@@ -22,7 +22,7 @@ from tests.support.users import Trader
 Connect = Callable[..., Socket]
 
 
-def write_events(app: Flask, trader: Trader, count: int) -> list[Notification]:
+def record_events(app: Flask, trader: Trader, count: int) -> list[Notification]:
     """Commit events of the user, all in one transaction, and tell nobody."""
     draft = EventDraft(user_id=trader.client_id, type="note", message="x", data={})
     with app.app_context():
@@ -98,7 +98,7 @@ def test_more_than_a_page_is_replayed_whole(
     app: Flask, connect: Connect, alice: Trader, transport: str
 ) -> None:
     count = 2 * REPLAY_PAGE + 7
-    write_events(app, alice, count)
+    record_events(app, alice, count)
     socket = connect(alice.token, transport=transport)
 
     socket.call("join", {"user_id": alice.client_id, "since": 2})
@@ -110,7 +110,7 @@ def test_more_than_a_page_is_replayed_whole(
 def test_joining_while_events_keep_coming_neither_loses_nor_repeats_any(
     app: Flask, connect: Connect, alice: Trader
 ) -> None:
-    write_events(app, alice, REPLAY_PAGE + 50)
+    record_events(app, alice, REPLAY_PAGE + 50)
     enough = threading.Event()
     traders = [replace(alice, client=app.test_client()) for _ in range(2)]
 
@@ -148,7 +148,7 @@ def test_events_published_out_of_order_are_sent_in_order(
 ) -> None:
     socket = connect(alice.token)
     socket.call("join", {"user_id": alice.client_id})
-    events = write_events(app, alice, 6)
+    events = record_events(app, alice, 6)
 
     with app.app_context():
         for number in (3, 1, 2, 6, 6, 4, 5):
@@ -163,7 +163,7 @@ def test_events_published_at_once_by_many_threads_are_sent_in_order(
     sockets = [connect(alice.token) for _ in range(2)]
     for socket in sockets:
         socket.call("join", {"user_id": alice.client_id})
-    events = write_events(app, alice, 40)
+    events = record_events(app, alice, 40)
 
     def publish(event: Notification) -> None:
         with app.app_context():
@@ -180,7 +180,7 @@ def test_what_nobody_published_comes_with_the_next_event(
 ) -> None:
     socket = connect(alice.token)
     socket.call("join", {"user_id": alice.client_id})
-    write_events(app, alice, 2)  # as of a process that died before it could tell
+    record_events(app, alice, 2)  # as of a process that died before it could tell
     alice.create_trade()
 
     assert seqs(socket.rest("trade_update")) == [1, 2, 3]
@@ -191,10 +191,10 @@ def test_catching_up_shows_what_another_process_committed(
 ) -> None:
     socket = connect(alice.token)
     socket.call("join", {"user_id": alice.client_id})
-    events = write_events(app, alice, 2)
+    events = record_events(app, alice, 2)
     with app.app_context():
         rooms.catch_up(alice.client_id)
         rooms.catch_up("nobody-here")
-        announce(events)
+        publish_events(events)
 
     assert seqs(socket.rest("trade_update")) == [1, 2]

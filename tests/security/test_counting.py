@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.addresses import client_network
-from app.identity import issue_token
+from app.web.auth import issue_token
 from tests.support.answers import assert_error
 
 

@@ -11,8 +11,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app import counters, limits
+from app import counters
 from app.auth.attempts import NOTICE_AT, OF_ALL_ADDRESSES, OF_ONE_ADDRESS
+from app.web import rate_limits as limits
 from tests.support.answers import assert_error
 from tests.support.live import eventually
 from tests.support.together import at_once

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from app.market_data.instruments import shipped_instruments
+from app.market_data.instruments.registry import shipped_instruments
 from tests.support.live import LiveTrader, eventually
 from tests.support.raw_sockets import RawPolling, RawSocket
 from tests.support.server import ROOT, ServerProcess

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from app.clock import Clock
-from app.market_data.angel_one.pace import Pace
-from app.market_data.angel_one.session import AngelSession
-from app.market_data.angel_one.source import AngelOneSource
+from app.market_data.providers.angel_one.session import AngelSession
+from app.market_data.providers.angel_one.source import AngelOneSource
+from app.market_data.providers.angel_one.throttle import Throttle
 from config import Settings
 
-NO_PACE = Pace(10_000)
+NO_PACE = Throttle(10_000)
 
 
 def session_at_no_pace(settings: Settings, clock: Clock) -> AngelSession:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from app.database import collection
-from app.database.transaction import run_transaction
+from app.database.transactions import run_transaction
 from app.domain.bracket import TradeStatus, TradeType
-from app.domain.exposure import Exposure
 from app.domain.money import ZERO
+from app.domain.position import Position
 from app.models import EventDraft, Inbox, Notification, Portfolio, Trade, User
 from app.trades.schemas import CreateTradeRequest
 from tests.support.quotes import bracket
@@ -72,9 +72,9 @@ def assert_books_balance(client_id: str) -> None:
     trades = trades_of(client_id)
     held = [each for each in trades if each.status is TradeStatus.ACTIVE]
     pnls = [each.exit.pnl for each in trades if each.exit]
-    exposure: dict[str, Exposure] = {}
+    exposure: dict[str, Position] = {}
     for each in held:
-        exposure[each.symbol] = exposure.get(each.symbol, Exposure()) + Exposure.of(each.bracket)
+        exposure[each.symbol] = exposure.get(each.symbol, Position()) + Position.of(each.bracket)
 
     assert portfolio.utilized_margin == sum((each.margin_used for each in held), ZERO)
     assert portfolio.total_pnl == sum(pnls, ZERO)

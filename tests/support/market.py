@@ -9,7 +9,7 @@ from decimal import Decimal
 from app.domain.candle import Candle, Interval
 from app.domain.quote import Quote, Source
 from app.market_data.feed import Gap, LocalFeed
-from app.market_data.guard import QuoteGuard
+from app.market_data.tick_filter import TickFilter
 
 
 class ManualClock:
@@ -52,9 +52,9 @@ class Memory:
         return self._began_at
 
 
-def trusting_guard(clock: ManualClock) -> QuoteGuard:
+def trusting_guard(clock: ManualClock) -> TickFilter:
     """Return a guard that holds nothing but what is no price."""
-    return QuoteGuard(clock, oldest=timedelta(days=36_500), largest_move=Decimal(10**9))
+    return TickFilter(clock, oldest=timedelta(days=36_500), largest_move=Decimal(10**9))
 
 
 class ScriptedFeed(LocalFeed):

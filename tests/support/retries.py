@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from app.database import collection
 from app.domain.money import ZERO
-from app.models import Answer, RequestKey
+from app.models import IdempotencyKey, IdempotencyRecord
 from tests.support.ledger import documents
 from tests.support.users import Trader
 
@@ -65,13 +65,13 @@ def interrupt(trader: Trader, key: str, trades: list[dict[str, Any]], *, exited:
     """Put back what a crash leaves of an exit-all: some trades closed, the answer unfinished."""
     found = documents("answers")
     (document,) = [each for each in found if each["_id"]["key"] == key]
-    request = RequestKey(trader.client_id, key, document["fingerprint"])
+    request = IdempotencyKey(trader.client_id, key, document["fingerprint"])
     for trade in trades[exited:]:
         _reopen(trader, trade)
     collection("answers").delete_one({"_id": request.document_id})
     ids = [ObjectId(trade["trade_id"]) for trade in trades]
     unfinished = {"trade_ids": ids, "count": exited, "total_pnl": ZERO, "done": False}
-    Answer.save(request, unfinished, datetime.now(UTC))
+    IdempotencyRecord.save(request, unfinished, datetime.now(UTC))
 
 
 def _reopen(trader: Trader, trade: dict[str, Any]) -> None:

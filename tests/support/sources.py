@@ -10,7 +10,7 @@ from decimal import Decimal
 from app.clock import Clock
 from app.domain.candle import Candle, Interval
 from app.domain.quote import Quote, Source
-from app.market_data.instruments import Instrument
+from app.market_data.instruments.registry import Instrument
 
 
 class ScriptedSource:

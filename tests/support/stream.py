@@ -16,11 +16,11 @@ from flask import Flask
 from app.clock import SystemClock
 from app.domain.quote import Quote
 from app.extensions import socketio
-from app.market_data.angel_one.connection import Timing
-from app.market_data.angel_one.session import StreamCredentials
-from app.market_data.angel_one.stream import AngelStream
-from app.market_data.instruments import Instrument, load_instruments
-from app.market_data.source import SourceError
+from app.market_data.instruments.registry import Instrument, load_instruments
+from app.market_data.providers.angel_one.connection import Timing
+from app.market_data.providers.angel_one.session import StreamCredentials
+from app.market_data.providers.angel_one.stream import AngelStream
+from app.market_data.providers.base import SourceError
 from tests.fakes.angel_stream import BSE, NSE, AngelStreamServer
 
 CREDENTIALS = StreamCredentials(

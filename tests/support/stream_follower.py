@@ -33,8 +33,8 @@ from app.clock import SystemClock  # noqa: E402
 from app.concurrency import spawn  # noqa: E402
 from app.domain.quote import Quote  # noqa: E402
 from app.extensions import socketio  # noqa: E402
-from app.market_data.angel_one.connection import Timing  # noqa: E402
-from app.market_data.angel_one.stream import AngelStream  # noqa: E402
+from app.market_data.providers.angel_one.connection import Timing  # noqa: E402
+from app.market_data.providers.angel_one.stream import AngelStream  # noqa: E402
 from tests.support.stream import NIFTY, RELIANCE, Session  # noqa: E402
 
 socketio.init_app(Flask("follower"), async_mode=MODE)

@@ -10,9 +10,9 @@ import pytest
 
 from app.clock import SystemClock
 from app.market_data import create_feed
-from app.market_data.live import LiveFeed
-from app.market_data.replay import ReplayFeed
-from app.market_data.simulated import SimulatedFeed
+from app.market_data.feeds.live import LiveFeed
+from app.market_data.feeds.replay import ReplayFeed
+from app.market_data.feeds.simulated import SimulatedFeed
 from config import ConfigurationError, Settings
 from tests.support.live import eventually
 from tests.support.market import ManualClock, Memory

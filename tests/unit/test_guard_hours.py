@@ -10,8 +10,8 @@ import pytest
 from flask import Flask
 
 from app.domain.quote import Quote, Source
-from app.market_data.guard import DELAYS, Doubt, QuoteGuard
 from app.market_data.hours import TradingHours
+from app.market_data.tick_filter import DELAYS, RejectReason, TickFilter
 from tests.support.exchange_time import advance_to, ist
 from tests.support.market import ManualClock, ScriptedFeed
 
@@ -26,8 +26,8 @@ def hours() -> TradingHours:
 
 
 @pytest.fixture
-def guard(clock: ManualClock, hours: TradingHours) -> QuoteGuard:
-    return QuoteGuard(clock, oldest=OLDEST, largest_move=Decimal("0.2"), hours=hours, delays=DELAYS)
+def guard(clock: ManualClock, hours: TradingHours) -> TickFilter:
+    return TickFilter(clock, oldest=OLDEST, largest_move=Decimal("0.2"), hours=hours, delays=DELAYS)
 
 
 def quote(time: datetime, source: Source = ANGEL_ONE, price: int = 25_000) -> Quote:
@@ -49,7 +49,7 @@ def quote(time: datetime, source: Source = ANGEL_ONE, price: int = 25_000) -> Qu
 )
 @pytest.mark.parametrize("source", [ANGEL_ONE, YAHOO])
 def test_the_last_close_is_let_through_at_once_until_the_exchange_opens(
-    guard: QuoteGuard, clock: ManualClock, now: str, time: str, source: Source
+    guard: TickFilter, clock: ManualClock, now: str, time: str, source: Source
 ) -> None:
     advance_to(clock, ist(now))
 
@@ -69,12 +69,12 @@ def test_the_last_close_is_let_through_at_once_until_the_exchange_opens(
     ],
 )
 def test_a_price_that_stopped_while_the_exchange_was_open_is_held(
-    guard: QuoteGuard, clock: ManualClock, now: str, time: str
+    guard: TickFilter, clock: ManualClock, now: str, time: str
 ) -> None:
     advance_to(clock, ist(now))
 
     assert guard.admit([quote(ist(time))] * 5) == []
-    assert guard.held == {Doubt.STALE: 5}
+    assert guard.held == {RejectReason.STALE: 5}
 
 
 @pytest.mark.parametrize(
@@ -88,14 +88,14 @@ def test_a_price_that_stopped_while_the_exchange_was_open_is_held(
     ],
 )
 def test_yahoo_may_be_twenty_minutes_late(
-    guard: QuoteGuard, clock: ManualClock, now: str, time: str, held: bool
+    guard: TickFilter, clock: ManualClock, now: str, time: str, held: bool
 ) -> None:
     advance_to(clock, ist(now))
 
     assert (guard.admit([quote(ist(time), YAHOO)]) == []) is held
 
 
-def test_a_simulated_price_ages_by_night(guard: QuoteGuard, clock: ManualClock) -> None:
+def test_a_simulated_price_ages_by_night(guard: TickFilter, clock: ManualClock) -> None:
     advance_to(clock, ist("2026-11-23 20:00"))
 
     assert guard.admit([quote(clock.now() - OLDEST - SECOND, Source.MOCK)]) == []
@@ -104,7 +104,7 @@ def test_a_simulated_price_ages_by_night(guard: QuoteGuard, clock: ManualClock) 
 
 def test_the_calendar_is_asked_for_only_by_what_looks_old(clock: ManualClock) -> None:
     hours = TradingHours(enforced=False)
-    guard = QuoteGuard(clock, oldest=OLDEST, largest_move=Decimal("0.2"), hours=hours)
+    guard = TickFilter(clock, oldest=OLDEST, largest_move=Decimal("0.2"), hours=hours)
 
     guard.admit([quote(clock.now()), quote(clock.now() - 2 * OLDEST, Source.MOCK)])
     assert hours._timetable is None

@@ -12,8 +12,8 @@ import pytest
 from app.domain.candle import Candle, Interval
 from app.domain.errors import InvalidRequest, MarketDataUnavailable
 from app.domain.quote import Source
-from app.market_data import history as history_module
-from app.market_data.history import CandleHistory, Window, choose_window
+from app.market_data import candle_cache as history_module
+from app.market_data.candle_cache import CandleHistory, Window, choose_window
 from tests.support.live import eventually
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.together import at_once
@@ -296,7 +296,7 @@ def test_one_that_is_ended_from_outside_ends_no_other(make: Make) -> None:
 def test_what_is_kept_is_bounded(
     make: Make, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history_module, "MOST_KEPT_CANDLES", 30)
+    monkeypatch.setattr(history_module, "MAX_KEPT_CANDLES", 30)
     feed, history = make()
     for _ in range(3):
         for minute in range(0, 55, 5):
@@ -317,7 +317,7 @@ def test_what_is_kept_is_bounded(
 def test_what_was_not_wanted_for_longest_makes_room(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history_module, "MOST_KEPT_CANDLES", 30)
+    monkeypatch.setattr(history_module, "MAX_KEPT_CANDLES", 30)
     feed, history = make()
     for start in (0, 5, 0, 10):
         history.candles("^NSEI", FIVE, at(3, start), at(4, 0))

@@ -15,7 +15,7 @@ import pytest
 from app.domain.errors import MarketClosed
 from app.market_data import hours as hours_module
 from app.market_data.hours import TradingHours
-from app.market_data.timetable import Timetable
+from app.market_data.timetable import TradingCalendar
 from config import ConfigurationError, Settings
 from tests.support.exchange_time import ist
 from tests.support.server import ROOT
@@ -65,10 +65,10 @@ def test_the_status_is_the_exchanges_own_also_where_it_is_ignored() -> None:
 def test_the_calendar_is_loaded_once_by_many_that_ask_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    loads: list[Timetable] = []
+    loads: list[TradingCalendar] = []
     load = hours_module.load_timetable
 
-    def count_load() -> Timetable:
+    def count_load() -> TradingCalendar:
         loads.append(load())
         return loads[-1]
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.domain.errors import InvalidRequest, NotFound
 from app.domain.instrument import Instrument
-from app.market_data.instruments import (
+from app.market_data.instruments.registry import (
     DEFAULT_INDICES,
     MISS_SECONDS,
     REFRESH_SECONDS,
@@ -18,7 +18,7 @@ from app.market_data.instruments import (
     Listing,
     load_instruments,
 )
-from app.market_data.watchlist import Watchlist
+from app.market_data.polled_symbols import PolledSymbols
 from tests.support.market import ManualClock
 from tests.support.quotes import NOON
 from tests.support.together import at_once
@@ -129,18 +129,18 @@ def test_a_search_finds_symbols_names_and_aliases(text: str, symbols: set[str]) 
 
 
 def test_the_default_indices_are_always_watched() -> None:
-    assert Watchlist().symbols() == set(DEFAULT_INDICES) == {"^NSEI", "^BSESN"}
+    assert PolledSymbols().symbols() == set(DEFAULT_INDICES) == {"^NSEI", "^BSESN"}
 
 
 def test_what_was_traded_is_watched() -> None:
-    watchlist = Watchlist()
+    watchlist = PolledSymbols()
     watchlist.traded.add("TCS.NS")
 
     assert watchlist.symbols() == {*DEFAULT_INDICES, "TCS.NS"}
 
 
 def test_a_symbol_is_watched_until_its_last_follower_leaves() -> None:
-    watchlist = Watchlist()
+    watchlist = PolledSymbols()
     watchlist.follow("TCS.NS")
     watchlist.follow("TCS.NS")
 
@@ -151,7 +151,7 @@ def test_a_symbol_is_watched_until_its_last_follower_leaves() -> None:
 
 
 def test_a_follower_too_many_gone_does_not_hide_the_next_one() -> None:
-    watchlist = Watchlist()
+    watchlist = PolledSymbols()
     watchlist.unfollow("TCS.NS")
 
     watchlist.follow("TCS.NS")

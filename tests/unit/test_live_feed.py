@@ -14,11 +14,11 @@ import pytest
 from app.domain.candle import Candle, Interval
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote, Source
-from app.market_data.instruments import Instrument, load_instruments
-from app.market_data.live import LiveFeed
-from app.market_data.simulated import SimulatedFeed
-from app.market_data.source import SourceRefused, SourceUnavailable
-from app.market_data.upstream import Upstream
+from app.market_data.feeds.live import LiveFeed
+from app.market_data.feeds.simulated import SimulatedFeed
+from app.market_data.instruments.registry import Instrument, load_instruments
+from app.market_data.providers.base import SourceRefused, SourceUnavailable
+from app.market_data.providers.resilience import ResilientSource
 from tests.support.live import eventually
 from tests.support.market import ManualClock
 from tests.support.sources import ScriptedSource
@@ -39,7 +39,9 @@ class Market:
         instruments = load_instruments()
         self.feed = LiveFeed(
             [
-                Upstream(each, clock, probe_seconds=30, fetch_seconds=0.3, candles_seconds=0.3)
+                ResilientSource(
+                    each, clock, probe_seconds=30, fetch_seconds=0.3, candles_seconds=0.3
+                )
                 for each in (self.angel, self.yahoo)
             ],
             instruments,

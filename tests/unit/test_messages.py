@@ -11,13 +11,13 @@ from decimal import Decimal
 import pytest
 
 from app.delivery import create_senders
-from app.delivery.attempts import FIRST_RETRY, LONGEST_RETRY, MOST_ATTEMPTS, longest_delay
+from app.delivery.attempts import FIRST_RETRY, MAX_ATTEMPTS, MAX_RETRY, longest_delay
 from app.delivery.email import EmailSender
 from app.delivery.layout import WHY
-from app.delivery.messages import MOST_LINES, compose, cut, fits_segment
+from app.delivery.messages import MAX_LINES, compose, cut, fits_segment
 from app.delivery.senders import RecordingSender
 from app.delivery.sms import SmsSender
-from app.delivery.stories import LONGEST_SUBJECT, tell
+from app.delivery.summaries import MAX_SUBJECT, summarize
 from app.models import Notification
 from config import Settings
 from tests.support.messages import notification, saying
@@ -209,13 +209,13 @@ def test_several_events_are_one_message_in_their_order_with_what_they_come_to() 
 
 
 def test_a_long_list_of_events_is_cut_and_the_rest_counted() -> None:
-    whole = compose("A", [notification(f"Event {n}.") for n in range(MOST_LINES)], None)
-    longer = compose("A", [notification(f"Event {n}.") for n in range(MOST_LINES + 7)], None)
+    whole = compose("A", [notification(f"Event {n}.") for n in range(MAX_LINES)], None)
+    longer = compose("A", [notification(f"Event {n}.") for n in range(MAX_LINES + 7)], None)
 
     assert "more." not in whole.text
-    assert f"Event {MOST_LINES - 1}.\n... and 7 more.\n" in longer.text
+    assert f"Event {MAX_LINES - 1}.\n... and 7 more.\n" in longer.text
     assert "... and 7 more." in longer.html
-    assert longer.subject == f"{MOST_LINES + 7} events"
+    assert longer.subject == f"{MAX_LINES + 7} events"
 
 
 @pytest.mark.parametrize("count", [2, 5, 40, 500])
@@ -346,7 +346,7 @@ def test_a_single_word_too_long_for_an_sms_is_cut_where_it_has_to_be() -> None:
     ["hello\r\nBcc: everyone@example.com", "a\u2028b", "line\nbreak", "tab\tbed", "\x00\x1b"],
 )
 def test_no_name_or_words_of_an_event_add_a_line_to_the_subject(type: str) -> None:
-    subject = tell(notification(f"Hello.{type}", type)).subject
+    subject = summarize(notification(f"Hello.{type}", type)).subject
 
     assert len(subject.splitlines()) == 1
     assert subject.isprintable()
@@ -357,18 +357,18 @@ def test_a_long_event_is_shortened_in_the_subject_alone() -> None:
 
     message = saying(words)
 
-    assert len(message.subject) <= LONGEST_SUBJECT
+    assert len(message.subject) <= MAX_SUBJECT
     assert message.subject.endswith("...")
     assert words.strip() in message.text
 
 
-@pytest.mark.parametrize("attempts", range(1, MOST_ATTEMPTS + 1))
+@pytest.mark.parametrize("attempts", range(1, MAX_ATTEMPTS + 1))
 def test_each_retry_waits_twice_as_long_as_the_one_before(attempts: int) -> None:
-    assert longest_delay(attempts) == min(FIRST_RETRY * 2 ** (attempts - 1), LONGEST_RETRY)
+    assert longest_delay(attempts) == min(FIRST_RETRY * 2 ** (attempts - 1), MAX_RETRY)
 
 
 def test_no_retry_waits_longer_than_an_hour() -> None:
-    assert longest_delay(10_000) == LONGEST_RETRY == timedelta(hours=1)
+    assert longest_delay(10_000) == MAX_RETRY == timedelta(hours=1)
 
 
 def settings(**variables: str) -> Settings:

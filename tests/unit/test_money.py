@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from app.domain.bracket import TradeType
-from app.domain.exposure import Exposure
 from app.domain.money import format_rupees, is_whole_paise, parse_price, required_margin, to_paisa
+from app.domain.position import Position
 from app.domain.quote import Source
 from tests.support.quotes import bracket
 
@@ -78,26 +78,26 @@ def test_only_prices_of_an_exchange_are_real() -> None:
 
 
 def test_a_sell_counts_as_negative_in_an_exposure() -> None:
-    sold = Exposure.of(bracket(TradeType.SELL, 4, 50))
+    sold = Position.of(bracket(TradeType.SELL, 4, 50))
 
     assert (sold.trades, sold.quantity, sold.cost) == (1, -4, -200)
 
 
 def test_a_buy_and_a_sell_of_one_price_leave_two_trades_and_nothing_at_stake() -> None:
-    both = Exposure.of(bracket(TradeType.BUY, 4, 50)) + Exposure.of(bracket(TradeType.SELL, 4, 50))
+    both = Position.of(bracket(TradeType.BUY, 4, 50)) + Position.of(bracket(TradeType.SELL, 4, 50))
 
     assert (both.trades, both.quantity, both.cost) == (2, 0, 0)
     assert both.pnl_at(Decimal(1_000)) == 0
 
 
 def test_what_is_closed_is_taken_off_again() -> None:
-    opened = Exposure.of(bracket(TradeType.BUY, 4, "50.05"))
+    opened = Position.of(bracket(TradeType.BUY, 4, "50.05"))
 
-    assert opened + -opened == Exposure()
+    assert opened + -opened == Position()
 
 
 def test_an_exposure_earns_what_its_trades_earn() -> None:
-    held = Exposure.of(bracket(TradeType.BUY, 10, 100)) + Exposure.of(
+    held = Position.of(bracket(TradeType.BUY, 10, 100)) + Position.of(
         bracket(TradeType.BUY, 5, 110)
     )
 
@@ -105,8 +105,8 @@ def test_an_exposure_earns_what_its_trades_earn() -> None:
 
 
 def test_no_exposure_earns_an_unsigned_zero() -> None:
-    assert str(Exposure().pnl_at(Decimal("100.00"))) == "0.00"
-    assert str((-Exposure()).pnl_at(Decimal("100.00"))) == "0.00"
+    assert str(Position().pnl_at(Decimal("100.00"))) == "0.00"
+    assert str((-Position()).pnl_at(Decimal("100.00"))) == "0.00"
 
 
 @pytest.mark.parametrize("value", [0, 0.0, -1, "0.004", "1e12", 10**8, 10**400, 1e300])

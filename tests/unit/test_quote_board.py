@@ -10,9 +10,9 @@ import pytest
 
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote, Source
-from app.market_data.guard import DELAYS, QuoteGuard
 from app.market_data.hours import TradingHours
 from app.market_data.quotes import REMEMBERED_TICKS, QuoteBoard
+from app.market_data.tick_filter import DELAYS, TickFilter
 from tests.support.market import ManualClock, ScriptedFeed, trusting_guard
 from tests.support.quotes import quote
 
@@ -76,31 +76,31 @@ def test_the_ticks_after_a_quote_are_remembered_in_order(board: QuoteBoard) -> N
     board.post([quote(99), entry, quote(101)])
     board.post([quote(7, symbol="TCS.NS"), quote(102)])
 
-    assert [each.price for each in board.posted_after(entry)] == [101, 102]
+    assert [each.price for each in board.ticks_since(entry)] == [101, 102]
 
 
 def test_nothing_comes_after_the_latest_quote(board: QuoteBoard) -> None:
     board.post([quote(99)])
 
-    assert board.posted_after(board.latest("^NSEI")) == []
+    assert board.ticks_since(board.latest("^NSEI")) == []
 
 
 def test_nothing_comes_after_a_quote_of_a_symbol_that_was_never_posted(board: QuoteBoard) -> None:
-    assert board.posted_after(quote(1, symbol="TCS.NS")) == []
+    assert board.ticks_since(quote(1, symbol="TCS.NS")) == []
 
 
 def test_a_quote_equal_to_the_entry_is_still_another_tick(board: QuoteBoard) -> None:
     entry, same = quote(100), quote(100)
     board.post([entry, same])
 
-    assert board.posted_after(entry) == [same]
+    assert board.ticks_since(entry) == [same]
 
 
 def test_only_so_many_ticks_of_a_symbol_are_remembered(board: QuoteBoard) -> None:
     entry = quote(1)
     board.post([entry, *(quote(n) for n in range(2, REMEMBERED_TICKS + 102))])
 
-    later = board.posted_after(entry)
+    later = board.ticks_since(entry)
 
     assert len(later) == REMEMBERED_TICKS
     assert later[-1].price == REMEMBERED_TICKS + 101
@@ -121,7 +121,7 @@ class ThinMarket:
         self.feed.last_known = lambda symbol: self.kept  # type: ignore[method-assign]
         self.trade = quote(100, Source.YAHOO, ELEVEN, "TCS.NS")
         self.answer(self.trade)
-        guard = QuoteGuard(
+        guard = TickFilter(
             self.clock,
             oldest=timedelta(seconds=30),
             largest_move=Decimal("0.2"),
@@ -188,7 +188,7 @@ def test_what_was_never_put_up_is_followed_by_newer_ticks_alone() -> None:
     market = ThinMarket()
     old = quote(90, Source.YAHOO, ELEVEN - timedelta(hours=1), "TCS.NS")
     market.board.post([replace(old, timestamp=OPEN - timedelta(minutes=1))])
-    newer = market.board.posted_after(market.trade)
-    older = market.board.posted_after(replace(old, timestamp=OPEN))
+    newer = market.board.ticks_since(market.trade)
+    older = market.board.ticks_since(replace(old, timestamp=OPEN))
 
     assert ([each.price for each in newer], older) == ([90], [])

@@ -50,14 +50,14 @@ class Shelf:
             assert self._changed.wait_for(lambda: len(self.reads) >= count, SECONDS)
 
 
-Answer = Future[int | None]
-Ask = Callable[[str], Answer]
-AskAll = Callable[[str], list[Answer]]
+IdempotencyRecord = Future[int | None]
+Ask = Callable[[str], IdempotencyRecord]
+AskAll = Callable[[str], list[IdempotencyRecord]]
 
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(together, "PATIENCE_SECONDS", SECONDS)
+    monkeypatch.setattr(together, "TIMEOUT_SECONDS", SECONDS)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def ask(reads: ReadTogether[int]) -> Iterator[Ask]:
 def ask_during_the_first_read(reads: ReadTogether[int], shelf: Shelf, ask: Ask) -> AskAll:
     """Ask for "a", and for these while that is being read; it ends when it is let go."""
 
-    def gather(keys: str) -> list[Answer]:
+    def gather(keys: str) -> list[IdempotencyRecord]:
         shelf.hold(0)
         answers = [ask("a")]
         shelf.wait_for_reads(1)
@@ -152,7 +152,7 @@ def test_who_waited_for_a_reader_that_was_killed_asks_again(
 def test_a_read_that_hangs_holds_up_the_next_for_a_moment_only(
     reads: ReadTogether[int], shelf: Shelf, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(together, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(together, "TIMEOUT_SECONDS", 0.05)
     shelf.hold(0)
     hanging = ask("a")
     shelf.wait_for_reads(1)

@@ -10,8 +10,8 @@ import pytest
 
 from app.domain.candle import Interval
 from app.domain.quote import Quote, Source
-from app.market_data.instruments import load_instruments
-from app.market_data.replay import RecordingError, ReplayFeed, read_recording
+from app.market_data.feeds.replay import RecordingError, ReplayFeed, read_recording
+from app.market_data.instruments.registry import load_instruments
 from tests.support.market import ManualClock
 
 OPENING = datetime(2026, 11, 23, 3, 45, tzinfo=UTC)

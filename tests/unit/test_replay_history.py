@@ -10,7 +10,7 @@ import pytest
 
 from app.domain.candle import Candle, Interval, beginning_of
 from app.domain.quote import Quote, Source
-from app.market_data.replay import ReplayFeed
+from app.market_data.feeds.replay import ReplayFeed
 from tests.support.market import ManualClock
 
 # 09:15 in India.

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from app.domain.quote import Quote, Source
-from app.market_data.replay import ReplayFeed, fingerprint
+from app.market_data.feeds.replay import ReplayFeed, fingerprint
 from tests.support.market import ManualClock
 
 OPENING = datetime(2026, 1, 5, 3, 45, tzinfo=UTC)

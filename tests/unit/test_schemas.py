@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from app.domain.bracket import TradeType
-from app.schemas import Money, NoBody, Timestamp, format_time, rupees, to_json
+from app.web.schemas import Money, NoBody, Timestamp, format_time, rupees, to_json
 
 KOLKATA = timezone(timedelta(hours=5, minutes=30))
 AMOUNT: TypeAdapter[Any] = TypeAdapter(Annotated[Decimal, *rupees(0, 1_000, exclusive=True)])

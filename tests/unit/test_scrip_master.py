@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app.domain.instrument import Instrument
-from app.market_data.scrip_master import (
+from app.market_data.instruments.scrip_master import (
     MasterContent,
     ScripMasterError,
     download,

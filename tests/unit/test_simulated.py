@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from app.domain.quote import Source
-from app.market_data.instruments import load_instruments
-from app.market_data.simulated import START_SPREAD, SimulatedFeed
+from app.market_data.feeds.simulated import START_SPREAD, SimulatedFeed
+from app.market_data.instruments.registry import load_instruments
 from tests.support.market import ManualClock
 
 INSTRUMENTS = load_instruments()

@@ -12,10 +12,10 @@ import pytest
 
 from app.domain.candle import Candle, Interval, aggregate, beginning_of
 from app.domain.quote import Quote, Source
-from app.market_data.instruments import load_instruments
-from app.market_data.past import PAST_DAYS
-from app.market_data.simulated import SimulatedFeed
-from app.market_data.spans import KEPT_SPANS
+from app.market_data.feeds.bars import KEPT_SPANS
+from app.market_data.feeds.simulated import SimulatedFeed
+from app.market_data.feeds.simulated_past import PAST_DAYS
+from app.market_data.instruments.registry import load_instruments
 from tests.support.market import ManualClock
 from tests.support.together import at_once
 

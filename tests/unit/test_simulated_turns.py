@@ -13,8 +13,8 @@ CATCHING_UP = """
 import {mode}{patch}
 {mode}{patch}.{call}()
 import threading, time
-from app.market_data.instruments import load_instruments
-from app.market_data.simulated import SimulatedFeed
+from app.market_data.instruments.registry import load_instruments
+from app.market_data.feeds.simulated import SimulatedFeed
 from tests.support.market import ManualClock
 
 clock = ManualClock()

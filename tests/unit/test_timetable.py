@@ -7,14 +7,14 @@ from datetime import date, timedelta
 import pytest
 
 from app.market_data.hours import load_timetable
-from app.market_data.timetable import SessionKind, Timetable, read_rules
+from app.market_data.timetable import SessionKind, TradingCalendar, read_rules
 from tests.support.exchange_time import ist
 
 PRE_OPEN, REGULAR, AUCTION, CLOSED = SessionKind
 
 
 @pytest.fixture(scope="module")
-def timetable() -> Timetable:
+def timetable() -> TradingCalendar:
     return load_timetable()
 
 
@@ -36,7 +36,7 @@ def timetable() -> Timetable:
     ],
 )
 def test_a_day_has_a_pre_open_a_regular_session_and_a_closing_auction(
-    timetable: Timetable, time: str, is_open: bool, session: SessionKind
+    timetable: TradingCalendar, time: str, is_open: bool, session: SessionKind
 ) -> None:
     status = timetable.status(ist(time))
 
@@ -55,7 +55,7 @@ def test_a_day_has_a_pre_open_a_regular_session_and_a_closing_auction(
     ],
 )
 def test_the_closing_auction_began_on_3_august_2026(
-    timetable: Timetable, time: str, session: SessionKind
+    timetable: TradingCalendar, time: str, session: SessionKind
 ) -> None:
     assert timetable.status(ist(time)).session is session
 
@@ -73,7 +73,9 @@ def test_the_closing_auction_began_on_3_august_2026(
         ("2027-01-30", "a Saturday beyond the calendar"),
     ],
 )
-def test_weekends_and_holidays_have_no_session(timetable: Timetable, day: str, why: str) -> None:
+def test_weekends_and_holidays_have_no_session(
+    timetable: TradingCalendar, day: str, why: str
+) -> None:
     for time in ("09:05", "11:00", "15:20"):
         status = timetable.status(ist(f"{day} {time}"))
         assert (status.open, status.session, status.day) == (False, CLOSED, None), why
@@ -93,7 +95,7 @@ def test_weekends_and_holidays_have_no_session(timetable: Timetable, day: str, w
     ],
 )
 def test_the_next_opening_and_the_next_close(
-    timetable: Timetable, now: str, opens: str, closes: str
+    timetable: TradingCalendar, now: str, opens: str, closes: str
 ) -> None:
     status = timetable.status(ist(now))
 
@@ -112,12 +114,12 @@ def test_the_next_opening_and_the_next_close(
     ],
 )
 def test_the_last_trading_moment_is_now_or_the_last_close(
-    timetable: Timetable, now: str, last: str
+    timetable: TradingCalendar, now: str, last: str
 ) -> None:
     assert timetable.last_trading_moment(ist(now)) == ist(last)
 
 
-def test_muhurat_trading_opens_on_a_holiday_of_the_calendar(timetable: Timetable) -> None:
+def test_muhurat_trading_opens_on_a_holiday_of_the_calendar(timetable: TradingCalendar) -> None:
     during = timetable.status(ist("2025-10-21 14:00"))
 
     assert (during.open, during.session, during.occasion) == (True, REGULAR, "Muhurat trading")
@@ -129,13 +131,13 @@ def test_muhurat_trading_opens_on_a_holiday_of_the_calendar(timetable: Timetable
     assert timetable.next_open(ist("2025-10-20 16:00")) == ist("2025-10-21 13:45")
 
 
-def test_a_session_on_a_sunday_is_one(timetable: Timetable) -> None:
+def test_a_session_on_a_sunday_is_one(timetable: TradingCalendar) -> None:
     assert timetable.is_open(ist("2026-02-01 11:00"))
     assert timetable.status(ist("2026-02-01 11:00")).occasion == "Union Budget"
     assert timetable.status(ist("2026-02-02 11:00")).occasion is None
 
 
-def test_beyond_the_calendar_every_weekday_is_a_session(timetable: Timetable) -> None:
+def test_beyond_the_calendar_every_weekday_is_a_session(timetable: TradingCalendar) -> None:
     assert timetable.status(ist("2026-11-23 12:00")).holidays_known_until == timetable.known_until
     later = timetable.known_until + timedelta(days=400)
     for day in (later + timedelta(days=n) for n in range(40)):
@@ -164,6 +166,6 @@ def test_beyond_the_calendar_every_weekday_is_a_session(timetable: Timetable) ->
     ],
 )
 def test_trading_time_counts_only_while_prices_move(
-    timetable: Timetable, since: str, until: str, minutes: int
+    timetable: TradingCalendar, since: str, until: str, minutes: int
 ) -> None:
     assert timetable.trading_time(ist(since), ist(until)) == timedelta(minutes=minutes)

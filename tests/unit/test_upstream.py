@@ -12,9 +12,9 @@ import pytest
 
 from app.domain.candle import Candle, Interval
 from app.domain.quote import Quote, Source
-from app.market_data.instruments import load_instruments
-from app.market_data.source import SourceRefused, SourceUnavailable
-from app.market_data.upstream import FAILURES_TO_OPEN, Upstream
+from app.market_data.instruments.registry import load_instruments
+from app.market_data.providers.base import SourceRefused, SourceUnavailable
+from app.market_data.providers.resilience import FAILURES_TO_OPEN, ResilientSource
 from tests.support.live import eventually
 from tests.support.market import ManualClock
 from tests.support.sources import ScriptedSource
@@ -32,17 +32,17 @@ def source(clock: ManualClock) -> Iterator[ScriptedSource]:
 
 
 @pytest.fixture
-def upstream(source: ScriptedSource, clock: ManualClock) -> Upstream:
-    return Upstream(source, clock, probe_seconds=30, fetch_seconds=0.2, candles_seconds=0.2)
+def upstream(source: ScriptedSource, clock: ManualClock) -> ResilientSource:
+    return ResilientSource(source, clock, probe_seconds=30, fetch_seconds=0.2, candles_seconds=0.2)
 
 
-def fail(upstream: Upstream, times: int = 1) -> None:
+def fail(upstream: ResilientSource, times: int = 1) -> None:
     for _ in range(times):
         with pytest.raises(SourceUnavailable):
             upstream.fetch([NIFTY])
 
 
-def test_it_answers_what_its_source_answers(upstream: Upstream) -> None:
+def test_it_answers_what_its_source_answers(upstream: ResilientSource) -> None:
     assert [quote.price for quote in upstream.fetch([NIFTY])] == [25_000]
     assert upstream.describe() == {
         "status": "closed",
@@ -52,7 +52,7 @@ def test_it_answers_what_its_source_answers(upstream: Upstream) -> None:
 
 
 def test_a_failure_is_tried_once_more_before_it_counts(
-    upstream: Upstream, source: ScriptedSource
+    upstream: ResilientSource, source: ScriptedSource
 ) -> None:
     source.failing = SourceUnavailable("a hiccup")
     fail(upstream)
@@ -60,7 +60,7 @@ def test_a_failure_is_tried_once_more_before_it_counts(
 
 
 def test_a_source_that_hangs_is_given_up_in_time(
-    upstream: Upstream, source: ScriptedSource
+    upstream: ResilientSource, source: ScriptedSource
 ) -> None:
     source.go.clear()
     with pytest.raises(SourceUnavailable, match=r"did not answer in 0\.2 s"):
@@ -68,7 +68,7 @@ def test_a_source_that_hangs_is_given_up_in_time(
 
 
 def test_a_late_answer_is_dropped_and_makes_room(
-    upstream: Upstream, source: ScriptedSource
+    upstream: ResilientSource, source: ScriptedSource
 ) -> None:
     source.go.clear()
     fail(upstream, 2)
@@ -79,14 +79,14 @@ def test_a_late_answer_is_dropped_and_makes_room(
 def test_no_more_than_a_few_questions_hang_at_a_time(
     source: ScriptedSource, clock: ManualClock
 ) -> None:
-    upstream = Upstream(source, clock, probe_seconds=0, fetch_seconds=0.02)
+    upstream = ResilientSource(source, clock, probe_seconds=0, fetch_seconds=0.02)
     source.go.clear()
     fail(upstream, 10)
     assert len(source.questions) == 3
 
 
 def test_after_some_failures_it_is_left_alone(
-    upstream: Upstream, source: ScriptedSource, caplog: pytest.LogCaptureFixture
+    upstream: ResilientSource, source: ScriptedSource, caplog: pytest.LogCaptureFixture
 ) -> None:
     source.failing = SourceUnavailable("down")
     fail(upstream, FAILURES_TO_OPEN)
@@ -100,7 +100,7 @@ def test_after_some_failures_it_is_left_alone(
 
 
 def test_one_probe_notices_its_recovery(
-    upstream: Upstream, source: ScriptedSource, clock: ManualClock
+    upstream: ResilientSource, source: ScriptedSource, clock: ManualClock
 ) -> None:
     source.failing = SourceUnavailable("down")
     fail(upstream, FAILURES_TO_OPEN)
@@ -116,7 +116,7 @@ def test_one_probe_notices_its_recovery(
 
 
 def test_a_clock_that_is_set_back_keeps_no_source_away(
-    upstream: Upstream, source: ScriptedSource, clock: ManualClock
+    upstream: ResilientSource, source: ScriptedSource, clock: ManualClock
 ) -> None:
     source.failing = SourceUnavailable("down")
     fail(upstream, FAILURES_TO_OPEN)
@@ -128,7 +128,7 @@ def test_a_clock_that_is_set_back_keeps_no_source_away(
 
 
 def test_a_source_that_asks_for_a_pause_gets_it(
-    upstream: Upstream, source: ScriptedSource, clock: ManualClock
+    upstream: ResilientSource, source: ScriptedSource, clock: ManualClock
 ) -> None:
     source.failing = SourceUnavailable("too many requests", retry_after=60)
     fail(upstream)
@@ -142,7 +142,7 @@ def test_a_source_that_asks_for_a_pause_gets_it(
 
 
 def test_a_source_that_refuses_is_never_asked_again(
-    upstream: Upstream, source: ScriptedSource, clock: ManualClock
+    upstream: ResilientSource, source: ScriptedSource, clock: ManualClock
 ) -> None:
     source.failing = SourceRefused("the PIN is wrong")
     for _ in range(5):
@@ -155,7 +155,7 @@ def test_a_source_that_refuses_is_never_asked_again(
 
 
 def test_a_fault_of_our_own_is_a_failure_like_any_other(
-    upstream: Upstream, source: ScriptedSource, caplog: pytest.LogCaptureFixture
+    upstream: ResilientSource, source: ScriptedSource, caplog: pytest.LogCaptureFixture
 ) -> None:
     source.failing = ZeroDivisionError()
     with pytest.raises(SourceUnavailable, match="ZeroDivisionError"):
@@ -163,7 +163,7 @@ def test_a_fault_of_our_own_is_a_failure_like_any_other(
 
 
 def test_candles_that_fail_say_nothing_of_quotes(
-    upstream: Upstream, source: ScriptedSource
+    upstream: ResilientSource, source: ScriptedSource
 ) -> None:
     source.failing = SourceUnavailable("no history today")
     for _ in range(FAILURES_TO_OPEN):
@@ -177,7 +177,7 @@ def test_candles_that_fail_say_nothing_of_quotes(
 
 
 def test_of_many_who_ask_at_once_one_makes_the_probe(
-    upstream: Upstream, source: ScriptedSource, clock: ManualClock
+    upstream: ResilientSource, source: ScriptedSource, clock: ManualClock
 ) -> None:
     source.failing = SourceUnavailable("down")
     fail(upstream, FAILURES_TO_OPEN)
@@ -195,7 +195,7 @@ def test_of_many_who_ask_at_once_one_makes_the_probe(
 
 def test_a_quote_or_candle_whose_price_is_none_does_not_pass(clock: ManualClock) -> None:
     source = ScriptedSource(clock)
-    upstream = Upstream(source, clock, probe_seconds=30)
+    upstream = ResilientSource(source, clock, probe_seconds=30)
     nifty = load_instruments().get("^NSEI")
     good = Candle.of([Quote("^NSEI", Decimal(100), Source.ANGEL_ONE, clock.now())])
     source.candles_by_symbol["^NSEI"] = [replace(good, low=Decimal(0)), good]

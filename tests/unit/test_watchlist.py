@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from app.market_data.watchlist import MARK_SECONDS, MAX_FOLLOWED, Watchlist
+from app.market_data.polled_symbols import MARK_SECONDS, MAX_FOLLOWED, PolledSymbols
 
 INDICES = {"^NSEI", "^BSESN"}
 
 
 def test_everyone_gets_the_indices() -> None:
-    assert Watchlist().symbols() == INDICES
+    assert PolledSymbols().symbols() == INDICES
 
 
 def test_a_symbol_is_polled_for_as_long_as_a_socket_follows_it() -> None:
-    watchlist = Watchlist()
+    watchlist = PolledSymbols()
     watchlist.follow("TCS.NS")
     watchlist.follow("TCS.NS")
     watchlist.unfollow("TCS.NS")
@@ -23,7 +23,7 @@ def test_a_symbol_is_polled_for_as_long_as_a_socket_follows_it() -> None:
 
 
 def test_an_alert_set_while_the_database_was_asked_is_not_forgotten() -> None:
-    watchlist = Watchlist()
+    watchlist = PolledSymbols()
     watchlist.mark_alerted("OLD.NS", 5)
     asked_at = 10.0
     watchlist.mark_alerted("NEW.NS", 11)
@@ -34,7 +34,7 @@ def test_an_alert_set_while_the_database_was_asked_is_not_forgotten() -> None:
 
 
 def test_a_symbol_traded_lately_stays_whatever_the_database_said() -> None:
-    watchlist = Watchlist()
+    watchlist = PolledSymbols()
     watchlist.mark_traded("TCS.NS", 0)
 
     watchlist.set_traded(set(), MARK_SECONDS - 1)
@@ -45,7 +45,7 @@ def test_a_symbol_traded_lately_stays_whatever_the_database_said() -> None:
 
 
 def test_of_symbols_that_are_only_followed_so_many_are_polled_at_a_time_in_turn() -> None:
-    watchlist = Watchlist()
+    watchlist = PolledSymbols()
     watchlist.mark_traded("TCS.NS", 0)
     watchlist.mark_alerted("INFY.NS", 0)
     followed = {f"S{number}.NS" for number in range(3 * MAX_FOLLOWED + 7)}
@@ -61,14 +61,14 @@ def test_of_symbols_that_are_only_followed_so_many_are_polled_at_a_time_in_turn(
 
 
 def test_symbols_followed_elsewhere_count_as_well() -> None:
-    watchlist = Watchlist()
+    watchlist = PolledSymbols()
     watchlist.followed_elsewhere = {f"S{number}.NS" for number in range(10_000)}
 
     assert len(watchlist.symbols()) == MAX_FOLLOWED + len(INDICES)
 
 
 def test_a_process_that_does_not_poll_asks_for_what_most_sockets_follow() -> None:
-    watchlist = Watchlist()
+    watchlist = PolledSymbols()
     for number in range(MAX_FOLLOWED + 100):
         watchlist.follow(f"S{number}.NS")
     watchlist.follow("TCS.NS")

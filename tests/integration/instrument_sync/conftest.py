@@ -8,8 +8,8 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from app.market_data.instruments import Instruments
-from app.runtime import runtime
+from app.market_data.instruments.registry import Instruments
+from app.services import services
 from tests.fakes.scrip_master import ScripMasterServer, master
 from tests.support.instrument_sync import Sync
 
@@ -39,4 +39,4 @@ def sync(app: Flask) -> Sync:
 
 @pytest.fixture
 def known(books: Flask) -> Instruments:
-    return runtime().instruments
+    return services().instruments

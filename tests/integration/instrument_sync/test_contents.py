@@ -8,7 +8,7 @@ from pathlib import Path
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.market_data.instruments import Instruments, load_instruments
+from app.market_data.instruments.registry import Instruments, load_instruments
 from tests.fakes.scrip_master import ScripMasterServer, bse, nse, shipped
 from tests.support.instrument_sync import Sync, assert_refused, listed
 from tests.support.market import ScriptedFeed

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.database import collection
-from app.market_data.instruments import Instruments, load_instruments
+from app.market_data.instruments.registry import Instruments, load_instruments
 from app.memory import StoredListing
 from tests.fakes.scrip_master import ScripMasterServer
 from tests.support.instrument_sync import Sync, assert_refused, listed

@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.alerts.settlement import fire_alerts
+from app.alerts.execution import fire_alerts
 from app.market.listing import KNOWN_AFTERWARDS
-from app.market_data.instruments import Instruments, load_instruments
+from app.market_data.instruments.registry import Instruments, load_instruments
 from tests.fakes.scrip_master import ScripMasterServer
 from tests.support.answers import assert_error
 from tests.support.instrument_sync import Sync, listed

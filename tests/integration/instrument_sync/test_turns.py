@@ -14,9 +14,9 @@ from click.testing import Result
 from flask import Flask
 
 from app.database import collection
-from app.market.listing import TURN, SyncRefused, Turn, replace_list, sync_turn
-from app.market_data.instruments import Instruments, load_instruments
-from app.market_data.scrip_master import open_file, read_master
+from app.market.listing import TURN, SyncLease, SyncRefused, publish_list, sync_lease
+from app.market_data.instruments.registry import Instruments, load_instruments
+from app.market_data.instruments.scrip_master import open_file, read_master
 from app.memory import StoredListing
 from app.models import InstrumentList
 from tests.fakes.scrip_master import Row, ScripMasterServer
@@ -34,7 +34,7 @@ def test_of_two_syncs_at_once_one_is_told_that_another_is_running(
     first.start()
     assert server.stalled.wait(10)
 
-    with pytest.raises(SyncRefused, match="Another sync is running"), sync_turn():
+    with pytest.raises(SyncRefused, match="Another sync is running"), sync_lease():
         pass
 
     server.resume.set()
@@ -72,12 +72,12 @@ def test_a_sync_that_stood_still_does_not_undo_the_one_that_took_over(
 ) -> None:
     new = _instruments(tmp_path, listed(1_100, "NEW"))
     old = _instruments(tmp_path, listed(1_100, "OLD"))
-    with sync_turn() as slow:
+    with sync_lease() as slow:
         clock.advance(TURN.total_seconds())
-        with sync_turn() as fast:
-            replace_list(new, fast)
+        with sync_lease() as fast:
+            publish_list(new, fast)
         with pytest.raises(SyncRefused, match="took over"):
-            replace_list(old, slow)
+            publish_list(old, slow)
 
     known = load_instruments(StoredListing())
     assert known.find("NEW1") is not None
@@ -106,8 +106,8 @@ def test_readers_see_the_old_list_or_the_new_one_and_nothing_between(
     books: Flask, tmp_path: Path
 ) -> None:
     lists = [_instruments(tmp_path, listed(4_500, prefix)) for prefix in ("ONE", "TWO")]
-    with sync_turn() as turn:
-        replace_list(lists[0], turn)
+    with sync_lease() as turn:
+        publish_list(lists[0], turn)
     done = threading.Event()
     seen: set[tuple[int, int]] = set()
 
@@ -121,8 +121,8 @@ def test_readers_see_the_old_list_or_the_new_one_and_nothing_between(
     def replace() -> None:
         try:
             for number in range(6):
-                with books.app_context(), sync_turn() as turn:
-                    replace_list(lists[(number + 1) % 2], turn, force=True)
+                with books.app_context(), sync_lease() as turn:
+                    publish_list(lists[(number + 1) % 2], turn, force=True)
         finally:
             done.set()
 
@@ -138,7 +138,7 @@ def _instruments(folder: Path, rows: list[Row]) -> list[Any]:
         return list(read_master(file).instruments.values())
 
 
-def _kept_late(turn: Turn) -> None:
+def _kept_late(turn: SyncLease) -> None:
     """Have a turn look whether it is still its own, as if time had passed."""
     turn._kept_at -= 100
     turn.keep()

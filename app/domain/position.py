@@ -1,0 +1,39 @@
+"""Exposure: what a user's open trades in one symbol add up to.
+
+The sums are kept with the portfolio, so that unrealized P&L is one multiplication a symbol,
+however many trades are open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from app.domain.bracket import Bracket
+from app.domain.money import ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Sums over open trades; `quantity` and `cost` (rupees) count sells as negative."""
+
+    trades: int = 0
+    quantity: int = 0
+    cost: Decimal = ZERO
+
+    @classmethod
+    def of(cls, bracket: Bracket) -> Position:
+        signed = bracket.quantity * bracket.trade_type.sign
+        return cls(trades=1, quantity=signed, cost=bracket.entry_price * signed)
+
+    def __add__(self, other: Position) -> Position:
+        return Position(
+            self.trades + other.trades, self.quantity + other.quantity, self.cost + other.cost
+        )
+
+    def __neg__(self) -> Position:
+        return Position(-self.trades, -self.quantity, -self.cost)
+
+    def pnl_at(self, price: Decimal) -> Decimal:
+        """Return the unrealized P&L in rupees of all the trades at `price`."""
+        return price * self.quantity - self.cost + ZERO

@@ -1,0 +1,287 @@
+"""The replay feed: a recorded market, played back at a chosen speed.
+
+A recording is a CSV of `timestamp,symbol,price`. Every tick is handed out once, in order of its
+time; after the last one the last prices stand.
+"""
+
+from __future__ import annotations
+
+import csv
+import threading
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from hashlib import sha256
+from itertools import groupby, pairwise
+from pathlib import Path
+
+from app.clock import Clock
+from app.domain.candle import IST, Candle, Interval, aggregate, beginning_of
+from app.domain.money import is_price, parse_price
+from app.domain.quote import Quote, Source
+from app.logs import logger
+from app.market_data.feed import LocalFeed
+from app.market_data.instruments.registry import Instruments
+from app.market_data.tick_filter import TickFilter
+
+COLUMNS = ("timestamp", "symbol", "price")
+# After so many rows each time a start says how far it has come.
+PROGRESS_ROWS = 100_000
+# Ticks hashed at a time.
+_HASHED_TICKS = 10_000
+
+
+class RecordingError(Exception):
+    """The recording cannot be played; the message names the file, the line and the fault."""
+
+
+class ReplayFeed(LocalFeed):
+    name = "replay"
+
+    def __init__(
+        self,
+        ticks: list[Quote],
+        clock: Clock,
+        *,
+        speed: float = 1,
+        began_at: datetime | None = None,
+        largest_move: Decimal | None = None,
+    ) -> None:
+        """Play `speed` recorded seconds per second.
+
+        The first tick is due now, or was at `began_at` where the replay goes on after a
+        restart. Candles leave out the ticks that a guard of `largest_move` holds.
+        """
+        sound = [tick for tick in ticks if is_price(tick.price)]
+        self._ticks = sorted(sound, key=_time)
+        self._times = [tick.timestamp for tick in self._ticks]
+        self._by_symbol: dict[str, list[Quote]] = defaultdict(list)
+        for tick in self._ticks:
+            self._by_symbol[tick.symbol].append(tick)
+        self._clock = clock
+        self._admitted = {
+            symbol: self._admit(its_ticks, largest_move)
+            for symbol, its_ticks in self._by_symbol.items()
+        }
+        self._recorded = {
+            symbol: _candles_of(its_ticks) for symbol, its_ticks in self._admitted.items()
+        }
+        self._speed = speed
+        self._started = clock.monotonic()
+        self._head_start = 0.0
+        self._lock = threading.Lock()
+        self._handed_out = 0
+        self._reached: datetime | None = None
+        if began_at is not None:
+            # A clock that was set back has not made the replay wait for its first tick.
+            self._head_start = max((clock.now() - began_at).total_seconds(), 0.0)
+
+    @property
+    def last_time(self) -> datetime:
+        """The time of the last tick recorded."""
+        return self._times[-1]
+
+    def symbols(self) -> Collection[str]:
+        """Return the symbols recorded."""
+        return list(self._by_symbol)
+
+    def poll(self, symbols: Collection[str]) -> list[Quote]:
+        """Return every tick of `symbols` recorded since the last poll."""
+        wanted = frozenset(symbols)
+        with self._lock:
+            self._reached = self.now()
+            due = bisect_right(self._times, self._reached)
+            ticks = self._ticks[self._handed_out : due]
+            self._handed_out = max(self._handed_out, due)
+        return [tick for tick in ticks if tick.symbol in wanted]
+
+    def latest(self, symbol: str) -> Quote | None:
+        """Return the last tick up to the last poll, None before the first one of `symbol`.
+
+        Not up to now: whoever enters a trade at this price meets every later tick in a poll.
+        """
+        ticks = self._by_symbol.get(symbol, [])
+        index = bisect_right(ticks, self._reached or self.now(), key=_time)
+        return ticks[index - 1] if index else None
+
+    def now(self) -> datetime:
+        """Return the time that the recording has reached."""
+        elapsed = (self._clock.monotonic() - self._started + self._head_start) * self._speed
+        # Compared in seconds first: a fast replay left alone would overflow a datetime.
+        if elapsed >= (self.last_time - self._times[0]).total_seconds():
+            return self.last_time
+        return self._times[0] + timedelta(seconds=elapsed)
+
+    def candles(self, symbol: str, since: datetime, until: datetime) -> list[Candle]:
+        """Return candles of a minute, made of the recorded ticks."""
+        ticks = self._admitted.get(symbol, [])
+        first = bisect_right(ticks, since, key=_time)
+        last = bisect_right(ticks, until, key=_time)
+        minutes = groupby(ticks[first:last], key=_minute)
+        return [Candle.of(list(group)) for _, group in minutes]
+
+    def history(
+        self, symbol: str, interval: Interval, since: datetime, until: datetime
+    ) -> list[Candle]:
+        """Return the recorded candles, as far as the last poll: what follows has yet to happen."""
+        if symbol not in self._recorded:
+            return []
+        reached = self._reached or self.now()
+        candles = self._recorded[symbol][interval]
+        first = bisect_left(candles, since, key=_beginning)
+        last = bisect_left(candles, min(until, beginning_of(reached, interval)), key=_beginning)
+        forming = self._forming(symbol, interval, reached)
+        return candles[first:last] + [each for each in forming if since <= each.time < until]
+
+    def _forming(self, symbol: str, interval: Interval, reached: datetime) -> list[Candle]:
+        """Return the candle that the replay is in, of the ticks so far; none before the first."""
+        minute = beginning_of(reached, Interval.MINUTE)
+        ticks = self._admitted[symbol]
+        seen = ticks[
+            bisect_left(ticks, minute, key=_time) : bisect_right(ticks, reached, key=_time)
+        ]
+        minutes = self._recorded[symbol][Interval.MINUTE]
+        first = bisect_left(minutes, beginning_of(reached, interval), key=_beginning)
+        parts = minutes[first : bisect_left(minutes, minute, key=_beginning)]
+        return aggregate(parts + ([Candle.of(seen)] if seen else []), interval)
+
+    def _admit(self, ticks: list[Quote], largest_move: Decimal | None) -> list[Quote]:
+        """Return the ticks of one symbol that would be acted on, had someone watched them."""
+        if largest_move is None or not any(
+            abs(tick.price - last.price) > largest_move * last.price
+            for last, tick in pairwise(ticks)
+        ):
+            return ticks
+        guard = TickFilter(self._clock, oldest=timedelta.max, largest_move=largest_move)
+        return guard.admit(ticks)
+
+    def skip_to(self, time: datetime) -> None:
+        """Hand out no tick up to `time`."""
+        with self._lock:
+            self._handed_out = max(self._handed_out, bisect_right(self._times, time))
+            self._reached = time
+
+
+def fingerprint(ticks: list[Quote]) -> str:
+    """Return what tells one recording from another."""
+    digest = sha256()
+    for start in range(0, len(ticks), _HASHED_TICKS):
+        lines = [
+            f"{tick.symbol} {tick.price} {tick.timestamp.isoformat()}\n"
+            for tick in ticks[start : start + _HASHED_TICKS]
+        ]
+        digest.update("".join(lines).encode())
+    return digest.hexdigest()
+
+
+def _candles_of(ticks: list[Quote]) -> dict[Interval, list[Candle]]:
+    """Return all candles of one symbol's ticks, each interval's made of those of the one before.
+
+    Made once, at the start: a request then costs what it answers, however long the recording.
+    """
+    parts = [Candle.of(list(group)) for _, group in groupby(ticks, key=_minute)]
+    candles = {}
+    for interval in Interval:
+        parts = aggregate(parts, interval)
+        candles[interval] = parts
+    return candles
+
+
+def _beginning(candle: Candle) -> datetime:
+    return candle.time
+
+
+def _minute(tick: Quote) -> datetime:
+    return tick.timestamp.replace(second=0, microsecond=0)
+
+
+def _time(tick: Quote) -> datetime:
+    return tick.timestamp
+
+
+def read_recording(path: Path, instruments: Instruments) -> list[Quote]:
+    """Read a recording; raise RecordingError naming the first line that cannot be used.
+
+    Times without a zone are India's. A row whose price is zero, negative or absurd is left out,
+    with a warning: recorders write such rows before the first trade.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return _Reader(path, instruments).read(file)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RecordingError(f"{path} cannot be read: {error}") from None
+
+
+class _Reader:
+    """Reads one recording. What its rows repeat, names and prices, it parses once."""
+
+    def __init__(self, path: Path, instruments: Instruments) -> None:
+        self._path = path
+        self._instruments = instruments
+        self._symbols: dict[str, str] = {}
+        self._prices: dict[str, Decimal | None] = {}
+        self._unpriced_lines: list[int] = []
+
+    def read(self, lines: Iterable[str]) -> list[Quote]:
+        rows = csv.reader(lines)
+        if tuple(next(rows, ())) != COLUMNS:
+            raise RecordingError(f"{self._path} must begin with the line {','.join(COLUMNS)!r}.")
+        ticks: list[Quote] = []
+        for row in rows:
+            if not row:
+                continue
+            try:
+                tick = self._tick(row)
+            except (ValueError, ArithmeticError) as error:
+                raise RecordingError(f"{self._path}, line {rows.line_num}: {error}") from None
+            if tick:
+                ticks.append(tick)
+            else:
+                self._unpriced_lines.append(rows.line_num)
+            if len(ticks) % PROGRESS_ROWS == 0 and ticks:
+                logger.info("%s: %d ticks read so far", self._path, len(ticks))
+        self._report_unpriced()
+        if not ticks:
+            raise RecordingError(f"{self._path} holds no ticks.")
+        return ticks
+
+    def _tick(self, row: list[str]) -> Quote | None:
+        if len(row) != len(COLUMNS):
+            raise ValueError(f"{len(row)} columns in place of {len(COLUMNS)}")
+        time, name, text = row
+        timestamp = datetime.fromisoformat(time.strip())
+        if timestamp.tzinfo is None:
+            timestamp = timestamp.replace(tzinfo=IST)
+        symbol = self._symbols.get(name) or self._symbol(name)
+        price = self._prices[text] if text in self._prices else self._price(text)
+        if price is None:
+            return None
+        return Quote(symbol, price, Source.REPLAY, timestamp.astimezone(UTC))
+
+    def _symbol(self, name: str) -> str:
+        instrument = self._instruments.find(name)
+        if instrument is None:
+            raise ValueError(f"unknown symbol {name!r}")
+        self._symbols[name] = instrument.symbol
+        return instrument.symbol
+
+    def _price(self, text: str) -> Decimal | None:
+        try:
+            amount = Decimal(text.strip())
+        except InvalidOperation:
+            amount = Decimal("NaN")
+        if not amount.is_finite():
+            raise ValueError(f"{text!r} is not a price")
+        price = self._prices[text] = parse_price(amount)
+        return price
+
+    def _report_unpriced(self) -> None:
+        if self._unpriced_lines:
+            logger.warning(
+                "%s: %d rows without a possible price left out, the first in line %d",
+                self._path,
+                len(self._unpriced_lines),
+                self._unpriced_lines[0],
+            )

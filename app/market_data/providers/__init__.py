@@ -1,0 +1,1 @@
+"""Providers: outside sources of prices, and what makes them dependable."""

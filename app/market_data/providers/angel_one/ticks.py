@@ -1,0 +1,137 @@
+"""The ticks of Angel One's stream: their binary form, and which of them are news.
+
+A tick begins with 51 bytes, little-endian: mode B, exchange B, token 25 bytes ending at the
+first NUL, sequence number q, exchange time in milliseconds q, last traded price in paise q.
+Source: SmartApi/smartWebSocketV2.py of smartapi-python 1.5.5.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from app.clock import Clock
+from app.domain.quote import Quote, Source
+
+EXCHANGE_TYPES = {"NSE": 1, "BSE": 3}
+# How the stream knows an instrument: its exchange type and its token.
+Key = tuple[int, str]
+
+_HEAD = struct.Struct("<BB25sqqq")
+# LTP, quote and snap quote. The fourth, depth, begins like these and has no price.
+_PRICED_MODES = frozenset({1, 2, 3})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+# A clock that nobody sets drifts by minutes; beyond that the time is no time.
+_CLOCKS_DIFFER_BY = timedelta(minutes=5)
+
+
+class TickError(StrEnum):
+    """Why a tick is dropped."""
+
+    MALFORMED = "malformed"
+    UNKNOWN = "of an instrument never asked for"
+    NOT_A_PRICE = "without a price"
+    NOT_A_TIME = "with an impossible time"
+    REPEATED = "repeated"
+    UNSUBSCRIBED = "of an instrument not asked for any more"
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One tick as sent. `time` is milliseconds since 1970 UTC, `price` is paise."""
+
+    exchange_type: int
+    token: str
+    sequence: int
+    time: int
+    price: int
+
+    @property
+    def key(self) -> Key:
+        """What the stream knows the instrument by."""
+        return self.exchange_type, self.token
+
+
+def decode_tick(frame: bytes) -> Tick | None:
+    """Return the tick that a binary message holds; None where it holds none."""
+    if len(frame) < _HEAD.size:
+        return None
+    mode, exchange_type, name, sequence, time, price = _HEAD.unpack_from(frame)
+    token = name.partition(b"\0")[0]
+    if mode not in _PRICED_MODES or not token.isalnum():
+        return None
+    return Tick(exchange_type, token.decode("ascii"), sequence, time, price)
+
+
+class TickReader:
+    """Reads the ticks of one connection into quotes, and drops those that are no news."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last: dict[Key, Tick] = {}
+        self._unsubscribed: set[Key] = set()
+        self.dropped: Counter[TickError] = Counter()
+        # The instruments of which a sound tick came, be it news or not.
+        self.heard: set[Key] = set()
+
+    def read(self, frames: Iterable[bytes], symbols: Mapping[Key, str]) -> list[Quote]:
+        """Return the quotes of binary messages, in order; `symbols` are those asked for."""
+        latest = (self._clock.now() + _CLOCKS_DIFFER_BY - _EPOCH) // _MILLISECOND
+        quotes = []
+        for frame in frames:
+            tick = decode_tick(frame)
+            flaw = self._flaw(tick, symbols, latest)
+            if tick is None or flaw:
+                self.dropped[flaw or TickError.MALFORMED] += 1
+                continue
+            self._last[tick.key] = tick
+            quotes.append(_quote(tick, symbols[tick.key]))
+        return quotes
+
+    def begin_anew(self) -> None:
+        """Expect a new connection, which has yet to bring a tick of anything."""
+        self.heard.clear()
+        self._unsubscribed.clear()
+
+    def forget(self, keys: Collection[Key]) -> None:
+        """Forget instruments that are not asked for any more."""
+        self._unsubscribed.update(keys)
+        self.heard.difference_update(keys)
+        for key in keys:
+            self._last.pop(key, None)
+
+    def _flaw(self, tick: Tick | None, symbols: Mapping[Key, str], latest: int) -> TickError | None:
+        if tick is None:
+            return TickError.MALFORMED
+        if tick.key not in symbols:
+            return TickError.UNSUBSCRIBED if tick.key in self._unsubscribed else TickError.UNKNOWN
+        if tick.price <= 0:
+            return TickError.NOT_A_PRICE
+        if not 0 < tick.time <= latest:
+            return TickError.NOT_A_TIME
+        self.heard.add(tick.key)
+        return None if _is_news(tick, self._last.get(tick.key)) else TickError.REPEATED
+
+
+def _is_news(tick: Tick, last: Tick | None) -> bool:
+    """Tell whether a tick says more than the last one of its instrument.
+
+    Its sequence number has risen, or its time has, as after the numbers began anew at another
+    server. What is not numbered is news at the same time too, at another price.
+    """
+    if last is None or tick.sequence > last.sequence or tick.time > last.time:
+        return True
+    return tick.sequence == last.sequence == 0 and (
+        tick.time == last.time and tick.price != last.price
+    )
+
+
+def _quote(tick: Tick, symbol: str) -> Quote:
+    price = Decimal(tick.price).scaleb(-2)
+    return Quote(symbol, price, Source.ANGEL_ONE, _EPOCH + tick.time * _MILLISECOND)

@@ -1,0 +1,125 @@
+"""The books: a portfolio recomputed from its trades, by the invariants that must always hold.
+
+- available_margin + utilized_margin = initial_margin + total_pnl
+- utilized_margin = the sum of margin_used over open trades
+- total_pnl = the sum of pnl over closed trades
+- exposure = the sums over open trades, by symbol
+- a user's events are numbered from 1 without a gap
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from pymongo.client_session import ClientSession
+
+from app.database.transactions import run_transaction
+from app.domain.bracket import TradeStatus
+from app.domain.money import ZERO
+from app.domain.position import Position
+from app.models import Inbox, Notification, Portfolio, Trade
+
+OPEN = (TradeStatus.PENDING, TradeStatus.ACTIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field of a user's books that does not say what it should."""
+
+    user_id: str
+    field: str
+    recorded: Any
+    recomputed: Any
+
+
+@dataclass(slots=True)
+class ExpectedBalances:
+    """What a portfolio should say. Amounts are rupees."""
+
+    initial_margin: Decimal
+    utilized_margin: Decimal = ZERO
+    total_pnl: Decimal = ZERO
+    trade_count: int = 0
+    closed_count: int = 0
+    winner_count: int = 0
+    exposure: dict[str, Position] = field(default_factory=lambda: defaultdict(Position))
+
+    @property
+    def available_margin(self) -> Decimal:
+        return self.initial_margin + self.total_pnl - self.utilized_margin
+
+    @classmethod
+    def of(cls, initial_margin: Decimal, trades: Iterable[Trade]) -> ExpectedBalances:
+        """Recompute a portfolio from all its trades."""
+        books = cls(initial_margin)
+        for trade in trades:
+            books._add(trade)
+        return books
+
+    def _add(self, trade: Trade) -> None:
+        self.trade_count = max(self.trade_count, trade.number)
+        if trade.status in OPEN:
+            self.utilized_margin += trade.margin_used
+            self.exposure[trade.symbol] += Position.of(trade.bracket)
+        elif trade.exit is not None:
+            self.total_pnl += trade.exit.pnl
+            self.closed_count += 1
+            self.winner_count += trade.exit.pnl > 0
+
+    def as_fields(self) -> dict[str, Any]:
+        """Return the fields of the portfolio as they should be."""
+        return {
+            "available_margin": self.available_margin,
+            "utilized_margin": self.utilized_margin,
+            "total_pnl": self.total_pnl,
+            "trade_count": self.trade_count,
+            "closed_count": self.closed_count,
+            "winner_count": self.winner_count,
+            "exposure": {symbol: each for symbol, each in self.exposure.items() if each.trades},
+        }
+
+
+def find_differences(user_id: str) -> list[Difference]:
+    """Return what differs in a user's books, as of one moment."""
+    return run_transaction(lambda session: _differences(user_id, session), user_ids=[user_id])
+
+
+def repair(user_id: str) -> list[Difference]:
+    """Set a user's books right; return what differed."""
+
+    def write(session: ClientSession) -> list[Difference]:
+        differences = _differences(user_id, session)
+        fields = {each.field: each.recomputed for each in differences}
+        last_event = fields.pop("event_seq", None)
+        if fields:
+            Portfolio.correct(user_id, fields, session)
+        if last_event is not None:
+            Inbox.correct_event_seq(user_id, last_event, session)
+        return differences
+
+    return run_transaction(write, user_ids=[user_id])
+
+
+def _differences(user_id: str, session: ClientSession) -> list[Difference]:
+    portfolio = Portfolio.find_by_user_id(user_id, session)
+    inbox = Inbox.find(user_id, session)
+    if portfolio is None or inbox is None:
+        return []
+    recorded = {name: getattr(portfolio, name) for name in ExpectedBalances(ZERO).as_fields()}
+    recorded["exposure"] = {
+        symbol: each for symbol, each in portfolio.exposure.items() if each != Position()
+    }
+    recomputed = ExpectedBalances.of(
+        portfolio.initial_margin, Trade.find_all(user_id, session)
+    ).as_fields()
+    recorded["event_seq"] = inbox.event_seq
+    recomputed["event_seq"] = Notification.last_seq(user_id, session)
+    return [
+        Difference(user_id, name, recorded[name], recomputed[name])
+        for name in recomputed
+        if recorded[name] != recomputed[name]
+    ]

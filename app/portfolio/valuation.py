@@ -1,0 +1,76 @@
+"""What open trades are worth at the last known quotes: computed when asked, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from app.domain.bracket import TradeStatus
+from app.domain.money import ZERO
+from app.market_data.quotes import KnownQuote
+from app.models import Portfolio, Trade
+from app.portfolio.service import get_portfolio
+from app.services import services
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """A portfolio valued at the last known quotes.
+
+    `active_pnl` leaves out `unpriced` symbols. `price_time` is that of the oldest quote.
+    """
+
+    portfolio: Portfolio
+    active_pnl: Decimal
+    active_trades: int
+    price_time: datetime | None
+    stale: list[str]
+    unpriced: list[str]
+
+    @property
+    def capital(self) -> Decimal:
+        """Rupees without what open trades have gained or lost."""
+        return self.portfolio.available_margin + self.portfolio.utilized_margin
+
+    @property
+    def equity(self) -> Decimal:
+        """Rupees that would be left if every open trade were exited at the last known quotes."""
+        return self.capital + self.active_pnl
+
+    @property
+    def margin_utilization_pct(self) -> Decimal:
+        """The share of the capital that is blocked: 100 or more if the equity is gone."""
+        blocked = self.portfolio.utilized_margin
+        if not blocked:
+            return ZERO
+        share = 100 * blocked / self.capital if self.capital > 0 else ZERO
+        return share if self.capital > 0 and self.equity > 0 else max(share, Decimal(100))
+
+
+def known_quotes(trades: Iterable[Trade]) -> Mapping[str, KnownQuote]:
+    """Return the last known quotes of the symbols of active trades, without waiting for any."""
+    symbols = {each.symbol for each in trades if each.status is TradeStatus.ACTIVE}
+    return services().quotes.known_quotes(symbols)
+
+
+def value_portfolio(user_id: str) -> Performance:
+    """Value the user's portfolio at the last known quotes; raise NotFound if there is none."""
+    return value(get_portfolio(user_id))
+
+
+def value(portfolio: Portfolio) -> Performance:
+    """Value a portfolio at the last known quotes, without waiting for any."""
+    held = {symbol: each for symbol, each in portfolio.exposure.items() if each.trades}
+    known = services().quotes.known_quotes(held)
+    return Performance(
+        portfolio=portfolio,
+        active_pnl=sum(
+            (held[symbol].pnl_at(each.quote.price) for symbol, each in known.items()), ZERO
+        ),
+        active_trades=sum(each.trades for each in held.values()),
+        price_time=min((each.quote.timestamp for each in known.values()), default=None),
+        stale=[symbol for symbol, each in known.items() if each.stale],
+        unpriced=[symbol for symbol in held if symbol not in known],
+    )

@@ -1,0 +1,57 @@
+"""What one running application is made of, besides its extensions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol, cast
+
+from flask import Flask, current_app
+
+from app.clock import Clock
+from app.market_data.candle_cache import CandleHistory
+from app.market_data.feed import Feed
+from app.market_data.hours import TradingHours
+from app.market_data.instruments.registry import Instruments
+from app.market_data.polled_symbols import PolledSymbols
+from app.market_data.quotes import QuoteBoard
+from config import Settings
+
+if TYPE_CHECKING:
+    from app.models import User
+
+KEY = "paper_trading"
+
+
+class Messenger(Protocol):
+    """The way out for what is no event: delivery is above the services that need it."""
+
+    def send_code(self, user: User, channel: str, code: str) -> None:
+        """Send a code at once; raise Conflict, RateLimited or Unavailable if it did not go out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    clock: Clock
+    feed: Feed
+    quotes: QuoteBoard
+    history: CandleHistory
+    instruments: Instruments
+    watchlist: PolledSymbols
+    hours: TradingHours
+    messenger: Messenger
+
+
+def init_app(app: Flask, services: Services) -> None:
+    app.extensions[KEY] = services
+
+
+def services() -> Services:
+    """Return the parts of the current application."""
+    return cast(Services, current_app.extensions[KEY])
+
+
+def now() -> datetime:
+    """Return the time by the application's clock, UTC, in whole milliseconds."""
+    return services().clock.now()

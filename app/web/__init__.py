@@ -1,0 +1,1 @@
+"""What every HTTP route shares: the shape of routes, tokens, errors, limits, health."""

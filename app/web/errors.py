@@ -1,0 +1,122 @@
+"""Every error, whatever raised it, as the one JSON body of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, Response, g, jsonify, request
+from pymongo.errors import PyMongoError
+from werkzeug.exceptions import HTTPException
+
+from app.database.transactions import is_outage
+from app.domain.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    PaperTradingError,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+)
+from app.logs import logger
+from app.storage import storage_error
+from app.web.schemas import MAXIMUM_BODY_BYTES, to_json
+
+STATUSES: dict[type[PaperTradingError], int] = {
+    InvalidRequest: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    RateLimited: 429,
+    Unavailable: 503,
+}
+HTTP_CODES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
+HTTP_MESSAGES = {
+    404: "There is nothing at this address. GET /docs shows what there is.",
+    405: "This address does not take this method.",
+    413: "The body is larger than 64 KiB.",
+}
+# How much of an oversized body is read and thrown away, so that its sender, still sending,
+# gets to see the answer rather than a broken connection.
+DRAINED_BYTES = 32 * 1024 * 1024
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(PaperTradingError, error_response)
+    app.register_error_handler(PyMongoError, _database_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected_error)
+
+
+def error_response(error: PaperTradingError) -> Response:
+    """Return the answer to a request that failed with this error."""
+    response = _body(status_of(error), error.message, error.code, error.details)
+    if isinstance(error, (RateLimited, Unavailable)):
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, RateLimited):
+        g.rate_limited = error
+    if isinstance(error, Unauthenticated):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def status_of(error: PaperTradingError) -> int:
+    """Return the HTTP status of an error."""
+    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+
+
+def _database_error(error: PyMongoError) -> Response:
+    if not is_outage(error):
+        return _unexpected_error(error)
+    logger.warning("database unavailable: %s", type(error).__name__)
+    return error_response(
+        storage_error()
+        or DatabaseUnavailable("The database cannot be reached right now. Try again shortly.")
+    )
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    message = HTTP_MESSAGES.get(status, error.description or error.name)
+    response = _body(status, message, HTTP_CODES.get(status, "http_error"), {})
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After"):
+            response.headers[name] = value
+    return response
+
+
+def _unexpected_error(error: Exception) -> Response:
+    logger.exception("unexpected error in %s %s", request.method, request.path, exc_info=error)
+    return _body(
+        500, "Something went wrong on our side; the request_id helps us find it.", "internal_error"
+    )
+
+
+def _body(status: int, message: str, code: str, details: dict[str, Any] | None = None) -> Response:
+    if (request.content_length or 0) > MAXIMUM_BODY_BYTES:
+        _drain()
+    response = jsonify(
+        error=message, code=code, details=to_json(details or {}), request_id=g.request_id
+    )
+    response.status_code = status
+    return response
+
+
+def _drain() -> None:
+    stream = request.environ.get("wsgi.input")
+    left = min(request.content_length or 0, DRAINED_BYTES)
+    while stream is not None and left > 0:
+        chunk = stream.read(min(left, 64 * 1024))
+        if not chunk:
+            return
+        left -= len(chunk)

@@ -1,0 +1,155 @@
+"""Whether the server lives, and whether it can do its work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Flask, current_app, request
+from pydantic import BaseModel
+
+from app.configuration.data_folder import Disk
+from app.database.pulse import Pulse
+from app.domain.errors import MarketDataUnavailable, Unavailable
+from app.extensions import limiter
+from app.realtime.relay import KEY as RELAY_KEY
+from app.services import services
+from app.storage import KEY as DISK_KEY
+from app.transport import CONNECTIONS_KEY
+from app.web.api import endpoint
+from app.web.schemas import format_seconds
+
+blueprint = Blueprint("health", __name__, url_prefix="/health")
+
+MONITOR_KEY = "monitor"
+NEARLY_FULL = 0.9
+PULSE_KEY = "pulse"
+NO_MONITOR = "No monitor runs in this process; start the server with `python run.py`."
+
+
+class HealthResponse(BaseModel):
+    """`status` is ok, degraded or unavailable: the worst of the parts in `checks`."""
+
+    status: str
+    checks: dict[str, Any]
+
+
+# What web servers name themselves by in the environment of a request; a test client has neither.
+SERVER_NAMES = ("SERVER_SOFTWARE", "uwsgi.version")
+
+
+def init_app(app: Flask) -> None:
+    limiter.exempt(blueprint)
+    app.extensions[PULSE_KEY] = Pulse()
+    app.before_request(_require_monitor)
+    app.register_blueprint(blueprint)
+
+
+@blueprint.get("/live")
+@endpoint(answers={200: HealthResponse}, public=True)
+def live() -> HealthResponse:
+    """Answer at all: whoever gets no answer should restart the server."""
+    return HealthResponse(status="ok", checks={})
+
+
+@blueprint.get("/ready")
+@endpoint(answers={200: HealthResponse, 503: HealthResponse}, public=True)
+def ready() -> tuple[HealthResponse, int]:
+    """Tell whether requests can be served: the database answers and there are prices."""
+    checks = {
+        "database": _check_database(),
+        **_check_disk(),
+        "market_data": _check_market_data(),
+        "monitor": _check_monitor(),
+    }
+    if CONNECTIONS_KEY in current_app.extensions:
+        checks["connections"] = _check_connections()
+    if RELAY_KEY in current_app.extensions:
+        checks["redis"] = _check_redis()
+    found = {each["status"] for each in checks.values()}
+    status = next((each for each in ("unavailable", "degraded") if each in found), "ok")
+    return HealthResponse(status=status, checks=checks), 503 if status == "unavailable" else 200
+
+
+def _check_database() -> dict[str, Any]:
+    pulse: Pulse = current_app.extensions[PULSE_KEY]
+    error = pulse.check()
+    if error:
+        return {"status": "unavailable", "reason": type(error).__name__}
+    return {"status": "ok"}
+
+
+def _check_disk() -> dict[str, dict[str, Any]]:
+    """Without an embedded database there is no disk to be checked."""
+    disk: Disk | None = current_app.extensions[DISK_KEY]
+    if disk is None:
+        return {}
+    problem = disk.problem()
+    if problem:
+        return {"disk": {"status": "unavailable", "reason": problem.value}}
+    return {"disk": {"status": "ok"}}
+
+
+def _check_market_data() -> dict[str, Any]:
+    parts = services()
+    try:
+        quote = parts.quotes.sample()
+    except MarketDataUnavailable as error:
+        return {
+            "status": "unavailable",
+            "feed": parts.feed.name,
+            "reason": error.message,
+            "sources": parts.feed.describe(),
+        }
+    guard = parts.quotes.guard
+    return {
+        "status": "ok",
+        "feed": parts.feed.name,
+        "sources": parts.feed.describe(),
+        "source": quote.source.value,
+        "delayed": quote.source.is_delayed,
+        "age": format_seconds(quote.age(parts.clock.now())),
+        "unconfirmed": sorted(guard.suspicions),
+        "held_ticks": {doubt.value: count for doubt, count in guard.held.items()},
+    }
+
+
+def _check_connections() -> dict[str, Any]:
+    """Degraded while few more connections can be taken; unavailable while the server stops."""
+    table = current_app.extensions[CONNECTIONS_KEY]
+    used = {"open": len(table), "limit": table.bounds.total}
+    if table.draining:
+        return {"status": "unavailable", "reason": "the server is stopping", **used}
+    is_full = len(table) >= NEARLY_FULL * table.bounds.total
+    return {"status": "degraded" if is_full else "ok", **used}
+
+
+def _check_redis() -> dict[str, Any]:
+    """Degraded while Redis is away: everything goes on, with limits and events less shared."""
+    is_away = current_app.extensions[RELAY_KEY].is_away
+    return (
+        {"status": "degraded", "reason": "Redis does not answer"} if is_away else {"status": "ok"}
+    )
+
+
+def _check_monitor() -> dict[str, Any]:
+    monitor = current_app.extensions.get(MONITOR_KEY)
+    if monitor is None:
+        return {"status": "unavailable", "reason": NO_MONITOR}
+    if monitor.last_pass_at is None:
+        return {"status": "ok"}
+    if monitor.is_standing_by:
+        return {"status": "ok", "role": "standby"}
+    age = services().clock.monotonic() - monitor.last_pass_at
+    late = age > 3 * services().settings.monitor_interval_seconds + 5
+    return {
+        "status": "unavailable" if late or monitor.is_failing else "ok",
+        "seconds_since_last_pass": round(age, 1),
+    }
+
+
+def _require_monitor() -> None:
+    """Refuse what another web server than ours passes on: no stop-loss would be watched."""
+    if MONITOR_KEY in current_app.extensions or request.blueprint == blueprint.name:
+        return
+    if any(name in request.environ for name in SERVER_NAMES):
+        raise Unavailable(NO_MONITOR, code="no_monitor")

@@ -1,0 +1,234 @@
+"""Rate limits: how often a user, or an address, may call.
+
+Reads of signed-in users count together, by user. Everything else counts for each route: by user
+where the route needs a token, else by address. What leads to no route counts by address, all of
+it together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from math import ceil
+from typing import TYPE_CHECKING, cast
+
+from flask import Flask, Response, current_app, g, request
+from flask_limiter import Limit, RateLimitExceeded
+from limits import RateLimitItem, parse_many
+from limits.storage import Storage
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import RequestRedirect
+
+from app.counters import COUNTERS_URI, LogBudget, WindowCounters
+from app.domain.errors import RateLimited
+from app.extensions import limiter
+from app.web.auth import address_key, rate_limit_key, route_is_public
+from app.web.errors import error_response
+from config import Settings
+
+if TYPE_CHECKING:
+    from flask_limiter._limits import RuntimeLimit
+
+KEY = "rate_limits"
+HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+READ_METHODS = frozenset({"GET", "HEAD"})
+# The limits that several routes share, and what a 429 calls them.
+READS, PUBLIC_READS, UNKNOWN_ADDRESSES = "reads", "public_reads", "unknown_addresses"
+SOCKETS = "sockets"
+LIMIT_NAMES = {
+    READS: "all reads of a user together",
+    PUBLIC_READS: "all public reads from one address together",
+    UNKNOWN_ADDRESSES: "addresses that lead nowhere",
+    SOCKETS: "new sockets from one address",
+}
+
+
+class Counts:
+    """The counts of Flask-Limiter, for limits that it cannot apply itself.
+
+    While Redis is away, they are kept in this process.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        # The shortest first, as Flask-Limiter takes them: what it refuses is not counted further.
+        self.route_limits = sorted(parse_many(settings.ratelimit_default))
+        self._local = WindowCounters()
+        # Refusals, and calls without a limit, would otherwise fill the log.
+        self._refusals_to_log = LogBudget(each="1 per minute", together="120 per minute")
+        self._probes_to_log = LogBudget(each="60 per minute", together="600 per minute")
+
+    def hit(self, items: Iterable[RateLimitItem], limit: str, *identifiers: str) -> None:
+        """Count a call against each item; raise RateLimited at the first that is used up."""
+        if not limiter.enabled:
+            return
+        for item in items:
+            key = item.key_for(*identifiers, limit)
+            if self.add(key, item.get_expiry()) > item.amount:
+                raise rate_limited(limit, item, self.seconds_left(key))
+
+    def add(self, key: str, seconds: int) -> int:
+        """Add one to a count that ends `seconds` after it began; return it."""
+        try:
+            return self._shared.incr(key, seconds)
+        except self._outages:
+            return self._local.incr(key, seconds)
+
+    def seconds_left(self, key: str) -> int:
+        """Return in how many seconds a count ends, 0 if there is none."""
+        try:
+            storage = self._shared
+            ends_at = storage.get_expiry(key) if storage.get(key) else 0.0
+        except self._outages:
+            ends_at = self._local.get_expiry(key) if self._local.get(key) else 0.0
+        return max(ceil(ends_at - time.time()), 0)
+
+    def clear(self, key: str) -> None:
+        """Forget a count."""
+        try:
+            self._shared.clear(key)
+        except self._outages:
+            self._local.clear(key)
+
+    def may_log(self, response: Response) -> bool:
+        """Return whether this answer may have a line in the log."""
+        if not limiter.enabled:
+            return True
+        if response.status_code == 429:
+            return self._refusals_to_log.allows(rate_limit_key())
+        if request.method == "OPTIONS" or request.blueprint == "health":
+            return self._probes_to_log.allows(address_key())
+        return True
+
+    @property
+    def _shared(self) -> Storage:
+        return limiter.limiter.storage
+
+    @property
+    def _outages(self) -> type[Exception] | tuple[type[Exception], ...]:
+        return limiter.storage.base_exceptions
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Bind the limiter; with Redis the counters are shared, and in memory while it is away."""
+    app.config.update(
+        RATELIMIT_ENABLED=settings.ratelimit_enabled,
+        RATELIMIT_HEADERS_ENABLED=True,
+        RATELIMIT_HEADER_RETRY_AFTER_VALUE="delta-seconds",
+        RATELIMIT_STORAGE_URI=settings.redis_url or COUNTERS_URI,
+        RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=settings.redis_url is not None,
+    )
+    app.extensions[KEY] = Counts(settings)
+    # Registered first, so it runs after the limiter has set its headers.
+    app.after_request(_tidy_headers)
+    app.before_request(_limit_unknown_addresses)
+    app.register_error_handler(RateLimitExceeded, _refuse)
+    limiter.request_filter(_is_preflight)
+    # Otherwise those of an earlier application in this process would stay.
+    limiter.limit_manager.set_default_limits([])
+    limiter.init_app(app)
+    # Declared to take limits that are yet to be parsed, it takes whatever yields parsed ones.
+    of_request = _LimitsOfRequest(settings)
+    limiter.limit_manager.set_default_limits([of_request])  # type: ignore[list-item]
+
+
+def counts() -> Counts:
+    """Return the counts of the current application."""
+    return counts_of(current_app)
+
+
+def counts_of(app: Flask) -> Counts:
+    """Return the counts of an application."""
+    return cast(Counts, app.extensions[KEY])
+
+
+def rate_limited(limit: str, item: RateLimitItem, seconds: int) -> RateLimited:
+    """Return the error that names a limit, what it allows, and when to try again."""
+    seconds = max(seconds, 1)
+    name = LIMIT_NAMES.get(limit, "this route")
+    return RateLimited(
+        f"Too many requests: the limit of {name} is {item}. Try again in {seconds} seconds.",
+        retry_after_seconds=seconds,
+        amount=item.amount,
+        details={"limit": limit, "allowed": str(item)},
+    )
+
+
+class _LimitsOfRequest:
+    """The limits of the request at hand, parsed once.
+
+    Flask-Limiter would parse the texts, and hash and ask each limit that is exempt, every time.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        def parsed(limit: Limit) -> list[RuntimeLimit]:
+            return list(limit.bind(limiter))
+
+        self._of_routes = parsed(Limit(settings.ratelimit_default, key_function=rate_limit_key))
+        self._reads = parsed(
+            Limit(
+                settings.ratelimit_reads,
+                key_function=lambda: f"user:{g.client_id}",
+                scope=READS,
+                shared=True,
+            )
+        )
+        # Otherwise each account of one address would add to what it may read.
+        self._public_reads = self._reads + parsed(
+            Limit(
+                settings.ratelimit_reads,
+                key_function=address_key,
+                scope=PUBLIC_READS,
+                shared=True,
+            )
+        )
+
+    def __iter__(self) -> Iterator[RuntimeLimit]:
+        if g.client_id is None or request.method not in READ_METHODS:
+            return iter(self._of_routes)
+        return iter(self._public_reads if route_is_public() else self._reads)
+
+
+def _is_preflight() -> bool:
+    # A browser asks before each call of a web frontend; that is not the user's call.
+    return request.method == "OPTIONS"
+
+
+def _limit_unknown_addresses() -> None:
+    error = request.routing_exception
+    if error is None:
+        return
+    counts().hit(counts().route_limits, UNKNOWN_ADDRESSES, address_key())
+    if isinstance(error, RequestRedirect):
+        # It would lead to whichever host the request named.
+        raise NotFound
+
+
+def _refuse(error: RateLimitExceeded) -> Response:
+    limit, current = error.limit, limiter.current_limit
+    assert limit is not None
+    assert current is not None
+    scope = str(limit.scope) if limit.shared else "route"
+    seconds = counts().seconds_left(current.key)
+    return error_response(rate_limited(scope, limit.limit, seconds))
+
+
+def _tidy_headers(response: Response) -> Response:
+    """Add the names of the IETF draft, and leave Retry-After to answers that ask for it."""
+    g.may_log = counts().may_log(response)
+    refusal = g.get("rate_limited")
+    if refusal is not None:
+        seconds = refusal.retry_after_seconds
+        response.headers.setdefault("X-RateLimit-Limit", str(refusal.amount))
+        response.headers.setdefault("X-RateLimit-Remaining", "0")
+        response.headers.setdefault("X-RateLimit-Reset", str(int(time.time()) + seconds))
+        # The limiter rounds the seconds in its own way.
+        response.headers["Retry-After"] = str(seconds)
+    left = {name: value for name, value in response.headers if name.startswith("X-RateLimit-")}
+    for name, value in left.items():
+        # The draft counts the seconds to the reset; the X- header names its time.
+        is_time = name == "X-RateLimit-Reset"
+        seconds_or_count = max(int(value) - int(time.time()), 0) if is_time else value
+        response.headers.add(name.removeprefix("X-"), seconds_or_count)
+    if response.status_code not in (429, 503):
+        response.headers.pop("Retry-After", None)
+    return response

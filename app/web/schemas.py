@@ -1,0 +1,177 @@
+"""What the schemas of every blueprint are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from enum import Enum, StrEnum
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from app.domain.money import PAISA, is_whole_paise, to_paisa
+from app.domain.suggestions import did_you_mean, listed
+
+MAXIMUM_PRICE = 10_000_000
+MAX_AMOUNT = 10**15
+MAXIMUM_DIGITS = 30
+MAXIMUM_PAGE = 500
+MAXIMUM_BODY_BYTES = 64 * 1024
+
+
+class RequestModel(BaseModel):
+    """A body or query as clients send it: nothing missing, nothing extra, no conversions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ResponseModel(BaseModel):
+    """An answer as clients read it. `model_validate` makes one of any object with its fields."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class NoBody(RequestModel):
+    """{} or nothing at all."""
+
+
+class MessageResponse(ResponseModel):
+    message: str
+
+
+def format_time(time: datetime) -> str:
+    """Return a time as the API shows it: ISO 8601, UTC, milliseconds, Z."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def format_seconds(duration: timedelta) -> float:
+    """Return a duration as the API shows it: seconds, to the millisecond."""
+    return round(duration.total_seconds(), 3)
+
+
+def _number(amount: Decimal) -> float:
+    # The sum turns -0.0 into 0.0.
+    return float(amount) + 0.0
+
+
+def to_json(value: Any) -> Any:
+    """Return documents of the database as what JSON knows: the edge where Decimal ends."""
+    match value:
+        case Decimal():
+            return _number(value)
+        case datetime():
+            return format_time(value)
+        case Enum():
+            return value.value
+        case Mapping():
+            return {key: to_json(each) for key, each in value.items()}
+        case str():
+            return value
+        case Sequence():
+            return [to_json(each) for each in value]
+        case _:
+            return value
+
+
+def _whole_number(value: Any) -> int:
+    # 1.0 is an integer to JSON Schema, and many languages have no other numbers.
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        if value.adjusted() > MAXIMUM_DIGITS:
+            raise ValueError("is too large")
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _rupees(value: Any, minimum: int, maximum: int, *, exclusive: bool) -> Decimal:
+    # The body is parsed with Decimal for every fraction, so what is neither was no number.
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        raise ValueError("must be a number")
+    amount = Decimal(value)
+    # Compared, not computed with: arithmetic on 1e9999999 raises Overflow.
+    if not -MAX_AMOUNT <= amount <= MAX_AMOUNT:
+        raise ValueError(f"must be at most {MAX_AMOUNT:,}")
+    if not is_whole_paise(amount):
+        raise ValueError(_two_decimals(amount, minimum, maximum, exclusive=exclusive))
+    return to_paisa(amount)
+
+
+def _two_decimals(amount: Decimal, minimum: int, maximum: int, *, exclusive: bool) -> str:
+    """Name the nearest amounts below and above that are taken."""
+    below, above = (amount.quantize(PAISA, each) for each in (ROUND_FLOOR, ROUND_CEILING))
+    taken = [
+        f"{each:f}"
+        for each in (below, above)
+        if (minimum < each if exclusive else minimum <= each) and each <= maximum
+    ]
+    nearest = f"; nearest: {' and '.join(taken)}" if taken else ""
+    return f"must have at most two decimals{nearest}"
+
+
+def rupees(minimum: int, maximum: int, *, exclusive: bool = False) -> tuple[Any, ...]:
+    """Return what makes a Decimal a request's amount: a JSON number with at most two decimals."""
+    lower = {"exclusiveMinimum" if exclusive else "minimum": minimum}
+    return (
+        Field(gt=minimum, le=maximum) if exclusive else Field(ge=minimum, le=maximum),
+        BeforeValidator(partial(_rupees, minimum=minimum, maximum=maximum, exclusive=exclusive)),
+        WithJsonSchema({"type": "number", **lower, "maximum": maximum, "multipleOf": 0.01}),
+    )
+
+
+def whole_number(minimum: int, maximum: int) -> tuple[Any, ...]:
+    """Return what makes an int a request's count: a JSON number without a fraction, as 3 or 3.0."""
+    return (
+        Field(ge=minimum, le=maximum),
+        BeforeValidator(_whole_number),
+        WithJsonSchema({"type": "integer", "minimum": minimum, "maximum": maximum}),
+    )
+
+
+def choice(kind: type[StrEnum], *, as_written: Collection[str] = ()) -> BeforeValidator:
+    """Return what takes a member of `kind` in any case; not so the names `as_written`."""
+    names = [each.value for each in kind]
+    by_plain_name = {each.casefold(): each for each in names}
+
+    def find(value: Any) -> Any:
+        name = value if isinstance(value, str) else ""
+        found = name if name in names else by_plain_name.get(name.casefold())
+        if found is None or (name in as_written and name not in names):
+            raise ValueError(f"must be {listed(names)}{did_you_mean(name, names)}")
+        return found
+
+    return BeforeValidator(find)
+
+
+# In requests: a price to wait for, a symbol or one of its other names, and which page of a list.
+Level = Annotated[Decimal, *rupees(0, MAXIMUM_PRICE, exclusive=True)]
+SymbolName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
+PageSize = Annotated[int, Field(ge=1, le=MAXIMUM_PAGE)]
+Cursor = Annotated[int, Field(ge=1, le=2**53)]
+
+# In answers: an amount of rupees, a JSON number.
+Money = Annotated[
+    Decimal,
+    PlainSerializer(_number, return_type=float),
+    WithJsonSchema({"type": "number"}, mode="serialization"),
+]
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(format_time, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
+]
+Duration = Annotated[
+    timedelta,
+    PlainSerializer(format_seconds, return_type=float),
+    WithJsonSchema({"type": "number", "minimum": 0}, mode="serialization"),
+]
