@@ -11,7 +11,6 @@ from datetime import datetime
 
 from blinker import Namespace
 from flask import current_app
-from pymongo.client_session import ClientSession
 
 from app.database.transactions import resolve_unknown_outcomes
 from app.logs import logger
@@ -23,15 +22,13 @@ events_committed = _signals.signal("events-committed")
 events_missed = _signals.signal("events-missed")
 
 
-def record_events(
-    drafts: Sequence[EventDraft], time: datetime, session: ClientSession
-) -> list[Notification]:
+def record_events(drafts: Sequence[EventDraft], time: datetime) -> list[Notification]:
     """Write events in the transaction of what they tell of; raise Unauthenticated for no user.
 
     They are to be sent from then on. Where no channel can send, nothing is left to be done.
     """
     sends = services().settings.sends_messages
-    return Notification.create(drafts, time, session, sends=sends)
+    return Notification.create(drafts, time, sends=sends)
 
 
 def publish_events(events: Sequence[Notification]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +26,7 @@ from app import (
 )
 from app.clock import Clock, SystemClock
 from app.configuration.data_folder import Disk
+from app.database import transactions
 from app.database.indexes import create_indexes
 from app.database.migrations import migrate
 from app.delivery.codes import CodeMessenger
@@ -56,15 +56,11 @@ BLUEPRINTS = (
 )
 
 
-class PlainFlask(Flask):
-    """Flask without coroutines."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function as it is: Flask would look at each one, at each request."""
-        return func
+class PaperTradingApp(Flask):
+    """Flask that takes an address with a slash at its end for the one without."""
 
     def wsgi_app(self, environ: Any, start_response: Any) -> Any:
-        """Serve an address with a slash at its end as the one without, and not by a redirect."""
+        # Without a redirect: a client would send its POST again as a GET.
         environ["PATH_INFO"] = environ.get("PATH_INFO", "").removesuffix("/") or "/"
         return super().wsgi_app(environ, start_response)
 
@@ -87,7 +83,7 @@ def create_app(
     """
     settings = settings or load_settings()
     # Without files to serve: a missing one would be a 404 that no limit counts.
-    app = PlainFlask("app", static_folder=None)
+    app = PaperTradingApp("app", static_folder=None)
     # Flask would redirect to the host that the request names.
     app.url_map.merge_slashes = False
     _configure(app, settings)
@@ -95,6 +91,7 @@ def create_app(
     identity.init_app(app)
     errors.init_app(app)
     database.init_app(app, mongo_uri or settings.mongo_uri)
+    transactions.init_app(app)
     migrate(for_command=for_command)
     create_indexes()
     clock = clock or SystemClock()

@@ -1,21 +1,19 @@
-"""Firing alerts: a tick or a candle met a level, and their user is told, once.
+"""Firing alerts: a tick or a candle met a level, and the user is notified, once.
 
-Alerts fire in chunks, each one transaction that claims the alerts and writes their events.
+Alerts fire in batches. One transaction claims the alerts of a batch and records their events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from app.alerts.events import price_alert
-from app.database.batches import ClaimLost, write_claimed, write_in_batches
-from app.database.patience import read_patiently
-from app.database.transactions import TRANSACTION_SECONDS
+from app.database.batches import BatchResult, ClaimLost, write_in_batches
+from app.database.transactions import TRANSACTION_TIMEOUT_SECONDS, run_transaction
 from app.domain.bracket import SettledFrom
 from app.domain.quote import Quote
 from app.domain.triggers import CandlesAfter, triggered_by, triggered_in
@@ -27,40 +25,31 @@ from app.services import now, services
 
 # A mark this old has no alert behind it that is still being written, whatever the clocks of
 # several servers say.
-MARK_SETTLES = timedelta(seconds=6 * TRANSACTION_SECONDS)
+MARK_SETTLES = timedelta(seconds=6 * TRANSACTION_TIMEOUT_SECONDS)
 
 
-def fire_alerts(
-    ticks: Sequence[Quote],
-    meanwhile: Callable[[], object] = lambda: None,
-    deciding: Collection[Quote] = (),
-) -> int:
-    """Fire every alert that one of `ticks` crosses; return how many.
+def find_crossed(ticks: Sequence[Quote], deciding: Collection[Quote] = ()) -> list[AlertTrigger]:
+    """Return every alert that one of `ticks` crosses, with the first tick that meets a level.
 
-    An alert fires at the first tick, in their order, that meets a level of it. Between two chunks
-    of them `meanwhile` is called. Those of the ticks that are `deciding` are the first after a time
-    without prices; what they fire says so. Raises PyMongoError where some could not be written: the
-    same ticks can then be given again.
+    The `deciding` ticks are the first after a time without prices: what they fire says so.
     """
-    crossed = read_patiently(
-        lambda: triggered_by(
-            ticks, Alert.find_crossed, lambda alert, tick: alert.levels.crossed_by(tick)
-        )
+    crossed = triggered_by(
+        ticks, Alert.find_crossed, lambda alert, tick: alert.levels.crossed_by(tick)
     )
-    firings = [
+    return [
         AlertTrigger(alert, replace(crossing, settled_from=SettledFrom.QUOTE))
         if crossing.quote in deciding
         else AlertTrigger(alert, crossing)
         for alert, crossing in crossed
     ]
-    return fire(firings, meanwhile)
 
 
-def fire_missed_alerts(symbols: Iterable[str], candles_after: CandlesAfter, since: datetime) -> int:
-    """Fire every alert that was crossed after `since`; return how many.
+def find_missed_alerts(
+    symbols: Iterable[str], candles_after: CandlesAfter, since: datetime
+) -> list[AlertTrigger]:
+    """Return every alert that was crossed after `since`.
 
-    `candles_after` tells what a symbol did after a time, while nobody watched, in order. Raises
-    PyMongoError where some could not be written.
+    `candles_after` returns the candles of a symbol after a time, in order.
     """
     crossed = triggered_in(
         symbols,
@@ -70,22 +59,15 @@ def fire_missed_alerts(symbols: Iterable[str], candles_after: CandlesAfter, sinc
         began=lambda alert: alert.levels.timestamp,
         react=lambda alert, candle: alert.levels.crossed_in(candle),
     )
-    return fire([AlertTrigger(alert, crossing) for alert, crossing in crossed])
+    return [AlertTrigger(alert, crossing) for alert, crossing in crossed]
 
 
-def fire(firings: Sequence[AlertTrigger], meanwhile: Callable[[], object] = lambda: None) -> int:
-    """Fire those of the alerts that are still active; return how many.
-
-    Raises PyMongoError where the database was away.
-    """
-    outcome = write_in_batches(
-        firings, _fire_chunk, lambda firing: f"the event of alert {firing.alert.id}", meanwhile
-    )
-    if outcome.outage:
-        raise outcome.outage
-    for symbol in {each.alert.symbol for each in outcome.written}:
-        stop_watching(symbol)
-    return len(outcome.written)
+def fire_alerts(triggers: Sequence[AlertTrigger]) -> Iterator[BatchResult[AlertTrigger]]:
+    """Fire those of the alerts that are still active, in batches; yield each result."""
+    for result in write_in_batches(triggers, _fire_batch, _name):
+        for symbol in {each.alert.symbol for each in result.written}:
+            stop_watching(symbol)
+        yield result
 
 
 def stop_watching(symbol: str) -> None:
@@ -102,21 +84,21 @@ def stop_watching(symbol: str) -> None:
         logger.warning("%s stays watched for alerts: %s", symbol, type(error).__name__)
 
 
-def _fire_chunk(firings: Sequence[AlertTrigger]) -> list[AlertTrigger]:
-    def write(claimed: Sequence[AlertTrigger], session: ClientSession) -> list[Notification]:
-        time = now()
-        if Alert.trigger_many(claimed, time, session) < len(claimed):
-            raise ClaimLost
-        return record_events([price_alert(each) for each in claimed], time, session)
-
-    owners = {each.alert.user_id for each in firings}
-    claimed, events = write_claimed(
-        firings, write, _still_active, already_committed=Notification.are_written, user_ids=owners
+def _fire_batch(triggers: Sequence[AlertTrigger]) -> None:
+    events = run_transaction(
+        lambda: _write_triggers(triggers),
+        already_committed=Notification.are_written,
+        user_ids={each.alert.user_id for each in triggers},
     )
     publish_events(events)
-    return list(claimed)
 
 
-def _still_active(firings: Sequence[AlertTrigger]) -> list[AlertTrigger]:
-    active = Alert.find_still_active([each.alert.id for each in firings])
-    return [each for each in firings if each.alert.id in active]
+def _write_triggers(triggers: Sequence[AlertTrigger]) -> list[Notification]:
+    time = now()
+    if Alert.trigger_many(triggers, time) < len(triggers):
+        raise ClaimLost
+    return record_events([price_alert(each) for each in triggers], time)
+
+
+def _name(trigger: AlertTrigger) -> str:
+    return f"the event of alert {trigger.alert.id}"

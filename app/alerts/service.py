@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bson import ObjectId
 from bson.errors import InvalidId
-from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from app.alerts.execution import fire, stop_watching
+from app.alerts.execution import fire_alerts, stop_watching
 from app.alerts.schemas import AlertsQuery, CreateAlertRequest
+from app.database.batches import all_written
 from app.database.transactions import run_transaction
 from app.domain.alert import AlertCondition
 from app.domain.errors import Conflict, NotFound, Unauthenticated
@@ -39,10 +39,8 @@ def set_alert(
     _watch(symbol)
     try:
         alert = run_transaction(
-            lambda session: _write_alert(user_id, symbol, levels, key, session),
-            already_committed=lambda alert, session: (
-                Alert.find_by_id(alert.id, session) is not None
-            ),
+            lambda: _write_alert(user_id, symbol, levels, key),
+            already_committed=lambda alert: Alert.find_by_id(alert.id) is not None,
             user_ids=[user_id],
         )
     except DuplicateKeyError:
@@ -74,9 +72,9 @@ def delete_alert(user_id: str, alert_id: str) -> None:
     """Delete an alert, fired or not; raise NotFound for an unknown one or another user's."""
     try:
         alert = run_transaction(
-            lambda session: Alert.delete(ObjectId(alert_id), user_id, session),
-            already_committed=lambda alert, session: (
-                alert is not None and Alert.find_by_id(alert.id, session) is None
+            lambda: Alert.delete(ObjectId(alert_id), user_id),
+            already_committed=lambda alert: (
+                alert is not None and Alert.find_by_id(alert.id) is None
             ),
             user_ids=[user_id],
         )
@@ -87,9 +85,9 @@ def delete_alert(user_id: str, alert_id: str) -> None:
     stop_watching(alert.symbol)
 
 
-def _set_earlier(key: IdempotencyKey | None, session: ClientSession | None = None) -> Alert | None:
+def _set_earlier(key: IdempotencyKey | None) -> Alert | None:
     """Return what this very request set before, as it was then, be it deleted by now."""
-    answer = IdempotencyRecord.find(key, session) if key else None
+    answer = IdempotencyRecord.find(key) if key else None
     return Alert.from_document(answer["alert"]) if answer else None
 
 
@@ -98,14 +96,13 @@ def _write_alert(
     symbol: str,
     levels: AlertCondition,
     key: IdempotencyKey | None,
-    session: ClientSession,
 ) -> Alert:
-    if earlier := _set_earlier(key, session):
+    if earlier := _set_earlier(key):
         return earlier
-    number = User.count_alert(user_id, session)
+    number = User.count_alert(user_id)
     if number is None:
         raise Unauthenticated("This account no longer exists.", code="account_gone")
-    _refuse_too_many(user_id, session)
+    _refuse_too_many(user_id)
     time = now()
     alert = Alert.create(
         user_id=user_id,
@@ -113,15 +110,14 @@ def _write_alert(
         symbol=symbol,
         levels=levels,
         created_at=time,
-        session=session,
     )
     if key:
-        IdempotencyRecord.save(key, {"alert": alert.as_set()}, time, session)
+        IdempotencyRecord.save(key, {"alert": alert.as_set()}, time)
     return alert
 
 
-def _refuse_too_many(user_id: str, session: ClientSession | None = None) -> None:
-    if Alert.count_active(user_id, session) >= MAX_ACTIVE:
+def _refuse_too_many(user_id: str) -> None:
+    if Alert.count_active(user_id) >= MAX_ACTIVE:
         raise Conflict(
             f"You have {MAX_ACTIVE} active alerts, the most there can be. Delete one first.",
             code="too_many_alerts",
@@ -146,7 +142,7 @@ def _fire_if_crossed(alert: Alert, quote: Quote) -> None:
     if crossing is None or not services().hours.trading_allowed(now()):
         return
     try:
-        fire([AlertTrigger(alert, crossing)])
+        all_written(fire_alerts([AlertTrigger(alert, crossing)]))
     except PyMongoError:
         # The alert itself is committed and must be answered so; its next tick fires it.
         logger.exception("alert %s could not be fired at the tick it missed", alert.id)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flask import Flask, current_app, g
-from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from app.concurrency import spawn
@@ -133,8 +132,8 @@ def _notify(app: Flask, user_id: str) -> None:
         data={"failures": NOTICE_AT},
     )
 
-    def write(session: ClientSession) -> list[Notification]:
-        return record_events([draft], now(), session)
+    def write() -> list[Notification]:
+        return record_events([draft], now())
 
     with app.app_context():
         try:

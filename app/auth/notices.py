@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import Flask, current_app
-from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from app.concurrency import spawn
@@ -52,8 +51,8 @@ def _write(user_id: str) -> None:
         data={"user_id": user_id},
     )
 
-    def write(session: ClientSession) -> list[Notification]:
-        return record_events([draft], now(), session)
+    def write() -> list[Notification]:
+        return record_events([draft], now())
 
     publish_events(
         run_transaction(write, already_committed=Notification.are_written, user_ids=[user_id])

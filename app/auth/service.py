@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app.auth.attempts import SignInAttempt
@@ -40,8 +39,8 @@ def register(request: RegisterRequest) -> str:
 
 
 def _create(request: RegisterRequest, client_id: str, password_hash: str) -> User:
-    def write(session: ClientSession) -> User:
-        Inbox.create(client_id, session)
+    def write() -> User:
+        Inbox.create(client_id)
         return User.create(
             client_id=client_id,
             name=request.name,
@@ -49,13 +48,12 @@ def _create(request: RegisterRequest, client_id: str, password_hash: str) -> Use
             phone=request.phone,
             password_hash=password_hash,
             created_at=now(),
-            session=session,
         )
 
     try:
         return run_transaction(
             write,
-            already_committed=lambda user, session: User.find_by_id(user.id, session) is not None,
+            already_committed=lambda user: User.find_by_id(user.id) is not None,
             user_ids=[client_id],
         )
     except DuplicateKeyError:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from app.database.transactions import run_transaction
@@ -96,9 +95,9 @@ def confirm_code(user_id: str, channel: str, digits: str) -> Confirmation:
 
 
 def _confirm(user: User, channel: str) -> None:
-    def write(session: ClientSession) -> None:
-        User.confirm(user, channel, session)
-        Code.delete(user.client_id, channel, session)
+    def write() -> None:
+        User.confirm(user, channel)
+        Code.delete(user.client_id, channel)
 
     try:
         run_transaction(write, user_ids=[user.client_id])

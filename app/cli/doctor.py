@@ -87,7 +87,7 @@ def _indexes() -> Finding:
 
 def _transactions() -> Finding:
     try:
-        run_transaction(lambda session: collection("users").find_one({}, {}, session=session))
+        run_transaction(lambda: collection("users").find_one({}, {}))
     except PyMongoError as error:
         remedy = (
             "start MongoDB with --replSet and run rs.initiate(), or use Atlas; the user needs "

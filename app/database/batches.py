@@ -1,33 +1,39 @@
-"""Many writes in chunks, one transaction each: no fault of one holds up the others."""
+"""Many writes in batches, one transaction each: a batch that fails does not stop the others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
-from app.database.transactions import is_conflict, is_outage, run_transaction
+from app.database.transactions import is_conflict, is_outage
 from app.logs import logger
 
 T = TypeVar("T")
-E = TypeVar("E")
 
-# Written in one transaction: enough to share its round trips, few enough that it ends well
-# within its time and a conflict costs little.
-CHUNK = 250
+# Writes in one transaction: enough to share its round trips, few enough that it ends well within
+# its timeout and a conflict costs little.
+BATCH_SIZE = 250
 
 
-@dataclass(slots=True)
+class ClaimLost(Exception):
+    """A document of the batch is no longer in the state that the batch would change."""
+
+
+@dataclass(frozen=True, slots=True)
 class BatchResult(Generic[T]):
-    """What was written, and what kept the rest: a database away, or a fault of their own."""
+    """What one batch wrote, or the error that kept its items from being written."""
 
-    written: list[T] = field(default_factory=list)
-    outage: PyMongoError | None = None
-    fault: Exception | None = None
+    written: Sequence[T] = ()
+    error: Exception | None = None
+
+    @property
+    def outage(self) -> PyMongoError | None:
+        """The error, if the database was away: the same items can be written later."""
+        away = isinstance(self.error, PyMongoError) and is_outage(self.error)
+        return self.error if away else None  # type: ignore[return-value]  # narrowed just above
 
 
 def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -37,71 +43,50 @@ def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 def write_in_batches(
-    items: Sequence[T],
-    write: Callable[[Sequence[T]], list[T]],
-    name: Callable[[T], str],
-    meanwhile: Callable[[], object] = lambda: None,
-) -> BatchResult[T]:
-    """Have `write` write the items, a transaction a chunk; it returns those it wrote.
+    items: Sequence[T], write: Callable[[Sequence[T]], object], name: Callable[[T], str]
+) -> Iterator[BatchResult[T]]:
+    """Have `write` write the items, a transaction for each batch; yield each result.
 
-    A chunk that fails for a reason other than an outage is halved until the culprit stands
-    alone, and is logged by its `name`. Between two chunks `meanwhile` is called, for what should
-    not wait for all of them; it must not raise.
+    `write` raises ClaimLost if an item of the batch cannot be claimed. A batch that fails for a
+    reason other than an outage is halved until the item at fault is alone; that one is logged by
+    its `name`, or skipped if it was claimed elsewhere.
     """
-    outcome: BatchResult[T] = BatchResult()
-    pending = list(batched(items, CHUNK))
+    pending = list(batched(items, BATCH_SIZE))
     while pending:
-        chunk = pending.pop(0)
+        batch = pending.pop(0)
         try:
-            outcome.written += write(chunk)
+            write(batch)
+        except ClaimLost:
+            pending[:0] = _halves(batch)
         except Exception as error:
             # Whatever it is: one item at fault must not keep the others from being written.
-            away = isinstance(error, PyMongoError) and is_outage(error)
-            if len(chunk) > 1 and (not away or is_conflict(error)):
-                middle = len(chunk) // 2
-                pending[:0] = [chunk[:middle], chunk[middle:]]
-            elif isinstance(error, PyMongoError) and away:
-                outcome.outage = error
-                reason = type(error).__name__
-                logger.warning(
-                    "could not write %s and %d more: %s", name(chunk[0]), len(chunk) - 1, reason
-                )
+            result: BatchResult[T] = BatchResult(error=error)
+            if len(batch) > 1 and (result.outage is None or is_conflict(error)):
+                pending[:0] = _halves(batch)
             else:
-                outcome.fault = error
-                logger.exception("%s cannot be written", name(chunk[0]))
-        if pending:
-            meanwhile()
-    return outcome
-
-
-class ClaimLost(Exception):
-    """Some of what a transaction was to claim is no longer there to be claimed."""
-
-
-def write_claimed(
-    items: Sequence[T],
-    write: Callable[[Sequence[T], ClientSession], list[E]],
-    unclaimed: Callable[[Sequence[T]], list[T]],
-    *,
-    already_committed: Callable[[list[E], ClientSession], bool],
-    user_ids: Collection[str],
-) -> tuple[Sequence[T], list[E]]:
-    """Have `write` claim and write the items in one transaction; return those, and its events.
-
-    `write` raises Overtaken where its guarded updates met fewer than it was given. Then those
-    that `unclaimed` still finds are written, if any. run_transaction passes what `write`
-    returned to `already_committed`.
-    """
-    # Looked for only after a transaction was overtaken: nearly none is, and to look first would
-    # cost each of them a question.
-    while items:
-        claimed = items
-        try:
-            events = run_transaction(
-                partial(write, claimed), already_committed=already_committed, user_ids=user_ids
-            )
-        except ClaimLost:
-            items = unclaimed(claimed)
+                _log_failure(name(batch[0]), len(batch), result)
+                yield result
         else:
-            return claimed, events
-    return [], []
+            yield BatchResult(batch)
+
+
+def all_written(results: Iterable[BatchResult[T]]) -> list[T]:
+    """Return what all the batches wrote; raise the first error, after the last batch."""
+    done = list(results)
+    if error := next((each.error for each in done if each.error), None):
+        raise error
+    return [item for each in done for item in each.written]
+
+
+def _halves(batch: Sequence[T]) -> list[Sequence[T]]:
+    middle = len(batch) // 2
+    return [batch[:middle], batch[middle:]] if middle else []
+
+
+def _log_failure(name: str, count: int, result: BatchResult[T]) -> None:
+    if result.outage:
+        logger.warning(
+            "could not write %s and %d more: %s", name, count - 1, type(result.outage).__name__
+        )
+    else:
+        logger.error("%s cannot be written", name, exc_info=result.error)

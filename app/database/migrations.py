@@ -11,11 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pymongo
-from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from app.database import Document, collection
-from app.database.batches import CHUNK, batched
+from app.database.batches import BATCH_SIZE, batched
 from app.database.transactions import run_transaction
 from app.domain.contact import identity_key
 from app.logs import logger
@@ -83,7 +82,7 @@ def _key_by_user() -> None:
     _move("portfolios", {"user_id": {"$exists": True}}, _rename_portfolios)
 
 
-def _split_inboxes(users: Sequence[Document], session: ClientSession) -> None:
+def _split_inboxes(users: Sequence[Document]) -> None:
     fields = ("event_seq", "unread_count", "preferences")
     inboxes = [
         {"_id": user["client_id"], **{name: user[name] for name in fields if name in user}}
@@ -92,40 +91,39 @@ def _split_inboxes(users: Sequence[Document], session: ClientSession) -> None:
     collection("users").update_many(
         {"_id": {"$in": [user["_id"] for user in users]}},
         {"$unset": dict.fromkeys(fields, "")},
-        session=session,
     )
-    collection("inboxes").insert_many(inboxes, session=session)
+    collection("inboxes").insert_many(inboxes)
 
 
-def _rename_portfolios(portfolios: Sequence[Document], session: ClientSession) -> None:
+def _rename_portfolios(portfolios: Sequence[Document]) -> None:
     renamed = []
     for portfolio in portfolios:
         rest = {name: portfolio[name] for name in portfolio if name not in ("_id", "user_id")}
         renamed.append({"_id": portfolio["user_id"], "portfolio_id": portfolio["_id"], **rest})
     collection("portfolios").delete_many(
-        {"_id": {"$in": [portfolio["_id"] for portfolio in portfolios]}}, session=session
+        {"_id": {"$in": [portfolio["_id"] for portfolio in portfolios]}}
     )
-    collection("portfolios").insert_many(renamed, session=session)
+    collection("portfolios").insert_many(renamed)
 
 
 def _move(
     name: str,
     old: Document,
-    move: Callable[[Sequence[Document], ClientSession], None],
+    move: Callable[[Sequence[Document]], None],
 ) -> None:
     """Have `move` rewrite the documents of a collection that are still as `old` says."""
     with pymongo.timeout(MIGRATION_SECONDS):
         ids = [each["_id"] for each in collection(name).find(old, {"_id": 1})]
     moved = 0
-    for chunk in batched(ids, CHUNK):
+    for chunk in batched(ids, BATCH_SIZE):
 
-        def write(session: ClientSession, chunk: Sequence[Any] = chunk) -> None:
+        def write(chunk: Sequence[Any] = chunk) -> None:
             # Read in the transaction: another process may have moved them since they were listed.
             query = {"_id": {"$in": list(chunk)}, **old}
-            if found := list(collection(name).find(query, session=session)):
-                move(found, session)
+            if found := list(collection(name).find(query)):
+                move(found)
 
-        run_transaction(write, seconds=MIGRATION_SECONDS)
+        run_transaction(write, timeout_seconds=MIGRATION_SECONDS)
         moved += len(chunk)
         logger.info("%s: %d of %d moved", name, moved, len(ids))
 
@@ -154,7 +152,7 @@ def _reserve_identities() -> None:
             for name in (user["client_id"], user["email"]):
                 owners.setdefault(identity_key(name), user["client_id"])
         documents = [{"_id": key, "client_id": client_id} for key, client_id in owners.items()]
-        for chunk in batched(documents, CHUNK):
+        for chunk in batched(documents, BATCH_SIZE):
             try:
                 collection("identities").insert_many(chunk, ordered=False)
             except BulkWriteError as error:

@@ -1,4 +1,4 @@
-"""The one way that several writes become one."""
+"""Transactions: `run_transaction` is the one way that several writes become one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 import pymongo
+from flask import Flask, current_app
 from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.errors import (
@@ -28,119 +30,143 @@ WRITE_CONFLICT = 112
 # InternalError, as which SecantusDB reports a disk without room, and MongoDB's OutOfDiskSpace.
 SERVER_FAULTS = frozenset({1, 14031})
 
-# PyMongo retries a conflicting transaction for up to 120 s by itself, far past the patience of
-# anyone who waits for the answer.
-TRANSACTION_SECONDS = 10
+# PyMongo retries a conflicting transaction for up to 120 s by default, far longer than a client
+# waits for its response.
+TRANSACTION_TIMEOUT_SECONDS = 10
 DURABLE = WriteConcern("majority", j=True)
 SNAPSHOT = ReadConcern("snapshot")
-# A lock for every so many users: they are for speed alone, the database decides who wins.
-_USER_LOCKS = tuple(threading.Lock() for _ in range(256))
-# Sessions whose transaction could not be ended, because the database was away. Until it is told
-# to, it keeps what they wrote locked: for a minute, by its default.
-_orphaned_sessions: deque[Mapping[str, Any]] = deque(maxlen=1_000)
-# Users whose transaction failed after its commit had been asked for.
-_unknown_outcomes: set[str] = set()
+EXTENSION = "paper_trading.transactions"
 
 
 class _AlreadyCommitted(Exception):
-    """What was to be done again has been done."""
+    """The transaction to retry turned out to be committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _TransactionState:
+    """What the transactions of one application share."""
+
+    # Locks by hash of the user: for speed alone, the database decides which transaction wins.
+    user_locks: tuple[threading.Lock, ...] = field(
+        default_factory=lambda: tuple(threading.Lock() for _ in range(256))
+    )
+    # Sessions whose transaction could not be ended because the database was away. It keeps what
+    # they wrote locked until they are killed, or for a minute by default.
+    orphaned_sessions: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=1_000))
+    # Users whose transaction failed after its commit was sent.
+    unknown_outcomes: set[str] = field(default_factory=set)
+
+
+def init_app(app: Flask) -> None:
+    """Give the application its transaction state."""
+    app.extensions[EXTENSION] = _TransactionState()
 
 
 def run_transaction(
-    work: Callable[[ClientSession], T],
+    work: Callable[[], T],
     *,
-    already_committed: Callable[[T, ClientSession], bool] | None = None,
+    already_committed: Callable[[T], bool] | None = None,
     user_ids: Collection[str] = (),
-    seconds: float = TRANSACTION_SECONDS,
+    timeout_seconds: float = TRANSACTION_TIMEOUT_SECONDS,
 ) -> T:
-    """Run `work` in one transaction and return what it returns, once that is durable.
+    """Run `work` in one transaction and return its result once that is durable.
 
-    `work` may be called several times, so it changes nothing but the database, and passes its
-    session to everything it calls. An exception from it aborts the transaction. Conflicts are
-    retried for `seconds`; then the last PyMongoError is raised. Transactions that change
-    documents of the same `user_ids` wait for each other rather than conflict, as far as they
-    are in this process.
+    Every database operation of `work` joins the transaction: the session is bound to the context.
+    `work` may run several times, so it has no effect outside the database. An exception from it
+    aborts the transaction. Conflicts are retried for `timeout_seconds`; then the last PyMongoError
+    is raised. Transactions of this process that change documents of the same `user_ids` wait for
+    each other instead of conflicting.
 
-    A database that crashed between a commit and its reply may know nothing of that commit
-    afterwards: `work` is run again. If running it twice differs from running it once, pass
-    `already_committed`: it returns whether the last result of `work` has been committed.
+    A database that crashed between a commit and its reply may have lost that commit: `work` runs
+    again. If running it twice differs from running it once, `already_committed` says whether the
+    previous result of `work` is in the database; then that result is returned.
     """
     client = database().client
+    state = _state()
     results: list[T] = []
 
-    def work_unless_done(session: ClientSession) -> T:
-        if results and already_committed is not None and already_committed(results[-1], session):
+    def work_unless_committed(_: ClientSession) -> T:
+        if results and already_committed is not None and already_committed(results[-1]):
             raise _AlreadyCommitted
-        results.append(work(session))
+        results.append(work())
         return results[-1]
 
     with (
-        _user_locks(user_ids, seconds),
+        _locked(state, user_ids, timeout_seconds),
+        pymongo.timeout(timeout_seconds),
         client.start_session() as session,
-        pymongo.timeout(seconds),
     ):
-        _end_orphaned_sessions(client)
+        _end_orphaned_sessions(state, client)
         try:
-            return session.with_transaction(
-                work_unless_done,
-                read_concern=SNAPSHOT,
-                write_concern=DURABLE,
-                read_preference=ReadPreference.PRIMARY,
-            )
+            with session.bind(end_session=False):
+                return session.with_transaction(
+                    work_unless_committed,
+                    read_concern=SNAPSHOT,
+                    write_concern=DURABLE,
+                    read_preference=ReadPreference.PRIMARY,
+                )
         except _AlreadyCommitted:
             return results[-1]
         except PyMongoError as error:
             if isinstance(error, ConnectionFailure) or error.timeout:
-                _orphaned_sessions.append(session.session_id)
+                state.orphaned_sessions.append(session.session_id)
                 if results:
-                    _unknown_outcomes.update(user_ids)
+                    state.unknown_outcomes.update(user_ids)
             raise
 
 
 def resolve_unknown_outcomes(resolve: Callable[[str], object]) -> None:
-    """Call `resolve` with each user whose last transaction may have been committed all the same.
+    """Call `resolve` with each user whose last transaction may be committed without a reply.
 
-    One for whom it raises stays in doubt.
+    A user for whom it raises is kept for the next call.
     """
-    for user_id in list(_unknown_outcomes):
-        # Before: what becomes doubtful meanwhile is to stay so.
-        _unknown_outcomes.discard(user_id)
+    unknown_outcomes = _state().unknown_outcomes
+    for user_id in list(unknown_outcomes):
+        # Removed first: what becomes unknown meanwhile has to stay.
+        unknown_outcomes.discard(user_id)
         try:
             resolve(user_id)
         except BaseException:
-            _unknown_outcomes.add(user_id)
+            unknown_outcomes.add(user_id)
             raise
 
 
-def _end_orphaned_sessions(client: MongoClient[Document]) -> None:
-    sessions = list(_orphaned_sessions)
+def _state() -> _TransactionState:
+    return cast(_TransactionState, current_app.extensions[EXTENSION])
+
+
+def _end_orphaned_sessions(state: _TransactionState, client: MongoClient[Document]) -> None:
+    sessions = list(state.orphaned_sessions)
     if sessions:
         client.admin.command("killSessions", sessions)
         for each in sessions:
-            # Another thread may have been as quick; ending one twice does no harm.
+            # Another thread may have removed it; killing a session twice does no harm.
             with suppress(ValueError):
-                _orphaned_sessions.remove(each)
+                state.orphaned_sessions.remove(each)
 
 
 @contextmanager
-def _user_locks(users: Collection[str], seconds: float) -> Iterator[None]:
-    deadline = time.monotonic() + seconds
+def _locked(
+    state: _TransactionState, users: Collection[str], timeout_seconds: float
+) -> Iterator[None]:
+    locks = state.user_locks
+    deadline = time.monotonic() + timeout_seconds
     with ExitStack() as taken:
-        # In one order everywhere, so that no two wait for what the other has.
-        for number in sorted({hash(user_id) % len(_USER_LOCKS) for user_id in users}):
-            if not _USER_LOCKS[number].acquire(timeout=max(deadline - time.monotonic(), 0)):
+        # In one order everywhere, so that no two transactions wait for each other.
+        for number in sorted({hash(user_id) % len(locks) for user_id in users}):
+            if not locks[number].acquire(timeout=max(deadline - time.monotonic(), 0)):
                 raise ExecutionTimeout("other transactions of the same user took too long")
-            taken.callback(_USER_LOCKS[number].release)
+            taken.callback(locks[number].release)
         yield
 
 
 def is_conflict(error: Exception) -> bool:
-    """Tell whether others kept changing what a transaction wanted to change."""
+    """Return whether other transactions kept changing the same documents."""
     return isinstance(error, OperationFailure) and error.code == WRITE_CONFLICT
 
 
 def is_outage(error: PyMongoError) -> bool:
-    """Tell a database that is away, or too busy to finish, from a fault in what it was asked."""
+    """Return whether the database was away or overloaded, rather than asked something wrong."""
     return (
         isinstance(error, (ConnectionFailure, ExecutionTimeout))
         or (isinstance(error, OperationFailure) and error.code in SERVER_FAULTS)

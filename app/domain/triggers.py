@@ -36,11 +36,10 @@ def triggered_by(
     ticks: Sequence[Quote],
     find: Find[W],
     react: Callable[[W, Quote], R | None],
-    found_all: Callable[[str], object] = lambda symbol: None,
 ) -> list[tuple[W, R]]:
     """Return what `ticks` set off, each with its reaction to the first tick it reacts to.
 
-    In the order of the ticks. `found_all` is told each symbol of which all has been found.
+    In the order of the ticks.
     """
     by_symbol: dict[str, list[tuple[int, Quote]]] = defaultdict(list)
     for position, tick in enumerate(ticks):
@@ -51,7 +50,6 @@ def triggered_by(
         for each in find(symbol, min(prices), max(prices)):
             reactions = ((position, react(each, tick)) for position, tick in its_ticks)
             found += _first(each, reactions)
-        found_all(symbol)
     return [(each, reaction) for _, each, reaction in sorted(found, key=_place)]
 
 

@@ -1,4 +1,4 @@
-"""The documents of the database and every query on them. Each method takes a session."""
+"""The documents of the database and every query on them."""
 
 from app.models.alert import Alert, AlertTrigger
 from app.models.code import Code

@@ -9,7 +9,6 @@ from decimal import Decimal
 
 from bson import ObjectId
 from pymongo import UpdateOne
-from pymongo.client_session import ClientSession
 
 from app.database import Document, collection
 from app.domain.alert import AlertCondition, AlertStatus, Direction, Trigger
@@ -63,12 +62,11 @@ class Alert:
         symbol: str,
         levels: AlertCondition,
         created_at: datetime,
-        session: ClientSession,
     ) -> Alert:
         """Insert an active alert."""
         status = AlertStatus.ACTIVE
         alert = cls(ObjectId(), user_id, number, symbol, levels, status, created_at)
-        collection("alerts").insert_one(alert.as_set(), session=session)
+        collection("alerts").insert_one(alert.as_set())
         return alert
 
     def as_set(self) -> Document:
@@ -87,8 +85,8 @@ class Alert:
         }
 
     @classmethod
-    def find_by_id(cls, alert_id: ObjectId, session: ClientSession | None = None) -> Alert | None:
-        document = collection("alerts").find_one({"_id": alert_id}, session=session)
+    def find_by_id(cls, alert_id: ObjectId) -> Alert | None:
+        document = collection("alerts").find_one({"_id": alert_id})
         return cls.from_document(document) if document else None
 
     @classmethod
@@ -107,10 +105,10 @@ class Alert:
         return [cls.from_document(document) for document in documents]
 
     @classmethod
-    def count_active(cls, user_id: str, session: ClientSession | None = None) -> int:
+    def count_active(cls, user_id: str) -> int:
         """Return how many alerts of the user are active."""
         query = {"user_id": user_id, "status": AlertStatus.ACTIVE.value}
-        return collection("alerts").count_documents(query, session=session)
+        return collection("alerts").count_documents(query)
 
     @classmethod
     def any_active(cls, symbol: str) -> bool:
@@ -128,9 +126,7 @@ class Alert:
         return INDEX.find_still_active(alert_ids)
 
     @classmethod
-    def trigger_many(
-        cls, firings: Sequence[AlertTrigger], now: datetime, session: ClientSession
-    ) -> int:
+    def trigger_many(cls, firings: Sequence[AlertTrigger], now: datetime) -> int:
         """Mark alerts that are active as triggered; return how many were."""
         result = collection("alerts").bulk_write(
             [
@@ -141,7 +137,6 @@ class Alert:
                 for each in firings
             ],
             ordered=False,
-            session=session,
         )
         return result.modified_count
 
@@ -162,14 +157,11 @@ class Alert:
         return collection("alerts").count_documents(query)
 
     @classmethod
-    def delete(cls, alert_id: ObjectId, user_id: str, session: ClientSession) -> Alert | None:
+    def delete(cls, alert_id: ObjectId, user_id: str) -> Alert | None:
         """Delete the user's alert and return it; None where the user has no such one."""
         query = {"_id": alert_id, "user_id": user_id}
-        document = collection("alerts").find_one(query, session=session)
-        if (
-            document is None
-            or not collection("alerts").delete_one(query, session=session).deleted_count
-        ):
+        document = collection("alerts").find_one(query)
+        if document is None or not collection("alerts").delete_one(query).deleted_count:
             return None
         return cls.from_document(document)
 

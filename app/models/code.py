@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from pymongo.client_session import ClientSession
-
 from app.database import Document, collection
 from app.models.quota import purge_at
 
@@ -48,8 +46,8 @@ class Code:
         return counted.matched_count == 1
 
     @classmethod
-    def delete(cls, user_id: str, channel: str, session: ClientSession | None = None) -> None:
-        collection("codes").delete_one({"_id": _key(user_id, channel)}, session=session)
+    def delete(cls, user_id: str, channel: str) -> None:
+        collection("codes").delete_one({"_id": _key(user_id, channel)})
 
 
 def _key(user_id: str, channel: str) -> str:

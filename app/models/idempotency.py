@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pymongo.client_session import ClientSession
-
 from app.database import Document, collection
 from app.domain.errors import Conflict
 
@@ -32,12 +30,12 @@ class IdempotencyKey:
 
 class IdempotencyRecord:
     @classmethod
-    def find(cls, key: IdempotencyKey, session: ClientSession | None = None) -> Document | None:
+    def find(cls, key: IdempotencyKey) -> Document | None:
         """Return what was answered to this request before, None where nothing was.
 
         Raises Conflict where the key was used for another request.
         """
-        document = collection("answers").find_one({"_id": key.document_id}, session=session)
+        document = collection("answers").find_one({"_id": key.document_id})
         if document is None:
             return None
         if document["fingerprint"] != key.fingerprint:
@@ -54,7 +52,6 @@ class IdempotencyRecord:
         key: IdempotencyKey,
         result: Mapping[str, Any],
         now: datetime,
-        session: ClientSession | None = None,
     ) -> None:
         """Keep an answer; DuplicateKeyError where the same request has one already."""
         collection("answers").insert_one(
@@ -64,18 +61,13 @@ class IdempotencyRecord:
                 "result": result,
                 "created_at": now,
             },
-            session=session,
         )
 
     @classmethod
-    def add(
-        cls, key: IdempotencyKey, amounts: Mapping[str, Any], session: ClientSession | None = None
-    ) -> None:
+    def add(cls, key: IdempotencyKey, amounts: Mapping[str, Any]) -> None:
         """Add to the numbers of an answer that is given in several steps."""
         increments = {f"result.{name}": amount for name, amount in amounts.items()}
-        collection("answers").update_one(
-            {"_id": key.document_id}, {"$inc": increments}, session=session
-        )
+        collection("answers").update_one({"_id": key.document_id}, {"$inc": increments})
 
     @classmethod
     def finish(cls, key: IdempotencyKey, fields: Mapping[str, Any]) -> None:

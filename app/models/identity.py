@@ -6,24 +6,22 @@ users can have the same, and the users themselves need no further index.
 
 from __future__ import annotations
 
-from pymongo.client_session import ClientSession
-
 from app.database import Document, collection
 from app.domain.contact import identity_key
 
 
 class Identity:
     @classmethod
-    def create(cls, client_id: str, *names: str, session: ClientSession | None = None) -> None:
+    def create(cls, client_id: str, *names: str) -> None:
         """Reserve all spellings of the names; DuplicateKeyError if one belongs to another user."""
         keys = dict.fromkeys(identity_key(each) for each in names)
         for key in keys:
             document: Document = {"_id": key, "client_id": client_id}
-            collection("identities").insert_one(document, session=session)
+            collection("identities").insert_one(document)
 
     @classmethod
-    def find_client_id(cls, name: str, session: ClientSession | None = None) -> str | None:
+    def find_client_id(cls, name: str) -> str | None:
         """Return the client_id of the user whom any spelling of a name means."""
         query = {"_id": identity_key(name)}
-        document = collection("identities").find_one(query, session=session)
+        document = collection("identities").find_one(query)
         return str(document["client_id"]) if document else None

@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from pymongo import UpdateOne
-from pymongo.client_session import ClientSession
 
 from app.database import Document, collection
 from app.models.bulk import in_clause_batches
@@ -37,26 +36,24 @@ class Inbox:
         )
 
     @classmethod
-    def create(cls, user_id: str, session: ClientSession | None = None) -> Inbox:
+    def create(cls, user_id: str) -> Inbox:
         """Insert an empty one; DuplicateKeyError where the user has one."""
         document: Document = {"_id": user_id, "event_seq": 0, "unread_count": 0}
-        collection("inboxes").insert_one(document, session=session)
+        collection("inboxes").insert_one(document)
         return cls.from_document(document)
 
     @classmethod
-    def find(cls, user_id: str, session: ClientSession | None = None) -> Inbox | None:
-        document = collection("inboxes").find_one({"_id": user_id}, session=session)
+    def find(cls, user_id: str) -> Inbox | None:
+        document = collection("inboxes").find_one({"_id": user_id})
         return cls.from_document(document) if document else None
 
     @classmethod
-    def find_many(
-        cls, user_ids: Collection[str], session: ClientSession | None = None
-    ) -> dict[str, Inbox]:
+    def find_many(cls, user_ids: Collection[str]) -> dict[str, Inbox]:
         """Return those of the users' inboxes that exist, by client_id."""
         return {
             each["_id"]: cls.from_document(each)
             for some in in_clause_batches(list(user_ids))
-            for each in collection("inboxes").find({"_id": {"$in": some}}, session=session)
+            for each in collection("inboxes").find({"_id": {"$in": some}})
         }
 
     @classmethod
@@ -65,17 +62,15 @@ class Inbox:
         return [each["_id"] for each in collection("inboxes").find({}, {"_id": 1})]
 
     @classmethod
-    def save_preferences(
-        cls, user_id: str, preferences: Preferences, session: ClientSession
-    ) -> bool:
+    def save_preferences(cls, user_id: str, preferences: Preferences) -> bool:
         """Replace the user's preferences; tell whether there is such a user."""
         result = collection("inboxes").update_one(
-            {"_id": user_id}, {"$set": {"preferences": preferences.to_document()}}, session=session
+            {"_id": user_id}, {"$set": {"preferences": preferences.to_document()}}
         )
         return result.matched_count == 1
 
     @classmethod
-    def count_events(cls, events: Mapping[str, int], session: ClientSession) -> dict[str, Inbox]:
+    def count_events(cls, events: Mapping[str, int]) -> dict[str, Inbox]:
         """Add to each user's count of events; return their inboxes as they are then.
 
         A user's event takes the new count as its `seq`. The documents stay locked to the
@@ -85,23 +80,18 @@ class Inbox:
         collection("inboxes").bulk_write(
             [UpdateOne({"_id": each}, _count(count)) for each, count in events.items()],
             ordered=False,
-            session=session,
         )
-        return cls.find_many(events, session)
+        return cls.find_many(events)
 
     @classmethod
-    def count_read(cls, user_id: str, session: ClientSession) -> None:
+    def count_read(cls, user_id: str) -> None:
         """Take one off the user's count of unread notifications."""
-        collection("inboxes").update_one(
-            {"_id": user_id}, {"$inc": {"unread_count": -1}}, session=session
-        )
+        collection("inboxes").update_one({"_id": user_id}, {"$inc": {"unread_count": -1}})
 
     @classmethod
-    def correct_event_seq(cls, user_id: str, seq: int, session: ClientSession) -> None:
+    def correct_event_seq(cls, user_id: str, seq: int) -> None:
         """Set the count of events to what it was found to have to be."""
-        collection("inboxes").update_one(
-            {"_id": user_id}, {"$set": {"event_seq": seq}}, session=session
-        )
+        collection("inboxes").update_one({"_id": user_id}, {"$set": {"event_seq": seq}})
 
 
 def _count(events: int) -> Document:

@@ -16,7 +16,6 @@ from typing import Any
 import pymongo
 from bson import ObjectId
 from pymongo import UpdateMany, UpdateOne
-from pymongo.client_session import ClientSession
 
 from app.database import Document, collection
 from app.domain.errors import Unauthenticated
@@ -68,7 +67,6 @@ class Notification:
         cls,
         drafts: Sequence[EventDraft],
         now: datetime,
-        session: ClientSession,
         *,
         sends: bool = True,
     ) -> list[Notification]:
@@ -80,7 +78,7 @@ class Notification:
         if not drafts:
             return []
         counts = Counter(draft.user_id for draft in drafts)
-        counted = Inbox.count_events(counts, session)
+        counted = Inbox.count_events(counts)
         if len(counted) < len(counts):
             raise Unauthenticated("This account no longer exists.", code="account_gone")
         following = {user_id: counted[user_id].event_seq - counts[user_id] for user_id in counts}
@@ -91,14 +89,14 @@ class Notification:
             preferences = counted[draft.user_id].preferences
             document |= _pending(now) if sends else _recorded(draft, preferences, now)
             documents.append(document)
-        collection("notifications").insert_many(documents, ordered=False, session=session)
+        collection("notifications").insert_many(documents, ordered=False)
         return [cls.from_document(document) for document in documents]
 
     @classmethod
-    def are_written(cls, events: Sequence[Notification], session: ClientSession) -> bool:
+    def are_written(cls, events: Sequence[Notification]) -> bool:
         """Tell whether events, all of one transaction, are in the database."""
         query = {"_id": events[0].id}
-        return collection("notifications").find_one(query, {"_id": 1}, session=session) is not None
+        return collection("notifications").find_one(query, {"_id": 1}) is not None
 
     @classmethod
     def find_by_user_id(
@@ -120,20 +118,16 @@ class Notification:
         )
 
     @classmethod
-    def last_seq(cls, user_id: str, session: ClientSession) -> int:
+    def last_seq(cls, user_id: str) -> int:
         """Return the highest seq of the user's notifications, 0 where there are none."""
-        found = collection("notifications").find({"user_id": user_id}, {"seq": 1}, session=session)
+        found = collection("notifications").find({"user_id": user_id}, {"seq": 1})
         return max((int(each["seq"]) for each in found), default=0)
 
     @classmethod
-    def mark_read(
-        cls, notification_id: ObjectId, user_id: str, session: ClientSession
-    ) -> bool | None:
+    def mark_read(cls, notification_id: ObjectId, user_id: str) -> bool | None:
         """Mark as read; return whether it was unread, None where the user has no such one."""
         query = {"_id": notification_id, "user_id": user_id}
-        result = collection("notifications").update_one(
-            query, {"$set": {"is_read": True}}, session=session
-        )
+        result = collection("notifications").update_one(query, {"$set": {"is_read": True}})
         return bool(result.modified_count) if result.matched_count else None
 
     @classmethod

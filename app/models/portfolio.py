@@ -14,11 +14,9 @@ from typing import Any
 
 from bson import ObjectId
 from pymongo import UpdateOne
-from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from app.database import Document, collection
-from app.database.together import ReadTogether
 from app.domain.money import ZERO
 from app.domain.position import Position
 
@@ -71,10 +69,9 @@ class Portfolio:
         user_id: str,
         initial_margin: Decimal,
         now: datetime,
-        session: ClientSession | None = None,
     ) -> tuple[Portfolio, bool]:
         """Return the user's portfolio and whether it was made just now."""
-        existing = cls.find_by_user_id(user_id, session)
+        existing = cls.find_by_user_id(user_id)
         if existing:
             return existing, False
         document: Document = {
@@ -92,22 +89,17 @@ class Portfolio:
             "last_updated": now,
         }
         try:
-            collection("portfolios").insert_one(document, session=session)
+            collection("portfolios").insert_one(document)
         except DuplicateKeyError:
             # The `_id` decided between two requests at once; this is the other one.
-            winner = cls.find_by_user_id(user_id, session)
+            winner = cls.find_by_user_id(user_id)
             assert winner is not None
             return winner, False
         return cls.from_document(document), True
 
     @classmethod
-    def find_by_user_id(
-        cls, user_id: str, session: ClientSession | None = None
-    ) -> Portfolio | None:
-        if session is None:
-            document = _READS.read(user_id)
-        else:
-            document = collection("portfolios").find_one({"_id": user_id}, session=session)
+    def find_by_user_id(cls, user_id: str) -> Portfolio | None:
+        document = collection("portfolios").find_one({"_id": user_id})
         return cls.from_document(document) if document else None
 
     @classmethod
@@ -124,14 +116,14 @@ class Portfolio:
         return [each["_id"] for each in collection("portfolios").find({}, {"_id": 1})]
 
     @classmethod
-    def correct(cls, user_id: str, fields: Mapping[str, Any], session: ClientSession) -> None:
+    def correct(cls, user_id: str, fields: Mapping[str, Any]) -> None:
         """Set fields to what they were found to have to be."""
         changes = dict(fields)
         if "exposure" in changes:
             changes["exposure"] = {
                 _key(symbol): asdict(each) for symbol, each in changes["exposure"].items()
             }
-        collection("portfolios").update_one({"_id": user_id}, {"$set": changes}, session=session)
+        collection("portfolios").update_one({"_id": user_id}, {"$set": changes})
 
     @classmethod
     def any_margin_in_use(cls) -> bool:
@@ -147,7 +139,6 @@ class Portfolio:
         symbol: str,
         opened: Position,
         now: datetime,
-        session: ClientSession,
     ) -> Portfolio | None:
         """Block `margin` rupees for one new trade, if that much is available.
 
@@ -167,14 +158,11 @@ class Portfolio:
                 },
                 "$set": {"last_updated": now},
             },
-            session=session,
         )
-        return cls.find_by_user_id(user_id, session) if blocked.modified_count else None
+        return cls.find_by_user_id(user_id) if blocked.modified_count else None
 
     @classmethod
-    def settle_many(
-        cls, settlements: Mapping[str, PortfolioDelta], now: datetime, session: ClientSession
-    ) -> int:
+    def settle_many(cls, settlements: Mapping[str, PortfolioDelta], now: datetime) -> int:
         """Release margins and book P&L, a line per user; return how many users it met."""
         result = collection("portfolios").bulk_write(
             [
@@ -182,21 +170,12 @@ class Portfolio:
                 for user_id, settlement in settlements.items()
             ],
             ordered=False,
-            session=session,
         )
         return result.matched_count
 
 
 _NOT_COPIED = ("id", "user_id", "exposure")
 _FIELDS = tuple(name for name in Portfolio.__dataclass_fields__ if name not in _NOT_COPIED)
-
-
-def _find(user_ids: Collection[str]) -> dict[str, Document]:
-    found = collection("portfolios").find({"_id": {"$in": list(user_ids)}})
-    return {each["_id"]: each for each in found}
-
-
-_READS = ReadTogether(_find)
 
 
 def _settled(settlement: PortfolioDelta, now: datetime) -> Document:

@@ -122,11 +122,7 @@ class SymbolState:
         ]
         if updates:
             # One commit: to wait for the disk once for each of 500 symbols takes seconds.
-            run_transaction(
-                lambda session: collection("symbols").bulk_write(
-                    updates, ordered=False, session=session
-                )
-            )
+            run_transaction(lambda: collection("symbols").bulk_write(updates, ordered=False))
 
     @classmethod
     def load_quotes(cls) -> dict[str, Quote]:

@@ -10,7 +10,6 @@ from decimal import Decimal
 
 from bson import ObjectId
 from pymongo import UpdateMany
-from pymongo.client_session import ClientSession
 
 from app.database import Document, collection
 from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeStatus, TradeType
@@ -78,7 +77,6 @@ class Trade:
         created_at: datetime,
         client_order_id: str | None = None,
         order_fingerprint: str | None = None,
-        session: ClientSession,
     ) -> Trade:
         """Insert an active trade; DuplicateKeyError where the client_order_id is taken."""
         document: Document = {
@@ -101,26 +99,24 @@ class Trade:
         if client_order_id is not None:
             document["client_order_id"] = client_order_id
             document["order_fingerprint"] = order_fingerprint
-        collection("trades").insert_one(document, session=session)
+        collection("trades").insert_one(document)
         return cls.from_document(document)
 
     @classmethod
-    def find_by_id(cls, trade_id: ObjectId, session: ClientSession | None = None) -> Trade | None:
-        document = collection("trades").find_one({"_id": trade_id}, session=session)
+    def find_by_id(cls, trade_id: ObjectId) -> Trade | None:
+        document = collection("trades").find_one({"_id": trade_id})
         return cls.from_document(document) if document else None
 
     @classmethod
-    def find_by_client_order_id(
-        cls, user_id: str, client_order_id: str, session: ClientSession | None = None
-    ) -> Trade | None:
+    def find_by_client_order_id(cls, user_id: str, client_order_id: str) -> Trade | None:
         query = {"user_id": user_id, "client_order_id": client_order_id}
-        document = collection("trades").find_one(query, session=session)
+        document = collection("trades").find_one(query)
         return cls.from_document(document) if document else None
 
     @classmethod
-    def find_all(cls, user_id: str, session: ClientSession) -> Iterator[Trade]:
+    def find_all(cls, user_id: str) -> Iterator[Trade]:
         """Yield every trade of a user, one at a time."""
-        for document in collection("trades").find({"user_id": user_id}, session=session):
+        for document in collection("trades").find({"user_id": user_id}):
             yield cls.from_document(document)
 
     def as_opened(self) -> Trade:
@@ -143,12 +139,10 @@ class Trade:
         return [cls.from_document(document) for document in documents]
 
     @classmethod
-    def find_active_by_user_id(
-        cls, user_id: str, session: ClientSession | None = None
-    ) -> list[Trade]:
+    def find_active_by_user_id(cls, user_id: str) -> list[Trade]:
         """Return all the user's active trades, oldest first."""
         query = {"user_id": user_id, "status": TradeStatus.ACTIVE.value}
-        found = collection("trades").find(query, session=session)
+        found = collection("trades").find(query)
         trades = [cls.from_document(document) for document in found]
         return sorted(trades, key=lambda trade: trade.number)
 
@@ -175,21 +169,16 @@ class Trade:
         return INDEX.find_still_active(trade_ids)
 
     @classmethod
-    def update(
-        cls, trade_id: ObjectId, changes: Document, session: ClientSession | None = None
-    ) -> bool:
+    def update(cls, trade_id: ObjectId, changes: Document) -> bool:
         """Set fields of an active trade; tell whether there was one."""
         result = collection("trades").update_one(
             {"_id": trade_id, "status": TradeStatus.ACTIVE.value},
             {"$set": changes},
-            session=session,
         )
         return result.modified_count == 1
 
     @classmethod
-    def close_many(
-        cls, closures: Sequence[TradeExit], now: datetime, session: ClientSession
-    ) -> int:
+    def close_many(cls, closures: Sequence[TradeExit], now: datetime) -> int:
         """Close trades that are active; return how many were."""
         alike: dict[Exit, list[TradeExit]] = defaultdict(list)
         for each in closures:
@@ -199,7 +188,7 @@ class Trade:
             for exit, group in alike.items()
             for some in in_clause_batches(group)
         ]
-        result = collection("trades").bulk_write(updates, ordered=False, session=session)
+        result = collection("trades").bulk_write(updates, ordered=False)
         return result.modified_count
 
 

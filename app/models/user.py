@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bson import ObjectId
-from pymongo.client_session import ClientSession
 
 from app.database import Document, collection
 from app.models.identity import Identity
@@ -50,10 +49,9 @@ class User:
         phone: str,
         password_hash: str,
         created_at: datetime,
-        session: ClientSession | None = None,
     ) -> User:
         """Insert a user; DuplicateKeyError if any spelling of the client_id or email is taken."""
-        Identity.create(client_id, client_id, email, session=session)
+        Identity.create(client_id, client_id, email)
         document: Document = {
             "client_id": client_id,
             "name": name,
@@ -62,16 +60,16 @@ class User:
             "password_hash": password_hash,
             "created_at": created_at,
         }
-        collection("users").insert_one(document, session=session)
+        collection("users").insert_one(document)
         return cls.from_document(document)
 
     @classmethod
-    def find_by_client_id(cls, client_id: str, session: ClientSession | None = None) -> User | None:
-        return cls._find({"client_id": client_id}, session)
+    def find_by_client_id(cls, client_id: str) -> User | None:
+        return cls._find({"client_id": client_id})
 
     @classmethod
-    def find_by_email(cls, email: str, session: ClientSession | None = None) -> User | None:
-        return cls._find({"email": email}, session)
+    def find_by_email(cls, email: str) -> User | None:
+        return cls._find({"email": email})
 
     @classmethod
     def find_by_name(cls, name: str) -> User | None:
@@ -81,16 +79,16 @@ class User:
         """
         exact = name.strip()
         found = (
-            cls._find({"client_id": exact}, None)
-            or cls._find({"email": exact.lower()}, None)
-            or cls._find({"client_id": exact.lower()}, None)
+            cls._find({"client_id": exact})
+            or cls._find({"email": exact.lower()})
+            or cls._find({"client_id": exact.lower()})
         )
         client_id = None if found else Identity.find_client_id(exact)
         return cls.find_by_client_id(client_id) if client_id else found
 
     @classmethod
-    def find_by_id(cls, user_id: ObjectId, session: ClientSession | None = None) -> User | None:
-        return cls._find({"_id": user_id}, session)
+    def find_by_id(cls, user_id: ObjectId) -> User | None:
+        return cls._find({"_id": user_id})
 
     @classmethod
     def replace_password_hash(cls, client_id: str, old: str, new: str) -> None:
@@ -99,26 +97,26 @@ class User:
         collection("users").update_one(query, {"$set": {"password_hash": new}})
 
     @classmethod
-    def confirm(cls, user: User, channel: str, session: ClientSession) -> None:
+    def confirm(cls, user: User, channel: str) -> None:
         """Note that the user's address is confirmed; DuplicateKeyError if the number is another's.
 
         A number belongs to the first user who confirms it.
         """
         field = "confirmed_email" if channel == "email" else "confirmed_phone"
         address = user.address(channel)
-        if channel != "email" and Identity.find_client_id(address, session) != user.client_id:
-            Identity.create(user.client_id, address, session=session)
+        if channel != "email" and Identity.find_client_id(address) != user.client_id:
+            Identity.create(user.client_id, address)
         query = {"client_id": user.client_id}
-        collection("users").update_one(query, {"$set": {field: address}}, session=session)
+        collection("users").update_one(query, {"$set": {field: address}})
 
     @classmethod
-    def find_many(cls, client_ids: list[str], session: ClientSession | None = None) -> list[User]:
+    def find_many(cls, client_ids: list[str]) -> list[User]:
         """Return those of the users that exist, in no particular order."""
-        found = collection("users").find({"client_id": {"$in": client_ids}}, session=session)
+        found = collection("users").find({"client_id": {"$in": client_ids}})
         return [cls.from_document(document) for document in found]
 
     @classmethod
-    def count_alert(cls, client_id: str, session: ClientSession) -> int | None:
+    def count_alert(cls, client_id: str) -> int | None:
         """Add one to the user's count of alerts; return it, None where there is no such user.
 
         A new alert takes it as its `number`. The document stays locked to the transaction, so
@@ -126,9 +124,9 @@ class User:
         """
         query = {"client_id": client_id}
         users = collection("users")
-        if not users.update_one(query, {"$inc": {"alert_count": 1}}, session=session).matched_count:
+        if not users.update_one(query, {"$inc": {"alert_count": 1}}).matched_count:
             return None
-        document = users.find_one(query, {"alert_count": 1}, session=session) or {}
+        document = users.find_one(query, {"alert_count": 1}) or {}
         return int(document["alert_count"])
 
     @classmethod
@@ -139,8 +137,8 @@ class User:
         return int(document.get("alert_count", 0))
 
     @classmethod
-    def _find(cls, query: Document, session: ClientSession | None) -> User | None:
-        document = collection("users").find_one(query, session=session)
+    def _find(cls, query: Document) -> User | None:
+        document = collection("users").find_one(query)
         return cls.from_document(document) if document else None
 
 

@@ -16,14 +16,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import inf
 
-from app.alerts.execution import fire_missed_alerts
+from app.alerts.execution import find_missed_alerts, fire_alerts
 from app.clock import Clock
+from app.database.batches import all_written
 from app.domain.candle import Candle, sound_candles
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote, Source
 from app.logs import logger
 from app.market_data.feed import CandlesRefused, Feed, Gap
-from app.trades.execution import close_missed
+from app.trades.execution import close_trades, find_missed
 
 # The ticks after a gap wait so long for its candles, at most.
 HOLD_SECONDS = 10.0
@@ -140,13 +141,13 @@ class Gaps:
             return sound_candles(self._feed.candles(symbol, time, until[symbol]))
 
         symbols = sorted(whole)
-        closed = close_missed(symbols, candles_after, since)
-        fire_missed_alerts(symbols, candles_after, since)
+        closed = all_written(close_trades(find_missed(symbols, candles_after, since)))
+        all_written(fire_alerts(find_missed_alerts(symbols, candles_after, since)))
         with self._lock:
             for gap in known:
                 self._pending.pop(gap, None)
                 self._undecided.discard(gap.symbol)
-        return closed
+        return len(closed)
 
     def _candles(self, gap: Gap) -> Sequence[Candle] | None:
         pending = self._pending.get(gap)

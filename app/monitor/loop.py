@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
+from typing import Any
 
 from flask import Flask
 from pymongo.errors import PyMongoError
 
-from app.alerts.execution import fire_alerts
+from app.alerts.execution import find_crossed, fire_alerts
 from app.clock import Clock
 from app.concurrency import spawn
+from app.database.batches import BatchResult
 from app.domain.quote import Quote
 from app.events import republish_unconfirmed
 from app.logs import logger
@@ -27,12 +29,12 @@ from app.market_data.feed import Feed, Gap
 from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.quotes import QuoteBoard
 from app.models import MarketState, SymbolState
-from app.monitor.display import Display
 from app.monitor.gaps import Gaps
 from app.monitor.lease import Lease
+from app.realtime.prices import publish_prices
 from app.retention import Limits, Retention
 from app.services import services
-from app.trades.execution import close_triggered
+from app.trades.execution import close_trades, find_triggered
 from app.trades.watching import IdleSymbols
 
 # Ticks kept for settling while the database is away: about a day of all symbols at 10 s.
@@ -62,7 +64,6 @@ class Monitor:
         self._feed: Feed = parts.feed
         self._quotes: QuoteBoard = parts.quotes
         self._watchlist: PolledSymbols = parts.watchlist
-        self._display = Display(app)
         self._hours = parts.hours
         self._lease = Lease(parts.clock, timedelta(seconds=max(3 * self._interval, 5)))
         self._gaps = Gaps(parts.feed, parts.clock)
@@ -72,6 +73,7 @@ class Monitor:
         self._instruments = parts.instruments
         self._maintenance_due_at = self._poll_due_at = parts.clock.monotonic()
         self._unsettled = _unsettled()
+        self._unpublished: dict[str, Quote] = {}
         self._unsaved: dict[str, Quote] = {}
         self._stop = threading.Event()
         self._news = threading.Event()
@@ -130,7 +132,7 @@ class Monitor:
             reached = self._feed.now()
             ticks = self._take_in(self._poll())
             if failure:
-                self._display.show_all()
+                self._publish_prices()
                 raise failure
             self._take_in_gaps()
             closed = self._settle()
@@ -278,8 +280,8 @@ class Monitor:
         # finds them there (see open_trade).
         admitted = self._quotes.post(ticks)
         latest = {tick.symbol: tick for tick in admitted}
-        self._display.add(latest.values())
-        # A tick outside trading hours is shown, and settles nothing then or the next morning.
+        self._unpublished.update(latest)
+        # A tick outside trading hours is published, and triggers nothing, then or later.
         if self._hours.trading_allowed(self._clock.now()):
             self._unsettled.extend(admitted)
         self._unsaved.update(latest)
@@ -291,46 +293,59 @@ class Monitor:
         self._feed.prefer(self._watchlist.needed)
         return self._feed.poll(self._watchlist.symbols())
 
-    def _take_in_meanwhile(self) -> None:
-        """Take in and show what is new, between two of the many transactions of a settlement.
-
-        What that triggers is for the next pass.
-        """
-        self._attempt(self._take_in_new)
-
-    def _take_in_new(self) -> None:
+    def _collect_new(self) -> None:
+        """Take in and publish new ticks between two batches; what they trigger is for later."""
         if self._clock.monotonic() < self._poll_due_at:
             ticks = self._take_in(self._feed.collect())
         else:
             ticks = self._take_in(self._poll())
-            # Or another process would take over from one that is hard at work.
+            # Otherwise another process would take over from one that is busy settling.
             self._lease.renew()
-        self._display.show_all()
+        self._publish_prices()
         self._take_in_gaps()
         if ticks:
             self._news.set()
 
     def _settle(self) -> int:
-        # Only these symbols can have trades or alerts; the rest costs no question.
+        # Only these symbols can have trades or alerts; the others need no query.
         traded, alerted = self._watchlist.traded, self._watchlist.alerted
         held = self._gaps.held()
         taken, self._unsettled = list(self._unsettled), _unsettled()
         left = taken
         ticks = [each for each in taken if each.symbol not in held]
-        to_ask = [each for each in ticks if each.symbol in traded]
         deciding = self._gaps.deciding(ticks)
-        self._display.show_others({each.symbol for each in to_ask})
         try:
-            closed = close_triggered(to_ask, self._display.show, self._take_in_meanwhile, deciding)
-            to_ask = [each for each in ticks if each.symbol in alerted]
-            fire_alerts(to_ask, self._take_in_meanwhile, deciding)
+            exits = find_triggered([each for each in ticks if each.symbol in traded], deciding)
+            self._publish_prices()
+            closed = self._write(close_trades(exits))
+            triggers = find_crossed([each for each in ticks if each.symbol in alerted], deciding)
+            self._write(fire_alerts(triggers))
             self._gaps.decided(deciding)
             left = [each for each in taken if each.symbol in held]
         finally:
-            self._display.show_all()
+            self._publish_prices()
             # Before what came in meanwhile.
             self._unsettled = _unsettled(left, self._unsettled)
         return closed
+
+    def _write(self, results: Iterable[BatchResult[Any]]) -> int:
+        """Write batches, with new ticks taken in between them; return how many items.
+
+        Raises PyMongoError, after the last batch, if the database was away.
+        """
+        written = 0
+        outage: PyMongoError | None = None
+        for result in results:
+            written += len(result.written)
+            outage = outage or result.outage
+            self._attempt(self._collect_new)
+        if outage:
+            raise outage
+        return written
+
+    def _publish_prices(self) -> None:
+        latest, self._unpublished = self._unpublished, {}
+        publish_prices(latest.values())
 
     def _save(self, reached: datetime) -> None:
         """Keep what a restart has to know: the last quotes, and how far trades are settled."""

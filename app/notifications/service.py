@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from bson import ObjectId
 from bson.errors import InvalidId
-from pymongo.client_session import ClientSession
 
 from app.database.transactions import run_transaction
 from app.domain.errors import NotFound, Unauthenticated
@@ -21,8 +20,8 @@ def send(user_id: str, event: str, message: str) -> None:
     """Write a user's own event, to be delivered like any other."""
     draft = EventDraft(user_id=user_id, type=event, message=message, data={"message": message})
 
-    def write(session: ClientSession) -> list[Notification]:
-        return record_events([draft], now(), session)
+    def write() -> list[Notification]:
+        return record_events([draft], now())
 
     publish_events(
         run_transaction(write, already_committed=Notification.are_written, user_ids=[user_id])
@@ -43,7 +42,7 @@ def replace_preferences(user_id: str, preferences: Preferences) -> None:
     Raises Unauthenticated where the user is gone.
     """
     saved = run_transaction(
-        lambda session: Inbox.save_preferences(user_id, preferences, session), user_ids=[user_id]
+        lambda: Inbox.save_preferences(user_id, preferences), user_ids=[user_id]
     )
     if not saved:
         raise _account_gone()
@@ -86,10 +85,10 @@ def list_notifications(
 def mark_read(user_id: str, notification_id: str) -> None:
     """Mark as read; raise NotFound for an unknown notification or another user's."""
 
-    def write(session: ClientSession) -> bool | None:
-        was_unread = Notification.mark_read(ObjectId(notification_id), user_id, session)
+    def write() -> bool | None:
+        was_unread = Notification.mark_read(ObjectId(notification_id), user_id)
         if was_unread:
-            Inbox.count_read(user_id, session)
+            Inbox.count_read(user_id)
         return was_unread
 
     try:

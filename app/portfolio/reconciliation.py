@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from pymongo.client_session import ClientSession
-
 from app.database.transactions import run_transaction
 from app.domain.bracket import TradeStatus
 from app.domain.money import ZERO
@@ -85,39 +83,37 @@ class ExpectedBalances:
 
 def find_differences(user_id: str) -> list[Difference]:
     """Return what differs in a user's books, as of one moment."""
-    return run_transaction(lambda session: _differences(user_id, session), user_ids=[user_id])
+    return run_transaction(lambda: _differences(user_id), user_ids=[user_id])
 
 
 def repair(user_id: str) -> list[Difference]:
     """Set a user's books right; return what differed."""
 
-    def write(session: ClientSession) -> list[Difference]:
-        differences = _differences(user_id, session)
+    def write() -> list[Difference]:
+        differences = _differences(user_id)
         fields = {each.field: each.recomputed for each in differences}
         last_event = fields.pop("event_seq", None)
         if fields:
-            Portfolio.correct(user_id, fields, session)
+            Portfolio.correct(user_id, fields)
         if last_event is not None:
-            Inbox.correct_event_seq(user_id, last_event, session)
+            Inbox.correct_event_seq(user_id, last_event)
         return differences
 
     return run_transaction(write, user_ids=[user_id])
 
 
-def _differences(user_id: str, session: ClientSession) -> list[Difference]:
-    portfolio = Portfolio.find_by_user_id(user_id, session)
-    inbox = Inbox.find(user_id, session)
+def _differences(user_id: str) -> list[Difference]:
+    portfolio = Portfolio.find_by_user_id(user_id)
+    inbox = Inbox.find(user_id)
     if portfolio is None or inbox is None:
         return []
     recorded = {name: getattr(portfolio, name) for name in ExpectedBalances(ZERO).as_fields()}
     recorded["exposure"] = {
         symbol: each for symbol, each in portfolio.exposure.items() if each != Position()
     }
-    recomputed = ExpectedBalances.of(
-        portfolio.initial_margin, Trade.find_all(user_id, session)
-    ).as_fields()
+    recomputed = ExpectedBalances.of(portfolio.initial_margin, Trade.find_all(user_id)).as_fields()
     recorded["event_seq"] = inbox.event_seq
-    recomputed["event_seq"] = Notification.last_seq(user_id, session)
+    recomputed["event_seq"] = Notification.last_seq(user_id)
     return [
         Difference(user_id, name, recorded[name], recomputed[name])
         for name in recomputed

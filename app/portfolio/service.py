@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from pymongo.client_session import ClientSession
-
 from app.domain.errors import NotFound, Unauthenticated
 from app.models import Portfolio, User
 from app.services import now, services
@@ -23,9 +21,9 @@ def open_portfolio(user_id: str, initial_margin: Decimal | None) -> tuple[Portfo
     return Portfolio.create(user_id, margin, now())
 
 
-def get_portfolio(user_id: str, session: ClientSession | None = None) -> Portfolio:
+def get_portfolio(user_id: str) -> Portfolio:
     """Return the user's portfolio; raise NotFound where there is none."""
-    portfolio = Portfolio.find_by_user_id(user_id, session)
+    portfolio = Portfolio.find_by_user_id(user_id)
     if portfolio is None:
         raise NotFound(
             "There is no portfolio yet. Open one with POST /portfolio/create.",

@@ -1,20 +1,18 @@
-"""Closing trades: by their user, or by a tick that reached their stop-loss or target.
+"""Closing trades: by their user, or because a tick reached their stop-loss or target.
 
-Both go the same way: trades are closed in chunks, each one transaction that claims the trades,
-releases their margin with the P&L, and writes their events.
+Trades are closed in batches. One transaction claims the trades of a batch, releases their margin,
+books their P&L and records their events.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from pymongo.client_session import ClientSession
-
-from app.database.batches import BatchResult, ClaimLost, write_claimed, write_in_batches
-from app.database.patience import read_patiently
+from app.database.batches import BatchResult, ClaimLost, write_in_batches
+from app.database.transactions import run_transaction
 from app.domain.bracket import SettledFrom
 from app.domain.position import Position
 from app.domain.quote import Quote
@@ -25,43 +23,29 @@ from app.services import now
 from app.trades.events import trade_closed
 
 
-def close_triggered(
-    ticks: Sequence[Quote],
-    found_all: Callable[[str], object] = lambda symbol: None,
-    meanwhile: Callable[[], object] = lambda: None,
-    deciding: Collection[Quote] = (),
-) -> int:
-    """Close every trade whose stop-loss or target one of `ticks` reached; return how many.
+def find_triggered(ticks: Sequence[Quote], deciding: Collection[Quote] = ()) -> list[TradeExit]:
+    """Return the exit of every trade whose stop-loss or target one of `ticks` reached.
 
-    A trade closes at the first tick, in their order, that reaches it. `found_all` is told each
-    symbol of which all such trades have been found, maybe more than once, before any is closed.
-    Between two chunks of closures `meanwhile` is called. Those of the ticks that are `deciding`
-    are the first after a time without prices; what they close says so.
-
-    Raises PyMongoError where some could not be closed: the same ticks can then be settled again.
+    A trade exits at the first tick, in their order, that reaches it. The `deciding` ticks are the
+    first after a time without prices: what they close says so.
     """
-    triggered = read_patiently(
-        lambda: triggered_by(
-            ticks,
-            Trade.find_triggered,
-            lambda trade, tick: trade.bracket.triggered_by(tick),
-            found_all,
-        )
+    triggered = triggered_by(
+        ticks, Trade.find_triggered, lambda trade, tick: trade.bracket.triggered_by(tick)
     )
-    closures = [
+    return [
         TradeExit(trade, replace(exit, settled_from=SettledFrom.QUOTE))
         if exit.quote in deciding
         else TradeExit(trade, exit)
         for trade, exit in triggered
     ]
-    return _settle(closures, meanwhile)
 
 
-def close_missed(symbols: Iterable[str], candles_after: CandlesAfter, since: datetime) -> int:
-    """Close every trade whose stop-loss or target was reached after `since`; return how many.
+def find_missed(
+    symbols: Iterable[str], candles_after: CandlesAfter, since: datetime
+) -> list[TradeExit]:
+    """Return the exit of every trade whose stop-loss or target was reached after `since`.
 
-    `candles_after` tells what a symbol did after a time, while nobody watched, in order. Raises
-    PyMongoError where some could not be closed.
+    `candles_after` returns the candles of a symbol after a time, in order.
     """
     missed = triggered_in(
         symbols,
@@ -71,76 +55,48 @@ def close_missed(symbols: Iterable[str], candles_after: CandlesAfter, since: dat
         began=lambda trade: trade.bracket.entry_timestamp,
         react=lambda trade, candle: trade.bracket.triggered_in(candle),
     )
-    return _settle([TradeExit(trade, exit) for trade, exit in missed])
+    return [TradeExit(trade, exit) for trade, exit in missed]
 
 
-# What else is written in the transaction that closes some trades.
-Also = Callable[[Sequence[TradeExit], ClientSession], None]
+def close_trades(exits: Sequence[TradeExit]) -> Iterator[BatchResult[TradeExit]]:
+    """Close those of the trades that are still active, in batches; yield each result."""
+    return write_in_batches(exits, close_batch, name_exit)
 
 
-def close_trades(closures: Sequence[TradeExit], also: Also | None = None) -> list[TradeExit]:
-    """Close those of the trades that are still active; return these.
-
-    `also` writes more in the transaction of each chunk that closed any. Raises what kept a
-    trade from being closed, after all that could be closed was.
-    """
-    outcome = _close_in_chunks(closures, also)
-    if error := outcome.outage or outcome.fault:
-        raise error
-    return outcome.written
+def close_batch(exits: Sequence[TradeExit]) -> None:
+    """Close trades in one transaction, and publish their events."""
+    commit_exits(exits, lambda: write_exits(exits))
 
 
-def _settle(closures: Sequence[TradeExit], meanwhile: Callable[[], object] = lambda: None) -> int:
-    """Close trades for their users; raise PyMongoError where the database was away."""
-    outcome = _close_in_chunks(closures, None, meanwhile)
-    if outcome.outage:
-        raise outcome.outage
-    return len(outcome.written)
-
-
-def _close_in_chunks(
-    closures: Sequence[TradeExit], also: Also | None, meanwhile: Callable[[], object] = lambda: None
-) -> BatchResult[TradeExit]:
-    return write_in_batches(
-        closures,
-        lambda chunk: _close_chunk(chunk, also),
-        lambda closure: f"the exit of trade {closure.trade.id}",
-        meanwhile,
-    )
-
-
-def _close_chunk(closures: Sequence[TradeExit], also: Also | None) -> list[TradeExit]:
-    def close(claimed: Sequence[TradeExit], session: ClientSession) -> list[Notification]:
-        if also is not None:
-            also(claimed, session)
-        return _close(claimed, session)
-
-    owners = {each.trade.user_id for each in closures}
-    claimed, events = write_claimed(
-        closures, close, _still_active, already_committed=Notification.are_written, user_ids=owners
+def commit_exits(exits: Sequence[TradeExit], work: Callable[[], list[Notification]]) -> None:
+    """Run `work`, which writes these exits, in one transaction; publish the events it returns."""
+    events = run_transaction(
+        work,
+        already_committed=Notification.are_written,
+        user_ids={each.trade.user_id for each in exits},
     )
     publish_events(events)
-    return list(claimed)
 
 
-def _still_active(closures: Sequence[TradeExit]) -> list[TradeExit]:
-    active = Trade.find_still_active([each.trade.id for each in closures])
-    return [each for each in closures if each.trade.id in active]
+def write_exits(exits: Sequence[TradeExit]) -> list[Notification]:
+    """Close trades within the current transaction; return their events.
 
-
-def _close(closures: Sequence[TradeExit], session: ClientSession) -> list[Notification]:
+    Raises ClaimLost if one of them is not active any more.
+    """
     time = now()
-    settlements: dict[str, PortfolioDelta] = defaultdict(PortfolioDelta)
-    for each in closures:
-        settlements[each.trade.user_id].add(
-            each.trade.symbol,
-            Position.of(each.trade.bracket),
-            each.trade.margin_used,
-            each.exit.pnl,
+    deltas: dict[str, PortfolioDelta] = defaultdict(PortfolioDelta)
+    for each in exits:
+        trade = each.trade
+        deltas[trade.user_id].add(
+            trade.symbol, Position.of(trade.bracket), trade.margin_used, each.exit.pnl
         )
-    if Trade.close_many(closures, time, session) < len(closures):
+    if Trade.close_many(exits, time) < len(exits):
         raise ClaimLost
-    if Portfolio.settle_many(settlements, time, session) != len(settlements):
+    if Portfolio.settle_many(deltas, time) != len(deltas):
         raise RuntimeError("a portfolio vanished while its trades were being closed")
-    drafts = [trade_closed(each.trade, each.exit) for each in closures]
-    return record_events(drafts, time, session)
+    return record_events([trade_closed(each.trade, each.exit) for each in exits], time)
+
+
+def name_exit(exit: TradeExit) -> str:
+    """Return what a log calls this exit."""
+    return f"the exit of trade {exit.trade.id}"

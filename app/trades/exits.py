@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 from bson import ObjectId
 from bson.errors import InvalidId
-from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from app.database import Document
+from app.database.batches import ClaimLost, all_written, write_in_batches
 from app.domain.bracket import Exit, TradeStatus
 from app.domain.errors import NotFound, TradeNotActive
 from app.domain.money import ZERO
-from app.models import IdempotencyKey, IdempotencyRecord, Trade, TradeExit
+from app.models import IdempotencyKey, IdempotencyRecord, Notification, Trade, TradeExit
 from app.services import now, services
-from app.trades.execution import close_trades
+from app.trades.execution import close_trades, commit_exits, name_exit, write_exits
 from app.trades.exit_prices import NotExited, price_exit, price_exits
 
 
@@ -67,12 +68,12 @@ def exit_all(
     if key is None:
         services().hours.require_trading(now())
         active = Trade.find_active_by_user_id(user_id)
-        closures, others = price_exits(active, at_last_price=at_last_price)
-        closed = close_trades(closures)
+        exits, others = price_exits(active, at_last_price=at_last_price)
+        closed = all_written(close_trades(exits))
         return ExitedAll(len(closed), _total_pnl(closed), _as_documents(others))
     answer = IdempotencyRecord.find(key) or _begin_exit_all(user_id, key)
     if not answer["done"]:
-        _go_on_exiting(key, answer["trade_ids"], at_last_price)
+        _continue_exiting(key, answer["trade_ids"], at_last_price)
         answer = IdempotencyRecord.find(key) or answer
     return ExitedAll(answer["count"], answer["total_pnl"], answer.get("not_exited", []))
 
@@ -94,17 +95,21 @@ def _exited_earlier(user_id: str, trade_id: str, key: IdempotencyKey | None) -> 
     return find_own_trade(user_id, trade_id).exit
 
 
-def _close(closure: TradeExit, key: IdempotencyKey | None) -> bool:
-    def remember(claimed: Sequence[TradeExit], session: ClientSession) -> None:
+def _close(exit: TradeExit, key: IdempotencyKey | None) -> bool:
+    """Close one trade, and keep the response under `key`; return whether it was still active."""
+
+    def write() -> list[Notification]:
         if key:
-            IdempotencyRecord.save(key, {"trade_id": closure.trade.id}, now(), session)
+            IdempotencyRecord.save(key, {"trade_id": exit.trade.id}, now())
+        return write_exits([exit])
 
     try:
-        return bool(close_trades([closure], remember))
-    except DuplicateKeyError:
-        # The key was used at the same time: by this request, which then closed the trade, or
-        # by another, which finding the answer will say.
+        commit_exits([exit], write)
+    except (ClaimLost, DuplicateKeyError):
+        # Closed, or the key used, at the same time: by this request or by another. The record
+        # of the key tells which.
         return False
+    return True
 
 
 def _begin_exit_all(user_id: str, key: IdempotencyKey) -> Document:
@@ -123,19 +128,22 @@ def _begin_exit_all(user_id: str, key: IdempotencyKey) -> Document:
     return answer
 
 
-def _go_on_exiting(key: IdempotencyKey, trade_ids: list[ObjectId], at_last_price: bool) -> None:
-    def count(claimed: Sequence[TradeExit], session: ClientSession) -> None:
-        IdempotencyRecord.add(
-            key, {"count": len(claimed), "total_pnl": _total_pnl(claimed)}, session
-        )
-
+def _continue_exiting(key: IdempotencyKey, trade_ids: list[ObjectId], at_last_price: bool) -> None:
     others: list[NotExited] = []
     if active := Trade.find_active(trade_ids):
-        # The first try was interrupted: what it left open waits for the next opening as well.
+        # If the first try was interrupted, the rest waits for the next opening as well.
         services().hours.require_trading(now())
-        closures, others = price_exits(active, at_last_price=at_last_price)
-        close_trades(closures, count)
+        exits, others = price_exits(active, at_last_price=at_last_price)
+        all_written(write_in_batches(exits, partial(_close_and_count, key), name_exit))
     IdempotencyRecord.finish(key, {"not_exited": _as_documents(others)})
+
+
+def _close_and_count(key: IdempotencyKey, exits: Sequence[TradeExit]) -> None:
+    def write() -> list[Notification]:
+        IdempotencyRecord.add(key, {"count": len(exits), "total_pnl": _total_pnl(exits)})
+        return write_exits(exits)
+
+    commit_exits(exits, write)
 
 
 def _as_documents(others: Sequence[NotExited]) -> list[Document]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
+from app.database.batches import all_written
 from app.database.transactions import run_transaction
 from app.domain.bracket import Bracket
 from app.domain.errors import Conflict, InsufficientMargin, MarketDataUnavailable, PriceTooOld
@@ -53,10 +53,8 @@ def open_trade(user_id: str, order: CreateTradeRequest, key: IdempotencyKey | No
         )
         watch(symbol)
         trade, events = run_transaction(
-            lambda session: _write_trade(user_id, symbol, bracket, order, key, session),
-            already_committed=lambda opened, session: (
-                Trade.find_by_id(opened[0].id, session) is not None
-            ),
+            lambda: _write_trade(user_id, symbol, bracket, order, key),
+            already_committed=lambda opened: Trade.find_by_id(opened[0].id) is not None,
             user_ids=[user_id],
         )
     except DuplicateKeyError:
@@ -103,14 +101,13 @@ def _opened_earlier(
     user_id: str,
     order: CreateTradeRequest,
     key: IdempotencyKey | None,
-    session: ClientSession | None = None,
 ) -> Trade | None:
     """Return what this very request opened before, as it was then."""
     trade = None
-    if key and (answer := IdempotencyRecord.find(key, session)):
-        trade = Trade.find_by_id(answer["trade_id"], session)
+    if key and (answer := IdempotencyRecord.find(key)):
+        trade = Trade.find_by_id(answer["trade_id"])
     elif order.client_order_id is not None:
-        trade = Trade.find_by_client_order_id(user_id, order.client_order_id, session)
+        trade = Trade.find_by_client_order_id(user_id, order.client_order_id)
         if trade and trade.order_fingerprint != order.fingerprint:
             raise Conflict(
                 "This client_order_id was used for another order. Use a new one.",
@@ -118,7 +115,7 @@ def _opened_earlier(
             )
         if trade and key:
             # From now on the key stands for this request as well.
-            IdempotencyRecord.save(key, {"trade_id": trade.id}, now(), session)
+            IdempotencyRecord.save(key, {"trade_id": trade.id}, now())
     return trade.as_opened() if trade else None
 
 
@@ -128,17 +125,16 @@ def _write_trade(
     bracket: Bracket,
     order: CreateTradeRequest,
     key: IdempotencyKey | None,
-    session: ClientSession,
 ) -> tuple[Trade, list[Notification]]:
-    if earlier := _opened_earlier(user_id, order, key, session):
+    if earlier := _opened_earlier(user_id, order, key):
         return earlier, []
     time = now()
     rate = services().settings.margin_rate
     margin = required_margin(bracket.entry_price, bracket.quantity, rate)
     opened = Position.of(bracket)
-    portfolio = Portfolio.update_margin(user_id, margin, symbol, opened, time, session)
+    portfolio = Portfolio.update_margin(user_id, margin, symbol, opened, time)
     if portfolio is None:
-        raise InsufficientMargin(margin, get_portfolio(user_id, session).available_margin)
+        raise InsufficientMargin(margin, get_portfolio(user_id).available_margin)
     if (equity := value(portfolio).equity) <= 0:
         raise InsufficientMargin(margin, portfolio.available_margin + margin, equity)
     trade = Trade.create(
@@ -150,11 +146,10 @@ def _write_trade(
         created_at=time,
         client_order_id=order.client_order_id,
         order_fingerprint=order.fingerprint,
-        session=session,
     )
     if key:
-        IdempotencyRecord.save(key, {"trade_id": trade.id}, time, session)
-    return trade, record_events([trade_created(trade, portfolio.available_margin)], time, session)
+        IdempotencyRecord.save(key, {"trade_id": trade.id}, time)
+    return trade, record_events([trade_created(trade, portfolio.available_margin)], time)
 
 
 def _close_if_reached(trade: Trade, entry: Quote) -> None:
@@ -167,7 +162,7 @@ def _close_if_reached(trade: Trade, entry: Quote) -> None:
     if exit is None or not services().hours.trading_allowed(now()):
         return
     try:
-        close_trades([TradeExit(trade, exit)])
+        all_written(close_trades([TradeExit(trade, exit)]))
     except PyMongoError:
         # The trade itself is committed and must be answered so; its next tick closes it.
         logger.exception("trade %s could not be closed at the tick it missed", trade.id)

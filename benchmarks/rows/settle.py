@@ -10,12 +10,12 @@ from typing import Any
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from app.database.batches import CHUNK
-from app.trades.execution import close_triggered
+from app.database.batches import BATCH_SIZE
 from benchmarks.measure import Goal, Result, ratio_of
 from benchmarks.support.bare import Closing, close_trades
 from benchmarks.support.books import PRICE, seed_trades, seed_users
 from benchmarks.support.world import World, world
+from tests.support.execution import close_triggered
 
 USERS = 100
 TRADES = 1_000
@@ -57,7 +57,7 @@ def measure() -> list[Result]:
         return [
             ratio_of(
                 f"settling {TRADES:,} trades of {USERS} users at one tick",
-                f"bare bulk writes, {CHUNK} trades a transaction",
+                f"bare bulk writes, {BATCH_SIZE} trades a transaction",
                 Goal(at_least=0.5),
                 ours=ours,
                 peer=bare,
@@ -100,7 +100,7 @@ class _Pattern:
         active = list(self._db.trades.find({"status": "ACTIVE"}, {"user_id": 1}))
         found = self._db.inboxes.find({}, {"event_seq": 1})
         seqs = {inbox["_id"]: inbox["event_seq"] for inbox in found}
-        chunks = [active[first : first + CHUNK] for first in range(0, len(active), CHUNK)]
+        chunks = [active[first : first + BATCH_SIZE] for first in range(0, len(active), BATCH_SIZE)]
         return [self._closing(each, seqs) for each in chunks]
 
     def _closing(self, trades: Sequence[Document], seqs: dict[str, int]) -> Closing:

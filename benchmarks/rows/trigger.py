@@ -17,15 +17,14 @@ from pymongo.monitoring import (
     CommandSucceededEvent,
 )
 
-from app.alerts.execution import fire_alerts
 from app.domain.quote import Quote
 from app.extensions import mongo
-from app.trades.execution import close_triggered
 from benchmarks.measure import Goal, Result, result_of
 from benchmarks.support.books import PRICE
 from benchmarks.support.crowd import TRADES, crowd
 from benchmarks.support.world import World, connect, world
 from config import DATABASE_NAME
+from tests.support.execution import close_triggered, fire_crossed
 
 FEW = 1_000
 CHECKS = 150
@@ -38,7 +37,7 @@ def measure() -> list[Result]:
         few = _copy_few(here)
         tick = here.feed.set("^NSEI", PRICE)
         for name in (few, DATABASE_NAME):
-            for check in (close_triggered, fire_alerts):
+            for check in (close_triggered, fire_crossed):
                 _require_two_finds(here, name, check, tick)
         with connect(here.uri) as client, _bound_to(here, client):
             _round(client, few, tick)

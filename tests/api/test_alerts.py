@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.alerts.execution import fire_alerts
 from app.alerts.service import MAX_ACTIVE
 from app.models import SymbolState
 from tests.support.answers import assert_error, assert_shape, money, null_or, object_id, text, time
+from tests.support.execution import fire_crossed
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.together import at_once
 from tests.support.users import Trader
@@ -54,7 +54,7 @@ def delete(trader: Trader, alert_id: str) -> Any:
 
 def tick(app: Flask, feed: ScriptedFeed, symbol: str, price: int) -> int:
     with app.app_context():
-        return fire_alerts([feed.set(symbol, price)])
+        return fire_crossed([feed.set(symbol, price)])
 
 
 def test_an_alert_needs_no_portfolio_and_is_answered_as_it_was_set(carol: Trader) -> None:

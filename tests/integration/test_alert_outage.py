@@ -10,7 +10,6 @@ from flask import Flask
 from pymongo.errors import PyMongoError
 
 from app import create_app
-from app.alerts.execution import fire, fire_alerts
 from app.alerts.schemas import CreateAlertRequest
 from app.alerts.service import set_alert
 from app.extensions import mongo
@@ -18,6 +17,7 @@ from app.models import AlertTrigger, Notification
 from config import Settings
 from tests.support.books import create_user
 from tests.support.database import DatabaseServer
+from tests.support.execution import fire, fire_crossed
 from tests.support.market import ManualClock, ScriptedFeed
 
 
@@ -56,10 +56,10 @@ def test_what_an_outage_kept_from_being_told_is_told_by_the_same_ticks(
 
         # Both where the alerts cannot be looked for and where they cannot be written.
         with pytest.raises(PyMongoError):
-            fire_alerts([tick])
+            fire_crossed([tick])
         with pytest.raises(PyMongoError):
             fire([AlertTrigger(each, crossing) for each in alerts])
         database.start()
 
-        assert [fire_alerts([tick]), fire_alerts([tick])] == [2, 0]
+        assert [fire_crossed([tick]), fire_crossed([tick])] == [2, 0]
         assert [each.seq for each in Notification.find_after("alice", 0, 9)] == [1, 2]

@@ -10,11 +10,10 @@ import pytest
 from bson import ObjectId
 from flask import Flask
 
-from app.alerts.execution import fire, fire_alerts
 from app.alerts.schemas import AlertsQuery
 from app.alerts.service import delete_alert, list_alerts, set_alert
 from app.database import Document, collection
-from app.database.batches import CHUNK
+from app.database.batches import BATCH_SIZE
 from app.database.transactions import run_transaction
 from app.domain.alert import AlertStatus, Direction
 from app.domain.errors import NotFound
@@ -25,6 +24,7 @@ from app.services import services
 from tests.integration.test_indexes import plan
 from tests.support.alerts import events_of, reload, request
 from tests.support.books import create_user
+from tests.support.execution import fire, fire_crossed
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.together import at_once
 
@@ -52,9 +52,9 @@ def test_a_tick_at_a_level_fires_and_one_a_paisa_short_does_not(feed: ScriptedFe
     high = set_alert("alice", request(above=25_100))
     low = set_alert("alice", request(below=24_900))
 
-    assert fire_alerts([feed.set("^NSEI", "25099.99"), feed.set("^NSEI", "24900.01")]) == 0
-    assert fire_alerts([feed.set("^NSEI", "25100.00")]) == 1
-    assert fire_alerts([feed.set("^NSEI", "24900.00")]) == 1
+    assert fire_crossed([feed.set("^NSEI", "25099.99"), feed.set("^NSEI", "24900.01")]) == 0
+    assert fire_crossed([feed.set("^NSEI", "25100.00")]) == 1
+    assert fire_crossed([feed.set("^NSEI", "24900.00")]) == 1
 
     assert [reload(each).status for each in (high, low)] == [AlertStatus.TRIGGERED] * 2
     assert [each.data["alert_id"] for each in events_of("alice")] == [str(high.id), str(low.id)]
@@ -68,7 +68,7 @@ def test_a_fired_alert_keeps_its_evidence_and_tells_its_user(
     tick = feed.set("^NSEI", "25100.55")
     clock.advance(2)
 
-    assert fire_alerts([tick]) == 1
+    assert fire_crossed([tick]) == 1
 
     fired = reload(alert)
     assert fired.crossing is not None
@@ -100,8 +100,8 @@ def test_of_two_levels_the_first_that_is_met_fires_and_the_other_never_does(
     alert = set_alert("alice", request(above=25_100, below=24_900))
 
     ticks = [feed.set("^NSEI", price) for price in (25_000, 24_800, 25_200)]
-    assert fire_alerts(ticks) == 1
-    assert fire_alerts([feed.set("^NSEI", 25_300)]) == 0
+    assert fire_crossed(ticks) == 1
+    assert fire_crossed([feed.set("^NSEI", 25_300)]) == 0
 
     crossing = reload(alert).crossing
     assert crossing is not None
@@ -114,8 +114,8 @@ def test_the_same_ticks_given_again_fire_nothing_again(feed: ScriptedFeed) -> No
     set_alert("bob", request(above=25_200))
     ticks = [feed.set("^NSEI", price) for price in (25_150, 25_250)]
 
-    assert fire_alerts(ticks) == 2
-    assert fire_alerts(ticks) == 0
+    assert fire_crossed(ticks) == 2
+    assert fire_crossed(ticks) == 0
     assert (len(events_of("alice")), len(events_of("bob"))) == (1, 1)
 
 
@@ -124,7 +124,7 @@ def test_alerts_fire_in_the_order_of_the_ticks_across_symbols(feed: ScriptedFeed
     other = set_alert("alice", request("RELIANCE", below=1_390))
     early = set_alert("alice", request(above=25_100))
 
-    fire_alerts(
+    fire_crossed(
         [
             feed.set("^NSEI", 25_150),
             feed.set("RELIANCE.NS", 1_389),
@@ -137,10 +137,10 @@ def test_alerts_fire_in_the_order_of_the_ticks_across_symbols(feed: ScriptedFeed
 
 
 def test_one_tick_fires_more_alerts_than_a_chunk_holds(feed: ScriptedFeed) -> None:
-    count = CHUNK + 10
+    count = BATCH_SIZE + 10
     insert_many(count)
 
-    assert fire_alerts([feed.set("^NSEI", 26_000)]) == count
+    assert fire_crossed([feed.set("^NSEI", 26_000)]) == count
     assert len(events_of("alice")) == count
 
 
@@ -156,7 +156,7 @@ def test_an_alert_that_fired_keeps_its_first_evidence_whatever_is_asked_of_it(
     fired = reload(alerts[0])
     clock.advance(5)
 
-    again = run_transaction(lambda session: Alert.trigger_many(firings[:1], clock.now(), session))
+    again = run_transaction(lambda: Alert.trigger_many(firings[:1], clock.now()))
     assert (again, reload(alerts[0])) == (0, fired)
     # It is left out of a chunk, which is not a fault that splits it.
     assert fire(firings) == 1
@@ -171,7 +171,7 @@ def test_a_tick_fired_by_two_at_once_is_told_once(books: Flask, feed: ScriptedFe
 
     def fire_tick() -> int:
         with books.app_context():
-            return fire_alerts([tick])
+            return fire_crossed([tick])
 
     assert sum(at_once([fire_tick] * 4)) == 20
     assert (len(events_of("alice")), len(events_of("bob"))) == (10, 10)
@@ -187,7 +187,7 @@ def test_an_alert_deleted_at_the_moment_it_fires_is_either(
 
         def fire_tick(tick: Quote = tick) -> int:
             with books.app_context():
-                return fire_alerts([tick])
+                return fire_crossed([tick])
 
         def delete(alert: Alert = alert) -> int:
             with books.app_context():
@@ -205,7 +205,7 @@ def test_a_deleted_alert_never_fires(feed: ScriptedFeed) -> None:
     alert = set_alert("alice", request(above=25_100))
     delete_alert("alice", str(alert.id))
 
-    assert fire_alerts([feed.set("^NSEI", 25_200)]) == 0
+    assert fire_crossed([feed.set("^NSEI", 25_200)]) == 0
     assert events_of("alice") == []
     with pytest.raises(NotFound):
         delete_alert("alice", str(alert.id))
@@ -220,9 +220,9 @@ def test_an_alert_set_at_a_real_price_is_not_fired_by_a_mock_one(
     set_alert("alice", request(above=25_100))
 
     feed.source = Source.MOCK
-    assert fire_alerts([feed.set("^NSEI", 25_200)]) == 0
+    assert fire_crossed([feed.set("^NSEI", 25_200)]) == 0
     feed.source = real
-    assert fire_alerts([feed.set("^NSEI", 25_200)]) == 1
+    assert fire_crossed([feed.set("^NSEI", 25_200)]) == 1
 
 
 @contextmanager
@@ -243,7 +243,7 @@ def test_a_tick_between_the_quote_and_the_commit_is_not_lost(feed: ScriptedFeed)
     def make_a_pass() -> None:
         """As the monitor does: post a tick, then look for what it crosses."""
         services().quotes.post([feed.set("^NSEI", 25_200)])
-        assert fire_alerts([feed.set("^NSEI", 25_200)]) == 0
+        assert fire_crossed([feed.set("^NSEI", 25_200)]) == 0
 
     with writing_meanwhile(make_a_pass):
         alert = set_alert("alice", request(above=25_100))
@@ -252,7 +252,7 @@ def test_a_tick_between_the_quote_and_the_commit_is_not_lost(feed: ScriptedFeed)
     assert reload(alert).status is AlertStatus.TRIGGERED
     (event,) = events_of("alice")
     assert event.data["price"] == 25_200
-    assert fire_alerts([feed.set("^NSEI", 25_200)]) == 0
+    assert fire_crossed([feed.set("^NSEI", 25_200)]) == 0
 
 
 def test_a_tick_after_the_market_closed_fires_nothing(
@@ -281,7 +281,7 @@ def test_a_listener_hears_of_an_alert_after_it_is_committed(
         heard.extend(reload(alert).status for _ in events)
 
     with events_committed.connected_to(listen, sender=books):
-        fire_alerts([feed.set("^NSEI", 25_200)])
+        fire_crossed([feed.set("^NSEI", 25_200)])
 
     assert heard == [AlertStatus.TRIGGERED]
 
@@ -292,7 +292,7 @@ def test_one_bad_alert_keeps_none_of_its_neighbours_silent(feed: ScriptedFeed) -
     gone = {"$set": {"user_id": "nobody", "number": 99}}
     collection("alerts").update_one({"_id": alerts[4].id}, gone)
 
-    assert fire_alerts([feed.set("^NSEI", 25_200)]) == 8
+    assert fire_crossed([feed.set("^NSEI", 25_200)]) == 8
 
     assert [reload(each).status for each in alerts].count(AlertStatus.ACTIVE) == 1
     assert reload(alerts[4]).status is AlertStatus.ACTIVE
@@ -333,7 +333,7 @@ def test_a_symbol_is_watched_while_anyone_has_an_alert_on_it(
 
     delete_alert("alice", str(first.id))
     assert SymbolState.find_alerted() == {"RELIANCE.NS"}
-    assert fire_alerts([feed.set("RELIANCE.NS", 1_501)]) == 1
+    assert fire_crossed([feed.set("RELIANCE.NS", 1_501)]) == 1
 
     assert SymbolState.find_alerted() == set()
     assert "RELIANCE.NS" not in services().watchlist.symbols()
@@ -346,7 +346,7 @@ def test_nobody_looks_through_the_alerts_on_an_index_which_is_polled_in_any_case
     kept = set_alert("alice", request(above=26_000))
     monkeypatch.delattr(Alert, "any_active")
 
-    assert fire_alerts([feed.set("^NSEI", 25_600)]) == 1
+    assert fire_crossed([feed.set("^NSEI", 25_600)]) == 1
     delete_alert("alice", str(kept.id))
 
     assert SymbolState.find_alerted() == {"^NSEI"}

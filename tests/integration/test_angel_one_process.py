@@ -86,7 +86,7 @@ logging.basicConfig(level=logging.NOTSET)
 set_up_logging(settings)
 for _ in range(int(os.environ["TIMES"])):
     session = AngelSession(settings, SystemClock(), requests=Throttle(999), logins=Throttle(999))
-    source = AngelOneSource(settings, SystemClock(), session=session)
+    source = AngelOneSource(settings, SystemClock())
     try:
         print("fetched", source.fetch([nifty]))
         print(session.credentials())

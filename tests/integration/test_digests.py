@@ -141,7 +141,7 @@ def test_a_burst_larger_than_a_batch_is_one_message_too(
         EventDraft(user_id=each, type="greeting", message="Hello.", data={}) for each in owners
     ]
     with app.app_context():
-        run_transaction(lambda session: Notification.create(drafts, clock.now(), session))
+        run_transaction(lambda: Notification.create(drafts, clock.now()))
     empty(outbox)
 
     assert len(email.delivered) == 2

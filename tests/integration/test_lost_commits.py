@@ -198,9 +198,9 @@ def test_what_nobody_could_be_told_is_shown_when_the_database_is_back(
     with app.app_context():
         with proxy.losing_a_commit(database.kill), pytest.raises(PyMongoError):
             run_transaction(
-                lambda session: record_events([draft], now(), session),
+                lambda: record_events([draft], now()),
                 user_ids=[alice.client_id],
-                seconds=1,
+                timeout_seconds=1,
             )
         with pytest.raises(PyMongoError):
             republish_unconfirmed()
@@ -210,7 +210,8 @@ def test_what_nobody_could_be_told_is_shown_when_the_database_is_back(
 
         assert updates(sockets[1]) == []
     doubtful: list[str] = []
-    resolve_unknown_outcomes(doubtful.append)
+    with app.app_context():
+        resolve_unknown_outcomes(doubtful.append)
     assert doubtful == []
 
 

@@ -84,7 +84,7 @@ def test_no_index_is_left_that_each_change_would_have_to_write(before: ExpectedB
 def test_one_that_is_cut_short_anywhere_is_gone_on_with(
     before: ExpectedBalances, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrations, "CHUNK", 1)
+    monkeypatch.setattr(migrations, "BATCH_SIZE", 1)
     run, starts = migrations.run_transaction, 0
     while documents("schema") == []:
         starts += 1
@@ -105,11 +105,15 @@ def test_one_that_is_cut_short_anywhere_is_gone_on_with(
 
 
 def test_processes_that_start_at_once_share_the_work(
-    before: ExpectedBalances, monkeypatch: pytest.MonkeyPatch
+    books: Flask, before: ExpectedBalances, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrations, "CHUNK", 1)
+    monkeypatch.setattr(migrations, "BATCH_SIZE", 1)
 
-    at_once([migrations.migrate] * 4)
+    def migrate() -> None:
+        with books.app_context():
+            migrations.migrate()
+
+    at_once([migrate] * 4)
 
     assert everything() == before
 

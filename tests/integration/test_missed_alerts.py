@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 import pytest
 from flask import Flask
 
-from app.alerts.execution import fire_missed_alerts
 from app.alerts.service import set_alert
 from app.domain.alert import Direction
 from app.domain.bracket import SettledFrom
 from app.domain.triggers import CandlesAfter
 from tests.support.alerts import events_of, reload, request
 from tests.support.books import create_user
+from tests.support.execution import fire_missed
 from tests.support.market import ManualClock, ScriptedFeed
 
 
@@ -38,7 +38,7 @@ def test_a_level_crossed_while_nobody_watched_is_told_once_with_its_time(
 
     for fired in (1, 0):
         after = candles(feed, clock.now())
-        assert fire_missed_alerts(["^NSEI", "TCS.NS"], after, since) == fired
+        assert fire_missed(["^NSEI", "TCS.NS"], after, since) == fired
 
     crossing = reload(alert).crossing
     assert crossing is not None
@@ -63,4 +63,4 @@ def test_what_came_before_an_alert_was_set_does_not_fire_it(
     set_alert("alice", request(above=25_100, below=24_900))
     clock.advance(10)
 
-    assert fire_missed_alerts(["^NSEI"], candles(feed, clock.now()), since) == 0
+    assert fire_missed(["^NSEI"], candles(feed, clock.now()), since) == 0

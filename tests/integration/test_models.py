@@ -28,16 +28,14 @@ from tests.support.books import (
     portfolio_of,
 )
 from tests.support.quotes import NOON, bracket, quote
-from tests.support.together import at_once
+from tests.support.together import at_once, elsewhere
 
 pytestmark = pytest.mark.usefixtures("books")
 
 
 def close_trade(trade: Trade) -> int:
     exit = trade.bracket.exit_at(quote("110.05"), ExitReason.USER)
-    return run_transaction(
-        lambda session: Trade.close_many([TradeExit(trade, exit)], NOON, session)
-    )
+    return run_transaction(lambda: Trade.close_many([TradeExit(trade, exit)], NOON))
 
 
 def test_a_user_is_found_by_client_id_email_and_id() -> None:
@@ -76,7 +74,7 @@ def test_no_two_users_share_a_client_id_or_an_email(taken: str) -> None:
 
 
 def test_a_user_created_in_a_transaction_is_there_for_it_alone_until_it_commits() -> None:
-    def write(session: object) -> None:
+    def write() -> None:
         User.create(
             client_id="alice",
             name="Alice",
@@ -84,10 +82,9 @@ def test_a_user_created_in_a_transaction_is_there_for_it_alone_until_it_commits(
             phone="+919876500000",
             password_hash="-",
             created_at=DAWN,
-            session=session,
         )
-        assert User.find_by_client_id("alice", session) is not None
-        assert User.find_by_client_id("alice") is None
+        assert User.find_by_client_id("alice") is not None
+        assert elsewhere(lambda: User.find_by_client_id("alice")) is None
 
     run_transaction(write)
 
@@ -135,9 +132,7 @@ def test_blocking_a_margin_moves_it_and_numbers_the_trade() -> None:
     opened = Position.of(bracket(TradeType.SELL, 2, "100.05"))
 
     portfolio = run_transaction(
-        lambda session: Portfolio.update_margin(
-            "alice", Decimal("40.02"), "RELIANCE.NS", opened, NOON, session
-        )
+        lambda: Portfolio.update_margin("alice", Decimal("40.02"), "RELIANCE.NS", opened, NOON)
     )
 
     assert portfolio == portfolio_of("alice")
@@ -154,9 +149,7 @@ def test_a_margin_is_blocked_to_the_last_paisa_and_no_further(margin: str, block
     before = portfolio_of("alice")
 
     portfolio = run_transaction(
-        lambda session: Portfolio.update_margin(
-            "alice", Decimal(margin), "^NSEI", Position(), NOON, session
-        )
+        lambda: Portfolio.update_margin("alice", Decimal(margin), "^NSEI", Position(), NOON)
     )
 
     assert (portfolio is not None) is blocked
@@ -177,9 +170,7 @@ def test_a_closed_trade_keeps_the_quote_that_closed_it() -> None:
     trade = insert_trade()
     exit = trade.bracket.exit_at(quote("89.50", Source.REPLAY, NOON), ExitReason.STOP_LOSS)
 
-    closed = run_transaction(
-        lambda session: Trade.close_many([TradeExit(trade, exit)], NOON, session)
-    )
+    closed = run_transaction(lambda: Trade.close_many([TradeExit(trade, exit)], NOON))
 
     after = Trade.find_by_id(trade.id)
     assert closed == 1
@@ -281,7 +272,7 @@ def test_a_notification_is_marked_read_once_and_by_its_owner_alone() -> None:
     (event,) = notify(draft())
 
     def mark(user_id: str, id: ObjectId = event.id) -> bool | None:
-        return run_transaction(lambda session: Notification.mark_read(id, user_id, session))
+        return run_transaction(lambda: Notification.mark_read(id, user_id))
 
     assert mark("bob") is None
     assert mark("alice", ObjectId()) is None
@@ -316,9 +307,7 @@ def test_money_is_stored_as_decimal128(raw: Database[Document]) -> None:
     SymbolState.save_quotes([quote("25000.05")])
     opened = Position.of(trade.bracket)
     run_transaction(
-        lambda session: Portfolio.update_margin(
-            "alice", trade.margin_used, "^NSEI", opened, NOON, session
-        )
+        lambda: Portfolio.update_margin("alice", trade.margin_used, "^NSEI", opened, NOON)
     )
 
     portfolio = raw.portfolios.find_one({"_id": "alice"})

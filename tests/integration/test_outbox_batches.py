@@ -57,7 +57,7 @@ def letters_of(outbox: Outbox, channel: str = "email") -> list[tuple[str, Messag
 
 def prefer(client_id: str = "alice", **preferences: Any) -> None:
     chosen = Preferences.choose(**{"email": True, "sms": True, "events": None, **preferences})
-    run_transaction(lambda session: Inbox.save_preferences(client_id, chosen, session))
+    run_transaction(lambda: Inbox.save_preferences(client_id, chosen))
 
 
 def statuses(client_id: str = "alice", seq: int = 1) -> dict[str, str]:

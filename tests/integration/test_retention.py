@@ -18,9 +18,9 @@ from app.models import Inbox, Notification
 from app.monitor import Monitor
 from app.portfolio.reconciliation import find_differences
 from app.retention import ROUND_SECONDS, STATEMENTS_PER_STEP, Limits, Retention
-from app.trades.execution import close_triggered
 from config import ConfigurationError, Settings
 from tests.support.audit import embedded_uri
+from tests.support.execution import close_triggered
 from tests.support.ledger import everything
 from tests.support.live import eventually
 from tests.support.market import ManualClock, ScriptedFeed

@@ -9,16 +9,17 @@ import pytest
 from flask import Flask
 
 from app.database import collection
-from app.database.batches import CHUNK
+from app.database.batches import BATCH_SIZE, all_written
 from app.domain.bracket import ExitReason, TradeStatus, TradeType
 from app.domain.quote import Quote, Source
 from app.events import events_committed
 from app.models import Inbox, Notification, SymbolState, Trade, TradeExit
 from app.services import services
-from app.trades.execution import close_trades, close_triggered
+from app.trades.execution import close_trades
 from app.trades.exits import ExitedAll, exit_all, exit_trade
 from app.trades.service import open_trade
 from tests.support.books import assert_books_balance, enlist, order, portfolio_of, trades_of
+from tests.support.execution import close_triggered
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.together import at_once
 
@@ -36,7 +37,7 @@ def only_trade(client_id: str = "alice") -> Trade:
 
 
 def test_one_falling_tick_closes_more_trades_than_a_chunk_holds(feed: ScriptedFeed) -> None:
-    count = CHUNK + 10
+    count = BATCH_SIZE + 10
     for n in range(count):
         user_id = "alice" if n % 3 else "bob"
         open_trade(user_id, order(quantity=n % 7 + 1, stop_loss=24_990))
@@ -162,10 +163,10 @@ def test_a_trade_closed_meanwhile_is_not_closed_twice(feed: ScriptedFeed) -> Non
     ]
     exit_trade("alice", str(trade.id))
 
-    closed = close_trades(exits)
+    closed = all_written(close_trades(exits))
 
     assert [each.trade.id for each in closed] == [other.id]
-    assert close_trades(exits) == []
+    assert all_written(close_trades(exits)) == []
     assert_books_balance("alice")
 
 
@@ -182,7 +183,9 @@ def test_a_stop_loss_and_its_user_at_once_close_a_trade_once(
     def leave() -> int:
         with books.app_context():
             return len(
-                close_trades([TradeExit(trade, trade.bracket.exit_at(tick, ExitReason.USER))])
+                all_written(
+                    close_trades([TradeExit(trade, trade.bracket.exit_at(tick, ExitReason.USER))])
+                )
             )
 
     assert sum(at_once([settle, leave, settle, leave])) == 1

@@ -8,7 +8,6 @@ from decimal import Decimal
 
 import pytest
 from flask import Flask
-from pymongo.client_session import ClientSession
 from pymongo.errors import (
     AutoReconnect,
     DuplicateKeyError,
@@ -22,7 +21,7 @@ from pymongo.errors import (
 from app.database import collection
 from app.database.transactions import is_outage, run_transaction
 from app.domain.errors import InsufficientMargin
-from tests.support.together import at_once
+from tests.support.together import at_once, elsewhere
 
 pytestmark = pytest.mark.usefixtures("books")
 
@@ -33,9 +32,9 @@ def count() -> int:
 
 
 def test_what_a_transaction_wrote_is_there_and_its_result_returned() -> None:
-    def write(session: ClientSession) -> str:
-        collection("counters").insert_one({"_id": "n", "n": 1}, session=session)
-        collection("others").insert_one({"_id": "m"}, session=session)
+    def write() -> str:
+        collection("counters").insert_one({"_id": "n", "n": 1})
+        collection("others").insert_one({"_id": "m"})
         return "done"
 
     assert run_transaction(write) == "done"
@@ -44,8 +43,8 @@ def test_what_a_transaction_wrote_is_there_and_its_result_returned() -> None:
 
 
 def test_an_exception_leaves_nothing_of_the_transaction() -> None:
-    def write(session: ClientSession) -> None:
-        collection("counters").insert_one({"_id": "n", "n": 1}, session=session)
+    def write() -> None:
+        collection("counters").insert_one({"_id": "n", "n": 1})
         raise InsufficientMargin(Decimal(2), Decimal(1))
 
     with pytest.raises(InsufficientMargin):
@@ -57,9 +56,9 @@ def test_an_exception_leaves_nothing_of_the_transaction() -> None:
 def test_an_error_of_the_database_leaves_nothing_of_the_transaction() -> None:
     collection("others").insert_one({"_id": "taken"})
 
-    def write(session: ClientSession) -> None:
-        collection("counters").insert_one({"_id": "n", "n": 1}, session=session)
-        collection("others").insert_one({"_id": "taken"}, session=session)
+    def write() -> None:
+        collection("counters").insert_one({"_id": "n", "n": 1})
+        collection("others").insert_one({"_id": "taken"})
 
     with pytest.raises(DuplicateKeyError):
         run_transaction(write)
@@ -67,10 +66,14 @@ def test_an_error_of_the_database_leaves_nothing_of_the_transaction() -> None:
     assert count() == 0
 
 
+def add_ten() -> None:
+    collection("counters").update_one({"_id": "n"}, {"$inc": {"n": 10}})
+
+
 def test_what_is_not_committed_is_seen_by_nobody_else() -> None:
-    def write(session: ClientSession) -> None:
-        collection("counters").insert_one({"_id": "n", "n": 1}, session=session)
-        assert count() == 0
+    def write() -> None:
+        collection("counters").insert_one({"_id": "n", "n": 1})
+        assert elsewhere(count) == 0
 
     run_transaction(write)
 
@@ -81,16 +84,14 @@ def test_a_transaction_that_conflicts_is_tried_again() -> None:
     collection("counters").insert_one({"_id": "n", "n": 0})
     attempts: list[int] = []
 
-    def add_one(session: ClientSession) -> None:
-        found = collection("counters").find_one({"_id": "n"}, session=session)
+    def add_one() -> None:
+        found = collection("counters").find_one({"_id": "n"})
         assert found is not None
         if not attempts:
             # Someone else gets in between what was read and what is written.
-            collection("counters").update_one({"_id": "n"}, {"$inc": {"n": 10}})
+            elsewhere(add_ten)
         attempts.append(found["n"])
-        collection("counters").update_one(
-            {"_id": "n"}, {"$set": {"n": found["n"] + 1}}, session=session
-        )
+        collection("counters").update_one({"_id": "n"}, {"$set": {"n": found["n"] + 1}})
 
     run_transaction(add_one)
 
@@ -102,65 +103,75 @@ def test_a_transaction_that_conflicts_is_tried_again() -> None:
 def test_transactions_at_once_lose_no_update(books: Flask, user_ids: list[str]) -> None:
     collection("counters").insert_one({"_id": "n", "n": 0})
 
-    def add_one(session: ClientSession) -> None:
-        found = collection("counters").find_one({"_id": "n"}, session=session)
+    def add_one() -> None:
+        found = collection("counters").find_one({"_id": "n"})
         assert found is not None
-        collection("counters").update_one(
-            {"_id": "n"}, {"$set": {"n": found["n"] + 1}}, session=session
-        )
+        collection("counters").update_one({"_id": "n"}, {"$set": {"n": found["n"] + 1}})
 
-    at_once([lambda: run_transaction(add_one, user_ids=user_ids)] * 8)
+    def transact() -> None:
+        with books.app_context():
+            run_transaction(add_one, user_ids=user_ids)
+
+    at_once([transact] * 8)
 
     assert count() == 8
 
 
-def test_transactions_of_one_user_wait_for_each_other_rather_than_conflict() -> None:
+def test_transactions_of_one_user_wait_for_each_other_rather_than_conflict(books: Flask) -> None:
     inside: list[int] = []
     most: list[int] = []
 
-    def work(session: ClientSession) -> None:
+    def work() -> None:
         inside.append(1)
         most.append(len(inside))
-        collection("counters").find_one({}, session=session)
+        collection("counters").find_one({})
         inside.pop()
 
-    at_once([lambda: run_transaction(work, user_ids=["alice"])] * 6)
+    def transact() -> None:
+        with books.app_context():
+            run_transaction(work, user_ids=["alice"])
+
+    at_once([transact] * 6)
 
     assert most == [1] * 6
 
 
-def test_whoever_waits_for_their_turn_too_long_is_told_to_come_back() -> None:
+def test_a_transaction_that_waits_too_long_for_another_of_its_user_fails(books: Flask) -> None:
     entered, leave = threading.Event(), threading.Event()
 
-    def dawdle(_session: ClientSession) -> None:
+    def dawdle() -> None:
         entered.set()
         leave.wait(10)
 
-    slow = threading.Thread(target=run_transaction, args=[dawdle], kwargs={"user_ids": ["alice"]})
+    def transact() -> None:
+        with books.app_context():
+            run_transaction(dawdle, user_ids=["alice"])
+
+    slow = threading.Thread(target=transact)
     slow.start()
     entered.wait(10)
     try:
         with pytest.raises(ExecutionTimeout, match="took too long"):
-            run_transaction(lambda _: None, user_ids=["alice"], seconds=0.05)
-        assert run_transaction(lambda _: "free", seconds=5) == "free"
+            run_transaction(lambda: None, user_ids=["alice"], timeout_seconds=0.05)
+        assert run_transaction(lambda: "free", timeout_seconds=5) == "free"
     finally:
         leave.set()
         slow.join()
 
-    assert run_transaction(lambda _: "mine", user_ids=["alice"]) == "mine"
+    assert run_transaction(lambda: "mine", user_ids=["alice"]) == "mine"
 
 
 def test_a_conflict_that_does_not_go_away_is_given_up_in_time() -> None:
     collection("counters").insert_one({"_id": "n", "n": 0})
 
-    def always_late(session: ClientSession) -> None:
-        collection("counters").find_one({"_id": "n"}, session=session)
-        collection("counters").update_one({"_id": "n"}, {"$inc": {"n": 1}})
-        collection("counters").update_one({"_id": "n"}, {"$set": {"n": -1}}, session=session)
+    def always_late() -> None:
+        collection("counters").find_one({"_id": "n"})
+        elsewhere(add_ten)
+        collection("counters").update_one({"_id": "n"}, {"$set": {"n": -1}})
 
     started = time.monotonic()
     with pytest.raises(PyMongoError) as failure:
-        run_transaction(always_late, seconds=0.5)
+        run_transaction(always_late, timeout_seconds=0.5)
 
     assert is_outage(failure.value)
     assert time.monotonic() - started < 5

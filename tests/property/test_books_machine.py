@@ -26,7 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from app.database import batches as chunks
+from app.database import batches
 from app.domain.quote import Source
 from app.portfolio.reconciliation import find_differences
 from tests.property.books_database import Snapshot, assert_agreement, assert_invariants, paise
@@ -330,5 +330,5 @@ def test_the_books_agree_with_the_model_after_every_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # So small that a few trades are settled in several transactions.
-    monkeypatch.setattr(chunks, "CHUNK", 2)
+    monkeypatch.setattr(batches, "BATCH_SIZE", 2)
     run_state_machine_as_test(lambda: BooksMachine(make_app, feed, clock), settings=SETTINGS)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from flask import Flask
 
-from app.alerts.execution import fire_alerts
+from tests.support.execution import fire_crossed
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.sockets import Socket
 from tests.support.users import Trader
@@ -28,7 +28,7 @@ def test_an_alert_reaches_its_users_room_with_the_next_seq(
     alice.create_trade()
     clock.advance(7.25)
     with app.app_context():
-        assert fire_alerts([feed.set("^NSEI", "24899.95")]) == 1
+        assert fire_crossed([feed.set("^NSEI", "24899.95")]) == 1
     alice.create_trade()
 
     created, fired, after = hers.rest("trade_update")

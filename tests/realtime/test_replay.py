@@ -26,7 +26,7 @@ def record_events(app: Flask, trader: Trader, count: int) -> list[Notification]:
     """Commit events of the user, all in one transaction, and tell nobody."""
     draft = EventDraft(user_id=trader.client_id, type="note", message="x", data={})
     with app.app_context():
-        return run_transaction(lambda session: Notification.create([draft] * count, now(), session))
+        return run_transaction(lambda: Notification.create([draft] * count, now()))
 
 
 def seqs(updates: list[dict]) -> list[int]:

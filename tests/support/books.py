@@ -91,14 +91,13 @@ def assert_books_balance(client_id: str) -> None:
 def insert_trade(number: int = 1, user_id: str = "alice") -> Trade:
     """Insert a trade alone, whatever the portfolio says."""
     return run_transaction(
-        lambda session: Trade.create(
+        lambda: Trade.create(
             user_id=user_id,
             number=number,
             symbol="^NSEI",
             bracket=bracket(TradeType.BUY, 2, "100.05", stop_loss=90, target_price=120),
             margin_used=Decimal("40.02"),
             created_at=DAWN,
-            session=session,
         )
     )
 
@@ -108,4 +107,4 @@ def draft(user_id: str = "alice", message: str = "Hello.") -> EventDraft:
 
 
 def notify(*drafts: EventDraft) -> list[Notification]:
-    return run_transaction(lambda session: Notification.create(drafts, DAWN, session))
+    return run_transaction(lambda: Notification.create(drafts, DAWN))

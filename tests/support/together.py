@@ -24,6 +24,12 @@ def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
         return [each.result(SECONDS) for each in [pool.submit(wait_and, call) for call in calls]]
 
 
+def elsewhere(call: Callable[[], T]) -> T:
+    """Make the call in another thread: outside the transaction of this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result(SECONDS)
+
+
 class Worker(Protocol):
     def run(self) -> None: ...
 

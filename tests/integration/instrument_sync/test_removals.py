@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.alerts.execution import fire_alerts
 from app.market.listing import KNOWN_AFTERWARDS
 from app.market_data.instruments.registry import Instruments, load_instruments
 from tests.fakes.scrip_master import ScripMasterServer
 from tests.support.answers import assert_error
+from tests.support.execution import fire_crossed
 from tests.support.instrument_sync import Sync, listed
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.users import Trader
@@ -48,7 +48,7 @@ def test_a_removed_share_takes_no_new_alerts_and_those_it_has_still_fire(
     details = assert_error(alice.post("/market/alerts", levels), 400, "unlisted_symbol")
     assert details == {"symbol": "is no longer listed"}
     with app.app_context():
-        assert fire_alerts([feed.set("SHARE1099.NS", 111)]) == 1
+        assert fire_crossed([feed.set("SHARE1099.NS", 111)]) == 1
     (fired,) = alice.get("/market/alerts?symbol=SHARE1099").get_json()["alerts"]
     assert (fired["alert_id"], fired["status"]) == (alert["alert_id"], "TRIGGERED")
 

@@ -1,0 +1,45 @@
+"""What ticks and gaps trigger, written as the monitor writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from app.alerts.execution import find_crossed, find_missed_alerts, fire_alerts
+from app.database.batches import BatchResult
+from app.domain.quote import Quote
+from app.domain.triggers import CandlesAfter
+from app.models import AlertTrigger
+from app.trades.execution import close_trades, find_triggered
+
+T = TypeVar("T")
+
+
+def close_triggered(ticks: Sequence[Quote]) -> int:
+    """Close the trades that ticks trigger; return how many."""
+    return count_written(close_trades(find_triggered(ticks)))
+
+
+def fire_crossed(ticks: Sequence[Quote]) -> int:
+    """Fire the alerts that ticks cross; return how many."""
+    return count_written(fire_alerts(find_crossed(ticks)))
+
+
+def fire_missed(symbols: Iterable[str], candles_after: CandlesAfter, since: datetime) -> int:
+    """Fire the alerts that candles crossed; return how many."""
+    return count_written(fire_alerts(find_missed_alerts(symbols, candles_after, since)))
+
+
+def fire(triggers: Sequence[AlertTrigger]) -> int:
+    """Fire alerts; return how many."""
+    return count_written(fire_alerts(triggers))
+
+
+def count_written(results: Iterator[BatchResult[T]]) -> int:
+    """Return how many items were written; raise the last outage after the last batch."""
+    done = list(results)
+    for result in done:
+        if result.outage:
+            raise result.outage
+    return sum(len(result.written) for result in done)
