@@ -42,8 +42,8 @@ from app.market_data.quotes import QuoteBoard
 from app.market_data.tick_filter import DELAYS, TickFilter
 from app.memory import StoredListing, StoredMemory
 from app.models import SymbolState
-from app.web import api, errors, health
 from app.web import auth as identity
+from app.web import errors, health, openapi
 from app.web import rate_limits as limits
 from config import Settings, load_settings
 
@@ -111,7 +111,7 @@ def create_app(
         app.register_blueprint(blueprint)
     health.init_app(app)
     storage.init_app(app, disk)
-    api.init_app(app)
+    openapi.init_app(app)
     docs_page.init_app(app)
     cli.init_app(app)
     front.init_app(app, settings)

@@ -15,14 +15,28 @@ blueprint = Blueprint("alerts", __name__, url_prefix="/alerts")
 
 
 @blueprint.post("", strict_slashes=False)
-@endpoint(body=CreateAlertRequest, answers={201: AlertView}, errors=[409], idempotent=True)
+@endpoint(
+    body=CreateAlertRequest,
+    answers={201: AlertView},
+    errors={
+        400: ["already_crossed", "unknown_symbol", "unlisted_symbol"],
+        401: ["account_gone"],
+        409: ["too_many_alerts"],
+        503: ["market_data_unavailable"],
+    },
+    idempotent=True,
+)
 def create_alert(body: CreateAlertRequest, key: IdempotencyKey | None) -> tuple[AlertView, int]:
     """Set an alert: one notification when the price first meets a level."""
     return AlertView.of(service.set_alert(current_user_id(), body, key)), 201
 
 
 @blueprint.get("", strict_slashes=False)
-@endpoint(query=AlertsQuery, answers={200: AlertsResponse})
+@endpoint(
+    query=AlertsQuery,
+    answers={200: AlertsResponse},
+    errors={400: ["unknown_symbol"]},
+)
 def list_alerts(query: AlertsQuery) -> AlertsResponse:
     """List alerts, newest first."""
     page, next_cursor = service.list_alerts(current_user_id(), query)
@@ -30,7 +44,7 @@ def list_alerts(query: AlertsQuery) -> AlertsResponse:
 
 
 @blueprint.delete("/<alert_id>")
-@endpoint(answers={200: MessageResponse}, errors=[404])
+@endpoint(answers={200: MessageResponse}, errors={404: ["alert_not_found"]})
 def delete_alert(alert_id: str) -> MessageResponse:
     """Delete an alert; an active one never fires after that."""
     service.delete_alert(current_user_id(), alert_id)

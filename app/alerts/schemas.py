@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from app.domain.alert import AlertStatus, Direction
 from app.domain.bracket import SettledFrom
@@ -32,9 +32,13 @@ class CreateAlertRequest(RequestModel):
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [_gives("above"), _gives("below")]})
 
-    symbol: SymbolName
-    above: Level | None = None
-    below: Level | None = None
+    symbol: SymbolName = Field(description="A symbol or alias in any case.", examples=["NIFTY"])
+    above: Level | None = Field(
+        None, description="Fire at a price at or above this, in rupees.", examples=[24_500]
+    )
+    below: Level | None = Field(
+        None, description="Fire at a price at or below this, in rupees.", examples=[23_900]
+    )
 
     @model_validator(mode="after")
     def _has_a_level(self) -> CreateAlertRequest:
@@ -46,19 +50,41 @@ class CreateAlertRequest(RequestModel):
 class AlertView(ResponseModel):
     """An alert. What crossed it, and when, is for a TRIGGERED one."""
 
-    alert_id: str
-    user_id: str
-    symbol: str
-    above: Money | None
-    below: Money | None
-    status: AlertStatus
-    created_at: Timestamp
-    direction: Direction | None = None
-    price: Money | None = None
-    source: Source | None = None
-    timestamp: Timestamp | None = None
-    settled_from: SettledFrom | None = None
-    triggered_at: Timestamp | None = None
+    alert_id: str = Field(description="The id of the alert.", examples=["6744a1f0c2d5e8b7a9f01234"])
+    user_id: str = Field(description="The `client_id` of its owner.", examples=["asha@example.com"])
+    symbol: str = Field(description="The canonical symbol.", examples=["^NSEI"])
+    above: Money | None = Field(
+        description="It fires at a price at or above this, in rupees.", examples=[24_500.0]
+    )
+    below: Money | None = Field(
+        description="It fires at a price at or below this, in rupees.", examples=[23_900.0]
+    )
+    status: AlertStatus = Field(description="Whether it still waits.", examples=["ACTIVE"])
+    created_at: Timestamp = Field(
+        description="When it was set, UTC.", examples=["2026-11-27T05:30:00.000Z"]
+    )
+    direction: Direction | None = Field(
+        None, description="Which level the price reached; null before.", examples=["above"]
+    )
+    price: Money | None = Field(
+        None, description="The price that fired it, in rupees; null before.", examples=[24_500.35]
+    )
+    source: Source | None = Field(
+        None, description="Where that price comes from; null before.", examples=["mock"]
+    )
+    timestamp: Timestamp | None = Field(
+        None,
+        description="When the source made that price, UTC; null before.",
+        examples=["2026-11-27T05:30:00.000Z"],
+    )
+    settled_from: SettledFrom | None = Field(
+        None,
+        description="How a missed price was found; null if a quote fired it in time.",
+        examples=["gap"],
+    )
+    triggered_at: Timestamp | None = Field(
+        None, description="When it fired, UTC; null before.", examples=["2026-11-27T05:30:00.000Z"]
+    )
 
     @classmethod
     def of(cls, alert: Alert) -> AlertView:
@@ -81,12 +107,20 @@ class AlertView(ResponseModel):
 
 
 class AlertsQuery(RequestModel):
-    status: Annotated[AlertStatus, choice(AlertStatus)] | None = None
-    symbol: SymbolName | None = None
-    limit: PageSize = 50
-    cursor: Cursor | None = None
+    status: Annotated[AlertStatus, choice(AlertStatus)] | None = Field(
+        None, description="Only alerts of this status.", examples=["ACTIVE"]
+    )
+    symbol: SymbolName | None = Field(
+        None, description="Only alerts of this symbol or alias.", examples=["NIFTY"]
+    )
+    limit: PageSize = Field(50, description="The maximum number of alerts.", examples=[50])
+    cursor: Cursor | None = Field(
+        None, description="The `next_cursor` of the previous page.", examples=[51]
+    )
 
 
 class AlertsResponse(ResponseModel):
-    alerts: list[AlertView]
-    next_cursor: str | None
+    alerts: list[AlertView] = Field(description="The alerts, newest first.")
+    next_cursor: str | None = Field(
+        description="The `cursor` of the next page; null on the last.", examples=["51"]
+    )

@@ -17,13 +17,25 @@ from app.extensions import limiter
 from app.services import services
 from app.web.api import endpoint
 from app.web.auth import current_user_id
+from app.web.error_codes import merge_codes
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth")
+CODE_ERRORS = {
+    401: ["account_gone"],
+    409: ["channel_not_configured", "code_expired", "code_not_sent", "code_wrong"],
+    429: ["code_sent_already", "too_many_codes", "too_many_messages"],
+    503: ["code_not_sent"],
+}
 
 
 @blueprint.post("/register")
 @limiter.limit(lambda: services().settings.ratelimit_registrations, override_defaults=False)
-@endpoint(body=RegisterRequest, answers={201: RegisterResponse}, errors=[409], public=True)
+@endpoint(
+    body=RegisterRequest,
+    answers={201: RegisterResponse},
+    errors={409: ["email_taken", "client_id_taken"]},
+    public=True,
+)
 def register(body: RegisterRequest) -> tuple[RegisterResponse, int]:
     """Register a user. The client_id is the email in lower case unless one is given."""
     client_id = service.register(body)
@@ -31,7 +43,12 @@ def register(body: RegisterRequest) -> tuple[RegisterResponse, int]:
 
 
 @blueprint.post("/login")
-@endpoint(body=LoginRequest, answers={200: LoginResponse}, errors=[401], public=True)
+@endpoint(
+    body=LoginRequest,
+    answers={200: LoginResponse},
+    errors={401: ["invalid_credentials"], 429: ["sign_in_delayed"]},
+    public=True,
+)
 def login(body: LoginRequest) -> LoginResponse:
     """Sign in with an email or client_id; the token is valid for 24 hours."""
     client_id, token = service.sign_in(body)
@@ -39,14 +56,18 @@ def login(body: LoginRequest) -> LoginResponse:
 
 
 @blueprint.post("/verify/email")
-@endpoint(body=VerifyRequest, answers={200: VerifyResponse}, errors=[409])
+@endpoint(body=VerifyRequest, answers={200: VerifyResponse}, errors=CODE_ERRORS)
 def verify_email(body: VerifyRequest) -> VerifyResponse:
     """Send a code to one's email address, or confirm the address with the code."""
     return _verify("email", body)
 
 
 @blueprint.post("/verify/phone")
-@endpoint(body=VerifyRequest, answers={200: VerifyResponse}, errors=[409])
+@endpoint(
+    body=VerifyRequest,
+    answers={200: VerifyResponse},
+    errors=merge_codes(CODE_ERRORS, {409: ["phone_not_allowed", "phone_taken"]}),
+)
 def verify_phone(body: VerifyRequest) -> VerifyResponse:
     """Send a code to one's phone by SMS, or confirm the number with the code."""
     return _verify("sms", body)

@@ -44,11 +44,25 @@ ClientId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
 class RegisterRequest(RequestModel):
-    name: Name
-    email: Email
-    phone: Phone
-    password: Password
-    client_id: ClientId | None = None
+    name: Name = Field(
+        description="The user's name, in emails. 1 to 100 characters.", examples=["Asha Rao"]
+    )
+    email: Email = Field(
+        description="An email address. Its case does not matter.", examples=["asha@example.com"]
+    )
+    phone: Phone = Field(
+        description="A phone number, Indian if it has no country prefix. Stored as E.164.",
+        examples=["98765 43210"],
+    )
+    password: Password = Field(
+        description="6 to 256 characters. With ACCOUNT_RULES=strict at least 8, and no common one.",
+        examples=["paper-trading"],
+    )
+    client_id: ClientId | None = Field(
+        None,
+        description="The user's identity in tokens and paths; the email in lower case if left out.",
+        examples=["asha"],
+    )
 
     @model_validator(mode="after")
     def _needs_client_id(self) -> RegisterRequest:
@@ -58,8 +72,12 @@ class RegisterRequest(RequestModel):
 
 
 class RegisterResponse(ResponseModel):
-    message: str
-    client_id: str
+    message: str = Field(
+        description="What was done, in words for a person.", examples=["User registered"]
+    )
+    client_id: str = Field(
+        description="The user's identity in tokens and paths.", examples=["asha@example.com"]
+    )
 
 
 def _names(field: str) -> dict[str, Any]:
@@ -69,9 +87,17 @@ def _names(field: str) -> dict[str, Any]:
 class LoginRequest(RequestModel):
     model_config = ConfigDict(json_schema_extra={"oneOf": [_names("email"), _names("client_id")]})
 
-    email: Annotated[str, Field(min_length=1, max_length=254)] | None = None
-    client_id: Annotated[str, Field(min_length=1, max_length=254)] | None = None
-    password: Annotated[str, Field(min_length=1, max_length=256)]
+    email: Annotated[str, Field(min_length=1, max_length=254)] | None = Field(
+        None,
+        description="The email of the account. Send this or `client_id`.",
+        examples=["asha@example.com"],
+    )
+    client_id: Annotated[str, Field(min_length=1, max_length=254)] | None = Field(
+        None, description="The `client_id` of the account. Send this or `email`.", examples=["asha"]
+    )
+    password: Annotated[str, Field(min_length=1, max_length=256)] = Field(
+        description="The password of the account.", examples=["paper-trading"]
+    )
 
     @model_validator(mode="after")
     def _names_one_user(self) -> LoginRequest:
@@ -86,17 +112,32 @@ Digits = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9
 class VerifyRequest(RequestModel):
     """{} asks for a code, {"code": "..."} confirms with it."""
 
-    code: Digits | None = None
+    code: Digits | None = Field(
+        None,
+        description="The six digits that were sent. Left out: send a new code.",
+        examples=["123456"],
+    )
 
 
 class VerifyResponse(ResponseModel):
     """`expires_at` is until when the code that was sent is valid; null once it is confirmed."""
 
-    message: str
-    confirmed: bool
-    expires_at: Timestamp | None = None
+    message: str = Field(
+        description="What was done, in words for a person.", examples=["A code was sent"]
+    )
+    confirmed: bool = Field(description="Whether the address is confirmed.", examples=[False])
+    expires_at: Timestamp | None = Field(
+        None,
+        description="When the code that was sent expires, UTC. Null once confirmed.",
+        examples=["2026-11-27T05:30:00.000Z"],
+    )
 
 
 class LoginResponse(ResponseModel):
-    access_token: str
-    client_id: str
+    access_token: str = Field(
+        description="The token for `Authorization: Bearer <token>`. Valid for 24 hours.",
+        examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2ln"],
+    )
+    client_id: str = Field(
+        description="The user's identity in tokens and paths.", examples=["asha@example.com"]
+    )

@@ -21,7 +21,11 @@ blueprint = Blueprint("market", __name__, url_prefix="/market")
 
 
 @blueprint.get("/live/<symbol>")
-@endpoint(answers={200: QuoteResponse}, errors=[404], public=True)
+@endpoint(
+    answers={200: QuoteResponse},
+    errors={404: ["unknown_symbol"], 503: ["market_data_unavailable"]},
+    public=True,
+)
 def live_price(symbol: str) -> QuoteResponse:
     """Show the last traded price of a symbol or alias, in any case, however old it is."""
     price = service.last_price(symbol)
@@ -29,7 +33,12 @@ def live_price(symbol: str) -> QuoteResponse:
 
 
 @blueprint.get("/history/<symbol>")
-@endpoint(query=HistoryQuery, answers={200: HistoryResponse}, errors=[404], public=True)
+@endpoint(
+    query=HistoryQuery,
+    answers={200: HistoryResponse},
+    errors={400: ["invalid_range"], 404: ["unknown_symbol"], 503: ["market_data_unavailable"]},
+    public=True,
+)
 def price_history(symbol: str, query: HistoryQuery) -> HistoryResponse:
     """Show candles of a symbol, at most 1,000, oldest first; the last may still be forming."""
     instrument, candles = service.price_history(symbol, query.interval, query.since, query.until)

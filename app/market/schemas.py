@@ -29,10 +29,14 @@ from app.web.schemas import (
 class UnconfirmedQuote(ResponseModel):
     """A newer price that nothing is done at until it is confirmed, and why."""
 
-    price: Money
-    timestamp: Timestamp
-    source: Source
-    reason: RejectReason
+    price: Money = Field(description="The unconfirmed price in rupees.", examples=[30_120.0])
+    timestamp: Timestamp = Field(
+        description="When the source made it, UTC.", examples=["2026-11-27T05:30:00.000Z"]
+    )
+    source: Source = Field(description="Where it comes from.", examples=["angel_one"])
+    reason: RejectReason = Field(
+        description="Why it needs confirmation.", examples=["moved_too_far"]
+    )
 
     @classmethod
     def of(cls, suspicion: PendingTick) -> UnconfirmedQuote:
@@ -51,13 +55,21 @@ class QuoteResponse(ResponseModel):
     `delayed` prices may be minutes behind the exchange.
     """
 
-    symbol: str
-    price: Money
-    timestamp: Timestamp
-    age: Duration
-    source: Source
-    delayed: bool
-    unconfirmed: UnconfirmedQuote | None = None
+    symbol: str = Field(description="The canonical symbol.", examples=["^NSEI"])
+    price: Money = Field(description="The last traded price in rupees.", examples=[24_210.55])
+    timestamp: Timestamp = Field(
+        description="When the source made the price, UTC.", examples=["2026-11-27T05:30:00.000Z"]
+    )
+    age: Duration = Field(description="Seconds since `timestamp`.", examples=[1.25])
+    source: Source = Field(
+        description="Where the price comes from; `mock` is the simulated market.", examples=["mock"]
+    )
+    delayed: bool = Field(
+        description="Whether the price may be minutes behind the exchange.", examples=[False]
+    )
+    unconfirmed: UnconfirmedQuote | None = Field(
+        None, description="A newer price that no trade closes at until it is confirmed."
+    )
 
     @classmethod
     def of(cls, price: LastPrice, now: datetime, suspicion: PendingTick | None) -> QuoteResponse:
@@ -74,20 +86,30 @@ class QuoteResponse(ResponseModel):
 
 
 class SymbolsQuery(RequestModel):
-    q: Annotated[str, Field(max_length=100)] = ""
-    limit: PageSize | None = None
+    q: Annotated[str, Field(max_length=100)] = Field(
+        "",
+        description="Text to find in symbols and names. Left out: every symbol.",
+        examples=["rel"],
+    )
+    limit: PageSize | None = Field(
+        None, description="The maximum number of symbols. Left out: all.", examples=[10]
+    )
 
 
 class SymbolView(ResponseModel):
-    symbol: str
-    name: str
-    exchange: str
-    tick_size: Money
-    lot_size: int
+    symbol: str = Field(description="The canonical symbol.", examples=["RELIANCE.NS"])
+    name: str = Field(
+        description="The name of the index or company.", examples=["Reliance Industries"]
+    )
+    exchange: str = Field(description="The exchange: NSE or BSE.", examples=["NSE"])
+    tick_size: Money = Field(
+        description="The smallest step of its price in rupees.", examples=[0.05]
+    )
+    lot_size: int = Field(description="The number of units in one lot.", examples=[1])
 
 
 class SymbolsResponse(ResponseModel):
-    symbols: list[SymbolView]
+    symbols: list[SymbolView] = Field(description="The symbols; of a search the best match first.")
 
     @classmethod
     def of(cls, instruments: Iterable[Instrument]) -> SymbolsResponse:
@@ -101,16 +123,32 @@ class MarketStatusResponse(ResponseModel):
     After `holidays_known_until` every weekday is taken for a session.
     """
 
-    open: bool
-    session: SessionKind
-    session_date: date | None
-    occasion: str | None
-    next_open: Timestamp
-    next_close: Timestamp
-    enforced: bool
-    exchanges: list[str]
-    timezone: str
-    holidays_known_until: date
+    open: bool = Field(description="Whether the exchanges accept orders now.", examples=[True])
+    session: SessionKind = Field(description="The phase of the trading day.", examples=["regular"])
+    session_date: date | None = Field(
+        description="The day of the current session in India; null while closed.",
+        examples=["2026-11-27"],
+    )
+    occasion: str | None = Field(
+        description="What makes the session a special one; else null.", examples=["Muhurat trading"]
+    )
+    next_open: Timestamp = Field(
+        description="When the exchanges next open, UTC.", examples=["2026-11-30T03:45:00.000Z"]
+    )
+    next_close: Timestamp = Field(
+        description="When the exchanges next close, UTC.", examples=["2026-11-27T10:00:00.000Z"]
+    )
+    enforced: bool = Field(
+        description="Whether this server rejects orders while the exchanges are closed.",
+        examples=[False],
+    )
+    exchanges: list[str] = Field(
+        description="The exchanges these hours apply to.", examples=[["NSE", "BSE"]]
+    )
+    timezone: str = Field(description="The time zone of the exchanges.", examples=["Asia/Kolkata"])
+    holidays_known_until: date = Field(
+        description="The last day whose holidays are known.", examples=["2026-12-31"]
+    )
 
     @classmethod
     def of(cls, status: MarketStatus, enforced: bool) -> MarketStatusResponse:
@@ -130,7 +168,9 @@ class MarketStatusResponse(ResponseModel):
 
 class HistoryQuery(RequestModel):
     # 1M is a month to many.
-    interval: Annotated[Interval, choice(Interval, as_written={"1M"})] = Interval.FIVE_MINUTES
+    interval: Annotated[Interval, choice(Interval, as_written={"1M"})] = Field(
+        Interval.FIVE_MINUTES, description="The length of one candle.", examples=["5m"]
+    )
     since: Annotated[
         Moment | None,
         Field(
@@ -138,6 +178,7 @@ class HistoryQuery(RequestModel):
             description="The first candle begins at this time or after it. "
             "ISO 8601, UTC where it names no zone; a date is its beginning in India; "
             "digits are seconds since 1970. Left out: 500 candles before the end.",
+            examples=["2026-11-27T03:45:00Z"],
         ),
     ] = None
     until: Annotated[
@@ -146,6 +187,7 @@ class HistoryQuery(RequestModel):
             alias="to",
             description="The last candle begins before this time, written as `from` is. "
             "Left out: now, with a recording the time it has reached.",
+            examples=["2026-11-27T10:00:00Z"],
         ),
     ] = None
 
@@ -153,20 +195,24 @@ class HistoryQuery(RequestModel):
 class CandleView(ResponseModel):
     """`time` is when the candle begins. The last candle may still be forming."""
 
-    time: Timestamp
-    open: Money
-    high: Money
-    low: Money
-    close: Money
+    time: Timestamp = Field(
+        description="When the candle begins, UTC.", examples=["2026-11-27T05:30:00.000Z"]
+    )
+    open: Money = Field(description="The first price in rupees.", examples=[24_200.1])
+    high: Money = Field(description="The highest price in rupees.", examples=[24_231.4])
+    low: Money = Field(description="The lowest price in rupees.", examples=[24_188.75])
+    close: Money = Field(description="The last price in rupees.", examples=[24_210.55])
 
 
 class HistoryResponse(ResponseModel):
     """Candles, oldest first. `source` is theirs, and null where there are none."""
 
-    symbol: str
-    interval: Interval
-    source: Source | None
-    candles: list[CandleView]
+    symbol: str = Field(description="The canonical symbol.", examples=["^NSEI"])
+    interval: Interval = Field(description="The length of one candle.", examples=["5m"])
+    source: Source | None = Field(
+        description="Where the candles come from; null if there are none.", examples=["mock"]
+    )
+    candles: list[CandleView] = Field(description="At most 1,000 candles, oldest first.")
 
     @classmethod
     def of(cls, symbol: str, interval: Interval, candles: Sequence[Candle]) -> HistoryResponse:

@@ -29,14 +29,22 @@ KnownEvent = Annotated[
 
 
 class SendRequest(RequestModel):
-    event: Annotated[str, Text, Field(max_length=64)]
-    message: Annotated[str, Text, Field(max_length=2_000)]
+    event: Annotated[str, Text, Field(max_length=64)] = Field(
+        description="The name of the event. 1 to 64 characters.", examples=["reminder"]
+    )
+    message: Annotated[str, Text, Field(max_length=2_000)] = Field(
+        description="The text to send. 1 to 2,000 characters.", examples=["Review the open trades."]
+    )
 
 
 class NotificationsQuery(RequestModel):
-    unread: bool | None = None
-    limit: PageSize = 50
-    cursor: Cursor | None = None
+    unread: bool | None = Field(
+        None, description="true: only unread ones; false: only read ones.", examples=[True]
+    )
+    limit: PageSize = Field(50, description="The maximum number of notifications.", examples=[50])
+    cursor: Cursor | None = Field(
+        None, description="The `next_cursor` of the previous page.", examples=[51]
+    )
 
 
 class PreferencesRequest(RequestModel):
@@ -46,9 +54,16 @@ class PreferencesRequest(RequestModel):
     is naming them all. `custom` is every event of POST /notifications whose name is no type.
     """
 
-    email: Annotated[bool, Field(strict=True)]
-    sms: Annotated[bool, Field(strict=True)]
-    events: Annotated[list[KnownEvent], Field(max_length=100)] | None
+    email: Annotated[bool, Field(strict=True)] = Field(
+        description="Whether to send events by email.", examples=[True]
+    )
+    sms: Annotated[bool, Field(strict=True)] = Field(
+        description="Whether to send events by SMS.", examples=[False]
+    )
+    events: Annotated[list[KnownEvent], Field(max_length=100)] | None = Field(
+        description="The types to send; [] for none, null for all, later types included.",
+        examples=[["trade_auto_closed", "price_alert"]],
+    )
 
     def to_preferences(self) -> Preferences:
         return Preferences.choose(email=self.email, sms=self.sms, events=self.events)
@@ -57,9 +72,11 @@ class PreferencesRequest(RequestModel):
 class PreferencesResponse(ResponseModel):
     """By which channels messages go out, and of which events; everything until it is changed."""
 
-    email: bool
-    sms: bool
-    events: list[str]
+    email: bool = Field(description="Whether events are sent by email.", examples=[True])
+    sms: bool = Field(description="Whether events are sent by SMS.", examples=[False])
+    events: list[str] = Field(
+        description="The types that are sent.", examples=[["trade_auto_closed", "price_alert"]]
+    )
 
     @classmethod
     def of(cls, preferences: Preferences) -> PreferencesResponse:
@@ -74,22 +91,42 @@ class Delivery(ResponseModel):
     or skipped (not sent: by the user's preferences or a cap of the day). `error` says why.
     """
 
-    channel: str
-    status: str
-    attempts: int
-    error: str | None = None
-    at: Timestamp | None = None
+    channel: str = Field(description="The channel: email or sms.", examples=["email"])
+    status: str = Field(
+        description="pending, sent, recorded, failed or skipped.", examples=["sent"]
+    )
+    attempts: int = Field(description="The number of attempts so far.", examples=[1])
+    error: str | None = Field(
+        None, description="Why it was not sent; else null.", examples=["no credentials"]
+    )
+    at: Timestamp | None = Field(
+        None,
+        description="When the last attempt ended, UTC; null before the first.",
+        examples=["2026-11-27T05:30:00.000Z"],
+    )
 
 
 class NotificationView(ResponseModel):
-    id: str
-    type: str
-    message: str
-    data: dict[str, Any]
-    seq: int
-    is_read: bool
-    created_at: Timestamp
-    deliveries: list[Delivery]
+    id: str = Field(
+        description="The id of the notification.", examples=["6744a1f0c2d5e8b7a9f01234"]
+    )
+    type: str = Field(description="The type of the event.", examples=["trade_auto_closed"])
+    message: str = Field(
+        description="The event in words.",
+        examples=[
+            "Target reached: your BUY of 2 ^NSEI was closed at Rs 24,452.10, a profit of Rs 483.10."
+        ],
+    )
+    data: dict[str, Any] = Field(
+        description="The event as data; docs/events.md lists the fields of each type.",
+        examples=[{"trade_id": "6744a1f0c2d5e8b7a9f01234", "pnl": 483.1}],
+    )
+    seq: int = Field(description="The number of the event among the user's, from 1.", examples=[7])
+    is_read: bool = Field(description="Whether the user has read it.", examples=[False])
+    created_at: Timestamp = Field(
+        description="When the event was written, UTC.", examples=["2026-11-27T05:30:00.000Z"]
+    )
+    deliveries: list[Delivery] = Field(description="How each channel went.")
 
     @classmethod
     def of(cls, notification: Notification) -> NotificationView:
@@ -106,6 +143,10 @@ class NotificationView(ResponseModel):
 
 
 class NotificationsResponse(ResponseModel):
-    notifications: list[NotificationView]
-    unread_count: int
-    next_cursor: str | None
+    notifications: list[NotificationView] = Field(description="The notifications, newest first.")
+    unread_count: int = Field(
+        description="The number of unread notifications in all.", examples=[3]
+    )
+    next_cursor: str | None = Field(
+        description="The `cursor` of the next page; null on the last.", examples=["51"]
+    )

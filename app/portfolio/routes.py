@@ -13,7 +13,11 @@ blueprint = Blueprint("portfolio", __name__, url_prefix="/portfolio")
 
 
 @blueprint.post("/create")
-@endpoint(body=CreatePortfolioRequest, answers={200: PortfolioResponse, 201: PortfolioResponse})
+@endpoint(
+    body=CreatePortfolioRequest,
+    answers={200: PortfolioResponse, 201: PortfolioResponse},
+    errors={401: ["account_gone"]},
+)
 def create_portfolio(body: CreatePortfolioRequest) -> tuple[PortfolioResponse, int]:
     """Open the signed-in user's portfolio; answer 200 with it where there is one already."""
     portfolio, created = service.open_portfolio(current_user_id(), body.initial_margin)
@@ -21,7 +25,9 @@ def create_portfolio(body: CreatePortfolioRequest) -> tuple[PortfolioResponse, i
 
 
 @blueprint.get("/<user_id>")
-@endpoint(answers={200: PortfolioResponse}, errors=[403, 404])
+@endpoint(
+    answers={200: PortfolioResponse}, errors={403: ["forbidden"], 404: ["portfolio_not_found"]}
+)
 def show_portfolio(user_id: str) -> PortfolioResponse:
     """Show the margin available and in use, and the realized P&L."""
     return PortfolioResponse.of(service.get_portfolio(user_id))

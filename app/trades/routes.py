@@ -25,14 +25,35 @@ blueprint = Blueprint("trades", __name__, url_prefix="/trades")
 
 
 @blueprint.post("/create")
-@endpoint(body=CreateTradeRequest, answers={201: TradeView}, errors=[404], idempotent=True)
+@endpoint(
+    body=CreateTradeRequest,
+    answers={201: TradeView},
+    errors={
+        400: ["insufficient_margin", "unknown_symbol", "unlisted_symbol", "wrong_side_of_price"],
+        401: ["account_gone"],
+        404: ["portfolio_not_found"],
+        409: ["client_order_id_reused", "market_closed", "price_too_old"],
+        503: ["market_data_unavailable"],
+    },
+    idempotent=True,
+)
 def create_trade(body: CreateTradeRequest, key: IdempotencyKey | None) -> tuple[TradeView, int]:
     """Open a trade at the latest price, with a stop-loss and a target if given."""
     return TradeView.of(service.open_trade(current_user_id(), body, key)), 201
 
 
 @blueprint.post("/exit/<trade_id>")
-@endpoint(body=ExitRequest, answers={200: ExitResponse}, errors=[404], idempotent=True)
+@endpoint(
+    body=ExitRequest,
+    answers={200: ExitResponse},
+    errors={
+        401: ["account_gone"],
+        404: ["trade_not_found"],
+        409: ["last_price_too_early", "market_closed", "trade_not_active"],
+        503: ["market_data_unavailable"],
+    },
+    idempotent=True,
+)
 def exit_trade(trade_id: str, body: ExitRequest, key: IdempotencyKey | None) -> ExitResponse:
     """Close a trade at the last traded price."""
     user_id = current_user_id()
@@ -41,14 +62,23 @@ def exit_trade(trade_id: str, body: ExitRequest, key: IdempotencyKey | None) -> 
 
 
 @blueprint.post("/exit-all/<user_id>")
-@endpoint(body=ExitRequest, answers={200: ExitAllResponse}, errors=[403], idempotent=True)
+@endpoint(
+    body=ExitRequest,
+    answers={200: ExitAllResponse},
+    errors={401: ["account_gone"], 403: ["forbidden"], 409: ["market_closed"]},
+    idempotent=True,
+)
 def exit_all_trades(user_id: str, body: ExitRequest, key: IdempotencyKey | None) -> ExitAllResponse:
     """Close all active trades that have a price; name those that stay open."""
     return ExitAllResponse.of(exits.exit_all(user_id, key, at_last_price=bool(body.at_last_price)))
 
 
 @blueprint.get("/<user_id>")
-@endpoint(query=TradesQuery, answers={200: TradesResponse}, errors=[403, 404])
+@endpoint(
+    query=TradesQuery,
+    answers={200: TradesResponse},
+    errors={400: ["unknown_symbol"], 403: ["forbidden"], 404: ["not_found"]},
+)
 def list_trades(user_id: str, query: TradesQuery) -> TradesResponse:
     """List trades, newest first; active ones with their last known price and unrealized P&L."""
     trades, next_cursor = service.list_trades(user_id, query)
@@ -56,7 +86,7 @@ def list_trades(user_id: str, query: TradesQuery) -> TradesResponse:
 
 
 @blueprint.get("/<user_id>/<trade_id>")
-@endpoint(answers={200: TradeDetail}, errors=[403, 404])
+@endpoint(answers={200: TradeDetail}, errors={403: ["forbidden"], 404: ["trade_not_found"]})
 def show_trade(user_id: str, trade_id: str) -> TradeDetail:
     """Show one trade, with the quotes that opened and closed it."""
     trade = exits.find_own_trade(user_id, trade_id)
@@ -64,7 +94,9 @@ def show_trade(user_id: str, trade_id: str) -> TradeDetail:
 
 
 @blueprint.get("/performance/<user_id>")
-@endpoint(answers={200: PerformanceResponse}, errors=[403, 404])
+@endpoint(
+    answers={200: PerformanceResponse}, errors={403: ["forbidden"], 404: ["portfolio_not_found"]}
+)
 def show_performance(user_id: str) -> PerformanceResponse:
     """Show realized and unrealized P&L and how much of the margin is in use."""
     return PerformanceResponse.of(valuation.value_portfolio(user_id))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Annotated
 
-from pydantic import Field, Strict
+from pydantic import Field, Strict, WithJsonSchema
 
 from app.domain.bracket import ExitReason, SettledFrom, TradeStatus, TradeType
 from app.domain.quote import Source
@@ -29,15 +29,34 @@ from app.web.schemas import (
 )
 
 MAXIMUM_QUANTITY = 10_000_000
+# Those that a trade can have today. The other names are reserved for later kinds of order.
+STATUSES = [TradeStatus.ACTIVE.value, *(reason.status.value for reason in ExitReason)]
+SetStatus = Annotated[TradeStatus, WithJsonSchema({"type": "string", "enum": STATUSES})]
 
 
 class CreateTradeRequest(RequestModel):
-    symbol: SymbolName
-    trade_type: Annotated[TradeType, choice(TradeType)]
-    quantity: Annotated[int, *whole_number(1, MAXIMUM_QUANTITY)]
-    stop_loss: Level | None = None
-    target_price: Level | None = None
-    client_order_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    symbol: SymbolName = Field(description="A symbol or alias in any case.", examples=["NIFTY"])
+    trade_type: Annotated[TradeType, choice(TradeType)] = Field(
+        description="BUY earns when the price rises, SELL when it falls.", examples=["BUY"]
+    )
+    quantity: Annotated[int, *whole_number(1, MAXIMUM_QUANTITY)] = Field(
+        description="The number of units.", examples=[2]
+    )
+    stop_loss: Level | None = Field(
+        None,
+        description="Rupees at which to close with a loss: below the price for BUY, else above.",
+        examples=[23_968.45],
+    )
+    target_price: Level | None = Field(
+        None,
+        description="Rupees at which to close with a profit: above the price for BUY, else below.",
+        examples=[24_452.66],
+    )
+    client_order_id: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        None,
+        description="The client's own name for the order. A retry with it returns the first trade.",
+        examples=["morning-1"],
+    )
 
     @property
     def fingerprint(self) -> str:
@@ -52,7 +71,11 @@ class ExitRequest(RequestModel):
     """
 
     # Left out of what names a request: one without it is the same as before there was one.
-    at_last_price: Annotated[bool | None, Strict(), Field(exclude_if=operator.not_)] = None
+    at_last_price: Annotated[bool | None, Strict(), Field(exclude_if=operator.not_)] = Field(
+        None,
+        description="true: use the last known price, if no source has had one for a trading day.",
+        examples=[True],
+    )
 
 
 class TradeView(ResponseModel):
@@ -62,27 +85,75 @@ class TradeView(ResponseModel):
     or the last answer of its source, is longer ago than three intervals of the monitor.
     """
 
-    trade_id: str
-    user_id: str
-    symbol: str
-    trade_type: TradeType
-    quantity: int
-    entry_price: Money
-    stop_loss: Money | None
-    target_price: Money | None
-    status: TradeStatus
-    created_at: Timestamp
-    margin_used: Money
-    client_order_id: str | None = None
-    exit_price: Money | None = None
-    pnl: Money | None = None
-    closed_at: Timestamp | None = None
-    exit_reason: ExitReason | None = None
-    settled_from: SettledFrom | None = None
-    last_price: Money | None = None
-    price_time: Timestamp | None = None
-    stale: bool | None = None
-    unrealized_pnl: Money | None = None
+    trade_id: str = Field(description="The id of the trade.", examples=["6744a1f0c2d5e8b7a9f01234"])
+    user_id: str = Field(description="The `client_id` of its owner.", examples=["asha@example.com"])
+    symbol: str = Field(description="The canonical symbol.", examples=["^NSEI"])
+    trade_type: TradeType = Field(
+        description="BUY earns when the price rises, SELL when it falls.", examples=["BUY"]
+    )
+    quantity: int = Field(description="The number of units.", examples=[2])
+    entry_price: Money = Field(
+        description="The price it was opened at, in rupees.", examples=[24_210.55]
+    )
+    stop_loss: Money | None = Field(
+        description="Rupees at which it closes with a loss.", examples=[23_968.45]
+    )
+    target_price: Money | None = Field(
+        description="Rupees at which it closes with a profit.", examples=[24_452.66]
+    )
+    status: SetStatus = Field(description="ACTIVE, or how it ended.", examples=["ACTIVE"])
+    created_at: Timestamp = Field(
+        description="When it was opened, UTC.", examples=["2026-11-27T05:30:00.000Z"]
+    )
+    margin_used: Money = Field(
+        description="Rupees it blocked when it was opened.", examples=[9_684.22]
+    )
+    client_order_id: str | None = Field(
+        None,
+        description="The client's own name for the order, if it had one.",
+        examples=["morning-1"],
+    )
+    exit_price: Money | None = Field(
+        None,
+        description="The price it closed at, in rupees; null while ACTIVE.",
+        examples=[24_452.7],
+    )
+    pnl: Money | None = Field(
+        None,
+        description="The realized profit in rupees; a loss is negative. Null while ACTIVE.",
+        examples=[484.3],
+    )
+    closed_at: Timestamp | None = Field(
+        None,
+        description="When it closed, UTC; null while ACTIVE.",
+        examples=["2026-11-27T05:30:00.000Z"],
+    )
+    exit_reason: ExitReason | None = Field(
+        None, description="Why it closed; null while ACTIVE.", examples=["target"]
+    )
+    settled_from: SettledFrom | None = Field(
+        None,
+        description="How an exit without a quote of its moment was found; else null.",
+        examples=["gap"],
+    )
+    last_price: Money | None = Field(
+        None, description="The last known price in rupees; null unless ACTIVE.", examples=[24_230.0]
+    )
+    price_time: Timestamp | None = Field(
+        None,
+        description="When the last price was made, UTC; null unless ACTIVE.",
+        examples=["2026-11-27T05:30:00.000Z"],
+    )
+    stale: bool | None = Field(
+        None,
+        description="Whether the last price is out of date; null unless ACTIVE.",
+        examples=[False],
+    )
+    unrealized_pnl: Money | None = Field(
+        None,
+        description="The profit at the last price in rupees; null unless ACTIVE.",
+        examples=[38.9],
+    )
 
     @classmethod
     def of(cls, trade: Trade, known: KnownQuote | None = None) -> TradeView:
@@ -117,16 +188,18 @@ class TradeView(ResponseModel):
 class QuoteView(ResponseModel):
     """The price that opened or closed a trade, whose it was, and when it was made."""
 
-    price: Money
-    source: Source
-    timestamp: Timestamp
+    price: Money = Field(description="The price in rupees.", examples=[24_210.55])
+    source: Source = Field(description="Where it comes from.", examples=["mock"])
+    timestamp: Timestamp = Field(
+        description="When the source made it, UTC.", examples=["2026-11-27T05:30:00.000Z"]
+    )
 
 
 class TradeDetail(TradeView):
     """A trade and its evidence: the quotes that opened and closed it."""
 
-    entry_quote: QuoteView
-    exit_quote: QuoteView | None
+    entry_quote: QuoteView = Field(description="The quote that opened the trade.")
+    exit_quote: QuoteView | None = Field(description="The quote that closed it; null while ACTIVE.")
 
     @classmethod
     def of_one(cls, trade: Trade, known: KnownQuote | None) -> TradeDetail:
@@ -144,15 +217,23 @@ class TradeDetail(TradeView):
 
 
 class TradesQuery(RequestModel):
-    status: Annotated[TradeStatus, choice(TradeStatus)] | None = None
-    symbol: SymbolName | None = None
-    limit: PageSize = 50
-    cursor: Cursor | None = None
+    status: Annotated[SetStatus, choice(TradeStatus)] | None = Field(
+        None, description="Only trades of this status.", examples=["ACTIVE"]
+    )
+    symbol: SymbolName | None = Field(
+        None, description="Only trades of this symbol or alias.", examples=["NIFTY"]
+    )
+    limit: PageSize = Field(50, description="The maximum number of trades.", examples=[50])
+    cursor: Cursor | None = Field(
+        None, description="The `next_cursor` of the previous page.", examples=[51]
+    )
 
 
 class TradesResponse(ResponseModel):
-    trades: list[TradeView]
-    next_cursor: str | None
+    trades: list[TradeView] = Field(description="The trades, newest first.")
+    next_cursor: str | None = Field(
+        description="The `cursor` of the next page; null on the last.", examples=["51"]
+    )
 
     @classmethod
     def of(
@@ -164,24 +245,38 @@ class TradesResponse(ResponseModel):
 
 
 class ExitResponse(ResponseModel):
-    message: str
-    pnl: Money
-    exit_price: Money
+    message: str = Field(
+        description="What was done, in words for a person.", examples=["Trade exited"]
+    )
+    pnl: Money = Field(
+        description="The realized profit in rupees; a loss is negative.", examples=[38.9]
+    )
+    exit_price: Money = Field(description="The price it closed at, in rupees.", examples=[24_230.0])
 
 
 class NotExitedView(ResponseModel):
     """A trade that stays open, and the code of the reason: that of the error of a single exit."""
 
-    trade_id: str
-    symbol: str
-    code: str
+    trade_id: str = Field(description="The id of the trade.", examples=["6744a1f0c2d5e8b7a9f01234"])
+    symbol: str = Field(description="The canonical symbol.", examples=["TCS.NS"])
+    code: str = Field(
+        description="The error code that its own exit would return.",
+        examples=["market_data_unavailable"],
+    )
 
 
 class ExitAllResponse(ResponseModel):
-    message: str
-    total_pnl: Money
-    count: int
-    not_exited: list[NotExitedView]
+    message: str = Field(
+        description="What was done, in words for a person.", examples=["All trades exited"]
+    )
+    total_pnl: Money = Field(
+        description="The realized profit of these exits in rupees; a loss is negative.",
+        examples=[38.9],
+    )
+    count: int = Field(description="The number of trades that were closed.", examples=[1])
+    not_exited: list[NotExitedView] = Field(
+        description="The trades that have no price and stay open."
+    )
 
     @classmethod
     def of(cls, exited: ExitedAll) -> ExitAllResponse:
@@ -204,21 +299,45 @@ class PerformanceResponse(ResponseModel):
     `stale_symbols` names those that are not current, `stale` says if there are any.
     """
 
-    active_pnl: Money
-    total_pnl: Money
-    margin_utilization_pct: float
-    margin_utilization_abs: Money
-    available_margin: Money
-    equity: Money
-    active_trades: int
-    closed_trades: int
-    winning_trades: int
-    win_rate_pct: float
-    price_time: Timestamp | None
-    stale: bool
-    stale_symbols: list[str]
-    # Symbols with open trades that never had a price; active_pnl leaves them out.
-    unpriced_symbols: list[str]
+    active_pnl: Money = Field(
+        description="The profit of open trades at their last known prices, in rupees.",
+        examples=[38.9],
+    )
+    total_pnl: Money = Field(
+        description="Realized profit of all closed trades in rupees; a loss is negative.",
+        examples=[484.3],
+    )
+    margin_utilization_pct: float = Field(
+        description="The utilized part of the margin, in per cent.", examples=[9.68]
+    )
+    margin_utilization_abs: Money = Field(
+        description="Rupees blocked by open trades.", examples=[9_684.22]
+    )
+    available_margin: Money = Field(description="Rupees free for new trades.", examples=[90_800.08])
+    equity: Money = Field(
+        description="Available and utilized margin plus `active_pnl`, in rupees.",
+        examples=[100_523.2],
+    )
+    active_trades: int = Field(description="The number of open trades.", examples=[1])
+    closed_trades: int = Field(description="The number of closed trades.", examples=[4])
+    winning_trades: int = Field(
+        description="The number of closed trades with a profit.", examples=[3]
+    )
+    win_rate_pct: float = Field(
+        description="The winning part of the closed trades, in per cent.", examples=[75.0]
+    )
+    price_time: Timestamp | None = Field(
+        description="When the oldest of the prices was made, UTC; null without open trades.",
+        examples=["2026-11-27T05:30:00.000Z"],
+    )
+    stale: bool = Field(description="Whether any of the prices is out of date.", examples=[False])
+    stale_symbols: list[str] = Field(
+        description="The symbols whose price is out of date.", examples=[[]]
+    )
+    unpriced_symbols: list[str] = Field(
+        description="Symbols of open trades that never had a price; `active_pnl` omits them.",
+        examples=[[]],
+    )
 
     @classmethod
     def of(cls, performance: Performance) -> PerformanceResponse:

@@ -1,19 +1,19 @@
 """The shape of every route: who may call it, what it takes, what it answers.
 
-`endpoint` checks the caller and the body, and describes the route in OpenAPI. Only this module
-knows of spectree, which writes the document; pydantic does the validation.
+`endpoint` checks the caller and the input, and describes the route for the OpenAPI document.
+Pydantic validates; spectree only collects the description.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, NoReturn, TypeVar
 
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Response, request
 from pydantic import BaseModel, Field, ValidationError
 from spectree import Response as Answers
 from spectree import SecurityScheme, SecuritySchemeData, SpecTree
@@ -24,7 +24,7 @@ from app.domain.errors import InvalidFields, InvalidRequest
 from app.domain.suggestions import did_you_mean
 from app.models import IdempotencyKey
 from app.web.auth import current_user_id, require_own
-from app.web.schemas import MAXIMUM_BODY_BYTES
+from app.web.error_codes import ANY_ROUTE, WITH_BODY, WITH_INPUT, WITH_KEY, WITH_TOKEN, merge_codes
 
 VERSION = "1.0.0"
 
@@ -33,19 +33,38 @@ View = Callable[..., Any]
 
 
 class ErrorBody(BaseModel):
-    """The body of every error."""
+    """The body of every error. The responses of each route list its codes."""
 
-    error: str
-    code: str
-    details: dict[str, Any]
-    request_id: str
+    error: str = Field(
+        description="One sentence for a person.",
+        examples=["The market is closed. It opens on Monday, 30 November 2026 at 09:15 IST."],
+    )
+    code: str = Field(
+        description="The kind of error, for a program. A released code never changes.",
+        examples=["market_closed"],
+    )
+    details: dict[str, Any] = Field(
+        description="What the code documents, by name; of invalid input each field and its fault.",
+        examples=[{"next_open": "2026-11-30T03:45:00.000Z"}],
+    )
+    request_id: str = Field(
+        description="The id of the request, as in the X-Request-ID header and the log.",
+        examples=["6f1c1a6e0c6a4b0f8a7d5d3a0b9c2e11"],
+    )
 
 
 class IdempotencyHeaders(BaseModel):
-    """Send the same key with a retry, and it is answered as the first request was."""
+    """A retry with the same key gets the response of the first request."""
 
     idempotency_key: str | None = Field(
-        None, alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$"
+        None,
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Any text that names this request: a retry with the same key is executed "
+        "once and gets the first response. Keys expire after 7 days.",
+        examples=["b1a7e6a2-5f0e-4c2b-9a37-0d8c3f1c5e21"],
     )
 
 
@@ -68,73 +87,31 @@ spec = SpecTree(
     ],
 )
 
-documentation = Blueprint("documentation", __name__)
-
-
-def init_app(app: Flask) -> None:
-    """Serve /openapi.json."""
-    app.config["MAX_CONTENT_LENGTH"] = MAXIMUM_BODY_BYTES
-    app.register_blueprint(documentation)
-
-
-@documentation.get("/openapi.json")
-def openapi() -> dict[str, Any]:
-    """Return the OpenAPI document of this API."""
-    # Made once per application, on the first request: every blueprint is registered by then.
-    spec.app = current_app
-    document: dict[str, Any] = spec.spec
-    for methods in document["paths"].values():
-        for operation in methods.values():
-            _refine(operation, document["components"]["schemas"])
-    return document
-
-
-# What spectree cannot know of the parts of an address.
-PATH_PARAMETERS = {
-    "user_id": {"description": "The client_id of the token's own user; any other is a 403."},
-    "trade_id": {"schema": {"type": "string", "pattern": "^[0-9a-f]{24}$"}},
-    "alert_id": {"schema": {"type": "string", "pattern": "^[0-9a-f]{24}$"}},
-    "token": {"description": "The last part of the link in an email."},
-    "notification_id": {"schema": {"type": "string", "pattern": "^[0-9a-f]{24}$"}},
-    "symbol": {"description": "A symbol or alias in any case; an unknown one is a 404."},
-}
-
-
-def _refine(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None:
-    """Say more exactly than spectree does what a request may leave out and what it may hold."""
-    for parameter in operation.get("parameters", []):
-        if parameter["in"] == "path":
-            parameter.update(PATH_PARAMETERS[parameter["name"]])
-        # A parameter is left out or has a value: an address and a header have no null.
-        schema = parameter["schema"]
-        alternatives = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
-        if len(alternatives) == 1:
-            parameter["schema"] = alternatives[0]
-        elif alternatives:
-            schema["anyOf"] = alternatives
-    for content in operation.get("requestBody", {}).get("content", {}).values():
-        model = schemas[content["schema"]["$ref"].rpartition("/")[2]]
-        operation["requestBody"]["required"] = bool(model.get("required"))
-
 
 def endpoint(
     *,
     answers: Mapping[int, type[BaseModel]],
-    errors: Iterable[int] = (),
+    errors: Mapping[int, Sequence[str]] | None = None,
     body: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
     public: bool = False,
     idempotent: bool = False,
 ) -> Callable[[View], View]:
-    """Declare a route: the models of its answers by status, its errors, its input.
+    """Declare a route: the models of its answers by status, its own error codes, its input.
 
-    The view is called with `body` and `query` as models where they are declared, after the
-    caller was found to be signed in and, where the path has a `user_id`, to be that user. It
-    returns a model, or a model and a status. An `idempotent` view is also called with `key`,
-    which names the request where it has an Idempotency-Key.
+    The caller must be signed in, unless the route is `public`, and must be the `user_id` in the
+    path, if it has one. The view receives `body` and `query` as models. It returns a model, or a
+    model and a status. An `idempotent` view also receives `key`: the IdempotencyKey of the
+    request, or None.
     """
-    statuses = {400, 429, 500, 503, *errors} | (set() if public else {401})
-    statuses |= {409} if idempotent else set()
+    codes = merge_codes(
+        ANY_ROUTE,
+        errors or {},
+        {} if public else WITH_TOKEN,
+        WITH_INPUT if body or query or idempotent else {},
+        WITH_BODY if body else {},
+        WITH_KEY if idempotent else {},
+    )
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
@@ -152,13 +129,13 @@ def endpoint(
                 arguments["key"] = _request_key(arguments.get("body"))
             return _answer(view(**arguments))
 
-        call.__dict__["requires_token"] = not public
+        call.__dict__.update(requires_token=not public, error_codes=codes)
         # spectree reads its notes off the functions that `__wrapped__` leads to.
         call.__wrapped__ = spec.validate(
             json=body,
             query=query,
             headers=IdempotencyHeaders if idempotent else None,
-            resp=_documented(answers, statuses | ({413, 415} if body else set())),
+            resp=_documented(answers, codes),
             security=None if public else {"bearer": []},
             tags=[view.__module__.split(".")[1]],
             operation_id=view.__name__,

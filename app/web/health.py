@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Flask, current_app, request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.configuration.data_folder import Disk
 from app.database.pulse import Pulse
@@ -29,8 +29,13 @@ NO_MONITOR = "No monitor runs in this process; start the server with `python run
 class HealthResponse(BaseModel):
     """`status` is ok, degraded or unavailable: the worst of the parts in `checks`."""
 
-    status: str
-    checks: dict[str, Any]
+    status: str = Field(
+        description="ok, degraded or unavailable: the worst of the checks.", examples=["ok"]
+    )
+    checks: dict[str, Any] = Field(
+        description="Each part with its own `status`, and a `reason` if it is not ok.",
+        examples=[{"database": {"status": "ok"}}],
+    )
 
 
 # What web servers name themselves by in the environment of a request; a test client has neither.

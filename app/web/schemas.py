@@ -46,7 +46,9 @@ class NoBody(RequestModel):
 
 
 class MessageResponse(ResponseModel):
-    message: str
+    message: str = Field(
+        description="What was done, in words for a person.", examples=["Trade exited"]
+    )
 
 
 def format_time(time: datetime) -> str:

@@ -9,8 +9,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.domain.bracket import ExitReason
 from app.listener import listen
 from app.serving import serve
+from app.web.error_codes import ERROR_CODES
+from app.web.errors import HTTP_CODES
+from tests.support.server import ROOT
 
 COMMON = {400, 429, 500, 503}
 # Every route of the contract: its statuses besides the common ones, and whether it is public.
@@ -125,6 +129,73 @@ def test_bodies_are_described_with_their_bounds(document: dict[str, Any]) -> Non
         1,
         10_000_000,
     )
+
+
+def properties(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        (name, field): described
+        for name, schema in document["components"]["schemas"].items()
+        for field, described in schema.get("properties", {}).items()
+    }
+
+
+def test_every_property_is_described_with_an_example(document: dict[str, Any]) -> None:
+    for name, described in properties(document).items():
+        # An object, or a list of them, has the examples of its own properties.
+        is_nested = "$ref" in str(described.get("items", described.get("anyOf", described)))
+        assert described.get("description"), name
+        assert described.get("examples") or is_nested, name
+
+
+def test_every_parameter_is_described_with_an_example(document: dict[str, Any]) -> None:
+    for route, operation in operations(document).items():
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"], (route, parameter["name"])
+            assert "example" in parameter or parameter["schema"].get("examples"), (
+                route,
+                parameter["name"],
+            )
+
+
+def test_every_error_status_of_a_route_lists_its_codes_and_their_meaning(
+    document: dict[str, Any],
+) -> None:
+    for route, operation in operations(document).items():
+        for status, response in operation["responses"].items():
+            schema = response["content"]["application/json"]["schema"]
+            if not schema["$ref"].endswith("/ErrorBody"):
+                continue
+            codes = schema["properties"]["code"]["enum"]
+            assert codes, (route, status)
+            for code in codes:
+                assert int(status) in ERROR_CODES[code].statuses, (route, status, code)
+                assert f"`{code}`: {ERROR_CODES[code].meaning}" in response["description"]
+
+
+def test_every_code_that_the_application_uses_is_documented() -> None:
+    # The base class of the tree and two of its branches, of which nothing raises an instance.
+    abstract = {"error", "conflict", "unavailable"}
+    used = set(HTTP_CODES.values())
+    for path in (ROOT / "app").rglob("*.py"):
+        text = path.read_text()
+        used |= set(re.findall(r'\bcode ?= ?"(\w+)"', text))
+        # The transport answers by status and code, before Flask does.
+        used |= set(re.findall(r'"[45]\d\d [A-Z][\w ]+",\s+"([a-z]+_[a-z_]+)"', text))
+
+    assert used - abstract <= set(ERROR_CODES)
+
+
+def test_every_documented_code_is_used_by_the_application() -> None:
+    sources = [path for path in (ROOT / "app").rglob("*.py") if path.name != "error_codes.py"]
+    text = "\n".join(path.read_text() for path in sources if path.name != "routes.py")
+
+    assert [code for code in ERROR_CODES if f'"{code}"' not in text] == []
+
+
+def test_only_statuses_that_a_trade_can_have_are_offered(document: dict[str, Any]) -> None:
+    offered = document["components"]["schemas"]["TradeView"]["properties"]["status"]["enum"]
+
+    assert set(offered) == {"ACTIVE"} | {reason.status.value for reason in ExitReason}
 
 
 def test_the_page_names_nothing_from_elsewhere(client: FlaskClient) -> None:

@@ -1,0 +1,131 @@
+"""Every error code of the API: its statuses and its meaning. A released code never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+
+class ErrorCode(NamedTuple):
+    statuses: tuple[int, ...]
+    meaning: str
+
+
+ERROR_CODES = {
+    # Any request.
+    "validation_error": ErrorCode((400,), "The input is invalid. `details` names each field."),
+    "malformed_json": ErrorCode((400,), "The body is not valid JSON."),
+    "host_not_allowed": ErrorCode((400,), "`ALLOWED_HOSTS` does not list the host."),
+    "bad_request": ErrorCode((400,), "The request is malformed."),
+    "token_missing": ErrorCode((401,), "The request has no `Authorization` header."),
+    "token_invalid": ErrorCode((401,), "The token is malformed or was not issued by this server."),
+    "token_expired": ErrorCode((401,), "The token is older than 24 hours. Sign in again."),
+    "account_gone": ErrorCode((401,), "The account of the token no longer exists."),
+    "forbidden": ErrorCode((403,), "The resource belongs to another user."),
+    "not_found": ErrorCode((404,), "No route has this address."),
+    "method_not_allowed": ErrorCode((405,), "The address does not support this method."),
+    "body_too_large": ErrorCode((413,), "The body is larger than 64 KiB."),
+    "unsupported_media_type": ErrorCode((415,), "The body is not JSON."),
+    "rate_limited": ErrorCode(
+        (429,),
+        "A rate limit is used up. `details` has `limit`, `allowed` and `retry_after_seconds`.",
+    ),
+    "internal_error": ErrorCode((500,), "The server failed. The log has the `request_id`."),
+    "http_error": ErrorCode((417, 505), "Any other error of HTTP."),
+    "database_unavailable": ErrorCode((503,), "The database does not answer."),
+    "disk_full": ErrorCode((503,), "The disk of the embedded database is nearly full."),
+    "server_busy": ErrorCode((503,), "The server has more work than it accepts at once."),
+    "no_monitor": ErrorCode((503,), "The process was not started with `python run.py`."),
+    # Accounts.
+    "email_taken": ErrorCode((409,), "The email is registered already."),
+    "client_id_taken": ErrorCode((409,), "The `client_id` is taken."),
+    "invalid_credentials": ErrorCode((401,), "The email, `client_id` or password is wrong."),
+    "sign_in_delayed": ErrorCode((429,), "Too many sign-ins to this account have failed."),
+    "code_wrong": ErrorCode((409,), "The code is wrong. `details` has `attempts_left`."),
+    "code_expired": ErrorCode((409,), "No valid code exists. Request a new one."),
+    "code_sent_already": ErrorCode((429,), "A code was sent less than a minute ago."),
+    "code_not_sent": ErrorCode(
+        (409, 503), "The mail server or Twilio rejected the code (409), or failed (503)."
+    ),
+    "too_many_codes": ErrorCode((429,), "The day's codes to this address are used up."),
+    "too_many_messages": ErrorCode((429,), "The day's messages to this address are used up."),
+    "channel_not_configured": ErrorCode((409,), "The server cannot send email, or SMS."),
+    "phone_not_allowed": ErrorCode((409,), "The number is not a mobile of `SMS_COUNTRIES`."),
+    "phone_taken": ErrorCode((409,), "Another account has confirmed this number."),
+    # Prices and symbols.
+    "unknown_symbol": ErrorCode(
+        (400, 404), "The symbol does not exist: 404 in the path, 400 in a body or query."
+    ),
+    "unlisted_symbol": ErrorCode((400,), "The share is no longer listed."),
+    "invalid_range": ErrorCode((400,), "The range of time is reversed or has too many candles."),
+    "market_data_unavailable": ErrorCode((503,), "No source has a price of the symbol."),
+    # Portfolios and trades.
+    "portfolio_not_found": ErrorCode((404,), "The user has no portfolio yet."),
+    "insufficient_margin": ErrorCode(
+        (400,),
+        "The margin or the equity is too small. `details` has `required_margin` and "
+        "`available_margin` in rupees.",
+    ),
+    "wrong_side_of_price": ErrorCode(
+        (400,), "The stop-loss or target is on the wrong side. `details` has the `price`."
+    ),
+    "trade_not_found": ErrorCode((404,), "The user has no trade with this id."),
+    "trade_not_active": ErrorCode(
+        (409,), "The trade is closed. `details` has its `status` and `pnl`."
+    ),
+    "market_closed": ErrorCode((409,), "The exchange is closed. `details` has `next_open`."),
+    "price_too_old": ErrorCode(
+        (409,), "The last price is too old. `details` has `age_seconds` and `limit_seconds`."
+    ),
+    "last_price_too_early": ErrorCode(
+        (409,), "`at_last_price` needs a trading day without prices. `details` has `last_seen`."
+    ),
+    "client_order_id_reused": ErrorCode(
+        (409,), "Another order of the user has this `client_order_id`."
+    ),
+    "idempotency_key_reused": ErrorCode(
+        (409,), "Another request of the user has this `Idempotency-Key`."
+    ),
+    # Alerts and notifications.
+    "already_crossed": ErrorCode((400,), "The price has reached the level of the alert already."),
+    "too_many_alerts": ErrorCode((409,), "The user has 100 active alerts."),
+    "alert_not_found": ErrorCode((404,), "The user has no alert with this id."),
+    "notification_not_found": ErrorCode((404,), "The user has no notification with this id."),
+    "link_unknown": ErrorCode((404,), "The link was not sent by this server."),
+    # The transport, before a route is found.
+    "malformed_request": ErrorCode((400,), "The request is not valid HTTP/1.1."),
+    "request_timeout": ErrorCode((408,), "The request did not arrive in time."),
+    "headers_too_large": ErrorCode((431,), "The headers are larger than 32 KiB, or exceed 100."),
+    "http_version": ErrorCode((505,), "The version is neither HTTP/1.1 nor HTTP/1.0."),
+    "bad_handshake": ErrorCode((400,), "The WebSocket handshake is malformed."),
+    "jsonp_not_served": ErrorCode((400,), "Socket.IO polling by JSONP is not supported."),
+    # Sockets only.
+    "unauthorized": ErrorCode((), "The socket has no valid token."),
+    "unknown_event": ErrorCode((), "The event does not exist. The error names the known ones."),
+    "too_many_symbols": ErrorCode((), "The socket would follow too many symbols."),
+}
+# By status, the codes of every route; of routes with a token, input, a body or a key; of writes.
+ANY_ROUTE = {
+    400: ["host_not_allowed", "malformed_request"],
+    429: ["rate_limited"],
+    500: ["internal_error"],
+    503: ["database_unavailable", "no_monitor", "server_busy"],
+}
+WITH_TOKEN = {401: ["token_missing", "token_invalid", "token_expired"]}
+WITH_INPUT = {400: ["validation_error"]}
+WITH_BODY = {
+    400: ["bad_request", "malformed_json"],
+    413: ["body_too_large"],
+    415: ["unsupported_media_type"],
+}
+WITH_KEY = {409: ["idempotency_key_reused"]}
+OF_WRITES = {503: ["disk_full"]}
+
+
+def merge_codes(*groups: Mapping[int, Iterable[str]]) -> dict[int, list[str]]:
+    """Return the codes of all groups by status, each list in alphabetical order."""
+    statuses = sorted({status for group in groups for status in group})
+    return {
+        status: sorted({code for group in groups for code in group.get(status, ())})
+        for status in statuses
+    }
