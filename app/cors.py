@@ -12,10 +12,9 @@ from typing import Any, cast
 from flask import Flask, current_app, request
 
 from app.configuration.origins import normalize_origin
-from app.counters import LogBudget
 from app.extensions import cors
 from app.logs import logger
-from app.web.rate_limits import HEADERS
+from app.web.rate_limits import HEADERS, LogBudget
 from config import Settings
 
 KEY = "origin_policy"
@@ -28,7 +27,7 @@ class OriginPolicy:
 
     def __init__(self, origins: tuple[str, ...]) -> None:
         self._origins = frozenset(origins)
-        self._refusals_to_log = LogBudget(each="1 per hour", together="20 per hour")
+        self._refusals_to_log = LogBudget(per_key="1 per hour", total="20 per hour")
 
     def allows(self, origin: str | None, environ: dict[str, Any]) -> bool:
         """Return whether a page of this origin may use the server of this request."""

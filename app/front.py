@@ -21,13 +21,12 @@ from limits import parse_many
 from app.addresses import client_network
 from app.configuration.origins import host_of, hosts_of, is_address, is_loopback
 from app.cors import policy
-from app.counters import LogBudget
 from app.domain.errors import InvalidRequest, PaperTradingError, RateLimited
 from app.extensions import socketio
 from app.headers import SECURITY_HEADERS, TRANSPORT_SECURITY
 from app.logs import REQUEST_ID, logger
 from app.web.errors import status_of
-from app.web.rate_limits import SOCKETS, counts_of
+from app.web.rate_limits import SOCKETS, LogBudget, counts_of
 from config import Settings
 
 SOCKETS_PATH = "/socket.io/"
@@ -75,7 +74,7 @@ class Front:
         # Clients name the same few hosts in every request.
         self._allows_host = lru_cache(1_000)(Hosts(settings).allow)
         self._socket_limits = sorted(parse_many(settings.ratelimit_sockets))
-        self._refusals_to_log = LogBudget(each="1 per minute", together="60 per minute")
+        self._refusals_to_log = LogBudget(per_key="1 per minute", total="60 per minute")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         # The same id in the header, the body and the log, whoever writes them.

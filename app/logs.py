@@ -33,7 +33,7 @@ def _finish(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     fields = {
         "request_id": g.request_id,
-        "user": g.get("client_id") or "-",
+        "user": g.principal.user_id if g.get("principal") else "-",
         "status": response.status_code,
         "milliseconds": round((time.perf_counter() - g.started) * 1000, 1),
     }

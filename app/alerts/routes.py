@@ -8,7 +8,7 @@ from app.alerts import service
 from app.alerts.schemas import AlertsQuery, AlertsResponse, AlertView, CreateAlertRequest
 from app.models import IdempotencyKey
 from app.web.api import endpoint
-from app.web.auth import current_user_id
+from app.web.auth import current_principal
 from app.web.schemas import MessageResponse
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/alerts")
@@ -28,7 +28,7 @@ blueprint = Blueprint("alerts", __name__, url_prefix="/alerts")
 )
 def create_alert(body: CreateAlertRequest, key: IdempotencyKey | None) -> tuple[AlertView, int]:
     """Set an alert: one notification when the price first meets a level."""
-    return AlertView.of(service.set_alert(current_user_id(), body, key)), 201
+    return AlertView.of(service.set_alert(current_principal().user_id, body, key)), 201
 
 
 @blueprint.get("", strict_slashes=False)
@@ -39,7 +39,7 @@ def create_alert(body: CreateAlertRequest, key: IdempotencyKey | None) -> tuple[
 )
 def list_alerts(query: AlertsQuery) -> AlertsResponse:
     """List alerts, newest first."""
-    page, next_cursor = service.list_alerts(current_user_id(), query)
+    page, next_cursor = service.list_alerts(current_principal().user_id, query)
     return AlertsResponse(alerts=[AlertView.of(each) for each in page], next_cursor=next_cursor)
 
 
@@ -47,5 +47,5 @@ def list_alerts(query: AlertsQuery) -> AlertsResponse:
 @endpoint(answers={200: MessageResponse}, errors={404: ["alert_not_found"]})
 def delete_alert(alert_id: str) -> MessageResponse:
     """Delete an alert; an active one never fires after that."""
-    service.delete_alert(current_user_id(), alert_id)
+    service.delete_alert(current_principal().user_id, alert_id)
     return MessageResponse(message="Alert deleted")

@@ -16,7 +16,7 @@ from app.auth.schemas import (
 from app.extensions import limiter
 from app.services import services
 from app.web.api import endpoint
-from app.web.auth import current_user_id
+from app.web.auth import current_principal
 from app.web.error_codes import merge_codes
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth")
@@ -74,7 +74,7 @@ def verify_phone(body: VerifyRequest) -> VerifyResponse:
 
 
 def _verify(channel: str, body: VerifyRequest) -> VerifyResponse:
-    user_id = current_user_id()
+    user_id = current_principal().user_id
     if body.code is None:
         found = verification.request_code(user_id, channel)
     else:

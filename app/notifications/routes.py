@@ -15,7 +15,7 @@ from app.notifications.schemas import (
     SendRequest,
 )
 from app.web.api import endpoint
-from app.web.auth import current_user_id
+from app.web.auth import current_principal
 from app.web.schemas import MessageResponse, NoBody
 
 blueprint = Blueprint("notifications", __name__, url_prefix="/notifications")
@@ -26,7 +26,7 @@ blueprint = Blueprint("notifications", __name__, url_prefix="/notifications")
 @endpoint(body=SendRequest, answers={200: MessageResponse}, errors={401: ["account_gone"]})
 def send_notification(body: SendRequest) -> MessageResponse:
     """Send oneself a notification, by every channel."""
-    service.send(current_user_id(), body.event, body.message)
+    service.send(current_principal().user_id, body.event, body.message)
     return MessageResponse(message="Notification sent")
 
 
@@ -34,7 +34,7 @@ def send_notification(body: SendRequest) -> MessageResponse:
 @endpoint(query=NotificationsQuery, answers={200: NotificationsResponse})
 def list_notifications(query: NotificationsQuery) -> NotificationsResponse:
     """List notifications, newest first."""
-    page, unread_count, next_cursor = service.list_notifications(current_user_id(), query)
+    page, unread_count, next_cursor = service.list_notifications(current_principal().user_id, query)
     return NotificationsResponse(
         notifications=[NotificationView.of(each) for each in page],
         unread_count=unread_count,
@@ -46,7 +46,7 @@ def list_notifications(query: NotificationsQuery) -> NotificationsResponse:
 @endpoint(answers={200: PreferencesResponse}, errors={401: ["account_gone"]})
 def get_preferences() -> PreferencesResponse:
     """Show which events go out by which channel."""
-    return PreferencesResponse.of(service.get_preferences(current_user_id()))
+    return PreferencesResponse.of(service.get_preferences(current_principal().user_id))
 
 
 @blueprint.put("/preferences")
@@ -58,7 +58,7 @@ def get_preferences() -> PreferencesResponse:
 def replace_preferences(body: PreferencesRequest) -> PreferencesResponse:
     """Replace which events go out by which channel; they are written down in any case."""
     preferences = body.to_preferences()
-    service.replace_preferences(current_user_id(), preferences)
+    service.replace_preferences(current_principal().user_id, preferences)
     return PreferencesResponse.of(preferences)
 
 
@@ -80,5 +80,5 @@ def stop_emails_by_mail_program(token: str) -> MessageResponse:
 @endpoint(body=NoBody, answers={200: MessageResponse}, errors={404: ["notification_not_found"]})
 def mark_notification_read(notification_id: str, body: NoBody) -> MessageResponse:
     """Mark a notification as read; doing so twice changes nothing."""
-    service.mark_read(current_user_id(), notification_id)
+    service.mark_read(current_principal().user_id, notification_id)
     return MessageResponse(message="Notification read")

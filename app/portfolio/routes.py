@@ -7,7 +7,7 @@ from flask import Blueprint
 from app.portfolio import service
 from app.portfolio.schemas import CreatePortfolioRequest, PortfolioResponse
 from app.web.api import endpoint
-from app.web.auth import current_user_id
+from app.web.auth import current_principal
 
 blueprint = Blueprint("portfolio", __name__, url_prefix="/portfolio")
 
@@ -20,7 +20,7 @@ blueprint = Blueprint("portfolio", __name__, url_prefix="/portfolio")
 )
 def create_portfolio(body: CreatePortfolioRequest) -> tuple[PortfolioResponse, int]:
     """Open the signed-in user's portfolio; answer 200 with it where there is one already."""
-    portfolio, created = service.open_portfolio(current_user_id(), body.initial_margin)
+    portfolio, created = service.open_portfolio(current_principal().user_id, body.initial_margin)
     return PortfolioResponse.of(portfolio), 201 if created else 200
 
 

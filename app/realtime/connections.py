@@ -1,4 +1,4 @@
-"""The sockets of this process: whose they are, which rooms they are in, what they follow."""
+"""The sockets of this process: their users, their rooms and the symbols they follow."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from app.logs import logger
 from app.market_data.polled_symbols import MAX_FOLLOWED
 from app.realtime.rooms import UserRooms
 from app.services import services
-from app.web.auth import Bearer, token_expired
+from app.web.auth import Principal, token_expired
 
 MAX_SYMBOLS = 100
 MAX_SYMBOLS_ANONYMOUS = 20
-# What all sockets of this process may follow. Sockets without a token cannot use it all up.
+# Maximum for all sockets of this process. Sockets without a token get half of it at most.
 FOLLOWED_SYMBOLS_BUDGET = MAX_FOLLOWED
 FOLLOWED_SYMBOLS_BUDGET_ANONYMOUS = MAX_FOLLOWED // 2
 EXPIRY_CHECK_SECONDS = 0.5
@@ -27,22 +27,22 @@ EXPIRY_CHECK_SECONDS = 0.5
 class Connection:
     """One socket."""
 
-    bearer: Bearer | None
-    # The users in whose rooms it is, and when the token of each expires.
+    principal: Principal | None
+    # By user_id of the rooms it is in: when the token expires, in Unix seconds.
     joined: dict[str, float] = field(default_factory=dict)
     symbols: set[str] = field(default_factory=set)
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether it has shown no token yet."""
-        return self.bearer is None
+        """Whether the socket has sent no token yet."""
+        return self.principal is None
 
 
 class Connections:
-    """Keep the sockets from the connection of each to its end.
+    """The connected sockets.
 
-    The server handles one packet of a socket at a time, and its end after the last of them, so
-    nothing is added to a socket that has been removed.
+    The server handles one packet of a socket at a time, and its disconnect after the last of
+    them, so nothing is added to a socket that has been removed.
     """
 
     def __init__(self, rooms: UserRooms) -> None:
@@ -51,16 +51,16 @@ class Connections:
         self._is_watching = False
         self._lock = threading.Lock()
 
-    def add(self, socket: str, bearer: Bearer | None) -> None:
-        """Keep a socket that has connected."""
-        self._by_socket[socket] = Connection(bearer)
+    def add(self, socket: str, principal: Principal | None) -> None:
+        """Add a socket that has connected."""
+        self._by_socket[socket] = Connection(principal)
 
     def get(self, socket: str) -> Connection:
-        """Return a socket that is connected."""
+        """Return the connection of a socket."""
         return self._by_socket[socket]
 
     def remove(self, socket: str) -> None:
-        """Forget a socket that has ended, its rooms and all that it followed."""
+        """Remove a socket that has disconnected from its rooms, and unfollow its symbols."""
         connection = self._by_socket.pop(socket, None)
         if connection is None:
             return
@@ -69,15 +69,15 @@ class Connections:
         for symbol in connection.symbols:
             services().watchlist.unfollow(symbol)
 
-    def join(self, socket: str, bearer: Bearer, since: int | None) -> int:
+    def join(self, socket: str, principal: Principal, since: int | None) -> int:
         """Add a socket to the room of its user until the token expires; return the room's seq."""
         connection = self.get(socket)
-        user_id = bearer.client_id
-        known = connection.bearer
-        if known is None or (known.client_id == user_id and known.expires_at < bearer.expires_at):
-            connection.bearer = bearer
-        connection.joined[user_id] = max(bearer.expires_at, connection.joined.get(user_id, 0))
-        self._watch_expiry()
+        user_id, expires_at = principal.user_id, principal.expires_at
+        known = connection.principal
+        if known is None or (known.user_id == user_id and known.expires_at < expires_at):
+            connection.principal = principal
+        connection.joined[user_id] = max(expires_at, connection.joined.get(user_id, 0))
+        self._start_expiry_checks()
 
         def check() -> None:
             if user_id not in connection.joined:
@@ -92,14 +92,14 @@ class Connections:
         return seq
 
     def leave(self, socket: str, user_id: str) -> None:
-        """Take a socket out of the room of a user."""
+        """Remove a socket from the room of a user."""
         self.get(socket).joined.pop(user_id, None)
         self.rooms.leave(user_id, socket)
 
     def follow(self, socket: str, symbols: Sequence[str]) -> list[str]:
         """Follow symbols for a socket; return those it did not follow yet.
 
-        Raises InvalidRequest or ServerBusy, and follows none, if they would be too many.
+        Raises InvalidRequest or ServerBusy, and follows none, if there would be too many.
         """
         connection = self.get(socket)
         new = [symbol for symbol in symbols if symbol not in connection.symbols]
@@ -124,7 +124,7 @@ class Connections:
         return new
 
     def unfollow(self, socket: str, symbols: Sequence[str]) -> list[str]:
-        """Follow symbols no longer for a socket; return those it did follow."""
+        """Unfollow symbols for a socket; return those it followed."""
         connection = self.get(socket)
         followed = [symbol for symbol in symbols if symbol in connection.symbols]
         for symbol in followed:
@@ -132,14 +132,14 @@ class Connections:
             services().watchlist.unfollow(symbol)
         return followed
 
-    def _watch_expiry(self) -> None:
+    def _start_expiry_checks(self) -> None:
         with self._lock:
             if self._is_watching:
                 return
             self._is_watching = True
-        socketio.start_background_task(self._end_expired_regularly)
+        socketio.start_background_task(self._check_expiry_regularly)
 
-    def _end_expired_regularly(self) -> None:
+    def _check_expiry_regularly(self) -> None:
         while True:
             socketio.sleep(EXPIRY_CHECK_SECONDS)
             with self._lock:
@@ -147,17 +147,17 @@ class Connections:
                     self._is_watching = False
                     return
             try:
-                self._end_expired(time.time())
+                self._leave_expired(time.time())
             except Exception:
-                logger.exception("sockets with expired tokens could not be taken out of rooms")
+                logger.exception("sockets with expired tokens could not be removed from rooms")
 
-    def _end_expired(self, now: float) -> None:
+    def _leave_expired(self, now: float) -> None:
         for socket, connection in list(self._by_socket.items()):
             for user_id, expires_at in list(connection.joined.items()):
                 if expires_at <= now:
-                    self._end(socket, connection, user_id)
+                    self._leave_room(socket, connection, user_id)
 
-    def _end(self, socket: str, connection: Connection, user_id: str) -> None:
+    def _leave_room(self, socket: str, connection: Connection, user_id: str) -> None:
         connection.joined.pop(user_id, None)
         self.rooms.leave(user_id, socket)
         error = token_expired()

@@ -1,4 +1,4 @@
-"""What clients may ask over a socket, and what they are told."""
+"""Socket.IO events that clients send, and their acknowledgements."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from app.realtime.connections import Connections
 from app.realtime.prices import price_payload, price_room
 from app.realtime.requests import (
     as_object,
-    read_bearer,
     read_handshake,
+    read_principal,
     read_since,
     read_symbols,
     read_user_id,
-    require_bearer,
+    require_valid,
     unknown_event,
 )
 from app.services import services
@@ -48,14 +48,14 @@ def _connections() -> Connections:
 
 
 def _socket() -> str:
-    # Flask-SocketIO adds it to the request, unknown to mypy.
+    # Flask-SocketIO adds `sid` to the request without a type.
     return str(request.sid)  # type: ignore[attr-defined]
 
 
 def acknowledged(field: str) -> Callable[[Callable[[Any], Ack]], Callable[..., Ack]]:
-    """Answer what the handler returns, or in the same shape what was wrong.
+    """Acknowledge an event with what its handler returns, or with its error.
 
-    A payload that is no object is the value of `field`.
+    A payload that is not an object is taken as the value of `field`.
     """
 
     def decorate(handler: Callable[[Any], Ack]) -> Callable[..., Ack]:
@@ -82,7 +82,7 @@ def _refusal(event: str, error: Exception) -> Ack:
             message = "The database cannot be reached right now. Try again shortly."
             return {"ok": False, "error": message, "code": DatabaseUnavailable.code}
         case _:
-            # The fault is ours, and must not cost the client its connection.
+            # An error of ours must not end the client's connection.
             logger.error("unexpected error in %s", event, exc_info=error)
             message = "Something went wrong on our side. Try again."
             return {"ok": False, "error": message, "code": "internal_error"}
@@ -90,43 +90,43 @@ def _refusal(event: str, error: Exception) -> Ack:
 
 @socketio.on("connect")
 def connect(auth: Any = None) -> None:
-    """Let in anyone with a good token, or with none; tell them the indices' prices."""
+    """Accept a socket with a valid token or none, and send it the prices of the indices."""
     try:
-        bearer = read_handshake(auth, request.headers.get("Authorization"), request.args)
+        principal = read_handshake(auth, request.headers.get("Authorization"), request.args)
     except Unauthenticated:
         notice("socket refused, unauthorized", request.remote_addr or "-")
         raise ConnectionRefusedError("unauthorized") from None
     except InvalidRequest as error:
         notice("socket refused, token in the address", request.remote_addr or "-")
         raise ConnectionRefusedError(error.message) from None
-    _connections().add(_socket(), bearer)
-    emit("status", {"msg": f"Connected as {bearer.client_id}" if bearer else "Connected"})
+    _connections().add(_socket(), principal)
+    emit("status", {"msg": f"Connected as {principal.user_id}" if principal else "Connected"})
     _send_prices(DEFAULT_INDICES)
 
 
 @socketio.on("disconnect")
 def disconnect(*_reason: Any) -> None:
-    """Forget the socket."""
+    """Remove the socket."""
     _connections().remove(_socket())
 
 
 @socketio.on("join")
 @acknowledged("user_id")
 def join(payload: dict[str, Any]) -> Ack:
-    """Add the socket to the room of its own user, after telling it what it missed."""
+    """Add the socket to the room of its user, after the events it missed."""
     user_id = read_user_id(payload)
-    bearer = require_bearer(read_bearer(payload) or _connections().get(_socket()).bearer)
-    if not is_same_identity(bearer.client_id, user_id):
+    principal = require_valid(read_principal(payload) or _connections().get(_socket()).principal)
+    if not is_same_identity(principal.user_id, user_id):
         raise Forbidden("A token joins the room of its own user only.")
-    seq = _connections().join(_socket(), bearer, read_since(payload))
-    emit("status", {"msg": f"Joined the room of {bearer.client_id}"})
-    return {"user_id": bearer.client_id, "seq": seq}
+    seq = _connections().join(_socket(), principal, read_since(payload))
+    emit("status", {"msg": f"Joined the room of {principal.user_id}"})
+    return {"user_id": principal.user_id, "seq": seq}
 
 
 @socketio.on("leave")
 @acknowledged("user_id")
 def leave(payload: dict[str, Any]) -> Ack:
-    """Take the socket out of a user's room."""
+    """Remove the socket from a user's room."""
     named = read_user_id(payload)
     joined = _connections().get(_socket()).joined
     for user_id in [each for each in list(joined) if is_same_identity(each, named)]:
@@ -137,7 +137,7 @@ def leave(payload: dict[str, Any]) -> Ack:
 @socketio.on("subscribe")
 @acknowledged("symbols")
 def subscribe(payload: dict[str, Any]) -> Ack:
-    """Send the prices of these symbols from now on, beginning with the latest."""
+    """Send the prices of these symbols from now on, starting with the latest."""
     symbols, unknown = read_symbols(payload)
     for symbol in _connections().follow(_socket(), symbols):
         join_room(price_room(symbol))
@@ -148,7 +148,7 @@ def subscribe(payload: dict[str, Any]) -> Ack:
 @socketio.on("unsubscribe")
 @acknowledged("symbols")
 def unsubscribe(payload: dict[str, Any]) -> Ack:
-    """Send the prices of these symbols no more."""
+    """Stop sending the prices of these symbols."""
     symbols, unknown = read_symbols(payload)
     for symbol in _connections().unfollow(_socket(), symbols):
         leave_room(price_room(symbol))
@@ -158,12 +158,12 @@ def unsubscribe(payload: dict[str, Any]) -> Ack:
 @socketio.on(UNKNOWN_EVENT)
 @acknowledged("name")
 def refuse(payload: dict[str, Any]) -> Ack:
-    """Say that there is no such event."""
+    """Refuse an event that does not exist."""
     raise unknown_event(payload["name"], EVENTS)
 
 
 def _send_prices(symbols: Collection[str]) -> None:
-    """Send what is known of each symbol now; ask for the rest, which is sent when it comes in."""
+    """Send the known prices now, and request the others: they are sent when they arrive."""
     known = services().quotes.known_quotes(symbols)
     for each in known.values():
         emit("live_price", price_payload(each.quote))

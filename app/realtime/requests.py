@@ -11,17 +11,17 @@ from typing import Any
 
 from app.domain.errors import InvalidRequest, Unauthenticated
 from app.services import services
-from app.web.auth import Bearer, bearer_token, read_token, token_expired
+from app.web.auth import Principal, authenticate, bearer_token, token_expired
 
 MAX_NAMES = 500
-# Fields that clients have for the token: `access_token` is what a sign-in answers.
+# Names that clients use for the token: `access_token` is its name in the response of a sign-in.
 TOKEN_FIELDS = ("token", "access_token", "authorization", "Authorization")
 BEARER = re.compile(r"\s*bearer\s+", re.IGNORECASE)
 MAX_QUOTED = 64
 
 
 def as_object(payload: Any, field: str) -> dict[str, Any]:
-    """Return a payload as an object; text, or a list, is the value of its main field."""
+    """Return a payload as an object; a text or a list is the value of its main field."""
     if payload is None:
         return {}
     if isinstance(payload, str) and payload.lstrip()[:1] in ("{", "["):
@@ -42,7 +42,7 @@ def read_user_id(payload: Mapping[str, Any]) -> str:
 
 
 def read_since(payload: Mapping[str, Any]) -> int | None:
-    """Return the seq after which events are to be replayed, if any."""
+    """Return the seq after which to replay events, if any."""
     since = payload.get("since")
     if since is None:
         return None
@@ -54,59 +54,59 @@ def read_since(payload: Mapping[str, Any]) -> int | None:
 
 
 def read_symbols(payload: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Return the canonical symbols asked for, and the names that are none."""
+    """Return the canonical symbols of a payload, and the names that are unknown."""
     if "symbols" not in payload and "symbol" not in payload:
         raise _missing("symbols", payload)
     names = [*_names(payload.get("symbols", [])), *_names(payload.get("symbol", []))]
     if len(names) > MAX_NAMES:
         raise InvalidRequest(f"symbols may be {MAX_NAMES} at most.")
-    found = {name: services().instruments.find(name) for name in names}
-    known = dict.fromkeys(each.symbol for each in found.values() if each)
-    return list(known), [name for name, each in found.items() if each is None]
+    instruments = {name: services().instruments.find(name) for name in names}
+    known = dict.fromkeys(each.symbol for each in instruments.values() if each)
+    return list(known), [name for name, each in instruments.items() if each is None]
 
 
-def read_bearer(payload: Mapping[str, Any]) -> Bearer | None:
-    """Return what the token in `auth`, or in a `join`, says; None if there is none.
+def read_principal(payload: Mapping[str, Any]) -> Principal | None:
+    """Return the principal of the token in `auth` or in a `join`; None if there is no token.
 
-    Raises Unauthenticated for a token that is not ours.
+    Raises Unauthenticated for an invalid token.
     """
     for name in TOKEN_FIELDS:
         if payload.get(name) is not None:
-            return read_token(BEARER.sub("", str(payload[name]), count=1).strip())
+            return authenticate(BEARER.sub("", str(payload[name]), count=1).strip())
     return None
 
 
-def read_handshake(auth: Any, header: str | None, query: Mapping[str, str]) -> Bearer | None:
-    """Return whose token came with a connection; None if none came.
+def read_handshake(auth: Any, header: str | None, query: Mapping[str, str]) -> Principal | None:
+    """Return the principal of a connection; None if no token came with it.
 
-    Raises Unauthenticated for a bad one, InvalidRequest for one in the address.
+    Raises Unauthenticated for an invalid token, InvalidRequest for one in the address.
     """
     fields = auth if isinstance(auth, dict) else {"token": auth or None}
-    bearer = read_bearer(fields)
-    if bearer is None and header is not None:
-        bearer = read_token(bearer_token(header))
-    if bearer is None and any(query.get(name) for name in TOKEN_FIELDS):
+    principal = read_principal(fields)
+    if principal is None and header is not None:
+        principal = authenticate(bearer_token(header))
+    if principal is None and any(query.get(name) for name in TOKEN_FIELDS):
         raise InvalidRequest(
             "A token in the address is not accepted, because addresses are logged. "
             "Send it as auth: {token}, or in an Authorization header."
         )
-    return bearer and require_bearer(bearer)
+    return principal and require_valid(principal)
 
 
-def require_bearer(bearer: Bearer | None) -> Bearer:
-    """Return the bearer; raise Unauthenticated if there is none or the token has expired.
+def require_valid(principal: Principal | None) -> Principal:
+    """Return the principal; raise Unauthenticated if there is none or the token has expired.
 
-    The leeway of clocks is not used: a socket leaves its rooms when the token expires.
+    The leeway for clocks does not apply: a socket leaves its rooms when the token expires.
     """
-    if bearer is None:
+    if principal is None:
         raise Unauthenticated("Connect with auth: {token}, or join with {user_id, token}.")
-    if bearer.expires_at <= time.time():
+    if principal.expires_at <= time.time():
         raise token_expired()
-    return bearer
+    return principal
 
 
 def unknown_event(name: str, known: list[str]) -> InvalidRequest:
-    """Return the error of an event that there is none of."""
+    """Return the error for an event that does not exist."""
     hint = _hint(name, known)
     return InvalidRequest(
         f"There is no event {name!r}.{hint} Events are {', '.join(known)}.", code="unknown_event"
@@ -125,13 +125,13 @@ def _from_json(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise InvalidRequest("What was sent is neither an object nor JSON.") from None
+        raise InvalidRequest("The payload is neither an object nor JSON.") from None
 
 
 def _missing(field: str, payload: Mapping[str, Any]) -> InvalidRequest:
     sent = [str(name)[:MAX_QUOTED] for name in payload if name != field]
     close = get_close_matches(field, sent, 1, 0.5)
-    hint = f" Did you mean it by {close[0]!r}?" if close else ""
+    hint = f" You sent {close[0]!r}: did you mean {field}?" if close else ""
     return InvalidRequest(f"{field} is missing.{hint}")
 
 

@@ -19,7 +19,7 @@ from app.trades.schemas import (
     TradeView,
 )
 from app.web.api import endpoint
-from app.web.auth import current_user_id
+from app.web.auth import current_principal
 
 blueprint = Blueprint("trades", __name__, url_prefix="/trades")
 
@@ -39,7 +39,7 @@ blueprint = Blueprint("trades", __name__, url_prefix="/trades")
 )
 def create_trade(body: CreateTradeRequest, key: IdempotencyKey | None) -> tuple[TradeView, int]:
     """Open a trade at the latest price, with a stop-loss and a target if given."""
-    return TradeView.of(service.open_trade(current_user_id(), body, key)), 201
+    return TradeView.of(service.open_trade(current_principal().user_id, body, key)), 201
 
 
 @blueprint.post("/exit/<trade_id>")
@@ -56,7 +56,7 @@ def create_trade(body: CreateTradeRequest, key: IdempotencyKey | None) -> tuple[
 )
 def exit_trade(trade_id: str, body: ExitRequest, key: IdempotencyKey | None) -> ExitResponse:
     """Close a trade at the last traded price."""
-    user_id = current_user_id()
+    user_id = current_principal().user_id
     exit = exits.exit_trade(user_id, trade_id, key, at_last_price=bool(body.at_last_price))
     return ExitResponse(message="Trade exited", pnl=exit.pnl, exit_price=exit.price)
 

@@ -23,7 +23,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from app.domain.errors import InvalidFields, InvalidRequest
 from app.domain.suggestions import did_you_mean
 from app.models import IdempotencyKey
-from app.web.auth import current_user_id, require_own
+from app.web.auth import current_principal, require_own
 from app.web.error_codes import ANY_ROUTE, WITH_BODY, WITH_INPUT, WITH_KEY, WITH_TOKEN, merge_codes
 
 VERSION = "1.0.0"
@@ -117,7 +117,7 @@ def endpoint(
         @functools.wraps(view)
         def call(**arguments: Any) -> Response:
             if not public:
-                current_user_id()
+                current_principal()
                 if "user_id" in arguments:
                     # However the path spells it, the view gets the caller's own client_id.
                     arguments["user_id"] = require_own(arguments["user_id"])
@@ -178,7 +178,7 @@ def _request_key(body: BaseModel | None) -> IdempotencyKey | None:
     )
     if headers.idempotency_key is None:
         return None
-    own = current_user_id()
+    own = current_principal().user_id
     # However the path spells the user, it is the same request.
     path = request.path.replace((request.view_args or {}).get("user_id") or own, own)
     content = f"{request.method} {path} {body.model_dump_json() if body else ''}"

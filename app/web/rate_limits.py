@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, cast
 
 from flask import Flask, Response, current_app, g, request
 from flask_limiter import Limit, RateLimitExceeded
-from limits import RateLimitItem, parse_many
-from limits.storage import Storage
+from limits import RateLimitItem, parse, parse_many
+from limits.storage import MemoryStorage, Storage
+from limits.strategies import FixedWindowRateLimiter
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import RequestRedirect
 
-from app.counters import COUNTERS_URI, LogBudget, WindowCounters
 from app.domain.errors import RateLimited
 from app.extensions import limiter
 from app.web.auth import address_key, rate_limit_key, route_is_public
@@ -43,6 +43,22 @@ LIMIT_NAMES = {
 }
 
 
+class LogBudget:
+    """Limits the lines of a log: those about one key, and all of them together."""
+
+    def __init__(self, *, per_key: str, total: str) -> None:
+        self._per_key = parse(per_key)
+        self._total = parse(total)
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    def allows(self, key: str) -> bool:
+        """Return whether one more line about `key` may be written, and count it."""
+        limiter, key = self._limiter, key[:200]
+        if not (limiter.test(self._per_key, key) and limiter.test(self._total)):
+            return False
+        return limiter.hit(self._per_key, key) and limiter.hit(self._total)
+
+
 class Counts:
     """The counts of Flask-Limiter, for limits that it cannot apply itself.
 
@@ -52,10 +68,10 @@ class Counts:
     def __init__(self, settings: Settings) -> None:
         # The shortest first, as Flask-Limiter takes them: what it refuses is not counted further.
         self.route_limits = sorted(parse_many(settings.ratelimit_default))
-        self._local = WindowCounters()
+        self._local = MemoryStorage()
         # Refusals, and calls without a limit, would otherwise fill the log.
-        self._refusals_to_log = LogBudget(each="1 per minute", together="120 per minute")
-        self._probes_to_log = LogBudget(each="60 per minute", together="600 per minute")
+        self._refusals_to_log = LogBudget(per_key="1 per minute", total="120 per minute")
+        self._probes_to_log = LogBudget(per_key="60 per minute", total="600 per minute")
 
     def hit(self, items: Iterable[RateLimitItem], limit: str, *identifiers: str) -> None:
         """Count a call against each item; raise RateLimited at the first that is used up."""
@@ -114,7 +130,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         RATELIMIT_ENABLED=settings.ratelimit_enabled,
         RATELIMIT_HEADERS_ENABLED=True,
         RATELIMIT_HEADER_RETRY_AFTER_VALUE="delta-seconds",
-        RATELIMIT_STORAGE_URI=settings.redis_url or COUNTERS_URI,
+        RATELIMIT_STORAGE_URI=settings.redis_url or "memory://",
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=settings.redis_url is not None,
     )
     app.extensions[KEY] = Counts(settings)
@@ -167,7 +183,7 @@ class _LimitsOfRequest:
         self._reads = parsed(
             Limit(
                 settings.ratelimit_reads,
-                key_function=lambda: f"user:{g.client_id}",
+                key_function=lambda: f"user:{g.principal.user_id}",
                 scope=READS,
                 shared=True,
             )
@@ -183,7 +199,7 @@ class _LimitsOfRequest:
         )
 
     def __iter__(self) -> Iterator[RuntimeLimit]:
-        if g.client_id is None or request.method not in READ_METHODS:
+        if g.principal is None or request.method not in READ_METHODS:
             return iter(self._of_routes)
         return iter(self._public_reads if route_is_public() else self._reads)
 

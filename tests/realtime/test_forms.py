@@ -87,7 +87,7 @@ def test_an_unknown_field_is_named_together_with_the_known_one(
     connect: Connect, alice: Trader
 ) -> None:
     socket = connect(alice.token)
-    assert "Did you mean it by 'userId'?" in socket.call("join", {"userId": "x"})["error"]
+    assert "sent 'userId': did you mean user_id?" in socket.call("join", {"userId": "x"})["error"]
     assert "'symbolz'" in socket.call("subscribe", {"symbolz": []})["error"]
 
 

@@ -11,7 +11,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app import counters
 from app.auth.attempts import NOTICE_AT, OF_ALL_ADDRESSES, OF_ONE_ADDRESS
 from app.web import rate_limits as limits
 from tests.support.answers import assert_error
@@ -27,7 +26,7 @@ def wall_clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The time by which the counts are kept: `ahead` seconds from now."""
     wall_clock = SimpleNamespace(ahead=0.0)
     later = SimpleNamespace(time=lambda: time.time() + wall_clock.ahead)
-    monkeypatch.setattr(counters, "time", later)
+    monkeypatch.setattr("limits.storage.memory.time", later)
     monkeypatch.setattr(limits, "time", later)
     return wall_clock
 
