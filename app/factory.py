@@ -32,10 +32,10 @@ from app.database.migrations import migrate
 from app.delivery.codes import CodeMessenger
 from app.extensions import jwt
 from app.market_data import create_feed
+from app.market_data.calendar import TradingCalendar
 from app.market_data.candle_cache import CandleHistory
 from app.market_data.feed import Feed
 from app.market_data.feeds.simulated import SimulatedFeed
-from app.market_data.hours import TradingHours
 from app.market_data.instruments.registry import Instruments, load_instruments
 from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.quotes import QuoteBoard
@@ -142,12 +142,12 @@ def _assemble(
     memory: StoredMemory,
 ) -> services.Services:
     interval = settings.monitor_interval_seconds
-    hours = TradingHours(enforced=settings.enforces_market_hours)
+    calendar = TradingCalendar(enforced=settings.enforces_market_hours)
     guard = TickFilter(
         clock,
         oldest=timedelta(seconds=3 * interval),
         largest_move=settings.max_quote_move,
-        hours=hours,
+        calendar=calendar,
         delays=DELAYS,
     )
     guard.remember(SymbolState.load_quotes().values())
@@ -168,5 +168,5 @@ def _assemble(
         instruments=instruments,
         messenger=CodeMessenger(settings, clock),
         watchlist=PolledSymbols(),
-        hours=hours,
+        calendar=calendar,
     )

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol, cast
 from flask import Flask, current_app
 
 from app.clock import Clock
+from app.market_data.calendar import TradingCalendar
 from app.market_data.candle_cache import CandleHistory
 from app.market_data.feed import Feed
-from app.market_data.hours import TradingHours
 from app.market_data.instruments.registry import Instruments
 from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.quotes import QuoteBoard
@@ -39,7 +39,7 @@ class Services:
     history: CandleHistory
     instruments: Instruments
     watchlist: PolledSymbols
-    hours: TradingHours
+    calendar: TradingCalendar
     messenger: Messenger
 
 

@@ -139,7 +139,7 @@ def _fire_if_crossed(alert: Alert, quote: Quote) -> None:
     """
     crossings = map(alert.levels.crossed_by, services().quotes.ticks_since(quote))
     crossing = next((each for each in crossings if each is not None), None)
-    if crossing is None or not services().hours.trading_allowed(now()):
+    if crossing is None or not services().calendar.trading_allowed(now()):
         return
     try:
         all_written(fire_alerts([AlertTrigger(alert, crossing)]))

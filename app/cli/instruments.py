@@ -11,7 +11,6 @@ from flask.cli import AppGroup
 from pymongo.errors import PyMongoError
 
 from app.cli.tables import table
-from app.market.listing import SyncDiff, SyncLease, SyncRefused, publish_list, sync_lease
 from app.market_data.instruments.scrip_master import (
     MasterContent,
     MasterFile,
@@ -19,6 +18,13 @@ from app.market_data.instruments.scrip_master import (
     download,
     open_file,
     read_master,
+)
+from app.market_data.instruments.sync import (
+    SyncDiff,
+    SyncLease,
+    SyncRefused,
+    publish,
+    sync_lease,
 )
 from app.services import services
 
@@ -43,8 +49,8 @@ def sync(path: Path | None, force: bool) -> None:
     """
     source = open_file(path) if path else download(services().settings.angel_scrip_master_url)
     try:
-        with sync_lease() as turn:
-            summary = _sync(source, turn, force)
+        with sync_lease(services().clock) as lease:
+            summary = _sync(source, lease, force)
     except (ScripMasterError, SyncRefused) as error:
         raise click.ClickException(str(error)) from None
     except PyMongoError as error:
@@ -75,12 +81,12 @@ def show(text: str) -> None:
         click.echo(f"and {len(found) - MAX_SHOWN:,} more")
 
 
-def _sync(source: AbstractContextManager[MasterFile], turn: SyncLease, force: bool) -> str:
-    content = _read(source, turn)
-    return _summary(content, _replace(content, turn, force))
+def _sync(source: AbstractContextManager[MasterFile], lease: SyncLease, force: bool) -> str:
+    content = _read(source, lease)
+    return _summary(content, _publish(content, lease, force))
 
 
-def _read(source: AbstractContextManager[MasterFile], turn: SyncLease) -> MasterContent:
+def _read(source: AbstractContextManager[MasterFile], lease: SyncLease) -> MasterContent:
     with source as file:
         # Without a length, which a server need not tell, the bar counts without an end.
         without_length = iter(bytes, b"")
@@ -88,15 +94,15 @@ def _read(source: AbstractContextManager[MasterFile], turn: SyncLease) -> Master
             without_length, length=file.size, label="Reading the list", file=sys.stderr
         ) as progress:
             file.on_progress = progress.update
-            return read_master(file, turn.keep)
+            return read_master(file, lease.renew)
 
 
-def _replace(content: MasterContent, turn: SyncLease, force: bool) -> SyncDiff:
+def _publish(content: MasterContent, lease: SyncLease, force: bool) -> SyncDiff:
     listed = content.instruments.values()
     with click.progressbar(
         length=len(listed), label="Writing the list", file=sys.stderr
     ) as progress:
-        return publish_list(listed, turn, force=force, on_written=progress.update)
+        return publish(listed, lease, force=force, on_written=progress.update)
 
 
 def _summary(content: MasterContent, changes: SyncDiff) -> str:

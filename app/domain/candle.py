@@ -38,6 +38,9 @@ _LENGTHS = {
 # Indian Standard Time has had no other offset since 1945.
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
 _MIDNIGHT = datetime(1970, 1, 1, tzinfo=IST)
+# Indian exchanges have no electronic prices from before 1990. Both bounds are far from overflow.
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def beginning_of(time: datetime, interval: Interval) -> datetime:

@@ -10,11 +10,10 @@ from pydantic import Field
 
 from app.domain.candle import Candle, Interval
 from app.domain.quote import Source
-from app.market.moment import Moment
+from app.market_data.calendar import EXCHANGES, MarketStatus, SessionKind
 from app.market_data.instruments.registry import Instrument
 from app.market_data.quotes import LastPrice
 from app.market_data.tick_filter import PendingTick, RejectReason
-from app.market_data.timetable import EXCHANGES, MarketStatus, SessionKind
 from app.web.schemas import (
     Duration,
     Money,
@@ -22,6 +21,7 @@ from app.web.schemas import (
     RequestModel,
     ResponseModel,
     Timestamp,
+    TimestampParam,
     choice,
 )
 
@@ -172,7 +172,7 @@ class HistoryQuery(RequestModel):
         Interval.FIVE_MINUTES, description="The length of one candle.", examples=["5m"]
     )
     since: Annotated[
-        Moment | None,
+        TimestampParam | None,
         Field(
             alias="from",
             description="The first candle begins at this time or after it. "
@@ -182,7 +182,7 @@ class HistoryQuery(RequestModel):
         ),
     ] = None
     until: Annotated[
-        Moment | None,
+        TimestampParam | None,
         Field(
             alias="to",
             description="The last candle begins before this time, written as `from` is. "

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from app.domain.candle import Candle, Interval
+from app.market_data.calendar import MarketStatus
 from app.market_data.instruments.registry import Instrument
 from app.market_data.quotes import LastPrice
 from app.market_data.tick_filter import PendingTick
-from app.market_data.timetable import MarketStatus
 from app.services import now, services
 
 
@@ -47,5 +47,5 @@ def search_symbols(text: str, limit: int | None = None) -> list[Instrument]:
 
 def market_status() -> tuple[MarketStatus, bool]:
     """Return what the exchanges do now, and whether trades are refused while they are closed."""
-    hours = services().hours
-    return hours.status(now()), hours.enforced
+    calendar = services().calendar
+    return calendar.status(now()), calendar.enforced

@@ -9,15 +9,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from app.clock import Clock
-from app.domain.candle import Candle, Interval, beginning_of, first_beginning_from, sound_candles
+from app.domain.candle import (
+    EARLIEST,
+    LATEST,
+    Candle,
+    Interval,
+    beginning_of,
+    first_beginning_from,
+    sound_candles,
+)
 from app.domain.errors import InvalidRequest, MarketDataUnavailable
 from app.market_data.feed import Feed
 
 DEFAULT_CANDLES = 500
 MAX_CANDLES = 1_000
-# No exchange of India has electronic prices from before; sums of times stay far from overflow.
-EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
-LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 # Real candles that ended so long ago do not change any more: late trades are in them.
 SETTLED_AFTER = timedelta(hours=1)

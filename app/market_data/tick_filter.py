@@ -21,7 +21,7 @@ from app.clock import Clock
 from app.domain.money import is_price
 from app.domain.quote import Quote, Source
 from app.logs import logger
-from app.market_data.hours import TradingHours
+from app.market_data.calendar import TradingCalendar
 
 CONFIRMATIONS = 2
 # How much later than the exchange a source is known to be, at most.
@@ -52,16 +52,16 @@ class TickFilter:
         *,
         oldest: timedelta,
         largest_move: Decimal,
-        hours: TradingHours | None = None,
+        calendar: TradingCalendar | None = None,
         delays: Mapping[Source, timedelta] | None = None,
     ) -> None:
         """Hold ticks older than `oldest`, or further from the last than `largest_move` of it.
 
-        Without `hours`, real prices age by night as well. `delays` are added to `oldest`.
+        Without `calendar`, real prices age by night as well. `delays` are added to `oldest`.
         """
         self._clock = clock
         self._oldest = oldest
-        self._hours = hours
+        self._calendar = calendar
         self._delays = delays or {}
         self._largest_move = largest_move
         self._last: dict[tuple[str, str], Quote] = {}
@@ -91,10 +91,10 @@ class TickFilter:
         """Return the age of a quote: of a real one what lay in trading hours."""
         now = self._clock.now()
         age = quote.age(now)
-        if self._hours is None or not quote.source.is_real or age <= self.oldest(quote):
+        if self._calendar is None or not quote.source.is_real or age <= self.oldest(quote):
             return age
         # Computed only for what looks old: the first question loads the calendar.
-        return self._hours.timetable(now).trading_time(quote.timestamp, now)
+        return self._calendar.trading_time(quote.timestamp, now)
 
     def oldest(self, quote: Quote) -> timedelta:
         """Return the age up to which a quote of this symbol and source is acted on."""
@@ -136,10 +136,10 @@ class TickFilter:
         now = self._clock.now()
         if quote.source is Source.REPLAY or now - quote.timestamp <= limit:
             return False
-        if self._hours is None or not quote.source.is_real:
+        if self._calendar is None or not quote.source.is_real:
             return True
         # Asked for only what looks old: the first question loads the calendar.
-        return self._hours.timetable(now).trading_time(quote.timestamp, now) > limit
+        return self._calendar.trading_time(quote.timestamp, now) > limit
 
     def _is_old(self, tick: Quote) -> bool:
         return self.is_older(tick, self._oldest + self._delays.get(tick.source, timedelta(0)))

@@ -64,7 +64,7 @@ class Monitor:
         self._feed: Feed = parts.feed
         self._quotes: QuoteBoard = parts.quotes
         self._watchlist: PolledSymbols = parts.watchlist
-        self._hours = parts.hours
+        self._calendar = parts.calendar
         self._lease = Lease(parts.clock, timedelta(seconds=max(3 * self._interval, 5)))
         self._gaps = Gaps(parts.feed, parts.clock)
         self._settling_gaps = False
@@ -282,7 +282,7 @@ class Monitor:
         latest = {tick.symbol: tick for tick in admitted}
         self._unpublished.update(latest)
         # A tick outside trading hours is published, and triggers nothing, then or later.
-        if self._hours.trading_allowed(self._clock.now()):
+        if self._calendar.trading_allowed(self._clock.now()):
             self._unsettled.extend(admitted)
         self._unsaved.update(latest)
         self.last_pass_at = self._clock.monotonic()

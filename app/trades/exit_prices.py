@@ -76,7 +76,7 @@ def _last_seen(trade: Trade) -> SeenQuote:
 
 def _is_final(last: SeenQuote) -> bool:
     time = now()
-    return services().hours.timetable(time).is_trading_day_ago(last.seen_at, time)
+    return services().calendar.is_trading_day_ago(last.seen_at, time)
 
 
 def _exit_at_last(trade: Trade, quote: Quote) -> Exit:

@@ -44,7 +44,7 @@ def exit_trade(
     if not (exit := _exited_earlier(user_id, trade_id, key)):
         trade = find_own_trade(user_id, trade_id)
         if trade.status is TradeStatus.ACTIVE:
-            services().hours.require_trading(now())
+            services().calendar.require_trading(now())
             closure = price_exit(trade, at_last_price=at_last_price)
             if _close(closure, key):
                 return closure.exit
@@ -66,7 +66,7 @@ def exit_all(
     market hours, Conflict for a key of another request.
     """
     if key is None:
-        services().hours.require_trading(now())
+        services().calendar.require_trading(now())
         active = Trade.find_active_by_user_id(user_id)
         exits, others = price_exits(active, at_last_price=at_last_price)
         closed = all_written(close_trades(exits))
@@ -113,7 +113,7 @@ def _close(exit: TradeExit, key: IdempotencyKey | None) -> bool:
 
 
 def _begin_exit_all(user_id: str, key: IdempotencyKey) -> Document:
-    services().hours.require_trading(now())
+    services().calendar.require_trading(now())
     active = Trade.find_active_by_user_id(user_id)
     answer = {
         "trade_ids": [each.id for each in active],
@@ -132,7 +132,7 @@ def _continue_exiting(key: IdempotencyKey, trade_ids: list[ObjectId], at_last_pr
     others: list[NotExited] = []
     if active := Trade.find_active(trade_ids):
         # If the first try was interrupted, the rest waits for the next opening as well.
-        services().hours.require_trading(now())
+        services().calendar.require_trading(now())
         exits, others = price_exits(active, at_last_price=at_last_price)
         all_written(write_in_batches(exits, partial(_close_and_count, key), name_exit))
     IdempotencyRecord.finish(key, {"not_exited": _as_documents(others)})

@@ -41,7 +41,7 @@ def open_trade(user_id: str, order: CreateTradeRequest, key: IdempotencyKey | No
     try:
         if earlier := _opened_earlier(user_id, order, key):
             return earlier
-        services().hours.require_trading(now())
+        services().calendar.require_trading(now())
         symbol = services().instruments.get_tradable(order.symbol).symbol
         quote = _price_to_trade_at(symbol)
         bracket = Bracket.open(
@@ -159,7 +159,7 @@ def _close_if_reached(trade: Trade, entry: Quote) -> None:
     """
     exits = map(trade.bracket.triggered_by, services().quotes.ticks_since(entry))
     exit = next((each for each in exits if each is not None), None)
-    if exit is None or not services().hours.trading_allowed(now()):
+    if exit is None or not services().calendar.trading_allowed(now()):
         return
     try:
         all_written(close_trades([TradeExit(trade, exit)]))

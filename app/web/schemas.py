@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import Enum, StrEnum
 from functools import partial
@@ -19,6 +20,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from app.domain.candle import EARLIEST, IST, LATEST
 from app.domain.money import PAISA, is_whole_paise, to_paisa
 from app.domain.suggestions import did_you_mean, listed
 
@@ -155,11 +157,58 @@ def choice(kind: type[StrEnum], *, as_written: Collection[str] = ()) -> BeforeVa
     return BeforeValidator(find)
 
 
+# Clients that leave `+` unencoded in a query send a space.
+_UNENCODED_PLUS = re.compile(r"(?<=[0-9]) (?=[0-9]{2}:?[0-9]{2}$)")
+
+
+def _timestamp(text: Any) -> datetime:
+    try:
+        if re.fullmatch(r"-?[0-9]+", text):
+            return datetime.fromtimestamp(int(text), UTC)
+        return _start_of_day(text) or _date_and_time(text.upper())
+    except (ValueError, OverflowError, OSError):
+        raise ValueError("must be a time in ISO 8601, a date, or seconds since 1970") from None
+
+
+def _start_of_day(text: str) -> datetime | None:
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), IST)
+    except ValueError:
+        return None
+
+
+def _date_and_time(text: str) -> datetime:
+    if "T" in text:
+        text = _UNENCODED_PLUS.sub("+", text)
+    parsed = datetime.fromisoformat(text)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
 # In requests: a price to wait for, a symbol or one of its other names, and which page of a list.
 Level = Annotated[Decimal, *rupees(0, MAXIMUM_PRICE, exclusive=True)]
 SymbolName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
 PageSize = Annotated[int, Field(ge=1, le=MAXIMUM_PAGE)]
 Cursor = Annotated[int, Field(ge=1, le=2**53)]
+
+# A time in a query: ISO 8601 (UTC without a zone), a date (midnight in India), or seconds since
+# 1970 as chart libraries count them.
+TimestampParam = Annotated[
+    datetime,
+    BeforeValidator(_timestamp),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "string", "format": "date"},
+                {
+                    "type": "integer",
+                    "minimum": int(EARLIEST.timestamp()),
+                    "maximum": int(LATEST.timestamp()),
+                },
+            ]
+        }
+    ),
+]
 
 # In answers: an amount of rupees, a JSON number.
 Money = Annotated[

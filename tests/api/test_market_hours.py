@@ -11,8 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.events import events_committed
-from app.market_data.hours import load_timetable
-from app.market_data.timetable import TradingCalendar
+from app.market_data.calendar import TradingCalendar
 from app.models import Notification
 from app.services import services
 from tests.support.answers import assert_error
@@ -31,14 +30,14 @@ from tests.support.users import Trader
 
 
 @pytest.fixture(scope="module")
-def timetable() -> TradingCalendar:
-    return load_timetable()
+def calendar() -> TradingCalendar:
+    return TradingCalendar()
 
 
 @pytest.fixture
-def clock(timetable: TradingCalendar) -> ManualClock:
+def clock(calendar: TradingCalendar) -> ManualClock:
     """The next opening, by the real clock: the database forgets answers that are a week old."""
-    return ManualClock(timetable.next_open(datetime.now(UTC)))
+    return ManualClock(calendar.next_open(datetime.now(UTC)))
 
 
 @pytest.fixture
@@ -58,19 +57,19 @@ def at(clock: ManualClock, feed: ScriptedFeed) -> Callable[[str], None]:
 
 
 @pytest.fixture
-def close(clock: ManualClock, timetable: TradingCalendar) -> Callable[[], dict[str, Any]]:
+def close(clock: ManualClock, calendar: TradingCalendar) -> Callable[[], dict[str, Any]]:
     """Let it be the exact end of the session; return the details of every refusal then."""
 
     def close() -> dict[str, Any]:
-        advance_to(clock, timetable.next_close(clock.now()))
-        opens = timetable.next_open(clock.now())
+        advance_to(clock, calendar.next_close(clock.now()))
+        opens = calendar.next_open(clock.now())
         return {"next_open": f"{opens:%Y-%m-%dT%H:%M:%S}.000Z"}
 
     return close
 
 
 def test_the_status_says_all_there_is_to_say(
-    client: FlaskClient, at: Callable[[str], None], timetable: TradingCalendar
+    client: FlaskClient, at: Callable[[str], None], calendar: TradingCalendar
 ) -> None:
     at("2030-11-20 10:00")
 
@@ -87,7 +86,7 @@ def test_the_status_says_all_there_is_to_say(
         "enforced": True,
         "exchanges": ["NSE", "BSE"],
         "timezone": "Asia/Kolkata",
-        "holidays_known_until": timetable.known_until.isoformat(),
+        "holidays_known_until": calendar.known_until.isoformat(),
     }
 
 
@@ -217,7 +216,7 @@ def test_an_interrupted_exit_all_goes_on_at_the_next_opening(
     close: Callable[[], dict[str, Any]],
     clock: ManualClock,
     feed: ScriptedFeed,
-    timetable: TradingCalendar,
+    calendar: TradingCalendar,
     alice: Trader,
 ) -> None:
     trades = [create(alice).get_json() for _ in range(3)]
@@ -228,7 +227,7 @@ def test_an_interrupted_exit_all_goes_on_at_the_next_opening(
     assert assert_error(send(alice, exit_all_path(alice), "k"), 409, "market_closed") == details
     assert len(alice.trades("?status=ACTIVE")) == 2
 
-    advance_to(clock, timetable.next_open(clock.now()) + timedelta(seconds=1))
+    advance_to(clock, calendar.next_open(clock.now()) + timedelta(seconds=1))
     feed.set("^NSEI", 25_000)
     assert_same(send(alice, exit_all_path(alice), "k"), first)
     assert_books_exact(alice.client_id)

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from app.domain.quote import Quote, Source
-from app.market_data.hours import TradingHours
+from app.market_data.calendar import ExchangeDays, TradingCalendar, load_exchange_days
 from app.market_data.tick_filter import DELAYS, RejectReason, TickFilter
 from tests.support.exchange_time import advance_to, ist
 from tests.support.market import ManualClock, ScriptedFeed
@@ -21,13 +21,15 @@ ANGEL_ONE, YAHOO = Source.ANGEL_ONE, Source.YAHOO
 
 
 @pytest.fixture(scope="module")
-def hours() -> TradingHours:
-    return TradingHours(enforced=False)
+def calendar() -> TradingCalendar:
+    return TradingCalendar()
 
 
 @pytest.fixture
-def guard(clock: ManualClock, hours: TradingHours) -> TickFilter:
-    return TickFilter(clock, oldest=OLDEST, largest_move=Decimal("0.2"), hours=hours, delays=DELAYS)
+def guard(clock: ManualClock, calendar: TradingCalendar) -> TickFilter:
+    return TickFilter(
+        clock, oldest=OLDEST, largest_move=Decimal("0.2"), calendar=calendar, delays=DELAYS
+    )
 
 
 def quote(time: datetime, source: Source = ANGEL_ONE, price: int = 25_000) -> Quote:
@@ -103,14 +105,20 @@ def test_a_simulated_price_ages_by_night(guard: TickFilter, clock: ManualClock) 
 
 
 def test_the_calendar_is_asked_for_only_by_what_looks_old(clock: ManualClock) -> None:
-    hours = TradingHours(enforced=False)
-    guard = TickFilter(clock, oldest=OLDEST, largest_move=Decimal("0.2"), hours=hours)
+    loads: list[ExchangeDays] = []
+
+    def count_load() -> ExchangeDays:
+        loads.append(load_exchange_days())
+        return loads[-1]
+
+    calendar = TradingCalendar(load=count_load)
+    guard = TickFilter(clock, oldest=OLDEST, largest_move=Decimal("0.2"), calendar=calendar)
 
     guard.admit([quote(clock.now()), quote(clock.now() - 2 * OLDEST, Source.MOCK)])
-    assert hours._timetable is None
+    assert loads == []
 
     guard.admit([quote(clock.now() - 2 * OLDEST)])
-    assert hours._timetable is not None
+    assert len(loads) == 1
 
 
 @pytest.mark.parametrize("source", [ANGEL_ONE, YAHOO])

@@ -13,9 +13,7 @@ from typing import Any
 import pytest
 
 from app.domain.errors import MarketClosed
-from app.market_data import hours as hours_module
-from app.market_data.hours import TradingHours
-from app.market_data.timetable import TradingCalendar
+from app.market_data.calendar import ExchangeDays, TradingCalendar, load_exchange_days
 from config import ConfigurationError, Settings
 from tests.support.exchange_time import ist
 from tests.support.server import ROOT
@@ -31,7 +29,7 @@ ANGEL_ONE = {
 
 
 def test_where_hours_are_ignored_trading_is_always_allowed() -> None:
-    ignored = TradingHours(enforced=False)
+    ignored = TradingCalendar(enforced=False)
 
     assert ignored.trading_allowed(OPEN)
     assert ignored.trading_allowed(CLOSED)
@@ -39,7 +37,7 @@ def test_where_hours_are_ignored_trading_is_always_allowed() -> None:
 
 
 def test_where_they_are_enforced_trading_is_allowed_while_the_exchange_is_open() -> None:
-    enforced = TradingHours(enforced=True)
+    enforced = TradingCalendar(enforced=True)
 
     assert enforced.trading_allowed(OPEN)
     assert not enforced.trading_allowed(CLOSED)
@@ -48,7 +46,7 @@ def test_where_they_are_enforced_trading_is_allowed_while_the_exchange_is_open()
 
 def test_a_refusal_names_the_next_opening_in_india_and_in_utc() -> None:
     with pytest.raises(MarketClosed) as refusal:
-        TradingHours(enforced=True).require_trading(ist("2026-11-23 15:30"))
+        TradingCalendar(enforced=True).require_trading(ist("2026-11-23 15:30"))
 
     assert refusal.value.code == "market_closed"
     assert refusal.value.message == (
@@ -58,43 +56,39 @@ def test_a_refusal_names_the_next_opening_in_india_and_in_utc() -> None:
 
 
 def test_the_status_is_the_exchanges_own_also_where_it_is_ignored() -> None:
-    assert TradingHours(enforced=False).status(OPEN).open
-    assert not TradingHours(enforced=False).status(CLOSED).open
+    assert TradingCalendar(enforced=False).status(OPEN).open
+    assert not TradingCalendar(enforced=False).status(CLOSED).open
 
 
-def test_the_calendar_is_loaded_once_by_many_that_ask_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    loads: list[TradingCalendar] = []
-    load = hours_module.load_timetable
+def test_many_concurrent_questions_load_the_calendar_once() -> None:
+    loads: list[ExchangeDays] = []
 
-    def count_load() -> TradingCalendar:
-        loads.append(load())
+    def count_load() -> ExchangeDays:
+        loads.append(load_exchange_days())
         return loads[-1]
 
-    monkeypatch.setattr(hours_module, "load_timetable", count_load)
-    hours = TradingHours(enforced=True)
+    calendar = TradingCalendar(enforced=True, load=count_load)
     barrier = threading.Barrier(8)
 
     def ask() -> bool:
         barrier.wait(30)
-        return hours.trading_allowed(OPEN)
+        return calendar.trading_allowed(OPEN)
 
     with ThreadPoolExecutor(8) as pool:
         answers = [each.result(30) for each in [pool.submit(ask) for _ in range(8)]]
     assert answers == [True] * 8
-    assert hours.status(CLOSED) == loads[0].status(CLOSED)
+    assert calendar.known_until == loads[0].last_day
     assert len(loads) == 1
 
 
 def test_nothing_is_imported_while_hours_are_ignored_and_nobody_asks() -> None:
     program = (
         "import sys; from datetime import datetime, UTC\n"
-        "from app.market_data.hours import TradingHours\n"
-        "hours = TradingHours(enforced=False)\n"
-        "assert hours.trading_allowed(datetime.now(UTC))\n"
+        "from app.market_data.calendar import TradingCalendar\n"
+        "calendar = TradingCalendar(enforced=False)\n"
+        "assert calendar.trading_allowed(datetime.now(UTC))\n"
         "print({'pandas', 'numpy', 'exchange_calendars'} & set(sys.modules))\n"
-        "hours.status(datetime.now(UTC)); print('pandas' in sys.modules)\n"
+        "calendar.status(datetime.now(UTC)); print('pandas' in sys.modules)\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
@@ -106,11 +100,11 @@ def test_nothing_is_imported_while_hours_are_ignored_and_nobody_asks() -> None:
 def test_the_log_asks_once_for_a_newer_calendar_before_this_one_ends(
     caplog: pytest.LogCaptureFixture, days_before: int, notices: int
 ) -> None:
-    hours = TradingHours(enforced=True)
-    ends = hours.status(OPEN).holidays_known_until
+    calendar = TradingCalendar(enforced=True)
+    ends = calendar.status(OPEN).holidays_known_until
     caplog.clear()
     for _ in range(3):
-        hours.trading_allowed(ist(f"{ends - timedelta(days=days_before)} 11:00"))
+        calendar.trading_allowed(ist(f"{ends - timedelta(days=days_before)} 11:00"))
 
     found = [each for each in caplog.messages if "newer exchange_calendars" in each]
     assert len(found) == notices

@@ -10,7 +10,7 @@ import pytest
 
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote, Source
-from app.market_data.hours import TradingHours
+from app.market_data.calendar import TradingCalendar
 from app.market_data.quotes import REMEMBERED_TICKS, QuoteBoard
 from app.market_data.tick_filter import DELAYS, TickFilter
 from tests.support.market import ManualClock, ScriptedFeed, trusting_guard
@@ -125,7 +125,7 @@ class ThinMarket:
             self.clock,
             oldest=timedelta(seconds=30),
             largest_move=Decimal("0.2"),
-            hours=TradingHours(enforced=False),
+            calendar=TradingCalendar(enforced=False),
             delays=DELAYS,
         )
         self.board = QuoteBoard(self.feed, self.clock, guard, fresh_seconds=20)

@@ -50,7 +50,7 @@ def test_a_list_that_is_too_short_is_refused_unless_forced(
     sync: Sync, known: Instruments, server: ScripMasterServer
 ) -> None:
     server.serve(listed(999))
-    assert_refused(sync(), "only 999 shares", "1,000 at least", "--force")
+    assert_refused(sync(), "only 999 shares", "at least 1,000", "--force")
     assert known.find("SHARE1") is None
 
     assert sync("--force").exit_code == 0
@@ -63,7 +63,7 @@ def test_a_list_of_less_than_half_the_last_one_is_refused_unless_forced(
     server.serve(listed(2_100))
     sync()
     server.serve(listed(1_049))
-    assert_refused(sync(), "only 1,049 shares", "the one in use has 2,100", "--force")
+    assert_refused(sync(), "only 1,049 shares", "the current one has 2,100", "--force")
     assert known.get("SHARE2099").is_listed
 
     server.serve(listed(1_050))
@@ -81,6 +81,6 @@ def test_a_list_that_lost_documents_is_not_used_and_can_be_replaced(
     known.refresh(0)
     assert len(known) == 1_303
 
-    assert "The list in use is damaged" in sync().stderr
+    assert "The current list is damaged" in sync().stderr
     assert sync("--force").exit_code == 0
     assert len(load_instruments(StoredListing())) == 1_303

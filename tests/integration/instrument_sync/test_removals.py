@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.market.listing import KNOWN_AFTERWARDS
 from app.market_data.instruments.registry import Instruments, load_instruments
+from app.market_data.instruments.sync import UNLISTED_RETENTION
 from tests.fakes.scrip_master import ScripMasterServer
 from tests.support.answers import assert_error
 from tests.support.execution import fire_crossed
@@ -67,7 +67,7 @@ def test_a_removed_share_is_forgotten_after_a_day_unless_it_has_open_trades(
     trade = alice.create_trade(symbol="SHARE1099").get_json()
     server.serve(listed(1_098))
     sync()
-    clock.advance(KNOWN_AFTERWARDS.total_seconds() - 1)
+    clock.advance(UNLISTED_RETENTION.total_seconds() - 1)
     sync()
     assert known.find("SHARE1098") is not None
     clock.advance(1)
@@ -96,7 +96,7 @@ def test_a_removed_share_stays_known_while_it_has_alerts_that_wait(
     alert = alice.post("/market/alerts", {"symbol": "SHARE1099", "above": 110}).get_json()
     server.serve(listed(1_099))
     sync()
-    clock.advance(KNOWN_AFTERWARDS.total_seconds())
+    clock.advance(UNLISTED_RETENTION.total_seconds())
 
     sync()
     assert known.get("SHARE1099").unlisted_at is not None

@@ -14,9 +14,15 @@ from click.testing import Result
 from flask import Flask
 
 from app.database import collection
-from app.market.listing import TURN, SyncLease, SyncRefused, publish_list, sync_lease
 from app.market_data.instruments.registry import Instruments, load_instruments
 from app.market_data.instruments.scrip_master import open_file, read_master
+from app.market_data.instruments.sync import (
+    LEASE,
+    RENEWAL_SECONDS,
+    SyncRefused,
+    publish,
+    sync_lease,
+)
 from app.memory import StoredListing
 from app.models import InstrumentList
 from tests.fakes.scrip_master import Row, ScripMasterServer
@@ -26,7 +32,7 @@ from tests.support.together import at_once
 
 
 def test_of_two_syncs_at_once_one_is_told_that_another_is_running(
-    sync: Sync, server: ScripMasterServer, known: Instruments
+    sync: Sync, server: ScripMasterServer, known: Instruments, clock: ManualClock
 ) -> None:
     server.stall_after = 10_000
     results: list[Result] = []
@@ -34,7 +40,7 @@ def test_of_two_syncs_at_once_one_is_told_that_another_is_running(
     first.start()
     assert server.stalled.wait(10)
 
-    with pytest.raises(SyncRefused, match="Another sync is running"), sync_lease():
+    with pytest.raises(SyncRefused, match="Another sync is running"), sync_lease(clock):
         pass
 
     server.resume.set()
@@ -48,10 +54,10 @@ def test_a_sync_that_was_killed_keeps_the_next_one_waiting_for_a_minute_only(
     sync: Sync, clock: ManualClock, known: Instruments
 ) -> None:
     killed = ObjectId()
-    assert InstrumentList.claim(killed, clock.now(), TURN) is None
+    assert InstrumentList.claim(killed, clock.now(), LEASE) is None
     InstrumentList.write(killed, list(load_instruments()))
     assert "try again in 61 s" in sync().stderr
-    clock.advance(TURN.total_seconds())
+    clock.advance(LEASE.total_seconds())
 
     assert sync().exit_code == 0
     assert len(known) == 1_303
@@ -62,7 +68,7 @@ def test_a_sync_that_was_killed_keeps_the_next_one_waiting_for_a_minute_only(
 def test_a_claim_of_a_clock_that_was_wrong_counts_for_nothing(
     sync: Sync, clock: ManualClock
 ) -> None:
-    InstrumentList.claim(ObjectId(), clock.now() + timedelta(days=400), TURN)
+    InstrumentList.claim(ObjectId(), clock.now() + timedelta(days=400), LEASE)
 
     assert sync().exit_code == 0
 
@@ -72,25 +78,26 @@ def test_a_sync_that_stood_still_does_not_undo_the_one_that_took_over(
 ) -> None:
     new = _instruments(tmp_path, listed(1_100, "NEW"))
     old = _instruments(tmp_path, listed(1_100, "OLD"))
-    with sync_lease() as slow:
-        clock.advance(TURN.total_seconds())
-        with sync_lease() as fast:
-            publish_list(new, fast)
+    with sync_lease(clock) as slow:
+        clock.advance(LEASE.total_seconds())
+        with sync_lease(clock) as fast:
+            publish(new, fast)
         with pytest.raises(SyncRefused, match="took over"):
-            publish_list(old, slow)
+            publish(old, slow)
 
     known = load_instruments(StoredListing())
     assert known.find("NEW1") is not None
     assert known.find("OLD1") is None
+    clock.advance(RENEWAL_SECONDS)
     with pytest.raises(SyncRefused, match="took over"):
-        _kept_late(slow)
+        slow.renew()
 
 
 def test_a_list_that_is_in_use_stays_though_word_of_it_was_lost(
     books: Flask, clock: ManualClock
 ) -> None:
     holder = ObjectId()
-    InstrumentList.claim(holder, clock.now(), TURN)
+    InstrumentList.claim(holder, clock.now(), LEASE)
     InstrumentList.write(holder, list(load_instruments()))
     assert InstrumentList.publish(holder, 103, clock.now())
 
@@ -103,11 +110,11 @@ def test_a_list_that_is_in_use_stays_though_word_of_it_was_lost(
 
 
 def test_readers_see_the_old_list_or_the_new_one_and_nothing_between(
-    books: Flask, tmp_path: Path
+    books: Flask, tmp_path: Path, clock: ManualClock
 ) -> None:
     lists = [_instruments(tmp_path, listed(4_500, prefix)) for prefix in ("ONE", "TWO")]
-    with sync_lease() as turn:
-        publish_list(lists[0], turn)
+    with sync_lease(clock) as lease:
+        publish(lists[0], lease)
     done = threading.Event()
     seen: set[tuple[int, int]] = set()
 
@@ -121,8 +128,8 @@ def test_readers_see_the_old_list_or_the_new_one_and_nothing_between(
     def replace() -> None:
         try:
             for number in range(6):
-                with books.app_context(), sync_lease() as turn:
-                    publish_list(lists[(number + 1) % 2], turn, force=True)
+                with books.app_context(), sync_lease(clock) as lease:
+                    publish(lists[(number + 1) % 2], lease, force=True)
         finally:
             done.set()
 
@@ -136,9 +143,3 @@ def _instruments(folder: Path, rows: list[Row]) -> list[Any]:
     path.write_text(json.dumps(rows))
     with open_file(path) as file:
         return list(read_master(file).instruments.values())
-
-
-def _kept_late(turn: SyncLease) -> None:
-    """Have a turn look whether it is still its own, as if time had passed."""
-    turn._kept_at -= 100
-    turn.keep()

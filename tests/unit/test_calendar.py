@@ -1,4 +1,4 @@
-"""The timetable: when the exchanges are open, by XBOM and the dated configuration."""
+"""The trading calendar: sessions from XBOM and the dated rules."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from datetime import date, timedelta
 
 import pytest
 
-from app.market_data.hours import load_timetable
-from app.market_data.timetable import SessionKind, TradingCalendar, read_rules
+from app.market_data.calendar import SessionKind, TradingCalendar, read_rules
 from tests.support.exchange_time import ist
 
 PRE_OPEN, REGULAR, AUCTION, CLOSED = SessionKind
 
 
 @pytest.fixture(scope="module")
-def timetable() -> TradingCalendar:
-    return load_timetable()
+def calendar() -> TradingCalendar:
+    return TradingCalendar()
 
 
 @pytest.mark.parametrize(
@@ -36,12 +35,12 @@ def timetable() -> TradingCalendar:
     ],
 )
 def test_a_day_has_a_pre_open_a_regular_session_and_a_closing_auction(
-    timetable: TradingCalendar, time: str, is_open: bool, session: SessionKind
+    calendar: TradingCalendar, time: str, is_open: bool, session: SessionKind
 ) -> None:
-    status = timetable.status(ist(time))
+    status = calendar.status(ist(time))
 
     assert (status.open, status.session) == (is_open, session)
-    assert timetable.is_open(ist(time)) is is_open
+    assert calendar.is_open(ist(time)) is is_open
     assert status.day == (None if session is CLOSED else date(2026, 11, 23))
 
 
@@ -55,9 +54,9 @@ def test_a_day_has_a_pre_open_a_regular_session_and_a_closing_auction(
     ],
 )
 def test_the_closing_auction_began_on_3_august_2026(
-    timetable: TradingCalendar, time: str, session: SessionKind
+    calendar: TradingCalendar, time: str, session: SessionKind
 ) -> None:
-    assert timetable.status(ist(time)).session is session
+    assert calendar.status(ist(time)).session is session
 
 
 @pytest.mark.parametrize(
@@ -74,10 +73,10 @@ def test_the_closing_auction_began_on_3_august_2026(
     ],
 )
 def test_weekends_and_holidays_have_no_session(
-    timetable: TradingCalendar, day: str, why: str
+    calendar: TradingCalendar, day: str, why: str
 ) -> None:
     for time in ("09:05", "11:00", "15:20"):
-        status = timetable.status(ist(f"{day} {time}"))
+        status = calendar.status(ist(f"{day} {time}"))
         assert (status.open, status.session, status.day) == (False, CLOSED, None), why
 
 
@@ -95,9 +94,9 @@ def test_weekends_and_holidays_have_no_session(
     ],
 )
 def test_the_next_opening_and_the_next_close(
-    timetable: TradingCalendar, now: str, opens: str, closes: str
+    calendar: TradingCalendar, now: str, opens: str, closes: str
 ) -> None:
-    status = timetable.status(ist(now))
+    status = calendar.status(ist(now))
 
     assert (status.next_open, status.next_close) == (ist(opens), ist(closes))
 
@@ -114,36 +113,36 @@ def test_the_next_opening_and_the_next_close(
     ],
 )
 def test_the_last_trading_moment_is_now_or_the_last_close(
-    timetable: TradingCalendar, now: str, last: str
+    calendar: TradingCalendar, now: str, last: str
 ) -> None:
-    assert timetable.last_trading_moment(ist(now)) == ist(last)
+    assert calendar.last_trading_moment(ist(now)) == ist(last)
 
 
-def test_muhurat_trading_opens_on_a_holiday_of_the_calendar(timetable: TradingCalendar) -> None:
-    during = timetable.status(ist("2025-10-21 14:00"))
+def test_muhurat_trading_opens_on_a_holiday_of_the_calendar(calendar: TradingCalendar) -> None:
+    during = calendar.status(ist("2025-10-21 14:00"))
 
     assert (during.open, during.session, during.occasion) == (True, REGULAR, "Muhurat trading")
     assert during.next_close == ist("2025-10-21 14:45")
     assert during.next_open == ist("2025-10-23 09:15")
-    assert timetable.status(ist("2025-10-21 13:30")).session is PRE_OPEN
-    assert not timetable.is_open(ist("2025-10-21 11:00"))
-    assert not timetable.is_open(ist("2025-10-21 14:45"))
-    assert timetable.next_open(ist("2025-10-20 16:00")) == ist("2025-10-21 13:45")
+    assert calendar.status(ist("2025-10-21 13:30")).session is PRE_OPEN
+    assert not calendar.is_open(ist("2025-10-21 11:00"))
+    assert not calendar.is_open(ist("2025-10-21 14:45"))
+    assert calendar.next_open(ist("2025-10-20 16:00")) == ist("2025-10-21 13:45")
 
 
-def test_a_session_on_a_sunday_is_one(timetable: TradingCalendar) -> None:
-    assert timetable.is_open(ist("2026-02-01 11:00"))
-    assert timetable.status(ist("2026-02-01 11:00")).occasion == "Union Budget"
-    assert timetable.status(ist("2026-02-02 11:00")).occasion is None
+def test_a_session_on_a_sunday_is_one(calendar: TradingCalendar) -> None:
+    assert calendar.is_open(ist("2026-02-01 11:00"))
+    assert calendar.status(ist("2026-02-01 11:00")).occasion == "Union Budget"
+    assert calendar.status(ist("2026-02-02 11:00")).occasion is None
 
 
-def test_beyond_the_calendar_every_weekday_is_a_session(timetable: TradingCalendar) -> None:
-    assert timetable.status(ist("2026-11-23 12:00")).holidays_known_until == timetable.known_until
-    later = timetable.known_until + timedelta(days=400)
+def test_beyond_the_calendar_every_weekday_is_a_session(calendar: TradingCalendar) -> None:
+    assert calendar.status(ist("2026-11-23 12:00")).holidays_known_until == calendar.known_until
+    later = calendar.known_until + timedelta(days=400)
     for day in (later + timedelta(days=n) for n in range(40)):
         holiday = day.weekday() >= 5 or (day.month, day.day) in read_rules().yearly
-        assert timetable.is_open(ist(f"{day} 11:00")) is not holiday
-    assert timetable.next_open(ist("2050-01-01 00:00")) > ist("2050-01-01 00:00")
+        assert calendar.is_open(ist(f"{day} 11:00")) is not holiday
+    assert calendar.next_open(ist("2050-01-01 00:00")) > ist("2050-01-01 00:00")
 
 
 @pytest.mark.parametrize(
@@ -166,6 +165,6 @@ def test_beyond_the_calendar_every_weekday_is_a_session(timetable: TradingCalend
     ],
 )
 def test_trading_time_counts_only_while_prices_move(
-    timetable: TradingCalendar, since: str, until: str, minutes: int
+    calendar: TradingCalendar, since: str, until: str, minutes: int
 ) -> None:
-    assert timetable.trading_time(ist(since), ist(until)) == timedelta(minutes=minutes)
+    assert calendar.trading_time(ist(since), ist(until)) == timedelta(minutes=minutes)
