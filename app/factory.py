@@ -167,6 +167,6 @@ def _assemble(
         history=CandleHistory(feed, clock, fresh_seconds=min(interval, 5)),
         instruments=instruments,
         messenger=CodeMessenger(settings, clock),
-        watchlist=PolledSymbols(),
+        polled_symbols=PolledSymbols(),
         calendar=calendar,
     )

@@ -38,7 +38,7 @@ class Services:
     quotes: QuoteBoard
     history: CandleHistory
     instruments: Instruments
-    watchlist: PolledSymbols
+    polled_symbols: PolledSymbols
     calendar: TradingCalendar
     messenger: Messenger
 

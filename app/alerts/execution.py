@@ -78,7 +78,7 @@ def stop_watching(symbol: str) -> None:
     try:
         unused = not Alert.any_active(symbol)
         if unused and SymbolState.unmark_alerted(symbol, now() - MARK_SETTLES):
-            services().watchlist.alerted.discard(symbol)
+            services().polled_symbols.alerted.discard(symbol)
     except PyMongoError as error:
         # Whatever was done before is done; a symbol watched for nothing does no harm.
         logger.warning("%s stays watched for alerts: %s", symbol, type(error).__name__)

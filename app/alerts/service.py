@@ -129,7 +129,7 @@ def _watch(symbol: str) -> None:
     # Before the alert is written: no crash in between can leave it without anyone watching.
     # Each time, since the last alert on the symbol may take its mark away at any moment.
     SymbolState.mark_alerted(symbol, now())
-    services().watchlist.mark_alerted(symbol, services().clock.monotonic())
+    services().polled_symbols.mark_alerted(symbol)
 
 
 def _fire_if_crossed(alert: Alert, quote: Quote) -> None:

@@ -1,4 +1,4 @@
-"""The watchlist: which symbols the monitor has to ask for."""
+"""The symbols that the monitor polls."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import threading
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
-from math import inf
+from datetime import datetime, timedelta
 
 from app.market_data.instruments.registry import DEFAULT_INDICES
 
-# So long a process relies on a mark that it made in the database (see app/trades/watching.py).
-MARK_SECONDS = 600.0
-# Symbols polled in one pass that are followed by sockets, without a trade or an alert.
+# How long a process relies on a mark it wrote to the database (see app/trades/polling.py).
+MARK_REUSE = timedelta(minutes=10)
+# Maximum symbols in one pass that only sockets follow.
 MAX_FOLLOWED = 500
 
 
 class PolledSymbols:
-    """The default indices, what was traded, what alerts wait on, and what sockets follow."""
+    """The default indices, and the symbols with trades, alerts or followers."""
 
     def __init__(self) -> None:
         self.traded: set[str] = set()
@@ -25,17 +25,13 @@ class PolledSymbols:
         # By sockets of other processes.
         self.followed_elsewhere: set[str] = set()
         self._followers: Counter[str] = Counter()
-        # When this process marked a symbol as traded, by a clock that cannot be set.
-        self._marked_at: dict[str, float] = {}
-        self._alerted_at: dict[str, float] = {}
-        # The last of the symbols only followed that had its turn, where these take turns.
+        # When this process last marked a symbol as traded.
+        self._traded_at: dict[str, datetime] = {}
+        # Marked while the marks are read from the database.
+        self._newly_traded: set[str] = set()
+        self._newly_alerted: set[str] = set()
         self._last_polled = ""
         self._lock = threading.Lock()
-
-    def follow(self, symbol: str) -> None:
-        """Count one more socket that wants this symbol polled."""
-        with self._lock:
-            self._followers[symbol] += 1
 
     def try_follow(self, symbols: Iterable[str], budget: int) -> bool:
         """Count one more socket for each of these symbols.
@@ -57,60 +53,52 @@ class PolledSymbols:
             if self._followers[symbol] <= 0:
                 del self._followers[symbol]
 
-    def has_mark(self, symbol: str, time: float) -> bool:
-        """Tell whether this process marked the symbol lately; `time` is seconds, monotonic."""
+    def has_mark(self, symbol: str, now: datetime) -> bool:
+        """Return whether this process marked the symbol as traded within MARK_REUSE."""
         with self._lock:
-            return time - self._marked_at.get(symbol, -inf) < MARK_SECONDS
+            marked_at = self._traded_at.get(symbol)
+        # A mark in the future was made before the clock was set back.
+        return marked_at is not None and timedelta(0) <= now - marked_at < MARK_REUSE
 
-    def mark_traded(self, symbol: str, time: float) -> None:
-        """Poll the symbol from now on; its mark is in the database since `time` at least."""
+    def mark_traded(self, symbol: str, now: datetime) -> None:
+        """Poll the symbol from now on; its mark is already in the database."""
         with self._lock:
-            self._marked_at[symbol] = time
+            self._traded_at[symbol] = now
+            self._newly_traded.add(symbol)
             self.traded.add(symbol)
 
-    def set_traded(self, symbols: Iterable[str], time: float) -> None:
-        """Poll these, which the database has marks of, in place of those it had before.
-
-        What this process marked lately stays: they may have been read before that.
-        """
+    def mark_alerted(self, symbol: str) -> None:
+        """Poll the symbol for an alert from now on; its mark is already in the database."""
         with self._lock:
-            recent = {each: at for each, at in self._marked_at.items() if time - at < MARK_SECONDS}
-            self._marked_at = recent
-            self.traded = {*symbols, *recent}
-
-    def mark_alerted(self, symbol: str, time: float) -> None:
-        """Poll the symbol for an alert from now on; its mark is in the database already."""
-        with self._lock:
-            self._alerted_at[symbol] = time
+            self._newly_alerted.add(symbol)
             self.alerted.add(symbol)
 
-    def set_alerted(self, symbols: Iterable[str], asked_at: float) -> None:
-        """Poll these, which the database had marks of when it was asked at that time.
-
-        What this process marked since stays.
-        """
+    def begin_refresh(self) -> None:
+        """Prepare for `refresh`: call it before the marks are read from the database."""
         with self._lock:
-            since = {each: at for each, at in self._alerted_at.items() if at >= asked_at}
-            self._alerted_at = since
-            self.alerted = {*symbols, *since}
+            self._newly_traded.clear()
+            self._newly_alerted.clear()
+
+    def refresh(self, traded: set[str], alerted: set[str], followed: set[str]) -> None:
+        """Take over the marks of the database, and those made since `begin_refresh`."""
+        with self._lock:
+            self.traded = traded | self._newly_traded
+            self.alerted = alerted | self._newly_alerted
+            self.followed_elsewhere = followed
 
     @property
     def needed(self) -> set[str]:
-        """The symbols that are polled whatever sockets follow: of trades, alerts and indices."""
+        """The symbols polled in every pass: the indices, and those with trades or alerts."""
         with self._lock:
-            return self._needed()
-
-    def _needed(self) -> set[str]:
-        return {*DEFAULT_INDICES, *self.traded, *self.alerted}
+            return {*DEFAULT_INDICES, *self.traded, *self.alerted}
 
     def symbols(self) -> set[str]:
         """Return the symbols to poll now.
 
-        Of those that are only followed MAX_FOLLOWED at most; where there are more, the next
-        ones with each call, so that each has its turn.
+        Of the symbols that are only followed, each call returns the next MAX_FOLLOWED.
         """
+        needed = self.needed
         with self._lock:
-            needed = self._needed()
             followed = sorted({*self.followed_elsewhere, *self._followers} - needed)
         if len(followed) <= MAX_FOLLOWED:
             return needed.union(followed)

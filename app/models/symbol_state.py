@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from bson import ObjectId
 from pymongo import UpdateOne
 
 from app.database import Document, collection
@@ -28,32 +27,17 @@ class Marks:
 
 class SymbolState:
     @classmethod
-    def mark_traded(cls, symbol: str) -> None:
-        """Have the symbol watched from now on, for a trade that is about to be written."""
+    def mark_traded(cls, symbol: str, now: datetime) -> None:
+        """Have the symbol polled for a trade that is about to be written."""
         collection("symbols").update_one(
-            {"_id": symbol}, {"$set": {"traded": True}, "$unset": {"idle": ""}}, upsert=True
+            {"_id": symbol}, {"$set": {"traded": True, "traded_at": now}}, upsert=True
         )
 
     @classmethod
-    def mark_idle(cls, symbols: Iterable[str], round: ObjectId) -> None:
-        """Note that nobody trades these symbols now; the next `mark_traded` takes it back."""
-        updates = [
-            UpdateOne({"_id": symbol, "traded": True}, {"$set": {"idle": round}})
-            for symbol in symbols
-        ]
-        if updates:
-            collection("symbols").bulk_write(updates, ordered=False)
-
-    @classmethod
-    def find_idle(cls, round: ObjectId) -> set[str]:
-        """Return the symbols that were noted as idle in this round, and not marked since."""
-        return {each["_id"] for each in collection("symbols").find({"idle": round}, {"_id": 1})}
-
-    @classmethod
-    def unmark_traded(cls, symbol: str, round: ObjectId) -> bool:
-        """Have the symbol watched for no trade, unless it was marked since it was idle."""
+    def unmark_traded(cls, symbol: str, before: datetime) -> bool:
+        """Have the symbol polled for no trade, unless it was marked after `before`."""
         result = collection("symbols").update_one(
-            {"_id": symbol, "idle": round}, {"$unset": {"traded": "", "idle": ""}}
+            {"_id": symbol, **_traded(before)}, {"$unset": {"traded": "", "traded_at": ""}}
         )
         return result.modified_count == 1
 
@@ -103,14 +87,9 @@ class SymbolState:
         return marks
 
     @classmethod
-    def find_traded(cls) -> set[str]:
-        """Return every symbol that is watched for trades."""
-        return {each["_id"] for each in collection("symbols").find({"traded": True}, {"_id": 1})}
-
-    @classmethod
-    def find_followed(cls, now: datetime) -> set[str]:
-        """Return every symbol that sockets of other processes follow."""
-        query = {"followed_until": {"$gt": now}}
+    def find_traded(cls, *, before: datetime | None = None) -> set[str]:
+        """Return every symbol that is polled for trades, or those last marked by `before`."""
+        query = _traded(before) if before else {"traded": True}
         return {each["_id"] for each in collection("symbols").find(query, {"_id": 1})}
 
     @classmethod
@@ -149,6 +128,11 @@ class SymbolState:
         """Return the last quote of a real source kept of a symbol, and when it was seen."""
         document = collection("symbols").find_one({"_id": symbol, "real": {"$exists": True}})
         return _seen({"_id": symbol, **document["real"]}) if document else None
+
+
+def _traded(before: datetime) -> Document:
+    # Marks of earlier versions have no time.
+    return {"traded": True, "traded_at": {"$not": {"$gt": before}}}
 
 
 def _last(quote: Quote, seen_at: datetime | None) -> Document:

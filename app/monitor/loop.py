@@ -35,7 +35,7 @@ from app.realtime.prices import publish_prices
 from app.retention import Limits, Retention
 from app.services import services
 from app.trades.execution import close_trades, find_triggered
-from app.trades.watching import IdleSymbols
+from app.trades.polling import remove_old_marks
 
 # Ticks kept for settling while the database is away: about a day of all symbols at 10 s.
 MAX_UNSETTLED = 1_000_000
@@ -63,12 +63,11 @@ class Monitor:
         self._clock: Clock = parts.clock
         self._feed: Feed = parts.feed
         self._quotes: QuoteBoard = parts.quotes
-        self._watchlist: PolledSymbols = parts.watchlist
+        self._polled_symbols: PolledSymbols = parts.polled_symbols
         self._calendar = parts.calendar
         self._lease = Lease(parts.clock, timedelta(seconds=max(3 * self._interval, 5)))
         self._gaps = Gaps(parts.feed, parts.clock)
         self._settling_gaps = False
-        self._idle_symbols = IdleSymbols(parts.clock)
         self._retention = Retention(parts.clock, Limits.of(parts.settings))
         self._instruments = parts.instruments
         self._maintenance_due_at = self._poll_due_at = parts.clock.monotonic()
@@ -128,7 +127,7 @@ class Monitor:
         ticks are settled by a later pass.
         """
         with self._app.app_context():
-            failure = self._refresh_watchlist()
+            failure = self._refresh_polled_symbols()
             reached = self._feed.now()
             ticks = self._take_in(self._poll())
             if failure:
@@ -206,7 +205,7 @@ class Monitor:
         return since, until
 
     def _take_in_gaps(self) -> None:
-        watched = self._watchlist.traded | self._watchlist.alerted
+        watched = self._polled_symbols.traded | self._polled_symbols.alerted
         self._gaps.add(gap for gap in self._feed.collect_gaps() if gap.symbol in watched)
         self._settle_gaps_aside()
 
@@ -235,14 +234,14 @@ class Monitor:
         with self._app.app_context():
             self._attempt(self._instruments.refresh)
             if self._leased:
-                self._attempt(self._idle_symbols.prune)
+                self._attempt(remove_old_marks)
                 self._attempt(self._retention.step)
 
     def _ask_leader(self) -> None:
         """Have the process that polls ask for what this one's sockets follow."""
         with self._app.app_context():
             until = self._clock.now() + self._lease.lifetime
-            SymbolState.mark_followed(self._watchlist.followed_here, until)
+            SymbolState.mark_followed(self._polled_symbols.followed_here, until)
 
     def _take_lease(self) -> None:
         with self._app.app_context():
@@ -263,16 +262,13 @@ class Monitor:
             return True
         return False
 
-    def _refresh_watchlist(self) -> PyMongoError | None:
-        # From before the question: what this process marks meanwhile stays watched.
-        asked_at = self._clock.monotonic()
+    def _refresh_polled_symbols(self) -> PyMongoError | None:
+        self._polled_symbols.begin_refresh()
         try:
             marks = SymbolState.find_marks(self._clock.now())
         except PyMongoError as error:
             return error
-        self._watchlist.set_traded(marks.traded, asked_at)
-        self._watchlist.set_alerted(marks.alerted, asked_at)
-        self._watchlist.followed_elsewhere = marks.followed
+        self._polled_symbols.refresh(marks.traded, marks.alerted, marks.followed)
         return None
 
     def _take_in(self, ticks: Sequence[Quote]) -> list[Quote]:
@@ -290,8 +286,8 @@ class Monitor:
 
     def _poll(self) -> Sequence[Quote]:
         self._poll_due_at = self._clock.monotonic() + self._interval
-        self._feed.prefer(self._watchlist.needed)
-        return self._feed.poll(self._watchlist.symbols())
+        self._feed.prefer(self._polled_symbols.needed)
+        return self._feed.poll(self._polled_symbols.symbols())
 
     def _collect_new(self) -> None:
         """Take in and publish new ticks between two batches; what they trigger is for later."""
@@ -308,7 +304,7 @@ class Monitor:
 
     def _settle(self) -> int:
         # Only these symbols can have trades or alerts; the others need no query.
-        traded, alerted = self._watchlist.traded, self._watchlist.alerted
+        traded, alerted = self._polled_symbols.traded, self._polled_symbols.alerted
         held = self._gaps.held()
         taken, self._unsettled = list(self._unsettled), _unsettled()
         left = taken

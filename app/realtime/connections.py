@@ -67,7 +67,7 @@ class Connections:
         for user_id in list(connection.joined):
             self.rooms.leave(user_id, socket)
         for symbol in connection.symbols:
-            services().watchlist.unfollow(symbol)
+            services().polled_symbols.unfollow(symbol)
 
     def join(self, socket: str, principal: Principal, since: int | None) -> int:
         """Add a socket to the room of its user until the token expires; return the room's seq."""
@@ -115,7 +115,7 @@ class Connections:
         budget = FOLLOWED_SYMBOLS_BUDGET
         if connection.is_anonymous:
             budget = FOLLOWED_SYMBOLS_BUDGET_ANONYMOUS
-        if not services().watchlist.try_follow(new, budget):
+        if not services().polled_symbols.try_follow(new, budget):
             raise ServerBusy(
                 f"The sockets of this server follow {budget} symbols at most in all. "
                 "Try again later, or subscribe to fewer."
@@ -129,7 +129,7 @@ class Connections:
         followed = [symbol for symbol in symbols if symbol in connection.symbols]
         for symbol in followed:
             connection.symbols.discard(symbol)
-            services().watchlist.unfollow(symbol)
+            services().polled_symbols.unfollow(symbol)
         return followed
 
     def _start_expiry_checks(self) -> None:

@@ -26,8 +26,8 @@ from app.portfolio.valuation import value
 from app.services import now, services
 from app.trades.events import trade_created
 from app.trades.execution import close_trades
+from app.trades.polling import mark_traded, renew_mark
 from app.trades.schemas import CreateTradeRequest, TradesQuery
-from app.trades.watching import watch, watch_again
 
 
 def open_trade(user_id: str, order: CreateTradeRequest, key: IdempotencyKey | None = None) -> Trade:
@@ -51,7 +51,7 @@ def open_trade(user_id: str, order: CreateTradeRequest, key: IdempotencyKey | No
             stop_loss=order.stop_loss,
             target_price=order.target_price,
         )
-        watch(symbol)
+        mark_traded(symbol)
         trade, events = run_transaction(
             lambda: _write_trade(user_id, symbol, bracket, order, key),
             already_committed=lambda opened: Trade.find_by_id(opened[0].id) is not None,
@@ -62,7 +62,7 @@ def open_trade(user_id: str, order: CreateTradeRequest, key: IdempotencyKey | No
         if earlier := _opened_earlier(user_id, order, key):
             return earlier
         raise
-    watch_again(symbol)
+    renew_mark(symbol)
     publish_events(events)
     _close_if_reached(trade, quote)
     return trade

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 
 from app.models import SymbolState
+from app.services import now
 from benchmarks.support.books import PRICE, BothLevels, Pattern, sample_trade, write_trades
 from benchmarks.support.streamed import TIMEOUT_SECONDS, StreamedMarket, angel_one
 from benchmarks.support.world import World
@@ -56,7 +57,7 @@ def seed_shares(here: World, user_ids: Sequence[str], each: int) -> None:
     write_trades(here, copies())
     with here.app.app_context():
         for symbol in SYMBOLS:
-            SymbolState.mark_traded(symbol)
+            SymbolState.mark_traded(symbol, now())
 
 
 def owner(user_ids: Sequence[str], share: int, position: int) -> str:

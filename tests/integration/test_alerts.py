@@ -328,7 +328,7 @@ def test_a_symbol_is_watched_while_anyone_has_an_alert_on_it(
     first = set_alert("alice", request("RELIANCE", above=1_450))
     set_alert("bob", request("RELIANCE", above=1_500))
     assert SymbolState.find_alerted() == {"RELIANCE.NS"}
-    assert "RELIANCE.NS" in services().watchlist.symbols()
+    assert "RELIANCE.NS" in services().polled_symbols.symbols()
     clock.advance(120)
 
     delete_alert("alice", str(first.id))
@@ -336,7 +336,7 @@ def test_a_symbol_is_watched_while_anyone_has_an_alert_on_it(
     assert fire_crossed([feed.set("RELIANCE.NS", 1_501)]) == 1
 
     assert SymbolState.find_alerted() == set()
-    assert "RELIANCE.NS" not in services().watchlist.symbols()
+    assert "RELIANCE.NS" not in services().polled_symbols.symbols()
 
 
 def test_nobody_looks_through_the_alerts_on_an_index_which_is_polled_in_any_case(
@@ -363,7 +363,7 @@ def test_a_symbol_stays_watched_for_an_alert_that_is_still_being_written(
     delete_alert("alice", str(alert.id))
 
     assert SymbolState.find_alerted() == {"RELIANCE.NS"}
-    assert "RELIANCE.NS" in services().watchlist.symbols()
+    assert "RELIANCE.NS" in services().polled_symbols.symbols()
 
 
 def test_numbers_run_on_over_deleted_alerts_and_pages_leave_nothing_out() -> None:

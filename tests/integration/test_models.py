@@ -288,7 +288,7 @@ def test_what_was_missed_is_found_in_order() -> None:
 
 
 def test_the_last_quotes_of_symbols_are_kept() -> None:
-    SymbolState.mark_traded("TCS.NS")
+    SymbolState.mark_traded("TCS.NS", NOON)
     SymbolState.save_quotes([quote("24000.05"), quote("3000", symbol="INFY.NS")])
     SymbolState.save_quotes([quote("25000.05", Source.YAHOO, NOON)])
     SymbolState.save_quotes([])

@@ -139,11 +139,11 @@ def test_the_symbols_polled_are_the_indices_the_traded_and_the_followed(
         monitor.run_once()
         enlist("alice")
         open_trade("alice", order("RELIANCE.NS"))
-        services().watchlist.follow("TCS.NS")
+        services().polled_symbols.try_follow(["TCS.NS"], budget=1)
         # Traded in another process, which only the database tells of.
-        SymbolState.mark_traded("INFY.NS")
+        SymbolState.mark_traded("INFY.NS", services().clock.now())
         monitor.run_once()
-        services().watchlist.unfollow("TCS.NS")
+        services().polled_symbols.unfollow("TCS.NS")
         monitor.run_once()
 
     indices = {"^NSEI", "^BSESN"}

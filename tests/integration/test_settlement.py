@@ -274,4 +274,4 @@ def test_a_symbol_is_watched_before_its_first_trade_is_there() -> None:
     open_trade("alice", order("reliance", quantity=1))
 
     assert SymbolState.find_traded() == {"RELIANCE.NS"}
-    assert "RELIANCE.NS" in services().watchlist.symbols()
+    assert "RELIANCE.NS" in services().polled_symbols.symbols()

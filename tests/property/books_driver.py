@@ -82,9 +82,8 @@ class BooksDriver:
         self.monitor = Monitor(self.app)
         events_committed.connect(self._hear, sender=self.app)
         with self.app.app_context():
-            for symbol in PRICES:
-                # As a socket that subscribed would: traded or not, the symbol is polled.
-                services().watchlist.follow(symbol)
+            # As for a socket that subscribed: traded or not, the symbols are polled.
+            services().polled_symbols.try_follow(PRICES, budget=len(PRICES))
 
     def _hear(self, _: Flask, events: Sequence[Notification]) -> None:
         self.heard += events

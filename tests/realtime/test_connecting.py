@@ -121,7 +121,7 @@ def test_a_bad_token_is_refused_as_unauthorized(
 def test_a_socket_that_disconnects_is_forgotten(
     app: Flask, connect: Connect, alice: Trader, connections: Connections
 ) -> None:
-    watchlist = app.extensions["paper_trading"].watchlist
+    watchlist = app.extensions["paper_trading"].polled_symbols
     before = watchlist.symbols()
     for _ in range(2):
         socket = connect(alice.token)

@@ -29,7 +29,7 @@ SYMBOLS = [each.symbol for each in shipped_instruments()]
 
 @pytest.fixture
 def watchlist(app: Flask) -> PolledSymbols:
-    watchlist: PolledSymbols = app.extensions["paper_trading"].watchlist
+    watchlist: PolledSymbols = app.extensions["paper_trading"].polled_symbols
     return watchlist
 
 

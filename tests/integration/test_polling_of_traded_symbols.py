@@ -1,0 +1,165 @@
+"""Symbols are marked before a trade is written, and polled as long as it is open."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+
+from app.database import collection
+from app.market_data.polled_symbols import MARK_REUSE
+from app.models import SymbolState, Trade
+from app.services import services
+from app.trades.polling import MARK_LIFETIME, mark_traded, remove_old_marks
+from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.users import Trader
+
+SYMBOL = "RELIANCE.NS"
+
+pytestmark = pytest.mark.usefixtures("books")
+
+
+def wait_an_hour(clock: ManualClock) -> None:
+    clock.advance(MARK_LIFETIME.total_seconds())
+
+
+def test_a_symbol_without_trades_is_polled_for_an_hour(clock: ManualClock) -> None:
+    mark_traded(SYMBOL)
+    assert remove_old_marks() == 0
+    clock.advance(MARK_LIFETIME.total_seconds() - 1)
+    assert remove_old_marks() == 0
+    assert SymbolState.find_traded() == {SYMBOL}
+    clock.advance(1)
+
+    assert remove_old_marks() == 1
+    assert SymbolState.find_traded() == set()
+
+
+def test_the_last_quote_of_a_symbol_outlives_its_mark(
+    clock: ManualClock, feed: ScriptedFeed
+) -> None:
+    mark_traded(SYMBOL)
+    quote = feed.set(SYMBOL, 1_400)
+    SymbolState.save_quotes([quote])
+    wait_an_hour(clock)
+    assert remove_old_marks() == 1
+
+    assert SymbolState.load_quotes() == {SYMBOL: quote}
+    assert set(collection("symbols").find_one({"_id": SYMBOL})) == {
+        "_id",
+        "price",
+        "source",
+        "timestamp",
+    }
+
+
+def test_a_symbol_with_an_active_trade_keeps_its_mark(
+    clock: ManualClock, alice: Trader, feed: ScriptedFeed
+) -> None:
+    feed.set(SYMBOL, 1_400)
+    trade = alice.create_trade(symbol=SYMBOL).get_json()
+    for _ in range(3):
+        wait_an_hour(clock)
+        assert remove_old_marks() == 0
+    feed.set(SYMBOL, 1_400)
+    alice.post(f"/trades/exit/{trade['trade_id']}")
+
+    assert remove_old_marks() == 0
+    wait_an_hour(clock)
+    assert remove_old_marks() == 1
+
+
+def test_the_default_indices_keep_their_marks(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark_traded("^NSEI")
+    wait_an_hour(clock)
+    # They have the most trades to search.
+    monkeypatch.delattr(Trade, "has_active")
+
+    assert remove_old_marks() == 0
+    assert SymbolState.find_traded() == {"^NSEI"}
+
+
+def test_a_mark_without_a_time_is_an_old_one(clock: ManualClock) -> None:
+    # As earlier versions wrote it.
+    collection("symbols").insert_one({"_id": SYMBOL, "traded": True})
+    assert SymbolState.find_marks(clock.now()).traded == {SYMBOL}
+
+    assert remove_old_marks() == 1
+    assert SymbolState.find_traded() == set()
+
+
+def test_a_new_mark_protects_a_trade_that_is_not_yet_committed(clock: ManualClock) -> None:
+    mark_traded(SYMBOL)
+    wait_an_hour(clock)
+    # Another process is opening a trade.
+    SymbolState.mark_traded(SYMBOL, clock.now())
+
+    assert remove_old_marks() == 0
+    assert SymbolState.find_traded() == {SYMBOL}
+
+
+def test_a_mark_made_after_the_search_for_trades_is_kept(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark_traded(SYMBOL)
+    wait_an_hour(clock)
+
+    def mark_after_search(symbol: str) -> bool:
+        found = original(symbol)
+        SymbolState.mark_traded(symbol, clock.now())
+        return found
+
+    original = Trade.has_active
+    monkeypatch.setattr(Trade, "has_active", mark_after_search)
+
+    assert remove_old_marks() == 0
+    assert SymbolState.find_traded() == {SYMBOL}
+
+
+def test_trades_reuse_a_mark_for_ten_minutes(
+    alice: Trader, clock: ManualClock, feed: ScriptedFeed
+) -> None:
+    feed.set(SYMBOL, 1_400)
+    alice.create_trade(symbol=SYMBOL)
+    collection("symbols").delete_many({})
+    clock.advance(MARK_REUSE.total_seconds() - 1)
+    feed.set(SYMBOL, 1_400)
+    alice.create_trade(symbol=SYMBOL)
+    assert SymbolState.find_traded() == set()
+    clock.advance(1)
+
+    feed.set(SYMBOL, 1_400)
+    alice.create_trade(symbol=SYMBOL)
+    assert SymbolState.find_traded() == {SYMBOL}
+
+
+def test_a_trade_that_took_longer_to_write_than_a_mark_lasts_marks_again(
+    alice: Trader, clock: ManualClock, feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed.set(SYMBOL, 1_400)
+    original = Trade.create
+
+    def held_up(**trade: object) -> Trade:
+        # The process is suspended here until the mark is removed.
+        wait_an_hour(clock)
+        assert remove_old_marks() == 1
+        return original(**trade)
+
+    monkeypatch.setattr(Trade, "create", held_up)
+    assert alice.create_trade(symbol=SYMBOL).status_code == 201
+
+    assert SymbolState.find_traded() == {SYMBOL}
+
+
+def test_two_processes_that_remove_marks_remove_each_once(clock: ManualClock) -> None:
+    mark_traded(SYMBOL)
+    wait_an_hour(clock)
+
+    assert remove_old_marks() + remove_old_marks() == 1
+
+
+def test_a_new_trade_has_its_symbol_polled_at_once(alice: Trader, books: Flask) -> None:
+    alice.create_trade(symbol=SYMBOL)
+
+    assert SYMBOL in services().polled_symbols.symbols()
