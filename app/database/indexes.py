@@ -1,4 +1,4 @@
-"""The indexes. Making one that exists already costs nothing, so every start makes them all."""
+"""The indexes. Creating an existing one costs nothing, so every start creates them all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pymongo import ASCENDING, IndexModel
 
 from app.database import collection
 
-# For how long the answer to a request with an Idempotency-Key is remembered.
+# How long the response to a request with an Idempotency-Key is kept.
 ANSWERS_KEPT = timedelta(days=7)
 
 
@@ -19,14 +19,15 @@ def _index(*fields: str, **options: Any) -> IndexModel:
 
 INDEXES = {
     "users": [_index("client_id", unique=True), _index("email", unique=True)],
+    "portfolios": [_index("user_id", "name", unique=True)],
     "trades": [
-        # The trigger book: `status` and `symbol` inside the key, one bound each.
-        _index("status", "symbol", "trigger_below"),
-        _index("status", "symbol", "trigger_above"),
-        # A user's trades by their own running number, all of them and by status.
+        # What a price triggers: a range of each (app/models/trigger_index.py).
+        _index("waiting", "symbol", "trigger_below"),
+        _index("waiting", "symbol", "trigger_above"),
+        # A user's trades by their number, of all statuses and of one.
         _index("user_id", "number", unique=True),
         _index("user_id", "status", "number"),
-        # Unique among those that have one.
+        # Unique among the trades that have one.
         _index(
             "user_id",
             "client_order_id",
@@ -35,28 +36,27 @@ INDEXES = {
         ),
     ],
     "alerts": [
-        # As the trigger book of trades: a find a side meets what is crossed and nothing else.
-        _index("status", "symbol", "above"),
-        _index("status", "symbol", "below"),
+        _index("waiting", "symbol", "above"),
+        _index("waiting", "symbol", "below"),
         _index("user_id", "number", unique=True),
         _index("user_id", "status", "number"),
     ],
     "answers": [
         _index("created_at", expireAfterSeconds=int(ANSWERS_KEPT.total_seconds())),
     ],
-    # When each has no further use.
+    # When a document has no further use.
     "codes": [_index("purge_at", expireAfterSeconds=0)],
     "quotas": [_index("purge_at", expireAfterSeconds=0)],
     "notifications": [
         _index("user_id", "seq", unique=True),
         _index("user_id", "is_read", "seq"),
-        # Only what is still to be delivered has the field, so the index stays small.
+        # Only notifications still to be delivered have the field: the index stays small.
         _index("deliver_at", sparse=True),
     ],
 }
 
 
 def create_indexes() -> None:
-    """Make every index of every collection."""
+    """Create every index of every collection."""
     for name, models in INDEXES.items():
         collection(name).create_indexes(models)

@@ -1,8 +1,8 @@
-"""Migrations: the documents of earlier versions, brought into the shape that the models read.
+"""Migrations: documents of an earlier version are rewritten into the shape that the models read.
 
-Each step moves documents a chunk at a time, a transaction each, and looks only for those that are
-still in the old shape. So one that was cut short is gone on with by the next start, and processes
-that start at once do the work between them.
+Each step rewrites documents in batches, one transaction a batch, and selects only documents that
+still have the old shape. So the next start continues an interrupted step, and processes that start
+together share the work.
 """
 
 from __future__ import annotations
@@ -20,14 +20,19 @@ from app.domain.contact import identity_key
 from app.logs import logger
 from config import ConfigurationError
 
-# For listing what is to be moved, and for moving a chunk: nobody can be served before it is done.
-MIGRATION_SECONDS = 600
+# For one query or one batch: the server serves no request before the migration is done.
+MIGRATION_TIMEOUT_SECONDS = 600
 INDEX_NOT_FOUND = 27
 DUPLICATE_KEY = 11000
+# Indexes of the trigger fields, as shapes before 4 had them.
+_STATUS_INDEXES = {
+    "trades": ("status_1_symbol_1_trigger_below_1", "status_1_symbol_1_trigger_above_1"),
+    "alerts": ("status_1_symbol_1_above_1", "status_1_symbol_1_below_1"),
+}
 
 
 class UnusableData(ConfigurationError):
-    """What is configured holds data that this version cannot use."""
+    """The configured database holds data that this version cannot use."""
 
     def __init__(self, message: str) -> None:
         self.offences = [message]
@@ -35,10 +40,10 @@ class UnusableData(ConfigurationError):
 
 
 def migrate(*, for_command: bool = False) -> None:
-    """Bring the documents into today's shape and note that they are in it.
+    """Rewrite the documents into the current shape, and store its version.
 
-    Raises UnusableData for those of a later version, and, `for_command`, for those of an earlier
-    one: the server that a command runs beside may still be of that version.
+    Raises UnusableData for data of a later version or of one too old, and, `for_command`, for any
+    other version: the server that the command runs beside may still be of that version.
     """
     version = _stored_version()
     if version > VERSION:
@@ -48,84 +53,101 @@ def migrate(*, for_command: bool = False) -> None:
         )
     if version == VERSION:
         return
+    if version < min(STEPS) - 1:
+        raise UnusableData(
+            f"The data is in shape {version}, which this version no longer migrates. Start a "
+            f"version that writes shape {min(STEPS) - 1} once, then this one."
+        )
     if for_command:
         raise UnusableData(
             "The data is in the shape of an earlier version. Stop its server, start this one once, "
             "and repeat the command."
         )
     for number in range(version + 1, VERSION + 1):
-        logger.warning("bringing the data into shape %d; the server starts after that", number)
+        logger.warning("migrating the data to shape %d; the server starts after that", number)
         STEPS[number]()
-        _note_version(number)
+        _store_version(number)
 
 
 def _stored_version() -> int:
-    found = collection("schema").find_one({"_id": "version"})
-    if found is not None:
-        return int(found["number"])
+    document = collection("schema").find_one({"_id": "version"})
+    if document is not None:
+        return int(document["number"])
     if collection("users").find_one({}, {"_id": 1}) is not None:
-        # Written before versions were noted.
+        # Written before the version was stored.
         return 1
-    _note_version(VERSION)
+    _store_version(VERSION)
     return VERSION
 
 
-def _note_version(number: int) -> None:
-    # The higher of two: a process of a later version may be starting beside this one.
+def _store_version(number: int) -> None:
+    # $max: a process of a later version may start at the same time.
     collection("schema").update_one({"_id": "version"}, {"$max": {"number": number}}, upsert=True)
 
 
-def _key_by_user() -> None:
-    """Shape 2: counts of events in inboxes, and portfolios, are found by the user's client_id."""
-    _drop_index("portfolios", "user_id_1")
-    _move("users", {"event_seq": {"$exists": True}}, _split_inboxes)
-    _move("portfolios", {"user_id": {"$exists": True}}, _rename_portfolios)
+def _reserve_identities() -> None:
+    """Shape 3: all spellings of an email address or client_id belong to one user.
+
+    If users of earlier versions share a spelling, the oldest of them gets it.
+    """
+    with pymongo.timeout(MIGRATION_TIMEOUT_SECONDS):
+        fields = {"client_id": 1, "email": 1, "created_at": 1}
+        users = sorted(collection("users").find({}, fields), key=lambda user: user["created_at"])
+        owners: Document = {}
+        for user in users:
+            for name in (user["client_id"], user["email"]):
+                owners.setdefault(identity_key(name), user["client_id"])
+        documents = [{"_id": key, "client_id": client_id} for key, client_id in owners.items()]
+        for batch in batched(documents, BATCH_SIZE):
+            try:
+                collection("identities").insert_many(batch, ordered=False)
+            except BulkWriteError as error:
+                # Reserved by another process, or by an interrupted start.
+                if any(each["code"] != DUPLICATE_KEY for each in error.details["writeErrors"]):
+                    raise
 
 
-def _split_inboxes(users: Sequence[Document]) -> None:
-    fields = ("event_seq", "unread_count", "preferences")
-    inboxes = [
-        {"_id": user["client_id"], **{name: user[name] for name in fields if name in user}}
-        for user in users
-    ]
-    collection("users").update_many(
-        {"_id": {"$in": [user["_id"] for user in users]}},
-        {"$unset": dict.fromkeys(fields, "")},
-    )
-    collection("inboxes").insert_many(inboxes)
+def _separate_portfolios() -> None:
+    """Shape 4: a portfolio has an id and a name of its own; `waiting` marks what can trigger."""
+    _rewrite("portfolios", {"portfolio_id": {"$exists": True}}, _give_portfolios_ids)
+    for name, indexes in _STATUS_INDEXES.items():
+        _rewrite(name, {"status": "ACTIVE", "waiting": {"$exists": False}}, _mark_waiting)
+        for index in indexes:
+            _drop_index(name, index)
 
 
-def _rename_portfolios(portfolios: Sequence[Document]) -> None:
+def _give_portfolios_ids(name: str, portfolios: Sequence[Document]) -> None:
+    old_ids = [portfolio["_id"] for portfolio in portfolios]
+    collection(name).delete_many({"_id": {"$in": old_ids}})
     renamed = []
     for portfolio in portfolios:
-        rest = {name: portfolio[name] for name in portfolio if name not in ("_id", "user_id")}
-        renamed.append({"_id": portfolio["user_id"], "portfolio_id": portfolio["_id"], **rest})
-    collection("portfolios").delete_many(
-        {"_id": {"$in": [portfolio["_id"] for portfolio in portfolios]}}
-    )
-    collection("portfolios").insert_many(renamed)
+        user_id, portfolio_id = portfolio.pop("_id"), portfolio.pop("portfolio_id")
+        own = {"_id": portfolio_id, "user_id": user_id, "name": "default"}
+        renamed.append({**own, **portfolio})
+    collection(name).insert_many(renamed)
 
 
-def _move(
-    name: str,
-    old: Document,
-    move: Callable[[Sequence[Document]], None],
-) -> None:
-    """Have `move` rewrite the documents of a collection that are still as `old` says."""
-    with pymongo.timeout(MIGRATION_SECONDS):
-        ids = [each["_id"] for each in collection(name).find(old, {"_id": 1})]
-    moved = 0
-    for chunk in batched(ids, BATCH_SIZE):
+def _mark_waiting(name: str, documents: Sequence[Document]) -> None:
+    ids = [document["_id"] for document in documents]
+    collection(name).update_many({"_id": {"$in": ids}}, {"$set": {"waiting": True}})
 
-        def write(chunk: Sequence[Any] = chunk) -> None:
-            # Read in the transaction: another process may have moved them since they were listed.
-            query = {"_id": {"$in": list(chunk)}, **old}
-            if found := list(collection(name).find(query)):
-                move(found)
 
-        run_transaction(write, timeout_seconds=MIGRATION_SECONDS)
-        moved += len(chunk)
-        logger.info("%s: %d of %d moved", name, moved, len(ids))
+def _rewrite(name: str, old: Document, rewrite: Callable[[str, Sequence[Document]], None]) -> None:
+    """Have `rewrite` change the documents of a collection that match `old`."""
+    with pymongo.timeout(MIGRATION_TIMEOUT_SECONDS):
+        ids = [document["_id"] for document in collection(name).find(old, {"_id": 1})]
+    done = 0
+    for batch in batched(ids, BATCH_SIZE):
+
+        def write(batch: Sequence[Any] = batch) -> None:
+            # Read again in the transaction: another process may have rewritten some of them.
+            query = {"_id": {"$in": list(batch)}, **old}
+            if documents := list(collection(name).find(query)):
+                rewrite(name, documents)
+
+        run_transaction(write, timeout_seconds=MIGRATION_TIMEOUT_SECONDS)
+        done += len(batch)
+        logger.info("%s: %d of %d migrated", name, done, len(ids))
 
 
 def _drop_index(name: str, index: str) -> None:
@@ -139,27 +161,5 @@ def _drop_index(name: str, index: str) -> None:
             raise
 
 
-def _reserve_identities() -> None:
-    """Shape 3: all spellings of an email address or client_id belong to one user.
-
-    Of users of earlier versions that differ in spelling only, the oldest has what they share.
-    """
-    with pymongo.timeout(MIGRATION_SECONDS):
-        fields = {"client_id": 1, "email": 1, "created_at": 1}
-        users = sorted(collection("users").find({}, fields), key=lambda each: each["created_at"])
-        owners: Document = {}
-        for user in users:
-            for name in (user["client_id"], user["email"]):
-                owners.setdefault(identity_key(name), user["client_id"])
-        documents = [{"_id": key, "client_id": client_id} for key, client_id in owners.items()]
-        for chunk in batched(documents, BATCH_SIZE):
-            try:
-                collection("identities").insert_many(chunk, ordered=False)
-            except BulkWriteError as error:
-                # Reserved by another process, or by a start that was cut short.
-                if any(each["code"] != DUPLICATE_KEY for each in error.details["writeErrors"]):
-                    raise
-
-
-STEPS: dict[int, Callable[[], None]] = {2: _key_by_user, 3: _reserve_identities}
+STEPS: dict[int, Callable[[], None]] = {3: _reserve_identities, 4: _separate_portfolios}
 VERSION = max(STEPS)

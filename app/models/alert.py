@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -81,6 +81,7 @@ class Alert:
             "source": self.levels.source.value,
             "timestamp": self.levels.timestamp,
             "status": AlertStatus.ACTIVE.value,
+            "waiting": True,
             "created_at": self.created_at,
         }
 
@@ -113,17 +114,12 @@ class Alert:
     @classmethod
     def any_active(cls, symbol: str) -> bool:
         """Tell whether anyone has an active alert on the symbol."""
-        return INDEX.any_active(symbol)
+        return INDEX.any_waiting(symbol)
 
     @classmethod
     def find_crossed(cls, symbol: str, lowest: Decimal, highest: Decimal) -> Iterator[Alert]:
         """Yield the active alerts that prices from `lowest` to `highest` meet a level of."""
         return map(cls.from_document, INDEX.find_reached(symbol, lowest, highest))
-
-    @classmethod
-    def find_still_active(cls, alert_ids: Collection[ObjectId]) -> set[ObjectId]:
-        """Return those of the alerts that are active."""
-        return INDEX.find_still_active(alert_ids)
 
     @classmethod
     def trigger_many(cls, firings: Sequence[AlertTrigger], now: datetime) -> int:
@@ -177,6 +173,7 @@ class AlertTrigger:
 def _triggered(crossing: Trigger, now: datetime) -> Document:
     return {
         "status": AlertStatus.TRIGGERED.value,
+        "waiting": False,
         "direction": crossing.direction.value,
         # The evidence: which quote crossed the level, whose it was, and when it was made.
         "crossing_price": crossing.quote.price,

@@ -1,7 +1,6 @@
-"""Portfolios: a user's money, and what their open trades add up to.
+"""Portfolios: a user's virtual money, and the sums of their open trades by symbol.
 
-The `_id` is the user's client_id, and there is no other index: each fill and each exit changes the
-document, and every index would be written anew with it (docs/decisions.md).
+A portfolio is found by its user and its name. Today each user has exactly one, the default.
 """
 
 from __future__ import annotations
@@ -20,10 +19,12 @@ from app.database import Document, collection
 from app.domain.money import ZERO
 from app.domain.position import Position
 
+DEFAULT_NAME = "default"
+
 
 @dataclass(slots=True)
 class PortfolioDelta:
-    """What closing some of a user's trades changes in their portfolio. Amounts are rupees."""
+    """What closing trades of one user changes in their portfolio. Amounts are rupees."""
 
     margin: Decimal = ZERO
     pnl: Decimal = ZERO
@@ -32,7 +33,7 @@ class PortfolioDelta:
     exposure: dict[str, Position] = field(default_factory=dict)
 
     def add(self, symbol: str, closed: Position, margin: Decimal, pnl: Decimal) -> None:
-        """Count one closed trade in."""
+        """Add one closed trade."""
         self.margin += margin
         self.pnl += pnl
         self.trades += 1
@@ -42,8 +43,11 @@ class PortfolioDelta:
 
 @dataclass(frozen=True, slots=True)
 class Portfolio:
+    """Amounts are rupees. `trade_count` is the number of the user's newest trade."""
+
     id: ObjectId
     user_id: str
+    name: str
     initial_margin: Decimal
     available_margin: Decimal
     utilized_margin: Decimal
@@ -59,9 +63,7 @@ class Portfolio:
     def from_document(cls, document: Document) -> Portfolio:
         values = {key: document[key] for key in _FIELDS}
         exposure = {_symbol(key): Position(**value) for key, value in document["exposure"].items()}
-        return cls(
-            id=document["portfolio_id"], user_id=document["_id"], **values, exposure=exposure
-        )
+        return cls(id=document["_id"], **values, exposure=exposure)
 
     @classmethod
     def create(
@@ -70,13 +72,13 @@ class Portfolio:
         initial_margin: Decimal,
         now: datetime,
     ) -> tuple[Portfolio, bool]:
-        """Return the user's portfolio and whether it was made just now."""
+        """Return the user's portfolio, and whether this call created it."""
         existing = cls.find_by_user_id(user_id)
         if existing:
             return existing, False
         document: Document = {
-            "_id": user_id,
-            "portfolio_id": ObjectId(),
+            "_id": ObjectId(),
+            **_by_user(user_id),
             "initial_margin": initial_margin,
             "available_margin": initial_margin,
             "utilized_margin": ZERO,
@@ -91,7 +93,7 @@ class Portfolio:
         try:
             collection("portfolios").insert_one(document)
         except DuplicateKeyError:
-            # The `_id` decided between two requests at once; this is the other one.
+            # A concurrent request created it first.
             winner = cls.find_by_user_id(user_id)
             assert winner is not None
             return winner, False
@@ -99,35 +101,34 @@ class Portfolio:
 
     @classmethod
     def find_by_user_id(cls, user_id: str) -> Portfolio | None:
-        document = collection("portfolios").find_one({"_id": user_id})
+        document = collection("portfolios").find_one(_by_user(user_id))
         return cls.from_document(document) if document else None
 
     @classmethod
     def available_margins(cls, user_ids: Collection[str]) -> dict[str, Decimal]:
-        """Return the available rupees of those of the users that have a portfolio."""
-        found = collection("portfolios").find(
-            {"_id": {"$in": list(user_ids)}}, {"available_margin": 1}
-        )
-        return {each["_id"]: each["available_margin"] for each in found}
+        """Return the available rupees by user; users without a portfolio are left out."""
+        fields = {"user_id": 1, "available_margin": 1}
+        portfolios = collection("portfolios").find(_by_user({"$in": list(user_ids)}), fields)
+        return {each["user_id"]: each["available_margin"] for each in portfolios}
 
     @classmethod
     def all_user_ids(cls) -> list[str]:
-        """Return whose portfolios there are."""
-        return [each["_id"] for each in collection("portfolios").find({}, {"_id": 1})]
+        """Return the client_id of every user who has a portfolio."""
+        return [each["user_id"] for each in collection("portfolios").find({}, {"user_id": 1})]
 
     @classmethod
     def correct(cls, user_id: str, fields: Mapping[str, Any]) -> None:
-        """Set fields to what they were found to have to be."""
+        """Set fields of the user's portfolio to recomputed values."""
         changes = dict(fields)
         if "exposure" in changes:
             changes["exposure"] = {
-                _key(symbol): asdict(each) for symbol, each in changes["exposure"].items()
+                _key(symbol): asdict(position) for symbol, position in changes["exposure"].items()
             }
-        collection("portfolios").update_one({"_id": user_id}, {"$set": changes})
+        collection("portfolios").update_one(_by_user(user_id), {"$set": changes})
 
     @classmethod
     def any_margin_in_use(cls) -> bool:
-        """Tell whether anyone has a trade open. Reads every portfolio."""
+        """Return whether any user has an open trade. Reads every portfolio."""
         query = {"utilized_margin": {"$gt": ZERO}}
         return collection("portfolios").find_one(query, {"_id": 1}) is not None
 
@@ -140,15 +141,14 @@ class Portfolio:
         opened: Position,
         now: datetime,
     ) -> Portfolio | None:
-        """Block `margin` rupees for one new trade, if that much is available.
+        """Block `margin` rupees for one new trade; return the updated portfolio.
 
-        Returns the portfolio as it is then, its `trade_count` being the new trade's number;
-        None, with nothing changed, where the margin is too small or there is no portfolio.
+        Its `trade_count` is the number of the new trade. Returns None, and changes nothing, if
+        less is available or the user has no portfolio.
         """
-        # Written, then read in the same transaction: for a find-and-modify the embedded database
-        # scans the collection (docs/decisions.md).
+        # SecantusDB: scans the collection for a find-and-modify. MongoDB would take one.
         blocked = collection("portfolios").update_one(
-            {"_id": user_id, "available_margin": {"$gte": margin}},
+            {**_by_user(user_id), "available_margin": {"$gte": margin}},
             {
                 "$inc": {
                     "available_margin": -margin,
@@ -162,31 +162,36 @@ class Portfolio:
         return cls.find_by_user_id(user_id) if blocked.modified_count else None
 
     @classmethod
-    def settle_many(cls, settlements: Mapping[str, PortfolioDelta], now: datetime) -> int:
-        """Release margins and book P&L, a line per user; return how many users it met."""
+    def settle_many(cls, deltas: Mapping[str, PortfolioDelta], now: datetime) -> int:
+        """Release margins and book P&L by user; return how many portfolios were found."""
         result = collection("portfolios").bulk_write(
             [
-                UpdateOne({"_id": user_id}, _settled(settlement, now))
-                for user_id, settlement in settlements.items()
+                UpdateOne(_by_user(user_id), _settled(delta, now))
+                for user_id, delta in deltas.items()
             ],
             ordered=False,
         )
         return result.matched_count
 
 
-_NOT_COPIED = ("id", "user_id", "exposure")
+_NOT_COPIED = ("id", "exposure")
 _FIELDS = tuple(name for name in Portfolio.__dataclass_fields__ if name not in _NOT_COPIED)
 
 
-def _settled(settlement: PortfolioDelta, now: datetime) -> Document:
+def _by_user(user_id: str | Document) -> Document:
+    """Return the query of the portfolio of a user: the one place that names it."""
+    return {"user_id": user_id, "name": DEFAULT_NAME}
+
+
+def _settled(delta: PortfolioDelta, now: datetime) -> Document:
     return {
         "$inc": {
-            "available_margin": settlement.margin + settlement.pnl,
-            "utilized_margin": -settlement.margin,
-            "total_pnl": settlement.pnl,
-            "closed_count": settlement.trades,
-            "winner_count": settlement.winners,
-            **_exposure_increments(settlement.exposure),
+            "available_margin": delta.margin + delta.pnl,
+            "utilized_margin": -delta.margin,
+            "total_pnl": delta.pnl,
+            "closed_count": delta.trades,
+            "winner_count": delta.winners,
+            **_exposure_increments(delta.exposure),
         },
         "$set": {"last_updated": now},
     }
@@ -194,14 +199,14 @@ def _settled(settlement: PortfolioDelta, now: datetime) -> Document:
 
 def _exposure_increments(exposure: Mapping[str, Position]) -> Document:
     return {
-        f"exposure.{_key(symbol)}.{name}": getattr(each, name)
-        for symbol, each in exposure.items()
+        f"exposure.{_key(symbol)}.{name}": getattr(position, name)
+        for symbol, position in exposure.items()
         for name in ("trades", "quantity", "cost")
     }
 
 
 def _key(symbol: str) -> str:
-    # A dot in a field's name would be a path.
+    # A dot in a field name would be a path.
     return symbol.replace(".", ":")
 
 

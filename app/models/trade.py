@@ -93,6 +93,7 @@ class Trade:
             "trigger_below": bracket.trigger_below,
             "trigger_above": bracket.trigger_above,
             "status": TradeStatus.ACTIVE.value,
+            "waiting": True,
             "margin_used": margin_used,
             "created_at": created_at,
         }
@@ -161,12 +162,7 @@ class Trade:
     @classmethod
     def has_active(cls, symbol: str) -> bool:
         """Tell whether any user has an active trade in the symbol."""
-        return INDEX.any_active(symbol)
-
-    @classmethod
-    def find_still_active(cls, trade_ids: Collection[ObjectId]) -> set[ObjectId]:
-        """Return those of the trades that are active."""
-        return INDEX.find_still_active(trade_ids)
+        return INDEX.any_waiting(symbol)
 
     @classmethod
     def update(cls, trade_id: ObjectId, changes: Document) -> bool:
@@ -213,6 +209,7 @@ def _close_alike(exit: Exit, closures: Sequence[TradeExit], now: datetime) -> Up
 def _closed(exit: Exit, now: datetime) -> Document:
     return {
         "status": exit.reason.status.value,
+        "waiting": False,
         "exit_reason": exit.reason.value,
         "exit_price": exit.price,
         # The evidence: which quote closed the trade, whose it was, and when it was made.

@@ -1,47 +1,47 @@
-"""What waits for a price, trades and alerts alike: found by symbol and the prices that reach it."""
+"""Trades and alerts that wait for a price, found by symbol and the prices that reach them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-
-from bson import ObjectId
 
 from app.database import Document, collection
 from app.domain.money import ZERO
 
-# As both TradeStatus and AlertStatus call what still waits.
-ACTIVE = "ACTIVE"
-# To decode so many documents holds up everything else in the process for some 10 ms.
+# Decoding 250 documents holds up everything else in the process for some 10 ms.
 CURSOR_BATCH_SIZE = 250
 
 
 @dataclass(frozen=True, slots=True)
 class TriggerIndex:
-    """A collection, and its fields with the prices at or `below`, and at or `above`, to react."""
+    """The two indexes of a collection: `waiting`, `symbol`, and the trigger price of one side.
+
+    `below` names the field of the price at or under which a document triggers, `above` the one
+    at or over which it does. A document has `waiting: true` as long as a price can trigger it.
+    """
 
     collection: str
     below: str
     above: str
 
     def queries(self, symbol: str, lowest: Decimal, highest: Decimal) -> tuple[Document, Document]:
-        """Return the finds of what prices from `lowest` to `highest` reach, one a side.
+        """Return the queries of what prices from `lowest` to `highest` reach, one a side.
 
-        An index holds each side in order, so what is read is what is reached, however much waits.
+        Each reads a range of its index: exactly the documents it returns.
         """
-        waiting = {"status": ACTIVE, "symbol": symbol}
+        waiting = {"waiting": True, "symbol": symbol}
         return (
             {**waiting, self.below: {"$gte": lowest}},
-            # From 0: below that the index has whatever has no such level, and the embedded
-            # database would read it all.
+            # SecantusDB: without the lower bound it would read every document without such a
+            # price. MongoDB compares numbers with numbers only.
             {**waiting, self.above: {"$gt": ZERO, "$lte": highest}},
         )
 
     def find_reached(self, symbol: str, lowest: Decimal, highest: Decimal) -> Iterator[Document]:
-        """Yield what prices from `lowest` to `highest` reach, each document once.
+        """Yield each document that prices from `lowest` to `highest` reach, once.
 
-        They may be thousands: between two mouthfuls of them other work goes on.
+        There may be thousands: other work is done between two batches of the cursor.
         """
         seen = set()
         for query in self.queries(symbol, lowest, highest):
@@ -50,12 +50,7 @@ class TriggerIndex:
                     seen.add(document["_id"])
                     yield document
 
-    def any_active(self, symbol: str) -> bool:
-        """Tell whether anything waits for prices of the symbol."""
-        query = {"status": ACTIVE, "symbol": symbol}
+    def any_waiting(self, symbol: str) -> bool:
+        """Return whether anything waits for prices of the symbol."""
+        query = {"waiting": True, "symbol": symbol}
         return collection(self.collection).find_one(query, {"_id": 1}) is not None
-
-    def find_still_active(self, ids: Collection[ObjectId]) -> set[ObjectId]:
-        """Return which of these still wait."""
-        query = {"_id": {"$in": list(ids)}, "status": ACTIVE}
-        return {each["_id"] for each in collection(self.collection).find(query, {})}

@@ -23,6 +23,7 @@ STOP = PRICE - 100
 # What closing a trade sets in it.
 CLOSED = (
     "status",
+    "waiting",
     "exit_reason",
     "exit_price",
     "pnl",
@@ -92,7 +93,7 @@ class _Pattern:
         self._db = here.db
         self._trade = self._db.trades.find_one({"status": "STOP_LOSS_HIT"}) or {}
         self._notification = self._db.notifications.find_one({}) or {}
-        user = self._db.portfolios.find_one({"_id": self._trade["user_id"]}) or {}
+        user = self._db.portfolios.find_one({"user_id": self._trade["user_id"]}) or {}
         self._last_updated = user["last_updated"]
 
     def closings(self) -> list[Closing]:
@@ -111,7 +112,7 @@ class _Pattern:
                 UpdateOne({"_id": each["_id"], "status": "ACTIVE"}, changes) for each in trades
             ],
             portfolios=[
-                UpdateOne({"_id": user_id}, self._settled(count))
+                UpdateOne({"user_id": user_id, "name": "default"}, self._settled(count))
                 for user_id, count in counts.items()
             ],
             inboxes=[

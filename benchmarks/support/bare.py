@@ -67,13 +67,13 @@ def _open_one(client: MongoClient[Document], user_id: str, opening: Opening) -> 
     def write() -> None:
         # Updated, then read: the embedded database scans a collection for find-and-modify.
         db.portfolios.update_one(
-            {"_id": user_id, "available_margin": {"$gte": opening.margin}},
+            {"user_id": user_id, "name": "default", "available_margin": {"$gte": opening.margin}},
             {
                 "$inc": opening.portfolio_increments,
                 "$set": {"last_updated": opening.trade["created_at"]},
             },
         )
-        portfolio = db.portfolios.find_one({"_id": user_id})
+        portfolio = db.portfolios.find_one({"user_id": user_id, "name": "default"})
         trade = {
             **opening.trade,
             "_id": ObjectId(),

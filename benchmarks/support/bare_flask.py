@@ -65,8 +65,8 @@ def _serve(port: int, uri: str) -> None:
     @app.get(FINDING_PATH)
     @jwt_required()
     def find() -> dict[str, object]:
-        found = portfolios.find_one({"_id": get_jwt_identity()})
-        return {**ANSWER, "user_id": found["_id"]}
+        found = portfolios.find_one({"user_id": get_jwt_identity(), "name": "default"})
+        return {**ANSWER, "user_id": found["user_id"]}
 
     listener = eventlet.listen(("127.0.0.1", port), backlog=1024)
     eventlet.wsgi.server(

@@ -52,7 +52,7 @@ def seed_users(
     _write_sample_user(here, initial_margin)
     user = here.db.users.find_one({"client_id": SAMPLE}) or {}
     inbox = here.db.inboxes.find_one({"_id": SAMPLE}) or {}
-    portfolio = here.db.portfolios.find_one({"_id": SAMPLE}) or {}
+    portfolio = here.db.portfolios.find_one({"user_id": SAMPLE}) or {}
     _insert(
         here,
         "users",
@@ -65,7 +65,7 @@ def seed_users(
     _insert(
         here,
         "portfolios",
-        ({**portfolio, "_id": each, "portfolio_id": ObjectId()} for each in user_ids),
+        ({**portfolio, "_id": ObjectId(), "user_id": each} for each in user_ids),
     )
     _remove_sample(here)
     return user_ids
@@ -99,8 +99,8 @@ def write_trades(here: World, copies: Iterable[tuple[Pattern, str, BothLevels]])
 
     Raises RuntimeError where a user's books would not balance after it.
     """
-    found = here.db.portfolios.find({}, {"trade_count": 1})
-    numbers = {portfolio["_id"]: portfolio["trade_count"] for portfolio in found}
+    found = here.db.portfolios.find({}, {"user_id": 1, "trade_count": 1})
+    numbers = {portfolio["user_id"]: portfolio["trade_count"] for portfolio in found}
     booked: dict[str, Counter[str]] = defaultdict(Counter)
 
     def documents() -> Iterator[Document]:
@@ -111,7 +111,10 @@ def write_trades(here: World, copies: Iterable[tuple[Pattern, str, BothLevels]])
 
     _insert(here, "trades", documents())
     here.db.portfolios.bulk_write(
-        [UpdateOne({"_id": user_id}, {"$inc": sums}) for user_id, sums in booked.items()],
+        [
+            UpdateOne({"user_id": user_id, "name": "default"}, {"$inc": sums})
+            for user_id, sums in booked.items()
+        ],
         ordered=False,
     )
     with here.app.app_context():
@@ -212,7 +215,7 @@ def _remove_sample(here: World) -> None:
     for name, field in (
         ("users", "client_id"),
         ("inboxes", "_id"),
-        ("portfolios", "_id"),
+        ("portfolios", "user_id"),
         ("trades", "user_id"),
         ("notifications", "user_id"),
     ):

@@ -118,7 +118,7 @@ def test_users_of_earlier_versions_that_differ_in_case_only_keep_their_own(
         trader.open_portfolio()
     # As it was before spellings were reserved.
     for name in ("users", "portfolios", "inboxes"):
-        key = "client_id" if name == "users" else "_id"
+        key = {"users": "client_id", "portfolios": "user_id", "inboxes": "_id"}[name]
         for document in list(collection(name).find({key: "other"})):
             collection(name).delete_one({"_id": document["_id"]})
             collection(name).insert_one({**document, key: "desk"})

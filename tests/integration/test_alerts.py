@@ -305,7 +305,7 @@ def test_one_bad_alert_keeps_none_of_its_neighbours_silent(feed: ScriptedFeed) -
 def test_what_a_tick_crosses_is_found_by_an_index(bound: Document) -> None:
     insert_many(200)
 
-    winning = plan(collection("alerts").find({"status": "ACTIVE", "symbol": "^NSEI", **bound}))
+    winning = plan(collection("alerts").find({"waiting": True, "symbol": "^NSEI", **bound}))
 
     (side,) = bound
     assert "IXSCAN" in winning
@@ -391,7 +391,7 @@ def test_a_tick_has_the_documents_of_what_it_crosses_read_and_no_other(
     price: int, crossed: int
 ) -> None:
     insert_many(200)
-    query = {"status": "ACTIVE", "symbol": "^NSEI", "above": {"$lte": Decimal(price)}}
+    query = {"waiting": True, "symbol": "^NSEI", "above": {"$lte": Decimal(price)}}
 
     stats = collection("alerts").find(query).explain()["executionStats"]
 

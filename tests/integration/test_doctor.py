@@ -71,8 +71,8 @@ def test_a_healthy_server_is_told_so_in_full(app: Flask) -> None:
 
 
 def test_a_missing_index_is_named(app: Flask) -> None:
-    collection("trades").drop_index("status_1_symbol_1_trigger_below_1")
-    assert_only_fault(app, "indexes", "trades.status_symbol_trigger_below", "restart the server")
+    collection("trades").drop_index("waiting_1_symbol_1_trigger_below_1")
+    assert_only_fault(app, "indexes", "trades.waiting_symbol_trigger_below", "restart the server")
 
     create_indexes()
     assert examine(app)[0].exit_code == 0

@@ -113,7 +113,7 @@ def test_what_is_due_for_delivery_is_found_by_an_index(query: Document) -> None:
     [
         ("users", {"client_id": "alice"}),
         ("users", {"email": "alice@example.com"}),
-        ("portfolios", {"_id": "alice"}),
+        ("portfolios", {"user_id": "alice", "name": "default"}),
         ("inboxes", {"_id": {"$in": ["alice", "bob"]}}),
         ("trades", {"user_id": "alice", "number": {"$gte": 1, "$lt": 50}}),
         ("trades", {"user_id": "alice", "status": "ACTIVE", "number": {"$gte": 1, "$lt": 50}}),

@@ -1,98 +1,131 @@
-"""Data of an earlier version: brought into today's shape whole, whatever comes between."""
+"""Data of an earlier version: migrated whole, whatever interrupts the migration."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from app.alerts.schemas import CreateAlertRequest
+from app.alerts.service import set_alert
 from app.database import collection, migrations
+from app.database.indexes import create_indexes
 from app.database.migrations import UnusableData
-from app.models import Inbox, Notification, Preferences
+from app.models import Alert, Inbox, Notification, Preferences, Trade
 from app.portfolio.reconciliation import find_differences
 from app.trades.exits import exit_trade
 from app.trades.service import open_trade
 from tests.support.books import draft, enlist, notify, order, trades_of
-from tests.support.ledger import documents, everything
+from tests.support.ledger import documents
 from tests.support.together import at_once
 
 pytestmark = pytest.mark.usefixtures("books")
 
-ExpectedBalances = dict[str, list[dict[str, Any]]]
+Documents = dict[str, list[dict[str, Any]]]
 USERS = ("alice", "bob", "carol")
+COLLECTIONS = (
+    *("users", "identities", "inboxes", "portfolios"),
+    *("trades", "alerts", "notifications", "answers"),
+)
+
+
+def everything() -> Documents:
+    return {name: documents(name) for name in COLLECTIONS}
 
 
 @pytest.fixture
-def before(books: Flask) -> ExpectedBalances:
-    """Books with something in each field, put into shape 1; what they were in today's."""
+def before(books: Flask) -> Documents:
+    """Fill every field, put the documents into shape 2, and return them in the current shape."""
     enlist(*USERS)
     for user_id in USERS:
         closed = open_trade(user_id, order(quantity=2))
         exit_trade(user_id, str(closed.id))
         open_trade(user_id, order("RELIANCE.NS", stop_loss=1_000))
+        set_alert(user_id, CreateAlertRequest(symbol="^NSEI", above=26_000))
     notify(draft("bob"))
     collection("inboxes").update_one(
         {"_id": "bob"}, {"$set": {"preferences": Preferences(sms=False).to_document()}}
     )
     now = everything()
-    _put_into_shape_1()
+    _put_into_shape_2()
     return now
 
 
-def _put_into_shape_1() -> None:
-    for inbox in documents("inboxes"):
-        client_id = inbox.pop("_id")
-        collection("users").update_one({"client_id": client_id}, {"$set": inbox})
-    collection("inboxes").drop()
+def _put_into_shape_2() -> None:
+    """Rewrite the documents into the shape of earlier versions."""
     portfolios = documents("portfolios")
     collection("portfolios").drop()
-    collection("portfolios").create_index("user_id", unique=True)
     for portfolio in portfolios:
-        portfolio_id, user_id = portfolio.pop("portfolio_id"), portfolio.pop("_id")
-        collection("portfolios").insert_one({"_id": portfolio_id, "user_id": user_id, **portfolio})
-    collection("schema").drop()
+        portfolio_id, user_id = portfolio.pop("_id"), portfolio.pop("user_id")
+        del portfolio["name"]
+        old = {"_id": user_id, "portfolio_id": portfolio_id, **portfolio}
+        collection("portfolios").insert_one(old)
+    collection("identities").drop()
+    for name, fields in {
+        "trades": ("trigger_below", "trigger_above"),
+        "alerts": ("above", "below"),
+    }.items():
+        collection(name).update_many({}, {"$unset": {"waiting": ""}})
+        for field in fields:
+            collection(name).drop_index(f"waiting_1_symbol_1_{field}_1")
+            collection(name).create_index([("status", 1), ("symbol", 1), (field, 1)])
+    collection("schema").replace_one({"_id": "version"}, {"number": 2}, upsert=True)
 
 
-def test_everything_of_shape_1_is_there_in_todays(before: ExpectedBalances) -> None:
+def _without_closed_marks(found: Documents) -> Documents:
+    """Return the documents without `waiting: false`, which closed documents need not have."""
+    for document in [*found["trades"], *found["alerts"]]:
+        if document.get("waiting") is False:
+            del document["waiting"]
+    return found
+
+
+def test_the_migrated_documents_are_those_of_the_current_version(before: Documents) -> None:
     migrations.migrate()
 
-    assert everything() == before
+    assert everything() == _without_closed_marks(before)
     assert Inbox.find("bob") == Inbox("bob", 4, 4, Preferences(sms=False))
     assert [find_differences(user_id) for user_id in USERS] == [[], [], []]
 
 
-def test_trading_goes_on_where_it_was(before: ExpectedBalances) -> None:
+def test_trades_and_alerts_continue_after_it(before: Documents) -> None:
     migrations.migrate()
+    create_indexes()
 
     open_trade("alice", order())
 
     assert sorted(each.number for each in trades_of("alice")) == [1, 2, 3]
     assert [each.seq for each in Notification.find_after("alice", 0, 9)] == [1, 2, 3, 4]
     assert find_differences("alice") == []
+    assert len(list(Trade.find_triggered("RELIANCE.NS", Decimal(999), Decimal(999)))) == len(USERS)
+    assert len(list(Alert.find_crossed("^NSEI", Decimal(26_000), Decimal(26_000)))) == len(USERS)
 
 
-def test_no_index_is_left_that_each_change_would_have_to_write(before: ExpectedBalances) -> None:
+def test_indexes_of_earlier_shapes_are_dropped(before: Documents) -> None:
     migrations.migrate()
 
-    for name in ("portfolios", "inboxes"):
-        assert list(collection(name).index_information()) == ["_id_"]
+    for name in ("trades", "alerts"):
+        assert not [
+            each for each in collection(name).index_information() if "status_1_symbol" in each
+        ]
 
 
-def test_one_that_is_cut_short_anywhere_is_gone_on_with(
-    before: ExpectedBalances, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupted_migration_continues_at_the_next_start(
+    before: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrations, "BATCH_SIZE", 1)
     run, starts = migrations.run_transaction, 0
-    while documents("schema") == []:
+    while documents("schema") != [{"_id": "version", "number": migrations.VERSION}]:
         starts += 1
-        # Each start moves one document and is then killed.
-        moved = iter([True])
+        # Each start migrates one document and is then killed.
+        allowed = iter([True])
 
-        def once(*arguments: Any, moved: Iterator[bool] = moved, **options: Any) -> None:
-            if not next(moved, False):
+        def once(*arguments: Any, allowed: Iterator[bool] = allowed, **options: Any) -> None:
+            if not next(allowed, False):
                 raise Killed
             run(*arguments, **options)
 
@@ -100,12 +133,13 @@ def test_one_that_is_cut_short_anywhere_is_gone_on_with(
         with suppress(Killed):
             migrations.migrate()
 
-    assert starts == 2 * len(USERS)
-    assert everything() == before
+    # A portfolio, a trade and an alert of each user.
+    assert starts == 3 * len(USERS)
+    assert everything() == _without_closed_marks(before)
 
 
-def test_processes_that_start_at_once_share_the_work(
-    books: Flask, before: ExpectedBalances, monkeypatch: pytest.MonkeyPatch
+def test_processes_that_start_together_share_the_work(
+    books: Flask, before: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrations, "BATCH_SIZE", 1)
 
@@ -115,32 +149,37 @@ def test_processes_that_start_at_once_share_the_work(
 
     at_once([migrate] * 4)
 
-    assert everything() == before
+    assert everything() == _without_closed_marks(before)
 
 
-def test_it_is_done_once(before: ExpectedBalances, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_runs_once(before: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
     migrations.migrate()
     monkeypatch.setattr(migrations, "STEPS", {})
 
     migrations.migrate()
 
-    assert everything() == before
+    assert everything() == _without_closed_marks(before)
 
 
-def test_a_server_does_it_as_it_starts(
-    before: ExpectedBalances, make_app: Callable[[], Flask]
-) -> None:
+def test_a_starting_server_migrates(before: Documents, make_app: Callable[[], Flask]) -> None:
     with make_app().app_context():
-        assert everything() == before
+        assert everything() == _without_closed_marks(before)
 
 
-def test_new_data_is_in_todays_shape_from_the_beginning() -> None:
+def test_data_of_the_first_shape_is_refused(before: Documents) -> None:
+    collection("schema").drop()
+
+    with pytest.raises(UnusableData, match=r"in shape 1.*no longer migrates"):
+        migrations.migrate()
+
+
+def test_new_data_is_in_todays_shape_from_the_start() -> None:
     assert documents("schema") == [{"_id": "version", "number": migrations.VERSION}]
 
 
-def test_data_of_a_later_version_is_left_alone(before: ExpectedBalances) -> None:
+def test_data_of_a_later_version_is_left_alone(before: Documents) -> None:
     later = migrations.VERSION + 1
-    collection("schema").insert_one({"_id": "version", "number": later})
+    collection("schema").update_one({"_id": "version"}, {"$set": {"number": later}})
     found = everything()
 
     with pytest.raises(UnusableData, match=f"in shape {later}.*Update it"):
@@ -150,7 +189,7 @@ def test_data_of_a_later_version_is_left_alone(before: ExpectedBalances) -> None
 
 
 def test_a_command_leaves_the_data_of_an_earlier_version_to_the_server(
-    before: ExpectedBalances,
+    before: Documents,
 ) -> None:
     found = everything()
 

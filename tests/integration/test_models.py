@@ -122,7 +122,7 @@ def test_no_two_portfolios_belong_to_one_user() -> None:
     portfolio, _ = Portfolio.create("alice", Decimal(5_000), DAWN)
 
     with pytest.raises(DuplicateKeyError):
-        collection("portfolios").insert_one({"_id": "alice"})
+        collection("portfolios").insert_one({"user_id": "alice", "name": "default"})
 
     assert portfolio_of("alice") == portfolio
 
@@ -310,7 +310,7 @@ def test_money_is_stored_as_decimal128(raw: Database[Document]) -> None:
         lambda: Portfolio.update_margin("alice", trade.margin_used, "^NSEI", opened, NOON)
     )
 
-    portfolio = raw.portfolios.find_one({"_id": "alice"})
+    portfolio = raw.portfolios.find_one({"user_id": "alice"})
     stored = raw.trades.find_one({"_id": trade.id})
     symbol = raw.symbols.find_one({"_id": "^NSEI"})
 

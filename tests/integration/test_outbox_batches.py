@@ -319,7 +319,7 @@ def test_messages_tell_the_balance_after_an_entry_and_as_it_is_now_after_an_exit
 def test_a_single_entry_tells_what_was_available_right_after_it(outbox: Outbox) -> None:
     open_trade("alice", order())
     collection("portfolios").update_one(
-        {"_id": "alice"}, {"$set": {"available_margin": Decimal("1.00")}}
+        {"user_id": "alice"}, {"$set": {"available_margin": Decimal("1.00")}}
     )
 
     outbox.run_once()

@@ -20,7 +20,7 @@ Corrupt = Callable[[str], Any]
 
 
 def portfolio(**change: Any) -> Corrupt:
-    return lambda user_id: collection("portfolios").update_one({"_id": user_id}, change)
+    return lambda user_id: collection("portfolios").update_one({"user_id": user_id}, change)
 
 
 def inbox(**change: Any) -> Corrupt:

@@ -225,7 +225,7 @@ def test_one_bad_trade_keeps_none_of_its_neighbours_open(feed: ScriptedFeed) -> 
     bad = trades[4]
     # The database itself refuses to add a number to what is no number.
     tick = feed.set("^NSEI", 24_000)
-    collection("portfolios").update_one({"_id": "bob"}, {"$set": {"available_margin": "much"}})
+    collection("portfolios").update_one({"user_id": "bob"}, {"$set": {"available_margin": "much"}})
     collection("trades").update_one({"_id": bad.id}, {"$set": {"user_id": "bob", "number": 99}})
 
     assert close_triggered([tick]) == 8

@@ -27,9 +27,9 @@ def paise(rupees: Decimal | float | None) -> int | None:
 
 
 def clear() -> None:
-    """Empty every collection."""
+    """Empty every collection but the version of the data."""
     assert mongo.db is not None
-    for name in mongo.db.list_collection_names():
+    for name in set(mongo.db.list_collection_names()) - {"schema"}:
         mongo.db[name].delete_many({})
 
 
@@ -46,7 +46,7 @@ class Snapshot:
     def of_each(cls, users: Collection[str]) -> dict[str, Snapshot]:
         """Read every collection once, whoever's it is."""
         inboxes = {each["_id"]: each for each in _read("inboxes")}
-        portfolios = {each["_id"]: each for each in _read("portfolios")}
+        portfolios = {each["user_id"]: each for each in _read("portfolios")}
         trades = _read("trades")
         events = _read("notifications", "user_id", "seq", "type", "data")
         assert {each["user_id"] for each in trades + events} <= set(users)

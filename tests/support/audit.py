@@ -71,7 +71,7 @@ class Snapshot:
         """Return what there is of these users."""
         return Snapshot(
             inboxes=_owned(self.inboxes, "_id", user_ids),
-            portfolios=_owned(self.portfolios, "_id", user_ids),
+            portfolios=_owned(self.portfolios, "user_id", user_ids),
             trades=_owned(self.trades, "user_id", user_ids),
             notifications=_owned(self.notifications, "user_id", user_ids),
             answers=self.answers,
@@ -101,7 +101,7 @@ class Auditor:
         for trade in self.snapshot.trades:
             self._check_trade(trade)
         for portfolio in self.snapshot.portfolios:
-            self._check_portfolio(portfolio, self.by_user[portfolio["_id"]])
+            self._check_portfolio(portfolio, self.by_user[portfolio["user_id"]])
         for inbox in self.snapshot.inboxes:
             self._check_events(inbox, self.events[inbox["_id"]])
             self._check_each_trade_told_once(inbox["_id"])
@@ -150,13 +150,13 @@ class Auditor:
             "winner_count": sum(each["pnl"] > 0 for each in closed),
         }
         for name, value in expected.items():
-            self._expect(portfolio[name], value, f"{portfolio['_id']} {name}")
+            self._expect(portfolio[name], value, f"{portfolio['user_id']} {name}")
         recorded = {
             symbol: [each["trades"], each["quantity"], each["cost"]]
             for symbol, each in portfolio["exposure"].items()
             if each["trades"] or each["quantity"] or each["cost"]
         }
-        self._expect(recorded, exposure, f"{portfolio['_id']} exposure")
+        self._expect(recorded, exposure, f"{portfolio['user_id']} exposure")
         numbers = sorted(each["number"] for each in trades)
         self._expect(numbers, list(range(1, len(trades) + 1)), "the trades' numbers")
 

@@ -24,7 +24,7 @@ def everything() -> dict[str, list[dict[str, Any]]]:
 
 def assert_books_exact(user_id: str) -> None:
     """See that every invariant holds of a user, and that each trade left ACTIVE at most once."""
-    (portfolio,) = documents("portfolios", _id=user_id)
+    (portfolio,) = documents("portfolios", user_id=user_id)
     (inbox,) = documents("inboxes", _id=user_id)
     trades = documents("trades", user_id=user_id)
     events = documents("notifications", user_id=user_id)

@@ -81,7 +81,7 @@ def _reopen(trader: Trader, trade: dict[str, Any]) -> None:
     collection("trades").update_one(
         {"_id": ObjectId(trade["trade_id"])},
         {
-            "$set": {"status": "ACTIVE"},
+            "$set": {"status": "ACTIVE", "waiting": True},
             "$unset": dict.fromkeys(
                 ("exit_reason", "exit_price", "pnl", "exit_source", "exit_timestamp", "closed_at"),
                 "",
@@ -90,7 +90,7 @@ def _reopen(trader: Trader, trade: dict[str, Any]) -> None:
     )
     exposure = {"trades": 1, "quantity": quantity, "cost": cost}
     collection("portfolios").update_one(
-        {"_id": trader.client_id},
+        {"user_id": trader.client_id},
         {
             "$inc": {
                 "available_margin": -margin,
