@@ -25,7 +25,7 @@ from app.logs import logger
 from app.web.auth import issue_token
 from config import DATABASE_NAME, Settings, load_settings
 from tests.support.market import ScriptedFeed
-from tests.support.recordings import standing_still, write_recording
+from tests.support.recording_files import standing_still, write_recording
 from tests.support.server import ServerProcess
 
 # Of the process that wrote the folder, not of its contents.

@@ -17,7 +17,7 @@ def carol(client: FlaskClient) -> Trader:
 
 
 @pytest.fixture
-def ghost(app: Flask, client: FlaskClient) -> Trader:
+def deleted_user(app: Flask, client: FlaskClient) -> Trader:
     """Someone with a good token whose account is gone."""
     with app.app_context():
-        return Trader(client, "ghost", issue_token("ghost"))
+        return Trader(client, "deleted", issue_token("deleted"))

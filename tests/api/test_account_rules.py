@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.models import User
-from tests.support.answers import assert_error
+from tests.support.responses import assert_error
 from tests.support.users import registration
 
 STRICT = {"ACCOUNT_RULES": "strict"}

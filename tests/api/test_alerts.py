@@ -9,10 +9,18 @@ from flask import Flask
 
 from app.alerts.service import MAX_ACTIVE
 from app.models import SymbolState
-from tests.support.answers import assert_error, assert_shape, money, null_or, object_id, text, time
+from tests.support.concurrency import run_concurrently
 from tests.support.execution import fire_crossed
 from tests.support.market import ManualClock, ScriptedFeed
-from tests.support.together import at_once
+from tests.support.responses import (
+    assert_error,
+    assert_shape,
+    money,
+    null_or,
+    object_id,
+    text,
+    time,
+)
 from tests.support.users import Trader
 
 ALERT = {
@@ -151,14 +159,14 @@ def test_without_a_price_there_is_no_alert(carol: Trader) -> None:
     assert "Retry-After" in answer.headers
 
 
-def test_only_the_signed_in_have_alerts(carol: Trader, ghost: Trader) -> None:
+def test_only_the_signed_in_have_alerts(carol: Trader, deleted_user: Trader) -> None:
     nobody = {"json": {"symbol": "^NSEI", "above": 26_000}}
     assert carol.client.post("/market/alerts", **nobody).status_code == 401
     assert carol.client.get("/market/alerts").status_code == 401
     assert carol.client.delete(f"/market/alerts/{UNKNOWN}").status_code == 401
-    answer = ghost.post("/market/alerts", {"symbol": "^NSEI", "above": 26_000})
+    answer = deleted_user.post("/market/alerts", {"symbol": "^NSEI", "above": 26_000})
     assert_error(answer, 401, "account_gone")
-    assert listed(ghost) == []
+    assert listed(deleted_user) == []
 
 
 def test_a_list_is_newest_first_a_page_at_a_time(carol: Trader, bob: Trader) -> None:
@@ -234,7 +242,7 @@ def test_a_user_has_so_many_active_alerts_at_most(
     body = {"symbol": "^NSEI", "above": 26_000}
     clients = [app.test_client() for _ in range(4)]
 
-    answers = at_once(
+    answers = run_concurrently(
         [
             lambda client=client: client.post("/market/alerts", json=body, headers=carol.headers)
             for client in clients
@@ -261,7 +269,7 @@ def test_a_retry_with_its_key_is_answered_as_the_first_time(
     def ask(levels: dict[str, Any] = body) -> Any:
         return app.test_client().post("/market/alerts", json=levels, headers=headers)
 
-    answers = at_once([ask] * 4)
+    answers = run_concurrently([ask] * 4)
     assert [each.status_code for each in answers] == [201] * 4
     (alert,) = listed(carol)
     tick(app, feed, "^NSEI", 25_200)

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.models import User
-from tests.support.answers import assert_error, assert_shape, text
+from tests.support.responses import assert_error, assert_shape, text
 from tests.support.users import PASSWORD, registration, sign_up
 
 REGISTERED = {"message": text, "client_id": text}

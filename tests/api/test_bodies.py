@@ -9,8 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.support.answers import assert_error
-from tests.support.books import assert_books_balance
+from tests.support.factories import assert_portfolio_balances
+from tests.support.responses import assert_error
 from tests.support.users import Trader, registration
 
 ORDER = '{"symbol": "^NSEI", "trade_type": "BUY", "quantity": %s}'
@@ -49,13 +49,13 @@ def send(trader: Trader, body: str | bytes, content_type: str = "application/jso
     ],
     ids=lambda body: repr(body)[-40:],
 )
-def test_what_is_not_json_is_malformed(ghost: Trader, body: str | bytes) -> None:
-    assert assert_error(send(ghost, body), 400, "malformed_json") == {}
+def test_what_is_not_json_is_malformed(deleted_user: Trader, body: str | bytes) -> None:
+    assert assert_error(send(deleted_user, body), 400, "malformed_json") == {}
 
 
 @pytest.mark.parametrize("body", ["[]", "null", "5", "-0", "true", '"text"', '[{"symbol": 1}]'])
-def test_json_that_is_no_object_is_refused(ghost: Trader, body: str) -> None:
-    assert_error(send(ghost, body), 400, "validation_error")
+def test_json_that_is_no_object_is_refused(deleted_user: Trader, body: str) -> None:
+    assert_error(send(deleted_user, body), 400, "validation_error")
 
 
 NUMBERS = [
@@ -74,7 +74,7 @@ def test_numbers_beyond_all_bounds_are_refused_by_field(
                 answer = send(alice, template % number)
                 assert set(assert_error(answer, 400, "validation_error")) == {field}
     assert alice.trades() == []
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 @pytest.mark.parametrize("level", ["24990.00", "2.499e4", "24990.000000000000", "2499000e-2"])
@@ -141,12 +141,14 @@ def test_of_a_field_given_twice_the_last_counts_and_one_trade_is_opened(alice: T
     assert len(alice.trades()) == 1
 
 
-def test_deep_but_valid_json_is_refused_by_field(ghost: Trader) -> None:
-    answer = send(ghost, ORDER % ("[" * 400 + "]" * 400))
+def test_deep_but_valid_json_is_refused_by_field(deleted_user: Trader) -> None:
+    answer = send(deleted_user, ORDER % ("[" * 400 + "]" * 400))
     assert set(assert_error(answer, 400, "validation_error")) == {"quantity"}
 
 
-def test_lone_surrogates_are_no_text_anywhere(ghost: Trader, subtests: pytest.Subtests) -> None:
+def test_lone_surrogates_are_no_text_anywhere(
+    deleted_user: Trader, subtests: pytest.Subtests
+) -> None:
     bad = "\ud800"
     order = {"symbol": "^NSEI", "trade_type": "BUY", "quantity": 1}
     requests: list[tuple[str, dict[str, Any], set[str]]] = [
@@ -159,7 +161,7 @@ def test_lone_surrogates_are_no_text_anywhere(ghost: Trader, subtests: pytest.Su
     ]
     for path, body, fields in requests:
         with subtests.test(path=path, fields=fields):
-            answer = ghost.post(path, body)
+            answer = deleted_user.post(path, body)
             assert set(assert_error(answer, 400, "validation_error")) == fields
 
 
@@ -181,7 +183,7 @@ def test_operators_of_the_database_are_values_of_the_wrong_type(
             for field in ("name", "email", "phone", "password"):
                 answer = client.post("/auth/register", json=registration(**{field: operator}))
                 assert set(assert_error(answer, 400, "validation_error")) == {field}
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 @pytest.mark.parametrize(
@@ -220,17 +222,17 @@ def test_a_body_of_64_kib_is_read_and_one_byte_more_is_a_413(alice: Trader) -> N
 
 
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/register", "/trades/create"])
-def test_ten_megabytes_are_a_413(ghost: Trader, path: str) -> None:
+def test_ten_megabytes_are_a_413(deleted_user: Trader, path: str) -> None:
     body = padded(10 * 1024 * 1024)
-    answer = ghost.post(path, data=body, content_type="application/json")
+    answer = deleted_user.post(path, data=body, content_type="application/json")
     assert_error(answer, 413, "body_too_large")
 
 
-def test_a_large_body_without_a_length_is_a_413(ghost: Trader) -> None:
+def test_a_large_body_without_a_length_is_a_413(deleted_user: Trader) -> None:
     # As a server hands on a chunked body: a stream that ends, and no Content-Length.
-    answer = ghost.client.post(
+    answer = deleted_user.client.post(
         "/trades/create",
-        headers=ghost.headers,
+        headers=deleted_user.headers,
         input_stream=io.BytesIO(padded(1024 * 1024).encode()),
         content_type="application/json",
         environ_overrides={"wsgi.input_terminated": True},

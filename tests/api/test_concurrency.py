@@ -11,10 +11,10 @@ from werkzeug.test import TestResponse
 
 from app.database import collection
 from app.monitor import Monitor
-from tests.support.answers import assert_error
-from tests.support.books import assert_books_balance
+from tests.support.concurrency import run_concurrently
+from tests.support.factories import assert_portfolio_balances
 from tests.support.market import ScriptedFeed
-from tests.support.together import at_once
+from tests.support.responses import assert_error
 from tests.support.users import Trader, registration
 
 
@@ -32,7 +32,7 @@ def test_two_registrations_of_one_email_at_once_make_one_user(app: Flask) -> Non
     for number in range(3):
         email = f"race{number}@example.com"
         bodies = [registration(email=each) for each in (email, email.upper())]
-        answers = at_once(
+        answers = run_concurrently(
             [partial(app.test_client().post, "/auth/register", json=body) for body in bodies]
         )
 
@@ -44,7 +44,7 @@ def test_two_registrations_of_one_email_at_once_make_one_user(app: Flask) -> Non
 
 def test_two_registrations_of_one_client_id_at_once_make_one_user(app: Flask) -> None:
     bodies = [registration(client_id="desk") for _ in range(2)]
-    answers = at_once(
+    answers = run_concurrently(
         [partial(app.test_client().post, "/auth/register", json=body) for body in bodies]
     )
 
@@ -53,12 +53,12 @@ def test_two_registrations_of_one_client_id_at_once_make_one_user(app: Flask) ->
 
 
 def test_two_creates_of_one_portfolio_at_once_make_one(app: Flask, carol: Trader) -> None:
-    answers = at_once(posts(app, carol, "/portfolio/create", 8, {}))
+    answers = run_concurrently(posts(app, carol, "/portfolio/create", 8, {}))
 
     assert statuses(answers) == {201: 1, 200: 7}
     assert len({answer.text for answer in answers}) == 1
     assert collection("portfolios").count_documents({}) == 1
-    assert_books_balance(carol.client_id)
+    assert_portfolio_balances(carol.client_id)
 
 
 def test_twenty_exits_of_one_trade_close_it_once(
@@ -68,7 +68,7 @@ def test_twenty_exits_of_one_trade_close_it_once(
     feed.tick("^NSEI", "25003.25")
     monitor.run_once()
 
-    answers = at_once(posts(app, alice, f"/trades/exit/{trade['trade_id']}", 20))
+    answers = run_concurrently(posts(app, alice, f"/trades/exit/{trade['trade_id']}", 20))
 
     assert statuses(answers) == {200: 1, 409: 19}
     for answer in answers:
@@ -76,12 +76,12 @@ def test_twenty_exits_of_one_trade_close_it_once(
             details = assert_error(answer, 409, "trade_not_active")
             assert details == {"status": "CLOSED", "pnl": 6.5}
     assert alice.portfolio()["total_pnl"] == 6.5
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 def test_fifty_creates_against_margin_for_ten_open_exactly_ten(app: Flask, alice: Trader) -> None:
     order = {"symbol": "^NSEI", "trade_type": "BUY", "quantity": 2}
-    answers = at_once(posts(app, alice, "/trades/create", 50, order))
+    answers = run_concurrently(posts(app, alice, "/trades/create", 50, order))
 
     assert statuses(answers) == {201: 10, 400: 40}
     for answer in answers:
@@ -91,7 +91,7 @@ def test_fifty_creates_against_margin_for_ten_open_exactly_ten(app: Flask, alice
             assert details["available_margin"] < 10_000.0
     portfolio = alice.portfolio()
     assert (portfolio["available_margin"], portfolio["utilized_margin"]) == (0.0, 100_000.0)
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 def test_exit_all_racing_a_falling_tick_closes_each_trade_once(
@@ -102,7 +102,7 @@ def test_exit_all_racing_a_falling_tick_closes_each_trade_once(
             trader.create_trade(symbol="RELIANCE", quantity=2, stop_loss=1_390)
     feed.tick("RELIANCE.NS", "1389.95")
 
-    settled, *answers = at_once(
+    settled, *answers = run_concurrently(
         [
             monitor.run_once,
             *posts(app, alice, f"/trades/exit-all/{alice.client_id}", 2),
@@ -116,7 +116,7 @@ def test_exit_all_racing_a_falling_tick_closes_each_trade_once(
     for trader in (alice, bob):
         assert {trade["status"] for trade in trader.trades()} <= {"CLOSED", "STOP_LOSS_HIT"}
         assert trader.portfolio()["utilized_margin"] == 0.0
-        assert_books_balance(trader.client_id)
+        assert_portfolio_balances(trader.client_id)
     told = sum(answer.get_json()["total_pnl"] for answer in answers)
     booked = sum(
         trade["pnl"] for t in (alice, bob) for trade in t.trades() if trade["status"] == "CLOSED"
@@ -130,7 +130,7 @@ def test_exits_racing_the_tick_that_closes_the_trade_agree_on_one_end(
     for _ in range(5):
         trade = alice.create_trade(symbol="RELIANCE", target_price=1_410).get_json()
         feed.tick("RELIANCE.NS", 1_410)
-        results = at_once(
+        results = run_concurrently(
             [monitor.run_once, *posts(app, alice, f"/trades/exit/{trade['trade_id']}", 2)]
         )
 
@@ -139,7 +139,7 @@ def test_exits_racing_the_tick_that_closes_the_trade_agree_on_one_end(
         assert statuses(results[1:])[200] + statuses(results[1:])[409] == 2
         feed.tick("RELIANCE.NS", 1_400)
         monitor.run_once()
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 def test_reading_one_notification_at_once_counts_it_once(app: Flask, alice: Trader) -> None:
@@ -148,8 +148,8 @@ def test_reading_one_notification_at_once_counts_it_once(app: Flask, alice: Trad
     path = f"/notifications/{alice.notifications()[0]['id']}/read"
     clients = [replace(alice, client=app.test_client()) for _ in range(8)]
 
-    answers = at_once([partial(client.put, path) for client in clients])
+    answers = run_concurrently([partial(client.put, path) for client in clients])
 
     assert statuses(answers) == {200: 8}
     assert alice.get("/notifications").get_json()["unread_count"] == 1
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.events import events_committed
-from tests.support.answers import assert_error
+from tests.support.responses import assert_error
 from tests.support.users import Trader
 
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")

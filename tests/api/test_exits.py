@@ -11,9 +11,9 @@ from flask import Flask
 from app.domain.quote import Source
 from app.models import Trade
 from app.monitor import Monitor
-from tests.support.answers import assert_error, assert_shape, money, text, whole
-from tests.support.books import assert_books_balance
+from tests.support.factories import assert_portfolio_balances
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.responses import assert_error, assert_shape, money, text, whole
 from tests.support.users import Trader, sign_up
 
 EXITED = {"message": text, "pnl": money, "exit_price": money}
@@ -55,7 +55,7 @@ def test_exiting_realizes_the_pnl_at_the_latest_price(
     portfolio = alice.portfolio()
     assert portfolio["available_margin"] == 100_000.0 + pnl
     assert (portfolio["utilized_margin"], portfolio["total_pnl"]) == (0.0, pnl)
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 def test_the_body_may_be_missing_and_may_hold_nothing_else(alice: Trader) -> None:
@@ -74,7 +74,7 @@ def test_a_trade_is_exited_once_and_says_how_it_ended(
 
     details = assert_error(alice.post(path), 409, "trade_not_active")
     assert details == {"status": "CLOSED", "pnl": 2.0}
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 def test_one_that_was_closed_at_its_stop_says_so(
@@ -125,8 +125,8 @@ def test_exiting_all_closes_every_active_trade_of_the_user_alone(
     assert {trade["status"] for trade in alice.trades()} == {"CLOSED"}
     assert bob.trades()[0]["status"] == "ACTIVE"
     assert alice.portfolio()["available_margin"] == 100_005.0
-    assert_books_balance(alice.client_id)
-    assert_books_balance(bob.client_id)
+    assert_portfolio_balances(alice.client_id)
+    assert_portfolio_balances(bob.client_id)
 
 
 def test_exiting_all_of_none_is_no_error(alice: Trader, carol: Trader) -> None:
@@ -166,7 +166,7 @@ def test_a_trade_opened_at_a_real_price_is_not_exited_at_a_mock_one(
     feed.source = real
     move(feed, monitor, "^NSEI", 25_100)
     assert alice.post(f"/trades/exit/{trade['trade_id']}").get_json()["pnl"] == 100.0
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 def test_what_closed_a_trade_is_kept_with_it(make_app: Callable[..., Flask]) -> None:

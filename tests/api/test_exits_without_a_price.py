@@ -13,10 +13,10 @@ from app.domain.quote import Source
 from app.extensions import mongo
 from app.monitor import Monitor
 from config import Settings
-from tests.support.answers import assert_error
-from tests.support.books import assert_books_balance
-from tests.support.ledger import assert_books_exact
+from tests.support.database_state import assert_invariants
+from tests.support.factories import assert_portfolio_balances
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.responses import assert_error
 from tests.support.retries import assert_same, exit_all_path, exit_path, send
 from tests.support.users import Trader
 
@@ -55,7 +55,7 @@ def test_exit_all_closes_those_that_have_a_price_and_names_the_rest(
         "not_exited": [{"trade_id": tcs["trade_id"], "symbol": "TCS.NS", "code": UNPRICED}],
     }
     assert [trade["symbol"] for trade in alice.trades("?status=ACTIVE")] == ["TCS.NS"]
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 def test_a_retry_of_exit_all_names_the_same_rest_when_that_has_a_price_again(
@@ -72,7 +72,7 @@ def test_a_retry_of_exit_all_names_the_same_rest_when_that_has_a_price_again(
     assert [trade["symbol"] for trade in alice.trades("?status=ACTIVE")] == ["TCS.NS"]
     second = send(alice, exit_all_path(alice), "another").get_json()
     assert (second["count"], second["total_pnl"], second["not_exited"]) == (1, 2.0, [])
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 # Tuesday, 24 November 2026, is a holiday.
@@ -121,7 +121,7 @@ def test_after_a_trading_day_without_a_price_a_trade_is_exited_at_its_last_one(
     assert event["data"]["settled_from"] == "last_price"
     assert event["data"]["quote"]["timestamp"] == "2026-11-23T04:00:00.000Z"
     assert "at its last known price, ₹3,001.00:" in event["message"]
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 def test_a_share_that_has_a_price_is_exited_at_that_whatever_is_asked_for(

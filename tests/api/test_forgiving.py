@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.support.answers import assert_error
+from tests.support.responses import assert_error
 from tests.support.retries import ORDER, assert_same, send
 from tests.support.users import Trader, registration
 

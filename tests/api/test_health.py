@@ -15,7 +15,7 @@ from app.monitor import Monitor
 from app.web.health import MONITOR_KEY
 from config import Settings
 from tests.support.market import ManualClock, ScriptedFeed
-from tests.support.recordings import write_recording
+from tests.support.recording_files import write_recording
 
 
 @pytest.fixture(autouse=True)

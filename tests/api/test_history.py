@@ -21,8 +21,8 @@ from app.market_data.feeds.simulated import SimulatedFeed
 from app.market_data.instruments.registry import load_instruments
 from app.monitor import Monitor
 from config import Settings
-from tests.support.answers import assert_error
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.responses import assert_error
 
 # The clock of the tests stands at 04:00, half past nine in India.
 NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)

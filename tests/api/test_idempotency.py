@@ -14,19 +14,19 @@ from werkzeug.test import TestResponse
 from app.events import events_committed
 from app.models import Notification
 from app.monitor import Monitor
-from tests.support.ledger import assert_books_exact, documents, everything
+from tests.support.database_state import assert_invariants, documents, everything
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.retries import (
     AT_ONCE,
     ORDER,
     assert_refused,
     assert_same,
-    at_once,
     create,
     exit_all_path,
     exit_path,
     interrupt,
     send,
+    send_concurrently,
 )
 from tests.support.users import Trader
 
@@ -83,7 +83,7 @@ def test_a_retry_of_an_order_gets_the_first_answer_and_does_nothing(
         assert_same(retried(alice), first)
     assert everything() == before
     assert [each.type for each in announced] == ["trade_created"]
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_a_retry_is_answered_when_the_price_has_passed_the_stop_loss(
@@ -105,7 +105,7 @@ def test_a_retry_is_answered_when_there_is_no_margin_left(
     assert alice.portfolio()["available_margin"] == 0.0
 
     assert_same(retried(alice), first)
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_a_retry_is_answered_when_the_trade_was_closed(
@@ -118,7 +118,7 @@ def test_a_retry_is_answered_when_the_trade_was_closed(
 
     assert_same(retried(alice, stop_loss=24_900), first)
     assert everything() == before
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_a_retry_is_answered_when_there_is_no_price_any_more(
@@ -138,13 +138,13 @@ def test_a_retry_is_answered_when_there_is_no_price_any_more(
 def test_the_same_order_many_times_at_once_opens_one_trade(
     alice: Trader, retried: Callable[..., TestResponse], announced: list[Notification]
 ) -> None:
-    answers = at_once(lambda: retried(alice))
+    answers = send_concurrently(lambda: retried(alice))
 
     assert answers == [answers[0]] * AT_ONCE
     assert answers[0][0] == 201
     assert len(documents("trades")) == 1
     assert len(announced) == 1
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_a_retry_of_an_exit_gets_the_first_answer_and_does_nothing(
@@ -164,29 +164,29 @@ def test_a_retry_of_an_exit_gets_the_first_answer_and_does_nothing(
     # Without the key, or with another one, it is a new request, and too late.
     assert_refused(send(alice, exit_path(trade)), 409, "trade_not_active")
     assert_refused(send(alice, exit_path(trade), "other"), 409, "trade_not_active")
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_the_same_exit_many_times_at_once_closes_the_trade_once(
     alice: Trader, announced: list[Notification]
 ) -> None:
     trade = create(alice).get_json()
-    answers = at_once(lambda: send(alice, exit_path(trade), "k"))
+    answers = send_concurrently(lambda: send(alice, exit_path(trade), "k"))
 
     assert answers == [(200, {"message": "Trade exited", "pnl": 0.0, "exit_price": 25_000.0})] * 20
     assert len(announced) == 2
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_one_key_for_two_exits_at_once_closes_one_of_the_trades(alice: Trader) -> None:
     paths = [exit_path(create(alice).get_json()) for _ in range(2)]
     turns = iter(paths * 10)
 
-    answers = at_once(lambda: send(alice, next(turns), "k"))
+    answers = send_concurrently(lambda: send(alice, next(turns), "k"))
     assert sorted(status for status, _ in answers) == [200] * 10 + [409] * 10
     assert {body["code"] for status, body in answers if status == 409} == {"idempotency_key_reused"}
     assert sorted(each["status"] for each in alice.trades()) == ["ACTIVE", "CLOSED"]
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def all_exited(count: int, total_pnl: float) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def test_a_retry_of_exit_all_gets_the_first_answer_and_closes_no_later_trade(
     assert everything() == before
     assert alice.trades("?status=ACTIVE")[0]["trade_id"] == later["trade_id"]
     assert len(announced) == 7
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_exit_all_of_nothing_is_remembered_too(alice: Trader) -> None:
@@ -226,11 +226,11 @@ def test_the_same_exit_all_many_times_at_once_closes_each_trade_once(
     for _ in range(5):
         create(alice)
     move(25_001)
-    answers = at_once(lambda: send(alice, exit_all_path(alice), "k"))
+    answers = send_concurrently(lambda: send(alice, exit_all_path(alice), "k"))
 
     whole = all_exited(5, 10.0)
     assert answers == [(200, whole)] * AT_ONCE
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_an_exit_all_that_was_interrupted_is_gone_on_with_and_told_as_a_whole(
@@ -248,7 +248,7 @@ def test_an_exit_all_that_was_interrupted_is_gone_on_with_and_told_as_a_whole(
     assert answer.get_json() == all_exited(4, 12.0)
     assert_same(send(alice, exit_all_path(alice), "finished"), answer)
     assert [each["trade_id"] for each in alice.trades("?status=ACTIVE")] == [later["trade_id"]]
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_a_key_used_again_for_another_body_is_refused(alice: Trader) -> None:
@@ -289,13 +289,15 @@ def test_different_orders_at_once_under_one_client_order_id_open_one_trade(
     alice: Trader,
 ) -> None:
     quantities = iter(list(range(1, 6)) * 4)
-    answers = at_once(lambda: create(alice, client_order_id="mine", quantity=next(quantities)))
+    answers = send_concurrently(
+        lambda: create(alice, client_order_id="mine", quantity=next(quantities))
+    )
 
     opened = [body for status, body in answers if status == 201]
     assert len(opened) == 4
     assert opened == [opened[0]] * 4
     assert {status for status, _ in answers} == {201, 409}
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_keys_and_client_order_ids_are_each_users_own(alice: Trader, bob: Trader) -> None:
@@ -357,11 +359,11 @@ def test_an_order_that_failed_leaves_its_key_and_name_free(
     assert everything() == before
 
     assert create(alice, "k", client_order_id="mine").status_code == 201
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_an_exit_that_failed_leaves_its_key_free(alice: Trader) -> None:
     assert_refused(send(alice, f"/trades/exit/{ObjectId()}", "k"), 404, "trade_not_found")
     trade = create(alice).get_json()
     assert send(alice, exit_path(trade), "k").status_code == 200
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)

@@ -14,7 +14,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from app.database import collection
 from app.domain.contact import identity_key
 from app.models import User
-from tests.support.answers import assert_error
+from tests.support.responses import assert_error
 from tests.support.users import PASSWORD, Trader, registration, sign_up
 
 REGISTERED = "josé@bücher.example"

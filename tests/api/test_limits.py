@@ -12,7 +12,7 @@ from app.extensions import limiter
 from app.monitor import Monitor
 from app.web.auth import issue_token
 from app.web.health import MONITOR_KEY
-from tests.support.answers import assert_error
+from tests.support.responses import assert_error
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from flask.testing import FlaskClient
 
 from app.domain.quote import Source
 from app.monitor import Monitor
-from tests.support.answers import QUOTE, assert_error, assert_shape
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.responses import QUOTE, assert_error, assert_shape
 
 NAMES = {
     "^NSEI": [

@@ -14,10 +14,10 @@ from app.events import events_committed
 from app.market_data.calendar import TradingCalendar
 from app.models import Notification
 from app.services import services
-from tests.support.answers import assert_error
+from tests.support.database_state import assert_invariants, everything
 from tests.support.exchange_time import advance_to, ist
-from tests.support.ledger import assert_books_exact, everything
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.responses import assert_error
 from tests.support.retries import (
     assert_same,
     create,
@@ -179,7 +179,7 @@ def test_exits_outside_hours_are_refused_and_write_nothing(
         for key in (None, "k"):
             assert assert_error(send(alice, path, key), 409, "market_closed") == details
     assert everything() == before
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_what_cannot_be_exited_at_any_time_is_told_so(
@@ -230,7 +230,7 @@ def test_an_interrupted_exit_all_goes_on_at_the_next_opening(
     advance_to(clock, calendar.next_open(clock.now()) + timedelta(seconds=1))
     feed.set("^NSEI", 25_000)
     assert_same(send(alice, exit_all_path(alice), "k"), first)
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 @pytest.mark.parametrize(("after_close", "status"), [(False, "STOP_LOSS_HIT"), (True, "ACTIVE")])

@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 
 from app.monitor import Monitor
-from tests.support.answers import NOTIFICATION, assert_error, assert_shape, text, time, whole
 from tests.support.market import ManualClock, ScriptedFeed
-from tests.support.recording_sender import CREDENTIALS
+from tests.support.responses import NOTIFICATION, assert_error, assert_shape, text, time, whole
+from tests.support.senders import CREDENTIALS
 from tests.support.users import Trader, sign_up
 
 
@@ -160,7 +160,9 @@ def test_an_unknown_or_bad_id_is_a_404(carol: Trader) -> None:
         assert_error(carol.put(f"/notifications/{bad}/read"), 404, "notification_not_found")
 
 
-def test_what_cannot_be_sent_is_refused_by_field(ghost: Trader, subtests: pytest.Subtests) -> None:
+def test_what_cannot_be_sent_is_refused_by_field(
+    deleted_user: Trader, subtests: pytest.Subtests
+) -> None:
     wrong = [
         ("event", ""),
         ("event", "  "),
@@ -176,7 +178,7 @@ def test_what_cannot_be_sent_is_refused_by_field(ghost: Trader, subtests: pytest
     for field, value in wrong:
         with subtests.test(field=field, value=repr(value)[:30]):
             body = {"event": "note", "message": "Hello", field: value}
-            answer = ghost.post("/notifications", body)
+            answer = deleted_user.post("/notifications", body)
             assert set(assert_error(answer, 400, "validation_error")) == {field}
 
 
@@ -191,9 +193,9 @@ def test_what_cannot_be_sent_is_refused_by_field(ghost: Trader, subtests: pytest
     ],
 )
 def test_a_query_that_cannot_be_used_is_refused_by_name(
-    ghost: Trader, query: str, field: str
+    deleted_user: Trader, query: str, field: str
 ) -> None:
-    answer = ghost.get(f"/notifications?{query}")
+    answer = deleted_user.get(f"/notifications?{query}")
     assert set(assert_error(answer, 400, "validation_error")) == {field}
 
 

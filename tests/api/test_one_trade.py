@@ -6,8 +6,8 @@ import pytest
 
 from app.domain.quote import Source
 from app.monitor import Monitor
-from tests.support.answers import OBJECT_ID, TRADE, assert_error, assert_shape
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.responses import OBJECT_ID, TRADE, assert_error, assert_shape
 from tests.support.users import Trader
 
 

@@ -19,10 +19,10 @@ from app.embedded import EmbeddedDatabase
 from app.extensions import mongo
 from app.web.auth import issue_token
 from config import Settings
-from tests.support.answers import assert_error
-from tests.support.books import assert_books_balance
+from tests.support.concurrency import run_concurrently
+from tests.support.factories import assert_portfolio_balances
 from tests.support.market import ManualClock, ScriptedFeed
-from tests.support.together import at_once
+from tests.support.responses import assert_error
 from tests.support.users import Trader, registration, sign_up
 
 
@@ -58,7 +58,7 @@ def test_an_outage_is_a_503_on_each_route_and_over_as_soon_as_the_database_is_ba
     os.kill(
         json.loads((tmp_path / "own/database.json").read_text())["database_pid"], signal.SIGKILL
     )
-    for answer in at_once(_requests(app, trader, trade_id)):
+    for answer in run_concurrently(_requests(app, trader, trade_id)):
         assert_error(answer, 503, "database_unavailable")
         assert int(answer.headers["Retry-After"]) > 0
         assert "mongo" not in answer.text.lower()
@@ -69,13 +69,13 @@ def test_an_outage_is_a_503_on_each_route_and_over_as_soon_as_the_database_is_ba
     # The driver waits for the server to be there, so the first request already finds it.
     assert [trade["trade_id"] for trade in trader.trades()] == [trade_id]
     assert trader.post(f"/trades/exit/{trade_id}").status_code == 200
-    assert_books_balance(trader.client_id)
+    assert_portfolio_balances(trader.client_id)
 
 
 def _requests(app: Flask, trader: Trader, trade_id: str) -> list[Callable[[], TestResponse]]:
     with app.app_context():
         # Transactions of one user wait for each other, so each of these has its own.
-        tokens = [trader.token, *(issue_token(f"ghost{n}") for n in range(5))]
+        tokens = [trader.token, *(issue_token(f"deleted{n}") for n in range(5))]
 
     def call(method: str, path: str, body: object = None, user: int = 0) -> TestResponse:
         headers = {"Authorization": f"Bearer {tokens[user]}"}

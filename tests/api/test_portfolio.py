@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 
 from app.models import Portfolio
-from tests.support.answers import PORTFOLIO, assert_error, assert_shape
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.responses import PORTFOLIO, assert_error, assert_shape
 from tests.support.users import Trader, sign_up
 
 

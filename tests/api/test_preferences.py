@@ -8,7 +8,7 @@ import pytest
 
 from app.database import collection
 from app.models import EventType
-from tests.support.answers import assert_error
+from tests.support.responses import assert_error
 from tests.support.users import Trader, sign_up
 
 PATH = "/notifications/preferences"
@@ -115,9 +115,9 @@ def test_nobody_reads_or_changes_them_without_a_token(client: Any) -> None:
     assert_error(client.put(PATH, json=ALL_ON), 401, "token_missing")
 
 
-def test_an_account_that_is_gone_has_none(ghost: Trader) -> None:
-    assert_error(ghost.get(PATH), 401, "account_gone")
-    assert_error(ghost.put(PATH, json=ALL_ON), 401, "account_gone")
+def test_an_account_that_is_gone_has_none(deleted_user: Trader) -> None:
+    assert_error(deleted_user.get(PATH), 401, "account_gone")
+    assert_error(deleted_user.put(PATH, json=ALL_ON), 401, "account_gone")
 
 
 def test_what_is_off_is_listed_and_told_by_socket_all_the_same_and_skipped_by_channel(

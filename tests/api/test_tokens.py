@@ -16,20 +16,20 @@ from flask_jwt_extended import create_access_token, create_refresh_token
 
 from app.models import Portfolio
 from app.web.auth import AUDIENCE, CLOCK_LEEWAY_SECONDS, ISSUER, issue_token
-from tests.support.answers import assert_error
 from tests.support.live import eventually
+from tests.support.responses import assert_error
 from tests.support.users import Trader
 
 ID = "6564f0c0c0c0c0c0c0c0c0c0"
 ROUTES = [
     ("POST", "/portfolio/create"),
-    ("GET", "/portfolio/ghost"),
+    ("GET", "/portfolio/deleted"),
     ("POST", "/trades/create"),
     ("POST", f"/trades/exit/{ID}"),
-    ("POST", "/trades/exit-all/ghost"),
-    ("GET", "/trades/ghost"),
-    ("GET", f"/trades/ghost/{ID}"),
-    ("GET", "/trades/performance/ghost"),
+    ("POST", "/trades/exit-all/deleted"),
+    ("GET", "/trades/deleted"),
+    ("GET", f"/trades/deleted/{ID}"),
+    ("GET", "/trades/performance/deleted"),
     ("POST", "/notifications"),
     ("GET", "/notifications"),
     ("PUT", f"/notifications/{ID}/read"),
@@ -39,7 +39,7 @@ ROUTES = [
 def signed(app: Flask, key: str | None = None, algorithm: str = "HS256", **claims: Any) -> str:
     """Return a token like ours, with claims and a key of one's own."""
     now = int(time.time())
-    ours = {"sub": "ghost", "iat": now, "nbf": now, "exp": now + 60, "type": "access", "jti": "1"}
+    ours = {"sub": "deleted", "iat": now, "nbf": now, "exp": now + 60, "type": "access", "jti": "1"}
     payload = {**ours, "fresh": False, **claims}
     payload = {name: value for name, value in payload.items() if value is not None}
     return jwt.encode(payload, key or app.config["JWT_SECRET_KEY"], algorithm=algorithm)
@@ -74,8 +74,8 @@ def test_whatever_is_wrong_with_a_token_it_is_a_401(
     app: Flask, client: FlaskClient, subtests: pytest.Subtests
 ) -> None:
     with app.app_context():
-        good = create_access_token("ghost")
-        refresh = create_refresh_token("ghost")
+        good = create_access_token("deleted")
+        refresh = create_refresh_token("deleted")
     header, payload, signature = good.split(".")
     other_payload = signed(app, sub="bob").split(".")[1]
     far = int(time.time()) + 3600
@@ -94,7 +94,7 @@ def test_whatever_is_wrong_with_a_token_it_is_a_401(
         "not ASCII": "Bearer tök\xe9n",
         "a key of someone else": f"Bearer {signed(app, 'k' * 64)}",
         "another algorithm": f"Bearer {signed(app, algorithm='HS512')}",
-        "alg none": f"Bearer {unsigned({'sub': 'ghost', 'type': 'access', 'exp': far})}",
+        "alg none": f"Bearer {unsigned({'sub': 'deleted', 'type': 'access', 'exp': far})}",
         "not valid yet": f"Bearer {signed(app, nbf=far)}",
         "a refresh token": f"Bearer {refresh}",
         "another type": f"Bearer {signed(app, type='id')}",
@@ -149,9 +149,9 @@ def test_clocks_further_apart_are_not_believed(app: Flask, client: FlaskClient, 
 def test_a_token_says_who_issued_it_and_whom_it_is_for(app: Flask) -> None:
     with app.app_context():
         claims = jwt.decode(
-            issue_token("ghost"), app.config["JWT_SECRET_KEY"], ["HS256"], audience=AUDIENCE
+            issue_token("deleted"), app.config["JWT_SECRET_KEY"], ["HS256"], audience=AUDIENCE
         )
-    assert (claims["iss"], claims["aud"], claims["sub"]) == (ISSUER, AUDIENCE, "ghost")
+    assert (claims["iss"], claims["aud"], claims["sub"]) == (ISSUER, AUDIENCE, "deleted")
 
 
 def test_a_token_of_an_earlier_version_is_let_in(app: Flask, client: FlaskClient) -> None:
@@ -203,8 +203,10 @@ def test_no_token_says_anything_of_what_was_wrong_inside(app: Flask, client: Fla
     assert answer.get_json()["error"] == "This token is not valid."
 
 
-def test_a_token_whose_user_is_gone_opens_nothing(ghost: Trader) -> None:
-    assert_error(ghost.post("/portfolio/create", {}), 401, "account_gone")
-    assert Portfolio.find_by_user_id("ghost") is None
-    assert_error(ghost.post("/notifications", {"event": "a", "message": "b"}), 401, "account_gone")
-    assert_error(ghost.create_trade(), 404, "portfolio_not_found")
+def test_a_token_whose_user_is_gone_opens_nothing(deleted_user: Trader) -> None:
+    assert_error(deleted_user.post("/portfolio/create", {}), 401, "account_gone")
+    assert Portfolio.find_by_user_id("deleted") is None
+    assert_error(
+        deleted_user.post("/notifications", {"event": "a", "message": "b"}), 401, "account_gone"
+    )
+    assert_error(deleted_user.create_trade(), 404, "portfolio_not_found")

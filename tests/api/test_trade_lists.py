@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.monitor import Monitor
-from tests.support.answers import TRADE, assert_error, assert_shape, money, text
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.responses import TRADE, assert_error, assert_shape, money, text
 from tests.support.users import Trader
 
 PERFORMANCE_MONEY = ("active_pnl", "total_pnl", "margin_utilization_abs", "available_margin")
@@ -171,9 +171,9 @@ def test_someone_without_trades_or_portfolio_has_an_empty_list(carol: Trader) ->
     ],
 )
 def test_a_query_that_cannot_be_used_is_refused_by_name(
-    ghost: Trader, query: str, field: str
+    deleted_user: Trader, query: str, field: str
 ) -> None:
-    answer = ghost.get(f"/trades/ghost?{query}")
+    answer = deleted_user.get(f"/trades/deleted?{query}")
     assert set(assert_error(answer, 400, "validation_error")) == {field}
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from app.monitor import Monitor
-from tests.support.answers import TRADE, assert_error, assert_shape
-from tests.support.books import assert_books_balance
+from tests.support.factories import assert_portfolio_balances
 from tests.support.market import ScriptedFeed
+from tests.support.responses import TRADE, assert_error, assert_shape
 from tests.support.users import Trader
 
 
@@ -56,7 +56,7 @@ def test_the_answer_tells_everything_of_the_trade(alice: Trader) -> None:
         "stale": trade["stale"],
         "unrealized_pnl": trade["unrealized_pnl"],
     }
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 def test_a_sell_has_its_stop_above_and_its_target_below(alice: Trader) -> None:
@@ -69,7 +69,7 @@ def test_a_sell_has_its_stop_above_and_its_target_below(alice: Trader) -> None:
         25_010.0,
         24_990.0,
     )
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 def test_margin_is_rounded_to_the_paisa_half_up(alice: Trader, feed: ScriptedFeed) -> None:
@@ -78,7 +78,7 @@ def test_margin_is_rounded_to_the_paisa_half_up(alice: Trader, feed: ScriptedFee
     feed.set("INFY.NS", "1000.12")  # x 3 x 0.2 = 600.072
     assert alice.create_trade(symbol="INFY", quantity=3).get_json()["margin_used"] == 600.07
     assert alice.portfolio()["available_margin"] == 99_399.9
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,14 @@ def test_too_little_margin_says_how_much_is_needed_and_there(alice: Trader) -> N
     details = assert_error(answer, 400, "insufficient_margin")
     assert details == {"required_margin": 10_000.0, "available_margin": 5_000.0}
     assert len(alice.trades()) == 1
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 def test_the_last_paisa_of_margin_can_be_used(alice: Trader) -> None:
     assert alice.create_trade(quantity=20).status_code == 201
     assert alice.portfolio()["available_margin"] == 0.0
     assert_error(alice.create_trade(symbol="RELIANCE"), 400, "insufficient_margin")
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 def test_a_loss_leaves_less_margin_to_trade_with(
@@ -132,7 +132,7 @@ def test_a_loss_leaves_less_margin_to_trade_with(
 
     assert alice.portfolio()["available_margin"] == 0.0
     assert_error(alice.create_trade(), 400, "insufficient_margin")
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 def test_a_loss_may_be_larger_than_the_margin(
@@ -149,7 +149,7 @@ def test_a_loss_may_be_larger_than_the_margin(
     assert performance["total_pnl"] == -120_000.0
     details = assert_error(alice.create_trade(), 400, "insufficient_margin")
     assert details == {"required_margin": 3_800.0, "available_margin": -20_000.0}
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 def test_no_order_is_taken_while_open_trades_have_used_up_the_equity(
@@ -164,7 +164,7 @@ def test_no_order_is_taken_while_open_trades_have_used_up_the_equity(
     details = assert_error(alice.create_trade(), 400, "insufficient_margin")
     assert details == {"required_margin": 3_750.0, "available_margin": 20_000.0, "equity": 0.0}
     assert len(alice.trades()) == 1
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
     feed.tick("^NSEI", 18_751)
     monitor.run_once()
     assert alice.create_trade().status_code == 201
@@ -228,7 +228,7 @@ def test_what_an_order_cannot_be_is_refused_by_field_and_nothing_is_written(
             assert set(assert_error(answer, 400, "validation_error")) == {field}
     assert alice.trades() == []
     assert alice.portfolio()["available_margin"] == 100_000.0
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 def test_missing_and_extra_fields_are_named(alice: Trader) -> None:
@@ -246,7 +246,7 @@ def test_the_largest_quantity_is_ten_million(alice: Trader, feed: ScriptedFeed) 
 
     assert answer.status_code == 201
     assert answer.get_json()["margin_used"] == 100_000.0
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 def test_null_levels_are_no_levels(alice: Trader) -> None:
@@ -270,7 +270,7 @@ def test_a_stop_loss_closes_at_the_tick_that_crosses_it(
     assert closed["exit_price"] == 24_989.5
     assert closed["pnl"] == -21.0
     assert alice.portfolio()["available_margin"] == 99_979.0
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 @pytest.mark.parametrize(
@@ -302,4 +302,4 @@ def test_either_side_closes_at_its_stop_or_target(
     assert (closed["exit_price"], closed["pnl"]) == (float(price), pnl)
     assert closed["margin_used"] == 5_000.0
     assert closed["unrealized_pnl"] is None
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)

@@ -15,7 +15,7 @@ import pytest
 from config import HASH_METHOD
 from tests.e2e.conftest import ASYNC_MODES
 from tests.support.live import Listener, LiveTrader, eventually
-from tests.support.recordings import falling_and_rising, write_recording
+from tests.support.recording_files import falling_and_rising, write_recording
 from tests.support.server import ServerProcess
 
 NAGLE_STALL_SECONDS = 0.04

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from tests.support.live import Listener, LiveTrader, eventually, is_running
-from tests.support.recordings import OPENING, standing_still, write_recording
+from tests.support.recording_files import OPENING, standing_still, write_recording
 from tests.support.server import ServerProcess
 
 STOP_LOSS = 24_500

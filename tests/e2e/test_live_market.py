@@ -21,14 +21,14 @@ from tests.fakes.angel_one import (
     FakeAngelOne,
 )
 from tests.fakes.angel_stream import AngelStreamServer
-from tests.fakes.trouble import Trouble
+from tests.fakes.failures import Failure
 from tests.fakes.yahoo import FakeYahoo
 from tests.support.live import Listener, LiveTrader, eventually
 from tests.support.server import ServerProcess
 
 pytestmark = pytest.mark.timeout(180)
 
-HANGING = yahoo_fake.Trouble(delay=60)
+HANGING = yahoo_fake.Failure(delay=60)
 
 
 @dataclass
@@ -40,8 +40,8 @@ class Vendors:
     variables: dict[str, Any]
 
     def fail(self) -> None:
-        self.angel.fail("quote", Trouble.SERVER_ERROR)
-        self.yahoo.troubles["*"] = yahoo_fake.Trouble(status=500, body="down")
+        self.angel.fail("quote", Failure.SERVER_ERROR)
+        self.yahoo.troubles["*"] = yahoo_fake.Failure(status=500, body="down")
 
     def recover(self) -> None:
         self.angel.recover()

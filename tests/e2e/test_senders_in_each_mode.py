@@ -36,7 +36,7 @@ def test_a_slow_mail_server_holds_up_nothing_else(
             **twilio.environment,
         }
         child = subprocess.run(
-            [sys.executable, "-m", "tests.support.send_green"],
+            [sys.executable, "-m", "tests.support.send_in_greenlets"],
             cwd=tmp_path,
             env=environment,
             capture_output=True,

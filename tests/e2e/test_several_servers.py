@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from tests.support.live import Listener, LiveTrader, eventually
-from tests.support.recordings import falling_and_rising, standing_still, write_recording
+from tests.support.recording_files import falling_and_rising, standing_still, write_recording
 from tests.support.server import ServerProcess, free_port
 
 MakeServer = Callable[..., ServerProcess]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.live import LiveTrader
-from tests.support.recordings import standing_still, write_recording
+from tests.support.recording_files import standing_still, write_recording
 from tests.support.server import ServerProcess
 
 MakeServer = Callable[..., ServerProcess]

@@ -21,7 +21,7 @@ from typing import Any
 import pyotp
 
 from app.domain.candle import IST
-from tests.fakes.trouble import Trouble, misbehave, send_json, send_reply
+from tests.fakes.failures import Failure, misbehave, send_json, send_reply
 
 API_KEY = "not-a-real-api-key"
 CLIENT_CODE = "X-nobody-77"
@@ -150,7 +150,7 @@ class FakeAngelOne:
         }
 
     def fail(self, route: str, how: str, times: int | None = None) -> None:
-        """Fail the next requests to a route (all of them for None), by a Trouble or a code."""
+        """Fail the next requests to a route (all of them for None), by a Failure or a code."""
         self._troubles[route] = repeat(how) if times is None else repeat(how, times)
 
     def say(
@@ -162,7 +162,7 @@ class FakeAngelOne:
 
     def hang_after(self, route: str, answers: int) -> None:
         """Answer so many requests to a route, and none of the others."""
-        self._troubles[route] = chain(repeat(None, answers), repeat(Trouble.HANG))
+        self._troubles[route] = chain(repeat(None, answers), repeat(Failure.HANG))
 
     def fail_in_turn(self, route: str, ways: Sequence[str]) -> None:
         """Fail as many requests to a route, each in its own way."""
@@ -200,9 +200,9 @@ class FakeAngelOne:
         if isinstance(trouble, Reply):
             send_reply(request, trouble.body, trouble.status)
             return
-        if trouble is not None and trouble in list(Trouble):
+        if trouble is not None and trouble in list(Failure):
             credentials = [seen.headers.get(each) for each in ("X-PrivateKey", "Authorization")]
-            misbehave(request, Trouble(trouble), self._closing, f"{credentials} {seen.body}")
+            misbehave(request, Failure(trouble), self._closing, f"{credentials} {seen.body}")
             return
         try:
             if trouble is not None:
@@ -243,7 +243,7 @@ class FakeAngelOne:
                 return trouble
             recent = sum(each.at > time.monotonic() - 1 for each in self.requests)
         if self.requests_a_second is not None and recent > self.requests_a_second:
-            return Trouble.ACCESS_RATE
+            return Failure.ACCESS_RATE
         return None
 
     def _answer(self, seen: Seen) -> Any:

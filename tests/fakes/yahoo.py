@@ -32,7 +32,7 @@ Row = tuple[datetime, float | None, float | None, float | None, float | None]
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Failure:
     """How to misbehave: wait first, then answer so. Without a body, the true answer follows."""
 
     status: int = 200
@@ -41,13 +41,13 @@ class Trouble:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-HANG = Trouble(delay=3600)
-RATE_LIMIT = Trouble(429, "Too Many Requests\r\n")
-GARBAGE = Trouble(200, "<html><body>Will be right back...</body></html>")
-BROKEN_JSON = Trouble(200, '{"chart":{"result":[{"meta":{"currency"')
-WRONG_SHAPE = Trouble(200, '{"chart":{"result":[{"meta":[],"indicators":7}],"error":null}}')
-OUTAGE = Trouble(503, "upstream connect error")
-EMPTY_RESULT = Trouble(200, '{"chart":{"result":[],"error":null}}')
+HANG = Failure(delay=3600)
+RATE_LIMIT = Failure(429, "Too Many Requests\r\n")
+GARBAGE = Failure(200, "<html><body>Will be right back...</body></html>")
+BROKEN_JSON = Failure(200, '{"chart":{"result":[{"meta":{"currency"')
+WRONG_SHAPE = Failure(200, '{"chart":{"result":[{"meta":[],"indicators":7}],"error":null}}')
+OUTAGE = Failure(503, "upstream connect error")
+EMPTY_RESULT = Failure(200, '{"chart":{"result":[],"error":null}}')
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class FakeYahoo:
         self.now = now
         self.metadata: dict[str, dict[str, Any]] = {}
         self.rows: dict[tuple[str, str], list[Row]] = {}
-        self.troubles: dict[str, Trouble] = {}
+        self.troubles: dict[str, Failure] = {}
         self.requests: list[Request] = []
         self.tunnels: list[str] = []
         self.most_at_once = 0

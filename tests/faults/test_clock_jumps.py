@@ -14,7 +14,7 @@ from app.models import Notification, User
 from app.monitor import Monitor
 from tests.support.clocks import SettableClock
 from tests.support.market import ScriptedFeed
-from tests.support.recording_sender import CREDENTIALS
+from tests.support.senders import CREDENTIALS
 from tests.support.users import Trader, sign_up
 
 BACK = timedelta(hours=-1)

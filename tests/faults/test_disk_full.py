@@ -17,9 +17,9 @@ from app.embedded import EmbeddedDatabase
 from app.monitor import Monitor
 from app.web.health import MONITOR_KEY
 from config import Settings
-from tests.support.answers import assert_error
 from tests.support.live import eventually
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.responses import assert_error
 from tests.support.server import ServerProcess
 from tests.support.users import PASSWORD, registration, sign_up
 

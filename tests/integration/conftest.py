@@ -20,20 +20,20 @@ from tests.fakes.smtp import MailServer, make_certificate
 from tests.fakes.twilio import TwilioServer
 from tests.fakes.yahoo import FakeYahoo
 from tests.support.market import ManualClock
-from tests.support.recording_sender import RecordingSenderBox
-from tests.support.stream import CREDENTIALS, SECRET, Followers, Session, accept
+from tests.support.senders import FakeSender
+from tests.support.stream import CREDENTIALS, SECRET, Session, StreamFactory, accept
 from tests.support.yahoo import PRICES
 
 
 @pytest.fixture
-def books(app: Flask) -> Iterator[Flask]:
+def app_context(app: Flask) -> Iterator[Flask]:
     """The application, within its context."""
     with app.app_context():
         yield app
 
 
 @pytest.fixture
-def raw(app: Flask, mongo_uri: str) -> Iterator[Database[Document]]:
+def raw_db(app: Flask, mongo_uri: str) -> Iterator[Database[Document]]:
     """The same database through a client that knows nothing of our codec."""
     client: MongoClient[Document] = MongoClient(mongo_uri)
     yield client[database().name]
@@ -56,10 +56,10 @@ def stream_session() -> Session:
 
 
 @pytest.fixture
-def followers(caplog: pytest.LogCaptureFixture) -> Iterator[Followers]:
+def streams(caplog: pytest.LogCaptureFixture) -> Iterator[StreamFactory]:
     """Make streams; none of them, however it fails, may tell a secret to any log."""
-    with caplog.at_level(logging.DEBUG), Followers().until_the_end() as followers:
-        yield followers
+    with caplog.at_level(logging.DEBUG), StreamFactory().until_the_end() as streams:
+        yield streams
     assert SECRET not in caplog.text
 
 
@@ -87,13 +87,13 @@ def angel(clock: ManualClock) -> FakeAngelOne:
 
 
 @pytest.fixture
-def email() -> RecordingSenderBox:
-    return RecordingSenderBox("email")
+def email() -> FakeSender:
+    return FakeSender("email")
 
 
 @pytest.fixture
-def sms() -> RecordingSenderBox:
-    return RecordingSenderBox("sms")
+def sms() -> FakeSender:
+    return FakeSender("sms")
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from app.alerts.service import set_alert
 from app.extensions import mongo
 from app.models import AlertTrigger, Notification
 from config import Settings
-from tests.support.books import create_user
 from tests.support.database import DatabaseServer
 from tests.support.execution import fire, fire_crossed
+from tests.support.factories import create_user
 from tests.support.market import ManualClock, ScriptedFeed
 
 

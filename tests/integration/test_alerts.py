@@ -23,16 +23,16 @@ from app.models import Alert, AlertTrigger, Notification, SymbolState
 from app.services import services
 from tests.integration.test_indexes import plan
 from tests.support.alerts import events_of, reload, request
-from tests.support.books import create_user
+from tests.support.concurrency import run_concurrently
 from tests.support.execution import fire, fire_crossed
+from tests.support.factories import create_user
 from tests.support.market import ManualClock, ScriptedFeed
-from tests.support.together import at_once
 
-pytestmark = pytest.mark.usefixtures("books")
+pytestmark = pytest.mark.usefixtures("app_context")
 
 
 @pytest.fixture(autouse=True)
-def people(books: Flask) -> None:
+def people(app_context: Flask) -> None:
     """Users without a portfolio: an alert needs none."""
     create_user("alice")
     create_user("bob")
@@ -163,22 +163,22 @@ def test_an_alert_that_fired_keeps_its_first_evidence_whatever_is_asked_of_it(
     assert [each for each in caplog.records if each.levelname == "ERROR"] == []
 
 
-def test_a_tick_fired_by_two_at_once_is_told_once(books: Flask, feed: ScriptedFeed) -> None:
+def test_a_tick_fired_by_two_at_once_is_told_once(app_context: Flask, feed: ScriptedFeed) -> None:
     for user_id in ("alice", "bob"):
         for level in range(25_001, 25_011):
             set_alert(user_id, request(above=level))
     tick = feed.set("^NSEI", 26_000)
 
     def fire_tick() -> int:
-        with books.app_context():
+        with app_context.app_context():
             return fire_crossed([tick])
 
-    assert sum(at_once([fire_tick] * 4)) == 20
+    assert sum(run_concurrently([fire_tick] * 4)) == 20
     assert (len(events_of("alice")), len(events_of("bob"))) == (10, 10)
 
 
 def test_an_alert_deleted_at_the_moment_it_fires_is_either(
-    books: Flask, feed: ScriptedFeed
+    app_context: Flask, feed: ScriptedFeed
 ) -> None:
     for _ in range(10):
         alert = set_alert("alice", request(above=25_100))
@@ -186,15 +186,15 @@ def test_an_alert_deleted_at_the_moment_it_fires_is_either(
         before = len(events_of("alice"))
 
         def fire_tick(tick: Quote = tick) -> int:
-            with books.app_context():
+            with app_context.app_context():
                 return fire_crossed([tick])
 
         def delete(alert: Alert = alert) -> int:
-            with books.app_context():
+            with app_context.app_context():
                 delete_alert("alice", str(alert.id))
             return 0
 
-        fired = sum(at_once([fire_tick, delete]))
+        fired = sum(run_concurrently([fire_tick, delete]))
 
         assert Alert.find_by_id(alert.id) is None
         assert len(events_of("alice")) - before == fired
@@ -272,7 +272,7 @@ def test_a_tick_after_the_market_closed_fires_nothing(
 
 
 def test_a_listener_hears_of_an_alert_after_it_is_committed(
-    books: Flask, feed: ScriptedFeed
+    app_context: Flask, feed: ScriptedFeed
 ) -> None:
     alert = set_alert("alice", request(above=25_100))
     heard: list[AlertStatus] = []
@@ -280,7 +280,7 @@ def test_a_listener_hears_of_an_alert_after_it_is_committed(
     def listen(_app: Flask, events: list[Notification]) -> None:
         heard.extend(reload(alert).status for _ in events)
 
-    with events_committed.connected_to(listen, sender=books):
+    with events_committed.connected_to(listen, sender=app_context):
         fire_crossed([feed.set("^NSEI", 25_200)])
 
     assert heard == [AlertStatus.TRIGGERED]

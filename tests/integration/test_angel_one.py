@@ -22,7 +22,7 @@ from app.market_data.providers.angel_one.throttle import REQUESTS, Throttle
 from app.market_data.providers.base import SourceUnavailable
 from config import Settings
 from tests.fakes.angel_one import NIFTY, FakeAngelOne
-from tests.support.angel_one import source_at_no_pace
+from tests.support.angel_one import unthrottled_source
 from tests.support.market import ManualClock
 
 INSTRUMENTS = load_instruments()
@@ -37,7 +37,7 @@ def source(
 ) -> Iterator[AngelOneSource]:
     """A source at no pace."""
     with angel.serve() as root:
-        yield source_at_no_pace(make_settings(**angel.variables(root)), clock)
+        yield unthrottled_source(make_settings(**angel.variables(root)), clock)
 
 
 def shares(number: int) -> list[Instrument]:

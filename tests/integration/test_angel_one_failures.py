@@ -22,9 +22,9 @@ from app.market_data.providers.angel_one.transport import TimeLimits, Transport
 from app.market_data.providers.base import SourceUnavailable
 from app.market_data.providers.resilience import ResilientSource
 from config import Settings
-from tests.fakes.angel_one import FakeAngelOne, Trouble
+from tests.fakes.angel_one import Failure, FakeAngelOne
 from tests.fakes.smtp import make_certificate
-from tests.support.angel_one import source_at_no_pace
+from tests.support.angel_one import unthrottled_source
 from tests.support.market import ManualClock
 from tests.support.server import free_port
 
@@ -47,20 +47,20 @@ def make_source(
     """Make a source at no pace for the server at an address."""
 
     def make(root: str) -> AngelOneSource:
-        return source_at_no_pace(make_settings(**angel.variables(root)), clock)
+        return unthrottled_source(make_settings(**angel.variables(root)), clock)
 
     return make
 
 
 WORDS = {
-    Trouble.ACCESS_RATE: "too many a second",
-    Trouble.SERVER_ERROR: r"no JSON object \(HTTP 502\)",
-    Trouble.GARBAGE: r"no JSON object \(HTTP 200\)",
-    Trouble.OTHER_JSON: "quotes without any",
-    Trouble.ECHO: r"AB9999: .*\[secret\]",
-    Trouble.REDIRECT: r"\(HTTP 302\); is ANGEL_ROOT_URL right\?",
-    Trouble.HUGE: "more than 4,194,304 bytes",
-    Trouble.RESET: "broke the connection",
+    Failure.ACCESS_RATE: "too many a second",
+    Failure.SERVER_ERROR: r"no JSON object \(HTTP 502\)",
+    Failure.GARBAGE: r"no JSON object \(HTTP 200\)",
+    Failure.OTHER_JSON: "quotes without any",
+    Failure.ECHO: r"AB9999: .*\[secret\]",
+    Failure.REDIRECT: r"\(HTTP 302\); is ANGEL_ROOT_URL right\?",
+    Failure.HUGE: "more than 4,194,304 bytes",
+    Failure.RESET: "broke the connection",
     "AB1004": "AB1004: Something Went Wrong",
     "AG8004": "AG8004: Invalid API Key",
     "AB4046": "AB4046: No, by AB4046",
@@ -123,9 +123,9 @@ def test_both_shapes_of_json_failure_are_read_alike(
     assert failure.value.is_session_over is is_over
 
 
-@pytest.mark.parametrize("how", [Trouble.HANG, Trouble.DRIP, Trouble.DRIP_HEADERS])
+@pytest.mark.parametrize("how", [Failure.HANG, Failure.DRIP, Failure.DRIP_HEADERS])
 def test_an_answer_that_does_not_end_is_given_up_in_time(
-    angel: FakeAngelOne, root: str, how: Trouble
+    angel: FakeAngelOne, root: str, how: Failure
 ) -> None:
     transport = Transport(root)
     angel.fail("profile", how)
@@ -152,7 +152,7 @@ def test_a_vendor_that_hangs_holds_a_fetch_for_seconds_only(
     make_source: MakeSource, angel: FakeAngelOne, root: str
 ) -> None:
     source = make_source(root)
-    angel.fail("quote", Trouble.HANG)
+    angel.fail("quote", Failure.HANG)
     began = time.monotonic()
 
     with pytest.raises(SourceUnavailable, match="did not answer in time"):
@@ -246,7 +246,7 @@ def test_candles_that_are_refused_for_good_are_not_asked_for_again_that_day(
     assert feed.candles("^NSEI", clock.now() - timedelta(minutes=5), clock.now()) == []
 
 
-@pytest.mark.parametrize("how", [Trouble.ACCESS_RATE, Trouble.SERVER_ERROR, "AB1004"])
+@pytest.mark.parametrize("how", [Failure.ACCESS_RATE, Failure.SERVER_ERROR, "AB1004"])
 def test_candles_that_may_come_later_are_asked_for_again(
     make_source: MakeSource, angel: FakeAngelOne, root: str, clock: ManualClock, how: str
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from config import ROOT
-from tests.fakes.angel_one import API_KEY, CLIENT_CODE, PIN, TOTP_SECRET, FakeAngelOne, Trouble
+from tests.fakes.angel_one import API_KEY, CLIENT_CODE, PIN, TOTP_SECRET, Failure, FakeAngelOne
 
 GUARD = """
 import sys
@@ -98,8 +98,8 @@ source.fetch([nifty])
 raise SystemExit("fetched again")
 """
 WAYS = (
-    *("AB1007", "AB1050", "AB1004", "AG8001", Trouble.ECHO, Trouble.RESET, Trouble.GARBAGE),
-    *(Trouble.OTHER_JSON, Trouble.SERVER_ERROR, Trouble.ACCESS_RATE, Trouble.REDIRECT),
+    *("AB1007", "AB1050", "AB1004", "AG8001", Failure.ECHO, Failure.RESET, Failure.GARBAGE),
+    *(Failure.OTHER_JSON, Failure.SERVER_ERROR, Failure.ACCESS_RATE, Failure.REDIRECT),
 )
 
 
@@ -115,7 +115,7 @@ def test_no_secret_of_a_failed_login_is_in_any_output(folder: Path) -> None:
     angel = FakeAngelOne()
     angel.fail_in_turn("login", WAYS)
     # And of calls that fail after it.
-    angel.fail("quote", Trouble.ECHO)
+    angel.fail("quote", Failure.ECHO)
     log = folder / "file.log"
     with angel.serve() as root:
         times = str(len(WAYS) + 1)

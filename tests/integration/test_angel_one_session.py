@@ -16,8 +16,8 @@ from app.market_data.providers.angel_one.session import StreamCredentials
 from app.market_data.providers.angel_one.source import AngelOneSource
 from app.market_data.providers.base import SourceError, SourceRefused, SourceUnavailable
 from config import Settings
-from tests.fakes.angel_one import API_KEY, CLIENT_CODE, FakeAngelOne, Trouble
-from tests.support.angel_one import session_at_no_pace, source_at_no_pace
+from tests.fakes.angel_one import API_KEY, CLIENT_CODE, Failure, FakeAngelOne
+from tests.support.angel_one import unthrottled_session, unthrottled_source
 from tests.support.market import ManualClock
 
 SESSION_OVER = ("AG8001", "AG8002", "AG8003", "AB1010", "AB1011", "AB8050", "AB8051")
@@ -34,7 +34,7 @@ def make_source(
 
         def make(**variables: str) -> AngelOneSource:
             settings = make_settings(**{**angel.variables(root), **variables})
-            return source_at_no_pace(settings, clock)
+            return unthrottled_source(settings, clock)
 
         yield make
 
@@ -263,7 +263,7 @@ def test_a_code_that_counts_once_is_not_tried_again_before_the_next(
 
 
 @pytest.mark.parametrize(
-    "how", ["AB1004", "AB2001", Trouble.SERVER_ERROR, Trouble.ACCESS_RATE, Trouble.OTHER_JSON]
+    "how", ["AB1004", "AB2001", Failure.SERVER_ERROR, Failure.ACCESS_RATE, Failure.OTHER_JSON]
 )
 def test_a_login_that_may_succeed_later_does(
     source: AngelOneSource, angel: FakeAngelOne, how: str
@@ -301,7 +301,7 @@ def test_a_code_about_to_expire_is_not_sent(
     angel.login_delay = 0.6
     with angel.serve() as root:
         settings = make_settings(**angel.variables(root))
-        session_at_no_pace(settings, clock).credentials()
+        unthrottled_session(settings, clock).credentials()
     assert angel.count("login") == 1
 
 

@@ -12,12 +12,12 @@ from app.market_data.providers.angel_one.connection import Timing
 from tests.fakes.angel_stream import BSE, MAX_TOKENS, NSE, AngelStreamServer, tick_frame
 from tests.support.live import eventually
 from tests.support.stream import (
+    FAST_HEARTBEAT,
     NIFTY,
-    RACING,
     RELIANCE,
     SENSEX,
-    Followers,
     Session,
+    StreamFactory,
     key_of,
     shares,
 )
@@ -28,10 +28,10 @@ MORNING_MS = 1_795_406_400_123
 
 
 def test_the_handshake_carries_the_credentials(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
-    _, ears = followers.follow(stream_server.url, stream_session, [NIFTY])
-    ears.wait_for(lambda: ears.states == [True])
+    _, listener = streams.follow(stream_server.url, stream_session, [NIFTY])
+    listener.wait_for(lambda: listener.states == [True])
 
     ((status, headers),) = stream_server.handshakes
     assert status == 101
@@ -42,36 +42,36 @@ def test_the_handshake_carries_the_credentials(
 
 
 def test_nothing_connects_before_something_is_followed(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
-    stream, ears = followers.follow(stream_server.url, stream_session)
+    stream, listener = streams.follow(stream_server.url, stream_session)
     assert (stream_server.connections, stream_session.asked) == (0, 0)
 
     stream.follow([NIFTY])
 
-    ears.wait_for(lambda: ears.states == [True])
+    listener.wait_for(lambda: listener.states == [True])
     assert stream_server.connections == 1
 
 
 def test_a_tick_becomes_a_quote_in_exact_rupees(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
-    _, ears = followers.follow(stream_server.url, stream_session, [NIFTY, RELIANCE])
+    _, listener = streams.follow(stream_server.url, stream_session, [NIFTY, RELIANCE])
     eventually(lambda: len(stream_server.subscribed) == 2)
 
     stream_server.tick(RELIANCE_TOKEN, 140_005, milliseconds=MORNING_MS)
 
-    ears.wait_for(lambda: ears.quotes)
-    (quote,) = ears.quotes
+    listener.wait_for(lambda: listener.quotes)
+    (quote,) = listener.quotes
     assert quote == Quote("RELIANCE.NS", Decimal("1400.05"), Source.ANGEL_ONE, MORNING)
     assert str(quote.price) == "1400.05"
     assert quote.timestamp.tzinfo is UTC
 
 
 def test_only_the_difference_is_subscribed(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
-    stream, _ = followers.follow(stream_server.url, stream_session, [NIFTY, SENSEX])
+    stream, _ = streams.follow(stream_server.url, stream_session, [NIFTY, SENSEX])
     eventually(lambda: len(stream_server.requests) == 1)
     stream.follow([SENSEX, NIFTY])
     stream.follow([SENSEX, RELIANCE])
@@ -93,10 +93,10 @@ def test_only_the_difference_is_subscribed(
 
 
 def test_a_subscription_does_not_wait_for_the_next_heartbeat(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
-    stream, ears = followers.follow(stream_server.url, stream_session, [NIFTY], Timing())
-    ears.wait_for(lambda: ears.states == [True])
+    stream, listener = streams.follow(stream_server.url, stream_session, [NIFTY], Timing())
+    listener.wait_for(lambda: listener.states == [True])
 
     stream.follow([NIFTY, RELIANCE])
 
@@ -104,17 +104,17 @@ def test_a_subscription_does_not_wait_for_the_next_heartbeat(
 
 
 def test_a_symbol_is_live_from_its_first_price_until_it_is_not_followed(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream_server.last_prices[NSE, NIFTY_TOKEN] = 2_500_000
-    stream, ears = followers.follow(stream_server.url, stream_session, [NIFTY, RELIANCE])
-    ears.wait_for(lambda: ears.prices("^NSEI") == ["25000.00"])
+    stream, listener = streams.follow(stream_server.url, stream_session, [NIFTY, RELIANCE])
+    listener.wait_for(lambda: listener.prices("^NSEI") == ["25000.00"])
     eventually(lambda: stream.live_symbols == ["^NSEI"])
     assert not stream.is_live("RELIANCE.NS")
     assert not stream.is_live("TCS.NS")
 
     stream_server.tick(RELIANCE_TOKEN, 140_000)
-    ears.wait_for(lambda: ears.prices("RELIANCE.NS"))
+    listener.wait_for(lambda: listener.prices("RELIANCE.NS"))
     assert stream.live_symbols == ["^NSEI", "RELIANCE.NS"]
     assert stream.describe() == {
         "up": True,
@@ -130,9 +130,9 @@ def test_a_symbol_is_live_from_its_first_price_until_it_is_not_followed(
 
 
 def test_a_symbol_followed_again_is_live_with_its_next_price(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
-    stream, ears = followers.follow(stream_server.url, stream_session, [NIFTY, RELIANCE])
+    stream, listener = streams.follow(stream_server.url, stream_session, [NIFTY, RELIANCE])
     eventually(lambda: len(stream_server.subscribed) == 2)
     last = stream_server.tick(RELIANCE_TOKEN, 140_000)
     eventually(lambda: stream.is_live("RELIANCE.NS"))
@@ -148,14 +148,14 @@ def test_a_symbol_followed_again_is_live_with_its_next_price(
 
     # The last price again, which is what the server knows of a share without trades meanwhile.
     stream_server.send(last)
-    ears.wait_for(lambda: len(ears.prices("RELIANCE.NS")) == 2)
+    listener.wait_for(lambda: len(listener.prices("RELIANCE.NS")) == 2)
     assert stream.is_live("RELIANCE.NS")
 
 
 def test_what_came_in_together_is_handed_on_together_and_in_order(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
-    _, ears = followers.follow(stream_server.url, stream_session, [NIFTY, RELIANCE])
+    _, listener = streams.follow(stream_server.url, stream_session, [NIFTY, RELIANCE])
     eventually(lambda: len(stream_server.subscribed) == 2)
     tokens = [NIFTY_TOKEN, RELIANCE_TOKEN] * 100
 
@@ -163,20 +163,20 @@ def test_what_came_in_together_is_handed_on_together_and_in_order(
         *(tick_frame(NSE, token, n, MORNING_MS, n) for n, token in enumerate(tokens, start=1))
     )
 
-    ears.wait_for(lambda: len(ears.quotes) == 200)
-    assert [quote.price * 100 for quote in ears.quotes] == list(range(1, 201))
+    listener.wait_for(lambda: len(listener.quotes) == 200)
+    assert [quote.price * 100 for quote in listener.quotes] == list(range(1, 201))
     # One packet, or two where the kernel cut it.
-    assert len(ears.batches) <= 2
+    assert len(listener.batches) <= 2
 
 
 def test_many_instruments_share_three_connections_and_the_rest_is_not_streamed(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     instruments = shares(3_100)
-    stream, ears = followers.follow(stream_server.url, stream_session, instruments)
+    stream, listener = streams.follow(stream_server.url, stream_session, instruments)
     eventually(lambda: len(stream_server.subscribed) == 3_000)
     assert [len(client.subscribed) for client in stream_server.clients] == [MAX_TOKENS] * 3
-    ears.wait_for(lambda: ears.states == [True])
+    listener.wait_for(lambda: listener.states == [True])
 
     def say_all() -> None:
         for each in instruments:
@@ -200,26 +200,26 @@ def test_many_instruments_share_three_connections_and_the_rest_is_not_streamed(
 
 
 def test_a_connection_that_carries_nothing_any_more_is_closed_and_opened_when_needed(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
-    stream, ears = followers.follow(stream_server.url, stream_session, [NIFTY])
-    ears.wait_for(lambda: ears.states == [True])
+    stream, listener = streams.follow(stream_server.url, stream_session, [NIFTY])
+    listener.wait_for(lambda: listener.states == [True])
 
     stream.follow([])
     eventually(lambda: not stream_server.clients)
-    ears.wait_for(lambda: ears.states == [True, False])
+    listener.wait_for(lambda: listener.states == [True, False])
 
     stream.follow([NIFTY])
-    ears.wait_for(lambda: ears.states == [True, False, True])
+    listener.wait_for(lambda: listener.states == [True, False, True])
     assert stream_server.connections == 2
 
 
 def test_what_the_exchanges_of_the_stream_do_not_list_is_left_out(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     elsewhere = replace(RELIANCE, symbol="GOLD", exchange="MCX")
     unnamed = replace(RELIANCE, symbol="NAMELESS.NS", angel_token="")
-    stream, _ = followers.follow(stream_server.url, stream_session, [elsewhere, unnamed, NIFTY])
+    stream, _ = streams.follow(stream_server.url, stream_session, [elsewhere, unnamed, NIFTY])
     eventually(lambda: stream_server.subscribed == {(NSE, NIFTY_TOKEN)})
 
     assert not stream.is_live("GOLD")
@@ -227,22 +227,22 @@ def test_what_the_exchanges_of_the_stream_do_not_list_is_left_out(
 
 
 def test_the_heartbeat_is_sent_and_its_answers_are_no_ticks(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
-    stream, ears = followers.follow(stream_server.url, stream_session, [NIFTY], RACING)
+    stream, listener = streams.follow(stream_server.url, stream_session, [NIFTY], FAST_HEARTBEAT)
     eventually(lambda: stream_server.clients and stream_server.clients[0].pings >= 3)
 
     assert stream_server.connections == 1
-    assert ears.batches == []
+    assert listener.batches == []
     assert stream.describe()["dropped"] == {}
 
 
 def test_a_closed_stream_ends_its_tasks_and_hands_on_nothing(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     before = threading.active_count()
-    stream, ears = followers.follow(stream_server.url, stream_session, shares(1_500), Timing())
-    ears.wait_for(lambda: ears.states == [True])
+    stream, listener = streams.follow(stream_server.url, stream_session, shares(1_500), Timing())
+    listener.wait_for(lambda: listener.states == [True])
     serving = len(stream_server.clients)
 
     stream.close()
@@ -253,7 +253,7 @@ def test_a_closed_stream_ends_its_tasks_and_hands_on_nothing(
 
     assert (serving, stream_server.connections) == (2, 2)
     assert len(stream._connections) == 2
-    assert ears.states == [True, False]
+    assert listener.states == [True, False]
     assert stream.live_symbols == []
 
 

@@ -18,14 +18,14 @@ from tests.fakes.smtp import make_certificate
 from tests.support.live import eventually
 from tests.support.server import free_port
 from tests.support.stream import (
-    BRISK,
     CREDENTIALS,
+    FAST_RETRIES,
     FRESH,
     NIFTY,
     RELIANCE,
     SECRET,
-    Followers,
     Session,
+    StreamFactory,
     accept,
     shares,
     warnings,
@@ -40,15 +40,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def test_a_server_that_is_not_there_is_waited_for(
-    followers: Followers, stream_session: Session, caplog: pytest.LogCaptureFixture
+    streams: StreamFactory, stream_session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     stream_server = AngelStreamServer(port=free_port())
     accept(stream_server, CREDENTIALS)
-    _, ears = followers.follow(stream_server.url, stream_session, [NIFTY])
+    _, listener = streams.follow(stream_server.url, stream_session, [NIFTY])
     eventually(lambda: stream_session.asked >= 5)
 
     with stream_server.open():
-        ears.wait_for(lambda: ears.states == [True])
+        listener.wait_for(lambda: listener.states == [True])
         # Said once, however often it was tried.
         assert warnings(caplog) == [
             "Angel One's stream is down, prices are polled: "
@@ -65,38 +65,38 @@ def test_the_pause_before_another_try_doubles_up_to_half_a_minute() -> None:
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_refused_credentials_are_renewed_once(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session, status: int
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session, status: int
 ) -> None:
     stream_server.refuse_wrong_credentials_with = status
     accept(stream_server, FRESH)
-    _, ears = followers.follow(stream_server.url, stream_session, [NIFTY])
+    _, listener = streams.follow(stream_server.url, stream_session, [NIFTY])
 
-    ears.wait_for(lambda: ears.states == [True])
+    listener.wait_for(lambda: listener.states == [True])
     assert stream_session.refused == [CREDENTIALS]
     assert [each for each, _ in stream_server.handshakes] == [status, 101]
 
 
 def test_credentials_refused_again_are_not_renewed_without_end(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream_server.refuse_with = 403
-    followers.follow(stream_server.url, stream_session, [NIFTY])
+    streams.follow(stream_server.url, stream_session, [NIFTY])
 
     eventually(lambda: len(stream_server.handshakes) >= 8)
     assert stream_session.refused == [CREDENTIALS]
 
 
 def test_credentials_that_someone_else_renewed_are_used(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream_server.refuse_with = 401
-    _, ears = followers.follow(stream_server.url, stream_session, [NIFTY])
+    _, listener = streams.follow(stream_server.url, stream_session, [NIFTY])
     eventually(lambda: len(stream_server.handshakes) >= 3)
 
     stream_server.refuse_with = None
     accept(stream_server, stream_session.fresh)
 
-    ears.wait_for(lambda: ears.states == [True])
+    listener.wait_for(lambda: listener.states == [True])
     assert len(stream_session.refused) == 1
 
 
@@ -122,22 +122,22 @@ def test_credentials_refused_for_good_are_asked_for_once(stream_session: Session
 
 
 def test_too_many_requests_do_not_cost_the_session(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream_server.refuse_with = 403
     stream_server.refusal = (b"Access denied because of exceeding access rate", {})
-    followers.follow(stream_server.url, stream_session, [NIFTY])
+    streams.follow(stream_server.url, stream_session, [NIFTY])
 
     eventually(lambda: len(stream_server.handshakes) >= 3)
     assert stream_session.refused == []
 
 
 def test_a_server_that_asks_for_a_pause_gets_it(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream_server.refuse_with = 503
     stream_server.refusal = (b"", {"retry-after": "1"})
-    followers.follow(stream_server.url, stream_session, [NIFTY])
+    streams.follow(stream_server.url, stream_session, [NIFTY])
     eventually(lambda: stream_server.handshakes)
     began = time.monotonic()
 
@@ -146,12 +146,12 @@ def test_a_server_that_asks_for_a_pause_gets_it(
 
 
 def test_no_other_server_gets_the_credentials(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     with AngelStreamServer().open() as elsewhere:
         stream_server.refuse_with = 302
         stream_server.refusal = (b"", {"location": elsewhere.url})
-        followers.follow(stream_server.url, stream_session, [NIFTY])
+        streams.follow(stream_server.url, stream_session, [NIFTY])
 
         eventually(lambda: len(stream_server.handshakes) >= 3)
         assert elsewhere.connections == 0
@@ -159,20 +159,20 @@ def test_no_other_server_gets_the_credentials(
 
 def test_wrong_credentials_end_the_stream_for_good_and_say_so_once(
     stream_server: AngelStreamServer,
-    followers: Followers,
+    streams: StreamFactory,
     stream_session: Session,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     stream_session.error = SourceRefused("Angel One does not know ANGEL_CLIENT_CODE (AB1007).")
     # Of three connections, all end, and one asked.
-    stream, ears = followers.follow(stream_server.url, stream_session, shares(2_500))
+    stream, listener = streams.follow(stream_server.url, stream_session, shares(2_500))
     eventually(lambda: stream.describe()["refused"])
 
     stream_session.error = None
     stream.follow([NIFTY, RELIANCE])
 
     assert all(each.ended.wait(5) for each in stream._connections)
-    assert (stream_session.asked, stream_server.connections, ears.states) == (1, 0, [])
+    assert (stream_session.asked, stream_server.connections, listener.states) == (1, 0, [])
     assert warnings(caplog) == [
         "Angel One's stream is off until the next start: "
         "Angel One does not know ANGEL_CLIENT_CODE (AB1007)."
@@ -180,31 +180,31 @@ def test_wrong_credentials_end_the_stream_for_good_and_say_so_once(
 
 
 def test_a_session_that_cannot_be_had_now_is_asked_for_later(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream_session.error = SourceUnavailable("Angel One did not answer in time.")
-    _, ears = followers.follow(stream_server.url, stream_session, [NIFTY])
+    _, listener = streams.follow(stream_server.url, stream_session, [NIFTY])
     eventually(lambda: stream_session.asked >= 3)
 
     stream_session.error = None
 
-    ears.wait_for(lambda: ears.states == [True])
+    listener.wait_for(lambda: listener.states == [True])
 
 
 def test_a_session_that_breaks_does_not_end_the_stream(
     stream_server: AngelStreamServer,
-    followers: Followers,
+    streams: StreamFactory,
     stream_session: Session,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     # A defect, whose text holds what no log may show.
     stream_session.error = ValueError(f"bad header {SECRET}")  # type: ignore[assignment]
-    _, ears = followers.follow(stream_server.url, stream_session, [NIFTY])
+    _, listener = streams.follow(stream_server.url, stream_session, [NIFTY])
     eventually(lambda: stream_session.asked >= 3)
 
     stream_session.error = None
 
-    ears.wait_for(lambda: ears.states == [True])
+    listener.wait_for(lambda: listener.states == [True])
     assert warnings(caplog) == [
         "Angel One's stream is down, prices are polled: ValueError, which is a defect here"
     ]
@@ -213,7 +213,7 @@ def test_a_session_that_breaks_does_not_end_the_stream(
 @needs_openssl
 def test_tls_is_verified_against_the_trusted_certificates(
     certificate: tuple[Path, Path],
-    followers: Followers,
+    streams: StreamFactory,
     stream_session: Session,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -221,10 +221,10 @@ def test_tls_is_verified_against_the_trusted_certificates(
     stream_server = AngelStreamServer(certificate=certificate)
     accept(stream_server, CREDENTIALS)
     with stream_server.open():
-        _, ears = followers.follow(stream_server.url, stream_session, [RELIANCE])
+        _, listener = streams.follow(stream_server.url, stream_session, [RELIANCE])
         eventually(lambda: stream_server.subscribed)
         stream_server.tick(RELIANCE.angel_token, 140_005)
-        ears.wait_for(lambda: ears.prices("RELIANCE.NS") == ["1400.05"])
+        listener.wait_for(lambda: listener.prices("RELIANCE.NS") == ["1400.05"])
 
 
 @needs_openssl
@@ -234,7 +234,7 @@ def test_tls_is_verified_against_the_trusted_certificates(
 )
 def test_a_server_that_cannot_prove_its_name_gets_no_credentials(
     certificate: tuple[Path, Path],
-    followers: Followers,
+    streams: StreamFactory,
     stream_session: Session,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -245,7 +245,7 @@ def test_a_server_that_cannot_prove_its_name_gets_no_credentials(
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     with AngelStreamServer(host=host, certificate=certificate).open() as stream_server:
-        followers.follow(stream_server.url, stream_session, [RELIANCE])
+        streams.follow(stream_server.url, stream_session, [RELIANCE])
 
         eventually(lambda: stream_server.connections >= 3)
         assert stream_server.handshakes == []
@@ -256,27 +256,27 @@ def test_a_server_that_cannot_prove_its_name_gets_no_credentials(
 @pytest.mark.parametrize("behaviour", ["mute_handshakes", "drip_handshakes"])
 def test_a_handshake_that_takes_too_long_is_given_up(
     stream_server: AngelStreamServer,
-    followers: Followers,
+    streams: StreamFactory,
     stream_session: Session,
     caplog: pytest.LogCaptureFixture,
     behaviour: str,
 ) -> None:
     setattr(stream_server, behaviour, True)
-    timing = replace(BRISK, handshake=0.3)
-    _, ears = followers.follow(stream_server.url, stream_session, [NIFTY], timing)
+    timing = replace(FAST_RETRIES, handshake=0.3)
+    _, listener = streams.follow(stream_server.url, stream_session, [NIFTY], timing)
     eventually(lambda: stream_server.connections >= 3)
     assert warnings(caplog)
 
     setattr(stream_server, behaviour, False)
 
-    ears.wait_for(lambda: ears.states == [True])
+    listener.wait_for(lambda: listener.states == [True])
 
 
 def test_a_stream_is_closed_at_once_in_the_middle_of_a_handshake(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream_server.mute_handshakes = True
-    stream, _ = followers.follow(stream_server.url, stream_session, [NIFTY], Timing())
+    stream, _ = streams.follow(stream_server.url, stream_session, [NIFTY], Timing())
     eventually(lambda: stream_server.clients)
 
     began = time.monotonic()
@@ -288,9 +288,9 @@ def test_a_stream_is_closed_at_once_in_the_middle_of_a_handshake(
 
 
 def test_following_never_waits_for_the_network(stream_session: Session) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as deaf, Followers().until_the_end() as followers:
+    with socket.create_server(("127.0.0.1", 0)) as deaf, StreamFactory().until_the_end() as streams:
         url = f"ws://127.0.0.1:{deaf.getsockname()[1]}"
-        stream, _ = followers.follow(url, stream_session, [NIFTY], Timing(handshake=1))
+        stream, _ = streams.follow(url, stream_session, [NIFTY], Timing(handshake=1))
         began = time.monotonic()
         for _ in range(100):
             stream.follow([NIFTY])

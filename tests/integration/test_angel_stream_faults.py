@@ -12,12 +12,12 @@ from app.domain.quote import Quote
 from tests.fakes.angel_stream import NSE, AngelStreamServer, tick_frame
 from tests.support.live import eventually
 from tests.support.stream import (
+    FAST_HEARTBEAT,
     NIFTY,
-    RACING,
     RELIANCE,
-    Ears,
-    Followers,
     Session,
+    StreamFactory,
+    StreamListener,
     key_of,
     shares,
     warnings,
@@ -57,34 +57,36 @@ def send_an_endless_frame(stream_server: AngelStreamServer) -> None:
 )
 def test_a_lost_connection_is_opened_again_and_everything_subscribed_again(
     stream_server: AngelStreamServer,
-    followers: Followers,
+    streams: StreamFactory,
     stream_session: Session,
     misbehave: Callable[[AngelStreamServer], None],
 ) -> None:
     stream_server.last_prices[NSE, NIFTY_TOKEN] = 2_500_000
-    stream, ears = followers.follow(stream_server.url, stream_session, [NIFTY, RELIANCE], RACING)
+    stream, listener = streams.follow(
+        stream_server.url, stream_session, [NIFTY, RELIANCE], FAST_HEARTBEAT
+    )
     eventually(lambda: stream.live_symbols == ["^NSEI"])
     subscribed = stream_server.subscribed
 
     misbehave(stream_server)
-    ears.wait_for(lambda: False in ears.states)
+    listener.wait_for(lambda: False in listener.states)
     stream_server.silent = False
 
-    ears.wait_for(lambda: ears.states[-2:] == [False, True])
+    listener.wait_for(lambda: listener.states[-2:] == [False, True])
     eventually(lambda: stream_server.subscribed == subscribed)
     eventually(lambda: stream.live_symbols == ["^NSEI"])
     stream_server.tick(RELIANCE_TOKEN, 140_000)
-    ears.wait_for(lambda: ears.prices("RELIANCE.NS") == ["1400.00"])
+    listener.wait_for(lambda: listener.prices("RELIANCE.NS") == ["1400.00"])
 
 
 def test_silence_of_two_beats_means_dead_and_no_symbol_is_live(
     stream_server: AngelStreamServer,
-    followers: Followers,
+    streams: StreamFactory,
     stream_session: Session,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     stream_server.last_prices[NSE, NIFTY_TOKEN] = 2_500_000
-    stream, ears = followers.follow(stream_server.url, stream_session, [NIFTY], RACING)
+    stream, listener = streams.follow(stream_server.url, stream_session, [NIFTY], FAST_HEARTBEAT)
     eventually(lambda: stream.is_live("^NSEI"))
 
     stream_server.silent = True
@@ -92,69 +94,69 @@ def test_silence_of_two_beats_means_dead_and_no_symbol_is_live(
     eventually(lambda: not stream.is_live("^NSEI"))
     took = time.monotonic() - began
 
-    assert RACING.heartbeat <= took < 2 * RACING.heartbeat + 5
-    ears.wait_for(lambda: ears.states == [True, False])
+    assert FAST_HEARTBEAT.heartbeat <= took < 2 * FAST_HEARTBEAT.heartbeat + 5
+    listener.wait_for(lambda: listener.states == [True, False])
     eventually(lambda: "the heartbeat was not answered" in caplog.text)
 
 
 def test_no_symbol_is_live_while_the_ticks_are_not_taken_up(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream_server.last_prices[NSE, NIFTY_TOKEN] = 2_500_000
-    stream, ears = followers.follow(stream_server.url, stream_session, [NIFTY], RACING)
+    stream, listener = streams.follow(stream_server.url, stream_session, [NIFTY], FAST_HEARTBEAT)
     eventually(lambda: stream.is_live("^NSEI"))
 
     # Who waits for ticks is in the way of those who bring them.
-    with ears.news:
+    with listener.changed:
         stream_server.tick(NIFTY_TOKEN, 2_500_005)
         eventually(lambda: not stream.is_live("^NSEI"))
 
     eventually(lambda: stream.is_live("^NSEI"))
-    assert ears.prices("^NSEI")[:2] == ["25000.00", "25000.05"]
+    assert listener.prices("^NSEI")[:2] == ["25000.00", "25000.05"]
 
 
 def test_one_lost_connection_of_two_is_told_and_the_other_goes_on(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     instruments = shares(1_500)
     for each in instruments:
         stream_server.last_prices[key_of(each)] = 10_000
-    stream, ears = followers.follow(stream_server.url, stream_session, instruments)
+    stream, listener = streams.follow(stream_server.url, stream_session, instruments)
     eventually(lambda: len(stream.live_symbols) == 1_500)
-    ears.wait_for(lambda: ears.states == [True])
+    listener.wait_for(lambda: listener.states == [True])
 
     stream_server.refuse_with = 503
     lost = next(each for each in stream_server.clients if len(each.subscribed) == 500)
     lost.hang_up()
 
-    ears.wait_for(lambda: ears.states == [True, False])
+    listener.wait_for(lambda: listener.states == [True, False])
     assert stream.live_symbols == [each.symbol for each in instruments[:1_000]]
     stream_server.refuse_with = None
-    ears.wait_for(lambda: ears.states == [True, False, True])
+    listener.wait_for(lambda: listener.states == [True, False, True])
     eventually(lambda: len(stream.live_symbols) == 1_500)
 
 
 def test_ticks_before_a_hang_up_are_not_lost(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
-    _, ears = followers.follow(stream_server.url, stream_session, [RELIANCE])
+    _, listener = streams.follow(stream_server.url, stream_session, [RELIANCE])
     eventually(lambda: stream_server.subscribed)
 
     for paise in (140_000, 140_005):
         stream_server.tick(RELIANCE_TOKEN, paise)
     stream_server.close()
 
-    ears.wait_for(lambda: ears.prices("RELIANCE.NS") == ["1400.00", "1400.05"])
+    listener.wait_for(lambda: listener.prices("RELIANCE.NS") == ["1400.00", "1400.05"])
 
 
 def test_a_request_that_the_server_refuses_leaves_its_instruments_to_be_polled(
     stream_server: AngelStreamServer,
-    followers: Followers,
+    streams: StreamFactory,
     stream_session: Session,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     stream_server.last_prices[NSE, NIFTY_TOKEN] = 2_500_000
-    stream, _ = followers.follow(stream_server.url, stream_session, [NIFTY])
+    stream, _ = streams.follow(stream_server.url, stream_session, [NIFTY])
     eventually(lambda: stream.is_live("^NSEI"))
     stream_server.refuse_requests_with = "E1002"
 
@@ -169,11 +171,11 @@ def test_a_request_that_the_server_refuses_leaves_its_instruments_to_be_polled(
 
 def test_ticks_that_are_none_are_dropped_and_counted(
     stream_server: AngelStreamServer,
-    followers: Followers,
+    streams: StreamFactory,
     stream_session: Session,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    stream, ears = followers.follow(stream_server.url, stream_session, [RELIANCE])
+    stream, listener = streams.follow(stream_server.url, stream_session, [RELIANCE])
     eventually(lambda: stream_server.subscribed)
     now = time.time_ns() // 1_000_000
     good = tick_frame(NSE, RELIANCE_TOKEN, 7, now, 140_000)
@@ -198,8 +200,8 @@ def test_ticks_that_are_none_are_dropped_and_counted(
         last + b"a longer mode" * 20,
     )
 
-    ears.wait_for(lambda: len(ears.quotes) == 2)
-    assert ears.prices("RELIANCE.NS") == ["1400.00", "1400.10"]
+    listener.wait_for(lambda: len(listener.quotes) == 2)
+    assert listener.prices("RELIANCE.NS") == ["1400.00", "1400.10"]
     assert Counter(stream.describe()["dropped"]) == {
         "malformed": 5,
         "unknown": 2,
@@ -209,7 +211,7 @@ def test_ticks_that_are_none_are_dropped_and_counted(
     }
     stream_server.send(*[good[:-1]] * 10)
     stream_server.tick(RELIANCE_TOKEN, 140_015)
-    ears.wait_for(lambda: len(ears.quotes) == 3)
+    listener.wait_for(lambda: len(listener.quotes) == 3)
     eventually(lambda: stream.describe()["dropped"]["malformed"] == 15)
     # At most once a minute.
     assert len(warnings(caplog)) == 1
@@ -218,46 +220,46 @@ def test_ticks_that_are_none_are_dropped_and_counted(
 
 
 def test_the_last_price_sent_again_after_a_break_makes_the_symbol_live_and_is_no_news(
-    stream_server: AngelStreamServer, followers: Followers, stream_session: Session
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
-    stream, ears = followers.follow(stream_server.url, stream_session, [RELIANCE])
+    stream, listener = streams.follow(stream_server.url, stream_session, [RELIANCE])
     eventually(lambda: stream_server.subscribed)
     frame = stream_server.tick(RELIANCE_TOKEN, 140_000)
-    ears.wait_for(lambda: ears.quotes)
+    listener.wait_for(lambda: listener.quotes)
 
     stream_server.hang_up()
-    ears.wait_for(lambda: ears.states == [True, False, True])
+    listener.wait_for(lambda: listener.states == [True, False, True])
     assert not stream.is_live("RELIANCE.NS")
     stream_server.send(frame)
 
     eventually(lambda: stream.is_live("RELIANCE.NS"))
-    assert ears.prices("RELIANCE.NS") == ["1400.00"]
+    assert listener.prices("RELIANCE.NS") == ["1400.00"]
 
 
 def test_a_listener_that_fails_gets_the_next_ticks(
     stream_server: AngelStreamServer,
-    followers: Followers,
+    streams: StreamFactory,
     stream_session: Session,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    stream, ears = followers.follow(stream_server.url, stream_session, [RELIANCE])
+    stream, listener = streams.follow(stream_server.url, stream_session, [RELIANCE])
     eventually(lambda: stream_server.subscribed)
-    fail_once(ears, stream._connections[0])
+    fail_once(listener, stream._connections[0])
     stream_server.tick(RELIANCE_TOKEN, 140_000)
     eventually(lambda: warnings(caplog))
 
     stream_server.tick(RELIANCE_TOKEN, 140_005)
 
-    ears.wait_for(lambda: ears.prices("RELIANCE.NS") == ["1400.05"])
+    listener.wait_for(lambda: listener.prices("RELIANCE.NS") == ["1400.05"])
     assert warnings(caplog) == ["could not take up ticks of Angel One's stream, lost: 1"]
     assert stream_server.connections == 1
 
 
-def fail_once(ears: Ears, connection: object) -> None:
+def fail_once(listener: StreamListener, connection: object) -> None:
     """Have the next list of quotes fall on deaf ears."""
 
     def fail(_quotes: list[Quote]) -> None:
-        connection._on_ticks = ears.on_ticks  # type: ignore[attr-defined]
+        connection._on_ticks = listener.on_ticks  # type: ignore[attr-defined]
         raise RuntimeError("deaf")
 
     connection._on_ticks = fail  # type: ignore[attr-defined]

@@ -16,10 +16,10 @@ from app.market_data.feed import CandlesRefused, Gap
 from app.monitor import Monitor
 from app.monitor.gaps import HOLD_SECONDS, MAX_ATTEMPTS
 from app.monitor.loop import Pass
-from tests.support.ledger import assert_books_exact
+from tests.support.concurrency import running
+from tests.support.database_state import assert_invariants
 from tests.support.live import eventually
 from tests.support.market import ManualClock, ScriptedFeed
-from tests.support.together import running
 from tests.support.users import Trader
 
 
@@ -60,7 +60,7 @@ def test_a_tick_that_comes_in_closes_a_trade_without_waiting_for_the_next_poll(
         eventually(lambda: alice.trades()[0]["status"] == "STOP_LOSS_HIT", timeout=5)
 
     assert alice.trades()[0]["exit_price"] == 24_985.0
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_each_tick_that_came_in_counts_in_its_order(
@@ -105,7 +105,7 @@ class TestGapsOfAFeedFromAfar:
         eventually(lambda: alice.trades()[0]["status"] == "STOP_LOSS_HIT")
         (trade,) = alice.trades()
         assert (trade["exit_price"], trade["settled_from"]) == (24_900.0, "gap")
-        assert_books_exact(alice.client_id)
+        assert_invariants(alice.client_id)
 
     def test_newer_ticks_wait_for_the_candles_of_a_gap(
         self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock

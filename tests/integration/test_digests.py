@@ -23,9 +23,9 @@ from app.delivery.outbox import LEASE, Outbox
 from app.delivery.senders import DeliveryError
 from app.models import EventDraft, Notification, User
 from app.monitor import Monitor
-from tests.support.ledger import assert_books_exact, collection
+from tests.support.database_state import assert_invariants, collection
 from tests.support.market import ManualClock, ScriptedFeed
-from tests.support.recording_sender import CREDENTIALS, lines_of
+from tests.support.senders import CREDENTIALS, lines_of
 from tests.support.users import Trader
 
 # More than a batch of the outbox holds.
@@ -130,7 +130,7 @@ def test_a_burst_of_closures_is_one_message_a_user_and_channel(
         assert {each["type"] for each in closures} == {"trade_auto_closed"}
         statuses = {(d["status"], d["attempts"]) for each in closures for d in each["deliveries"]}
         assert statuses == {("sent", 1)}
-        assert_books_exact(trader.client_id)
+        assert_invariants(trader.client_id)
 
 
 def test_a_burst_larger_than_a_batch_is_one_message_too(

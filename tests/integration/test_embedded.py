@@ -28,7 +28,7 @@ from app.monitor import Monitor
 from app.services import services
 from app.trades.service import open_trade
 from config import ConfigurationError, Settings
-from tests.support.books import assert_books_balance, enlist, order, trades_of
+from tests.support.factories import assert_portfolio_balances, create_users, order, trades_of
 from tests.support.live import eventually, is_running
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.server import ROOT
@@ -370,7 +370,7 @@ def test_while_the_database_is_away_prices_go_out_and_what_they_trigger_is_settl
 ) -> None:
     app, database = app_on_it
     monitor = Monitor(app)
-    enlist("alice")
+    create_users("alice")
     open_trade("alice", order(quantity=3, stop_loss=24_990, target_price=25_010))
     client = socketio.test_client(app)
     client.get_received()
@@ -393,5 +393,5 @@ def test_while_the_database_is_away_prices_go_out_and_what_they_trigger_is_settl
     assert trade.status is TradeStatus.STOP_LOSS_HIT
     assert trade.exit is not None
     assert str(trade.exit.pnl) == "-31.50"
-    assert_books_balance("alice")
+    assert_portfolio_balances("alice")
     assert monitor.run_once().closed == 0

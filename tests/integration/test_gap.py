@@ -19,7 +19,7 @@ from app.models import MarketState, SymbolState
 from app.monitor import Monitor
 from app.services import services
 from config import Settings
-from tests.support.ledger import assert_books_exact, everything
+from tests.support.database_state import assert_invariants, everything
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.quotes import quote
 from tests.support.users import Trader, sign_up
@@ -69,7 +69,7 @@ def test_a_level_reached_meanwhile_closes_at_its_price_and_time(
         "source": "mock",
         "timestamp": f"{reached.time:%Y-%m-%dT%H:%M:%S}.000Z",
     }
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_of_both_levels_it_is_the_one_reached_earlier(
@@ -152,7 +152,7 @@ def test_it_settles_the_trades_of_all_users_in_all_symbols_in_the_order_of_time(
         }
         newest, second = trader.notifications()[:2]
         assert (second["data"]["symbol"], newest["data"]["symbol"]) == ("RELIANCE.NS", "^NSEI")
-        assert_books_exact(trader.client_id)
+        assert_invariants(trader.client_id)
 
 
 def test_a_real_trade_is_not_closed_by_simulated_candles(
@@ -210,7 +210,7 @@ def test_one_restart_after_another_settles_the_gap_once(
         assert Monitor(app).settle_gap() == 0
         clock.advance(60)
     assert everything() == before
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_a_restart_that_crashed_before_it_had_settled_everything_is_gone_on_from(
@@ -228,7 +228,7 @@ def test_a_restart_that_crashed_before_it_had_settled_everything_is_gone_on_from
         MarketState.save_progress(feed.name, since)
 
     assert Monitor(app).settle_gap() == 0
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_a_standby_that_takes_over_settles_the_gap_before_its_first_pass(
@@ -326,7 +326,7 @@ def test_a_replay_closes_what_the_time_it_was_down_had_reached(
     (trade,) = alice.trades()
     # The minute began at 25,000, so the stop-loss was met on the way down.
     assert (trade["exit_price"], trade["settled_from"]) == (24_500.0, "gap")
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_a_trade_opened_after_the_last_pass_is_settled_from_its_entry_on(

@@ -18,10 +18,10 @@ from app.models import Notification, Trade
 from app.models import alert as alerts
 from app.models import trade as trades
 from app.models.trigger_index import TriggerIndex
-from tests.support.books import draft, enlist, insert_trade, notify
+from tests.support.factories import create_users, draft, insert_trade, notify
 from tests.support.quotes import NOON
 
-pytestmark = pytest.mark.usefixtures("books")
+pytestmark = pytest.mark.usefixtures("app_context")
 
 
 def plan(find: Cursor[Document]) -> str:
@@ -31,7 +31,7 @@ def plan(find: Cursor[Document]) -> str:
 
 
 @pytest.fixture
-def many_trades(books: Flask) -> None:
+def many_trades(app_context: Flask) -> None:
     """200 open trades with triggers from 1 up, and one user's history."""
     trade = insert_trade()
     document = collection("trades").find_one({"_id": trade.id})
@@ -96,7 +96,7 @@ def test_a_trade_that_both_bounds_reach_is_found_once() -> None:
     [{"deliver_at": {"$lte": NOON}}, {"deliver_at": {"$gt": NOON - timedelta(days=1)}}],
 )
 def test_what_is_due_for_delivery_is_found_by_an_index(query: Document) -> None:
-    enlist("alice")
+    create_users("alice")
     events = notify(*(draft() for _ in range(200)))
     taken = Notification.claim([each.id for each in events[5:]], NOON, timedelta(minutes=2))
     done = [(each, each.deliveries, None) for each in taken.notifications]

@@ -18,11 +18,11 @@ from app.extensions import socketio
 from app.models import EventDraft, Notification
 from app.monitor import Monitor
 from app.services import now
+from tests.support.concurrency import running
 from tests.support.database import DatabaseServer
 from tests.support.live import eventually
 from tests.support.lost_reply import LosingProxy
 from tests.support.market import ManualClock, ScriptedFeed
-from tests.support.together import running
 from tests.support.users import Trader, registration
 
 Losing = Callable[[], object]

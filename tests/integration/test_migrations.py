@@ -19,11 +19,11 @@ from app.models import Alert, Inbox, Notification, Preferences, Trade
 from app.portfolio.reconciliation import find_differences
 from app.trades.exits import exit_trade
 from app.trades.service import open_trade
-from tests.support.books import draft, enlist, notify, order, trades_of
-from tests.support.ledger import documents
-from tests.support.together import at_once
+from tests.support.factories import draft, create_users, notify, order, trades_of
+from tests.support.database_state import documents
+from tests.support.concurrency import run_concurrently
 
-pytestmark = pytest.mark.usefixtures("books")
+pytestmark = pytest.mark.usefixtures("app_context")
 
 Documents = dict[str, list[dict[str, Any]]]
 USERS = ("alice", "bob", "carol")
@@ -38,9 +38,9 @@ def everything() -> Documents:
 
 
 @pytest.fixture
-def before(books: Flask) -> Documents:
+def before(app_context: Flask) -> Documents:
     """Fill every field, put the documents into shape 2, and return them in the current shape."""
-    enlist(*USERS)
+    create_users(*USERS)
     for user_id in USERS:
         closed = open_trade(user_id, order(quantity=2))
         exit_trade(user_id, str(closed.id))
@@ -139,15 +139,15 @@ def test_an_interrupted_migration_continues_at_the_next_start(
 
 
 def test_processes_that_start_together_share_the_work(
-    books: Flask, before: Documents, monkeypatch: pytest.MonkeyPatch
+    app_context: Flask, before: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrations, "BATCH_SIZE", 1)
 
     def migrate() -> None:
-        with books.app_context():
+        with app_context.app_context():
             migrations.migrate()
 
-    at_once([migrate] * 4)
+    run_concurrently([migrate] * 4)
 
     assert everything() == _without_closed_marks(before)
 

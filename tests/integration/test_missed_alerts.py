@@ -12,13 +12,13 @@ from app.domain.alert import Direction
 from app.domain.bracket import SettledFrom
 from app.domain.triggers import CandlesAfter
 from tests.support.alerts import events_of, reload, request
-from tests.support.books import create_user
 from tests.support.execution import fire_missed
+from tests.support.factories import create_user
 from tests.support.market import ManualClock, ScriptedFeed
 
 
 @pytest.fixture(autouse=True)
-def people(books: Flask) -> None:
+def people(app_context: Flask) -> None:
     create_user("alice")
 
 

@@ -18,19 +18,19 @@ from app.domain.errors import Unauthenticated
 from app.domain.position import Position
 from app.domain.quote import Source
 from app.models import Inbox, Notification, Portfolio, SymbolState, Trade, TradeExit, User
-from tests.support.books import (
+from tests.support.factories import (
     DAWN,
     create_user,
     draft,
-    enlist,
+    create_users,
     insert_trade,
     notify,
     portfolio_of,
 )
 from tests.support.quotes import NOON, bracket, quote
-from tests.support.together import at_once, elsewhere
+from tests.support.concurrency import run_concurrently, run_in_thread
 
-pytestmark = pytest.mark.usefixtures("books")
+pytestmark = pytest.mark.usefixtures("app_context")
 
 
 def close_trade(trade: Trade) -> int:
@@ -84,7 +84,7 @@ def test_a_user_created_in_a_transaction_is_there_for_it_alone_until_it_commits(
             created_at=DAWN,
         )
         assert User.find_by_client_id("alice") is not None
-        assert elsewhere(lambda: User.find_by_client_id("alice")) is None
+        assert run_in_thread(lambda: User.find_by_client_id("alice")) is None
 
     run_transaction(write)
 
@@ -112,7 +112,7 @@ def test_a_second_portfolio_is_the_first_one() -> None:
 
 
 def test_portfolios_created_at_once_are_one() -> None:
-    made = at_once([lambda: Portfolio.create("alice", Decimal(5_000), DAWN)] * 8)
+    made = run_concurrently([lambda: Portfolio.create("alice", Decimal(5_000), DAWN)] * 8)
 
     assert sum(is_new for _, is_new in made) == 1
     assert len({portfolio.id for portfolio, _ in made}) == 1
@@ -128,7 +128,7 @@ def test_no_two_portfolios_belong_to_one_user() -> None:
 
 
 def test_blocking_a_margin_moves_it_and_numbers_the_trade() -> None:
-    enlist("alice", margin=Decimal(1_000))
+    create_users("alice", margin=Decimal(1_000))
     opened = Position.of(bracket(TradeType.SELL, 2, "100.05"))
 
     portfolio = run_transaction(
@@ -145,7 +145,7 @@ def test_blocking_a_margin_moves_it_and_numbers_the_trade() -> None:
 
 @pytest.mark.parametrize(("margin", "blocked"), [("1000.00", True), ("1000.01", False)])
 def test_a_margin_is_blocked_to_the_last_paisa_and_no_further(margin: str, blocked: bool) -> None:
-    enlist("alice", margin=Decimal(1_000))
+    create_users("alice", margin=Decimal(1_000))
     before = portfolio_of("alice")
 
     portfolio = run_transaction(
@@ -217,7 +217,7 @@ def test_no_two_trades_of_a_user_share_a_number() -> None:
 
 
 def test_events_of_a_user_are_numbered_without_gaps() -> None:
-    enlist("alice", "bob")
+    create_users("alice", "bob")
 
     first = notify(draft(), draft("bob"), draft(message="Again."))
     second = notify(draft())
@@ -228,7 +228,7 @@ def test_events_of_a_user_are_numbered_without_gaps() -> None:
 
 
 def test_a_new_notification_is_unread_and_to_be_delivered_on_both_channels() -> None:
-    enlist("alice")
+    create_users("alice")
 
     (event,) = notify(draft())
 
@@ -250,7 +250,7 @@ def test_no_events_are_no_work() -> None:
 def test_an_event_of_a_user_who_is_gone_is_refused_and_nothing_is_numbered(
     users: tuple[str, ...],
 ) -> None:
-    enlist("alice")
+    create_users("alice")
 
     with pytest.raises(Unauthenticated, match="no longer exists"):
         notify(*(draft(user_id) for user_id in users))
@@ -260,7 +260,7 @@ def test_an_event_of_a_user_who_is_gone_is_refused_and_nothing_is_numbered(
 
 
 def test_no_two_notifications_of_a_user_share_a_number() -> None:
-    enlist("alice")
+    create_users("alice")
     notify(draft())
 
     with pytest.raises(DuplicateKeyError):
@@ -268,7 +268,7 @@ def test_no_two_notifications_of_a_user_share_a_number() -> None:
 
 
 def test_a_notification_is_marked_read_once_and_by_its_owner_alone() -> None:
-    enlist("alice", "bob")
+    create_users("alice", "bob")
     (event,) = notify(draft())
 
     def mark(user_id: str, id: ObjectId = event.id) -> bool | None:
@@ -280,7 +280,7 @@ def test_a_notification_is_marked_read_once_and_by_its_owner_alone() -> None:
 
 
 def test_what_was_missed_is_found_in_order() -> None:
-    enlist("alice", "bob")
+    create_users("alice", "bob")
     notify(*(draft() for _ in range(6)), draft("bob"))
 
     assert [each.seq for each in Notification.find_after("alice", 2, 5)] == [3, 4, 5]
@@ -300,8 +300,8 @@ def test_the_last_quotes_of_symbols_are_kept() -> None:
     assert SymbolState.find_traded() == {"TCS.NS"}
 
 
-def test_money_is_stored_as_decimal128(raw: Database[Document]) -> None:
-    enlist("alice")
+def test_money_is_stored_as_decimal128(raw_db: Database[Document]) -> None:
+    create_users("alice")
     trade = insert_trade()
     close_trade(trade)
     SymbolState.save_quotes([quote("25000.05")])
@@ -310,9 +310,9 @@ def test_money_is_stored_as_decimal128(raw: Database[Document]) -> None:
         lambda: Portfolio.update_margin("alice", trade.margin_used, "^NSEI", opened, NOON)
     )
 
-    portfolio = raw.portfolios.find_one({"user_id": "alice"})
-    stored = raw.trades.find_one({"_id": trade.id})
-    symbol = raw.symbols.find_one({"_id": "^NSEI"})
+    portfolio = raw_db.portfolios.find_one({"user_id": "alice"})
+    stored = raw_db.trades.find_one({"_id": trade.id})
+    symbol = raw_db.symbols.find_one({"_id": "^NSEI"})
 
     assert portfolio is not None
     assert stored is not None

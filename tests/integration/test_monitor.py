@@ -22,9 +22,9 @@ from app.monitor.loop import Pass
 from app.services import services
 from app.trades.service import open_trade
 from config import Settings
-from tests.support.books import assert_books_balance, enlist, order, trades_of
+from tests.support.concurrency import running
+from tests.support.factories import assert_portfolio_balances, create_users, order, trades_of
 from tests.support.market import ManualClock, ScriptedFeed
-from tests.support.together import running
 
 SECONDS = 20
 
@@ -77,11 +77,11 @@ def prices_sent_to(client: Any) -> list[float]:
 
 
 def test_a_pass_publishes_the_latest_prices_and_settles_every_tick(
-    books: Flask, monitor: Monitor, feed: ScriptedFeed
+    app_context: Flask, monitor: Monitor, feed: ScriptedFeed
 ) -> None:
-    enlist("alice")
+    create_users("alice")
     open_trade("alice", order(stop_loss=24_990))
-    client = socketio.test_client(books)
+    client = socketio.test_client(app_context)
     client.get_received()
     for price in (24_995, 24_980, 25_050):
         feed.tick("^NSEI", price)
@@ -94,18 +94,18 @@ def test_a_pass_publishes_the_latest_prices_and_settles_every_tick(
     (trade,) = trades_of("alice")
     assert trade.exit is not None
     assert (trade.status, trade.exit.price) == (TradeStatus.STOP_LOSS_HIT, 24_980)
-    assert_books_balance("alice")
+    assert_portfolio_balances("alice")
 
 
-def test_a_pass_without_news_does_nothing(books: Flask, monitor: Monitor) -> None:
+def test_a_pass_without_news_does_nothing(app_context: Flask, monitor: Monitor) -> None:
     assert monitor.run_once() == Pass(ticks=0, closed=0)
     assert SymbolState.load_quotes() == {}
 
 
 def test_a_tick_is_settled_in_one_pass_alone(
-    books: Flask, monitor: Monitor, feed: ScriptedFeed
+    app_context: Flask, monitor: Monitor, feed: ScriptedFeed
 ) -> None:
-    enlist("alice")
+    create_users("alice")
     feed.tick("^NSEI", 24_000)
     monitor.run_once()
     feed.set("^NSEI", 25_000)
@@ -116,9 +116,9 @@ def test_a_tick_is_settled_in_one_pass_alone(
 
 
 def test_a_price_that_cannot_be_is_ignored(
-    books: Flask, monitor: Monitor, feed: ScriptedFeed
+    app_context: Flask, monitor: Monitor, feed: ScriptedFeed
 ) -> None:
-    enlist("alice")
+    create_users("alice")
     open_trade("alice", order(stop_loss=24_990))
     feed.tick("^NSEI", 0)
     feed.tick("^NSEI", -25_000)
@@ -137,7 +137,7 @@ def test_the_symbols_polled_are_the_indices_the_traded_and_the_followed(
     monitor = Monitor(watched_app)
     with watched_app.app_context():
         monitor.run_once()
-        enlist("alice")
+        create_users("alice")
         open_trade("alice", order("RELIANCE.NS"))
         services().polled_symbols.try_follow(["TCS.NS"], budget=1)
         # Traded in another process, which only the database tells of.
@@ -173,7 +173,7 @@ def test_the_loop_makes_pass_after_pass_until_it_is_stopped(
 def test_a_pass_that_fails_does_not_end_the_loop(watched_app: Flask, watched: WatchedFeed) -> None:
     watched.failures = 2
     with watched_app.app_context():
-        enlist("alice")
+        create_users("alice")
         watched.set("^NSEI", 25_000)
         open_trade("alice", order(stop_loss=24_990))
     watched.tick("^NSEI", 24_000)
@@ -209,7 +209,7 @@ def test_of_two_monitors_the_one_that_started_last_polls(
         watched.wait_for_polls(len(watched.polls) + 3)
 
 
-def test_a_lease_is_held_by_one_and_renewed_by_them(books: Flask, clock: ManualClock) -> None:
+def test_a_lease_is_held_by_one_and_renewed_by_them(app_context: Flask, clock: ManualClock) -> None:
     one, other = (Lease(clock, timedelta(seconds=30)) for _ in range(2))
 
     assert one.renew()
@@ -221,7 +221,7 @@ def test_a_lease_is_held_by_one_and_renewed_by_them(books: Flask, clock: ManualC
     assert collection("leases").count_documents({}) == 1
 
 
-def test_a_lease_that_has_run_out_is_anyones(books: Flask, clock: ManualClock) -> None:
+def test_a_lease_that_has_run_out_is_anyones(app_context: Flask, clock: ManualClock) -> None:
     one, other = (Lease(clock, timedelta(seconds=30)) for _ in range(2))
     one.renew()
 
@@ -231,7 +231,7 @@ def test_a_lease_that_has_run_out_is_anyones(books: Flask, clock: ManualClock) -
     assert not one.renew()
 
 
-def test_a_lease_can_be_taken_over(books: Flask, clock: ManualClock) -> None:
+def test_a_lease_can_be_taken_over(app_context: Flask, clock: ManualClock) -> None:
     one, other = (Lease(clock, timedelta(seconds=30)) for _ in range(2))
     one.take_over()
 

@@ -9,8 +9,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.monitor import Monitor
+from tests.support.database_state import assert_invariants
 from tests.support.exchange_time import advance_to, ist
-from tests.support.ledger import assert_books_exact
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.users import Trader
 
@@ -40,7 +40,7 @@ def test_a_tick_outside_hours_is_shown_and_closes_nothing_then_or_later(
 
     assert closed == [0, 0, 0]
     assert alice.trades()[0]["status"] == "ACTIVE"
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 def test_the_last_tick_before_the_close_and_the_first_of_a_session_count(

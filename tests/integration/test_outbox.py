@@ -19,16 +19,16 @@ from app.delivery.senders import DeliveryError
 from app.models import Notification
 from app.notifications.service import send
 from app.trades.service import open_trade
-from tests.support.books import draft, enlist, notify, order
+from tests.support.concurrency import run_concurrently, running
+from tests.support.factories import create_users, draft, notify, order
 from tests.support.market import ManualClock
-from tests.support.recording_sender import (
+from tests.support.senders import (
     CREDENTIALS,
     RECORDING,
     SECONDS,
-    RecordingSenderBox,
+    FakeSender,
     lines_of,
 )
-from tests.support.together import at_once, running
 
 
 class CountedClock(ManualClock):
@@ -57,11 +57,9 @@ def variables() -> dict[str, Any]:
 
 
 @pytest.fixture
-def outbox(
-    books: Flask, clock: ManualClock, email: RecordingSenderBox, sms: RecordingSenderBox
-) -> Outbox:
-    enlist("alice", "bob")
-    return Outbox(books, clock, [email, sms])
+def outbox(app_context: Flask, clock: ManualClock, email: FakeSender, sms: FakeSender) -> Outbox:
+    create_users("alice", "bob")
+    return Outbox(app_context, clock, [email, sms])
 
 
 def deliveries(client_id: str = "alice", seq: int = 1) -> dict[str, dict[str, Any]]:
@@ -84,11 +82,11 @@ def statuses(client_id: str = "alice", seq: int = 1) -> dict[str, str]:
 
 
 def test_what_waited_when_the_credentials_were_taken_away_is_recorded(
-    books: Flask, clock: ManualClock
+    app_context: Flask, clock: ManualClock
 ) -> None:
-    enlist("alice")
+    create_users("alice")
     open_trade("alice", order())
-    outbox = Outbox(books, clock, RECORDING)
+    outbox = Outbox(app_context, clock, RECORDING)
 
     assert outbox.run_once() == 1
 
@@ -102,7 +100,7 @@ def test_what_waited_when_the_credentials_were_taken_away_is_recorded(
 
 
 def test_a_notification_is_sent_once_on_each_channel(
-    outbox: Outbox, email: RecordingSenderBox, sms: RecordingSenderBox
+    outbox: Outbox, email: FakeSender, sms: FakeSender
 ) -> None:
     notify(draft(message="Bought."))
 
@@ -115,7 +113,7 @@ def test_a_notification_is_sent_once_on_each_channel(
 
 
 def test_a_burst_is_one_message_a_user_and_channel(
-    outbox: Outbox, email: RecordingSenderBox, sms: RecordingSenderBox
+    outbox: Outbox, email: FakeSender, sms: FakeSender
 ) -> None:
     notify(*(draft(message=f"Event {n}.") for n in range(50)), draft("bob", "Only one."))
 
@@ -141,7 +139,7 @@ def test_more_than_a_batch_is_delivered_batch_by_batch(
 
 
 def test_what_failed_is_tried_again_later_on_that_channel_alone(
-    outbox: Outbox, email: RecordingSenderBox, sms: RecordingSenderBox, clock: ManualClock
+    outbox: Outbox, email: FakeSender, sms: FakeSender, clock: ManualClock
 ) -> None:
     sms.failure = DeliveryError("the line is busy")
     notify(draft())
@@ -170,7 +168,7 @@ def test_what_failed_is_tried_again_later_on_that_channel_alone(
 
 
 def test_what_keeps_failing_is_given_up_in_the_end(
-    outbox: Outbox, email: RecordingSenderBox, sms: RecordingSenderBox, clock: ManualClock
+    outbox: Outbox, email: FakeSender, sms: FakeSender, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("no route")
     notify(draft())
@@ -192,7 +190,7 @@ def test_what_keeps_failing_is_given_up_in_the_end(
 
 
 def test_what_can_never_work_is_not_tried_again(
-    outbox: Outbox, email: RecordingSenderBox, clock: ManualClock
+    outbox: Outbox, email: FakeSender, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("no such address", permanent=True)
     notify(draft())
@@ -206,7 +204,7 @@ def test_what_can_never_work_is_not_tried_again(
 
 
 def test_a_sender_that_breaks_holds_up_nobody_elses_messages(
-    outbox: Outbox, email: RecordingSenderBox, sms: RecordingSenderBox
+    outbox: Outbox, email: FakeSender, sms: FakeSender
 ) -> None:
     email.failure, email.fails_for = ValueError("secret inside"), "alice"
     notify(draft("alice"), draft("bob"))
@@ -220,9 +218,7 @@ def test_a_sender_that_breaks_holds_up_nobody_elses_messages(
     assert deliveries()["email"]["error"] == "ValueError"
 
 
-def test_messages_for_a_user_who_is_gone_are_given_up(
-    outbox: Outbox, email: RecordingSenderBox
-) -> None:
+def test_messages_for_a_user_who_is_gone_are_given_up(outbox: Outbox, email: FakeSender) -> None:
     notify(draft())
     collection("users").delete_one({"client_id": "alice"})
 
@@ -235,16 +231,16 @@ def test_messages_for_a_user_who_is_gone_are_given_up(
 
 
 def test_two_workers_never_deliver_one_notification_twice(
-    books: Flask,
+    app_context: Flask,
     outbox: Outbox,
     clock: ManualClock,
-    email: RecordingSenderBox,
-    sms: RecordingSenderBox,
+    email: FakeSender,
+    sms: FakeSender,
 ) -> None:
-    other = Outbox(books, clock, [email, sms])
+    other = Outbox(app_context, clock, [email, sms])
     notify(*(draft(user, f"{user} {n}") for n in range(10) for user in ("alice", "bob")))
 
-    counts = at_once([outbox.run_once, other.run_once, outbox.run_once, other.run_once])
+    counts = run_concurrently([outbox.run_once, other.run_once, outbox.run_once, other.run_once])
 
     assert sum(counts) == 20
     lines = [line for _, message in email.letters for line in lines_of(message)]
@@ -252,7 +248,7 @@ def test_two_workers_never_deliver_one_notification_twice(
 
 
 def test_what_a_worker_took_and_died_with_is_due_again_after_its_lease(
-    outbox: Outbox, clock: ManualClock, email: RecordingSenderBox
+    outbox: Outbox, clock: ManualClock, email: FakeSender
 ) -> None:
     notify(draft())
     (taken,) = claim(clock.now())
@@ -270,20 +266,20 @@ def test_claims_made_at_once_share_nothing(outbox: Outbox, clock: ManualClock) -
     for _ in range(4):
         notify(*(draft() for _ in range(40)))
 
-        claims = at_once([partial(claim, clock.now(), limit) for limit in (5, 20, 40)])
+        claims = run_concurrently([partial(claim, clock.now(), limit) for limit in (5, 20, 40)])
 
         claimed = [each.id for taken in claims for each in taken]
         assert len(claimed) == len(set(claimed)) >= 5
 
 
 def test_a_worker_delivers_what_it_finds_and_wakes_for_what_comes(
-    books: Flask, email: RecordingSenderBox, sms: RecordingSenderBox
+    app_context: Flask, email: FakeSender, sms: FakeSender
 ) -> None:
-    enlist("alice")
+    create_users("alice")
     clock = CountedClock()
     notify(draft(message="Left over."))
 
-    with running(Outbox(books, clock, [email, sms])):
+    with running(Outbox(app_context, clock, [email, sms])):
         for n in range(1, 5):
             sms.wait_for(n)
             # Each message has it look at the clock six times, and finding no more twice.
@@ -296,7 +292,7 @@ def test_a_worker_delivers_what_it_finds_and_wakes_for_what_comes(
 
 
 def test_a_worker_that_waits_for_a_retry_makes_it_when_it_is_due(
-    outbox: Outbox, email: RecordingSenderBox, clock: ManualClock
+    outbox: Outbox, email: FakeSender, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("busy")
     notify(draft())

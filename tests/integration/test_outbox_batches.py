@@ -22,9 +22,9 @@ from app.monitor import Monitor
 from app.notifications.service import send
 from app.trades.exits import exit_trade
 from app.trades.service import open_trade
-from tests.support.books import draft, enlist, notify, order
+from tests.support.factories import create_users, draft, notify, order
 from tests.support.market import ManualClock, ScriptedFeed
-from tests.support.recording_sender import CREDENTIALS, RECORDING, RecordingSenderBox, lines_of
+from tests.support.senders import CREDENTIALS, RECORDING, FakeSender, lines_of
 
 USERS = [f"user{n}" for n in range(6)]
 
@@ -36,22 +36,20 @@ def variables() -> dict[str, Any]:
 
 
 @pytest.fixture
-def outbox(
-    books: Flask, clock: ManualClock, email: RecordingSenderBox, sms: RecordingSenderBox
-) -> Outbox:
-    enlist("alice", *USERS)
-    return Outbox(books, clock, [email, sms])
+def outbox(app_context: Flask, clock: ManualClock, email: FakeSender, sms: FakeSender) -> Outbox:
+    create_users("alice", *USERS)
+    return Outbox(app_context, clock, [email, sms])
 
 
 @pytest.fixture
-def other(books: Flask, outbox: Outbox, clock: ManualClock, email: RecordingSenderBox) -> Outbox:
+def other(app_context: Flask, outbox: Outbox, clock: ManualClock, email: FakeSender) -> Outbox:
     """Another worker on the same database."""
-    return Outbox(books, clock, [RecordingSenderBox("email"), RecordingSenderBox("sms")])
+    return Outbox(app_context, clock, [FakeSender("email"), FakeSender("sms")])
 
 
 def letters_of(outbox: Outbox, channel: str = "email") -> list[tuple[str, Message]]:
     sender = outbox._senders[channel]
-    assert isinstance(sender, RecordingSenderBox)
+    assert isinstance(sender, FakeSender)
     return sender.letters
 
 
@@ -121,7 +119,7 @@ def test_a_flood_for_one_user_is_told_in_digests_of_a_size_that_can_be_written_d
 
 
 def test_a_slow_batch_stays_with_its_worker_past_its_lease(
-    outbox: Outbox, other: Outbox, clock: ManualClock, email: RecordingSenderBox
+    outbox: Outbox, other: Outbox, clock: ManualClock, email: FakeSender
 ) -> None:
     for user_id in USERS:
         notify(draft(user_id))
@@ -139,7 +137,7 @@ def test_a_slow_batch_stays_with_its_worker_past_its_lease(
 
 @pytest.mark.parametrize("permanent", [False, True])
 def test_what_another_worker_took_from_one_that_was_frozen_is_left_to_it(
-    outbox: Outbox, other: Outbox, clock: ManualClock, email: RecordingSenderBox, permanent: bool
+    outbox: Outbox, other: Outbox, clock: ManualClock, email: FakeSender, permanent: bool
 ) -> None:
     for user_id in USERS:
         notify(draft(user_id))
@@ -162,7 +160,7 @@ def test_what_another_worker_took_from_one_that_was_frozen_is_left_to_it(
 
 
 def test_a_worker_that_is_stopped_hands_back_what_it_has_not_begun(
-    outbox: Outbox, other: Outbox, email: RecordingSenderBox
+    outbox: Outbox, other: Outbox, email: FakeSender
 ) -> None:
     for user_id in USERS:
         notify(draft(user_id))
@@ -175,7 +173,7 @@ def test_a_worker_that_is_stopped_hands_back_what_it_has_not_begun(
 
 
 def test_a_digest_that_failed_is_one_message_again(
-    outbox: Outbox, email: RecordingSenderBox, clock: ManualClock
+    outbox: Outbox, email: FakeSender, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("busy")
     notify(*(draft(message=f"{n}.") for n in range(5)))
@@ -189,7 +187,7 @@ def test_a_digest_that_failed_is_one_message_again(
 
 
 def test_a_channel_waits_as_long_as_it_was_told_and_the_other_does_not(
-    outbox: Outbox, email: RecordingSenderBox, sms: RecordingSenderBox, clock: ManualClock
+    outbox: Outbox, email: FakeSender, sms: FakeSender, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("busy")
     sms.failure = DeliveryError("too many", retry_after=timedelta(minutes=10))
@@ -248,7 +246,7 @@ def test_a_digest_tells_what_is_wanted_and_skips_the_rest(outbox: Outbox) -> Non
 
 
 def test_what_is_switched_off_before_it_went_out_does_not_go_out(
-    outbox: Outbox, email: RecordingSenderBox, clock: ManualClock
+    outbox: Outbox, email: FakeSender, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("busy")
     notify(draft())
@@ -267,7 +265,7 @@ def test_what_is_switched_off_before_it_went_out_does_not_go_out(
 
 
 def test_what_is_switched_off_while_a_long_batch_is_under_way_counts_within_seconds(
-    outbox: Outbox, clock: ManualClock, email: RecordingSenderBox
+    outbox: Outbox, clock: ManualClock, email: FakeSender
 ) -> None:
     for user_id in USERS:
         notify(draft(user_id))
@@ -287,8 +285,8 @@ def test_messages_tell_the_balance_after_an_entry_and_as_it_is_now_after_an_exit
     outbox: Outbox,
     feed: ScriptedFeed,
     monitor: Monitor,
-    email: RecordingSenderBox,
-    sms: RecordingSenderBox,
+    email: FakeSender,
+    sms: FakeSender,
 ) -> None:
     trade = open_trade("alice", order(quantity=2))
     open_trade("alice", order(trade_type=TradeType.SELL, stop_loss=25_010))
@@ -329,23 +327,23 @@ def test_a_single_entry_tells_what_was_available_right_after_it(outbox: Outbox) 
 
 
 def test_nothing_is_read_for_messages_that_are_only_recorded(
-    books: Flask, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    app_context: Flask, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    enlist("alice")
+    create_users("alice")
     prefer(sms=False)
     notify(draft())
     monkeypatch.delattr("app.models.Portfolio.available_margins")
 
-    Outbox(books, clock, RECORDING).run_once()
+    Outbox(app_context, clock, RECORDING).run_once()
 
     assert statuses() == {"email": "recorded", "sms": "skipped"}
 
 
 def test_what_is_only_recorded_is_written_down_once_a_batch_and_each_as_it_went(
-    books: Flask, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    app_context: Flask, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    enlist("alice", *USERS)
-    recording = Outbox(books, clock, RECORDING)
+    create_users("alice", *USERS)
+    recording = Outbox(app_context, clock, RECORDING)
     prefer("alice", sms=False)
     prefer(USERS[0], email=False)
     notify(*(draft(user_id) for user_id in ("alice", *USERS) for _ in range(2)))
@@ -369,7 +367,7 @@ def test_what_is_only_recorded_is_written_down_once_a_batch_and_each_as_it_went(
 
 
 def test_what_was_sent_is_written_down_before_the_next_user_is_told(
-    outbox: Outbox, email: RecordingSenderBox
+    outbox: Outbox, email: FakeSender
 ) -> None:
     """Or a crash between the two would have it sent again."""
     notify(draft("alice"), draft(USERS[0]))

@@ -12,13 +12,13 @@ from app.database import collection
 from app.domain.bracket import TradeStatus
 from app.models import Notification, Trade
 from app.models.paging import MAX_WINDOW
-from tests.support.books import draft, enlist, insert_trade, notify
+from tests.support.factories import create_users, draft, insert_trade, notify
 
 COUNT = 320
 
 
 @pytest.fixture(autouse=True)
-def many_trades(books: Flask) -> None:
+def many_trades(app_context: Flask) -> None:
     """Give alice trades, every third of another symbol, every tenth cancelled."""
     template = insert_trade(1)
     document = collection("trades").find_one({"_id": template.id})
@@ -79,7 +79,7 @@ def test_what_lies_behind_a_gap_wider_than_any_window_is_found() -> None:
 
 
 def test_unread_notifications_are_paged_like_the_rest() -> None:
-    enlist("alice")
+    create_users("alice")
     events = notify(*(draft() for _ in range(60)))
     read = [each.id for each in events if each.seq % 2]
     collection("notifications").update_many({"_id": {"$in": read}}, {"$set": {"is_read": True}})

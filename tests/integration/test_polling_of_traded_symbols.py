@@ -15,7 +15,7 @@ from tests.support.users import Trader
 
 SYMBOL = "RELIANCE.NS"
 
-pytestmark = pytest.mark.usefixtures("books")
+pytestmark = pytest.mark.usefixtures("app_context")
 
 
 def wait_an_hour(clock: ManualClock) -> None:
@@ -159,7 +159,7 @@ def test_two_processes_that_remove_marks_remove_each_once(clock: ManualClock) ->
     assert remove_old_marks() + remove_old_marks() == 1
 
 
-def test_a_new_trade_has_its_symbol_polled_at_once(alice: Trader, books: Flask) -> None:
+def test_a_new_trade_has_its_symbol_polled_at_once(alice: Trader, app_context: Flask) -> None:
     alice.create_trade(symbol=SYMBOL)
 
     assert SYMBOL in services().polled_symbols.symbols()

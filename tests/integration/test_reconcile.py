@@ -12,7 +12,7 @@ from click.testing import Result
 from flask import Flask
 
 from app.database import collection
-from tests.support.ledger import assert_books_exact, everything
+from tests.support.database_state import assert_invariants, everything
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.users import Trader
 
@@ -109,7 +109,7 @@ def test_each_corruption_is_found_and_repaired_only_when_asked(
     assert "1 differences were repaired." in repaired.stdout
     assert reconcile().exit_code == 0
     assert _books() == sound
-    assert_books_exact(alice.client_id)
+    assert_invariants(alice.client_id)
 
 
 @pytest.mark.usefixtures("books")
@@ -163,7 +163,7 @@ def test_the_corruptions_of_several_users_are_all_found_and_repaired_at_once(
     assert _fields(found, bob) == ["utilized_margin"]
     assert reconcile().exit_code == 0
     for trader in (alice, bob):
-        assert_books_exact(trader.client_id)
+        assert_invariants(trader.client_id)
         assert trader.post(f"/trades/exit-all/{trader.client_id}").get_json()["count"] == 2
         assert trader.portfolio()["available_margin"] == 100_000.0
 

@@ -20,8 +20,8 @@ from app.portfolio.reconciliation import find_differences
 from app.retention import ROUND_SECONDS, STATEMENTS_PER_STEP, Limits, Retention
 from config import ConfigurationError, Settings
 from tests.support.audit import embedded_uri
+from tests.support.database_state import everything
 from tests.support.execution import close_triggered
-from tests.support.ledger import everything
 from tests.support.live import eventually
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.server import ServerProcess

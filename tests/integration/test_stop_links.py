@@ -12,9 +12,9 @@ from flask.testing import FlaskClient
 
 from app.delivery import Outbox, create_senders
 from tests.fakes.smtp import MailServer
-from tests.support.answers import assert_error
 from tests.support.market import ManualClock
-from tests.support.recording_sender import settings_of
+from tests.support.responses import assert_error
+from tests.support.senders import settings_of
 from tests.support.users import Trader, sign_up
 
 pytestmark = pytest.mark.needs("openssl")

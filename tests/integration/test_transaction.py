@@ -21,9 +21,9 @@ from pymongo.errors import (
 from app.database import collection
 from app.database.transactions import is_outage, run_transaction
 from app.domain.errors import InsufficientMargin
-from tests.support.together import at_once, elsewhere
+from tests.support.concurrency import run_concurrently, run_in_thread
 
-pytestmark = pytest.mark.usefixtures("books")
+pytestmark = pytest.mark.usefixtures("app_context")
 
 
 def count() -> int:
@@ -73,7 +73,7 @@ def add_ten() -> None:
 def test_what_is_not_committed_is_seen_by_nobody_else() -> None:
     def write() -> None:
         collection("counters").insert_one({"_id": "n", "n": 1})
-        assert elsewhere(count) == 0
+        assert run_in_thread(count) == 0
 
     run_transaction(write)
 
@@ -89,7 +89,7 @@ def test_a_transaction_that_conflicts_is_tried_again() -> None:
         assert found is not None
         if not attempts:
             # Someone else gets in between what was read and what is written.
-            elsewhere(add_ten)
+            run_in_thread(add_ten)
         attempts.append(found["n"])
         collection("counters").update_one({"_id": "n"}, {"$set": {"n": found["n"] + 1}})
 
@@ -100,7 +100,7 @@ def test_a_transaction_that_conflicts_is_tried_again() -> None:
 
 
 @pytest.mark.parametrize("user_ids", [["alice"], []])
-def test_transactions_at_once_lose_no_update(books: Flask, user_ids: list[str]) -> None:
+def test_transactions_at_once_lose_no_update(app_context: Flask, user_ids: list[str]) -> None:
     collection("counters").insert_one({"_id": "n", "n": 0})
 
     def add_one() -> None:
@@ -109,15 +109,17 @@ def test_transactions_at_once_lose_no_update(books: Flask, user_ids: list[str]) 
         collection("counters").update_one({"_id": "n"}, {"$set": {"n": found["n"] + 1}})
 
     def transact() -> None:
-        with books.app_context():
+        with app_context.app_context():
             run_transaction(add_one, user_ids=user_ids)
 
-    at_once([transact] * 8)
+    run_concurrently([transact] * 8)
 
     assert count() == 8
 
 
-def test_transactions_of_one_user_wait_for_each_other_rather_than_conflict(books: Flask) -> None:
+def test_transactions_of_one_user_wait_for_each_other_rather_than_conflict(
+    app_context: Flask,
+) -> None:
     inside: list[int] = []
     most: list[int] = []
 
@@ -128,15 +130,17 @@ def test_transactions_of_one_user_wait_for_each_other_rather_than_conflict(books
         inside.pop()
 
     def transact() -> None:
-        with books.app_context():
+        with app_context.app_context():
             run_transaction(work, user_ids=["alice"])
 
-    at_once([transact] * 6)
+    run_concurrently([transact] * 6)
 
     assert most == [1] * 6
 
 
-def test_a_transaction_that_waits_too_long_for_another_of_its_user_fails(books: Flask) -> None:
+def test_a_transaction_that_waits_too_long_for_another_of_its_user_fails(
+    app_context: Flask,
+) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def dawdle() -> None:
@@ -144,7 +148,7 @@ def test_a_transaction_that_waits_too_long_for_another_of_its_user_fails(books: 
         leave.wait(10)
 
     def transact() -> None:
-        with books.app_context():
+        with app_context.app_context():
             run_transaction(dawdle, user_ids=["alice"])
 
     slow = threading.Thread(target=transact)
@@ -166,7 +170,7 @@ def test_a_conflict_that_does_not_go_away_is_given_up_in_time() -> None:
 
     def always_late() -> None:
         collection("counters").find_one({"_id": "n"})
-        elsewhere(add_ten)
+        run_in_thread(add_ten)
         collection("counters").update_one({"_id": "n"}, {"$set": {"n": -1}})
 
     started = time.monotonic()

@@ -15,10 +15,10 @@ from app.delivery import Outbox, create_senders
 from app.models import User
 from tests.fakes.smtp import MailServer
 from tests.fakes.twilio import Refusal, TwilioServer
-from tests.support.answers import assert_error
 from tests.support.live import eventually
 from tests.support.market import ManualClock
-from tests.support.recording_sender import settings_of
+from tests.support.responses import assert_error
+from tests.support.senders import settings_of
 from tests.support.users import Trader, registration, sign_up
 
 pytestmark = pytest.mark.needs("openssl")

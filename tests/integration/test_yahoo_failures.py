@@ -27,16 +27,16 @@ from tests.fakes.yahoo import (
     OUTAGE,
     RATE_LIMIT,
     WRONG_SHAPE,
+    Failure,
     FakeYahoo,
-    Trouble,
 )
+from tests.support.concurrency import run_concurrently
 from tests.support.market import ManualClock
 from tests.support.server import free_port
-from tests.support.together import at_once
 from tests.support.yahoo import NIFTY, TCS, THREE, prices
 
 SCRIPT = Path(__file__).with_name("yahoo_in_a_loop.py")
-CONSENT = Trouble(302, "", headers={"Location": "/consent"})
+CONSENT = Failure(302, "", headers={"Location": "/consent"})
 
 
 def test_a_rate_limit_ends_the_question_and_says_when_to_come_back(
@@ -47,7 +47,7 @@ def test_a_rate_limit_ends_the_question_and_says_when_to_come_back(
         source.fetch(THREE)
     assert raised.value.retry_after == 60
 
-    yahoo.troubles["*"] = Trouble(429, "", headers={"Retry-After": "120"})
+    yahoo.troubles["*"] = Failure(429, "", headers={"Retry-After": "120"})
     with pytest.raises(SourceUnavailable) as raised:
         source.candles(TCS, Interval.DAY, yahoo.now - timedelta(days=9), yahoo.now)
     assert raised.value.retry_after == 120
@@ -66,7 +66,7 @@ def test_one_symbol_at_the_limit_is_the_limit_of_them_all(
     with pytest.raises(SourceUnavailable):
         source.fetch(list(load_instruments())[:25])
     # Those that were under way, not the rest of the batch, nor in the second after.
-    yahoo.troubles = {"^NSEI": Trouble(delay=1)}
+    yahoo.troubles = {"^NSEI": Failure(delay=1)}
     source.fetch([NIFTY])
     assert len(yahoo.charts()) - asked_before <= 10
 
@@ -75,7 +75,7 @@ def test_one_symbol_at_the_limit_is_the_limit_of_them_all(
 def test_a_strange_retry_after_is_still_a_time_to_wait(
     yahoo: FakeYahoo, source: YahooSource, after: str
 ) -> None:
-    yahoo.troubles["*"] = Trouble(429, "", headers={"Retry-After": after})
+    yahoo.troubles["*"] = Failure(429, "", headers={"Retry-After": after})
     with pytest.raises(SourceUnavailable) as raised:
         source.fetch([TCS])
     assert raised.value.retry_after is not None
@@ -104,7 +104,7 @@ def test_an_expired_cookie_is_replaced(yahoo: FakeYahoo, source: YahooSource) ->
     source.fetch([TCS])
     yahoo.expire_cookies()
     # Outside Europe there is nothing to consent to.
-    yahoo.troubles["/consent"] = Trouble(200, "<html></html>")
+    yahoo.troubles["/consent"] = Failure(200, "<html></html>")
 
     assert prices(source.fetch([TCS])) == {"TCS.NS": Decimal("3000.10")}
 
@@ -112,7 +112,7 @@ def test_an_expired_cookie_is_replaced(yahoo: FakeYahoo, source: YahooSource) ->
 def test_a_refusal_that_another_crumb_does_not_end_is_an_outage(
     yahoo: FakeYahoo, source: YahooSource
 ) -> None:
-    yahoo.troubles["TCS.NS"] = Trouble(401, '{"finance":{"result":null,"error":{"code":"x"}}}')
+    yahoo.troubles["TCS.NS"] = Failure(401, '{"finance":{"result":null,"error":{"code":"x"}}}')
     with pytest.raises(SourceUnavailable, match="401"):
         source.fetch([TCS])
     with pytest.raises(SourceUnavailable, match="401"):
@@ -129,14 +129,14 @@ def test_a_refusal_that_another_crumb_does_not_end_is_an_outage(
         GARBAGE,
         BROKEN_JSON,
         WRONG_SHAPE,
-        Trouble(404, "<html>"),
-        Trouble(200, "[]"),
+        Failure(404, "<html>"),
+        Failure(200, "[]"),
         CONSENT,
     ],
     ids=["outage", "garbage", "broken", "shape", "404", "list", "consent"],
 )
 def test_what_is_no_chart_fails_its_symbol_and_where_all_do_the_source(
-    yahoo: FakeYahoo, source: YahooSource, trouble: Trouble
+    yahoo: FakeYahoo, source: YahooSource, trouble: Failure
 ) -> None:
     yahoo.troubles["TCS.NS"] = trouble
     assert set(prices(source.fetch(THREE))) == {"^NSEI", "M&M.NS"}
@@ -189,7 +189,7 @@ def test_with_everything_hanging_the_question_ends_and_the_next_is_answered(
 
 
 def test_a_slow_yahoo_is_waited_for(yahoo: FakeYahoo, source: YahooSource) -> None:
-    yahoo.troubles["*"] = Trouble(delay=1)
+    yahoo.troubles["*"] = Failure(delay=1)
 
     assert len(source.fetch(THREE)) == 3
 
@@ -242,15 +242,15 @@ def test_more_questions_than_connections_end_in_time_all_the_same(
             source.fetch([TCS])
         return time.monotonic() - began
 
-    assert max(at_once([ask] * 12)) < 2
+    assert max(run_concurrently([ask] * 12)) < 2
 
 
 def test_few_requests_are_under_way_at_once_since_hashing_needs_real_threads_too(
     yahoo: FakeYahoo, source: YahooSource
 ) -> None:
-    yahoo.troubles["*"] = Trouble(delay=0.2)
+    yahoo.troubles["*"] = Failure(delay=0.2)
 
-    assert [len(each) for each in at_once([lambda: source.fetch(THREE)] * 6)] == [3] * 6
+    assert [len(each) for each in run_concurrently([lambda: source.fetch(THREE)] * 6)] == [3] * 6
     assert yahoo.most_at_once == 6
 
 
@@ -270,7 +270,7 @@ def test_without_a_root_url_it_is_yahoo_that_is_asked(
 
 
 def test_several_threads_may_ask_at_once(yahoo: FakeYahoo, source: YahooSource) -> None:
-    answers = at_once([lambda: source.fetch(THREE)] * 8)
+    answers = run_concurrently([lambda: source.fetch(THREE)] * 8)
 
     assert [len(each) for each in answers] == [3] * 8
 
@@ -284,7 +284,7 @@ def test_verify_says_what_it_found(yahoo: FakeYahoo, source: YahooSource) -> Non
     [(RATE_LIMIT, "wait 60 s"), (OUTAGE, "look at the network"), (GARBAGE, "YAHOO_ROOT_URL")],
 )
 def test_verify_says_what_to_do(
-    yahoo: FakeYahoo, source: YahooSource, trouble: Trouble, remedy: str
+    yahoo: FakeYahoo, source: YahooSource, trouble: Failure, remedy: str
 ) -> None:
     yahoo.troubles["^NSEI"] = trouble
     with pytest.raises(SourceUnavailable, match=remedy):

@@ -3,4 +3,6 @@
 import pytest
 
 # Modules of checks, whose failures are to show both sides as those of tests do.
-pytest.register_assert_rewrite("tests.property.books_database", "tests.property.books_driver")
+pytest.register_assert_rewrite(
+    "tests.property.portfolio_database", "tests.property.portfolio_driver"
+)

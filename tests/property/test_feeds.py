@@ -14,7 +14,7 @@ from app.market_data.feeds.simulated import SimulatedFeed
 from app.market_data.instruments.registry import Instruments
 from app.market_data.quotes import QuoteBoard
 from tests.property.strategies import instrument
-from tests.support.market import ManualClock, ScriptedFeed, trusting_guard
+from tests.support.market import ManualClock, ScriptedFeed, permissive_filter
 from tests.support.quotes import quote
 
 OPENING = datetime(2026, 11, 23, 3, 45, tzinfo=UTC)
@@ -115,7 +115,7 @@ def test_the_board_remembers_every_tick_after_an_entry(
     symbols: list[str], data: st.DataObject
 ) -> None:
     clock = ManualClock()
-    board = QuoteBoard(ScriptedFeed(clock), clock, trusting_guard(clock), fresh_seconds=1)
+    board = QuoteBoard(ScriptedFeed(clock), clock, permissive_filter(clock), fresh_seconds=1)
     ticks = [quote(n + 1, symbol=symbol) for n, symbol in enumerate(symbols)]
     cut = data.draw(st.integers(0, len(ticks)))
     board.post(ticks[:cut])

@@ -15,7 +15,7 @@ from app.market_data.instruments.registry import DEFAULT_INDICES
 from app.market_data.quotes import QuoteBoard
 from app.monitor import Monitor
 from app.services import KEY as RUNTIME_KEY
-from tests.support.market import ManualClock, RemoteFeed, ScriptedFeed, trusting_guard
+from tests.support.market import ManualClock, RemoteFeed, ScriptedFeed, permissive_filter
 from tests.support.quotes import quote
 from tests.support.sockets import Socket
 from tests.support.users import Trader
@@ -74,7 +74,7 @@ def test_subscribing_to_many_symbols_waits_for_none_of_their_prices(
 ) -> None:
     feed = RemoteFeed(clock)
     feed.is_away = True
-    board = QuoteBoard(feed, clock, trusting_guard(clock), fresh_seconds=20)
+    board = QuoteBoard(feed, clock, permissive_filter(clock), fresh_seconds=20)
     parts = app.extensions[RUNTIME_KEY]
     services.init_app(app, replace(parts, feed=feed, quotes=board))
     symbols = [each.symbol for each in parts.instruments.search("")[:40]]

@@ -14,9 +14,9 @@ from app.events import publish_events
 from app.models import EventDraft, Inbox, Notification
 from app.realtime.rooms import REPLAY_PAGE, UserRooms
 from app.services import now
-from tests.support.books import assert_books_balance
+from tests.support.concurrency import run_concurrently
+from tests.support.factories import assert_portfolio_balances
 from tests.support.sockets import Socket
-from tests.support.together import at_once
 from tests.support.users import Trader
 
 Connect = Callable[..., Socket]
@@ -131,7 +131,7 @@ def test_joining_while_events_keep_coming_neither_loses_nor_repeats_any(
         finally:
             enough.set()
 
-    *_, sockets = at_once([*(lambda t=t: trade_on(t) for t in traders), join_repeatedly])
+    *_, sockets = run_concurrently([*(lambda t=t: trade_on(t) for t in traders), join_repeatedly])
 
     inbox = Inbox.find(alice.client_id)
     assert inbox is not None
@@ -140,7 +140,7 @@ def test_joining_while_events_keep_coming_neither_loses_nor_repeats_any(
         received = seqs(socket.updates_until(inbox.event_seq))
         assert received == list(range(since + 1, inbox.event_seq + 1))
         assert socket.rest("trade_update") == []
-    assert_books_balance(alice.client_id)
+    assert_portfolio_balances(alice.client_id)
 
 
 def test_events_published_out_of_order_are_sent_in_order(
@@ -169,7 +169,7 @@ def test_events_published_at_once_by_many_threads_are_sent_in_order(
         with app.app_context():
             rooms.publish([event])
 
-    at_once([lambda event=event: publish(event) for event in reversed(events)])
+    run_concurrently([lambda event=event: publish(event) for event in reversed(events)])
 
     for socket in sockets:
         assert seqs(socket.rest("trade_update")) == list(range(1, 41))

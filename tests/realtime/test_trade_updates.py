@@ -11,7 +11,7 @@ from flask import Flask
 
 from app.monitor import Monitor
 from app.process import start_workers
-from tests.support.books import assert_books_balance
+from tests.support.factories import assert_portfolio_balances
 from tests.support.live import eventually
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.sockets import Socket
@@ -219,7 +219,7 @@ class TestWithTheWorkersOfAServer:
         assert closed["event"] == "trade_auto_closed"
         assert closed["data"]["pnl"] == -20.0
         assert socket.next("live_price")["price"] == 24_980.0
-        assert_books_balance(trader.client_id)
+        assert_portfolio_balances(trader.client_id)
         # Without credentials each message is recorded, not sent.
         eventually(
             lambda: all(

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.conftest import ASYNC_MODES
+from tests.support.attack_monitor import MEGABYTE, AttackMonitor, memory_of
 from tests.support.live import LiveTrader, eventually
-from tests.support.recordings import falling_and_rising, write_recording
+from tests.support.recording_files import falling_and_rising, write_recording
 from tests.support.server import ServerProcess
-from tests.support.siege import MEGABYTE, Siege, memory_of
 
 ATTACK_SECONDS = 1.5
 # Alone on two cores the worst waits were 0.6 s and 2 s. Tests may share a busy machine; a server
@@ -32,7 +32,7 @@ class Besieged:
     def endures(self, kind: str) -> None:
         """Attack it, and check what that cost."""
         before = memory_of(self._server)
-        cost = Siege(self._server, self._trader).run(kind, ATTACK_SECONDS)
+        cost = AttackMonitor(self._server, self._trader).run(kind, ATTACK_SECONDS)
 
         assert cost.slowest_health < HEALTH_SECONDS, cost
         assert cost.slowest_closure < CLOSURE_SECONDS, cost

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from app.addresses import client_network
 from app.web.auth import issue_token
-from tests.support.answers import assert_error
+from tests.support.responses import assert_error
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 import pytest
 
 from tests.e2e.conftest import ASYNC_MODES
+from tests.support.attack_monitor import call
 from tests.support.live import eventually
 from tests.support.raw_http import RawConnection
 from tests.support.server import ServerProcess
-from tests.support.siege import call
 
 
 @pytest.fixture(params=ASYNC_MODES)

@@ -13,9 +13,9 @@ from werkzeug.test import TestResponse
 
 from app.auth.attempts import NOTICE_AT, OF_ALL_ADDRESSES, OF_ONE_ADDRESS
 from app.web import rate_limits as limits
-from tests.support.answers import assert_error
+from tests.support.concurrency import run_concurrently
 from tests.support.live import eventually
-from tests.support.together import at_once
+from tests.support.responses import assert_error
 from tests.support.users import PASSWORD, Trader, sign_up
 
 HOME, ATTACKER = "192.0.2.1", "198.51.100.7"
@@ -116,7 +116,7 @@ def test_guesses_sent_at_once_are_not_all_taken(victim: Trader) -> None:
     clients = [victim.client.application.test_client() for _ in range(16)]
     body = {"email": victim.client_id, "password": "a guess"}
     address = {"REMOTE_ADDR": ATTACKER}
-    answers = at_once(
+    answers = run_concurrently(
         [
             lambda client=client: client.post("/auth/login", json=body, environ_overrides=address)
             for client in clients

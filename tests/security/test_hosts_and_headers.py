@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.support.answers import assert_error
+from tests.support.responses import assert_error
 from tests.support.users import Trader
 
 HANDSHAKE = "/socket.io/?EIO=4&transport=polling"

@@ -8,12 +8,12 @@ from app.market_data.providers.angel_one.source import AngelOneSource
 from app.market_data.providers.angel_one.throttle import Throttle
 from config import Settings
 
-NO_PACE = Throttle(10_000)
+UNTHROTTLED = Throttle(10_000)
 
 
-def session_at_no_pace(settings: Settings, clock: Clock) -> AngelSession:
-    return AngelSession(settings, clock, requests=NO_PACE, logins=NO_PACE)
+def unthrottled_session(settings: Settings, clock: Clock) -> AngelSession:
+    return AngelSession(settings, clock, requests=UNTHROTTLED, logins=UNTHROTTLED)
 
 
-def source_at_no_pace(settings: Settings, clock: Clock) -> AngelOneSource:
-    return AngelOneSource(settings, clock, session=session_at_no_pace(settings, clock))
+def unthrottled_source(settings: Settings, clock: Clock) -> AngelOneSource:
+    return AngelOneSource(settings, clock, session=unthrottled_session(settings, clock))

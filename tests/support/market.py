@@ -52,7 +52,7 @@ class Memory:
         return self._began_at
 
 
-def trusting_guard(clock: ManualClock) -> TickFilter:
+def permissive_filter(clock: ManualClock) -> TickFilter:
     """Return a guard that holds nothing but what is no price."""
     return TickFilter(clock, oldest=timedelta(days=36_500), largest_move=Decimal(10**9))
 

@@ -11,7 +11,7 @@ SECONDS = 15
 
 
 @dataclass(frozen=True, slots=True)
-class IdempotencyRecord:
+class RawResponse:
     """What came back; `rest` are the bytes after the answer, up to the end or a timeout."""
 
     status: int
@@ -44,7 +44,7 @@ class RawConnection:
             self.socket.sendall(part)
         return self
 
-    def answer(self) -> IdempotencyRecord:
+    def answer(self) -> RawResponse:
         """Read one answer."""
         while b"\r\n\r\n" not in self._unread:
             self._read()
@@ -56,7 +56,7 @@ class RawConnection:
         while len(self._unread) < length:
             self._read()
         body, self._unread = self._unread[:length], self._unread[length:]
-        return IdempotencyRecord(status, headers, body)
+        return RawResponse(status, headers, body)
 
     def is_closed(self) -> bool:
         """Wait for the server to close; return whether it did in time."""

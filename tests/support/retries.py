@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from app.database import collection
 from app.domain.money import ZERO
 from app.models import IdempotencyKey, IdempotencyRecord
-from tests.support.ledger import documents
+from tests.support.database_state import documents
 from tests.support.users import Trader
 
 AT_ONCE = 20
@@ -40,7 +40,9 @@ def exit_all_path(trader: Trader) -> str:
     return f"/trades/exit-all/{trader.client_id}"
 
 
-def at_once(call: Callable[[], TestResponse], times: int = AT_ONCE) -> list[tuple[int, Any]]:
+def send_concurrently(
+    call: Callable[[], TestResponse], times: int = AT_ONCE
+) -> list[tuple[int, Any]]:
     """Make the same call in threads of their own, all let go together; return the answers."""
     barrier = Barrier(times)
 

@@ -70,7 +70,7 @@ class ScriptedSource:
             raise self.failing
 
 
-def news_of(feed: object) -> Callable[[], None]:
+def tick_waiter(feed: object) -> Callable[[], None]:
     """Return what waits until `feed` has told of new ticks since the last call."""
     news = threading.Event()
     feed.listen(news.set)  # type: ignore[attr-defined]

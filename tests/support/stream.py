@@ -1,4 +1,4 @@
-"""Who follows Angel One's stream in tests: a session that is told, and ears that remember."""
+"""Who follows Angel One's stream in tests: a session that is told, and listener that remember."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ CREDENTIALS = StreamCredentials(
 FRESH = replace(CREDENTIALS, jwt_token="fresh-jwt-kept-dark", feed_token="fresh-feed-kept-dark")
 SECRET = "kept-dark"
 # Back at once; and with a heartbeat so fast that its loss can be waited for.
-BRISK = Timing(handshake=2, first_retry=0.02, longest_retry=0.1)
-RACING = replace(BRISK, heartbeat=0.3)
+FAST_RETRIES = Timing(handshake=2, first_retry=0.02, longest_retry=0.1)
+FAST_HEARTBEAT = replace(FAST_RETRIES, heartbeat=0.3)
 
 NIFTY, SENSEX, RELIANCE = (
     load_instruments().get(symbol) for symbol in ("^NSEI", "^BSESN", "RELIANCE.NS")
@@ -92,23 +92,23 @@ class Session:
         return self.current
 
 
-class Ears:
+class StreamListener:
     """Keeps what a stream hands on, for tests to wait on."""
 
     def __init__(self) -> None:
         self.batches: list[list[Quote]] = []
         self.states: list[bool] = []
-        self.news = threading.Condition()
+        self.changed = threading.Condition()
 
     def on_ticks(self, quotes: list[Quote]) -> None:
-        with self.news:
+        with self.changed:
             self.batches.append(quotes)
-            self.news.notify_all()
+            self.changed.notify_all()
 
     def on_state(self, is_up: bool) -> None:
-        with self.news:
+        with self.changed:
             self.states.append(is_up)
-            self.news.notify_all()
+            self.changed.notify_all()
 
     @property
     def quotes(self) -> list[Quote]:
@@ -120,11 +120,11 @@ class Ears:
 
     def wait_for(self, wanted: Callable[[], Any], timeout: float = 10) -> None:
         """Wait until something heard makes `wanted` true."""
-        with self.news:
-            assert self.news.wait_for(wanted, timeout), f"heard {self.batches}, {self.states}"
+        with self.changed:
+            assert self.changed.wait_for(wanted, timeout), f"heard {self.batches}, {self.states}"
 
 
-class Followers:
+class StreamFactory:
     """Makes streams, and ends them all."""
 
     def __init__(self) -> None:
@@ -136,24 +136,24 @@ class Followers:
         url: str,
         session: Session,
         instruments: Iterable[Instrument] = (),
-        timing: Timing = BRISK,
-    ) -> tuple[AngelStream, Ears]:
+        timing: Timing = FAST_RETRIES,
+    ) -> tuple[AngelStream, StreamListener]:
         """Follow instruments; return the stream, and what hears it."""
-        ears = Ears()
+        listener = StreamListener()
         stream = AngelStream(
             url,
             session,
             SystemClock(),
-            on_ticks=ears.on_ticks,
-            on_state=ears.on_state,
+            on_ticks=listener.on_ticks,
+            on_state=listener.on_state,
             timing=timing,
         )
         self._ends.callback(stream.close)
         stream.follow(list(instruments))
-        return stream, ears
+        return stream, listener
 
     @contextmanager
-    def until_the_end(self) -> Iterator[Followers]:
+    def until_the_end(self) -> Iterator[StreamFactory]:
         with self._ends:
             yield self
 

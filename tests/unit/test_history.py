@@ -14,9 +14,9 @@ from app.domain.errors import InvalidRequest, MarketDataUnavailable
 from app.domain.quote import Source
 from app.market_data import candle_cache as history_module
 from app.market_data.candle_cache import CandleHistory, Window, choose_window
+from tests.support.concurrency import run_concurrently
 from tests.support.live import eventually
 from tests.support.market import ManualClock, ScriptedFeed
-from tests.support.together import at_once
 
 NOW = datetime(2026, 11, 23, 4, 2, 30, tzinfo=UTC)
 FIVE = Interval.FIVE_MINUTES
@@ -230,7 +230,7 @@ def test_many_who_want_the_same_at_once_ask_once(make: Make) -> None:
         target=lambda: (eventually(lambda: feed.asked), feed.gate.set()), daemon=True
     ).start()
 
-    found = at_once([lambda: history.candles("^NSEI", FIVE, at(3, 0), at(4, 0))] * 8)
+    found = run_concurrently([lambda: history.candles("^NSEI", FIVE, at(3, 0), at(4, 0))] * 8)
 
     assert len(feed.asked) == 1
     assert len(found[0]) == 12
@@ -263,7 +263,7 @@ def test_a_failure_is_everyones_who_waited_and_nobodys_after(make: Make) -> None
             history.candles("^NSEI", FIVE, at(3, 0), at(4, 0))
         return error.value.message
 
-    assert set(at_once([ask] * 4)) == {"Not now."}
+    assert set(run_concurrently([ask] * 4)) == {"Not now."}
     feed.failure = None
     assert len(history.candles("^NSEI", FIVE, at(3, 0), at(4, 0))) == 12
 

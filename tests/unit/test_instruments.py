@@ -19,9 +19,9 @@ from app.market_data.instruments.registry import (
     load_instruments,
 )
 from app.market_data.polled_symbols import PolledSymbols
+from tests.support.concurrency import run_concurrently
 from tests.support.market import ManualClock
 from tests.support.quotes import NOON
-from tests.support.together import at_once
 
 INSTRUMENTS = load_instruments()
 
@@ -225,7 +225,7 @@ def test_of_many_who_miss_at_once_one_asks_and_all_have_the_answer() -> None:
     lists.put(share("NEW"))
     clock.advance(MISS_SECONDS)
 
-    found = at_once([lambda: known.find("NEW")] * 20)
+    found = run_concurrently([lambda: known.find("NEW")] * 20)
 
     assert all(found)
     assert lists.asked == asked + 1

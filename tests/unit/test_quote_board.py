@@ -13,13 +13,13 @@ from app.domain.quote import Quote, Source
 from app.market_data.calendar import TradingCalendar
 from app.market_data.quotes import REMEMBERED_TICKS, QuoteBoard
 from app.market_data.tick_filter import DELAYS, TickFilter
-from tests.support.market import ManualClock, ScriptedFeed, trusting_guard
+from tests.support.market import ManualClock, ScriptedFeed, permissive_filter
 from tests.support.quotes import quote
 
 
 @pytest.fixture
 def board(feed: ScriptedFeed, clock: ManualClock) -> QuoteBoard:
-    return QuoteBoard(feed, clock, trusting_guard(clock), fresh_seconds=20)
+    return QuoteBoard(feed, clock, permissive_filter(clock), fresh_seconds=20)
 
 
 def test_a_posted_price_is_served_while_it_is_fresh(board: QuoteBoard, clock: ManualClock) -> None:

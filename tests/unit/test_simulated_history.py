@@ -16,8 +16,8 @@ from app.market_data.feeds.bars import KEPT_SPANS
 from app.market_data.feeds.simulated import SimulatedFeed
 from app.market_data.feeds.simulated_past import PAST_DAYS
 from app.market_data.instruments.registry import load_instruments
+from tests.support.concurrency import run_concurrently
 from tests.support.market import ManualClock
-from tests.support.together import at_once
 
 INSTRUMENTS = load_instruments()
 # In the middle of a minute, of an hour and of a day.
@@ -335,7 +335,7 @@ def test_many_may_ask_at_a_time() -> None:
     clock.advance(60_000)
 
     wanted = [*Interval, *Interval]
-    seen = at_once([partial(last, feed, interval, 100) for interval in wanted])
+    seen = run_concurrently([partial(last, feed, interval, 100) for interval in wanted])
 
     alone = ManualClock(START)
     quiet = market(alone, step_seconds=1)

@@ -38,5 +38,5 @@ def sync(app: Flask) -> Sync:
 
 
 @pytest.fixture
-def known(books: Flask) -> Instruments:
+def known(app_context: Flask) -> Instruments:
     return services().instruments

@@ -8,10 +8,10 @@ from flask.testing import FlaskClient
 from app.market_data.instruments.registry import Instruments, load_instruments
 from app.market_data.instruments.sync import UNLISTED_RETENTION
 from tests.fakes.scrip_master import ScripMasterServer
-from tests.support.answers import assert_error
 from tests.support.execution import fire_crossed
 from tests.support.instrument_sync import Sync, listed
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.responses import assert_error
 from tests.support.users import Trader
 
 

@@ -28,7 +28,7 @@ from app.models import InstrumentList
 from tests.fakes.scrip_master import Row, ScripMasterServer
 from tests.support.instrument_sync import Sync, listed
 from tests.support.market import ManualClock
-from tests.support.together import at_once
+from tests.support.concurrency import run_concurrently
 
 
 def test_of_two_syncs_at_once_one_is_told_that_another_is_running(
@@ -74,7 +74,7 @@ def test_a_claim_of_a_clock_that_was_wrong_counts_for_nothing(
 
 
 def test_a_sync_that_stood_still_does_not_undo_the_one_that_took_over(
-    books: Flask, clock: ManualClock, tmp_path: Path
+    app_context: Flask, clock: ManualClock, tmp_path: Path
 ) -> None:
     new = _instruments(tmp_path, listed(1_100, "NEW"))
     old = _instruments(tmp_path, listed(1_100, "OLD"))
@@ -94,7 +94,7 @@ def test_a_sync_that_stood_still_does_not_undo_the_one_that_took_over(
 
 
 def test_a_list_that_is_in_use_stays_though_word_of_it_was_lost(
-    books: Flask, clock: ManualClock
+    app_context: Flask, clock: ManualClock
 ) -> None:
     holder = ObjectId()
     InstrumentList.claim(holder, clock.now(), LEASE)
@@ -110,7 +110,7 @@ def test_a_list_that_is_in_use_stays_though_word_of_it_was_lost(
 
 
 def test_readers_see_the_old_list_or_the_new_one_and_nothing_between(
-    books: Flask, tmp_path: Path, clock: ManualClock
+    app_context: Flask, tmp_path: Path, clock: ManualClock
 ) -> None:
     lists = [_instruments(tmp_path, listed(4_500, prefix)) for prefix in ("ONE", "TWO")]
     with sync_lease(clock) as lease:
@@ -128,12 +128,12 @@ def test_readers_see_the_old_list_or_the_new_one_and_nothing_between(
     def replace() -> None:
         try:
             for number in range(6):
-                with books.app_context(), sync_lease(clock) as lease:
+                with app_context.app_context(), sync_lease(clock) as lease:
                     publish(lists[(number + 1) % 2], lease, force=True)
         finally:
             done.set()
 
-    at_once([read, read, replace])
+    run_concurrently([read, read, replace])
 
     assert seen == {(4_500, 0), (0, 4_500)}
 

@@ -18,17 +18,23 @@ from app.services import services
 from app.trades.execution import close_trades
 from app.trades.exits import ExitedAll, exit_all, exit_trade
 from app.trades.service import open_trade
-from tests.support.books import assert_books_balance, enlist, order, portfolio_of, trades_of
+from tests.support.concurrency import run_concurrently
 from tests.support.execution import close_triggered
+from tests.support.factories import (
+    assert_portfolio_balances,
+    create_users,
+    order,
+    portfolio_of,
+    trades_of,
+)
 from tests.support.market import ManualClock, ScriptedFeed
-from tests.support.together import at_once
 
-pytestmark = pytest.mark.usefixtures("books")
+pytestmark = pytest.mark.usefixtures("app_context")
 
 
 @pytest.fixture(autouse=True)
-def traders(books: Flask) -> None:
-    enlist("alice", "bob")
+def traders(app_context: Flask) -> None:
+    create_users("alice", "bob")
 
 
 def only_trade(client_id: str = "alice") -> Trade:
@@ -51,7 +57,7 @@ def test_one_falling_tick_closes_more_trades_than_a_chunk_holds(feed: ScriptedFe
     assert closed == count
     for user_id, its in quantities.items():
         assert portfolio_of(user_id).total_pnl == -loss * sum(its)
-        assert_books_balance(user_id)
+        assert_portfolio_balances(user_id)
     assert portfolio_of("bob").utilized_margin == 0
     assert len(Trade.find_active_by_user_id("alice")) == 1
     inbox = Inbox.find("alice")
@@ -136,7 +142,7 @@ def test_ticks_that_reach_nothing_close_nothing(feed: ScriptedFeed) -> None:
 
     assert close_triggered([feed.set("^NSEI", "24990.05"), feed.set("^BSESN", 1)]) == 0
     assert close_triggered([]) == 0
-    assert_books_balance("alice")
+    assert_portfolio_balances("alice")
 
 
 @pytest.mark.parametrize("real", [Source.YAHOO, Source.ANGEL_ONE])
@@ -167,44 +173,46 @@ def test_a_trade_closed_meanwhile_is_not_closed_twice(feed: ScriptedFeed) -> Non
 
     assert [each.trade.id for each in closed] == [other.id]
     assert all_written(close_trades(exits)) == []
-    assert_books_balance("alice")
+    assert_portfolio_balances("alice")
 
 
 def test_a_stop_loss_and_its_user_at_once_close_a_trade_once(
-    books: Flask, feed: ScriptedFeed
+    app_context: Flask, feed: ScriptedFeed
 ) -> None:
     trade = open_trade("alice", order(stop_loss=24_990))
     tick = feed.set("^NSEI", 24_000)
 
     def settle() -> int:
-        with books.app_context():
+        with app_context.app_context():
             return close_triggered([tick])
 
     def leave() -> int:
-        with books.app_context():
+        with app_context.app_context():
             return len(
                 all_written(
                     close_trades([TradeExit(trade, trade.bracket.exit_at(tick, ExitReason.USER))])
                 )
             )
 
-    assert sum(at_once([settle, leave, settle, leave])) == 1
-    assert_books_balance("alice")
+    assert sum(run_concurrently([settle, leave, settle, leave])) == 1
+    assert_portfolio_balances("alice")
 
 
-def test_two_ticks_settled_at_once_close_each_trade_once(books: Flask, feed: ScriptedFeed) -> None:
+def test_two_ticks_settled_at_once_close_each_trade_once(
+    app_context: Flask, feed: ScriptedFeed
+) -> None:
     for _ in range(20):
         open_trade("alice", order(stop_loss=24_990))
         open_trade("bob", order(stop_loss=24_990))
     ticks = [feed.set("^NSEI", price) for price in (24_900, 24_800)]
 
     def settle(tick: Quote) -> int:
-        with books.app_context():
+        with app_context.app_context():
             return close_triggered([tick])
 
-    assert sum(at_once([lambda: settle(ticks[0]), lambda: settle(ticks[1])])) == 40
-    assert_books_balance("alice")
-    assert_books_balance("bob")
+    assert sum(run_concurrently([lambda: settle(ticks[0]), lambda: settle(ticks[1])])) == 40
+    assert_portfolio_balances("alice")
+    assert_portfolio_balances("bob")
 
 
 def test_exiting_all_closes_what_is_open_and_adds_it_up(feed: ScriptedFeed) -> None:
@@ -216,7 +224,7 @@ def test_exiting_all_closes_what_is_open_and_adds_it_up(feed: ScriptedFeed) -> N
 
     assert exit_all("alice") == ExitedAll(2, Decimal("-0.50"), [])
     assert exit_all("alice") == ExitedAll(0, Decimal(0), [])
-    assert_books_balance("alice")
+    assert_portfolio_balances("alice")
     assert only_trade("bob").status is TradeStatus.ACTIVE
 
 
@@ -236,13 +244,13 @@ def test_one_bad_trade_keeps_none_of_its_neighbours_open(feed: ScriptedFeed) -> 
     assert still == {bad.id}
 
 
-def test_what_was_announced_is_committed(books: Flask, feed: ScriptedFeed) -> None:
+def test_what_was_announced_is_committed(app_context: Flask, feed: ScriptedFeed) -> None:
     heard: list[tuple[str, TradeStatus]] = []
 
     def listen(_sender: Flask, events: list[Notification]) -> None:
         heard.extend((each.type, only_trade().status) for each in events)
 
-    events_committed.connect(listen, sender=books)
+    events_committed.connect(listen, sender=app_context)
     open_trade("alice", order(stop_loss=24_990))
     close_triggered([feed.set("^NSEI", 24_000)])
 
@@ -252,7 +260,9 @@ def test_what_was_announced_is_committed(books: Flask, feed: ScriptedFeed) -> No
     ]
 
 
-def test_a_listener_that_fails_undoes_nothing_and_keeps_nobody_from_hearing(books: Flask) -> None:
+def test_a_listener_that_fails_undoes_nothing_and_keeps_nobody_from_hearing(
+    app_context: Flask,
+) -> None:
     heard: list[str] = []
 
     def broken(_sender: Flask, events: list[Notification]) -> None:
@@ -261,8 +271,8 @@ def test_a_listener_that_fails_undoes_nothing_and_keeps_nobody_from_hearing(book
     def listen(_sender: Flask, events: list[Notification]) -> None:
         heard.extend(each.type for each in events)
 
-    events_committed.connect(broken, sender=books)
-    events_committed.connect(listen, sender=books)
+    events_committed.connect(broken, sender=app_context)
+    events_committed.connect(listen, sender=app_context)
 
     open_trade("alice", order())
 

@@ -17,8 +17,8 @@ from app.models import Inbox, Notification, User
 from app.monitor import Monitor
 from app.services import services
 from app.web.auth import issue_token
-from tests.property.books_database import clear, paise
-from tests.property.books_model import ExpectedBalances, Lot, Market, Order, Refused
+from tests.property.portfolio_database import clear, paise
+from tests.property.portfolio_model import ExpectedBalances, Lot, Market, Order, Refused
 from tests.support.market import ManualClock, ScriptedFeed
 
 # An eighth, so that a margin often falls on half a paisa, which has to be rounded.
@@ -62,7 +62,7 @@ class BooksDriver:
         self.feed.source = Source.MOCK
         for symbol, price in PRICES.items():
             self.feed.set(symbol, rupees(price))
-        self.books = ExpectedBalances(Market(dict(PRICES)), MARGIN_RATE)
+        self.model = ExpectedBalances(Market(dict(PRICES)), MARGIN_RATE)
         self.trade_ids: dict[tuple[str, int], str] = {}
         self.requests: list[Request] = []
         self.first_answers: dict[tuple[str, str], bytes] = {}
@@ -74,7 +74,7 @@ class BooksDriver:
             self._register(user)
             opened = self.post(user, "/portfolio/create", {"initial_margin": margin / 100})
             assert opened.status_code == 201
-            self.books.open_account(user, margin)
+            self.model.open_account(user, margin)
 
     def start(self) -> None:
         """Start the server, again: all it knows is in the database."""
@@ -106,14 +106,14 @@ class BooksDriver:
         """Tick every symbol, at least where it is, and have the monitor settle it."""
         self.clock.advance(1)
         moving = {symbol for symbol, _ in path}
-        still = [each for each in self.books.market.prices.items() if each[0] not in moving]
+        still = [each for each in self.model.market.prices.items() if each[0] not in moving]
         for symbol, price in [*still, *path]:
             self.feed.tick(symbol, rupees(price))
-        expected = sum(self.books.tick(symbol, price) for symbol, price in [*still, *path])
+        expected = sum(self.model.tick(symbol, price) for symbol, price in [*still, *path])
         assert self.monitor.run_once().closed == expected
 
     def levels(self) -> Iterator[tuple[str, int]]:
-        for lot in self.books.lots():
+        for lot in self.model.lots():
             for level in (lot.order.stop, lot.order.target):
                 if lot.status == "ACTIVE" and level is not None:
                     yield lot.order.symbol, level
@@ -130,7 +130,7 @@ class BooksDriver:
         client_order_id: str | None = None,
     ) -> None:
         """Order with a stop and a target so many ten-thousandths away from the price."""
-        price = self.books.market.prices[symbol]
+        price = self.model.market.prices[symbol]
         order = Order(
             symbol,
             side,
@@ -176,17 +176,17 @@ class BooksDriver:
     def _expect(self, request: Request, status: int, answer: dict[str, Any]) -> None:
         user, key = request.user, request.key
         if request.order is not None:
-            lot = self.books.open(user, request.order, key)
+            lot = self.model.open(user, request.order, key)
             assert status == 201, answer
             self.trade_ids.setdefault((user, lot.number), answer["trade_id"])
             self.assert_shows(answer, replace(lot, status="ACTIVE", exit_price=None, pnl=None))
             return
         if request.exits is not None:
-            lot = self.books.exit(user, *request.exits, key)
+            lot = self.model.exit(user, *request.exits, key)
             assert status == 200, answer
             assert (paise(answer["pnl"]), paise(answer["exit_price"])) == (lot.pnl, lot.exit_price)
             return
-        batch = self.books.exit_all(user, key)
+        batch = self.model.exit_all(user, key)
         assert status == 200, answer
         assert (answer["count"], paise(answer["total_pnl"])) == (batch.count, batch.pnl)
         assert [each["trade_id"] for each in answer["not_exited"]] == [

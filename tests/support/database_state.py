@@ -22,7 +22,7 @@ def everything() -> dict[str, list[dict[str, Any]]]:
     return {name: documents(name) for name in COLLECTIONS}
 
 
-def assert_books_exact(user_id: str) -> None:
+def assert_invariants(user_id: str) -> None:
     """See that every invariant holds of a user, and that each trade left ACTIVE at most once."""
     (portfolio,) = documents("portfolios", user_id=user_id)
     (inbox,) = documents("inboxes", _id=user_id)

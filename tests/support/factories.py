@@ -18,7 +18,7 @@ MARGIN = Decimal(100_000_000)
 DAWN = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 
 
-def enlist(*client_ids: str, margin: Decimal = MARGIN) -> None:
+def create_users(*client_ids: str, margin: Decimal = MARGIN) -> None:
     """Create users of these names, each with a portfolio."""
     for number, client_id in enumerate(client_ids):
         create_user(client_id, phone=f"+9198765{number:05}")
@@ -66,7 +66,7 @@ def trades_of(client_id: str) -> list[Trade]:
     return [Trade.from_document(each) for each in found]
 
 
-def assert_books_balance(client_id: str) -> None:
+def assert_portfolio_balances(client_id: str) -> None:
     """See that the portfolio says exactly what the user's trades add up to."""
     portfolio = portfolio_of(client_id)
     trades = trades_of(client_id)

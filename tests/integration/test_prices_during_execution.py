@@ -16,12 +16,12 @@ from app.models import Trade
 from app.monitor import Monitor, loop
 from app.monitor.loop import Pass
 from app.trades.service import open_trade
-from tests.support.books import enlist, order, trades_of
+from tests.support.concurrency import running
+from tests.support.factories import create_users, order, trades_of
 from tests.support.live import eventually
 from tests.support.market import ManualClock, ScriptedFeed
-from tests.support.together import running
 
-pytestmark = pytest.mark.usefixtures("books")
+pytestmark = pytest.mark.usefixtures("app_context")
 
 SECONDS = 10
 
@@ -44,12 +44,12 @@ class Log:
 
 
 @pytest.fixture(autouse=True)
-def trader(books: Flask) -> None:
-    enlist("alice")
+def trader(app_context: Flask) -> None:
+    create_users("alice")
 
 
 @pytest.fixture
-def log(books: Flask, monkeypatch: pytest.MonkeyPatch) -> Log:
+def log(app_context: Flask, monkeypatch: pytest.MonkeyPatch) -> Log:
     log = Log()
     publish, find, close = loop.publish_prices, Trade.find_triggered, Trade.close_many
 

@@ -12,7 +12,7 @@ T = TypeVar("T")
 SECONDS = 60
 
 
-def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
+def run_concurrently(calls: Sequence[Callable[[], T]]) -> list[T]:
     """Make each call in a thread of its own, all let go together; return their results."""
     barrier = threading.Barrier(len(calls))
 
@@ -24,7 +24,7 @@ def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
         return [each.result(SECONDS) for each in [pool.submit(wait_and, call) for call in calls]]
 
 
-def elsewhere(call: Callable[[], T]) -> T:
+def run_in_thread(call: Callable[[], T]) -> T:
     """Make the call in another thread: outside the transaction of this one."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(call).result(SECONDS)

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.domain.bracket import TradeType
 from app.extensions import mongo
-from tests.property.books_model import Account, Event, Lot
+from tests.property.portfolio_model import Account, Event, Lot
 
 SIDES = {TradeType.BUY.value: 1, TradeType.SELL.value: -1}
 EXIT_REASONS = {"CLOSED": "user", "STOP_LOSS_HIT": "stop_loss", "TARGET_HIT": "target"}

@@ -1,7 +1,7 @@
 """The real server beside a model of it: whatever happens, in whatever order, they agree.
 
 The machine drives the real routes, services and monitor on a real database, and after each step
-compares the whole of the books with `books_model`, which shares no code with the application.
+compares the whole of the books with `portfolio_model`, which shares no code with the application.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from hypothesis.stateful import (
 from app.database import batches
 from app.domain.quote import Source
 from app.portfolio.reconciliation import find_differences
-from tests.property.books_database import Snapshot, assert_agreement, assert_invariants, paise
-from tests.property.books_driver import (
+from tests.property.portfolio_database import Snapshot, assert_agreement, assert_invariants, paise
+from tests.property.portfolio_driver import (
     PRICES,
     USERS,
     BooksDriver,
@@ -39,7 +39,7 @@ from tests.property.books_driver import (
     moved,
     rupees,
 )
-from tests.property.books_model import Order
+from tests.property.portfolio_model import Order
 from tests.support.market import ManualClock, ScriptedFeed
 
 users = st.sampled_from(list(USERS))
@@ -60,7 +60,7 @@ picks = st.integers(0, 10_000)
 UNLIKE_ANY = Order("^NSEI", 1, 9_000_000)
 
 
-class BooksMachine(BooksDriver, RuleBasedStateMachine):
+class PortfolioMachine(BooksDriver, RuleBasedStateMachine):
     def __init__(
         self, make_app: Callable[..., Flask], feed: ScriptedFeed, clock: ManualClock
     ) -> None:
@@ -111,7 +111,7 @@ class BooksMachine(BooksDriver, RuleBasedStateMachine):
     def open_trade_with_a_level_on_the_wrong_side(
         self, user: str, symbol: str, side: int, distance: int, of_stop: bool
     ) -> None:
-        price = self.books.market.prices[symbol]
+        price = self.model.market.prices[symbol]
         wrong = max(price + side * (distance if of_stop else -distance), 1)
         order = Order(symbol, side, 1)
         order = replace(order, stop=wrong) if of_stop else replace(order, target=wrong)
@@ -121,7 +121,7 @@ class BooksMachine(BooksDriver, RuleBasedStateMachine):
     def open_trade_for_all_the_margin_there_is(
         self, user: str, symbol: str, side: int, over: int
     ) -> None:
-        affordable = self.books.most_affordable(user, symbol) + over
+        affordable = self.model.most_affordable(user, symbol) + over
         if affordable > 0:
             self.request(Request(user, order=Order(symbol, side, affordable)))
 
@@ -129,8 +129,8 @@ class BooksMachine(BooksDriver, RuleBasedStateMachine):
     @rule(user=users, pick=picks, key=keys)
     def exit_trade(self, user: str, pick: int, key: str | None) -> None:
         """Exit any trade: often an active one, at times closed or another's."""
-        lots = list(self.books.lots())
-        own_active = self.books.accounts[user].active
+        lots = list(self.model.lots())
+        own_active = self.model.accounts[user].active
         lot = (
             (own_active or lots)[pick % len(own_active or lots)]
             if pick % 3
@@ -164,7 +164,7 @@ class BooksMachine(BooksDriver, RuleBasedStateMachine):
     @rule(user=users, symbol=symbols, exits=st.booleans(), pick=picks)
     def send_a_request_twice_at_once(self, user: str, symbol: str, exits: bool, pick: int) -> None:
         key = f"twice-{len(self.requests)}"
-        active = self.books.accounts[user].active
+        active = self.model.accounts[user].active
         request = Request(user, order=Order(symbol, 1, 1 + pick % 5), key=key)
         if exits and active:
             lot = active[pick % len(active)]
@@ -182,7 +182,7 @@ class BooksMachine(BooksDriver, RuleBasedStateMachine):
 
     @rule(ticks=st.lists(st.tuples(symbols, moves), min_size=3, max_size=8))
     def move(self, ticks: list[tuple[str, int]]) -> None:
-        prices = dict(self.books.market.prices)
+        prices = dict(self.model.market.prices)
         path = []
         for symbol, by in ticks:
             prices[symbol] = believable(prices[symbol], moved(prices[symbol], by))
@@ -195,12 +195,12 @@ class BooksMachine(BooksDriver, RuleBasedStateMachine):
         """A paisa short of a stop or target, exactly to it, or a paisa beyond."""
         levels = list(self.levels())
         symbol, level = levels[pick % len(levels)]
-        self.pass_time([(symbol, believable(self.books.market.prices[symbol], level + by))])
+        self.pass_time([(symbol, believable(self.model.market.prices[symbol], level + by))])
 
     @rule(real=st.booleans())
     def change_the_source(self, real: bool) -> None:
         self.feed.source = Source.ANGEL_ONE if real else Source.MOCK
-        self.books.market.real = real
+        self.model.market.real = real
         self.pass_time([])
 
     @rule(symbol=symbols, factor=st.sampled_from([3, Fraction(1, 3)]))
@@ -208,7 +208,7 @@ class BooksMachine(BooksDriver, RuleBasedStateMachine):
         """One absurd tick closes nothing, and nobody trades at it."""
         self.pass_time([])
         self.clock.advance(1)
-        good = self.books.market.prices[symbol]
+        good = self.model.market.prices[symbol]
         self.feed.tick(symbol, rupees(max(int(good * factor), 1)))
         assert self.monitor.run_once().closed == 0
         self.request(Request("asha", order=Order(symbol, 1, 1)))
@@ -218,12 +218,12 @@ class BooksMachine(BooksDriver, RuleBasedStateMachine):
     def crash(self, symbol: str, factor: Fraction) -> None:
         """The third tick of a move too large to be believed confirms it."""
         self.pass_time([])
-        level = int(self.books.market.prices[symbol] * factor)
+        level = int(self.model.market.prices[symbol] * factor)
         for closed_before, price in ((True, level), (True, level + 1), (False, level)):
             self.clock.advance(1)
             self.feed.tick(symbol, rupees(price))
             closed = self.monitor.run_once().closed
-            assert closed == (0 if closed_before else self.books.tick(symbol, price))
+            assert closed == (0 if closed_before else self.model.tick(symbol, price))
 
     # What happens to the server.
 
@@ -237,17 +237,17 @@ class BooksMachine(BooksDriver, RuleBasedStateMachine):
         self.pass_time([])
         missed = []
         for symbol, by, up, down in candles:
-            opened = moved(self.books.market.prices[symbol], by)
+            opened = moved(self.model.market.prices[symbol], by)
             prices = [opened, moved(opened, up), moved(opened, -down), moved(opened, up // 2)]
             missed.append((symbol, prices))
             self.clock.advance(60)
             self.feed.record(symbol, self.clock.now(), *map(rupees, prices))
             # A candle of the same symbol begins where the last one ended.
-            self.books.market.prices[symbol] = prices[-1]
-        for symbol, price in self.books.market.prices.items():
+            self.model.market.prices[symbol] = prices[-1]
+        for symbol, price in self.model.market.prices.items():
             self.feed.set(symbol, rupees(price))
         self.start()
-        assert self.monitor.settle_gap() == self.books.gap(missed)
+        assert self.monitor.settle_gap() == self.model.gap(missed)
 
     # What users see.
 
@@ -259,27 +259,27 @@ class BooksMachine(BooksDriver, RuleBasedStateMachine):
             assert find_differences(user) == []
 
     def look_at_the_portfolio(self, user: str) -> None:
-        account = self.books.accounts[user]
+        account = self.model.accounts[user]
         shown = self.get(user, f"/portfolio/{user}")
         assert paise(shown["available_margin"]) == account.available
         assert paise(shown["utilized_margin"]) == account.utilized
         assert paise(shown["total_pnl"]) == account.total_pnl
         performance = self.get(user, f"/trades/performance/{user}")
-        assert paise(performance["active_pnl"]) == self.books.unrealized(user)
+        assert paise(performance["active_pnl"]) == self.model.unrealized(user)
         assert paise(performance["total_pnl"]) == account.total_pnl
         assert paise(performance["margin_utilization_abs"]) == account.utilized
         assert paise(performance["available_margin"]) == account.available
         assert performance["active_trades"] == len(account.active)
         whole = account.available + account.utilized
-        assert paise(performance["equity"]) == self.books.equity(user)
+        assert paise(performance["equity"]) == self.model.equity(user)
         share = Fraction(100 * account.utilized, whole) if whole > 0 else Fraction(0)
-        if account.utilized and (whole <= 0 or self.books.equity(user) <= 0):
+        if account.utilized and (whole <= 0 or self.model.equity(user) <= 0):
             share = max(share, Fraction(100))
         assert performance["margin_utilization_pct"] == pytest.approx(float(share), abs=0.00501)
 
     def list_trades(self, user: str, limit: int, status: str | None) -> None:
         lots = [
-            lot for lot in self.books.accounts[user].lots if status is None or lot.status == status
+            lot for lot in self.model.accounts[user].lots if status is None or lot.status == status
         ]
         query: dict[str, Any] = {"limit": limit} | ({"status": status} if status else {})
         seen: list[dict[str, Any]] = []
@@ -296,14 +296,14 @@ class BooksMachine(BooksDriver, RuleBasedStateMachine):
             self.assert_shows(shown, lot)
             unrealized = None
             if lot.status == "ACTIVE":
-                unrealized = lot.worth_at(self.books.market.prices[lot.order.symbol])
+                unrealized = lot.worth_at(self.model.market.prices[lot.order.symbol])
             assert paise(shown["unrealized_pnl"]) == unrealized
 
     @invariant()
     def books_agree(self) -> None:
         for user, found in Snapshot.of_each(USERS).items():
             assert_invariants(found)
-            assert_agreement(found, self.books.accounts[user])
+            assert_agreement(found, self.model.accounts[user])
             # Listeners were told of each event, and once.
             heard = sorted(each.seq for each in self.heard if each.user_id == user)
             assert heard == list(range(1, len(found.events) + 1))
@@ -331,4 +331,4 @@ def test_the_books_agree_with_the_model_after_every_step(
 ) -> None:
     # So small that a few trades are settled in several transactions.
     monkeypatch.setattr(batches, "BATCH_SIZE", 2)
-    run_state_machine_as_test(lambda: BooksMachine(make_app, feed, clock), settings=SETTINGS)
+    run_state_machine_as_test(lambda: PortfolioMachine(make_app, feed, clock), settings=SETTINGS)

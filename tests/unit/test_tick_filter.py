@@ -1,4 +1,4 @@
-"""The guard: which ticks may be acted on, and what it takes to believe the others."""
+"""The tick_filter: which ticks may be acted on, and what it takes to believe the others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.market_data.tick_filter import RejectReason, TickFilter
 from app.monitor import Monitor
 from app.web.health import MONITOR_KEY
 from config import ConfigurationError, Settings
-from tests.support.ledger import assert_books_exact
+from tests.support.database_state import assert_invariants
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.users import Trader
 
@@ -23,13 +23,13 @@ INTERVAL = 10
 
 
 @pytest.fixture
-def guard(clock: ManualClock) -> TickFilter:
+def tick_filter(clock: ManualClock) -> TickFilter:
     oldest = timedelta(seconds=3 * INTERVAL)
     return TickFilter(clock, oldest=oldest, largest_move=Decimal("0.2"))
 
 
 @pytest.fixture
-def says(guard: TickFilter, clock: ManualClock) -> Callable[..., bool]:
+def says(tick_filter: TickFilter, clock: ManualClock) -> Callable[..., bool]:
     """Have a source say a price, a second after the last; tell whether it is let through."""
 
     def say(
@@ -41,20 +41,20 @@ def says(guard: TickFilter, clock: ManualClock) -> Callable[..., bool]:
     ) -> bool:
         clock.advance(1)
         tick = Quote(symbol, Decimal(price), source, clock.now() - timedelta(seconds=age))
-        return guard.admit([tick]) == [tick]
+        return tick_filter.admit([tick]) == [tick]
 
     return say
 
 
 @pytest.mark.parametrize("price", ["0", "-0.01", "-25000"])
 def test_a_price_that_is_not_positive_is_never_let_through(
-    guard: TickFilter, says: Callable[..., bool], price: str
+    tick_filter: TickFilter, says: Callable[..., bool], price: str
 ) -> None:
     assert says(25_000)
     assert not any(says(price) for _ in range(6))
     assert not says(price, Source.ANGEL_ONE)
-    assert guard.held[RejectReason.NOT_A_PRICE] == 7
-    assert guard.suspicions == {}
+    assert tick_filter.held[RejectReason.NOT_A_PRICE] == 7
+    assert tick_filter.suspicions == {}
     assert says(25_001)
 
 
@@ -73,15 +73,15 @@ def test_a_move_of_exactly_the_largest_share_is_no_doubt(
 
 @pytest.mark.parametrize("price", ["19999.99", "30000.01"])
 def test_a_larger_move_is_held_until_two_further_ticks_say_the_same(
-    guard: TickFilter, says: Callable[..., bool], price: str
+    tick_filter: TickFilter, says: Callable[..., bool], price: str
 ) -> None:
     assert says(25_000)
     assert not says(price)
-    assert guard.suspicions["^NSEI"].doubt is RejectReason.MOVED_TOO_FAR
+    assert tick_filter.suspicions["^NSEI"].doubt is RejectReason.MOVED_TOO_FAR
     assert not says(price)
     assert says(price)
-    assert guard.suspicions == {}
-    assert guard.held == {RejectReason.MOVED_TOO_FAR: 2}
+    assert tick_filter.suspicions == {}
+    assert tick_filter.held == {RejectReason.MOVED_TOO_FAR: 2}
     assert says(price)
 
 
@@ -98,11 +98,13 @@ def test_a_second_source_that_says_otherwise_does_not(says: Callable[..., bool])
     assert says(25_010, Source.ANGEL_ONE)
 
 
-def test_the_old_price_again_ends_the_doubt(guard: TickFilter, says: Callable[..., bool]) -> None:
+def test_the_old_price_again_ends_the_doubt(
+    tick_filter: TickFilter, says: Callable[..., bool]
+) -> None:
     assert says(25_000)
     assert not says(2_500)
     assert says(25_005)
-    assert guard.suspicions == {}
+    assert tick_filter.suspicions == {}
     # What was held before is forgotten: the next one needs two confirmations of its own.
     assert not says(2_500)
     assert not says(2_500)
@@ -113,12 +115,12 @@ def test_wild_ticks_that_contradict_each_other_are_all_held(says: Callable[..., 
     assert not any(says(price) for price in (10_000, 50_000, 2_500, 90_000, 10_000, 50_000))
 
 
-def test_a_repeated_quote_confirms_nothing(guard: TickFilter, clock: ManualClock) -> None:
-    guard.admit([Quote("^NSEI", Decimal(25_000), Source.YAHOO, clock.now())])
+def test_a_repeated_quote_confirms_nothing(tick_filter: TickFilter, clock: ManualClock) -> None:
+    tick_filter.admit([Quote("^NSEI", Decimal(25_000), Source.YAHOO, clock.now())])
     stuck = Quote("^NSEI", Decimal(2_500), Source.YAHOO, clock.now())
 
-    assert guard.admit([stuck] * 10) == []
-    assert guard.held[RejectReason.MOVED_TOO_FAR] == 10
+    assert tick_filter.admit([stuck] * 10) == []
+    assert tick_filter.held[RejectReason.MOVED_TOO_FAR] == 10
 
 
 def test_a_quote_older_than_the_doubtful_one_confirms_nothing(
@@ -138,19 +140,19 @@ def test_doubt_about_one_symbol_holds_no_other(says: Callable[..., bool]) -> Non
 
 @pytest.mark.parametrize(("age", "held"), [(29, False), (30, False), (30.001, True), (600, True)])
 def test_a_quote_older_than_three_intervals_is_stale(
-    guard: TickFilter, says: Callable[..., bool], age: float, held: bool
+    tick_filter: TickFilter, says: Callable[..., bool], age: float, held: bool
 ) -> None:
     assert says(25_000, age=age) is not held
-    assert guard.held[RejectReason.STALE] == held
+    assert tick_filter.held[RejectReason.STALE] == held
 
 
 def test_a_source_that_is_always_late_is_let_in_once_confirmed(
-    guard: TickFilter, says: Callable[..., bool]
+    tick_filter: TickFilter, says: Callable[..., bool]
 ) -> None:
     assert not says(25_000, age=900)
     assert not says(25_001, age=900)
     assert [says(25_002 + n, age=900) for n in range(5)] == [True] * 5
-    assert guard.held == {RejectReason.STALE: 2}
+    assert tick_filter.held == {RejectReason.STALE: 2}
 
 
 def test_a_late_source_is_known_by_symbol_and_until_it_is_on_time_again(
@@ -163,19 +165,21 @@ def test_a_late_source_is_known_by_symbol_and_until_it_is_on_time_again(
     assert not says(25_000, age=900)
 
 
-def test_a_stuck_feed_is_not_taken_for_a_late_one(guard: TickFilter, clock: ManualClock) -> None:
+def test_a_stuck_feed_is_not_taken_for_a_late_one(
+    tick_filter: TickFilter, clock: ManualClock
+) -> None:
     stuck = Quote("^NSEI", Decimal(25_000), Source.YAHOO, clock.now() - timedelta(minutes=15))
     for _ in range(10):
         clock.advance(INTERVAL)
-        assert guard.admit([stuck]) == []
+        assert tick_filter.admit([stuck]) == []
 
 
 def test_a_recording_is_never_stale_and_yet_may_move_too_far(
-    guard: TickFilter, says: Callable[..., bool]
+    tick_filter: TickFilter, says: Callable[..., bool]
 ) -> None:
     assert says(25_000, Source.REPLAY, age=10**8)
     assert not says(2_500, Source.REPLAY, age=10**8)
-    assert guard.held == {RejectReason.MOVED_TOO_FAR: 1}
+    assert tick_filter.held == {RejectReason.MOVED_TOO_FAR: 1}
 
 
 def test_another_market_is_not_measured_by_this_one(says: Callable[..., bool]) -> None:
@@ -217,7 +221,7 @@ def test_a_fat_finger_closes_no_trade(
         (trade,) = trader.trades()
         assert trade["status"] == "ACTIVE"
         assert trade["last_price"] == 25_002.0
-        assert_books_exact(trader.client_id)
+        assert_invariants(trader.client_id)
 
 
 def test_a_crash_closes_every_trade_at_the_tick_that_confirms_it(
@@ -237,7 +241,7 @@ def test_a_crash_closes_every_trade_at_the_tick_that_confirms_it(
     for trader in (alice, bob):
         assert {trade["exit_price"] for trade in trader.trades()} == {17_800.0}
         assert {trade["status"] for trade in trader.trades()} == {"STOP_LOSS_HIT"}
-        assert_books_exact(trader.client_id)
+        assert_invariants(trader.client_id)
 
 
 def test_nobody_trades_at_a_doubtful_price_either(

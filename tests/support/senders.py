@@ -29,7 +29,7 @@ def lines_of(message: Message) -> list[str]:
     return message.text.split("\n\n")[1].splitlines()
 
 
-class RecordingSenderBox:
+class FakeSender:
     """A sender that keeps what it is given, and fails as long as it is told to."""
 
     outcome = "sent"

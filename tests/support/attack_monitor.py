@@ -61,7 +61,7 @@ class Cost:
     attacker: str = ""
 
 
-class Siege:
+class AttackMonitor:
     """Watches a server from another address while it is attacked."""
 
     def __init__(self, server: ServerProcess, trader: LiveTrader) -> None:

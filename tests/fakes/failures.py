@@ -14,7 +14,7 @@ from typing import Any
 Request = BaseHTTPRequestHandler
 
 
-class Trouble(StrEnum):
+class Failure(StrEnum):
     """How the server may fail, other than with a code of the vendor's."""
 
     ACCESS_RATE = "answer the plain text of Angel One's gateway, with 403"
@@ -30,16 +30,16 @@ class Trouble(StrEnum):
     RESET = "break the connection"
 
 
-def misbehave(request: Request, how: Trouble, closing: threading.Event, heard: str) -> None:
+def misbehave(request: Request, how: Failure, closing: threading.Event, heard: str) -> None:
     """Fail a request so; what goes on for ever ends once `closing` is set."""
     if how in _ANSWERS:
         _ANSWERS[how](request)
-    elif how is Trouble.ECHO:
+    elif how is Failure.ECHO:
         send_json(request, {"status": False, "message": heard, "errorcode": "AB9999"})
-    elif how is Trouble.HANG:
+    elif how is Failure.HANG:
         closing.wait()
         request.close_connection = True
-    elif how is Trouble.RESET:
+    elif how is Failure.RESET:
         _reset(request)
     else:
         _send_for_ever(request, how, closing)
@@ -82,26 +82,26 @@ def _reset(request: Request) -> None:
     request.close_connection = True
 
 
-def _send_for_ever(request: Request, how: Trouble, closing: threading.Event) -> None:
+def _send_for_ever(request: Request, how: Failure, closing: threading.Event) -> None:
     request.wfile.write(b"HTTP/1.1 200 OK\r\n")
     start, piece, pause = {
-        Trouble.DRIP: (b"Content-Length: 1000000\r\n\r\n", b" ", 0.05),
-        Trouble.DRIP_HEADERS: (b"X-Slow: ", b"x", 0.05),
-        Trouble.HUGE: (b"Connection: close\r\n\r\n", b" " * 65_536, 0),
+        Failure.DRIP: (b"Content-Length: 1000000\r\n\r\n", b" ", 0.05),
+        Failure.DRIP_HEADERS: (b"X-Slow: ", b"x", 0.05),
+        Failure.HUGE: (b"Connection: close\r\n\r\n", b" " * 65_536, 0),
     }[how]
     request.wfile.write(start)
     while not closing.wait(pause):
         request.wfile.write(piece)
 
 
-_ANSWERS: dict[Trouble, Callable[[Request], None]] = {
-    Trouble.ACCESS_RATE: lambda request: _send(
+_ANSWERS: dict[Failure, Callable[[Request], None]] = {
+    Failure.ACCESS_RATE: lambda request: _send(
         request, b"Access denied because of exceeding access rate", 403, "text/plain"
     ),
-    Trouble.SERVER_ERROR: lambda request: _send(
+    Failure.SERVER_ERROR: lambda request: _send(
         request, b"<html>Bad Gateway</html>", 502, "text/html"
     ),
-    Trouble.GARBAGE: lambda request: _send(request, b"\x80\xff{{{"),
-    Trouble.OTHER_JSON: lambda request: send_json(request, {"status": True, "data": "yes"}),
-    Trouble.REDIRECT: _redirect,
+    Failure.GARBAGE: lambda request: _send(request, b"\x80\xff{{{"),
+    Failure.OTHER_JSON: lambda request: send_json(request, {"status": True, "data": "yes"}),
+    Failure.REDIRECT: _redirect,
 }

@@ -26,7 +26,7 @@ def calendar() -> TradingCalendar:
 
 
 @pytest.fixture
-def guard(clock: ManualClock, calendar: TradingCalendar) -> TickFilter:
+def tick_filter(clock: ManualClock, calendar: TradingCalendar) -> TickFilter:
     return TickFilter(
         clock, oldest=OLDEST, largest_move=Decimal("0.2"), calendar=calendar, delays=DELAYS
     )
@@ -51,12 +51,12 @@ def quote(time: datetime, source: Source = ANGEL_ONE, price: int = 25_000) -> Qu
 )
 @pytest.mark.parametrize("source", [ANGEL_ONE, YAHOO])
 def test_the_last_close_is_let_through_at_once_until_the_exchange_opens(
-    guard: TickFilter, clock: ManualClock, now: str, time: str, source: Source
+    tick_filter: TickFilter, clock: ManualClock, now: str, time: str, source: Source
 ) -> None:
     advance_to(clock, ist(now))
 
-    assert guard.admit([quote(ist(time), source)]) != []
-    assert not guard.held
+    assert tick_filter.admit([quote(ist(time), source)]) != []
+    assert not tick_filter.held
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,12 @@ def test_the_last_close_is_let_through_at_once_until_the_exchange_opens(
     ],
 )
 def test_a_price_that_stopped_while_the_exchange_was_open_is_held(
-    guard: TickFilter, clock: ManualClock, now: str, time: str
+    tick_filter: TickFilter, clock: ManualClock, now: str, time: str
 ) -> None:
     advance_to(clock, ist(now))
 
-    assert guard.admit([quote(ist(time))] * 5) == []
-    assert guard.held == {RejectReason.STALE: 5}
+    assert tick_filter.admit([quote(ist(time))] * 5) == []
+    assert tick_filter.held == {RejectReason.STALE: 5}
 
 
 @pytest.mark.parametrize(
@@ -90,18 +90,18 @@ def test_a_price_that_stopped_while_the_exchange_was_open_is_held(
     ],
 )
 def test_yahoo_may_be_twenty_minutes_late(
-    guard: TickFilter, clock: ManualClock, now: str, time: str, held: bool
+    tick_filter: TickFilter, clock: ManualClock, now: str, time: str, held: bool
 ) -> None:
     advance_to(clock, ist(now))
 
-    assert (guard.admit([quote(ist(time), YAHOO)]) == []) is held
+    assert (tick_filter.admit([quote(ist(time), YAHOO)]) == []) is held
 
 
-def test_a_simulated_price_ages_by_night(guard: TickFilter, clock: ManualClock) -> None:
+def test_a_simulated_price_ages_by_night(tick_filter: TickFilter, clock: ManualClock) -> None:
     advance_to(clock, ist("2026-11-23 20:00"))
 
-    assert guard.admit([quote(clock.now() - OLDEST - SECOND, Source.MOCK)]) == []
-    assert guard.admit([quote(clock.now() - OLDEST, Source.MOCK)]) != []
+    assert tick_filter.admit([quote(clock.now() - OLDEST - SECOND, Source.MOCK)]) == []
+    assert tick_filter.admit([quote(clock.now() - OLDEST, Source.MOCK)]) != []
 
 
 def test_the_calendar_is_asked_for_only_by_what_looks_old(clock: ManualClock) -> None:
@@ -112,12 +112,12 @@ def test_the_calendar_is_asked_for_only_by_what_looks_old(clock: ManualClock) ->
         return loads[-1]
 
     calendar = TradingCalendar(load=count_load)
-    guard = TickFilter(clock, oldest=OLDEST, largest_move=Decimal("0.2"), calendar=calendar)
+    tick_filter = TickFilter(clock, oldest=OLDEST, largest_move=Decimal("0.2"), calendar=calendar)
 
-    guard.admit([quote(clock.now()), quote(clock.now() - 2 * OLDEST, Source.MOCK)])
+    tick_filter.admit([quote(clock.now()), quote(clock.now() - 2 * OLDEST, Source.MOCK)])
     assert loads == []
 
-    guard.admit([quote(clock.now() - 2 * OLDEST)])
+    tick_filter.admit([quote(clock.now() - 2 * OLDEST)])
     assert len(loads) == 1
 
 
