@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
@@ -105,13 +106,13 @@ class AngelStreamServer:
         self.clients: list[Client] = []
         self.connections = 0
         self.handshakes: list[tuple[int, dict[str, str]]] = []
-        self.requests: list[dict[str, object]] = []
+        self.requests: list[dict[str, Any]] = []
         self.violations: list[str] = []
         # How it misbehaves: the status of each handshake, and what goes with it; no answer to
         # one, or one byte at a time; no word at all; the error code of each request.
         self.refuse_with: int | None = None
         self.refuse_wrong_credentials_with = 401
-        self.refusal = (b"", {})
+        self.refusal: tuple[bytes, dict[str, str]] = (b"", {})
         self.mute_handshakes = False
         self.drip_handshakes = False
         self.silent = False
@@ -321,7 +322,7 @@ class AngelStreamServer:
         client.send(*(BytesMessage(data=frame) for frame in frames))
 
 
-def _keys_of(params: dict[str, object]) -> Iterator[Key]:
+def _keys_of(params: dict[str, Any]) -> Iterator[Key]:
     assert params["mode"] == 1, "only prices are asked for"
     for listed in params["tokenList"]:
         assert listed["exchangeType"] in (NSE, BSE), "an exchange type is 1 or 3"

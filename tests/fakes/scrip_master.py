@@ -12,8 +12,6 @@ from typing import Any
 from app.market_data.instruments.registry import shipped_instruments
 
 PATH = "/OpenAPI_File/files/OpenAPIScripMaster.json"
-FIELDS = ("token", "symbol", "name", "expiry", "strike", "lotsize")
-FIELDS += ("instrumenttype", "exch_seg", "tick_size")
 Row = dict[str, Any]
 
 
@@ -127,8 +125,8 @@ class ScripMasterServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}{PATH}"
 
-    def serve(self, rows: Iterable[Row]) -> None:
-        """Serve these rows from now on."""
+    def serve(self, rows: Iterable[Row | str]) -> None:
+        """Serve these rows from now on; a string is a malformed row."""
         self.body = json.dumps(list(rows), separators=(",", ":")).encode()
 
     def __enter__(self) -> ScripMasterServer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def test_what_an_outage_kept_from_being_told_is_told_by_the_same_ticks(
 ) -> None:
     with app.app_context():
         create_user("alice")
-        request = CreateAlertRequest(symbol="^NSEI", above=25_100)
+        request = CreateAlertRequest(symbol="^NSEI", above=Decimal(25_100))
         alerts = [set_alert("alice", request) for _ in range(2)]
         tick = feed.set("^NSEI", 25_200)
         crossing = alerts[0].levels.crossed_by(tick)

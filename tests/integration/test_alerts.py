@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from bson import ObjectId
@@ -180,21 +181,22 @@ def test_a_tick_fired_by_two_at_once_is_told_once(app_context: Flask, feed: Scri
 def test_an_alert_deleted_at_the_moment_it_fires_is_either(
     app_context: Flask, feed: ScriptedFeed
 ) -> None:
+    def fire_tick(tick: Quote) -> int:
+        with app_context.app_context():
+            return fire_crossed([tick])
+
+    def delete(alert_id: str) -> int:
+        with app_context.app_context():
+            delete_alert("alice", alert_id)
+        return 0
+
     for _ in range(10):
         alert = set_alert("alice", request(above=25_100))
         tick = feed.set("^NSEI", 25_200)
         before = len(events_of("alice"))
 
-        def fire_tick(tick: Quote = tick) -> int:
-            with app_context.app_context():
-                return fire_crossed([tick])
-
-        def delete(alert: Alert = alert) -> int:
-            with app_context.app_context():
-                delete_alert("alice", str(alert.id))
-            return 0
-
-        fired = sum(run_concurrently([fire_tick, delete]))
+        calls = [partial(fire_tick, tick), partial(delete, str(alert.id))]
+        fired = sum(run_concurrently(calls))
 
         assert Alert.find_by_id(alert.id) is None
         assert len(events_of("alice")) - before == fired
@@ -230,7 +232,7 @@ def writing_meanwhile(step: Callable[[], object]) -> Iterator[None]:
     """Have `step` happen after the quote of an alert was taken and before it is written."""
     create = Alert.create.__func__  # type: ignore[attr-defined]
 
-    def create_after(cls: type[Alert], **fields: object) -> Alert:
+    def create_after(cls: type[Alert], /, **fields: object) -> Alert:
         step()
         return create(cls, **fields)  # type: ignore[no-any-return]
 

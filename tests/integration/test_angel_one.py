@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -202,7 +203,8 @@ def test_a_turn_is_taken_until_a_second_after_its_answer() -> None:
 
 
 def test_the_process_has_one_pace() -> None:
-    assert AngelSession.__init__.__kwdefaults__["requests"] is REQUESTS
+    defaults = inspect.signature(AngelSession).parameters
+    assert defaults["requests"].default is REQUESTS
 
 
 NINE_FIFTEEN = datetime(2026, 11, 20, 9, 15, tzinfo=IST)

@@ -22,7 +22,8 @@ from app.market_data.providers.angel_one.transport import TimeLimits, Transport
 from app.market_data.providers.base import SourceUnavailable
 from app.market_data.providers.resilience import ResilientSource
 from config import Settings
-from tests.fakes.angel_one import Failure, FakeAngelOne
+from tests.fakes.angel_one import FakeAngelOne
+from tests.fakes.failures import Failure
 from tests.fakes.smtp import make_certificate
 from tests.support.angel_one import unthrottled_source
 from tests.support.market import ManualClock

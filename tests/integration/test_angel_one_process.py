@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from config import ROOT
-from tests.fakes.angel_one import API_KEY, CLIENT_CODE, PIN, TOTP_SECRET, Failure, FakeAngelOne
+from tests.fakes.angel_one import API_KEY, CLIENT_CODE, PIN, TOTP_SECRET, FakeAngelOne
+from tests.fakes.failures import Failure
+from tests.support.server import ROOT
 
 GUARD = """
 import sys

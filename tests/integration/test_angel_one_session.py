@@ -16,7 +16,8 @@ from app.market_data.providers.angel_one.session import StreamCredentials
 from app.market_data.providers.angel_one.source import AngelOneSource
 from app.market_data.providers.base import SourceError, SourceRefused, SourceUnavailable
 from config import Settings
-from tests.fakes.angel_one import API_KEY, CLIENT_CODE, Failure, FakeAngelOne
+from tests.fakes.angel_one import API_KEY, CLIENT_CODE, FakeAngelOne
+from tests.fakes.failures import Failure
 from tests.support.angel_one import unthrottled_session, unthrottled_source
 from tests.support.market import ManualClock
 
@@ -341,7 +342,7 @@ def test_credentials_show_no_secret() -> None:
     assert shown == "StreamCredentials()"
 
 
-IN_WORDS = [
+IN_WORDS: list[dict[str, Any] | str] = [
     {"status": False, "message": "Invalid Token", "errorcode": "", "data": None},
     {"success": False, "message": "invalid token", "errorCode": None, "data": ""},
     {"success": False, "message": "Token is expired"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,12 @@ def test_a_row_that_fails_leaves_the_others(
 
 def test_rows_are_measured_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     measured: list[str] = []
-    rows = {name: lambda name=name: measured.append(name) or [a_result()] for name in "abc"}
+
+    def measure(name: str) -> list[Result]:
+        measured.append(name)
+        return [a_result()]
+
+    rows = {name: partial(measure, name) for name in "abc"}
 
     assert main(["b"], rows, tmp_path) == 0
     assert measured == ["b"]

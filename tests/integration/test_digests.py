@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 
 from app.clock import Clock
+from app.database import collection
 from app.database.transactions import run_transaction
 from app.delivery.attempts import (
     FIRST_RETRY,
@@ -23,7 +24,7 @@ from app.delivery.outbox import LEASE, Outbox
 from app.delivery.senders import DeliveryError
 from app.models import EventDraft, Notification, User
 from app.monitor import Monitor
-from tests.support.database_state import assert_invariants, collection
+from tests.support.database_state import assert_invariants, documents
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.senders import CREDENTIALS, lines_of
 from tests.support.users import Trader
@@ -273,7 +274,7 @@ def test_a_worker_that_died_after_sending_sends_again_rather_than_never(
     alice: Trader, outbox: Outbox, email: Postman, clock: ManualClock
 ) -> None:
     alice.create_trade()
-    before = collection("notifications").find_one({"user_id": alice.client_id})
+    (before,) = documents("notifications", user_id=alice.client_id)
     assert outbox.run_once() == 1
     # As after a crash between the sending and the note of it.
     lost = {"deliveries": before["deliveries"], "deliver_at": clock.now() + LEASE}

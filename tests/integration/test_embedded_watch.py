@@ -12,6 +12,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from app.database import Document
 from app.embedded import EmbeddedDatabase
 from tests.support.live import eventually
 
@@ -19,7 +20,8 @@ SECONDS = 30
 
 
 def answers(uri: str) -> bool:
-    with MongoClient(uri, serverSelectionTimeoutMS=200) as client:
+    client: MongoClient[Document] = MongoClient(uri, serverSelectionTimeoutMS=200)
+    with client:
         try:
             return bool(client.admin.command("ping")["ok"])
         except PyMongoError:

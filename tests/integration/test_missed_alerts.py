@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from flask import Flask
@@ -43,7 +44,7 @@ def test_a_level_crossed_while_nobody_watched_is_told_once_with_its_time(
     crossing = reload(alert).crossing
     assert crossing is not None
     assert crossing.settled_from is SettledFrom.GAP
-    assert (crossing.direction, crossing.quote.price) == (Direction.ABOVE, 25_100)
+    assert (crossing.direction, crossing.quote.price) == (Direction.ABOVE, Decimal(25_100))
     assert crossing.quote.timestamp == reached.time
     (event,) = events_of("alice")
     assert event.data["settled_from"] == "gap"

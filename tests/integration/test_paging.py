@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from typing import Any
 
 import pytest
 from bson import ObjectId
@@ -36,7 +37,7 @@ def many_trades(app_context: Flask) -> None:
     insert_trade(1, "bob")
 
 
-def pages(limit: int, **filters: object) -> list[list[int]]:
+def pages(limit: int, **filters: Any) -> list[list[int]]:
     """Read to the end, a page at a time, each from where the last one ended."""
     pages: list[list[int]] = []
     below = COUNT + 1

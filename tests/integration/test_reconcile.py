@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from click.testing import Result
 from flask import Flask
 
 from app.database import collection
-from tests.support.database_state import assert_invariants, everything
+from tests.support.database_state import assert_invariants, documents, everything
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.users import Trader
 
@@ -143,7 +144,7 @@ def test_a_trade_and_an_event_that_were_lost_are_found(
     alice: Trader, reconcile: Callable[..., Result]
 ) -> None:
     for name, number in (("trades", "number"), ("notifications", "seq")):
-        newest = collection(name).find_one({"user_id": alice.client_id}, sort=[(number, -1)])
+        newest = max(documents(name, user_id=alice.client_id), key=itemgetter(number))
         collection(name).delete_one({"_id": newest["_id"]})
     fields = _fields(reconcile(), alice)
     assert {"trade_count", "event_seq"} <= set(fields)

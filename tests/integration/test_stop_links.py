@@ -47,7 +47,7 @@ def link_in(mail: Any) -> str:
     assert link.startswith(f"{PUBLIC_URL}/notifications/unsubscribe/")
     assert link in mail.get_body(("plain",)).get_content()
     assert link in mail.get_body(("html",)).get_content()
-    return urlsplit(link).path
+    return str(urlsplit(link).path)
 
 
 @pytest.mark.parametrize("by", ["opening it", "the mail program"])

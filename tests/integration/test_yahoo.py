@@ -60,14 +60,14 @@ def test_every_shipped_symbol_is_one_of_yahoos_and_priced_in_batches(
     every = list(load_instruments())
     for each in every:
         assert source.knows(each)
-        yahoo.set_price(each.symbol, float(each.base_price))
+        yahoo.set_price(each.symbol, float(each.start_price))
 
     quotes = [
         quote
         for first in range(0, len(every), source.batch_size)
         for quote in source.fetch(every[first : first + source.batch_size])
     ]
-    assert prices(quotes) == {each.symbol: each.base_price for each in every}
+    assert prices(quotes) == {each.symbol: each.start_price for each in every}
 
 
 def test_connections_are_used_again(yahoo: FakeYahoo, source: YahooSource) -> None:

@@ -28,6 +28,11 @@ def session(days_ago: int, clock: ManualClock) -> datetime:
     return clock.now().replace(hour=0, minute=0) - timedelta(days=days_ago) + OPENING
 
 
+def candle(symbol: str, time: datetime, *prices: str) -> Candle:
+    open_, high, low, close = map(Decimal, prices)
+    return Candle(symbol, time, open_, high, low, close, Source.YAHOO)
+
+
 def test_candles_have_utc_times_and_prices_in_paise_and_no_gaps_filled(
     yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
 ) -> None:
@@ -43,11 +48,8 @@ def test_candles_have_utc_times_and_prices_in_paise_and_no_gaps_filled(
 
     candles = source.candles(TCS, Interval.MINUTE, begin, begin + timedelta(hours=1))
     assert candles == [
-        Candle("TCS.NS", time, *map(Decimal, prices), Source.YAHOO)
-        for time, prices in (
-            (begin, ("100.05", "101.50", "99.95", "100.30")),
-            (begin + timedelta(minutes=3), ("100.30", "100.40", "100.10", "100.20")),
-        )
+        candle("TCS.NS", begin, "100.05", "101.50", "99.95", "100.30"),
+        candle("TCS.NS", begin + timedelta(minutes=3), "100.30", "100.40", "100.10", "100.20"),
     ]
     assert all(each.time.tzinfo is UTC for each in candles)
 

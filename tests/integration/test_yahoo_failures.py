@@ -161,7 +161,7 @@ def test_a_symbol_that_hangs_holds_the_others_up_for_seconds_at_most(
 ) -> None:
     others = [each for each in load_instruments() if each.symbol not in ("TCS.NS", "^NSEI")][:23]
     for each in others:
-        yahoo.set_price(each.symbol, float(each.base_price))
+        yahoo.set_price(each.symbol, float(each.start_price))
     yahoo.troubles["TCS.NS"] = HANG
     source.fetch([NIFTY])
 

@@ -47,7 +47,7 @@ class Request:
     key: str | None = None
 
 
-class BooksDriver:
+class PortfolioDriver:
     """The real server, and beside it the model that is asked the same."""
 
     def __init__(

@@ -33,7 +33,7 @@ from tests.property.portfolio_database import Snapshot, assert_agreement, assert
 from tests.property.portfolio_driver import (
     PRICES,
     USERS,
-    BooksDriver,
+    PortfolioDriver,
     Request,
     believable,
     moved,
@@ -60,12 +60,12 @@ picks = st.integers(0, 10_000)
 UNLIKE_ANY = Order("^NSEI", 1, 9_000_000)
 
 
-class PortfolioMachine(BooksDriver, RuleBasedStateMachine):
+class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
     def __init__(
         self, make_app: Callable[..., Flask], feed: ScriptedFeed, clock: ManualClock
     ) -> None:
         RuleBasedStateMachine.__init__(self)
-        BooksDriver.__init__(self, make_app, feed, clock)
+        PortfolioDriver.__init__(self, make_app, feed, clock)
 
     @initialize(
         orders=st.lists(
@@ -331,4 +331,9 @@ def test_the_books_agree_with_the_model_after_every_step(
 ) -> None:
     # So small that a few trades are settled in several transactions.
     monkeypatch.setattr(batches, "BATCH_SIZE", 2)
-    run_state_machine_as_test(lambda: PortfolioMachine(make_app, feed, clock), settings=SETTINGS)
+
+    class Machine(PortfolioMachine):
+        def __init__(self) -> None:
+            super().__init__(make_app, feed, clock)
+
+    run_state_machine_as_test(Machine, settings=SETTINGS)

@@ -79,12 +79,12 @@ def test_a_level_is_taken_on_its_right_side_only(
     side: TradeType, entry: Decimal, level: Decimal
 ) -> None:
     buying = side is TradeType.BUY
-    for field, right in (
-        ("stop_loss", level < entry if buying else level > entry),
-        ("target_price", level > entry if buying else level < entry),
+    for stop, target, right in (
+        (level, None, level < entry if buying else level > entry),
+        (None, level, level > entry if buying else level < entry),
     ):
         try:
-            bracket(side, 1, entry, **{field: level})
+            bracket(side, 1, entry, stop_loss=stop, target_price=target)
             taken = True
         except WrongSideOfPrice:
             taken = False

@@ -168,7 +168,7 @@ def silent_reader(attacker: Attacker) -> None:
 
 def handshakes(attacker: Attacker) -> None:
     """Connect, and stay without a word."""
-    clients = []
+    clients: list[socket.socket] = []
     while not attacker.is_over and len(clients) < MAX_CONNECTIONS:
         with suppress(*CLOSED, AssertionError):
             clients.append(attacker.websocket(connected=False))

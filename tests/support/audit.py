@@ -310,7 +310,8 @@ def _owned(documents: list[Document], owner: str, user_ids: Collection[str]) -> 
 def pnl_of(trade: Document, price: Decimal) -> Decimal:
     """Return what a trade earns at a price, in rupees."""
     difference = price - trade["entry_price"]
-    return (difference if trade["trade_type"] == "BUY" else -difference) * trade["quantity"]
+    signed: Decimal = difference if trade["trade_type"] == "BUY" else -difference
+    return signed * int(trade["quantity"])
 
 
 def _reached(trade: Document, price: Decimal) -> bool:

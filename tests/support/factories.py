@@ -49,8 +49,8 @@ def order(
         symbol=symbol,
         trade_type=trade_type,
         quantity=quantity,
-        stop_loss=stop_loss,
-        target_price=target_price,
+        stop_loss=None if stop_loss is None else Decimal(stop_loss),
+        target_price=None if target_price is None else Decimal(target_price),
     )
 
 

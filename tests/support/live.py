@@ -1,4 +1,4 @@
-"""People at the other end of a real connection: REST over HTTP, events over a socket."""
+"""Users of a server that runs as a process: REST over HTTP, events over Socket.IO."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _numbers = itertools.count(1)
 
 
 def eventually(check: Callable[[], T], timeout: float = 15) -> T:
-    """Return the first true answer of `check`; fail where there is none in time."""
+    """Call `check` until it returns something true, and return that; fail after `timeout` s."""
     deadline = time.monotonic() + timeout
     while True:
-        answer = check()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"no true answer of {check} in {timeout} s"
+        result = check()
+        if result:
+            return result
+        assert time.monotonic() < deadline, f"{check} returned nothing true in {timeout} s"
         time.sleep(0.02)
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether a process is there; one that ended and was not yet buried is not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -71,40 +71,45 @@ class LiveTrader:
     def open_portfolio(self, initial_margin: float = 1_000_000_000) -> dict[str, Any]:
         opened = self.post("/portfolio/create", initial_margin=initial_margin)
         assert opened.status_code == 201, opened.text
-        return opened.json()
+        portfolio: dict[str, Any] = opened.json()
+        return portfolio
 
     def portfolio(self) -> dict[str, Any]:
-        return self.get(f"/portfolio/{self.client_id}").json()
+        portfolio: dict[str, Any] = self.get(f"/portfolio/{self.client_id}").json()
+        return portfolio
 
-    def order(self, symbol: str = "^NSEI", trade_type: str = "BUY", **order: Any) -> Any:
-        """Send an order for one piece, changed as told; return the answer whatever it is."""
+    def order(
+        self, symbol: str = "^NSEI", trade_type: str = "BUY", **order: Any
+    ) -> requests.Response:
+        """Order one share; `order` replaces fields. Return the response, also an error."""
         body = {"symbol": symbol, "trade_type": trade_type, "quantity": 1, **order}
         return self.post("/trades/create", **body)
 
     def create_trade(self, *args: Any, **order: Any) -> dict[str, Any]:
         created = self.order(*args, **order)
         assert created.status_code == 201, created.text
-        return created.json()
+        trade: dict[str, Any] = created.json()
+        return trade
 
     def trades(self, query: str = "?limit=500") -> list[dict[str, Any]]:
         listed = self.get(f"/trades/{self.client_id}{query}")
         assert listed.status_code == 200, listed.text
-        return listed.json()["trades"]
+        return list(listed.json()["trades"])
 
     def trade(self, trade_id: str) -> dict[str, Any]:
         return next(each for each in self.trades() if each["trade_id"] == trade_id)
 
     def price(self, symbol: str = "^NSEI") -> float:
-        return self.get(f"/market/live/{symbol}").json()["price"]
+        return float(self.get(f"/market/live/{symbol}").json()["price"])
 
 
 class Listener:
-    """A Socket.IO client that keeps what it hears, for tests to wait on."""
+    """A Socket.IO client that records its events, for tests to wait on."""
 
     def __init__(self, server: ServerProcess, token: str | None, transport: str = "websocket"):
         self.prices: list[dict[str, Any]] = []
         self.updates: list[dict[str, Any]] = []
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         self.client = InOrderClient(reconnection=False)
         self.client.on("live_price", lambda payload: self._keep(self.prices, payload))
         self.client.on("trade_update", lambda payload: self._keep(self.updates, payload))
@@ -120,35 +125,36 @@ class Listener:
 
     def ask(self, event: str, **payload: Any) -> dict[str, Any]:
         """Send an event and return its acknowledgement."""
-        return self.client.call(event, payload, timeout=10)
+        acknowledgement: dict[str, Any] = self.client.call(event, payload, timeout=10)
+        return acknowledgement
 
     def wait_for_update(
         self, wanted: Callable[[dict[str, Any]], bool], timeout: float = 15
     ) -> dict[str, Any]:
-        """Return the first trade_update that is wanted, heard already or soon."""
+        """Return the first trade_update, past or future, for which `wanted` is true."""
         return self._wait_for(self.updates, wanted, timeout)
 
     def wait_for_price(
         self, wanted: Callable[[dict[str, Any]], bool], timeout: float = 15
     ) -> dict[str, Any]:
-        """Return the first live_price that is wanted, heard already or soon."""
+        """Return the first live_price, past or future, for which `wanted` is true."""
         return self._wait_for(self.prices, wanted, timeout)
 
-    def _keep(self, heard: list[dict[str, Any]], payload: dict[str, Any]) -> None:
-        with self._news:
-            heard.append(payload)
-            self._news.notify_all()
+    def _keep(self, received: list[dict[str, Any]], payload: dict[str, Any]) -> None:
+        with self._changed:
+            received.append(payload)
+            self._changed.notify_all()
 
     def _wait_for(
         self,
-        heard: list[dict[str, Any]],
+        received: list[dict[str, Any]],
         wanted: Callable[[dict[str, Any]], bool],
         timeout: float,
     ) -> dict[str, Any]:
         def find() -> dict[str, Any] | None:
-            return next((each for each in heard if wanted(each)), None)
+            return next((payload for payload in received if wanted(payload)), None)
 
-        with self._news:
-            found = self._news.wait_for(find, timeout)
-        assert found, f"not heard in {timeout} s; heard {heard}"
+        with self._changed:
+            found = self._changed.wait_for(find, timeout)
+        assert found, f"not received in {timeout} s; received {received}"
         return found

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from app.domain.bracket import Bracket, TradeType
+from app.domain.candle import Candle
 from app.domain.quote import Quote, Source
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -18,6 +19,11 @@ def quote(
     symbol: str = "^NSEI",
 ) -> Quote:
     return Quote(symbol, Decimal(price), source, timestamp)
+
+
+def prices_of(candle: Candle) -> tuple[Decimal | int, ...]:
+    """Return open, high, low and close, to compare with whole rupees."""
+    return candle.open, candle.high, candle.low, candle.close
 
 
 def bracket(

@@ -40,13 +40,14 @@ class RawSocket:
         """
         deadline = time.monotonic() + SECONDS
         while True:
-            packet = self.websocket.recv()
+            received = self.websocket.recv()
+            packet = received if isinstance(received, str) else received.decode()
             assert time.monotonic() < deadline, f"{start!r} did not come"
             assert packet, f"closed before {start!r} came"
             if packet == "2":
                 self.send("3")
             if packet.startswith(start):
-                return str(packet)
+                return packet
 
     def call(self, event: Any, *payload: Any) -> Any:
         """Send an event and return its acknowledgement."""

@@ -79,7 +79,8 @@ def interrupt(trader: Trader, key: str, trades: list[dict[str, Any]], *, exited:
 def _reopen(trader: Trader, trade: dict[str, Any]) -> None:
     """Undo an exit that made neither profit nor loss, as if it had never been."""
     quantity, cost = trade["quantity"], trade["quantity"] * 25_000
-    margin = collection("trades").find_one({"_id": ObjectId(trade["trade_id"])})["margin_used"]
+    (stored,) = documents("trades", _id=ObjectId(trade["trade_id"]))
+    margin = stored["margin_used"]
     collection("trades").update_one(
         {"_id": ObjectId(trade["trade_id"])},
         {

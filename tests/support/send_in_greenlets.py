@@ -10,7 +10,6 @@ from run import patch_for_async_mode
 
 patch_for_async_mode(read_environment())
 
-import sys  # noqa: E402
 import threading  # noqa: E402
 import time  # noqa: E402
 
@@ -43,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -10,6 +10,7 @@ from decimal import Decimal
 from app.clock import Clock
 from app.domain.candle import Candle, Interval
 from app.domain.quote import Quote, Source
+from app.market_data.feed import Feed
 from app.market_data.instruments.registry import Instrument
 
 
@@ -70,10 +71,10 @@ class ScriptedSource:
             raise self.failing
 
 
-def tick_waiter(feed: object) -> Callable[[], None]:
-    """Return what waits until `feed` has told of new ticks since the last call."""
+def tick_waiter(feed: Feed) -> Callable[[], None]:
+    """Return a function that waits until `feed` announced ticks since the last call."""
     news = threading.Event()
-    feed.listen(news.set)  # type: ignore[attr-defined]
+    feed.listen(news.set)
 
     def wait() -> None:
         assert news.wait(10), "no news in 10 s"

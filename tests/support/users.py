@@ -1,4 +1,4 @@
-"""People who use the API in tests."""
+"""Users of the API in tests."""
 
 from __future__ import annotations
 
@@ -38,26 +38,30 @@ class Trader:
 
     def open_portfolio(self, initial_margin: float | None = None) -> dict[str, Any]:
         body = {} if initial_margin is None else {"initial_margin": initial_margin}
-        return self.post("/portfolio/create", body).get_json()
+        opened: dict[str, Any] = self.post("/portfolio/create", body).get_json()
+        return opened
 
     def portfolio(self) -> dict[str, Any]:
-        return self.get(f"/portfolio/{self.client_id}").get_json()
+        portfolio: dict[str, Any] = self.get(f"/portfolio/{self.client_id}").get_json()
+        return portfolio
 
     def create_trade(self, **order: Any) -> TestResponse:
-        """Order one NIFTY at the market, changed as told."""
+        """Order one NIFTY at the market price; `order` replaces fields."""
         return self.post(
             "/trades/create", {"symbol": "^NSEI", "trade_type": "BUY", "quantity": 1, **order}
         )
 
     def trades(self, query: str = "") -> list[dict[str, Any]]:
-        return self.get(f"/trades/{self.client_id}{query}").get_json()["trades"]
+        page: dict[str, Any] = self.get(f"/trades/{self.client_id}{query}").get_json()
+        return list(page["trades"])
 
     def notifications(self, query: str = "?limit=500") -> list[dict[str, Any]]:
-        return self.get(f"/notifications{query}").get_json()["notifications"]
+        page: dict[str, Any] = self.get(f"/notifications{query}").get_json()
+        return list(page["notifications"])
 
 
 def registration(**changes: Any) -> dict[str, Any]:
-    """Return a body that registers someone new, changed as told."""
+    """Return the body that registers a new user; `changes` replace fields."""
     number = next(_numbers)
     return {
         "name": f"Trader {number}",
@@ -69,7 +73,7 @@ def registration(**changes: Any) -> dict[str, Any]:
 
 
 def sign_up(client: FlaskClient, **changes: Any) -> Trader:
-    """Register and sign in someone new."""
+    """Register and sign in a new user."""
     body = registration(**changes)
     registered = client.post("/auth/register", json=body)
     assert registered.status_code == 201, registered.text

@@ -10,6 +10,7 @@ import pytest
 from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeType
 from app.domain.candle import Candle
 from app.domain.quote import Quote, Source
+from tests.support.quotes import prices_of
 
 ENTRY = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 LATER = ENTRY + timedelta(minutes=3)
@@ -47,7 +48,7 @@ def test_a_candle_is_made_of_ticks_in_their_order() -> None:
     ]
     made = Candle.of(ticks)
 
-    assert (made.open, made.high, made.low, made.close) == (100, 105, 95, 101)
+    assert prices_of(made) == (100, 105, 95, 101)
     assert (made.symbol, made.time, made.source) == ("^NSEI", LATER, Source.REPLAY)
     assert made.quote_at(Decimal(99)) == Quote("^NSEI", Decimal(99), Source.REPLAY, LATER)
 
@@ -68,7 +69,7 @@ def test_a_candle_is_made_of_ticks_in_their_order() -> None:
 def test_a_level_inside_the_candle_is_met_at_the_level(
     bracket: Bracket, prices: tuple[int, ...], reason: ExitReason, price: int
 ) -> None:
-    assert _told(bracket.triggered_in(candle(*prices))) == (reason, price)
+    assert _outcome(bracket.triggered_in(candle(*prices))) == (reason, price)
 
 
 @pytest.mark.parametrize("bracket", [buy(), sell()])
@@ -76,7 +77,7 @@ def test_a_level_inside_the_candle_is_met_at_the_level(
 def test_both_levels_inside_the_candle_are_the_stop_loss(
     bracket: Bracket, prices: tuple[int, ...]
 ) -> None:
-    assert _told(bracket.triggered_in(candle(*prices))) == (STOP, bracket.stop_loss)
+    assert _outcome(bracket.triggered_in(candle(*prices))) == (STOP, bracket.stop_loss)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_both_levels_inside_the_candle_are_the_stop_loss(
 def test_a_level_that_was_jumped_over_is_met_at_the_open(
     bracket: Bracket, prices: tuple[int, ...], reason: ExitReason
 ) -> None:
-    assert _told(bracket.triggered_in(candle(*prices))) == (reason, prices[0])
+    assert _outcome(bracket.triggered_in(candle(*prices))) == (reason, prices[0])
 
 
 @pytest.mark.parametrize("bracket", [buy(), sell()])
@@ -120,8 +121,10 @@ def test_a_candle_that_began_before_the_entry_does_nothing(
 def test_a_real_trade_is_closed_by_no_simulated_candle() -> None:
     assert buy(Source.YAHOO).triggered_in(candle(80, 130, source=Source.MOCK)) is None
     assert buy(Source.YAHOO).triggered_in(candle(100, 130, 80, source=Source.MOCK)) is None
-    assert _told(buy(Source.YAHOO).triggered_in(candle(80, source=Source.ANGEL_ONE))) == (STOP, 80)
-    assert _told(buy(Source.MOCK).triggered_in(candle(100, 80, source=Source.MOCK))) == (STOP, 90)
+    real = buy(Source.YAHOO).triggered_in(candle(80, source=Source.ANGEL_ONE))
+    assert _outcome(real) == (STOP, 80)
+    simulated = buy(Source.MOCK).triggered_in(candle(100, 80, source=Source.MOCK))
+    assert _outcome(simulated) == (STOP, 90)
 
 
 def test_the_exit_says_when_and_that_it_was_found_in_the_gap() -> None:
@@ -133,5 +136,5 @@ def test_the_exit_says_when_and_that_it_was_found_in_the_gap() -> None:
     assert exit.pnl == -100
 
 
-def _told(exit: Exit | None) -> tuple[ExitReason, Decimal] | None:
+def _outcome(exit: Exit | None) -> tuple[ExitReason, Decimal | int] | None:
     return (exit.reason, exit.price) if exit else None

@@ -149,6 +149,14 @@ def make(clock: ManualClock) -> Make:
     return make
 
 
+def open_gate_once_asked(feed: CountingFeed) -> None:
+    def wait_and_open() -> None:
+        eventually(lambda: feed.asked)
+        feed.gate.set()
+
+    threading.Thread(target=wait_and_open, daemon=True).start()
+
+
 def test_the_feed_is_asked_for_whole_candles(make: Make) -> None:
     feed, history = make()
 
@@ -226,9 +234,7 @@ def test_an_empty_span_is_not_asked_for(make: Make) -> None:
 def test_many_who_want_the_same_at_once_ask_once(make: Make) -> None:
     feed, history = make()
     feed.gate.clear()
-    threading.Thread(
-        target=lambda: (eventually(lambda: feed.asked), feed.gate.set()), daemon=True
-    ).start()
+    open_gate_once_asked(feed)
 
     found = run_concurrently([lambda: history.candles("^NSEI", FIVE, at(3, 0), at(4, 0))] * 8)
 
@@ -254,9 +260,7 @@ def test_a_failure_is_everyones_who_waited_and_nobodys_after(make: Make) -> None
     feed, history = make()
     feed.failure = MarketDataUnavailable("Not now.")
     feed.gate.clear()
-    threading.Thread(
-        target=lambda: (eventually(lambda: feed.asked), feed.gate.set()), daemon=True
-    ).start()
+    open_gate_once_asked(feed)
 
     def ask() -> str:
         with pytest.raises(MarketDataUnavailable) as error:

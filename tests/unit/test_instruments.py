@@ -47,6 +47,7 @@ def test_every_instrument_can_be_traded_as_it_stands() -> None:
         assert each.tick_size >= Decimal("0.01")
         assert each.lot_size >= 1
         assert each.angel_token.isdigit()
+        assert each.base_price
         assert each.base_price > 0
 
 
@@ -67,7 +68,7 @@ def test_no_two_instruments_of_an_exchange_share_a_token() -> None:
 def test_the_indices_have_their_tokens_and_bases(symbol: str, token: str, base: int) -> None:
     index = INSTRUMENTS.get(symbol)
 
-    assert (index.angel_token, index.base_price) == (token, base)
+    assert (index.angel_token, index.base_price) == (token, Decimal(base))
 
 
 @pytest.mark.parametrize(
@@ -245,7 +246,7 @@ def test_a_list_sets_tokens_and_sizes_right_but_neither_names_nor_indices() -> N
     known = load_instruments(Lists(index, listed), ManualClock())
 
     reliance, nifty = known.get("RELIANCE"), known.get("NIFTY")
-    assert (reliance.name, reliance.base_price) == ("Reliance Industries", 1_400)
+    assert (reliance.name, reliance.base_price) == ("Reliance Industries", Decimal(1_400))
     assert (reliance.tick_size, reliance.lot_size, reliance.angel_token) == (
         Decimal("0.20"),
         3,

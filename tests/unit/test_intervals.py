@@ -9,6 +9,7 @@ import pytest
 
 from app.domain.candle import IST, Candle, Interval, aggregate, beginning_of, first_beginning_from
 from app.domain.quote import Quote, Source
+from tests.support.quotes import prices_of
 
 
 def ist(day: int, hour: int, minute: int, second: int = 0) -> datetime:
@@ -66,7 +67,7 @@ def test_short_candles_make_a_long_one_of_their_prices() -> None:
     ]
     made = aggregate(parts, Interval.FIVE_MINUTES)
 
-    assert [(each.open, each.high, each.low, each.close) for each in made] == [
+    assert [prices_of(each) for each in made] == [
         (100, 104, 97, 101),
         (5, 5, 5, 5),
     ]

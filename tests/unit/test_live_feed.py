@@ -128,7 +128,12 @@ def test_a_source_that_hangs_holds_up_no_symbol_of_another(
 
     ticks = market.round(RELIANCE)
     came = market.feed.poll([NIFTY, RELIANCE])
-    eventually(lambda: came.extend(market.feed.collect()) or came)
+
+    def collect() -> list[Quote]:
+        came.extend(market.feed.collect())
+        return came
+
+    eventually(collect)
     assert {each.symbol for each in came} == {RELIANCE}
     assert ticks[RELIANCE].source is Source.YAHOO
 
@@ -178,7 +183,7 @@ def test_a_symbol_nobody_watched_is_asked_for_when_it_is_wanted(market: Market) 
     quote = market.feed.latest(RELIANCE)
 
     assert quote
-    assert (quote.price, quote.source) == (1_400, Source.ANGEL_ONE)
+    assert (quote.price, quote.source) == (Decimal(1_400), Source.ANGEL_ONE)
     assert market.angel.questions == [[RELIANCE]]
 
 

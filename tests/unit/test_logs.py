@@ -209,12 +209,15 @@ def test_the_log_file_is_for_its_owner_alone_also_after_rotation(
 
 def test_a_log_file_that_cannot_be_written_is_reported_once(
     set_up: Callable[..., Callable[[], list[str]]],
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     set_up()
-    (file,) = (each for each in logs.logger.handlers if isinstance(each, logging.FileHandler))
-    file.close()
-    file._open = raise_no_space  # type: ignore[method-assign]
+    (handler,) = (each for each in logs.logger.handlers if isinstance(each, logging.FileHandler))
+    handler.close()
+    # A folder in its place cannot be opened for writing.
+    (tmp_path / "server.log").unlink(missing_ok=True)
+    (tmp_path / "server.log").mkdir()
 
     for _ in range(3):
         logs.logger.info("a line")

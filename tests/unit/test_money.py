@@ -80,13 +80,13 @@ def test_only_prices_of_an_exchange_are_real() -> None:
 def test_a_sell_counts_as_negative_in_an_exposure() -> None:
     sold = Position.of(bracket(TradeType.SELL, 4, 50))
 
-    assert (sold.trades, sold.quantity, sold.cost) == (1, -4, -200)
+    assert (sold.trades, sold.quantity, sold.cost) == (1, -4, Decimal(-200))
 
 
 def test_a_buy_and_a_sell_of_one_price_leave_two_trades_and_nothing_at_stake() -> None:
     both = Position.of(bracket(TradeType.BUY, 4, 50)) + Position.of(bracket(TradeType.SELL, 4, 50))
 
-    assert (both.trades, both.quantity, both.cost) == (2, 0, 0)
+    assert (both.trades, both.quantity, both.cost) == (2, 0, Decimal(0))
     assert both.pnl_at(Decimal(1_000)) == 0
 
 

@@ -13,6 +13,7 @@ from app.domain.quote import Quote, Source
 from app.market_data.feeds.replay import RecordingError, ReplayFeed, read_recording
 from app.market_data.instruments.registry import load_instruments
 from tests.support.market import ManualClock
+from tests.support.quotes import prices_of
 
 OPENING = datetime(2026, 11, 23, 3, 45, tzinfo=UTC)
 HEADER = "timestamp,symbol,price\n"
@@ -219,11 +220,11 @@ def test_a_replay_hands_out_no_price_that_is_none_and_no_candle_holds_one() -> N
 
     assert prices(feed.poll(["^NSEI"])) == [100, 101]
     (seen,) = feed.candles("^NSEI", OPENING - timedelta(seconds=1), OPENING + timedelta(hours=1))
-    assert (seen.low, seen.high) == (100, 101)
+    assert prices_of(seen)[1:3] == (101, 100)
     for interval in Interval:
         since = OPENING - timedelta(days=1)
         (candle,) = feed.history("^NSEI", interval, since, OPENING + timedelta(days=1))
-        assert (candle.low, candle.close) == (100, 101)
+        assert prices_of(candle)[2:] == (100, 101)
 
 
 def test_candles_leave_out_a_fat_finger_and_show_a_crash_that_was_confirmed() -> None:
@@ -232,7 +233,7 @@ def test_candles_leave_out_a_fat_finger_and_show_a_crash_that_was_confirmed() ->
 
     (candle,) = feed.candles("^NSEI", OPENING - timedelta(seconds=1), OPENING + timedelta(hours=1))
 
-    assert (candle.open, candle.low, candle.high, candle.close) == (100, 50, 101, 50)
+    assert prices_of(candle) == (100, 101, 50, 50)
 
 
 def test_it_hands_out_the_ticks_that_candles_leave_out() -> None:

@@ -12,6 +12,7 @@ from app.domain.candle import Candle, Interval, beginning_of
 from app.domain.quote import Quote, Source
 from app.market_data.feeds.replay import ReplayFeed
 from tests.support.market import ManualClock
+from tests.support.quotes import prices_of
 
 # 09:15 in India.
 OPENING = datetime(2026, 11, 23, 3, 45, tzinfo=UTC)
@@ -23,8 +24,8 @@ def tick(seconds: float, price: int | str, symbol: str = "^NSEI") -> Quote:
     return Quote(symbol, Decimal(price), Source.REPLAY, OPENING + timedelta(seconds=seconds))
 
 
-def shape(candles: list[Candle]) -> list[tuple[Decimal, ...]]:
-    return [(each.open, each.high, each.low, each.close) for each in candles]
+def shape(candles: list[Candle]) -> list[tuple[Decimal | int, ...]]:
+    return [prices_of(each) for each in candles]
 
 
 def history(feed: ReplayFeed, interval: Interval = Interval.MINUTE) -> list[Candle]:

@@ -84,7 +84,7 @@ def test_candles_are_of_whole_minutes_after_since_and_up_to_until(clock: ManualC
 
 def test_the_first_candle_holds_only_what_came_after_since(clock: ManualClock) -> None:
     (first,) = ReplayFeed(TICKS, clock).candles("^NSEI", at(20), at(50))
-    assert (first.time, first.open, first.close) == (at(30), 25_003, 25_005)
+    assert (first.time, first.open, first.close) == (at(30), Decimal(25_003), Decimal(25_005))
 
 
 @pytest.mark.parametrize(("since", "until"), [(20, 29), (300, 900), (-90, -1), (60, 60)])
@@ -97,7 +97,7 @@ def test_a_time_without_ticks_has_no_candles(
 def test_candles_are_of_the_symbol_alone(clock: ManualClock) -> None:
     feed = ReplayFeed([*TICKS, tick(30, 80_000, "^BSESN")], clock)
     (candle,) = feed.candles("^BSESN", at(0), at(300))
-    assert (candle.symbol, candle.high, candle.low) == ("^BSESN", 80_000, 80_000)
+    assert (candle.symbol, candle.high, candle.low) == ("^BSESN", Decimal(80_000), Decimal(80_000))
     assert feed.candles("RELIANCE.NS", at(0), at(300)) == []
 
 

@@ -26,7 +26,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 @pytest.fixture
 def source(clock: ManualClock) -> Iterator[ScriptedSource]:
     source = ScriptedSource(clock)
-    source.prices["^NSEI"] = 25_000
+    source.prices["^NSEI"] = Decimal(25_000)
     yield source
     source.go.set()
 

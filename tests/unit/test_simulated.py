@@ -93,7 +93,7 @@ def test_a_poll_a_little_early_or_late_is_still_at_its_step() -> None:
 def test_each_instrument_takes_a_walk_of_its_own() -> None:
     feed = market(ManualClock())
 
-    starts = {price(feed, each.symbol) / each.base_price for each in INSTRUMENTS}
+    starts = {price(feed, each.symbol) / each.start_price for each in INSTRUMENTS}
 
     assert len({round(start, 5) for start in starts}) > 50
 
@@ -103,10 +103,8 @@ def test_a_market_starts_near_the_base_of_each_instrument() -> None:
 
     for each in INSTRUMENTS:
         start = price(feed, each.symbol)
-        assert (
-            abs(start - each.base_price)
-            <= each.base_price * Decimal(str(START_SPREAD)) + each.tick_size
-        )
+        spread = each.start_price * Decimal(str(START_SPREAD))
+        assert abs(start - each.start_price) <= spread + each.tick_size
 
 
 def test_every_price_is_a_multiple_of_the_tick_size() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -120,7 +121,7 @@ def test_the_past_moves_as_the_present_does() -> None:
 
     def movement(candles: list[Candle]) -> float:
         moves = [float(b.close / a.close) - 1 for a, b in pairwise(candles)]
-        return (sum(move**2 for move in moves) / len(moves)) ** 0.5
+        return math.sqrt(sum(move**2 for move in moves) / len(moves))
 
     assert movement(before) == pytest.approx(movement(present), rel=0.25)
 

@@ -11,6 +11,7 @@ from app.database import collection
 from app.market_data.instruments.registry import Instruments, load_instruments
 from app.memory import StoredListing
 from tests.fakes.scrip_master import ScripMasterServer
+from tests.support.database_state import documents
 from tests.support.instrument_sync import Sync, assert_refused, listed
 
 
@@ -38,9 +39,8 @@ def test_a_list_that_is_spoilt_changes_nothing(
     assert_refused(sync())
     assert_refused(sync("--force"))
 
-    assert (
-        collection("market").find_one({"_id": "instruments"})["generation"] == (state["generation"])
-    )
+    (stored,) = documents("market", _id="instruments")
+    assert stored["generation"] == state["generation"]
     assert list(Instruments((), StoredListing())) == list(Instruments((), StoredListing()))
     known.refresh(0)
     assert list(known) == before
