@@ -34,10 +34,10 @@ class CreateAlertRequest(RequestModel):
 
     symbol: SymbolName = Field(description="A symbol or alias in any case.", examples=["NIFTY"])
     above: Level | None = Field(
-        None, description="Fire at a price at or above this, in rupees.", examples=[24_500]
+        default=None, description="Fire at a price at or above this, in rupees.", examples=[24_500]
     )
     below: Level | None = Field(
-        None, description="Fire at a price at or below this, in rupees.", examples=[23_900]
+        default=None, description="Fire at a price at or below this, in rupees.", examples=[23_900]
     )
 
     @model_validator(mode="after")
@@ -64,26 +64,30 @@ class AlertView(ResponseModel):
         description="When it was set, UTC.", examples=["2026-11-27T05:30:00.000Z"]
     )
     direction: Direction | None = Field(
-        None, description="Which level the price reached; null before.", examples=["above"]
+        default=None, description="Which level the price reached; null before.", examples=["above"]
     )
     price: Money | None = Field(
-        None, description="The price that fired it, in rupees; null before.", examples=[24_500.35]
+        default=None,
+        description="The price that fired it, in rupees; null before.",
+        examples=[24_500.35],
     )
     source: Source | None = Field(
-        None, description="Where that price comes from; null before.", examples=["mock"]
+        default=None, description="Where that price comes from; null before.", examples=["mock"]
     )
     timestamp: Timestamp | None = Field(
-        None,
+        default=None,
         description="When the source made that price, UTC; null before.",
         examples=["2026-11-27T05:30:00.000Z"],
     )
     settled_from: SettledFrom | None = Field(
-        None,
+        default=None,
         description="How a missed price was found; null if a quote fired it in time.",
         examples=["gap"],
     )
     triggered_at: Timestamp | None = Field(
-        None, description="When it fired, UTC; null before.", examples=["2026-11-27T05:30:00.000Z"]
+        default=None,
+        description="When it fired, UTC; null before.",
+        examples=["2026-11-27T05:30:00.000Z"],
     )
 
     @classmethod
@@ -108,14 +112,14 @@ class AlertView(ResponseModel):
 
 class AlertsQuery(RequestModel):
     status: Annotated[AlertStatus, choice(AlertStatus)] | None = Field(
-        None, description="Only alerts of this status.", examples=["ACTIVE"]
+        default=None, description="Only alerts of this status.", examples=["ACTIVE"]
     )
     symbol: SymbolName | None = Field(
-        None, description="Only alerts of this symbol or alias.", examples=["NIFTY"]
+        default=None, description="Only alerts of this symbol or alias.", examples=["NIFTY"]
     )
-    limit: PageSize = Field(50, description="The maximum number of alerts.", examples=[50])
+    limit: PageSize = Field(default=50, description="The maximum number of alerts.", examples=[50])
     cursor: Cursor | None = Field(
-        None, description="The `next_cursor` of the previous page.", examples=[51]
+        default=None, description="The `next_cursor` of the previous page.", examples=[51]
     )
 
 

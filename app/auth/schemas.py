@@ -59,7 +59,7 @@ class RegisterRequest(RequestModel):
         examples=["paper-trading"],
     )
     client_id: ClientId | None = Field(
-        None,
+        default=None,
         description="The user's identity in tokens and paths; the email in lower case if left out.",
         examples=["asha"],
     )
@@ -88,12 +88,14 @@ class LoginRequest(RequestModel):
     model_config = ConfigDict(json_schema_extra={"oneOf": [_names("email"), _names("client_id")]})
 
     email: Annotated[str, Field(min_length=1, max_length=254)] | None = Field(
-        None,
+        default=None,
         description="The email of the account. Send this or `client_id`.",
         examples=["asha@example.com"],
     )
     client_id: Annotated[str, Field(min_length=1, max_length=254)] | None = Field(
-        None, description="The `client_id` of the account. Send this or `email`.", examples=["asha"]
+        default=None,
+        description="The `client_id` of the account. Send this or `email`.",
+        examples=["asha"],
     )
     password: Annotated[str, Field(min_length=1, max_length=256)] = Field(
         description="The password of the account.", examples=["paper-trading"]
@@ -113,7 +115,7 @@ class VerifyRequest(RequestModel):
     """{} asks for a code, {"code": "..."} confirms with it."""
 
     code: Digits | None = Field(
-        None,
+        default=None,
         description="The six digits that were sent. Left out: send a new code.",
         examples=["123456"],
     )
@@ -127,7 +129,7 @@ class VerifyResponse(ResponseModel):
     )
     confirmed: bool = Field(description="Whether the address is confirmed.", examples=[False])
     expires_at: Timestamp | None = Field(
-        None,
+        default=None,
         description="When the code that was sent expires, UTC. Null once confirmed.",
         examples=["2026-11-27T05:30:00.000Z"],
     )

@@ -68,7 +68,7 @@ class QuoteResponse(ResponseModel):
         description="Whether the price may be minutes behind the exchange.", examples=[False]
     )
     unconfirmed: UnconfirmedQuote | None = Field(
-        None, description="A newer price that no trade closes at until it is confirmed."
+        default=None, description="A newer price that no trade closes at until it is confirmed."
     )
 
     @classmethod
@@ -87,12 +87,12 @@ class QuoteResponse(ResponseModel):
 
 class SymbolsQuery(RequestModel):
     q: Annotated[str, Field(max_length=100)] = Field(
-        "",
+        default="",
         description="Text to find in symbols and names. Left out: every symbol.",
         examples=["rel"],
     )
     limit: PageSize | None = Field(
-        None, description="The maximum number of symbols. Left out: all.", examples=[10]
+        default=None, description="The maximum number of symbols. Left out: all.", examples=[10]
     )
 
 

@@ -39,11 +39,13 @@ class SendRequest(RequestModel):
 
 class NotificationsQuery(RequestModel):
     unread: bool | None = Field(
-        None, description="true: only unread ones; false: only read ones.", examples=[True]
+        default=None, description="true: only unread ones; false: only read ones.", examples=[True]
     )
-    limit: PageSize = Field(50, description="The maximum number of notifications.", examples=[50])
+    limit: PageSize = Field(
+        default=50, description="The maximum number of notifications.", examples=[50]
+    )
     cursor: Cursor | None = Field(
-        None, description="The `next_cursor` of the previous page.", examples=[51]
+        default=None, description="The `next_cursor` of the previous page.", examples=[51]
     )
 
 
@@ -97,10 +99,10 @@ class Delivery(ResponseModel):
     )
     attempts: int = Field(description="The number of attempts so far.", examples=[1])
     error: str | None = Field(
-        None, description="Why it was not sent; else null.", examples=["no credentials"]
+        default=None, description="Why it was not sent; else null.", examples=["no credentials"]
     )
     at: Timestamp | None = Field(
-        None,
+        default=None,
         description="When the last attempt ended, UTC; null before the first.",
         examples=["2026-11-27T05:30:00.000Z"],
     )

@@ -13,7 +13,7 @@ from app.web.schemas import Money, RequestModel, ResponseModel, Timestamp, rupee
 
 class CreatePortfolioRequest(RequestModel):
     initial_margin: Annotated[Decimal, *rupees(1_000, 1_000_000_000)] | None = Field(
-        None,
+        default=None,
         description="Rupees the portfolio opens with. Left out: INITIAL_MARGIN of the server.",
         examples=[100_000],
     )

@@ -43,17 +43,17 @@ class CreateTradeRequest(RequestModel):
         description="The number of units.", examples=[2]
     )
     stop_loss: Level | None = Field(
-        None,
+        default=None,
         description="Rupees at which to close with a loss: below the price for BUY, else above.",
         examples=[23_968.45],
     )
     target_price: Level | None = Field(
-        None,
+        default=None,
         description="Rupees at which to close with a profit: above the price for BUY, else below.",
         examples=[24_452.66],
     )
     client_order_id: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
-        None,
+        default=None,
         description="The client's own name for the order. A retry with it returns the first trade.",
         examples=["morning-1"],
     )
@@ -72,7 +72,7 @@ class ExitRequest(RequestModel):
 
     # Left out of what names a request: one without it is the same as before there was one.
     at_last_price: Annotated[bool | None, Strict(), Field(exclude_if=operator.not_)] = Field(
-        None,
+        default=None,
         description="true: use the last known price, if no source has had one for a trading day.",
         examples=[True],
     )
@@ -109,48 +109,50 @@ class TradeView(ResponseModel):
         description="Rupees it blocked when it was opened.", examples=[9_684.22]
     )
     client_order_id: str | None = Field(
-        None,
+        default=None,
         description="The client's own name for the order, if it had one.",
         examples=["morning-1"],
     )
     exit_price: Money | None = Field(
-        None,
+        default=None,
         description="The price it closed at, in rupees; null while ACTIVE.",
         examples=[24_452.7],
     )
     pnl: Money | None = Field(
-        None,
+        default=None,
         description="The realized profit in rupees; a loss is negative. Null while ACTIVE.",
         examples=[484.3],
     )
     closed_at: Timestamp | None = Field(
-        None,
+        default=None,
         description="When it closed, UTC; null while ACTIVE.",
         examples=["2026-11-27T05:30:00.000Z"],
     )
     exit_reason: ExitReason | None = Field(
-        None, description="Why it closed; null while ACTIVE.", examples=["target"]
+        default=None, description="Why it closed; null while ACTIVE.", examples=["target"]
     )
     settled_from: SettledFrom | None = Field(
-        None,
+        default=None,
         description="How an exit without a quote of its moment was found; else null.",
         examples=["gap"],
     )
     last_price: Money | None = Field(
-        None, description="The last known price in rupees; null unless ACTIVE.", examples=[24_230.0]
+        default=None,
+        description="The last known price in rupees; null unless ACTIVE.",
+        examples=[24_230.0],
     )
     price_time: Timestamp | None = Field(
-        None,
+        default=None,
         description="When the last price was made, UTC; null unless ACTIVE.",
         examples=["2026-11-27T05:30:00.000Z"],
     )
     stale: bool | None = Field(
-        None,
+        default=None,
         description="Whether the last price is out of date; null unless ACTIVE.",
         examples=[False],
     )
     unrealized_pnl: Money | None = Field(
-        None,
+        default=None,
         description="The profit at the last price in rupees; null unless ACTIVE.",
         examples=[38.9],
     )
@@ -218,14 +220,14 @@ class TradeDetail(TradeView):
 
 class TradesQuery(RequestModel):
     status: Annotated[SetStatus, choice(TradeStatus)] | None = Field(
-        None, description="Only trades of this status.", examples=["ACTIVE"]
+        default=None, description="Only trades of this status.", examples=["ACTIVE"]
     )
     symbol: SymbolName | None = Field(
-        None, description="Only trades of this symbol or alias.", examples=["NIFTY"]
+        default=None, description="Only trades of this symbol or alias.", examples=["NIFTY"]
     )
-    limit: PageSize = Field(50, description="The maximum number of trades.", examples=[50])
+    limit: PageSize = Field(default=50, description="The maximum number of trades.", examples=[50])
     cursor: Cursor | None = Field(
-        None, description="The `next_cursor` of the previous page.", examples=[51]
+        default=None, description="The `next_cursor` of the previous page.", examples=[51]
     )
 
 

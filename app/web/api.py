@@ -57,7 +57,7 @@ class IdempotencyHeaders(BaseModel):
     """A retry with the same key gets the response of the first request."""
 
     idempotency_key: str | None = Field(
-        None,
+        default=None,
         alias="Idempotency-Key",
         min_length=1,
         max_length=255,

@@ -19,9 +19,9 @@ from app.models import Alert, Inbox, Notification, Preferences, Trade
 from app.portfolio.reconciliation import find_differences
 from app.trades.exits import exit_trade
 from app.trades.service import open_trade
-from tests.support.factories import draft, create_users, notify, order, trades_of
-from tests.support.database_state import documents
 from tests.support.concurrency import run_concurrently
+from tests.support.database_state import documents
+from tests.support.factories import create_users, draft, notify, order, trades_of
 
 pytestmark = pytest.mark.usefixtures("app_context")
 
@@ -45,7 +45,7 @@ def before(app_context: Flask) -> Documents:
         closed = open_trade(user_id, order(quantity=2))
         exit_trade(user_id, str(closed.id))
         open_trade(user_id, order("RELIANCE.NS", stop_loss=1_000))
-        set_alert(user_id, CreateAlertRequest(symbol="^NSEI", above=26_000))
+        set_alert(user_id, CreateAlertRequest(symbol="^NSEI", above=Decimal(26_000)))
     notify(draft("bob"))
     collection("inboxes").update_one(
         {"_id": "bob"}, {"$set": {"preferences": Preferences(sms=False).to_document()}}

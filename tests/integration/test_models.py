@@ -18,17 +18,17 @@ from app.domain.errors import Unauthenticated
 from app.domain.position import Position
 from app.domain.quote import Source
 from app.models import Inbox, Notification, Portfolio, SymbolState, Trade, TradeExit, User
+from tests.support.concurrency import run_concurrently, run_in_thread
 from tests.support.factories import (
     DAWN,
     create_user,
-    draft,
     create_users,
+    draft,
     insert_trade,
     notify,
     portfolio_of,
 )
 from tests.support.quotes import NOON, bracket, quote
-from tests.support.concurrency import run_concurrently, run_in_thread
 
 pytestmark = pytest.mark.usefixtures("app_context")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from flask import Flask
 
@@ -10,6 +12,7 @@ from app.market_data.polled_symbols import MARK_REUSE
 from app.models import SymbolState, Trade
 from app.services import services
 from app.trades.polling import MARK_LIFETIME, mark_traded, remove_old_marks
+from tests.support.database_state import documents
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.users import Trader
 
@@ -44,12 +47,8 @@ def test_the_last_quote_of_a_symbol_outlives_its_mark(
     assert remove_old_marks() == 1
 
     assert SymbolState.load_quotes() == {SYMBOL: quote}
-    assert set(collection("symbols").find_one({"_id": SYMBOL})) == {
-        "_id",
-        "price",
-        "source",
-        "timestamp",
-    }
+    (state,) = documents("symbols", _id=SYMBOL)
+    assert set(state) == {"_id", "price", "source", "timestamp"}
 
 
 def test_a_symbol_with_an_active_trade_keeps_its_mark(
@@ -140,7 +139,7 @@ def test_a_trade_that_took_longer_to_write_than_a_mark_lasts_marks_again(
     feed.set(SYMBOL, 1_400)
     original = Trade.create
 
-    def held_up(**trade: object) -> Trade:
+    def held_up(**trade: Any) -> Trade:
         # The process is suspended here until the mark is removed.
         wait_an_hour(clock)
         assert remove_old_marks() == 1

@@ -26,9 +26,9 @@ from app.market_data.instruments.sync import (
 from app.memory import StoredListing
 from app.models import InstrumentList
 from tests.fakes.scrip_master import Row, ScripMasterServer
+from tests.support.concurrency import run_concurrently
 from tests.support.instrument_sync import Sync, listed
 from tests.support.market import ManualClock
-from tests.support.concurrency import run_concurrently
 
 
 def test_of_two_syncs_at_once_one_is_told_that_another_is_running(

@@ -32,7 +32,7 @@ def test_a_list_that_is_spoilt_changes_nothing(
 ) -> None:
     assert sync().exit_code == 0
     before = list(known)
-    state = collection("market").find_one({"_id": "instruments"})
+    (state,) = documents("market", _id="instruments")
     for name, value in spoil.items():
         setattr(server, name, value)
 
