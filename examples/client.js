@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 /**
- * A client of the paper trading backend, to run and to learn from.
+ * An example client of the paper trading backend.
  *
- *   node examples/client.js                        a fresh user, live prices, their events
- *   node examples/client.js --trade                the same, with a trade that closes soon
+ *   node examples/client.js                        a new user: live prices and the user's events
+ *   node examples/client.js --trade                the same, plus a trade that closes soon
  *   node examples/client.js --email you@example.com --password secret --symbols TCS,INFY
  *
- * Everything else that can be asked for is in `options` below. Ctrl-C ends it.
+ * `options` below lists every option. Ctrl-C ends it.
  */
 "use strict";
 
@@ -17,18 +17,18 @@ const options = {
   url: { type: "string", default: "http://127.0.0.1:5000" },
   email: { type: "string" }, // with --password: sign in instead of registering
   password: { type: "string" },
-  symbols: { type: "string", default: "RELIANCE,TCS" }, // NIFTY and SENSEX come anyway
+  symbols: { type: "string", default: "RELIANCE,TCS" }, // NIFTY and SENSEX are always sent
   trade: { type: "boolean", default: false }, // open a small NIFTY trade
   "exit-after": { type: "string" }, // end after this many trade_update events
   help: { type: "boolean", default: false },
 };
 
-/** A failure that the user can do something about: shown without a stack trace. */
+/** A failure the user can fix: printed without a stack trace. */
 class Failure extends Error {}
 
 // ---------------------------------------------------------------------------------------- REST
 
-/** Call a route; return its JSON, or throw the sentence that the server answered. */
+/** Call a route; return its JSON, or throw the error sentence of the server. */
 async function call(api, method, path, body) {
   const headers = { "Content-Type": "application/json" };
   if (api.token) headers.Authorization = `Bearer ${api.token}`;
@@ -40,7 +40,7 @@ async function call(api, method, path, body) {
     throw new Failure(`Cannot reach ${api.url} (${reason}). Is the server running? Try: make run`);
   }
   const answer = await response.json().catch(() => {
-    throw new Failure(`${api.url} answered ${response.status}, but not as this API does.`);
+    throw new Failure(`${api.url} answered ${response.status}, but not with JSON as this API does.`);
   });
   if (response.ok) return answer;
   // Every error has a sentence for a person, a code and details for a program.
@@ -48,7 +48,7 @@ async function call(api, method, path, body) {
   throw Object.assign(failure, { code: answer.code, details: answer.details });
 }
 
-/** Register somebody new; return what they sign in with. */
+/** Register a new user; return its credentials. */
 async function register(api) {
   const unique = randomBytes(4).toString("hex");
   const credentials = { email: `node-${unique}@example.com`, password: unique };
@@ -61,14 +61,14 @@ async function register(api) {
   return credentials;
 }
 
-/** Sign in; keep the token (good for 24 hours) and whose it is. */
+/** Sign in; keep the token (valid for 24 hours) and the user's id. */
 async function signIn(api, credentials) {
   const answer = await call(api, "POST", "/auth/login", credentials);
   api.token = answer.access_token;
   api.userId = answer.client_id;
 }
 
-/** Open the portfolio; where there is one already, the server answers with that. */
+/** Open the portfolio; the server returns an existing one. */
 async function openPortfolio(api) {
   const portfolio = await call(api, "POST", "/portfolio/create", {});
   console.log(`portfolio of ${api.userId}: ${rupees(portfolio.available_margin)} available`);
@@ -88,7 +88,7 @@ async function openTrade(api) {
         target_price: paise(price + distance),
       });
     } catch (error) {
-      // The price moved past one of them meanwhile; the error tells where it is now.
+      // The price has moved past a level meanwhile; the error names the new price.
       if (error.code !== "wrong_side_of_price" || attempt === 5) throw error;
       price = error.details.price;
     }
@@ -97,24 +97,24 @@ async function openTrade(api) {
 
 // --------------------------------------------------------------------------------------- events
 
-/** Connect and print what is heard; tell `on` when it is ready, of each update, of a failure. */
+/** Connect and print events; call `on.ready`, `on.update` and `on.failure`. */
 function follow(api, credentials, symbols, on) {
   // Loaded here, so that --help and REST errors work before `npm ci`.
   const { io } = require("socket.io-client");
   let lastSeq; // of the last trade_update seen; undefined before the first join
   let away = false;
 
-  // `auth` is a function, so that a reconnection sends the token of that time.
+  // `auth` is a function, so that a reconnection sends the current token.
   const socket = io(api.url, { auth: (send) => send({ token: api.token }) });
 
-  // With `since`, the server first replays each event that was missed, in order.
+  // With `since`, the server first replays the missed events, in order.
   const join = async () => {
     const room = { user_id: api.userId, token: api.token, since: lastSeq };
     const joined = await ask(socket, "join", room);
     lastSeq = Math.max(lastSeq ?? 0, joined.seq);
   };
 
-  // Also after a reconnection: rooms and subscriptions are the connection's, not the user's.
+  // Runs after each reconnection too: rooms and subscriptions end with the connection.
   socket.on("connect", async () => {
     try {
       await join();
@@ -124,12 +124,12 @@ function follow(api, credentials, symbols, on) {
       if (!away) on.ready();
       away = false;
     } catch (error) {
-      // Cut off in the middle of it: the next connection does it all again.
+      // The connection broke meanwhile: the next one repeats all of it.
       if (socket.connected) on.failure(error);
     }
   });
 
-  // Without a code it is good news. With one, it says why something was refused or ended.
+  // Without a code it is information. With one, it explains a refusal or an expired token.
   socket.on("status", async ({ msg, code }) => {
     if (code) console.log(`status        ${code}: ${msg}`);
     if (code !== "token_expired") return;
@@ -146,7 +146,7 @@ function follow(api, credentials, symbols, on) {
   });
 
   socket.on("trade_update", ({ event, data, seq }) => {
-    // The acknowledgement of a join may overtake the events it replayed, so never go back.
+    // The acknowledgement of a join may arrive before the events it replayed: never go back.
     lastSeq = Math.max(lastSeq ?? 0, seq);
     console.log(`trade_update  #${seq} ${event} ${describe(data)}`);
     on.update();
@@ -156,15 +156,15 @@ function follow(api, credentials, symbols, on) {
     if (reason === "io client disconnect") return;
     away = true;
     console.log(`disconnected (${reason}), reconnecting ...`);
-    // The one case that the library leaves to us: the server hung up on purpose.
+    // The library does not reconnect when the server closed the connection on purpose.
     if (reason === "io server disconnect") socket.connect();
   });
 
   socket.on("connect_error", async (error) => {
-    // Any other failure is one of the network, and the library tries again by itself.
+    // The library retries any other failure, such as one of the network.
     if (error.message !== "unauthorized") return;
     try {
-      await signIn(api, credentials); // the token ran out
+      await signIn(api, credentials); // the token has expired
       socket.connect();
     } catch (failure) {
       on.failure(failure);
@@ -174,7 +174,7 @@ function follow(api, credentials, symbols, on) {
   return socket;
 }
 
-/** Send an event; return its acknowledgement, or throw what the server refused it for. */
+/** Send an event; return its acknowledgement, or throw its error. */
 async function ask(socket, event, payload) {
   const answer = await socket.timeout(10_000).emitWithAck(event, payload);
   if (!answer.ok) throw new Failure(`${event}: ${answer.error}`);
@@ -228,7 +228,7 @@ async function main() {
   await new Promise((end, fail) => {
     let updatesLeft = Number(wanted["exit-after"] ?? Infinity);
     socket = follow(api, credentials, wanted.symbols.split(","), {
-      // Joined and subscribed: from here on, the events of a trade are seen.
+      // Joined and subscribed: no event of a trade is missed from here on.
       ready: () => wanted.trade && openTrade(api).catch(fail),
       update: () => (updatesLeft -= 1) || end(),
       failure: fail,

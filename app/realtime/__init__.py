@@ -10,7 +10,7 @@ from app import cors
 from app.events import events_committed, events_missed
 from app.extensions import socketio
 from app.models import Notification
-from app.realtime import handlers
+from app.realtime import asyncapi, handlers
 from app.realtime.connections import Connections
 from app.realtime.relay import KEY as RELAY_KEY
 from app.realtime.relay import Relay
@@ -32,6 +32,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         async_handlers=False,
         max_http_buffer_size=64 * 1024,
     )
+    app.register_blueprint(asyncapi.blueprint)
     rooms = UserRooms()
     app.extensions[handlers.KEY] = Connections(rooms)
     relay = Relay(app, settings.redis_url, rooms) if settings.redis_url else None

@@ -72,7 +72,8 @@ spec = SpecTree(
     "flask",
     title="Paper Trading API",
     version=VERSION,
-    description="Trade Indian indices and shares with virtual money at live prices.",
+    description="Trade Indian indices and shares with virtual money. "
+    "[/asyncapi.json](/asyncapi.json) describes the Socket.IO events (AsyncAPI 3).",
     mode="strict",
     annotations=False,
     validation_error_status=400,

@@ -49,7 +49,7 @@ CONTRACT = {
     ("get", "/health/ready"): ({200, 503}, True),
 }
 # The documentation itself, and what Flask serves by itself.
-UNDOCUMENTED = {"/openapi.json", "/docs", "/static/{filename}"}
+UNDOCUMENTED = {"/openapi.json", "/asyncapi.json", "/docs", "/static/{filename}"}
 
 
 @pytest.fixture

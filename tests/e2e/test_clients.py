@@ -89,7 +89,7 @@ def test_the_collection_asks_every_route_and_tests_every_answer(server: ServerPr
         for path, methods in document["paths"].items()
         for method in methods
     }
-    routes |= {("GET", "/openapi.json"), ("GET", "/docs")}
+    routes |= {("GET", "/openapi.json"), ("GET", "/asyncapi.json"), ("GET", "/docs")}
     asked = set()
     for item in requests_in(json.loads(COLLECTION.read_text())["item"]):
         assert any(event["listen"] == "test" for event in item["event"]), item["name"]

@@ -1,0 +1,261 @@
+"""The AsyncAPI document at /asyncapi.json: the events that sockets send and receive."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, NamedTuple
+
+from flask import Blueprint, request
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from app.alerts.schemas import AlertView
+from app.market.schemas import QuoteResponse
+from app.portfolio.schemas import PortfolioResponse
+from app.realtime.schemas import (
+    JoinReply,
+    JoinRequest,
+    LeaveReply,
+    LeaveRequest,
+    Refusal,
+    Status,
+    SymbolsReply,
+    SymbolsRequest,
+)
+from app.trades.schemas import TradeView
+from app.web.api import VERSION
+
+blueprint = Blueprint("asyncapi", __name__)
+
+Schema = dict[str, Any]
+Properties = dict[str, Schema]
+_REFERENCE = "#/components/schemas/{model}"
+_VIEWS: list[type[BaseModel]] = [AlertView, PortfolioResponse, QuoteResponse, TradeView]
+
+_FAILURES = {"type": "integer", "description": "The number of failed sign-ins.", "examples": [5]}
+_MESSAGE = {"type": "string", "description": "The text they sent.", "examples": ["Review trades."]}
+_SEQ = {
+    "type": "integer",
+    "minimum": 1,
+    "description": "The number of the event among the user's.",
+    "examples": [7],
+}
+
+
+class ClientEvent(NamedTuple):
+    """An event that clients send: its summary, payload and acknowledgement."""
+
+    summary: str
+    payload: type[BaseModel]
+    reply: type[BaseModel]
+
+
+CLIENT_EVENTS = {
+    "join": ClientEvent(
+        "Join the room of the token's user. With `since`, missed events come first.",
+        JoinRequest,
+        JoinReply,
+    ),
+    "leave": ClientEvent("Leave the room of a user.", LeaveRequest, LeaveReply),
+    "subscribe": ClientEvent(
+        "Follow symbols. The last price of each comes at once.", SymbolsRequest, SymbolsReply
+    ),
+    "unsubscribe": ClientEvent("Follow symbols no longer.", SymbolsRequest, SymbolsReply),
+}
+TRADE_UPDATES = {
+    "trade_created": "A trade was opened.",
+    "trade_exited": "The user closed a trade.",
+    "trade_auto_closed": "A price reached the stop-loss or target of a trade.",
+    "price_alert": "A price reached a level of an alert.",
+    "sign_in_failures": "Sign-ins from unknown addresses failed five times in a day.",
+    "registration_attempted": "Someone tried to register the user's email address again.",
+    "custom": "The user sent a notification. `event` is the name they gave it.",
+}
+
+
+@blueprint.get("/asyncapi.json")
+def asyncapi() -> dict[str, Any]:
+    """Return the AsyncAPI document of the sockets of this server."""
+    return document(request.host)
+
+
+def document(host: str) -> dict[str, Any]:
+    """Return the document for a server at `host`, such as `127.0.0.1:5000`."""
+    messages = _messages()
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Paper Trading sockets",
+            "version": VERSION,
+            "description": "Socket.IO protocol 5, default namespace. `receive` are events that "
+            "clients send; the reply is their acknowledgement. `send` are events of the server. "
+            "The REST API is at /openapi.json.",
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "this": {
+                "host": host,
+                "pathname": "/socket.io/",
+                "protocol": "socketio",
+                "description": "Connect with `auth: {token}`, or without a token for prices only.",
+                "security": [{"$ref": "#/components/securitySchemes/bearer"}],
+            }
+        },
+        "channels": {
+            "sockets": {
+                "address": "/",
+                "description": "The default namespace. The name of a message is its event.",
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+            }
+        },
+        "operations": _operations(messages),
+        "components": {
+            "messages": messages,
+            "schemas": _schemas(),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+            },
+        },
+    }
+
+
+def _operations(messages: Iterable[str]) -> dict[str, Any]:
+    received = {
+        event: {
+            "action": "receive",
+            "summary": CLIENT_EVENTS[event].summary,
+            **_on_channel([event]),
+            "reply": _on_channel([f"{event}.reply", "refusal"]),
+        }
+        for event in CLIENT_EVENTS
+    }
+    sent = {
+        f"send_{event}": {
+            "action": "send",
+            **_on_channel(name for name in messages if name.partition(".")[0] == event),
+        }
+        for event in ("status", "live_price", "trade_update")
+    }
+    return received | sent
+
+
+def _on_channel(names: Iterable[str]) -> dict[str, Any]:
+    channel = "#/channels/sockets"
+    return {
+        "channel": {"$ref": channel},
+        "messages": [{"$ref": f"{channel}/messages/{name}"} for name in names],
+    }
+
+
+def _messages() -> dict[str, dict[str, Any]]:
+    messages = {
+        "status": _message("status", "What happened to the connection.", _ref("Status")),
+        "live_price": _message(
+            "live_price",
+            "A price of a followed symbol, and of `^NSEI` and `^BSESN` for every socket.",
+            _ref("LivePrice"),
+        ),
+        "refusal": _message("refusal", "Acknowledges a request that failed.", _ref("Refusal")),
+    }
+    for event, (summary, payload, reply) in CLIENT_EVENTS.items():
+        messages[event] = _message(event, summary, _ref(payload.__name__))
+        messages[f"{event}.reply"] = _message(
+            f"{event}.reply", f"Acknowledges `{event}`.", _ref(reply.__name__)
+        )
+    for event, summary in TRADE_UPDATES.items():
+        name = f"trade_update.{event}"
+        messages[name] = _message("trade_update", summary, _trade_update(event))
+    return messages
+
+
+def _message(name: str, summary: str, payload: Schema) -> dict[str, Any]:
+    return {"name": name, "summary": summary, "payload": payload}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": _REFERENCE.format(model=name)}
+
+
+def _trade_update(event: str) -> Schema:
+    kind: Schema = {"type": "string", "description": "The type of the event.", "examples": [event]}
+    if event != "custom":
+        kind["const"] = event
+    data = {**_ref(event), "description": "The event as data."}
+    return _object({"event": kind, "data": data, "seq": _SEQ}, TRADE_UPDATES[event])
+
+
+@cache
+def _schemas() -> dict[str, Schema]:
+    """Return every schema: those of sockets, and what events share with the REST API."""
+    payloads = [model for event in CLIENT_EVENTS.values() for model in event[1:]]
+    unique: dict[type[BaseModel], None] = dict.fromkeys([Refusal, Status, *payloads, *_VIEWS])
+    definitions = models_json_schema(
+        [(model, "serialization") for model in unique], ref_template=_REFERENCE
+    )
+    schemas: dict[str, Schema] = definitions[1]["$defs"]
+    views = {model: schemas.pop(model.__name__)["properties"] for model in _VIEWS}
+    quote = views[QuoteResponse]
+    price = _pick(quote, "symbol price timestamp age source delayed")
+    events = {"LivePrice": _object(price, "A price of a symbol.")} | {
+        name: _object(properties, TRADE_UPDATES[name])
+        for name, properties in _event_data(
+            views[TradeView], views[AlertView], quote, views[PortfolioResponse]
+        ).items()
+    }
+    for unused in ("AlertStatus", "RejectReason", "TradeStatus", "UnconfirmedQuote"):
+        del schemas[unused]
+    return schemas | events
+
+
+def _event_data(
+    trade: Properties, alert: Properties, quote: Properties, portfolio: Properties
+) -> dict[str, Properties]:
+    """Return the properties of the `data` of each event, from those of the REST views."""
+    created = _pick(
+        trade,
+        "trade_id user_id symbol trade_type quantity entry_price stop_loss target_price status "
+        "created_at margin_used",
+    )
+    closed = _pick(trade, "trade_id symbol trade_type quantity") | {
+        "reason": _never_null(trade["exit_reason"]),
+        "exit_price": _never_null(trade["exit_price"]),
+        "pnl": _never_null(trade["pnl"]),
+        "quote": _object(_pick(quote, "price source timestamp"), "The quote that closed it."),
+        "settled_from": _never_null(trade["settled_from"]),
+    }
+    fired = {
+        name: _never_null(alert[name])
+        for name in ("direction", "price", "source", "timestamp", "settled_from")
+    }
+    return {
+        "trade_created": created | _pick(portfolio, "available_margin"),
+        "trade_exited": closed,
+        "trade_auto_closed": closed,
+        "price_alert": _pick(alert, "alert_id symbol above below") | fired,
+        "sign_in_failures": {"failures": _FAILURES},
+        "registration_attempted": _pick(portfolio, "user_id"),
+        "custom": {"message": _MESSAGE},
+    }
+
+
+def _pick(properties: Properties, names: str) -> Properties:
+    return {name: properties[name] for name in names.split()}
+
+
+def _never_null(schema: Schema) -> Schema:
+    """Return the schema of a value that an event always has and the REST API may lack."""
+    value = next(each for each in schema["anyOf"] if each != {"type": "null"})
+    description = re.sub(r"(; |\. |; else )[Nn]ull.*$", ".", schema["description"])
+    return {**value, "description": description, "examples": schema["examples"]}
+
+
+def _object(properties: Properties, description: str) -> Schema:
+    required = [name for name in properties if name != "settled_from"]
+    return {
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "required": required,
+    }
