@@ -18,10 +18,9 @@ from app.domain.errors import (
     RateLimited,
     Unauthenticated,
 )
-from app.models import Code, Quota, User
+from app.models import CODE_LIFETIME, Code, Quota, User
 from app.services import now, services
 
-LIFETIME = timedelta(minutes=10)
 # Between two codes: the first may still be on its way.
 MIN_GAP = timedelta(minutes=1)
 MAX_ATTEMPTS = 5
@@ -67,7 +66,7 @@ def _send(user: User, channel: str, time: datetime) -> Confirmation:
         digest=_digest(user, channel, digits),
         attempts_left=MAX_ATTEMPTS,
         created_at=time,
-        expires_at=time + LIFETIME,
+        expires_at=time + CODE_LIFETIME,
     )
     code.save()
     services().messenger.send_code(user, channel, digits)

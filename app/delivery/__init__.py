@@ -1,4 +1,4 @@
-"""Email and SMS: the outbox of notifications, what it says, and the senders it works through."""
+"""Email and SMS: the outbox, its messages and their templates, and the senders."""
 
 from app.delivery.email import EmailSender
 from app.delivery.messages import Message
@@ -11,7 +11,7 @@ __all__ = ["DeliveryError", "Message", "Outbox", "Sender", "create_senders"]
 
 
 def create_senders(settings: Settings) -> list[Sender]:
-    """Return a sender for each channel: real with credentials, recording without."""
+    """Return a sender for each channel: one that only records if the channel has no credentials."""
     email = EmailSender(settings) if settings.sends_email else RecordingSender("email")
     sms = SmsSender(settings) if settings.sends_sms else RecordingSender("sms")
     return [email, sms]

@@ -1,7 +1,7 @@
-"""Allowances: to whom messages may go at all, and how many a day.
+"""Allowances: who may receive messages, and how many a day.
 
-A cap counts the messages that went out, per recipient and for the whole server, by the day.
-It protects strangers whose address someone gave, and the operator who pays.
+Sent messages count per recipient and for the whole server, by day (UTC). The limits protect
+strangers whose address someone registered, and the operator, who pays.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Allowance:
     settings: Settings
 
     def refusal(self, user: User, channel: str) -> str | None:
-        """Return why nothing may go to this user by this channel, None if it may."""
+        """Return why the user may receive nothing by this channel; None if they may."""
         if not self.settings.strict_accounts:
             return None
         if not user.is_confirmed(channel):
@@ -30,7 +30,7 @@ class Allowance:
         return None
 
     def take(self, user: User, channel: str, now: datetime) -> str | None:
-        """Count one message to the user; return which cap it exceeds, None if it may go."""
+        """Count one message to the user; return which limit it exceeds, None if none."""
         recipient, server = self._limits(channel)
         own, all_keys = _keys(user, channel, now)
         if not Quota.take(own, recipient):
@@ -41,7 +41,7 @@ class Allowance:
         return None
 
     def give_back(self, user: User, channel: str, now: datetime) -> None:
-        """Count one message less: it was not sent."""
+        """Uncount one message: it was not sent."""
         for key in _keys(user, channel, now):
             Quota.give_back(key)
 

@@ -1,4 +1,4 @@
-"""Attempts: what became of a notification on each channel, and when to try again."""
+"""Attempts: the state of a notification on each channel, and when to retry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_RETRY = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One notification on its way."""
+    """The delivery of one notification on all channels."""
 
     notification: Notification
 
@@ -27,27 +27,27 @@ class Attempt:
 
     @property
     def next_time(self) -> datetime | None:
-        """When the next attempt on any channel is due, None where none is to be made."""
-        times = [each["retry_at"] for each in self.deliveries if "retry_at" in each]
+        """When the next retry on any channel is due; None if there is none."""
+        times = [delivery["retry_at"] for delivery in self.deliveries if "retry_at" in delivery]
         return min(times, default=None)
 
     def is_due(self, channel: str, now: datetime) -> bool:
-        """Tell whether to try a channel now; each waits for a time of its own."""
+        """Return whether to try a channel now; each channel has its own retry time."""
         delivery = self._delivery(channel)
         return bool(delivery["status"] == "pending" and delivery.get("retry_at", now) <= now)
 
     def skip(self, channel: str, now: datetime, reason: str | None = None) -> None:
-        """Note that it does not go out: by the user's preferences, unless a reason is given."""
+        """Mark as skipped: by the user's preferences, unless a reason is given."""
         self._end(self._delivery(channel), "skipped", now, reason)
 
     def record(self, channel: str, now: datetime, reason: str) -> None:
-        """Note that it is kept and not sent."""
+        """Mark as recorded: kept, and not sent."""
         self._end(self._delivery(channel), "recorded", now, reason)
 
     def finish(
         self, sender: Sender, now: datetime, error: DeliveryError | None, jitter: float
     ) -> None:
-        """Write down an attempt on a channel, and when to make the next one if any."""
+        """Note the result of an attempt on a channel, and when to retry if it failed."""
         delivery = self._delivery(sender.channel)
         delivery["attempts"] += 1
         if error is None:
@@ -58,7 +58,7 @@ class Attempt:
         if error.permanent or delivery["attempts"] >= MAX_ATTEMPTS:
             self._end(delivery, "failed", now)
         else:
-            wait = longest_delay(delivery["attempts"]) * jitter
+            wait = max_delay(delivery["attempts"]) * jitter
             delivery["at"] = now
             delivery["retry_at"] = now + max(wait, error.retry_after or wait)
 
@@ -72,18 +72,18 @@ class Attempt:
         delivery.pop("retry_at", None)
 
     def _delivery(self, channel: str) -> dict[str, Any]:
-        for each in self.deliveries:
-            if each["channel"] == channel:
-                return each
+        for delivery in self.deliveries:
+            if delivery["channel"] == channel:
+                return delivery
         return {"channel": channel, "status": "absent"}
 
 
-def longest_delay(attempts: int) -> timedelta:
-    """Return how long to wait at most after this many failed attempts: doubling, to an hour."""
+def max_delay(attempts: int) -> timedelta:
+    """Return the maximum delay after this many failed attempts: it doubles, up to an hour."""
     doublings = min(attempts - 1, 16)
     return min(FIRST_RETRY * (1 << doublings), MAX_RETRY)
 
 
 def draw_jitter() -> float:
-    """Return the share of the longest delay to wait: chance, so that retries spread out."""
+    """Return a random share of the maximum delay, so that retries spread out."""
     return random.uniform(0.5, 1)

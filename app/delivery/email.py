@@ -25,12 +25,12 @@ from app.domain.contact import ascii_domain
 from app.models import User
 from config import Settings
 
-CONNECT_SECONDS = 20
-# A whole conversation: well within the lease of the outbox.
-CONVERSATION_SECONDS = 60
-GOODBYE_SECONDS = 3
+CONNECT_TIMEOUT_SECONDS = 20
+# A whole session with the server: well within the lease of the outbox.
+SESSION_TIMEOUT_SECONDS = 60
+QUIT_TIMEOUT_SECONDS = 3
 FROM_NAME = "Paper Trading"
-# smtplib would look its own name up in the DNS, and that can block every greenlet for seconds.
+# smtplib would look up its own host name, which can block every greenlet for seconds.
 OWN_NAME = "[127.0.0.1]"
 GMAIL = "smtp.gmail.com"
 GMAIL_REMEDY = (
@@ -40,7 +40,7 @@ GMAIL_REMEDY = (
 
 
 class _OneLineHeader(UnstructuredHeader, BaseHeader):
-    """A header that is not folded: the default would encode a long link, and break it."""
+    """A header that is not folded: folding encodes a long link, which breaks it."""
 
     def fold(self, *, policy: Policy) -> str:
         return f"{self.name}: {self}{policy.linesep}"
@@ -52,7 +52,7 @@ _POLICY = EmailPolicy(header_factory=_HEADERS)
 
 
 class EmailSender:
-    """Sends by SMTP: TLS from the start on port 465, by STARTTLS on any other."""
+    """Sends by SMTP: TLS from the start on port 465, STARTTLS on any other port."""
 
     channel = "email"
     outcome = "sent"
@@ -63,7 +63,7 @@ class EmailSender:
         *,
         clock: Clock | None = None,
         tls_port: int = smtplib.SMTP_SSL_PORT,
-        seconds: float = CONVERSATION_SECONDS,
+        seconds: float = SESSION_TIMEOUT_SECONDS,
     ) -> None:
         self._server = (settings.smtp_server, settings.smtp_port)
         self._username = settings.smtp_username
@@ -83,7 +83,7 @@ class EmailSender:
             server.send_message(mail)
 
     def verify(self) -> None:
-        """Sign in to the server and out again."""
+        """Sign in to the server without sending anything."""
         self._sender()
         with self._signed_in() as server:
             server.noop()
@@ -96,13 +96,13 @@ class EmailSender:
         mail["To"] = _address(display_name(user.name), user.email)
         mail["Date"] = format_datetime(self._clock.now())
         mail["Message-ID"] = make_msgid(domain=sender.domain)
-        # RFC 3834: nobody's absence note answers it.
+        # RFC 3834: absence notes do not answer it.
         mail["Auto-Submitted"] = "auto-generated"
         if message.stop_link:
-            # RFC 8058: the mail program's own button.
+            # RFC 8058: the unsubscribe button of mail programs.
             mail["List-Unsubscribe"] = f"<{message.stop_link}>"
             mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-        # Seven bits, whatever the text: not every server takes eight.
+        # Encoded in 7 bits: not every server accepts 8.
         mail.set_content(message.text, cte="quoted-printable")
         mail.add_alternative(message.html, subtype="html", cte="quoted-printable")
         return mail
@@ -110,9 +110,9 @@ class EmailSender:
     def _sender(self) -> Address:
         if "@" not in self._address:
             raise DeliveryError(
-                "the sender is no email address",
+                "the sender is not an email address",
                 permanent=True,
-                remedy="set SMTP_FROM to the address to send from; SMTP_USERNAME is none",
+                remedy="set SMTP_FROM to the address to send from: SMTP_USERNAME is not one",
             )
         return _address(self._name, self._address)
 
@@ -128,29 +128,29 @@ class EmailSender:
             finally:
                 _leave(server)
         except OSError as error:
-            # Every error of smtplib, TLS and the network is one.
+            # The base class of the errors of smtplib, TLS and the network.
             raise explain(error, self._server[0]) from None
         except UnicodeError:
-            # smtplib can log in with ASCII alone.
+            # smtplib can only log in with ASCII.
             raise DeliveryError(
                 "the login of the mail server cannot be sent",
                 permanent=True,
-                remedy="SMTP_USERNAME and SMTP_PASSWORD may hold ASCII characters only",
+                remedy="use only ASCII characters in SMTP_USERNAME and SMTP_PASSWORD",
             ) from None
 
-    def _connect(self) -> _Conversation:
+    def _connect(self) -> _Session:
         ends_at = time.monotonic() + self._seconds
         if self._server[1] == self._tls_port:
-            return _ConversationOverTls(ends_at, self._server, context=self._tls)
-        return _Conversation(ends_at, self._server)
+            return _TlsSession(ends_at, self._server, context=self._tls)
+        return _Session(ends_at, self._server)
 
 
-class _Conversation(smtplib.SMTP):
-    """A connection that gives the whole conversation its time, rather than each answer."""
+class _Session(smtplib.SMTP):
+    """An SMTP session with a deadline for the whole session, rather than for each reply."""
 
     def __init__(self, ends_at: float, server: tuple[str, int], **options: Any) -> None:
         self.ends_at = ends_at
-        options |= {"local_hostname": OWN_NAME, "timeout": CONNECT_SECONDS}
+        options |= {"local_hostname": OWN_NAME, "timeout": CONNECT_TIMEOUT_SECONDS}
         super().__init__(*server, **options)
 
     def getreply(self) -> tuple[int, bytes]:
@@ -159,37 +159,37 @@ class _Conversation(smtplib.SMTP):
         return super().getreply()
 
 
-class _ConversationOverTls(_Conversation, smtplib.SMTP_SSL):
-    """One that is TLS from the start."""
+class _TlsSession(_Session, smtplib.SMTP_SSL):
+    """A session over TLS from the start."""
 
 
 def login_password(host: str, password: SecretStr) -> SecretStr:
-    """Return the password to log in with: Gmail's is shown in groups, and has no spaces."""
-    given = password.get_secret_value()
-    return SecretStr("".join(given.split())) if host.lower() == GMAIL else password
+    """Return the password to log in with: Gmail shows app passwords with spaces in between."""
+    text = password.get_secret_value()
+    return SecretStr("".join(text.split())) if host.lower() == GMAIL else password
 
 
 def explain(error: OSError, host: str) -> DeliveryError:
-    """Return what an error of a conversation with `host` comes to; a code of 5xx is for good."""
-    # The code alone: a server's answer to a failed login may quote what it was sent.
+    """Return the DeliveryError for an error of a session with `host`; a 5xx is permanent."""
+    # Only the code: a server's reply to a failed login may quote the credentials.
     code = _code(error)
     reason, remedy = next((why, cure) for kind, why, cure in _FAULTS if isinstance(error, kind))
     if isinstance(error, smtplib.SMTPAuthenticationError) and host.lower() == GMAIL:
         remedy = GMAIL_REMEDY
-    told = f"{reason} ({code})" if code else reason
-    return DeliveryError(told, permanent=code >= 500, remedy=remedy)
+    text = f"{reason} ({code})" if code else reason
+    return DeliveryError(text, permanent=code >= 500, remedy=remedy)
 
 
-def _leave(server: _Conversation) -> None:
-    # What was accepted stays so, however the goodbye goes.
-    server.ends_at = min(server.ends_at, time.monotonic() + GOODBYE_SECONDS)
+def _leave(server: _Session) -> None:
+    # An accepted message stays accepted even if QUIT fails.
+    server.ends_at = min(server.ends_at, time.monotonic() + QUIT_TIMEOUT_SECONDS)
     with suppress(OSError):
         server.quit()
     server.close()
 
 
 def _address(name: str, address: str) -> Address:
-    """Return an address whose domain any server takes: in punycode."""
+    """Return an address with its domain in punycode, which every server accepts."""
     username, _, domain = address.rpartition("@")
     try:
         return Address(display_name=name, username=username, domain=ascii_domain(domain))
@@ -200,13 +200,13 @@ def _address(name: str, address: str) -> Address:
 
 
 def _require_smtputf8(server: smtplib.SMTP, mail: EmailMessage) -> None:
-    """Raise DeliveryError if an address is beyond what the server takes, now and later."""
+    """Raise DeliveryError if an address needs SMTPUTF8 and the server does not have it."""
     server.ehlo_or_helo_if_needed()
-    for header, remedy in (("To", ""), ("From", "set SMTP_FROM to an address in ASCII")):
+    for header, remedy in (("To", ""), ("From", "set SMTP_FROM to an ASCII address")):
         names = [each.username for each in mail[header].addresses]
         if not all(map(str.isascii, names)) and not server.has_extn("smtputf8"):
             raise DeliveryError(
-                "the mail server takes no letters beyond ASCII before the @ (no SMTPUTF8)",
+                "the mail server accepts only ASCII before the @ (no SMTPUTF8)",
                 permanent=True,
                 remedy=remedy,
             )
@@ -218,9 +218,9 @@ def _code(error: OSError) -> int:
     return int(error.smtp_code) if isinstance(error, smtplib.SMTPResponseException) else 0
 
 
-_WHERE = "see whether SMTP_SERVER and SMTP_PORT are right and no firewall is in between"
+_NETWORK = "check SMTP_SERVER and SMTP_PORT, and that no firewall is in between"
 _TLS = "SMTP_PORT is 465 for TLS from the start, 587 for STARTTLS; SMTP_SERVER is the server's name"
-# What can go wrong, the particular before the general: in words, and what to correct.
+# Error class, reason, remedy; subclasses before their base classes.
 _FAULTS: tuple[tuple[type[OSError], str, str], ...] = (
     (smtplib.SMTPRecipientsRefused, "the mail server refused the recipient", ""),
     (
@@ -234,17 +234,17 @@ _FAULTS: tuple[tuple[type[OSError], str, str], ...] = (
         "set SMTP_FROM to an address that this account may send from",
     ),
     (smtplib.SMTPDataError, "the mail server refused the message", ""),
-    (smtplib.SMTPResponseException, "the mail server answered with an error", _WHERE),
+    (smtplib.SMTPResponseException, "the mail server answered with an error", _NETWORK),
     (
         smtplib.SMTPNotSupportedError,
         "the mail server offers no STARTTLS or no login",
         _TLS,
     ),
-    (smtplib.SMTPServerDisconnected, "the mail server hung up or kept silent", _WHERE),
+    (smtplib.SMTPServerDisconnected, "the mail server hung up or kept silent", _NETWORK),
     (ssl.SSLCertVerificationError, "the mail server's certificate is not valid for it", _TLS),
     (ssl.SSLError, "the mail server does not speak TLS as expected", _TLS),
-    (socket.gaierror, "the mail server's name is not known", _WHERE),
-    (ConnectionRefusedError, "the mail server refused the connection", _WHERE),
-    (TimeoutError, "the mail server did not answer in time", _WHERE),
-    (OSError, "the mail server cannot be reached", _WHERE),
+    (socket.gaierror, "the mail server's name is not known", _NETWORK),
+    (ConnectionRefusedError, "the mail server refused the connection", _NETWORK),
+    (TimeoutError, "the mail server did not answer in time", _NETWORK),
+    (OSError, "the mail server cannot be reached", _NETWORK),
 )

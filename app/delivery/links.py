@@ -1,4 +1,4 @@
-"""Links in what users write: none goes out, since messages come from the operator's address."""
+"""Removes links from text that users wrote: messages come from the operator's address."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 from app.delivery.summaries import one_line
 
 REMOVED = "[link removed]"
-# Who has a link for a name is not called by it.
+# The name for a user whose own name contains a link.
 ANONYMOUS = "Trader"
 _DOT = "[.\u3002\uff0e\uff61]"
-# What mail programs and telephones make a link of. It begins at the beginning of a word, so that
-# a long text is not searched from each of its characters.
+# Text that mail programs and phones turn into links. A match begins at the start of a word, so
+# that a long text is not searched from each character.
 _LINK = re.compile(
     rf"""
     (?<![\w.+@-])(?:
@@ -23,17 +23,17 @@ _LINK = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-# RELIANCE.NS is a share.
+# RELIANCE.NS is a symbol, not a domain.
 _SYMBOL = re.compile(r"[A-Z0-9&_-]+\.(?:NS|BO)")
 
 
 def without_links(text: str) -> str:
-    """Return the text with a note in place of each link, address and domain."""
+    """Return the text with each link, address and domain replaced by a note."""
     return _LINK.sub(lambda link: link[0] if _SYMBOL.fullmatch(link[0]) else REMOVED, text)
 
 
 def display_name(name: str) -> str:
-    """Return the name to call a user by: one line, and no link."""
-    # What is invisible may break a link for us, and not for a mail program.
+    """Return the name to address a user by: one line, and no link."""
+    # Invisible characters may hide a link from the pattern, but not from a mail program.
     visible = "".join(c for c in name if c.isprintable())
     return one_line(name) if without_links(visible) == visible else ANONYMOUS

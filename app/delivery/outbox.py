@@ -1,8 +1,7 @@
 """The outbox: a worker that delivers each notification by email and SMS, at least once.
 
-What is to be delivered is in the database before anyone hears of it, so a crash delays a
-message and never loses it. A sender that is slow or fails costs requests nothing: they have
-long been answered.
+A notification is in the database before anyone hears of it, so a crash delays a message and never
+loses it. A slow or failing sender costs requests nothing: they were answered long before.
 """
 
 from __future__ import annotations
@@ -30,15 +29,16 @@ from app.services import services
 from app.stop_links import make_stop_link
 
 BATCH = 200
-# Of one user's, no more than this are told in one message and written down in one go.
+# Maximum events of one user in one message.
 MAX_DIGEST = 500
-# How long a killed worker's messages wait for another. A worker that lives holds what it took
-# by renewing it; no sender takes as long as the rest of a lease.
+# After this time another worker takes the notifications of a killed one. A living worker renews
+# its lease; no sender takes as long as the rest of a lease.
 LEASE = timedelta(minutes=2)
 RENEW_SECONDS = 10.0
-# What is due is listed at most this often while there is a backlog (Notification.find_due).
+# Minimum time between two listings of due notifications while there is a backlog
+# (Notification.find_due).
 LISTING_SECONDS = 60.0
-# How long to wait at most before looking for work that another process left behind.
+# Maximum time between two checks for work that another process left behind.
 MAX_WAIT_SECONDS = 60.0
 STOP_SECONDS = 0.5
 
@@ -58,7 +58,7 @@ class Outbox:
         events_committed.connect(self._wake, sender=app)
 
     def run(self) -> None:
-        """Deliver what is due, and wait for more, until stopped."""
+        """Deliver due notifications, and wait for more, until stopped."""
         while not self._stopping:
             self._work.clear()
             try:
@@ -67,7 +67,7 @@ class Outbox:
                 logger.warning("outbox: database unavailable: %s", type(error).__name__)
                 wait = FIRST_RETRY.total_seconds()
             except Exception:
-                # Whatever it was, the worker must live to deliver the next batch.
+                # The worker must survive any error to deliver the next batch.
                 logger.exception("outbox: a batch failed")
                 wait = FIRST_RETRY.total_seconds()
             if wait:
@@ -75,41 +75,41 @@ class Outbox:
         self._ended.set()
 
     def stop(self) -> None:
-        """End `run`, and wait a moment for the message it is at."""
+        """Stop `run`, and wait a moment for the current message."""
         self._stopping = True
         self._work.set()
         self._ended.wait(STOP_SECONDS)
 
     def run_once(self) -> int:
-        """Deliver one batch of what is due; return how many notifications it held."""
+        """Deliver one batch of due notifications; return how many it had."""
         with self._app.app_context():
             claim = self._claim()
             if claim is None:
                 return 0
             batch = _Batch(claim, self._clock, balances=self._sends)
             recorded: list[Attempt] = []
-            while not self._stopping and (share := batch.next_user_batch()):
-                attempts = self._deliver(share)
+            while not self._stopping and (user_batch := batch.next_user_batch()):
+                attempts = self._deliver(user_batch)
                 if self._sends:
-                    # Share by share: what was sent and not written down would be sent again.
-                    _write_down(claim, attempts)
+                    # User by user: a sent message that is not noted would be sent again.
+                    _save(claim, attempts)
                 else:
                     recorded += attempts
-            _write_down(claim, recorded)
+            _save(claim, recorded)
             if self._stopping:
                 batch.release()
             return len(claim.notifications)
 
     @property
     def _sends(self) -> bool:
-        """Whether any message leaves; a recorded one has no words, and costs nobody anything."""
+        """Whether any sender really sends; recording needs no balances."""
         return any(sender.outcome == "sent" for sender in self._senders.values())
 
     def _claim(self) -> Claim | None:
-        """Take the longest due notifications, and with each what else its user is due."""
+        """Claim the longest due notifications, and the other due ones of their users."""
         while ids := self._longest_due():
             claim = Notification.claim(ids, self._clock.now(), LEASE)
-            # Another worker may have been as quick with all of these.
+            # Another worker may have claimed all of these.
             if claim.notifications:
                 return claim
         return None
@@ -121,75 +121,75 @@ class Outbox:
             self._listed_at = time
         ids: list[ObjectId] = []
         while self._backlog and len(ids) < BATCH:
-            user = self._backlog.popleft()
-            ids += user[:MAX_DIGEST]
-            if rest := user[MAX_DIGEST:]:
+            ids_of_user = self._backlog.popleft()
+            ids += ids_of_user[:MAX_DIGEST]
+            if rest := ids_of_user[MAX_DIGEST:]:
                 self._backlog.appendleft(rest)
         return ids
 
-    def _deliver(self, share: _UserBatch) -> list[Attempt]:
-        """Send a user's notifications as one message a channel; return how it went."""
-        attempts = [Attempt(each) for each in share.notifications]
+    def _deliver(self, batch: _UserBatch) -> list[Attempt]:
+        """Send a user's notifications as one message per channel; return the results."""
+        attempts = [Attempt(notification) for notification in batch.notifications]
         for channel, sender in self._senders.items():
             now = self._clock.now()
             wanted = []
-            for each in attempts:
-                if not each.is_due(channel, now):
+            for attempt in attempts:
+                if not attempt.is_due(channel, now):
                     continue
-                if share.preferences.allow(channel, each.notification.type):
-                    wanted.append(each)
+                if batch.preferences.allow(channel, attempt.notification.type):
+                    wanted.append(attempt)
                 else:
-                    each.skip(channel, now)
+                    attempt.skip(channel, now)
             if wanted:
-                self._send(sender, share, wanted)
+                self._send(sender, batch, wanted)
         return attempts
 
-    def _send(self, sender: Sender, share: _UserBatch, attempts: Sequence[Attempt]) -> None:
-        if sender.outcome == "sent" and share.user and self._withheld(sender, share.user, attempts):
+    def _send(self, sender: Sender, batch: _UserBatch, attempts: Sequence[Attempt]) -> None:
+        if sender.outcome == "sent" and batch.user and self._withhold(sender, batch.user, attempts):
             return
-        error = self._try_to_send(sender, share, attempts)
-        # Counted from the end of an attempt that may have been slow; one draw for them all, so
-        # that what was one message is one again.
+        error = self._try_to_send(sender, batch, attempts)
+        # From the end of the attempt, which may have been slow. One jitter for all, so that the
+        # events of one message are one message again.
         now, jitter = self._clock.now(), draw_jitter()
-        for each in attempts:
-            each.finish(sender, now, error, jitter)
+        for attempt in attempts:
+            attempt.finish(sender, now, error, jitter)
 
-    def _withheld(self, sender: Sender, user: User, attempts: Sequence[Attempt]) -> bool:
-        """Return whether nothing may go out to the user now, and note why."""
+    def _withhold(self, sender: Sender, user: User, attempts: Sequence[Attempt]) -> bool:
+        """Return whether the user may receive nothing now; if so, note why."""
         now = self._clock.now()
         if reason := self._allowance.refusal(user, sender.channel):
-            for each in attempts:
-                each.record(sender.channel, now, reason)
+            for attempt in attempts:
+                attempt.record(sender.channel, now, reason)
         elif reason := self._allowance.take(user, sender.channel, now):
             logger.warning("%s skipped: %s", sender.channel, reason)
-            for each in attempts:
-                each.skip(sender.channel, now, reason)
+            for attempt in attempts:
+                attempt.skip(sender.channel, now, reason)
         return reason is not None
 
     def _try_to_send(
-        self, sender: Sender, share: _UserBatch, attempts: Sequence[Attempt]
+        self, sender: Sender, batch: _UserBatch, attempts: Sequence[Attempt]
     ) -> DeliveryError | None:
-        """Send one message that tells of all the attempts; return what kept it from going out."""
+        """Send one message about all the attempts; return the error if it was not sent."""
         began = self._clock.now()
         try:
-            if share.user is None:
+            if batch.user is None:
                 raise DeliveryError("the user is gone", permanent=True)
-            events = [each.notification for each in attempts]
-            stop_link = make_stop_link(share.user.id)
-            message = compose(share.user.name, events, share.available_margin, stop_link)
-            sender.send(share.user, message)
+            events = [attempt.notification for attempt in attempts]
+            stop_link = make_stop_link(batch.user.id)
+            message = compose(batch.user.name, events, batch.available_margin, stop_link)
+            sender.send(batch.user, message)
         except DeliveryError as failure:
             error = failure
             logger.warning("%s not delivered: %s", sender.channel, failure)
         except Exception as failure:
-            # Counted like any other, or one message that cannot be written would be tried for
-            # ever, and hold up those behind it.
+            # Counted as an attempt. Otherwise a message that cannot be rendered would be retried
+            # for ever, and delay all messages after it.
             error = DeliveryError(type(failure).__name__)
             logger.exception("%s not delivered", sender.channel)
         else:
             return None
-        if share.user and sender.outcome == "sent":
-            self._allowance.give_back(share.user, sender.channel, began)
+        if batch.user and sender.outcome == "sent":
+            self._allowance.give_back(batch.user, sender.channel, began)
         return error
 
     def _seconds_to_next(self) -> float:
@@ -203,16 +203,17 @@ class Outbox:
             self._work.set()
 
 
-def _write_down(claim: Claim, attempts: Sequence[Attempt]) -> None:
+def _save(claim: Claim, attempts: Sequence[Attempt]) -> None:
     if attempts:
         Notification.record_deliveries(
-            claim.mark, [(each.notification, each.deliveries, each.next_time) for each in attempts]
+            claim.mark,
+            [(attempt.notification, attempt.deliveries, attempt.next_time) for attempt in attempts],
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _UserBatch:
-    """What of a batch is one user's; `available_margin` is rupees, where it is known."""
+    """One user's part of a batch; `available_margin` is in rupees, None if unknown."""
 
     user: User | None
     preferences: Preferences
@@ -221,25 +222,25 @@ class _UserBatch:
 
 
 class _Batch:
-    """What was claimed, a user's share at a time, for as long as it stays this worker's."""
+    """The claimed notifications, by user, while this worker's lease lasts."""
 
     def __init__(self, claim: Claim, clock: Clock, *, balances: bool) -> None:
         self._mark = claim.mark
         self._clock = clock
         self._reads_balances = balances
         self._waiting: dict[str, list[Notification]] = defaultdict(list)
-        for each in claim.notifications:
-            self._waiting[each.user_id].append(each)
+        for notification in claim.notifications:
+            self._waiting[notification.user_id].append(notification)
         self._read_users()
 
     def next_user_batch(self) -> _UserBatch | None:
-        """Return the next user's share, None where none is left.
+        """Return the batch of the next user, None after the last.
 
-        Users are as they are now, give or take RENEW_SECONDS: what they switched off meanwhile
-        counts.
+        Users and preferences are at most RENEW_SECONDS old, so that a channel that was switched
+        off meanwhile is off.
         """
         if self._clock.monotonic() - self._read_at >= RENEW_SECONDS:
-            self._hold_until(self._clock.now() + LEASE)
+            self._extend_lease(self._clock.now() + LEASE)
             self._read_users()
         if not self._waiting:
             return None
@@ -253,17 +254,17 @@ class _Batch:
         )
 
     def release(self) -> None:
-        """Leave what is left to whichever worker comes next."""
-        self._hold_until(self._clock.now())
+        """End the lease, so that another worker can claim the rest."""
+        self._extend_lease(self._clock.now())
 
-    def _hold_until(self, time: datetime) -> None:
-        ids = [each.id for share in self._waiting.values() for each in share]
-        ours = Notification.extend(self._mark, ids, time) if ids else set()
-        shares = {
-            user_id: [each for each in share if each.id in ours]
-            for user_id, share in self._waiting.items()
+    def _extend_lease(self, until: datetime) -> None:
+        ids = [each.id for notifications in self._waiting.values() for each in notifications]
+        ours = Notification.extend(self._mark, ids, until) if ids else set()
+        kept = {
+            user_id: [each for each in notifications if each.id in ours]
+            for user_id, notifications in self._waiting.items()
         }
-        self._waiting = {user_id: share for user_id, share in shares.items() if share}
+        self._waiting = {user_id: batch for user_id, batch in kept.items() if batch}
 
     def _read_users(self) -> None:
         user_ids = list(self._waiting)

@@ -1,4 +1,4 @@
-"""Senders: what every channel's way out has in common, and the one that sends nothing."""
+"""The interface of senders, and the sender that only records."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from app.models import User
 
 
 class DeliveryError(Exception):
-    """A message did not go out.
+    """A message was not sent.
 
-    `permanent` where trying again would not help; `retry_after` where the other side said how
-    long to wait at least. `remedy` tells whoever runs the server what to correct, if anything.
+    `permanent` means that a retry would not help; `retry_after` is the minimum delay that the
+    other side asked for. `remedy` says what the operator should correct, if anything.
     """
 
     def __init__(
@@ -33,18 +33,18 @@ class DeliveryError(Exception):
 
 class Sender(Protocol):
     channel: str
-    # What a delivery that went through is called: sent, or recorded.
+    # The status of a successful delivery: sent or recorded.
     outcome: str
 
     def send(self, user: User, message: Message) -> None:
-        """Send to the user's address on this channel; raise DeliveryError where it fails."""
+        """Send to the user's address on this channel; raise DeliveryError if that fails."""
 
     def verify(self) -> None:
-        """Sign in without sending anything; raise DeliveryError where that fails."""
+        """Sign in without sending anything; raise DeliveryError if that fails."""
 
 
 class RecordingSender:
-    """Sends nothing: a line in the log stands for the message."""
+    """Sends nothing: it logs a line in place of the message."""
 
     outcome = "recorded"
 
@@ -52,9 +52,9 @@ class RecordingSender:
         self.channel = channel
 
     def send(self, user: User, message: Message) -> None:
-        """Log that there was a message, and for whom; its words are theirs alone."""
+        """Log the recipient and the number of events; the text is private."""
         fields = {"user": user.client_id, "events": message.events}
         logger.info("%s recorded, not sent", self.channel, extra={"fields": fields})
 
     def verify(self) -> None:
-        """There is nothing to sign in to."""
+        """Do nothing: there is no server."""

@@ -19,9 +19,9 @@ from app.models import User
 from config import Settings
 
 TIMEOUT_SECONDS = 20
-# Refusals with a 400 that pass: the queue of the sending number is full.
-PASSING_CODES = frozenset({21611})
-# What is longer than this was no answer to wait for.
+# Errors of status 400 that are temporary: the queue of the sending number is full.
+TEMPORARY_CODES = frozenset({21611})
+# A longer Retry-After is taken as this.
 MAX_RETRY_AFTER = timedelta(days=1)
 
 
@@ -35,7 +35,7 @@ class SmsSender:
         self, settings: Settings, *, clock: Clock | None = None, seconds: float = TIMEOUT_SECONDS
     ) -> None:
         self._clock = clock or SystemClock()
-        # The library's errors leave out the headers of the answer, hence the hook.
+        # The errors of the library do not carry the response headers, so a hook reads them.
         self._retry_after = ""
         hooks = {"response": self._note_retry_after}
         self._client = Client(
@@ -54,7 +54,7 @@ class SmsSender:
             self._client.messages.create(to=user.phone, from_=self._from, body=message.sms)
 
     def verify(self) -> None:
-        """Look up the account, and whether the number is its own and may send."""
+        """Check that the account is active, and that it owns the number, which can send SMS."""
         with self._errors():
             account = self._client.api.accounts(self._account_sid).fetch()
             numbers = self._client.incoming_phone_numbers.list(phone_number=self._from, limit=1)
@@ -86,26 +86,26 @@ class SmsSender:
         except (TwilioRestException, TwilioServiceException) as error:
             raise self._failure(int(error.status), int(error.code or 0)) from None
         except (OSError, ValueError) as error:
-            # Of the network (the library wraps none of its HTTP client's), or of an answer that
-            # is no JSON. The name alone: their words may quote the address, and with it the SID.
+            # An error of the network, or a response that is not JSON. Only the name of the error:
+            # its text may quote the URL, which contains the SID.
             raise DeliveryError(
                 f"Twilio could not be reached ({type(error).__name__})",
-                remedy="see whether this machine reaches https://api.twilio.com "
-                "and TWILIO_ROOT_URL is empty",
+                remedy="check that this machine reaches https://api.twilio.com "
+                "and that TWILIO_ROOT_URL is empty",
             ) from None
 
     def _failure(self, status: int, code: int) -> DeliveryError:
         refused = 400 <= status < 500 and status not in (408, 429)
         return DeliveryError(
             f"Twilio answered {status} (error {code})",
-            permanent=refused and code not in PASSING_CODES,
+            permanent=refused and code not in TEMPORARY_CODES,
             retry_after=parse_retry_after(self._retry_after, self._clock.now()),
             remedy=_REMEDIES.get(code) or _REMEDIES.get(status, _LOOK_UP),
         )
 
 
 def parse_retry_after(value: str, now: datetime) -> timedelta | None:
-    """Return how long a Retry-After header, of seconds or a date, says to wait."""
+    """Return the delay of a Retry-After header, in seconds or as a date; None if it has none."""
     try:
         if value.strip().isdecimal():
             wait = timedelta(seconds=min(int(value), 10**6))
@@ -122,7 +122,7 @@ _CREDENTIALS = (
     "copy TWILIO_ACCOUNT_SID (AC and 32 characters) and TWILIO_AUTH_TOKEN again from the first "
     "page of https://console.twilio.com"
 )
-# What to correct, by Twilio's error code, else by HTTP status.
+# Remedies by Twilio's error code, else by HTTP status.
 _REMEDIES = {
     20003: _CREDENTIALS,
     20404: _CREDENTIALS,

@@ -1,4 +1,4 @@
-"""Stories: what an event comes to in a line, and its figures, for the person it happened to."""
+"""Summaries of events: the subject and the labelled amounts of a message."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from typing import Any
 from app.domain.money import format_rupees
 from app.models import EventType, Notification
 
-# A subject longer than this is cut by most mail programs.
+# Most mail programs cut a longer subject.
 MAX_SUBJECT = 120
 Figures = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class EventSummary:
-    """`figures` are labelled amounts; `pnl` and `available_margin`, after it, are rupees.
+    """An event as a message shows it.
 
-    `time` is when it happened, where that was not when it was written down.
+    `figures` are labelled amounts. `pnl`, and the `available_margin` after the event, are in
+    rupees. `time` is when it happened, if it was recorded later.
     """
 
     subject: str
@@ -31,11 +32,11 @@ class EventSummary:
 
 
 def summarize(event: Notification) -> EventSummary:
-    """Return the story of an event; of one that is not known, its name and how it begins."""
+    """Return the summary of an event; for an unknown type, its name and the start of its text."""
     try:
-        return _TELLERS[event.type](event.data)
+        return _SUMMARIZERS[event.type](event.data)
     except KeyError:
-        # A type of its own, or a known name that a user gave to an event without figures.
+        # A custom type, or a custom event with the name of a known type, which has no figures.
         name = one_line(event.type.replace("_", " "))
         return EventSummary(
             subject=_shortened(f"{name[:1].upper()}{name[1:]}: {one_line(event.message)}")
@@ -43,7 +44,7 @@ def summarize(event: Notification) -> EventSummary:
 
 
 def one_line(text: str) -> str:
-    """Return the text in one line of printable characters, so that it can end no header."""
+    """Return the text as one line of printable characters, so that it cannot end a header."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
@@ -65,16 +66,16 @@ def _opened(event: Mapping[str, Any]) -> EventSummary:
 
 def _closed(event: Mapping[str, Any]) -> EventSummary:
     pnl = event["pnl"]
-    what = {"stop_loss": "Stop-loss hit", "target": "Target reached"}.get(event["reason"], "Exited")
+    reasons = {"stop_loss": "Stop-loss hit", "target": "Target reached"}
     return EventSummary(
-        subject=f"{what}: {_trade(event)}, {result(pnl)}",
+        subject=f"{reasons.get(event['reason'], 'Exited')}: {_trade(event)}, {result(pnl)}",
         figures=(
             ("Trade", _trade(event)),
             ("Exit price", format_rupees(event["exit_price"])),
             ("P&L", format_rupees(pnl)),
         ),
         pnl=pnl,
-        # Found after the server was away: the price was reached back then.
+        # Settled after the server was away: the price was reached earlier.
         time=event["quote"]["timestamp"] if event.get("settled_from") == "gap" else None,
     )
 
@@ -89,7 +90,7 @@ def _alerted(event: Mapping[str, Any]) -> EventSummary:
 
 
 def result(pnl: Decimal) -> str:
-    """Return what a P&L in rupees comes to, in words."""
+    """Return a P&L in rupees, in words."""
     if pnl == 0:
         return "no profit, no loss"
     return f"{'profit' if pnl > 0 else 'loss'} {format_rupees(abs(pnl))}"
@@ -105,7 +106,7 @@ def _shortened(subject: str) -> str:
     return f"{subject[: MAX_SUBJECT - 3].rstrip()}..."
 
 
-_TELLERS: dict[str, Callable[[Mapping[str, Any]], EventSummary]] = {
+_SUMMARIZERS: dict[str, Callable[[Mapping[str, Any]], EventSummary]] = {
     EventType.TRADE_CREATED: _opened,
     EventType.TRADE_EXITED: _closed,
     EventType.TRADE_AUTO_CLOSED: _closed,

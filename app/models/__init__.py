@@ -1,7 +1,7 @@
 """The documents of the database and every query on them."""
 
 from app.models.alert import Alert, AlertTrigger
-from app.models.code import Code
+from app.models.code import CODE_LIFETIME, Code
 from app.models.idempotency import IdempotencyKey, IdempotencyRecord
 from app.models.identity import Identity
 from app.models.inbox import Inbox
@@ -16,6 +16,7 @@ from app.models.trade import Trade, TradeExit
 from app.models.user import User
 
 __all__ = [
+    "CODE_LIFETIME",
     "Alert",
     "AlertTrigger",
     "Claim",

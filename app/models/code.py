@@ -6,10 +6,12 @@ The `_id` is the user and the channel, so a new code replaces the one before it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.database import Document, collection
 from app.models.quota import purge_at
+
+CODE_LIFETIME = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from app.delivery.attempts import (
     MAX_ATTEMPTS,
     MAX_RETRY,
     draw_jitter,
-    longest_delay,
+    max_delay,
 )
 from app.delivery.messages import MAX_LINES, Message
 from app.delivery.outbox import LEASE, Outbox
@@ -248,10 +248,10 @@ def test_a_sender_that_fails_in_a_way_nobody_thought_of_is_retried_like_any_othe
 
 
 def test_jitter_spreads_retries_and_the_longest_delay_bounds_them() -> None:
-    delays = {longest_delay(3) * draw_jitter() for _ in range(50)}
+    delays = {max_delay(3) * draw_jitter() for _ in range(50)}
     assert len(delays) > 25
     assert all(FIRST_RETRY * 2 <= each <= FIRST_RETRY * 4 for each in delays)
-    assert max(longest_delay(10_000) * draw_jitter() for _ in range(50)) <= MAX_RETRY
+    assert max(max_delay(10_000) * draw_jitter() for _ in range(50)) <= MAX_RETRY
 
 
 def test_what_a_dead_worker_had_claimed_is_delivered_when_its_lease_runs_out(

@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from app.delivery.messages import Message, compose
+from app.delivery.messages import EventMessage, compose
 from app.models import Notification, User
 from tests.support.quotes import NOON
 
@@ -35,6 +35,6 @@ def notification(message: str, type: str = "greeting", **figures: Any) -> Notifi
     )
 
 
-def saying(message: str) -> Message:
+def saying(message: str) -> EventMessage:
     """Return what the outbox makes of an event of these words."""
     return compose(ALICE.name, [notification(message)], None)

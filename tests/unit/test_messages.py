@@ -11,10 +11,10 @@ from decimal import Decimal
 import pytest
 
 from app.delivery import create_senders
-from app.delivery.attempts import FIRST_RETRY, MAX_ATTEMPTS, MAX_RETRY, longest_delay
+from app.delivery.attempts import FIRST_RETRY, MAX_ATTEMPTS, MAX_RETRY, max_delay
 from app.delivery.email import EmailSender
-from app.delivery.layout import WHY
-from app.delivery.messages import MAX_LINES, compose, cut, fits_segment
+from app.delivery.messages import MAX_LINES, compose
+from app.delivery.segments import cut, fits_segment
 from app.delivery.senders import RecordingSender
 from app.delivery.sms import SmsSender
 from app.delivery.summaries import MAX_SUBJECT, summarize
@@ -24,6 +24,10 @@ from tests.support.messages import notification, saying
 from tests.support.quotes import NOON
 
 BALANCE = Decimal("123456.50")
+WHY = (
+    "This is paper trading: no real money is involved. You choose what is sent to you, by email "
+    "or SMS, in your notification preferences."
+)
 OPENED = notification(
     "Bought 2 ^NSEI at ₹25,000.00 with stop-loss ₹24,900.00.",
     "trade_created",
@@ -364,11 +368,11 @@ def test_a_long_event_is_shortened_in_the_subject_alone() -> None:
 
 @pytest.mark.parametrize("attempts", range(1, MAX_ATTEMPTS + 1))
 def test_each_retry_waits_twice_as_long_as_the_one_before(attempts: int) -> None:
-    assert longest_delay(attempts) == min(FIRST_RETRY * 2 ** (attempts - 1), MAX_RETRY)
+    assert max_delay(attempts) == min(FIRST_RETRY * 2 ** (attempts - 1), MAX_RETRY)
 
 
 def test_no_retry_waits_longer_than_an_hour() -> None:
-    assert longest_delay(10_000) == MAX_RETRY == timedelta(hours=1)
+    assert max_delay(10_000) == MAX_RETRY == timedelta(hours=1)
 
 
 def settings(**variables: str) -> Settings:
