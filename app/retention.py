@@ -18,7 +18,8 @@ from config import Settings
 
 # Running numbers that one statement looks through.
 WINDOW = 1_000
-# Statements of one step: each holds up the embedded database for milliseconds.
+# SecantusDB: runs one statement at a time, and each of these takes milliseconds. MongoDB would take
+# a whole round at once.
 STATEMENTS_PER_STEP = 100
 ROUND_SECONDS = 24 * 3_600.0
 

@@ -1,8 +1,4 @@
-"""The watchdog: ends an embedded database that answers and does not work, to have it start again.
-
-After a full disk, for example, SecantusDB may answer `ping` and fail whatever it is asked for,
-with room again as well, until it is started again.
-"""
+"""The watchdog: restarts an embedded database that answers and fails every operation."""
 
 from __future__ import annotations
 
@@ -16,6 +12,8 @@ from app.database.pulse import Pulse
 from app.embedded import EmbeddedDatabase, IdempotencyRecord
 from app.logs import logger
 
+# SecantusDB: after a full disk it may answer `ping` and fail everything else until it is restarted,
+# even with room again. MongoDB ends itself.
 CHECK_SECONDS = 5.0
 # Seconds for which nothing works before the database is ended: one that is only slow gets more.
 FAILING_SECONDS = 5.0

@@ -66,7 +66,8 @@ def _database() -> Finding:
         name = database().client.admin.command("hello").get("setName")
     except PyMongoError as error:
         return Finding(False, type(error).__name__, "start the database, or correct MONGO_URI")
-    # A lone server is a fault where it has no transactions; the embedded database has them.
+    # SecantusDB: has transactions as a lone server. A lone MongoDB has none; `_transactions` finds
+    # that out.
     return Finding(True, f"replica set {name}" if name else "a lone server")
 
 

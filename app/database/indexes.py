@@ -22,6 +22,8 @@ INDEXES = {
     "portfolios": [_index("user_id", "name", unique=True)],
     "trades": [
         # What a price triggers: a range of each (app/models/trigger_index.py).
+        # SecantusDB: scans for a partial index whose filter is not in the key. MongoDB would take a
+        # partial index of what waits.
         _index("waiting", "symbol", "trigger_below"),
         _index("waiting", "symbol", "trigger_above"),
         # A user's trades by their number, of all statuses and of one.

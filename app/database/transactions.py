@@ -27,7 +27,7 @@ from app.database import Document, database
 T = TypeVar("T")
 
 WRITE_CONFLICT = 112
-# InternalError, as which SecantusDB reports a disk without room, and MongoDB's OutOfDiskSpace.
+# SecantusDB: reports a full disk as InternalError (1). MongoDB reports OutOfDiskSpace (14031).
 SERVER_FAULTS = frozenset({1, 14031})
 
 # PyMongo retries a conflicting transaction for up to 120 s by default, far longer than a client
@@ -86,6 +86,8 @@ def run_transaction(
     results: list[T] = []
 
     def work_unless_committed(_: ClientSession) -> T:
+        # SecantusDB: forgets in a crash which transactions were committed. MongoDB remembers, and
+        # would answer a repeated commit itself.
         if results and already_committed is not None and already_committed(results[-1]):
             raise _AlreadyCommitted
         results.append(work())

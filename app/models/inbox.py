@@ -1,7 +1,6 @@
 """Inboxes: how many events each user has had, and how they want to be told of them.
 
-The `_id` is the user's client_id, and there is no other index: each event changes the document, and
-every index would be written anew with it (docs/decisions.md).
+The `_id` is the user's client_id.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ from app.models.bulk import in_clause_batches
 from app.models.preferences import Preferences
 
 
+# SecantusDB: rewrites every index entry of a document with each update, so what changes with each
+# event is kept apart from the user, who has two more indexes. MongoDB would take the user.
 @dataclass(frozen=True, slots=True)
 class Inbox:
     """`event_seq` is the `seq` of the user's last event, `unread_count` how many are unread."""

@@ -21,7 +21,8 @@ from bson import ObjectId
 from app.database import Document, collection
 from app.domain.instrument import Instrument
 
-# A list of 10,000 is then read in 50 ms. A document for each would take 0.7 s.
+# SecantusDB: reads 10,000 instruments in 50 ms by a thousand a document, and in 0.7 s by one.
+# MongoDB would take a document for each.
 CHUNK = 1_000
 _POINTER = {"_id": "instruments"}
 _FIELDS = ("symbol", "name", "exchange", "lot_size", "angel_token")

@@ -158,9 +158,10 @@ class Notification:
     def find_due(cls, now: datetime) -> list[list[ObjectId]]:
         """Return the ids of all that is due, a list per user, longest due first.
 
-        Its cost grows with what is due: the embedded database has no cheaper way to find the
-        first few (docs/decisions.md). So ask once and claim from it batch by batch.
+        Call it once, then claim from its result batch by batch.
         """
+        # SecantusDB: reads every match before it limits. MongoDB would find the first batch by
+        # the index on `deliver_at`.
         with pymongo.timeout(OUTBOX_SECONDS):
             due = sorted(
                 collection("notifications").find(

@@ -15,10 +15,11 @@ def newest_first(
 ) -> list[dict[str, Any]]:
     """Return up to `limit` documents matching `query` with `number` under `below`, descending.
 
-    A field of the query that is None is not asked for. `number` runs per user, with few gaps but
-    where old ones were deleted, so a page is a range of it. Ranges, because the embedded database
-    reads every match of a query before it sorts and cuts (docs/decisions.md).
+    Fields of the query that are None are ignored. `number` runs per user, with few gaps except
+    where old documents were deleted, so a page is a range of it.
     """
+    # SecantusDB: reads every match before it sorts and limits. MongoDB would take a sort by
+    # `number` with a limit.
     asked = {field: value for field, value in query.items() if value is not None}
     found: list[Document] = []
     window = limit

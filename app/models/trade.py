@@ -176,6 +176,8 @@ class Trade:
     @classmethod
     def close_many(cls, closures: Sequence[TradeExit], now: datetime) -> int:
         """Close trades that are active; return how many were."""
+        # SecantusDB: takes 0.5 ms for each update, however few documents it matches. MongoDB would
+        # take one update for each trade.
         alike: dict[Exit, list[TradeExit]] = defaultdict(list)
         for each in closures:
             alike[replace(each.exit, pnl=ZERO)].append(each)

@@ -43,6 +43,7 @@ class TriggerIndex:
 
         There may be thousands: other work is done between two batches of the cursor.
         """
+        # SecantusDB: scans the collection for any $or. MongoDB would take both sides in one query.
         seen = set()
         for query in self.queries(symbol, lowest, highest):
             for document in collection(self.collection).find(query, batch_size=CURSOR_BATCH_SIZE):
