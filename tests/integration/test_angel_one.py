@@ -178,13 +178,13 @@ def test_all_threads_together_keep_to_three_requests_a_second(
 
 def next_turn(pace: Throttle, at_most: float) -> float:
     """Take a turn and return when it began."""
-    with pace.turn(at_most):
+    with pace.slot(at_most):
         return time.monotonic()
 
 
 def test_a_queue_that_is_too_long_is_told_of_rather_than_waited_for() -> None:
     pace = Throttle(1)
-    with pace.turn(0), pytest.raises(SourceUnavailable, match="too many requests are waiting"):
+    with pace.slot(0), pytest.raises(SourceUnavailable, match="too many requests are waiting"):
         # Nobody knows when the vendor will answer the one before.
         next_turn(pace, 0.1)
 
@@ -195,7 +195,7 @@ def test_a_queue_that_is_too_long_is_told_of_rather_than_waited_for() -> None:
 def test_a_turn_is_taken_until_a_second_after_its_answer() -> None:
     pace = Throttle(1)
     with ThreadPoolExecutor(1) as pool:
-        with pace.turn(0):
+        with pace.slot(0):
             waiting = pool.submit(next_turn, pace, 30)
             answered = time.monotonic()
 
@@ -331,15 +331,15 @@ def test_verifying_signs_in_and_prices_one_index(
 def test_smartconnect_s_other_calls_work_over_the_same_connection(
     source: AngelOneSource, angel: FakeAngelOne
 ) -> None:
-    ask = source.session.ask
+    call = source.session.call
 
-    assert ask(lambda client: client.ltpData("NSE", "NIFTY", "99926000"))["data"]["ltp"] == Decimal(
-        "25012.35"
-    )
-    assert ask(lambda client: client.searchScrip("NSE", "99926000"))["data"] == [
+    assert call(lambda client: client.ltpData("NSE", "NIFTY", "99926000"))["data"][
+        "ltp"
+    ] == Decimal("25012.35")
+    assert call(lambda client: client.searchScrip("NSE", "99926000"))["data"] == [
         {"exchange": "NSE", "tradingsymbol": "symbol 99926000", "symboltoken": "99926000"}
     ]
-    assert ask(lambda client: client.getProfile("a-refresh-token"))["data"]["name"] == "NOBODY"
+    assert call(lambda client: client.getProfile("a-refresh-token"))["data"]["name"] == "NOBODY"
     assert angel.connections == 1
     # SmartConnect itself would put the token there.
     assert not any("a-refresh-token" in each.path for each in angel.requests)

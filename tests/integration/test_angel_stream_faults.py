@@ -251,7 +251,7 @@ def test_a_listener_that_fails_gets_the_next_ticks(
     stream_server.tick(RELIANCE_TOKEN, 140_005)
 
     listener.wait_for(lambda: listener.prices("RELIANCE.NS") == ["1400.05"])
-    assert warnings(caplog) == ["could not take up ticks of Angel One's stream, lost: 1"]
+    assert warnings(caplog) == ["could not process ticks of Angel One's stream, lost: 1"]
     assert stream_server.connections == 1
 
 

@@ -172,16 +172,15 @@ def test_a_symbol_that_hangs_holds_the_others_up_for_seconds_at_most(
 
 
 def test_with_everything_hanging_the_question_ends_and_the_next_is_answered(
-    yahoo: FakeYahoo, clock: ManualClock, make_settings: Callable[..., Settings]
+    yahoo: FakeYahoo, source: YahooSource
 ) -> None:
-    source = YahooSource(make_settings(YAHOO_ROOT_URL=yahoo.url), clock, fetch_seconds=1)
     source.fetch([NIFTY])
     yahoo.troubles["*"] = HANG
     every = list(load_instruments())[:25]
 
     began = time.monotonic()
     with pytest.raises(SourceUnavailable):
-        source.fetch(every)
+        source.fetch(every, deadline=began + 1)
     assert time.monotonic() - began < 8
 
     yahoo.troubles.clear()
@@ -219,27 +218,25 @@ def test_nobody_listening_is_an_outage(
 
 
 def test_a_cookie_that_takes_all_the_time_costs_one_question(
-    yahoo: FakeYahoo, clock: ManualClock, make_settings: Callable[..., Settings]
+    yahoo: FakeYahoo, source: YahooSource
 ) -> None:
-    source = YahooSource(make_settings(YAHOO_ROOT_URL=yahoo.url), clock, fetch_seconds=1)
     yahoo.troubles["/"] = HANG
 
     with pytest.raises(SourceUnavailable):
-        source.fetch(THREE)
+        source.fetch(THREE, deadline=time.monotonic() + 1)
     assert len(source.fetch(THREE)) == 3
 
 
 def test_more_questions_than_connections_end_in_time_all_the_same(
-    yahoo: FakeYahoo, clock: ManualClock, make_settings: Callable[..., Settings]
+    yahoo: FakeYahoo, source: YahooSource
 ) -> None:
-    source = YahooSource(make_settings(YAHOO_ROOT_URL=yahoo.url), clock, fetch_seconds=1)
     source.fetch([NIFTY])
     yahoo.troubles["*"] = HANG
 
     def ask() -> float:
         began = time.monotonic()
         with pytest.raises(SourceUnavailable):
-            source.fetch([TCS])
+            source.fetch([TCS], deadline=began + 1)
         return time.monotonic() - began
 
     assert max(run_concurrently([ask] * 12)) < 2

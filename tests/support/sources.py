@@ -12,6 +12,7 @@ from app.domain.candle import Candle, Interval
 from app.domain.quote import Quote, Source
 from app.market_data.feed import Feed
 from app.market_data.instruments.registry import Instrument
+from app.market_data.providers.base import NO_DEADLINE
 
 
 class ScriptedSource:
@@ -40,7 +41,9 @@ class ScriptedSource:
     def knows(self, instrument: Instrument) -> bool:
         return self._only is None or instrument.symbol in self._only
 
-    def fetch(self, instruments: Sequence[Instrument]) -> list[Quote]:
+    def fetch(
+        self, instruments: Sequence[Instrument], *, deadline: float = NO_DEADLINE
+    ) -> list[Quote]:
         self.questions.append([each.symbol for each in instruments])
         self._behave()
         return [
@@ -55,7 +58,13 @@ class ScriptedSource:
         ]
 
     def candles(
-        self, instrument: Instrument, interval: Interval, since: datetime, until: datetime
+        self,
+        instrument: Instrument,
+        interval: Interval,
+        since: datetime,
+        until: datetime,
+        *,
+        deadline: float = NO_DEADLINE,
     ) -> list[Candle]:
         self._behave()
         found = self.candles_by_symbol.get(instrument.symbol, [])

@@ -171,7 +171,7 @@ def test_candles_that_fail_say_nothing_of_quotes(
             upstream.candles(NIFTY, Interval.MINUTE, NOON, NOON)
     source.failing = None
 
-    with pytest.raises(SourceUnavailable, match="left alone"):
+    with pytest.raises(SourceUnavailable, match="is paused"):
         upstream.candles(NIFTY, Interval.MINUTE, NOON, NOON)
     assert upstream.fetch([NIFTY])
 

@@ -1,1 +1,1 @@
-"""Providers: outside sources of prices, and what makes them dependable."""
+"""Real sources of prices, and the code that makes them dependable."""

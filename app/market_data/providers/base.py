@@ -1,22 +1,26 @@
-"""The one interface of everything real that prices come from, and how it fails.
+"""The interface of every real source of prices, and its errors.
 
 SourceError
-├── SourceUnavailable   may succeed later: a time-out, a rate limit, a server in trouble
-│   └── HistoryRefused  has quotes, and no candles for this account: not asked again that day
-└── SourceRefused       will not succeed until someone acts: credentials that are wrong
+├── SourceUnavailable   may succeed later: a timeout, a rate limit, a server error
+│   └── HistoryRefused  this account gets no candles today; its quotes still work
+└── SourceRefused       fails until an operator acts, for example on wrong credentials
 
-Their messages are for a log: they name what happened and hold no secret.
+The messages are written for logs: they name what happened and contain no secret.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Protocol
 
 from app.domain.candle import Candle, Interval
 from app.domain.quote import Quote, Source
 from app.market_data.instruments.registry import Instrument
+
+NO_DEADLINE = math.inf
 
 
 class SourceError(Exception):
@@ -24,7 +28,7 @@ class SourceError(Exception):
 
 
 class SourceUnavailable(SourceError):
-    """The same question may be answered later; `retry_after` seconds, where the source says so."""
+    """The same request may succeed later, in `retry_after` seconds if the source says so."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -32,42 +36,62 @@ class SourceUnavailable(SourceError):
 
 
 class SourceRefused(SourceError):
-    """The source knows us and says no. Asking again would only lock the account."""
+    """The source rejects our credentials. A retry could lock the account."""
 
 
 class HistoryRefused(SourceUnavailable):
-    """The source gives this account no candles. Its quotes are another matter."""
+    """The source gives this account no candles. Its quotes are not affected."""
 
 
 class PriceSource(Protocol):
-    """One upstream. Its methods block, may be called by several threads at once, and end in time.
+    """One source. Its methods block, and several threads may call them at the same time.
 
-    Retries, circuit breaker and fallback are the caller's (see `upstream.py`, `live.py`).
+    Each request is bounded in time, and none begins after `deadline` (`time.monotonic()`).
+    Retries and the circuit breaker are in resilience.py, the fallback is in feeds/live.py.
     """
 
     source: Source
-    # Instruments that one `fetch` may ask for.
+    # Maximum instruments of one `fetch`.
     batch_size: int
 
     def knows(self, instrument: Instrument) -> bool:
-        """Tell whether this source could price the instrument at all."""
+        """Return whether this source can have prices of the instrument."""
 
-    def fetch(self, instruments: Sequence[Instrument]) -> list[Quote]:
-        """Return a quote for each instrument that has a usable price; leave out the others.
+    def fetch(
+        self, instruments: Sequence[Instrument], *, deadline: float = NO_DEADLINE
+    ) -> list[Quote]:
+        """Return a quote of each instrument that has a usable price, and skip the others.
 
-        Raises SourceError where the source as a whole did not answer.
+        Raises SourceError if the source as a whole did not answer.
         """
 
     def candles(
-        self, instrument: Instrument, interval: Interval, since: datetime, until: datetime
+        self,
+        instrument: Instrument,
+        interval: Interval,
+        since: datetime,
+        until: datetime,
+        *,
+        deadline: float = NO_DEADLINE,
     ) -> list[Candle]:
-        """Return the candles that began from `since` to before `until`, oldest first.
+        """Return the candles that begin from `since` to before `until`, oldest first.
 
         Raises SourceError.
         """
 
     def verify(self) -> str:
-        """Ask for as little as shows that it works; return what was found, in words.
+        """Make the smallest request that shows that the source works; describe the result.
 
-        Raises SourceError, whose message says what to do.
+        Raises SourceError, whose message says what to correct.
         """
+
+
+def make_candle(
+    symbol: str, time: datetime, prices: Sequence[Decimal | None], source: Source
+) -> Candle | None:
+    """Return the candle of open, high, low and close (rupees); None if it is not sound."""
+    opening, high, low, close = prices
+    if opening is None or high is None or low is None or close is None:
+        return None
+    candle = Candle(symbol, time.astimezone(UTC), opening, high, low, close, source)
+    return candle if candle.is_sound else None

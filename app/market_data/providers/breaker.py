@@ -1,4 +1,4 @@
-"""The circuit breaker: a source that keeps failing is left alone, and tried now and then."""
+"""The circuit breaker: it pauses a source that keeps failing, and probes it now and then."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class BreakerState(StrEnum):
 
 
 class Breaker:
-    """Counts failures in a row. By the monotonic clock: a wall clock may be set back."""
+    """Counts consecutive failures. It uses the monotonic clock: a wall clock may be set back."""
 
-    def __init__(self, what: str, clock: Clock, *, failures: int, probe_seconds: float) -> None:
-        """Open after so many `failures`, then let one attempt through each `probe_seconds`."""
-        self._what = what
+    def __init__(self, name: str, clock: Clock, *, failures: int, probe_seconds: float) -> None:
+        """Open after `failures` in a row; then allow one attempt every `probe_seconds`."""
+        self._name = name
         self._clock = clock
-        self._most_failures = failures
+        self._max_failures = failures
         self._probe_seconds = probe_seconds
         self._failures = 0
         self._next_probe = 0.0
@@ -29,12 +29,12 @@ class Breaker:
 
     @property
     def state(self) -> BreakerState:
-        """Whether attempts go through, or only a probe now and then."""
-        opened = self._failures >= self._most_failures
-        return BreakerState.OPEN if opened else BreakerState.CLOSED
+        """CLOSED: every attempt is allowed. OPEN: only the probes are."""
+        is_open = self._failures >= self._max_failures
+        return BreakerState.OPEN if is_open else BreakerState.CLOSED
 
     def allows(self) -> bool:
-        """Tell whether to make an attempt now; of several who ask for a probe, one may."""
+        """Return whether an attempt may be made now; only one caller gets each probe."""
         with self._lock:
             if self.state is BreakerState.CLOSED:
                 return True
@@ -45,17 +45,19 @@ class Breaker:
             return True
 
     def succeeded(self) -> None:
-        """Count a success: every attempt goes through again."""
+        """Record a success: every attempt is allowed again."""
         with self._lock:
             if self.state is BreakerState.OPEN:
-                logger.info("%s: answers again", self._what)
+                logger.info("%s: recovered", self._name)
             self._failures = 0
 
     def failed(self) -> None:
-        """Count a failure."""
+        """Record a failure."""
         with self._lock:
             was_closed = self.state is BreakerState.CLOSED
             self._failures += 1
             if was_closed and self.state is BreakerState.OPEN:
                 self._next_probe = self._clock.monotonic() + self._probe_seconds
-                logger.warning("%s: failing, tried once in %g s", self._what, self._probe_seconds)
+                logger.warning(
+                    "%s: keeps failing; one attempt every %g s", self._name, self._probe_seconds
+                )

@@ -1,16 +1,17 @@
-"""One source behind a deadline, retries with jitter, and a circuit breaker.
+"""One source with a deadline, retries and a circuit breaker.
 
-However the source behaves, a question to it ends in time: with an answer or a SourceError. One
-that fails again and again is left alone for a while, then tried once.
+However the source behaves, a call returns or raises SourceError in time. A source that keeps
+failing is paused, then probed.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import Future
 from datetime import date, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -35,10 +36,12 @@ T = TypeVar("T")
 FETCH_SECONDS = 5.0
 # A year of candles takes a source several requests.
 CANDLES_SECONDS = 20.0
+# A source stops at this share of the time, so that its partial result still arrives.
+SOURCE_SHARE = 0.8
 FAILURES_TO_OPEN = 3
 ATTEMPTS = 2
-# Questions that were given up and still hang; with so many, no further one is asked.
-MAX_GIVEN_UP = 3
+# Maximum calls that missed their deadline and still run. No call is made beyond them.
+MAX_ABANDONED = 3
 
 
 class ResilientSource:
@@ -51,12 +54,12 @@ class ResilientSource:
         fetch_seconds: float = FETCH_SECONDS,
         candles_seconds: float = CANDLES_SECONDS,
     ) -> None:
-        """Guard `source`; once it has failed too often, try it again each `probe_seconds`."""
+        """Guard `source`; while its breaker is open, probe it every `probe_seconds`."""
         self.source = source
         self._clock = clock
         self._fetch_seconds = fetch_seconds
         self._candles_seconds = candles_seconds
-        # Candles often have limits of their own: their failures say nothing about quotes.
+        # Candles often have a limit of their own: their failures say nothing about quotes.
         self._quotes = self._breaker("quotes", probe_seconds)
         self._history = self._breaker("candles", probe_seconds)
         self._abandoned = 0
@@ -77,13 +80,17 @@ class ResilientSource:
         return self.source.batch_size
 
     def knows(self, instrument: Instrument) -> bool:
-        """Tell whether the source could price the instrument at all."""
+        """Return whether the source can have prices of the instrument."""
         return self.source.knows(instrument)
 
     def fetch(self, instruments: Sequence[Instrument]) -> list[Quote]:
-        """Return the quotes it has of at most `batch_size` instruments; raise SourceError."""
-        found = self._ask(self._quotes, self._fetch_seconds, lambda: self.source.fetch(instruments))
-        return [each for each in found if is_price(each.price)]
+        """Return the quotes of at most `batch_size` instruments; raise SourceError."""
+        quotes = self._call(
+            self._quotes,
+            self._fetch_seconds,
+            lambda deadline: self.source.fetch(instruments, deadline=deadline),
+        )
+        return [quote for quote in quotes if is_price(quote.price)]
 
     def candles(
         self, instrument: Instrument, interval: Interval, since: datetime, until: datetime
@@ -93,20 +100,22 @@ class ResilientSource:
         if self._candles_refused and self._candles_refused_on == today:
             raise self._candles_refused
         try:
-            found = self._ask(
+            candles = self._call(
                 self._history,
                 self._candles_seconds,
-                lambda: self.source.candles(instrument, interval, since, until),
+                lambda deadline: self.source.candles(
+                    instrument, interval, since, until, deadline=deadline
+                ),
             )
         except HistoryRefused as error:
             if self._candles_refused_on != today:
-                logger.warning("%s is not asked for candles again today: %s", self.name, error)
+                logger.warning("%s: no more candle requests today: %s", self.name, error)
             self._candles_refused, self._candles_refused_on = error, today
             raise
-        return sound_candles(found)
+        return sound_candles(candles)
 
     def describe(self) -> dict[str, Any]:
-        """Return its condition for an operator: breaker, last answer, last error."""
+        """Return its state for an operator: breaker, last answer, last error."""
         answered = self._answered_at
         return {
             "status": "refused" if self._refused else self._quotes.state.value,
@@ -116,96 +125,85 @@ class ResilientSource:
             "last_error": self._error,
         }
 
-    def _ask(self, breaker: Breaker, seconds: float, work: Callable[[], T]) -> T:
+    def _call(self, breaker: Breaker, seconds: float, request: Callable[[float], T]) -> T:
         if self._refused:
             raise self._refused
         wait = self._not_before - self._clock.monotonic()
         if wait > 0:
-            raise SourceUnavailable(f"{self.name} asked to be left alone for {wait:.0f} s more")
+            raise SourceUnavailable(f"{self.name} asked for a pause of {wait:.0f} s more")
         if not breaker.allows():
-            raise SourceUnavailable(f"{self.name} failed too often and is left alone")
+            raise SourceUnavailable(f"{self.name} failed too often and is paused")
         try:
-            answer = self._attempt(seconds, work)
+            answer = self._run_with_deadline(seconds, request)
         except HistoryRefused:
-            # It answers, and would answer so each time.
+            # The source works, and every further request would get this answer.
             breaker.succeeded()
             raise
         except SourceError as error:
             breaker.failed()
-            self._note(error)
+            self._record(error)
             raise
         breaker.succeeded()
         self._answered_at = self._clock.monotonic()
         self._error = None
         return answer
 
-    def _attempt(self, seconds: float, work: Callable[[], T]) -> T:
-        """Run `work` with its retries in the background, and wait for it so long."""
-        if self._abandoned >= MAX_GIVEN_UP:
-            raise SourceUnavailable(f"{self.name} still has not answered earlier questions")
-        answer: _Answer[T] = _Answer()
-        spawn(self._run, answer, work)
-        if not answer.ready.wait(seconds):
-            with self._lock:
-                answer.given_up = not answer.ready.is_set()
-                self._abandoned += answer.given_up
-            raise SourceUnavailable(f"{self.name} did not answer in {seconds:g} s")
-        if answer.error is not None:
-            raise answer.error
-        return answer.values[0]
-
-    def _run(self, answer: _Answer[T], work: Callable[[], T]) -> None:
+    def _run_with_deadline(self, seconds: float, request: Callable[[float], T]) -> T:
+        """Run the request with its retries in the background; abandon it after `seconds`."""
+        if self._abandoned >= MAX_ABANDONED:
+            raise SourceUnavailable(f"{self.name} still has not answered earlier requests")
+        answer: Future[T] = Future()
+        spawn(self._run, answer, request, time.monotonic() + SOURCE_SHARE * seconds)
         try:
-            answer.values.append(_retrying(work))
-        except SourceError as error:
-            answer.error = error
-        except Exception as error:
-            # A fault of our own in reading an answer must not take the other sources down.
-            logger.exception("%s: an answer could not be used", self.name)
-            answer.error = SourceUnavailable(f"{self.name}: {type(error).__name__}")
-        finally:
+            return answer.result(seconds)
+        except TimeoutError:
             with self._lock:
-                self._abandoned -= answer.given_up
-                answer.ready.set()
+                self._abandoned += 1
+            answer.add_done_callback(self._forget)
+            raise SourceUnavailable(f"{self.name} did not answer in {seconds:g} s") from None
 
-    def _note(self, error: SourceError) -> None:
+    def _run(self, answer: Future[T], request: Callable[[float], T], deadline: float) -> None:
+        try:
+            answer.set_result(_with_retries(request, deadline))
+        except SourceError as error:
+            answer.set_exception(error)
+        except Exception as error:
+            # A defect in reading one source's answer must not stop the other sources.
+            logger.exception("%s: unusable answer", self.name)
+            answer.set_exception(SourceUnavailable(f"{self.name}: {type(error).__name__}"))
+
+    def _forget(self, _answer: Future[T]) -> None:
+        with self._lock:
+            self._abandoned -= 1
+
+    def _record(self, error: SourceError) -> None:
         self._error = str(error)
         if isinstance(error, SourceRefused):
             if self._refused is None:
-                logger.error("%s is not asked again until a restart: %s", self.name, error)
+                logger.error("%s: no more requests until a restart: %s", self.name, error)
             self._refused = error
         elif isinstance(error, SourceUnavailable) and error.retry_after:
             self._not_before = self._clock.monotonic() + error.retry_after
 
-    def _breaker(self, what: str, probe_seconds: float) -> Breaker:
+    def _breaker(self, kind: str, probe_seconds: float) -> Breaker:
         return Breaker(
-            f"{self.name} {what}",
+            f"{self.name} {kind}",
             self._clock,
             failures=FAILURES_TO_OPEN,
             probe_seconds=probe_seconds,
         )
 
 
-@dataclass(slots=True)
-class _Answer(Generic[T]):
-    """What came of a question that runs in the background."""
-
-    ready: threading.Event = field(default_factory=threading.Event)
-    values: list[T] = field(default_factory=list)
-    error: SourceError | None = None
-    given_up: bool = False
-
-
-def _retrying(work: Callable[[], T]) -> T:
+def _with_retries(request: Callable[[float], T], deadline: float) -> T:
     return Retrying(
         stop=stop_after_attempt(ATTEMPTS),
         wait=wait_random_exponential(multiplier=0.2, max=1),
-        retry=retry_if_exception(_is_worth_another_try),
+        retry=retry_if_exception(_is_worth_a_retry),
         reraise=True,
-    )(work)
+    )(request, deadline)
 
 
-def _is_worth_another_try(error: BaseException) -> bool:
+def _is_worth_a_retry(error: BaseException) -> bool:
     if isinstance(error, HistoryRefused):
         return False
     return isinstance(error, SourceUnavailable) and error.retry_after is None

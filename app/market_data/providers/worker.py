@@ -1,8 +1,7 @@
-"""A lane: one upstream's queue, worked off in the background.
+"""The queue of one source, worked off in the background.
 
-Whoever wants prices puts symbols in and goes on. One worker asks for them in batches; what the
-source prices is handed on as quotes, what it does not price as missing, so that the next lane
-can try. A lane that is stuck holds up nobody else's.
+Callers submit instruments and do not wait. One worker fetches them in batches: it reports prices
+as quotes, and the rest as missing, so that the next source can try. A slow source delays no other.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class SourceWorker:
         on_quotes: Callable[[list[Quote]], None],
         on_missing: Callable[[list[Instrument]], None],
     ) -> None:
-        """Tell each instrument put in to exactly one of the two, some time later."""
+        """Report each submitted instrument to exactly one of the two callbacks."""
         self.upstream = upstream
         self._on_quotes = on_quotes
         self._on_missing = on_missing
@@ -40,18 +39,18 @@ class SourceWorker:
         instruments: Iterable[Instrument],
         is_urgent: Callable[[str], bool] = lambda _symbol: False,
     ) -> None:
-        """Have these priced, the urgent ones first; none that is waiting is asked for twice."""
+        """Queue the instruments, the urgent ones first; skip those that are queued already."""
         with self._lock:
-            for each in instruments:
-                if is_urgent(each.symbol):
-                    self._waiting.pop(each.symbol, None)
-                    self._urgent[each.symbol] = each
-                elif each.symbol not in self._urgent:
-                    self._waiting[each.symbol] = each
+            for instrument in instruments:
+                if is_urgent(instrument.symbol):
+                    self._waiting.pop(instrument.symbol, None)
+                    self._urgent[instrument.symbol] = instrument
+                elif instrument.symbol not in self._urgent:
+                    self._waiting[instrument.symbol] = instrument
             if self._is_working or not (self._urgent or self._waiting):
                 return
             self._is_working = True
-        # No worker waits for work: it ends when there is none, and needs nobody to stop it.
+        # The worker ends when the queue is empty, so it needs no stop.
         spawn(self._work)
 
     def _work(self) -> None:
@@ -60,27 +59,27 @@ class SourceWorker:
                 quotes = self.upstream.fetch(batch)
             except SourceError as error:
                 logger.debug("%s: %s", self.upstream.name, error)
-                # What else is waiting would meet the same trouble, a deadline later each.
-                self._hand_on([], [*batch, *self._take_all()])
+                # The rest of the queue would fail as well, a deadline later each.
+                self._report([], [*batch, *self._take_all()])
             else:
-                self._hand_on(quotes, batch)
+                self._report(quotes, batch)
 
-    def _hand_on(self, quotes: list[Quote], asked: Sequence[Instrument]) -> None:
-        wanted = {each.symbol: each for each in asked}
-        usable = [each for each in quotes if wanted.pop(each.symbol, None)]
+    def _report(self, quotes: list[Quote], batch: Sequence[Instrument]) -> None:
+        missing = {instrument.symbol: instrument for instrument in batch}
+        usable = [quote for quote in quotes if missing.pop(quote.symbol, None)]
         try:
             if usable:
                 self._on_quotes(usable)
-            if wanted:
-                self._on_missing(list(wanted.values()))
+            if missing:
+                self._on_missing(list(missing.values()))
         except Exception:
-            # The worker must live, or nothing of this source would ever be asked for again.
-            logger.exception("%s: quotes could not be handed on", self.upstream.name)
+            # The worker must go on, or nothing of this source would be fetched again.
+            logger.exception("%s: could not deliver quotes", self.upstream.name)
 
     def _take(self) -> list[Instrument]:
-        """Take the next batch; with none left, this worker is done."""
+        """Take the next batch; an empty one ends this worker."""
         with self._lock:
-            # Not both in one: an urgent price does not wait for one that is not.
+            # Never both queues in one batch: an urgent price must not wait for another.
             queue = self._urgent or self._waiting
             symbols = list(queue)[: self.upstream.batch_size]
             batch = [queue.pop(symbol) for symbol in symbols]

@@ -1,1 +1,1 @@
-"""Angel One's SmartAPI: sign-in, quotes and candles over REST, ticks over a stream."""
+"""Angel One's SmartAPI: sign-in, quotes and candles over REST, ticks over a WebSocket."""

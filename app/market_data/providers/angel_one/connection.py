@@ -27,19 +27,19 @@ from app.market_data.providers.angel_one.websocket import (
 )
 from app.market_data.providers.base import SourceRefused, SourceUnavailable
 
-_FLAWS_LOGGED_EACH_SECONDS = 60
-# A sleep of 0 s lets only those have a turn in gevent who do not wait for anything.
-_BREATH_SECONDS = 0.001
+_ERROR_LOG_SECONDS = 60
+# A sleep of 0 s would let only those gevent tasks run that are ready already.
+_YIELD_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long the stream waits for what, in seconds.
+    """The timeouts and pauses of the stream, in seconds.
 
-    `heartbeat` is between two pings, `handshake` until a connection stands. A lost one is
-    opened again after a random part of a pause that doubles from `first_retry` to
-    `longest_retry`, and is `first_retry` again once a connection held for `settled`. Refused
-    credentials are renewed at most once in `renewal`.
+    `heartbeat` is the time between two pings, `handshake` the timeout of a connection attempt.
+    After a loss the pause is random; its maximum doubles from `first_retry` to `longest_retry`,
+    and is `first_retry` again once a connection has lasted for `settled`. Refused credentials are
+    renewed at most once in `renewal`.
     """
 
     heartbeat: float = 10
@@ -50,17 +50,17 @@ class Timing:
     renewal: float = 600
 
     def longest_pause(self, failures: int) -> float:
-        """Return the most seconds to wait after so many failures in a row."""
+        """Return the maximum seconds to wait after `failures` in a row."""
         return min(self.longest_retry, self.first_retry * 2.0 ** min(failures - 1, 30))
 
 
 class Connection:
-    """Carries up to 1,000 instruments. `run` is its background task, the rest is for others."""
+    """Carries up to 1,000 instruments. `run` is its task; other tasks may call the rest."""
 
     def __init__(
         self,
         url: str,
-        access: StreamTokens,
+        tokens: StreamTokens,
         clock: Clock,
         timing: Timing,
         *,
@@ -68,151 +68,150 @@ class Connection:
         on_change: Callable[[], None],
     ) -> None:
         self._url = url
-        self._access = access
+        self._tokens = tokens
         self._clock = clock
         self._timing = timing
         self._on_ticks = on_ticks
         self._on_change = on_change
         self._reader = TickReader(clock)
-        self._bell = Wakeup()
+        self._wakeup = Wakeup()
         self._context: ssl.SSLContext | None = None
         self._opening: WebSocketTransport | None = None
-        self._line: Subscriptions | None = None
+        self._subscriptions: Subscriptions | None = None
         self._closed = False
         self._failures = 0
         self._reason = ""
-        self._flaws_logged: Counter[TickError] = Counter()
-        self._flaws_logged_at = -math.inf
+        self._errors_logged: Counter[TickError] = Counter()
+        self._errors_logged_at = -math.inf
         self.wanted: Mapping[Key, str] = {}
         self.ended = threading.Event()
 
     @property
     def is_up(self) -> bool:
-        """Whether the connection stands and the server answers."""
-        line = self._line
-        return line is not None and line.is_up
+        """Whether the connection is open and the server answers."""
+        subscriptions = self._subscriptions
+        return subscriptions is not None and subscriptions.is_up
 
     @property
     def dropped(self) -> Mapping[TickError, int]:
-        """How many ticks were dropped so far, and why."""
+        """The number of dropped ticks by reason."""
         return self._reader.dropped
 
     def carry(self, wanted: Mapping[Key, str]) -> None:
-        """Bring the prices of these symbols from now on; of none, hang up. Never waits."""
+        """Stream the prices of exactly these symbols; disconnect if there are none. Never waits."""
         self.wanted = wanted
-        self._bell.ring()
+        self._wakeup.set()
 
     def is_live(self, key: Key) -> bool:
-        """Tell whether the prices of an instrument come in right now."""
-        line = self._line
-        return line is not None and line.is_live(key)
+        """Return whether the prices of an instrument arrive right now."""
+        subscriptions = self._subscriptions
+        return subscriptions is not None and subscriptions.is_live(key)
 
     def close(self) -> None:
-        """Have the task end. Never waits; `ended` tells when it has."""
+        """Ask the task to end; `ended` is set when it has. Never waits."""
         self._closed = True
         opening = self._opening
         if opening:
             opening.abort()
-        self._bell.ring()
+        self._wakeup.set()
 
     def run(self) -> None:
-        """Keep the connection until it is closed or Angel One refuses us for good."""
+        """Keep the connection until it is closed or Angel One refuses our credentials."""
         try:
-            while not self._closed and self._access.refusal is None:
+            while not self._closed and self._tokens.refusal is None:
                 if self.wanted:
-                    self._hold_one()
+                    self._connect_once()
                 else:
-                    self._bell.wait(None)
+                    self._wakeup.wait(None)
         finally:
-            self._bell.close()
+            self._wakeup.close()
             self.ended.set()
 
-    def _hold_one(self) -> None:
-        """Connect and serve until the connection is lost or not wanted; pause where it is lost."""
+    def _connect_once(self) -> None:
+        """Connect and serve until the connection is lost or not needed; pause after a loss."""
         opened_at = self._clock.monotonic()
         try:
-            wire = self._open()
+            transport = self._open()
             opened_at = self._clock.monotonic()
-            self._serve(wire)
+            self._serve(transport)
         except SourceRefused:
             return
         except (ConnectionLost, SourceUnavailable) as error:
             reason, pause = str(error), error.retry_after or 0
-        # What nobody thought of must not end the stream. Its text may hold a secret.
+        # An unexpected error must not end the stream. Its text may contain a secret.
         except Exception as error:
             reason, pause = f"{type(error).__name__}, which is a defect here", 0
         else:
             return
         if not self._closed:
-            held = self._clock.monotonic() - opened_at
-            self._pause(reason, held, at_least=pause)
+            lasted = self._clock.monotonic() - opened_at
+            self._pause(reason, lasted, at_least=pause)
 
     def _open(self) -> WebSocketTransport:
-        credentials = self._access.credentials()
+        credentials = self._tokens.credentials()
         try:
-            return self._dial(credentials)
+            return self._open_with(credentials)
         except ConnectionRefused:
-            fresh = self._access.replace(credentials)
+            fresh = self._tokens.replace(credentials)
             if fresh is None:
                 raise
-            return self._dial(fresh)
+            return self._open_with(fresh)
 
-    def _dial(self, credentials: StreamCredentials) -> WebSocketTransport:
+    def _open_with(self, credentials: StreamCredentials) -> WebSocketTransport:
         if self._context is None and self._url.startswith("wss:"):
-            # Reading the system's certificates takes 30 ms of computing.
+            # Reading the system's certificates takes 30 ms of CPU time.
             self._context = run_blocking(ssl.create_default_context)
-        wire = self._opening = WebSocketTransport(self._url, self._context)
+        transport = self._opening = WebSocketTransport(self._url, self._context)
         try:
             if self._closed:
                 raise ConnectionLost("the stream was closed")
-            wire.open(_headers(credentials), self._timing.handshake)
+            transport.open(_headers(credentials), self._timing.handshake)
         finally:
             self._opening = None
-        return wire
+        return transport
 
-    def _serve(self, wire: WebSocketTransport) -> None:
-        line = self._line = Subscriptions(wire, self._reader, self._clock, self._timing.heartbeat)
+    def _serve(self, transport: WebSocketTransport) -> None:
+        subscriptions = self._subscriptions = Subscriptions(
+            transport, self._reader, self._clock, self._timing.heartbeat
+        )
         was_up = False
         try:
             while not self._closed and self.wanted:
-                line.follow(self.wanted)
-                seconds = line.beat()
-                if wire.has_more:
-                    # However much comes in, others have their turn in between.
-                    socketio.sleep(_BREATH_SECONDS)
+                subscriptions.follow(self.wanted)
+                seconds = subscriptions.beat()
+                if transport.has_more:
+                    # Other tasks run in between, however fast the messages arrive.
+                    socketio.sleep(_YIELD_SECONDS)
                 else:
-                    self._bell.wait(seconds, also=wire.fileno())
-                self._hand_on(line.take(wire.drain()))
-                if line.is_up and not was_up:
+                    self._wakeup.wait(seconds, also=transport.fileno())
+                self._deliver(subscriptions.take(transport.drain()))
+                if subscriptions.is_up and not was_up:
                     was_up = True
-                    self._announce()
+                    self._reason = ""
+                    logger.info("Angel One's stream is up, instruments: %d", len(self.wanted))
+                    self._on_change()
         finally:
-            self._line = None
-            wire.close()
+            self._subscriptions = None
+            transport.close()
             if was_up:
                 self._on_change()
 
-    def _hand_on(self, quotes: list[Quote]) -> None:
-        self._report_flaws()
+    def _deliver(self, quotes: list[Quote]) -> None:
+        self._log_tick_errors()
         if not quotes or self._closed:
             return
         try:
             self._on_ticks(quotes)
-        # What fails with these ticks must not end the stream, which brings the next.
+        # A failure with these ticks must not end the stream.
         except Exception:
-            logger.exception("could not take up ticks of Angel One's stream, lost: %d", len(quotes))
+            logger.exception("could not process ticks of Angel One's stream, lost: %d", len(quotes))
 
-    def _announce(self) -> None:
-        self._reason = ""
-        logger.info("Angel One's stream is up, instruments: %d", len(self.wanted))
-        self._on_change()
-
-    def _pause(self, reason: str, held: float, *, at_least: float) -> None:
+    def _pause(self, reason: str, lasted: float, *, at_least: float) -> None:
         timing = self._timing
-        self._failures = 1 if held >= timing.settled else self._failures + 1
+        self._failures = 1 if lasted >= timing.settled else self._failures + 1
         seconds = max(at_least, random.uniform(0, timing.longest_pause(self._failures)))
         if reason != self._reason:
-            # Once for a reason, however often it comes back before the stream is up again.
+            # One message per reason until the stream is up again.
             self._reason = reason
             logger.warning("Angel One's stream is down, prices are polled: %s", reason)
         resume_at = self._clock.monotonic() + seconds
@@ -220,21 +219,21 @@ class Connection:
             left = resume_at - self._clock.monotonic()
             if left <= 0:
                 return
-            self._bell.wait(left)
+            self._wakeup.wait(left)
 
-    def _report_flaws(self) -> None:
+    def _log_tick_errors(self) -> None:
         now = self._clock.monotonic()
-        if now - self._flaws_logged_at < _FLAWS_LOGGED_EACH_SECONDS:
+        if now - self._errors_logged_at < _ERROR_LOG_SECONDS:
             return
-        flaws = Counter(self._reader.dropped)
-        # Nothing is wrong with the last tick of what is subscribed anew, sent again, or with one
-        # that was under way when its instrument was unsubscribed.
-        del flaws[TickError.REPEATED], flaws[TickError.UNSUBSCRIBED]
-        new = flaws - self._flaws_logged
+        errors = Counter(self._reader.dropped)
+        # Both are normal: the last tick is sent again after a new subscription, and a tick may
+        # be on its way while its instrument is unsubscribed.
+        del errors[TickError.REPEATED], errors[TickError.UNSUBSCRIBED]
+        new = errors - self._errors_logged
         if new:
-            self._flaws_logged, self._flaws_logged_at = flaws, now
-            listed = ", ".join(f"{count} {flaw.value}" for flaw, count in new.items())
-            logger.warning("dropped ticks of Angel One's stream: %s", listed)
+            self._errors_logged, self._errors_logged_at = errors, now
+            counts = ", ".join(f"{count} {error.value}" for error, count in new.items())
+            logger.warning("dropped ticks of Angel One's stream: %s", counts)
 
 
 def _headers(credentials: StreamCredentials) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The session with Angel One: one sign-in a day, and one more each time it is over early."""
+"""The session with Angel One: one sign-in a day, and another each time the session ends early."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ from config import Settings
 if TYPE_CHECKING:
     from app.market_data.providers.angel_one.client import SmartClient
 
-# So long a caller waits for its turn, and for another's sign-in.
-TIMEOUT_SECONDS = 4.0
-SIGN_IN_PATIENCE_SECONDS = 8.0
-# A code that has less than this to live may be refused by the time it is there.
+SLOT_TIMEOUT_SECONDS = 4.0
+SIGN_IN_TIMEOUT_SECONDS = 8.0
+# A TOTP code that expires sooner may arrive too late.
 CODE_MARGIN_SECONDS = 1.0
-# A new session that is refused at once will not be cured by another.
+# If a new session is refused at once, a newer one will not help.
 RENEWAL_SECONDS = 60.0
-# Another process may have used the same code; several of those should not meet again.
+# Another process may have used the same code. The random pause keeps them apart the next time.
 SECOND_CHANCE_SECONDS = (60.0, 300.0)
 
 ADVICE = {
@@ -44,12 +43,14 @@ ADVICE = {
     ),
     "AG8004": "correct ANGEL_API_KEY (My Apps at https://smartapi.angelone.in)",
 }
-OTHER_ADVICE = "look at ANGEL_API_KEY, ANGEL_CLIENT_CODE, ANGEL_PASSWORD and ANGEL_TOTP_SECRET"
+OTHER_ADVICE = "check ANGEL_API_KEY, ANGEL_CLIENT_CODE, ANGEL_PASSWORD and ANGEL_TOTP_SECRET"
+
+Request = Callable[["SmartClient"], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class StreamCredentials:
-    """What Angel One's stream wants of us. Its repr shows no secret."""
+    """The credentials of Angel One's stream. The repr shows no secret."""
 
     api_key: str = field(repr=False)
     client_code: str = field(repr=False)
@@ -58,22 +59,22 @@ class StreamCredentials:
 
 
 @dataclass(slots=True)
-class _SignedIn:
-    """A session: its calls, its tokens, and whether it has been of any use."""
+class _Login:
+    """One login: its client, its tokens, and whether they have worked."""
 
     client: SmartClient
     credentials: StreamCredentials
     day: date
     began_at: float
-    # The first of a run may be refused; one that replaces another has to show that it helps.
+    # A login that replaces a refused one has yet to show that it works.
     is_proven: bool
     is_over: bool = False
 
 
 class AngelSession:
-    """Shared by all threads; each method raises SourceError where there is no session.
+    """Shared by all threads. Each method raises SourceError if there is no session.
 
-    Once the vendor has refused the credentials for good, nothing is asked any more.
+    Once the vendor has definitely refused the credentials, no more requests are made.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class AngelSession:
         requests: Throttle = REQUESTS,
         logins: Throttle = LOGINS,
     ) -> None:
-        """Keep to the paces of the process, or to others."""
+        """Limit requests and logins by throttles; the defaults are shared in the process."""
         self._clock = clock
         self._requests = requests
         self._logins = logins
@@ -94,7 +95,7 @@ class AngelSession:
         self._totp = pyotp.TOTP(settings.angel_totp_secret.get_secret_value())
         self._transport = Transport(settings.angel_root_url)
         self._lock = threading.Lock()
-        self._current: _SignedIn | None = None
+        self._current: _Login | None = None
         self._failures = 0
         self._failure: SourceError | None = None
         self._refusal: SourceRefused | None = None
@@ -103,58 +104,56 @@ class AngelSession:
         self._had_second_chance = False
 
     def credentials(self) -> StreamCredentials:
-        """Return those of today, signing in if needed."""
-        return self._signed_in().credentials
+        """Return today's credentials, signing in if needed."""
+        return self._current_login().credentials
 
     def renew(self, stale: StreamCredentials) -> StreamCredentials:
-        """Sign in again, once for all who were refused `stale`; return the new ones."""
-        return self._signed_in(refused=stale).credentials
+        """Sign in again, once for all callers with `stale` ones; return the new credentials."""
+        return self._current_login(refused=stale).credentials
 
-    def ask(self, call: Callable[[SmartClient], dict[str, Any]]) -> dict[str, Any]:
-        """Return the answer to a call; where its session is over, sign in and call once more."""
-        session = self._signed_in()
+    def call(self, request: Request) -> dict[str, Any]:
+        """Return the answer to a request; if the session is over, sign in and retry once."""
+        login = self._current_login()
         try:
-            answer = self._yield_first(session, call)
+            answer = self._send(login, request)
         except AngelFailure as failure:
             if not failure.is_session_over:
                 raise
-            session = self._signed_in(refused=session.credentials)
-            answer = self._yield_first(session, call)
-        session.is_proven = True
+            login = self._current_login(refused=login.credentials)
+            answer = self._send(login, request)
+        login.is_proven = True
         return answer
 
-    def _yield_first(
-        self, session: _SignedIn, call: Callable[[SmartClient], dict[str, Any]]
-    ) -> dict[str, Any]:
-        with self._requests.turn(TIMEOUT_SECONDS):
-            return call(session.client)
+    def _send(self, login: _Login, request: Request) -> dict[str, Any]:
+        with self._requests.slot(SLOT_TIMEOUT_SECONDS):
+            return request(login.client)
 
-    def _signed_in(self, refused: StreamCredentials | None = None) -> _SignedIn:
-        """Return a session whose credentials are others than those refused."""
+    def _current_login(self, refused: StreamCredentials | None = None) -> _Login:
+        """Return a login whose credentials differ from the refused ones."""
         failures = self._failures
-        if session := self._usable(refused):
-            return session
-        if not self._lock.acquire(timeout=SIGN_IN_PATIENCE_SECONDS):
+        if login := self._usable(refused):
+            return login
+        if not self._lock.acquire(timeout=SIGN_IN_TIMEOUT_SECONDS):
             raise SourceUnavailable("the sign-in to Angel One takes too long")
         try:
-            if session := self._usable(refused):
-                return session
+            if login := self._usable(refused):
+                return login
             if self._current and self._current.credentials == refused:
                 self._current.is_over = True
             if self._failure and self._failures != failures:
-                # Another thread has tried, since we came, for us too.
+                # While this thread waited for the lock, another one tried and failed.
                 raise copy.copy(self._failure)
             return self._sign_in()
         finally:
             self._lock.release()
 
-    def _usable(self, refused: StreamCredentials | None) -> _SignedIn | None:
-        session = self._current
-        if session is None or session.is_over or session.credentials == refused:
+    def _usable(self, refused: StreamCredentials | None) -> _Login | None:
+        login = self._current
+        if login is None or login.is_over or login.credentials == refused:
             return None
-        return session if session.day == _vendor_day(self._clock.now()) else None
+        return login if login.day == _vendor_day(self._clock.now()) else None
 
-    def _sign_in(self) -> _SignedIn:
+    def _sign_in(self) -> _Login:
         self._check_allowed()
         replaced = self._current
         try:
@@ -165,7 +164,7 @@ class AngelSession:
             raise
         assert client.access_token
         assert client.feed_token
-        self._current = _SignedIn(
+        self._current = _Login(
             client,
             StreamCredentials(
                 api_key=self._api_key.get_secret_value(),
@@ -194,18 +193,18 @@ class AngelSession:
             left = last.began_at + RENEWAL_SECONDS - now
             if left > 0:
                 raise SourceUnavailable(
-                    "Angel One refuses sessions that it has only just begun", retry_after=left
+                    "Angel One refused a session that had just begun", retry_after=left
                 )
 
     def _log_in(self) -> SmartClient:
         from app.market_data.providers.angel_one.client import SmartClient
 
         client = SmartClient(self._transport, self._api_key.get_secret_value())
-        with self._logins.turn(TIMEOUT_SECONDS), self._requests.turn(TIMEOUT_SECONDS):
+        with self._logins.slot(SLOT_TIMEOUT_SECONDS), self._requests.slot(SLOT_TIMEOUT_SECONDS):
             if (left := self._code_seconds_left()) < CODE_MARGIN_SECONDS:
                 time.sleep(left)
             now = self._clock.now()
-            code, self._last_code = self._last_code, self._totp.timecode(now)
+            last_code, self._last_code = self._last_code, self._totp.timecode(now)
             try:
                 client.sign_in(
                     self._client_code.get_secret_value(),
@@ -213,15 +212,16 @@ class AngelSession:
                     self._totp.at(now),
                 )
             except AngelFailure as failure:
-                raise self._judge(failure, code_was_used=code == self._last_code) from None
+                was_used = last_code == self._last_code
+                raise self._classify(failure, code_was_used=was_used) from None
         return client
 
     def _code_seconds_left(self) -> float:
         interval = self._totp.interval
         return interval - self._clock.now().timestamp() % interval
 
-    def _judge(self, failure: AngelFailure, *, code_was_used: bool) -> SourceError:
-        """Return what a failed login means: later, later once more, or never again."""
+    def _classify(self, failure: AngelFailure, *, code_was_used: bool) -> SourceError:
+        """Return the error of a failed login: temporary, one more attempt later, or final."""
         if not _is_definite(failure):
             return failure
         advice = f"{failure}; {ADVICE.get(failure.code, OTHER_ADVICE)}"
@@ -229,13 +229,13 @@ class AngelSession:
             self._refusal = SourceRefused(f"{advice}, then restart the server")
             logger.error("Angel One refused the sign-in for good: %s", self._refusal)
             return self._refusal
-        # A code counts once, and this one was used here or, after a restart, by another process.
+        # A code is valid once. It was used here or, after a restart, by the previous process.
         if code_was_used:
             wait = self._code_seconds_left()
         else:
             self._had_second_chance = True
             wait = random.uniform(*SECOND_CHANCE_SECONDS)
-            logger.error("Angel One refused the sign-in; one more in %.0f s: %s", wait, advice)
+            logger.error("Angel One refused the sign-in; one retry in %.0f s: %s", wait, advice)
         self._not_before = self._clock.monotonic() + wait
         return SourceUnavailable(advice, retry_after=wait)
 
@@ -243,8 +243,8 @@ class AngelSession:
 def _is_definite(failure: AngelFailure) -> bool:
     if failure.code in ADVICE:
         return True
-    may_pass = failure.code in TRY_LATER or failure.is_session_over or failure.status >= 500
-    return bool(failure.code) and not may_pass
+    is_temporary = failure.code in TRY_LATER or failure.is_session_over or failure.status >= 500
+    return bool(failure.code) and not is_temporary
 
 
 def _vendor_day(time: datetime) -> date:

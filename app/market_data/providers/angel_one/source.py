@@ -1,10 +1,11 @@
-"""Angel One as a source of prices: quotes of 50 instruments a request, and candles."""
+"""Angel One as a source of prices: quotes of 50 instruments per request, and candles."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from app.clock import Clock
@@ -14,11 +15,16 @@ from app.domain.quote import Quote, Source
 from app.market_data.instruments.registry import DEFAULT_INDICES, Instrument, load_instruments
 from app.market_data.providers.angel_one.responses import AngelFailure
 from app.market_data.providers.angel_one.session import AngelSession
-from app.market_data.providers.base import HistoryRefused, SourceUnavailable
+from app.market_data.providers.base import (
+    NO_DEADLINE,
+    HistoryRefused,
+    SourceUnavailable,
+    make_candle,
+)
 from config import Settings
 
 EXCHANGES = frozenset({"NSE", "BSE"})
-# The vendor's names, and the most days it answers a request for:
+# The vendor's names, and the maximum span of one request:
 # https://smartapi.angelbroking.com/docs/Historical
 SPANS = {
     Interval.MINUTE: ("ONE_MINUTE", timedelta(days=30)),
@@ -34,7 +40,7 @@ EXCHANGE_TIME = "%d-%b-%Y %H:%M:%S"
 
 
 class AngelOneSource:
-    """SmartAPI's REST side. See `PriceSource` for what each method promises."""
+    """The REST side of SmartAPI. See `PriceSource` for its methods."""
 
     source = Source.ANGEL_ONE
     batch_size = 50
@@ -42,29 +48,39 @@ class AngelOneSource:
     def __init__(
         self, settings: Settings, clock: Clock, *, session: AngelSession | None = None
     ) -> None:
-        """Ask over `session`, which a stream may share, else over one of its own."""
+        """Use `session`, which a stream may share, or a session of its own."""
         self.session = session or AngelSession(settings, clock)
         self._clock = clock
 
     def knows(self, instrument: Instrument) -> bool:
         return bool(instrument.angel_token) and instrument.exchange in EXCHANGES
 
-    def fetch(self, instruments: Sequence[Instrument]) -> list[Quote]:
-        known = [each for each in instruments if self.knows(each)]
+    def fetch(
+        self, instruments: Sequence[Instrument], *, deadline: float = NO_DEADLINE
+    ) -> list[Quote]:
+        known = [instrument for instrument in instruments if self.knows(instrument)]
         quotes: list[Quote] = []
         for start in range(0, len(known), self.batch_size):
+            _check_deadline(deadline)
             quotes += self._fetch_batch(known[start : start + self.batch_size])
         return quotes
 
     def candles(
-        self, instrument: Instrument, interval: Interval, since: datetime, until: datetime
+        self,
+        instrument: Instrument,
+        interval: Interval,
+        since: datetime,
+        until: datetime,
+        *,
+        deadline: float = NO_DEADLINE,
     ) -> list[Candle]:
-        found: dict[datetime, Candle] = {}
+        candles: dict[datetime, Candle] = {}
         for start, end in _spans(interval, since, min(until, self._clock.now())):
+            _check_deadline(deadline)
             for candle in self._candles_of_span(instrument, interval, start, end):
                 if since <= candle.time < until:
-                    found[candle.time] = candle
-        return [found[time] for time in sorted(found)]
+                    candles[candle.time] = candle
+        return [candles[time] for time in sorted(candles)]
 
     def verify(self) -> str:
         index = load_instruments().get(DEFAULT_INDICES[0])
@@ -72,24 +88,24 @@ class AngelOneSource:
         if not quotes:
             raise SourceUnavailable(
                 f"signed in, but Angel One has no price of {index.name}; the API key must be "
-                "one of an app for trading or market feeds (My Apps at smartapi.angelone.in)"
+                "of an app for trading or market feeds (My Apps at smartapi.angelone.in)"
             )
         return f"signed in; {index.name} at {quotes[0].price}"
 
     def _fetch_batch(self, instruments: Sequence[Instrument]) -> list[Quote]:
-        asked = {(each.exchange, each.angel_token): each for each in instruments}
+        requested = {(each.exchange, each.angel_token): each for each in instruments}
         tokens: dict[str, list[str]] = defaultdict(list)
-        for exchange, token in asked:
+        for exchange, token in requested:
             tokens[exchange].append(token)
-        answer = self.session.ask(lambda client: client.getMarketData("LTP", dict(tokens)))
-        found = answer.get("data")
-        rows = found.get("fetched") if isinstance(found, dict) else None
+        answer = self.session.call(lambda client: client.getMarketData("LTP", dict(tokens)))
+        data = answer.get("data")
+        rows = data.get("fetched") if isinstance(data, dict) else None
         if not isinstance(rows, list):
             raise SourceUnavailable("Angel One answered a request for quotes without any")
         quotes = {}
         for row in rows:
             if isinstance(row, dict):
-                instrument = asked.get((str(row.get("exchange")), str(row.get("symbolToken"))))
+                instrument = requested.get((str(row.get("exchange")), str(row.get("symbolToken"))))
                 price = parse_price(row.get("ltp"))
                 if instrument and price:
                     time = _exchange_time(row.get("exchFeedTime")) or self._clock.now()
@@ -104,16 +120,16 @@ class AngelOneSource:
             "symboltoken": instrument.angel_token,
             "interval": SPANS[interval][0],
             "fromdate": start.strftime(REQUEST_TIME),
-            # The vendor's end is a minute that counts.
+            # The vendor includes the minute of the end.
             "todate": (end - MINUTE).strftime(REQUEST_TIME),
         }
         try:
-            answer = self.session.ask(lambda client: client.getCandleData(parameters))
+            answer = self.session.call(lambda client: client.getCandleData(parameters))
         except AngelFailure as failure:
             if failure.is_refusal:
                 raise HistoryRefused(str(failure)) from None
             raise
-        # Null where there are none.
+        # Null means no candles.
         rows = answer.get("data") or []
         if not isinstance(rows, list):
             raise SourceUnavailable("Angel One answered a request for candles with something else")
@@ -122,17 +138,22 @@ class AngelOneSource:
                 yield candle
 
 
+def _check_deadline(deadline: float) -> None:
+    if monotonic() >= deadline:
+        raise SourceUnavailable("Angel One needed too much time for the requests before")
+
+
 def _spans(interval: Interval, since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
-    """Split a time into spans of whole minutes that the vendor answers, in the vendor's time."""
+    """Split a span into spans of whole minutes that the vendor accepts, in IST."""
     longest = SPANS[interval][1]
     if until - since > MAX_CANDLE_REQUESTS * longest:
         raise SourceUnavailable(
-            f"Angel One is asked for at most {(MAX_CANDLE_REQUESTS * longest).days} days of "
-            f"{interval.value} candles"
+            f"Angel One gives at most {(MAX_CANDLE_REQUESTS * longest).days} days of "
+            f"{interval.value} candles at a time"
         )
     start = since.astimezone(IST).replace(second=0, microsecond=0)
     if interval is Interval.DAY:
-        # A day's candle bears the midnight that it began with.
+        # The time of a day's candle is midnight.
         start = start.replace(hour=0, minute=0)
     spans = []
     while start < until:
@@ -143,29 +164,27 @@ def _spans(interval: Interval, since: datetime, until: datetime) -> list[tuple[d
 
 
 def _next_minute(time: datetime) -> datetime:
-    whole = time.replace(second=0, microsecond=0)
-    return whole if whole == time else whole + MINUTE
+    minute = time.replace(second=0, microsecond=0)
+    return minute if minute == time else minute + MINUTE
 
 
 def _exchange_time(value: Any) -> datetime | None:
-    """Return the exchange's time of a quote, UTC; None where the answer has none."""
+    """Return the exchange's time of a quote in UTC, None if the answer has none."""
     try:
-        time = datetime.strptime(str(value), EXCHANGE_TIME)  # noqa: DTZ007 - it is the vendor's
+        time = datetime.strptime(str(value), EXCHANGE_TIME)  # noqa: DTZ007 - it is in IST
     except ValueError:
         return None
     return time.replace(tzinfo=IST).astimezone(UTC)
 
 
 def _candle(symbol: str, row: Any) -> Candle | None:
-    """Return the candle of [time, open, high, low, close, volume], or None for anything else."""
+    """Return the candle of [time, open, high, low, close, volume], None for anything else."""
     if not isinstance(row, list) or len(row) < 5:
         return None
     try:
         time = datetime.fromisoformat(str(row[0]))
     except ValueError:
         return None
-    opened, high, low, close = (parse_price(each) for each in row[1:5])
-    if not (opened and high and low and close) or time.tzinfo is None:
+    if time.tzinfo is None:
         return None
-    candle = Candle(symbol, time.astimezone(UTC), opened, high, low, close, Source.ANGEL_ONE)
-    return candle if candle.is_sound else None
+    return make_candle(symbol, time, [parse_price(price) for price in row[1:5]], Source.ANGEL_ONE)

@@ -1,7 +1,7 @@
-"""Angel One's stream: the ticks of up to 3,000 instruments, as they happen.
+"""Angel One's stream: the ticks of up to 3,000 instruments as they happen.
 
-It shares the instruments out among up to three connections. What they bring is handed on by
-the tasks of the connections; what they do not bring, whoever uses the stream has to poll.
+The instruments are spread over up to three connections, whose tasks deliver the ticks. The user
+of the stream has to poll every symbol that is not live.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from app.market_data.providers.angel_one.ticks import EXCHANGE_TYPES, Key
 
 MAX_CONNECTIONS = 3
 _CLOSE_SECONDS = 2.0
-_NUDGE_SECONDS = 0.05
+_CLOSE_RETRY_SECONDS = 0.05
 
 
 class AngelStream:
@@ -36,10 +36,10 @@ class AngelStream:
         on_state: Callable[[bool], None] = lambda _up: None,
         timing: Timing | None = None,
     ) -> None:
-        """Prepare; nothing runs before the first instrument is followed.
+        """Prepare the stream; it connects once an instrument is followed.
 
-        `on_ticks` gets each list of quotes in order, `on_state` whether every connection is up,
-        whenever that changes. Background tasks call both; neither may wait for long.
+        `on_ticks` receives lists of quotes, in order. `on_state` is called with whether every
+        connection is up, whenever that changes. Background tasks call both, and wait for them.
         """
         timing = timing or Timing()
         self._url = url
@@ -47,7 +47,7 @@ class AngelStream:
         self._timing = timing
         self._on_ticks = on_ticks
         self._on_state = on_state
-        self._access = StreamTokens(session, clock, timing.renewal)
+        self._tokens = StreamTokens(session, clock, timing.renewal)
         self._connections: list[Connection] = []
         self._carriers: dict[str, tuple[Connection, Key]] = {}
         self._wanted: dict[Key, str] = {}
@@ -57,44 +57,41 @@ class AngelStream:
         self._state_lock = threading.Lock()
 
     def follow(self, instruments: Collection[Instrument]) -> None:
-        """Bring the prices of these from now on, and of no others.
-
-        Beyond 3,000 the rest is not streamed. Never waits for the network.
-        """
+        """Stream the prices of exactly these instruments, up to 3,000. Never waits."""
         with self._lock:
             wanted = _keys(instruments)
             if not self._closed and wanted != self._wanted:
                 self._wanted = wanted
-                self._share_out(dict(wanted))
+                self._distribute(dict(wanted))
 
     def is_live(self, symbol: str) -> bool:
-        """Tell whether every change of the symbol's price comes in right now.
+        """Return whether every change of the symbol's price arrives right now.
 
-        It does once a first price has come over a connection that is subscribed to it and
-        answers the heartbeat. Until then, and for ever where the stream knows no such
-        instrument, it has to be polled.
+        That is so from the first price over a connection that answers the heartbeat. Any other
+        symbol has to be polled.
         """
         carrier = self._carriers.get(symbol)
         return carrier is not None and carrier[0].is_live(carrier[1])
 
     @property
     def live_symbols(self) -> list[str]:
-        """The symbols whose prices come in right now."""
+        """The symbols whose prices arrive right now."""
         return [symbol for symbol in list(self._carriers) if self.is_live(symbol)]
 
     def describe(self) -> dict[str, Any]:
-        """Return the stream's condition for an operator."""
+        """Return the stream's state for an operator."""
         connections = list(self._connections)
         dropped: Counter[str] = Counter()
-        for each in connections:
-            dropped.update({flaw.name.lower(): n for flaw, n in list(each.dropped.items())})
+        for connection in connections:
+            counts = list(connection.dropped.items())
+            dropped.update({error.name.lower(): count for error, count in counts})
         return {
             "up": self._is_up,
-            "connections": sum(each.is_up for each in connections),
+            "connections": sum(connection.is_up for connection in connections),
             "followed": len(self._wanted),
             "live_symbols": len(self.live_symbols),
             "dropped": dict(dropped),
-            "refused": self._access.refusal,
+            "refused": self._tokens.refusal,
         }
 
     def close(self) -> None:
@@ -102,19 +99,22 @@ class AngelStream:
         with self._lock:
             self._closed = True
             connections = list(self._connections)
-        for each in connections:
-            each.close()
+        for connection in connections:
+            connection.close()
         deadline = self._clock.monotonic() + _CLOSE_SECONDS
-        for each in connections:
-            while not each.ended.wait(_NUDGE_SECONDS) and self._clock.monotonic() < deadline:
-                # One that was about to connect could not be broken off yet.
-                each.close()
+        for connection in connections:
+            while (
+                not connection.ended.wait(_CLOSE_RETRY_SECONDS)
+                and self._clock.monotonic() < deadline
+            ):
+                # A connection attempt that began just now had nothing to abort before.
+                connection.close()
 
-    def _share_out(self, wanted: dict[Key, str]) -> None:
-        """Leave what is carried where it is, and put the rest where there is room."""
+    def _distribute(self, wanted: dict[Key, str]) -> None:
+        """Leave instruments on their connections, and put the new ones where there is room."""
         loads = [
-            {key: wanted.pop(key) for key in list(each.wanted) if key in wanted}
-            for each in self._connections
+            {key: wanted.pop(key) for key in list(connection.wanted) if key in wanted}
+            for connection in self._connections
         ]
         waiting = list(wanted.items())
         for load in loads:
@@ -134,19 +134,19 @@ class AngelStream:
     def _connect(self) -> Connection:
         connection = Connection(
             self._url,
-            self._access,
+            self._tokens,
             self._clock,
             self._timing,
             on_ticks=self._on_ticks,
-            on_change=self._note_state,
+            on_change=self._update_state,
         )
         spawn(connection.run)
         return connection
 
-    def _note_state(self) -> None:
+    def _update_state(self) -> None:
         with self._state_lock:
-            wanted = [each for each in list(self._connections) if each.wanted]
-            is_up = bool(wanted) and all(each.is_up for each in wanted)
+            used = [connection for connection in list(self._connections) if connection.wanted]
+            is_up = bool(used) and all(connection.is_up for connection in used)
             if is_up != self._is_up:
                 self._is_up = is_up
                 self._on_state(is_up)
@@ -154,14 +154,14 @@ class AngelStream:
 
 def _keys(instruments: Iterable[Instrument]) -> dict[Key, str]:
     return {
-        (EXCHANGE_TYPES[each.exchange], each.angel_token): each.symbol
-        for each in instruments
-        if each.exchange in EXCHANGE_TYPES and each.angel_token
+        (EXCHANGE_TYPES[instrument.exchange], instrument.angel_token): instrument.symbol
+        for instrument in instruments
+        if instrument.exchange in EXCHANGE_TYPES and instrument.angel_token
     }
 
 
 def _take(waiting: list[tuple[Key, str]], room: int) -> list[tuple[Key, str]]:
-    """Take as many as there is room for from the front of what waits."""
+    """Remove and return the first `room` items."""
     taken = waiting[:room]
     del waiting[:room]
     return taken

@@ -1,4 +1,4 @@
-"""The credentials that the stream's connections share, renewed as rarely as can be."""
+"""The credentials that the stream's connections share, renewed as rarely as possible."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ from app.market_data.providers.base import SourceRefused
 
 
 class StreamSession(Protocol):
-    """What the stream needs of a session with Angel One."""
+    """The part of a session with Angel One that the stream needs."""
 
     def credentials(self) -> StreamCredentials:
-        """Return those of today, signing in if needed; raise SourceError."""
+        """Return today's credentials, signing in if needed; raise SourceError."""
 
     def renew(self, stale: StreamCredentials) -> StreamCredentials:
-        """Sign in again, once for all who were refused `stale`; raise SourceError."""
+        """Sign in again, once for all callers with `stale` ones; raise SourceError."""
 
 
 class StreamTokens:
     def __init__(self, session: StreamSession, clock: Clock, renewal_seconds: float) -> None:
-        """Hand out what `session` has; renew it at most once in `renewal_seconds`."""
+        """Return the credentials of `session`; renew them at most once in `renewal_seconds`."""
         self._session = session
         self._clock = clock
         self._renewal_seconds = renewal_seconds
         self._renewed_at: float | None = None
         self._lock = threading.Lock()
-        # Why Angel One will not have us, once it said so.
+        # Why Angel One refused our credentials, once it has.
         self.refusal: str | None = None
 
     def credentials(self) -> StreamCredentials:
         """Return the credentials to connect with; raise SourceError."""
         with self._lock:
-            return self._ask()
+            return self._get()
 
     def replace(self, refused: StreamCredentials) -> StreamCredentials | None:
-        """Return others than the `refused` ones; None where there were new ones just now.
+        """Return credentials other than the `refused` ones; None if they were just renewed.
 
         Raises SourceError.
         """
         with self._lock:
-            current = self._ask()
+            current = self._get()
             if current != refused:
                 return current
             now = self._clock.monotonic()
             if self._renewed_at is not None and now - self._renewed_at < self._renewal_seconds:
                 return None
             self._renewed_at = now
-            return self._ask(refused)
+            return self._get(refused)
 
-    def _ask(self, refused: StreamCredentials | None = None) -> StreamCredentials:
+    def _get(self, refused: StreamCredentials | None = None) -> StreamCredentials:
         if self.refusal is not None:
             raise SourceRefused(self.refusal)
         try:

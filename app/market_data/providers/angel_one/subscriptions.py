@@ -1,4 +1,4 @@
-"""One open connection to Angel One's stream: subscriptions, heartbeat and what comes in."""
+"""The subscriptions and the heartbeat of one open connection to Angel One's stream."""
 
 from __future__ import annotations
 
@@ -23,72 +23,72 @@ _SUBSCRIBE, _UNSUBSCRIBE = 1, 0
 _LTP_MODE = 1
 _PING = "ping"
 _PONGS = ("pong", b"pong")
-# Beats without an answer after which the other end counts as gone.
-_PATIENT_BEATS = 2
+# The connection is lost after this many heartbeats without a pong.
+_MAX_MISSED_BEATS = 2
 
 
 class Subscriptions:
     def __init__(
-        self, wire: WebSocketTransport, reader: TickReader, clock: Clock, heartbeat: float
+        self, transport: WebSocketTransport, reader: TickReader, clock: Clock, heartbeat: float
     ) -> None:
-        """Serve an open `wire`, with a ping each `heartbeat` seconds."""
-        self._wire = wire
+        """Serve an open connection, with a ping every `heartbeat` seconds."""
+        self._transport = transport
         self._reader = reader
         self._clock = clock
         self._heartbeat = heartbeat
         self._wanted: Mapping[Key, str] = {}
         self._subscribed: dict[Key, str] = {}
-        self._requests: dict[str, int] = {}
+        self._request_sizes: dict[str, int] = {}
         self._answered_at = self._next_ping_at = clock.monotonic()
-        # Set by the first pong, which also tells that the first subscription was read.
+        # True from the first pong, which also confirms that the first subscription was read.
         self.is_up = False
-        reader.begin_anew()
+        reader.reset()
 
     def is_live(self, key: Key) -> bool:
-        """Tell whether the prices of an instrument come in.
+        """Return whether the prices of an instrument arrive.
 
-        The heartbeat is good, the instrument is subscribed, and a first price has come, so
-        that none of before the connection is taken for the present one.
+        The heartbeat is answered, the instrument is subscribed, and this connection has brought
+        a first price: an older one may be out of date.
         """
         return (
             self.is_up
             and key in self._subscribed
-            and key in self._reader.heard
-            and self._seconds_to_silence() > 0
+            and key in self._reader.seen
+            and self._seconds_to_timeout() > 0
         )
 
     def follow(self, wanted: Mapping[Key, str]) -> None:
-        """Subscribe what is new among `wanted`, and unsubscribe what is missing."""
+        """Subscribe the new instruments in `wanted`, and unsubscribe those not in it."""
         if wanted is self._wanted:
             return
-        gone = [key for key in self._subscribed if key not in wanted]
-        new = [key for key in wanted if key not in self._subscribed]
+        removed = [key for key in self._subscribed if key not in wanted]
+        added = [key for key in wanted if key not in self._subscribed]
         self._wanted, self._subscribed = wanted, dict(wanted)
-        # In this order, so that there are never more than the server allows.
-        if gone:
-            self._reader.forget(gone)
-            self._request(_UNSUBSCRIBE, gone)
-        if new:
-            self._request(_SUBSCRIBE, new)
+        # In this order, the number of subscriptions never exceeds the server's maximum.
+        if removed:
+            self._reader.forget(removed)
+            self._request(_UNSUBSCRIBE, removed)
+        if added:
+            self._request(_SUBSCRIBE, added)
 
     def beat(self) -> float:
-        """Send the ping that is due; return the seconds until something is due again.
+        """Send a ping if it is due; return the seconds until the next action is due.
 
-        Raises ConnectionLost where the other end has been silent for two beats.
+        Raises ConnectionLost if two pings in a row were not answered.
         """
         if self._clock.monotonic() >= self._next_ping_at:
-            self._wire.send(_PING)
+            self._transport.send(_PING)
             self._next_ping_at = self._clock.monotonic() + self._heartbeat
-        if self._wire.has_more:
-            # The answer may be among what is not read yet.
+        if self._transport.has_more:
+            # The pong may be among the unread messages.
             return 0
-        if self._seconds_to_silence() <= 0:
+        if self._seconds_to_timeout() <= 0:
             raise ConnectionLost("the heartbeat was not answered")
         until_ping = self._next_ping_at - self._clock.monotonic()
-        return max(0, min(until_ping, self._seconds_to_silence()))
+        return max(0, min(until_ping, self._seconds_to_timeout()))
 
     def take(self, messages: Iterable[Message]) -> list[Quote]:
-        """Return the quotes among `messages`, in order, and act on the rest."""
+        """Return the quotes among `messages`, in order; act on the other messages."""
         frames: list[bytes] = []
         for message in messages:
             if message in _PONGS:
@@ -97,46 +97,46 @@ class Subscriptions:
             elif isinstance(message, bytes):
                 frames.append(message)
             else:
-                self._take_answer(message)
+                self._take_error(message)
         return self._reader.read(frames, self._subscribed)
 
-    def _seconds_to_silence(self) -> float:
-        return self._answered_at + _PATIENT_BEATS * self._heartbeat - self._clock.monotonic()
+    def _seconds_to_timeout(self) -> float:
+        return self._answered_at + _MAX_MISSED_BEATS * self._heartbeat - self._clock.monotonic()
 
     def _request(self, action: int, keys: Collection[Key]) -> None:
-        correlation = f"paper{len(self._requests) % 100_000:05}"
-        self._requests[correlation] = len(keys)
+        correlation_id = f"paper{len(self._request_sizes) % 100_000:05}"
+        self._request_sizes[correlation_id] = len(keys)
         tokens: defaultdict[int, list[str]] = defaultdict(list)
         for exchange_type, token in keys:
             tokens[exchange_type].append(token)
-        listed = [{"exchangeType": kind, "tokens": tokens[kind]} for kind in sorted(tokens)]
-        self._wire.send(
+        token_list = [{"exchangeType": kind, "tokens": tokens[kind]} for kind in sorted(tokens)]
+        self._transport.send(
             json.dumps(
                 {
-                    "correlationID": correlation,
+                    "correlationID": correlation_id,
                     "action": action,
-                    "params": {"mode": _LTP_MODE, "tokenList": listed},
+                    "params": {"mode": _LTP_MODE, "tokenList": token_list},
                 }
             )
         )
 
-    def _take_answer(self, text: str) -> None:
-        """Log an error, the only text besides pongs: no price will come of what it is about."""
-        answer = _parse(text)
-        if answer is None:
+    def _take_error(self, text: str) -> None:
+        """Log a refused request. Errors are the only text messages besides pongs."""
+        error = _parse(text)
+        if error is None:
             self._reader.dropped[TickError.MALFORMED] += 1
             return
-        code = str(answer.get("errorCode"))
+        code = str(error.get("errorCode"))
         logger.warning(
             "Angel One's stream refused a request (%s), instruments left to be polled: %d",
             code if re.fullmatch(r"\w{1,20}", code) else "without a code",
-            self._requests.get(str(answer.get("correlationID")), 0),
+            self._request_sizes.get(str(error.get("correlationID")), 0),
         )
 
 
 def _parse(text: str) -> dict[str, Any] | None:
     try:
-        answer = json.loads(text)
+        message = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return answer if isinstance(answer, dict) else None
+    return message if isinstance(message, dict) else None

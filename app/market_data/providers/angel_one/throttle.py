@@ -1,4 +1,4 @@
-"""Pace: how often this process may ask Angel One, all its threads together."""
+"""The request rate of this process to Angel One, shared by all its threads."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ WINDOW_SECONDS = 1.0
 
 
 class Throttle:
-    """Never more than so many requests within a second, as the vendor counts them.
+    """Allows a maximum number of requests per second, as the vendor counts them.
 
-    It counts when they arrive, some time between being sent and being answered. So a turn may be
-    taken again a second after the answer to the request that had it, however long that took.
+    The vendor counts a request when it arrives, which is between its sending and its answer. So
+    a slot is free again one second after the answer, however long the answer took.
     """
 
-    def __init__(self, requests_a_second: int) -> None:
-        # When each turn that nobody has may be taken, the first of them first.
-        self._free_at = [-math.inf] * requests_a_second
+    def __init__(self, requests_per_second: int) -> None:
+        # When each unused slot is free, earliest first.
+        self._free_at = [-math.inf] * requests_per_second
         self._returned = threading.Condition()
 
     @contextmanager
-    def turn(self, at_most: float) -> Iterator[None]:
-        """Have a turn for the block; raise SourceUnavailable where it is `at_most` s away."""
-        self._take(time.monotonic() + at_most)
+    def slot(self, timeout: float) -> Iterator[None]:
+        """Hold a slot for the block; raise SourceUnavailable if none is free in `timeout` s."""
+        self._take(time.monotonic() + timeout)
         try:
             yield
         finally:
@@ -47,10 +47,10 @@ class Throttle:
             heapq.heappop(self._free_at)
 
     def _seconds_to_wait(self) -> float:
-        """Return for how long the next turn is not to be taken; inf while it is not known."""
+        """Return the seconds until the next slot is free; inf while every slot is in use."""
         return self._free_at[0] - time.monotonic() if self._free_at else math.inf
 
 
-# Per client the vendor allows more quotes, and one login a second.
+# Per account the vendor allows more requests for quotes, and one login a second.
 REQUESTS = Throttle(3)
 LOGINS = Throttle(1)

@@ -1,4 +1,4 @@
-"""The ticks of Angel One's stream: their binary form, and which of them are news.
+"""The ticks of Angel One's stream: their binary form, and which of them are new.
 
 A tick begins with 51 bytes, little-endian: mode B, exchange B, token 25 bytes ending at the
 first NUL, sequence number q, exchange time in milliseconds q, last traded price in paise q.
@@ -19,32 +19,32 @@ from app.clock import Clock
 from app.domain.quote import Quote, Source
 
 EXCHANGE_TYPES = {"NSE": 1, "BSE": 3}
-# How the stream knows an instrument: its exchange type and its token.
+# The stream's identity of an instrument: exchange type and token.
 Key = tuple[int, str]
 
 _HEAD = struct.Struct("<BB25sqqq")
-# LTP, quote and snap quote. The fourth, depth, begins like these and has no price.
+# LTP, quote and snap quote. The fourth mode, depth, begins with the same bytes but has no price.
 _PRICED_MODES = frozenset({1, 2, 3})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-# A clock that nobody sets drifts by minutes; beyond that the time is no time.
-_CLOCKS_DIFFER_BY = timedelta(minutes=5)
+# An unsynchronized clock drifts by minutes. A time further ahead is invalid.
+_MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)
 
 
 class TickError(StrEnum):
     """Why a tick is dropped."""
 
     MALFORMED = "malformed"
-    UNKNOWN = "of an instrument never asked for"
+    UNKNOWN = "of an instrument never subscribed"
     NOT_A_PRICE = "without a price"
     NOT_A_TIME = "with an impossible time"
     REPEATED = "repeated"
-    UNSUBSCRIBED = "of an instrument not asked for any more"
+    UNSUBSCRIBED = "of an unsubscribed instrument"
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One tick as sent. `time` is milliseconds since 1970 UTC, `price` is paise."""
+    """One tick as received. `time` is milliseconds since 1970 UTC, `price` is paise."""
 
     exchange_type: int
     token: str
@@ -54,12 +54,11 @@ class Tick:
 
     @property
     def key(self) -> Key:
-        """What the stream knows the instrument by."""
         return self.exchange_type, self.token
 
 
 def decode_tick(frame: bytes) -> Tick | None:
-    """Return the tick that a binary message holds; None where it holds none."""
+    """Return the tick in a binary message, None if there is none."""
     if len(frame) < _HEAD.size:
         return None
     mode, exchange_type, name, sequence, time, price = _HEAD.unpack_from(frame)
@@ -70,43 +69,45 @@ def decode_tick(frame: bytes) -> Tick | None:
 
 
 class TickReader:
-    """Reads the ticks of one connection into quotes, and drops those that are no news."""
+    """Converts the ticks of one connection to quotes, and drops invalid and repeated ones."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._last: dict[Key, Tick] = {}
         self._unsubscribed: set[Key] = set()
         self.dropped: Counter[TickError] = Counter()
-        # The instruments of which a sound tick came, be it news or not.
-        self.heard: set[Key] = set()
+        # Instruments with at least one valid tick, new or repeated, on this connection.
+        self.seen: set[Key] = set()
 
     def read(self, frames: Iterable[bytes], symbols: Mapping[Key, str]) -> list[Quote]:
-        """Return the quotes of binary messages, in order; `symbols` are those asked for."""
-        latest = (self._clock.now() + _CLOCKS_DIFFER_BY - _EPOCH) // _MILLISECOND
+        """Return the quotes in binary messages, in order; `symbols` are the subscribed ones."""
+        latest = (self._clock.now() + _MAX_CLOCK_DIFFERENCE - _EPOCH) // _MILLISECOND
         quotes = []
         for frame in frames:
             tick = decode_tick(frame)
-            flaw = self._flaw(tick, symbols, latest)
-            if tick is None or flaw:
-                self.dropped[flaw or TickError.MALFORMED] += 1
+            error = self._check(tick, symbols, latest)
+            if tick is None or error:
+                self.dropped[error or TickError.MALFORMED] += 1
                 continue
             self._last[tick.key] = tick
             quotes.append(_quote(tick, symbols[tick.key]))
         return quotes
 
-    def begin_anew(self) -> None:
-        """Expect a new connection, which has yet to bring a tick of anything."""
-        self.heard.clear()
+    def reset(self) -> None:
+        """Begin with a new connection, on which no tick has arrived yet."""
+        self.seen.clear()
         self._unsubscribed.clear()
 
     def forget(self, keys: Collection[Key]) -> None:
-        """Forget instruments that are not asked for any more."""
+        """Forget instruments that are unsubscribed."""
         self._unsubscribed.update(keys)
-        self.heard.difference_update(keys)
+        self.seen.difference_update(keys)
         for key in keys:
             self._last.pop(key, None)
 
-    def _flaw(self, tick: Tick | None, symbols: Mapping[Key, str], latest: int) -> TickError | None:
+    def _check(
+        self, tick: Tick | None, symbols: Mapping[Key, str], latest: int
+    ) -> TickError | None:
         if tick is None:
             return TickError.MALFORMED
         if tick.key not in symbols:
@@ -115,15 +116,15 @@ class TickReader:
             return TickError.NOT_A_PRICE
         if not 0 < tick.time <= latest:
             return TickError.NOT_A_TIME
-        self.heard.add(tick.key)
-        return None if _is_news(tick, self._last.get(tick.key)) else TickError.REPEATED
+        self.seen.add(tick.key)
+        return None if _is_new(tick, self._last.get(tick.key)) else TickError.REPEATED
 
 
-def _is_news(tick: Tick, last: Tick | None) -> bool:
-    """Tell whether a tick says more than the last one of its instrument.
+def _is_new(tick: Tick, last: Tick | None) -> bool:
+    """Return whether a tick is newer than the last one of its instrument.
 
-    Its sequence number has risen, or its time has, as after the numbers began anew at another
-    server. What is not numbered is news at the same time too, at another price.
+    Either its sequence number or its time is higher: another server may count from the start.
+    Without sequence numbers, another price at the same time is new as well.
     """
     if last is None or tick.sequence > last.sequence or tick.time > last.time:
         return True

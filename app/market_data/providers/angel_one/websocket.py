@@ -1,6 +1,6 @@
-"""One WebSocket, read without waiting, and a bell that wakes whoever waits for it.
+"""One WebSocket with non-blocking reads, and a wakeup for the task that waits for it.
 
-websocket-client speaks the protocol. It is used without its own loop and threads, so that one
+websocket-client implements the protocol. It is used without its loop and threads, so that one
 task reads, writes and waits, in each async mode.
 """
 
@@ -18,8 +18,10 @@ from contextlib import suppress
 import websocket
 from websocket import ABNF, WebSocket
 
-# Messages read before they are handed on, however many more there are.
-MAX_AT_ONCE = 200
+from app.market_data.providers.angel_one.responses import ACCESS_RATE
+
+# Maximum messages of one `drain`.
+MAX_MESSAGES = 200
 _STEP_SECONDS = 5.0
 _NOT_YET = (
     BlockingIOError,
@@ -33,9 +35,9 @@ Message = bytes | str
 
 
 class ConnectionLost(Exception):
-    """The connection is not there. Its message says why, and holds no secret.
+    """There is no connection. The message says why, and contains no secret.
 
-    `retry_after` is seconds, where the server asked for a pause.
+    `retry_after` is the pause in seconds that the server asked for, if it did.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -48,23 +50,23 @@ class ConnectionRefused(ConnectionLost):
 
 
 class Wakeup:
-    """Wakes the one task that waits on it, also where that waits for a socket."""
+    """Wakes the one task that waits on it, even while the task also waits for a socket."""
 
     def __init__(self) -> None:
-        self._ear, self._button = socket.socketpair()
-        self._ear.setblocking(False)
-        self._button.setblocking(False)
+        self._receiver, self._sender = socket.socketpair()
+        self._receiver.setblocking(False)
+        self._sender.setblocking(False)
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._ear, selectors.EVENT_READ)
+        self._selector.register(self._receiver, selectors.EVENT_READ)
 
-    def ring(self) -> None:
-        """Wake the task, or keep it from falling asleep. Never waits."""
-        # A full pipe rings already; a closed one has nobody left to wake.
+    def set(self) -> None:
+        """Wake the task, or end its next wait at once. Never blocks."""
+        # If the pipe is full, the task wakes anyway. If it is closed, the task has ended.
         with suppress(OSError):
-            self._button.send(b"!")
+            self._sender.send(b"!")
 
     def wait(self, seconds: float | None, also: int | None = None) -> None:
-        """Sleep until the bell rings, the file `also` is readable, or `seconds` have passed."""
+        """Sleep until `set` is called, the file `also` is readable, or `seconds` have passed."""
         if also is not None:
             self._selector.register(also, selectors.EVENT_READ)
         try:
@@ -73,28 +75,27 @@ class Wakeup:
             if also is not None:
                 self._selector.unregister(also)
         with suppress(OSError):
-            self._ear.recv(4096)
+            self._receiver.recv(4096)
 
     def close(self) -> None:
-        """Give back what the bell is made of."""
         self._selector.close()
-        self._ear.close()
-        self._button.close()
+        self._receiver.close()
+        self._sender.close()
 
 
 class WebSocketTransport:
-    """A WebSocket to one server. Only its task uses it, but for `abort`."""
+    """A WebSocket to one server. Only its own task may use it, except for `abort`."""
 
     def __init__(self, url: str, context: ssl.SSLContext | None) -> None:
-        """Prepare for `url`; `context` says which certificates of wss:// are trusted."""
+        """Prepare for `url`; `context` has the certificates that wss:// trusts."""
         self._url = url
         self._socket = WebSocket(sslopt={"context": context}, enable_multithread=False)
         self._loss: ConnectionLost | None = None
         self.has_more = False
 
     def open(self, headers: Mapping[str, str], seconds: float) -> None:
-        """Connect and shake hands within `seconds`; raise ConnectionLost or ConnectionRefused."""
-        # The time-out of a socket begins anew with each byte, the timer does not.
+        """Connect within `seconds`; raise ConnectionLost or ConnectionRefused."""
+        # Each byte restarts a socket's timeout, but not this timer.
         timer = threading.Timer(seconds, self.abort)
         timer.daemon = True
         timer.start()
@@ -103,11 +104,11 @@ class WebSocketTransport:
                 self._url,
                 header=dict(headers),
                 timeout=min(seconds, _STEP_SECONDS),
-                # No other server is to see the credentials.
+                # No other server may see the credentials.
                 redirect_limit=0,
             )
             self._socket.settimeout(0)
-        # Whatever went wrong, there is no connection; the cause may hold the credentials.
+        # Any failure means no connection, and the original error may contain the credentials.
         except Exception as error:
             self._socket.shutdown()
             raise _loss(error) from None
@@ -115,13 +116,13 @@ class WebSocketTransport:
             timer.cancel()
 
     def fileno(self) -> int:
-        """Return the file to wait for; raise ConnectionLost where it is closed."""
+        """Return the file to wait for; raise ConnectionLost if it is closed."""
         if self._socket.sock is None:
             raise ConnectionLost("the connection broke")
         return int(self._socket.sock.fileno())
 
     def send(self, text: str) -> None:
-        """Send a message, waiting a few seconds at most; raise ConnectionLost."""
+        """Send a message within a few seconds; raise ConnectionLost."""
         try:
             self._socket.settimeout(_STEP_SECONDS)
             self._socket.send(text)
@@ -130,14 +131,14 @@ class WebSocketTransport:
             raise _loss(error) from None
 
     def drain(self) -> list[Message]:
-        """Return the messages that are there already, in order; raise ConnectionLost.
+        """Return the messages received so far, in order; raise ConnectionLost.
 
-        A connection that ends behind them is lost with the next call. `has_more` tells that
-        there may be more to read at once.
+        If the connection ends after some messages, the next call raises. `has_more` is True if
+        more may be ready.
         """
         messages: list[Message] = []
         self.has_more = True
-        while self._loss is None and len(messages) < MAX_AT_ONCE:
+        while self._loss is None and len(messages) < MAX_MESSAGES:
             try:
                 messages.append(self._receive())
             except _NOT_YET:
@@ -150,18 +151,18 @@ class WebSocketTransport:
         return messages
 
     def abort(self) -> None:
-        """Break off a connection that is being opened, from any task."""
-        # Its own attribute, read once: the task may be closing it at this moment.
+        """Break off a connection attempt, from any task."""
+        # Read the attribute once: the task may close the socket at the same time.
         connecting = self._socket.sock
         if connecting is not None:
             with suppress(OSError):
                 connecting.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Say goodbye without waiting for an answer, and hang up."""
-        # It may be broken in any way already, and is given up in any case.
+        """Send a close frame, and close without waiting for the answer."""
+        # The connection may be broken in any way, and is closed in any case.
         with suppress(Exception):
-            # Where the server closed first, it has its answer already.
+            # If the server closed first, it has had its answer.
             if self._socket.connected:
                 self._socket.send_close()
         self._socket.shutdown()
@@ -175,7 +176,7 @@ class WebSocketTransport:
 
 
 def _loss(error: Exception) -> ConnectionLost:
-    """Say what went wrong in words of our own: the error's may hold anything."""
+    """Describe the failure in our own words: the error's text may contain anything."""
     match error:
         case ConnectionLost():
             return error
@@ -199,10 +200,10 @@ def _loss(error: Exception) -> ConnectionLost:
 
 def _refusal(error: websocket.WebSocketBadStatusException) -> ConnectionLost:
     status = error.status_code
-    # The gateway's answer to too many requests is a 403 too.
-    too_many = b"exceeding access rate" in (error.resp_body or b"")
-    if status in _REFUSALS and not too_many:
+    # The gateway answers too many requests with 403 as well.
+    is_rate_limited = ACCESS_RATE in (error.resp_body or b"")
+    if status in _REFUSALS and not is_rate_limited:
         return ConnectionRefused(f"the server refused the credentials ({status})")
-    asked = str((error.resp_headers or {}).get("retry-after", ""))
-    pause = float(asked) if re.fullmatch(r"\d{1,4}", asked) else None
-    return ConnectionLost(f"the server answered {status}", retry_after=pause)
+    seconds = str((error.resp_headers or {}).get("retry-after", ""))
+    retry_after = float(seconds) if re.fullmatch(r"\d{1,4}", seconds) else None
+    return ConnectionLost(f"the server answered {status}", retry_after=retry_after)

@@ -1,7 +1,7 @@
-"""Yahoo Finance over yfinance: the fallback, free and without a login, at prices that may be late.
+"""Yahoo Finance by yfinance: the fallback, free and without a login, with prices that may be late.
 
-`source.py` is what the program sees. It loads `charts.py` (yfinance, pandas) and `session.py`
-(curl) when Yahoo is first asked, so that who does not use Yahoo does not pay for it.
+`source.py` is the interface. It loads `charts.py` (yfinance, pandas) and `session.py` (curl) with
+the first request, so that an application without Yahoo does not load them.
 """
 
 from app.market_data.providers.yahoo.source import YahooSource

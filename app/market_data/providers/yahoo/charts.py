@@ -1,7 +1,7 @@
 """Yahoo's charts by yfinance: the latest price of a symbol, and its candles.
 
-Importing this module loads yfinance and pandas, which takes a second or more and 100 MB: it is
-imported when Yahoo is first asked, in a real thread.
+Importing this module loads yfinance and pandas, which takes a second or more and 100 MB, so
+`source.py` imports it with the first request, in a real thread.
 """
 
 from __future__ import annotations
@@ -24,16 +24,15 @@ from app.domain.candle import Candle, Interval, beginning_of
 from app.domain.money import parse_price
 from app.domain.quote import Quote, Source
 from app.logs import logger
-from app.market_data.providers.base import SourceUnavailable
+from app.market_data.providers.base import NO_DEADLINE, SourceUnavailable, make_candle
 from app.market_data.providers.yahoo.session import NoChart, YahooSession
 
-TIME_ZONE = "Asia/Kolkata"
 # Yahoo's hours begin with the session, at 9:15.
 _HOUR_OFFSET = timedelta(minutes=15)
 
 
 class _Forward(logging.Handler):
-    """Has yfinance's complaints in our log, where who looks for details finds them."""
+    """Forwards yfinance's warnings to our log, at level DEBUG."""
 
     def emit(self, record: logging.LogRecord) -> None:
         logger.debug("yfinance: %s", record.getMessage())
@@ -43,14 +42,13 @@ def _set_up_yfinance() -> None:
     log = logging.getLogger("yfinance")
     log.handlers = [_Forward()]
     log.propagate = False
-    # At debug it tells of each step, and of its crumb.
+    # At DEBUG it logs its crumb.
     log.setLevel(logging.WARNING)
-    # It asks for its warnings to be shown; what it does that pandas deprecates is not for users.
+    # yfinance turns on its own deprecation warnings, which are not for our users.
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="yfinance")
-    # Errors are raised, for us to tell one kind from another.
+    # Raise errors instead of logging them, so that we can distinguish them.
     yfinance.config.debug.hide_exceptions = False
-    # A folder that cannot be made: yfinance then keeps time zones and cookies in memory, and
-    # writes neither to the user's home nor anywhere else.
+    # This folder cannot be created, so yfinance writes no time zones and cookies to disk.
     yfinance.set_tz_cache_location(f"{os.devnull}/yfinance")
 
 
@@ -59,25 +57,25 @@ _set_up_yfinance()
 
 class Charts:
     def __init__(self, root_url: str | None) -> None:
-        """Ask Yahoo, or the server at `root_url` in its place."""
+        """Use Yahoo, or the server at `root_url`."""
         self._session = YahooSession(root_url)
-        # yfinance has one of these for the whole process. A crumb belongs to a session's cookies.
-        vendor = YfData(session=self._session)
-        vendor._cookie_strategy, vendor._cookie, vendor._crumb = "basic", None, None
+        # yfinance has one YfData per process. Start it again: its crumb belongs to the cookies of
+        # the session before.
+        YfData(session=self._session).__init__(session=self._session)
 
-    def latest(self, symbol: str, seconds: float, deadline: float) -> Quote | None:
-        """Return the latest price, None where Yahoo has none; raise SourceUnavailable.
+    def latest(self, symbol: str, seconds: float, deadline: float = NO_DEADLINE) -> Quote | None:
+        """Return the latest price, None if Yahoo has none; raise SourceUnavailable.
 
-        A request may take so many seconds, all together may last until a monotonic time.
+        Each request may take `seconds`, and all of them end at `deadline`, a monotonic time.
         """
-        ticker = self._ticker(symbol)
-        with _explained(symbol), self._session.within(seconds, deadline):
+        ticker = yfinance.Ticker(symbol, session=self._session)
+        with _as_unavailable(symbol), self._session.limits(seconds, deadline):
             try:
                 ticker.history(period="1d", interval="1d", actions=False)
             except NoChart:
                 return None
             except YFPricesMissingError:
-                # Before the first trade of a day there is no row, but a price.
+                # Before the first trade of a day there is a price, but no row.
                 pass
             return _quote(symbol, ticker.get_history_metadata())
 
@@ -89,16 +87,16 @@ class Charts:
         until: datetime,
         *,
         seconds: float,
-        deadline: float,
+        deadline: float = NO_DEADLINE,
     ) -> list[Candle]:
-        """Return the candles of a span that Yahoo answers at once; raise SourceUnavailable."""
-        ticker = self._ticker(symbol)
-        with _explained(symbol), self._session.within(seconds, deadline):
+        """Return the candles of one span that Yahoo accepts; raise SourceUnavailable."""
+        ticker = yfinance.Ticker(symbol, session=self._session)
+        with _as_unavailable(symbol), self._session.limits(seconds, deadline):
             try:
                 rows = ticker.history(
                     interval=interval.value,
                     start=since,
-                    # Yahoo dates a day by its opening, which may be after `until`.
+                    # A day's time is its opening, which may be after `until`.
                     end=until + interval.length,
                     auto_adjust=False,
                     actions=False,
@@ -106,21 +104,15 @@ class Charts:
             except (NoChart, YFPricesMissingError):
                 return []
             finally:
-                # It keeps answers of the past, bad ones too; the caller has a cache of its own.
+                # yfinance caches answers of the past, even bad ones. Our caller has a cache.
                 YfData.cache_get.cache_clear()
-            found = [_candle(symbol, interval, row) for row in _records(rows)]
-        return [each for each in found if each and since <= each.time < until]
-
-    def _ticker(self, symbol: str) -> Any:
-        ticker = yfinance.Ticker(symbol, session=self._session)
-        # Otherwise yfinance makes a request of its own to find it out.
-        ticker._tz = TIME_ZONE
-        return ticker
+            candles = [_candle(symbol, interval, row) for row in _records(rows)]
+        return [candle for candle in candles if candle and since <= candle.time < until]
 
 
 @contextmanager
-def _explained(symbol: str) -> Iterator[None]:
-    """Raise SourceUnavailable for whatever goes wrong in getting or reading an answer."""
+def _as_unavailable(symbol: str) -> Iterator[None]:
+    """Raise SourceUnavailable for every error in getting or reading an answer."""
     try:
         yield
     except SourceUnavailable:
@@ -129,14 +121,14 @@ def _explained(symbol: str) -> Iterator[None]:
         reason = type(error).__name__
         raise SourceUnavailable(f"Yahoo did not answer about {symbol}: {reason}") from None
     except Exception as error:
-        # What yfinance and pandas raise over an answer that is not as it should be is not listed
-        # anywhere: KeyError, TypeError, AttributeError, IndexError were seen.
+        # The errors of yfinance and pandas on a malformed answer are not documented: KeyError,
+        # TypeError, AttributeError and IndexError were seen.
         reason = type(error).__name__
         raise SourceUnavailable(f"Yahoo's answer about {symbol} is unusable: {reason}") from error
 
 
 def _quote(symbol: str, metadata: Any) -> Quote | None:
-    """Return the price and the time it was made, as a chart's metadata has them."""
+    """Return the latest price and its time from the metadata of a chart."""
     price = _price(metadata.get("regularMarketPrice"))
     time = metadata.get("regularMarketTime")
     if price is None or time is None or metadata.get("currency") not in ("INR", None):
@@ -151,17 +143,12 @@ def _records(rows: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def _candle(symbol: str, interval: Interval, row: tuple[Any, ...]) -> Candle | None:
-    prices = [_price(each) for each in row[1:]]
-    open_, high, low, close = prices
-    if open_ is None or high is None or low is None or close is None:
-        return None
-    # The newest may be dated by the moment of its last trade.
+    # The time of the newest candle may be that of its last trade.
     offset = _HOUR_OFFSET if interval is Interval.HOUR else timedelta()
     time = beginning_of(row[0] - offset, interval) + offset
-    candle = Candle(symbol, time, open_, high, low, close, Source.YAHOO)
-    return candle if candle.is_sound else None
+    return make_candle(symbol, time, [_price(value) for value in row[1:]], Source.YAHOO)
 
 
 def _price(value: Any) -> Decimal | None:
-    # Text in place of a number is no answer of Yahoo's.
+    # Yahoo sends numbers. A text is not a price.
     return None if isinstance(value, str) else parse_price(value)

@@ -2,111 +2,114 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from datetime import datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from app.clock import Clock
-from app.concurrency import run_blocking, spawn
+from app.concurrency import run_blocking
 from app.domain.candle import Candle, Interval
 from app.domain.quote import Quote, Source
 from app.logs import logger
 from app.market_data.instruments.registry import DEFAULT_INDICES, Instrument
-from app.market_data.providers.base import SourceUnavailable
+from app.market_data.providers.base import NO_DEADLINE, SourceUnavailable
 from config import Settings
 
 if TYPE_CHECKING:
     from app.market_data.providers.yahoo.charts import Charts
 
-# A question to Yahoo ends within this, whatever some of its symbols do.
-FETCH_SECONDS = 4.0
-# So long may one request take: a symbol that hangs leaves the others time.
-REQUEST_SECONDS = 3.0
-CANDLES_SECONDS = 18.0
-CANDLES_REQUEST_SECONDS = 8.0
-WORKERS = 5
-# How far back Yahoo keeps candles, and how much of them it gives at once, as its own refusals
-# say ("1m data not available ... must be within the last 30 days", "only 8 days worth").
+# Each request occupies one of the real threads (10 under gevent, 20 under eventlet) that hashing
+# passwords needs as well.
+MAX_REQUESTS = 6
+QUOTE_SECONDS = 3.0
+CANDLES_SECONDS = 8.0
+# How far back Yahoo keeps candles, and the maximum span of one request, according to its own
+# errors ("1m data not available ... must be within the last 30 days", "only 8 days worth").
 KEPT = {
     Interval.MINUTE: timedelta(days=30),
     Interval.FIVE_MINUTES: timedelta(days=60),
     Interval.QUARTER_HOUR: timedelta(days=60),
     Interval.HOUR: timedelta(days=730),
 }
-AT_ONCE = {Interval.MINUTE: timedelta(days=7)}
-# Asked for at the very edge, a span is out of reach before the request arrives.
+MAX_SPAN = {Interval.MINUTE: timedelta(days=7)}
+# The oldest candle would be out of reach by the time the request arrives.
 EDGE = timedelta(minutes=5)
-
-_loading = threading.Lock()
 
 
 class YahooSource:
     source = Source.YAHOO
     batch_size = 25
 
-    def __init__(
-        self, settings: Settings, clock: Clock, *, fetch_seconds: float = FETCH_SECONDS
-    ) -> None:
-        """Ask Yahoo, or YAHOO_ROOT_URL in its place. Nothing is loaded before it is asked."""
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        """Use Yahoo, or the server at YAHOO_ROOT_URL. The first request loads yfinance."""
         self._root_url = settings.yahoo_root_url
         self._clock = clock
-        self._fetch_seconds = fetch_seconds
-        self._opened: Charts | None = None
+        self._charts: Charts | None = None
+        self._loading = threading.Lock()
+        # Every request is made in this pool, which bounds their number.
+        self._pool = ThreadPoolExecutor(MAX_REQUESTS, "yahoo")
 
     def knows(self, instrument: Instrument) -> bool:
-        """Tell whether it may have the instrument: the symbols here are Yahoo's own."""
+        """Return whether Yahoo may list the instrument: its symbols are the same as ours."""
         return instrument.symbol.startswith("^") or instrument.symbol.endswith((".NS", ".BO"))
 
-    def fetch(self, instruments: Sequence[Instrument]) -> list[Quote]:
+    def fetch(
+        self, instruments: Sequence[Instrument], *, deadline: float = NO_DEADLINE
+    ) -> list[Quote]:
         """Return the latest price of each that has one; raise SourceUnavailable.
 
-        A few workers make one request a symbol. Who has no answer in time is left out.
+        Each symbol is a request, and several are made in parallel. Symbols without an answer by
+        the deadline are left out.
         """
-        charts = self._charts()
-        deadline = time.monotonic() + self._fetch_seconds
-        waiting = deque(each.symbol for each in instruments)
-        outcomes: _Outcomes = queue.Queue()
-        for _ in range(min(WORKERS, len(waiting))):
-            spawn(_work, charts, waiting, deadline, outcomes)
+        charts = self._load()
+        answers = [
+            self._pool.submit(charts.latest, instrument.symbol, QUOTE_SECONDS, deadline)
+            for instrument in instruments
+        ]
         try:
-            return self._gather(outcomes, len(instruments), deadline)
+            return _gather(answers, deadline)
         finally:
-            # Whoever is late asks for nothing more.
-            waiting.clear()
+            for answer in answers:
+                answer.cancel()
 
     def candles(
-        self, instrument: Instrument, interval: Interval, since: datetime, until: datetime
+        self,
+        instrument: Instrument,
+        interval: Interval,
+        since: datetime,
+        until: datetime,
+        *,
+        deadline: float = NO_DEADLINE,
     ) -> list[Candle]:
-        """Return the candles from `since` to before `until` that Yahoo has; SourceUnavailable.
+        """Return the candles from `since` to before `until` that Yahoo has.
 
-        Their prices are adjusted for splits, not for dividends.
+        Raises SourceUnavailable. Prices are adjusted for splits, not for dividends.
         """
-        charts = self._charts()
-        deadline = time.monotonic() + CANDLES_SECONDS
-        found: dict[datetime, Candle] = {}
+        charts = self._load()
+        candles: dict[datetime, Candle] = {}
         for begin, end in self._spans(interval, since, until):
-            candles = charts.candles(
+            answer = self._pool.submit(
+                charts.candles,
                 instrument.symbol,
                 interval,
                 begin,
                 end,
-                seconds=CANDLES_REQUEST_SECONDS,
+                seconds=CANDLES_SECONDS,
                 deadline=deadline,
             )
-            found.update((each.time, each) for each in candles)
-        return list(found.values())
+            candles.update((candle.time, candle) for candle in answer.result())
+        return list(candles.values())
 
     def verify(self) -> str:
-        """Ask for one index; raise SourceUnavailable, which says what to do."""
+        """Request one index; raise SourceUnavailable, which says what to correct."""
         symbol = DEFAULT_INDICES[0]
-        deadline = time.monotonic() + CANDLES_REQUEST_SECONDS
+        charts = self._load()
         try:
-            quote = self._charts().latest(symbol, CANDLES_REQUEST_SECONDS, deadline)
+            quote = self._pool.submit(charts.latest, symbol, CANDLES_SECONDS).result()
         except SourceUnavailable as error:
             remedy = (
                 f"wait {error.retry_after:.0f} s or more, and poll less often"
@@ -118,62 +121,46 @@ class YahooSource:
             raise SourceUnavailable(f"Yahoo has no price of {symbol}; look at YAHOO_ROOT_URL")
         return f"{symbol} at {quote.price}, made {quote.timestamp:%Y-%m-%d %H:%M} UTC"
 
-    def _charts(self) -> Charts:
-        with _loading:
-            if self._opened is None:
+    def _load(self) -> Charts:
+        with self._loading:
+            if self._charts is None:
                 module = run_blocking(import_module, "app.market_data.providers.yahoo.charts")
-                self._opened = module.Charts(self._root_url)
-            return self._opened
-
-    def _gather(self, outcomes: _Outcomes, number: int, deadline: float) -> list[Quote]:
-        """Collect so many outcomes by the deadline; a rate limit ends it for all."""
-        quotes: list[Quote] = []
-        troubles: list[SourceUnavailable] = []
-        for _ in range(number):
-            try:
-                outcome = outcomes.get(timeout=max(deadline - time.monotonic(), 0))
-            except queue.Empty:
-                troubles.append(
-                    SourceUnavailable(f"Yahoo did not answer in {self._fetch_seconds:g} s")
-                )
-                break
-            if isinstance(outcome, Quote):
-                quotes.append(outcome)
-            elif outcome is not None:
-                troubles.append(outcome)
-                if outcome.retry_after:
-                    raise outcome
-        for trouble in troubles:
-            logger.debug("yahoo: %s", trouble)
-        if troubles and not quotes:
-            raise troubles[0]
-        return quotes
+                self._charts = module.Charts(self._root_url)
+            return self._charts
 
     def _spans(
         self, interval: Interval, since: datetime, until: datetime
     ) -> Iterator[tuple[datetime, datetime]]:
-        """Cut a span into what Yahoo gives at once, without what it keeps no more."""
+        """Split a span into spans that Yahoo accepts, without the part that it no longer has."""
         now = self._clock.now()
         if interval in KEPT:
             since = max(since, now - KEPT[interval] + EDGE)
         until = min(until, now)
         while since < until:
-            end = min(until, since + AT_ONCE.get(interval, until - since))
+            end = min(until, since + MAX_SPAN.get(interval, until - since))
             yield since, end
             since = end
 
 
-_Outcomes = queue.Queue[Quote | SourceUnavailable | None]
-
-
-def _work(charts: Charts, waiting: deque[str], deadline: float, outcomes: _Outcomes) -> None:
-    """Ask for one symbol after the other, until none is waiting."""
-    while True:
-        try:
-            symbol = waiting.popleft()
-        except IndexError:
-            return
-        try:
-            outcomes.put(charts.latest(symbol, REQUEST_SECONDS, deadline))
-        except SourceUnavailable as error:
-            outcomes.put(error)
+def _gather(answers: Iterable[Future[Quote | None]], deadline: float) -> list[Quote]:
+    """Return the quotes that arrive by the deadline; a rate limit fails the whole batch."""
+    quotes: list[Quote] = []
+    errors: list[SourceUnavailable] = []
+    timeout = None if deadline == NO_DEADLINE else max(deadline - time.monotonic(), 0)
+    try:
+        for answer in as_completed(answers, timeout):
+            try:
+                quote = answer.result()
+            except SourceUnavailable as error:
+                if error.retry_after:
+                    raise
+                errors.append(error)
+            else:
+                quotes += [quote] if quote else []
+    except TimeoutError:
+        errors.append(SourceUnavailable("Yahoo did not answer in time"))
+    for failure in errors:
+        logger.debug("yahoo: %s", failure)
+    if errors and not quotes:
+        raise errors[0]
+    return quotes
