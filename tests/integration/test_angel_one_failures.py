@@ -138,6 +138,25 @@ def test_an_answer_that_does_not_end_is_given_up_in_time(
     assert 0.4 < time.monotonic() - began < 8
 
 
+def test_a_call_whose_headers_never_end_is_abandoned_in_time(
+    make_source: MakeSource, angel: FakeAngelOne, root: str, clock: ManualClock
+) -> None:
+    source = make_source(root)
+    source.fetch([NIFTY_50])
+    upstream = ResilientSource(source, clock, probe_seconds=30, fetch_seconds=3)
+    angel.fail("quote", Failure.DRIP_HEADERS)
+    began = time.monotonic()
+
+    with pytest.raises(SourceUnavailable, match="angel_one did not answer in 3 s"):
+        upstream.fetch([NIFTY_50])
+    assert time.monotonic() - began < 20
+
+    # The call ends with its connection, and makes room for others.
+    angel.recover()
+    angel.drop_connections()
+    assert upstream.fetch([NIFTY_50])
+
+
 def test_a_connection_whose_time_ran_short_is_as_good_as_new(
     angel: FakeAngelOne, root: str
 ) -> None:

@@ -33,6 +33,7 @@ class ScriptedSource:
         self.candles_by_symbol: dict[str, list[Candle]] = {}
         self.failing: Exception | None = None
         self.questions: list[list[str]] = []
+        self.deadlines: list[float] = []
         self.go = threading.Event()
         self.go.set()
         self._clock = clock
@@ -45,6 +46,7 @@ class ScriptedSource:
         self, instruments: Sequence[Instrument], *, deadline: float = NO_DEADLINE
     ) -> list[Quote]:
         self.questions.append([each.symbol for each in instruments])
+        self.deadlines.append(deadline)
         self._behave()
         return [
             Quote(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from app.domain.candle import Candle, Interval
 from app.domain.quote import Quote, Source
 from app.market_data.instruments.registry import load_instruments
 from app.market_data.providers.base import SourceRefused, SourceUnavailable
-from app.market_data.providers.resilience import FAILURES_TO_OPEN, ResilientSource
+from app.market_data.providers.resilience import FAILURES_TO_OPEN, FETCH_SECONDS, ResilientSource
 from tests.support.live import eventually
 from tests.support.market import ManualClock
 from tests.support.sources import ScriptedSource
@@ -33,7 +34,12 @@ def source(clock: ManualClock) -> Iterator[ScriptedSource]:
 
 @pytest.fixture
 def upstream(source: ScriptedSource, clock: ManualClock) -> ResilientSource:
-    return ResilientSource(source, clock, probe_seconds=30, fetch_seconds=0.2, candles_seconds=0.2)
+    return ResilientSource(source, clock, probe_seconds=30)
+
+
+@pytest.fixture
+def impatient(source: ScriptedSource, clock: ManualClock) -> ResilientSource:
+    return ResilientSource(source, clock, probe_seconds=30, fetch_seconds=0.2)
 
 
 def fail(upstream: ResilientSource, times: int = 1) -> None:
@@ -59,21 +65,45 @@ def test_a_failure_is_tried_once_more_before_it_counts(
     assert len(source.questions) == 2
 
 
-def test_a_source_that_hangs_is_given_up_in_time(
-    upstream: ResilientSource, source: ScriptedSource
+def test_a_source_that_hangs_is_abandoned_in_time(
+    impatient: ResilientSource, source: ScriptedSource
 ) -> None:
     source.go.clear()
     with pytest.raises(SourceUnavailable, match=r"did not answer in 0\.2 s"):
-        upstream.fetch([NIFTY])
+        impatient.fetch([NIFTY])
+
+
+def test_a_source_gets_a_deadline_before_it_is_abandoned(
+    upstream: ResilientSource, source: ScriptedSource
+) -> None:
+    began = time.monotonic()
+    upstream.fetch([NIFTY])
+
+    (deadline,) = source.deadlines
+    assert began < deadline < time.monotonic() + FETCH_SECONDS
+
+
+def test_an_abandoned_call_is_not_retried(
+    impatient: ResilientSource, source: ScriptedSource
+) -> None:
+    source.failing = SourceUnavailable("late")
+    source.go.clear()
+    fail(impatient)
+    hanging = threading.active_count()
+
+    source.go.set()
+
+    eventually(lambda: threading.active_count() < hanging)
+    assert len(source.questions) == 1
 
 
 def test_a_late_answer_is_dropped_and_makes_room(
-    upstream: ResilientSource, source: ScriptedSource
+    impatient: ResilientSource, source: ScriptedSource
 ) -> None:
     source.go.clear()
-    fail(upstream, 2)
+    fail(impatient, 2)
     source.go.set()
-    eventually(lambda: upstream.fetch([NIFTY]))
+    eventually(lambda: impatient.fetch([NIFTY]))
 
 
 def test_no_more_than_a_few_questions_hang_at_a_time(

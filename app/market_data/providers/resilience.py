@@ -195,15 +195,14 @@ class ResilientSource:
 
 
 def _with_retries(request: Callable[[float], T], deadline: float) -> T:
+    def is_worth_a_retry(error: BaseException) -> bool:
+        if isinstance(error, HistoryRefused) or time.monotonic() >= deadline:
+            return False
+        return isinstance(error, SourceUnavailable) and error.retry_after is None
+
     return Retrying(
         stop=stop_after_attempt(ATTEMPTS),
         wait=wait_random_exponential(multiplier=0.2, max=1),
-        retry=retry_if_exception(_is_worth_a_retry),
+        retry=retry_if_exception(is_worth_a_retry),
         reraise=True,
     )(request, deadline)
-
-
-def _is_worth_a_retry(error: BaseException) -> bool:
-    if isinstance(error, HistoryRefused):
-        return False
-    return isinstance(error, SourceUnavailable) and error.retry_after is None
