@@ -15,6 +15,7 @@ from typing import Any
 
 from bson import ObjectId
 from pymongo import MongoClient, UpdateOne, WriteConcern
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 
@@ -64,7 +65,7 @@ def open_trades(uri: str, user_ids: Sequence[str], opening: Opening, seconds: fl
 def _open_one(client: MongoClient[Document], user_id: str, opening: Opening) -> None:
     db = client[DATABASE_NAME]
 
-    def write() -> None:
+    def write(session: ClientSession) -> None:
         # Updated, then read: the embedded database scans a collection for find-and-modify.
         db.portfolios.update_one(
             {"user_id": user_id, "name": "default", "available_margin": {"$gte": opening.margin}},
@@ -72,25 +73,26 @@ def _open_one(client: MongoClient[Document], user_id: str, opening: Opening) -> 
                 "$inc": opening.portfolio_increments,
                 "$set": {"last_updated": opening.trade["created_at"]},
             },
+            session=session,
         )
-        portfolio = db.portfolios.find_one({"user_id": user_id, "name": "default"})
+        portfolio = db.portfolios.find_one({"user_id": user_id, "name": "default"}, session=session)
         trade = {
             **opening.trade,
             "_id": ObjectId(),
             "user_id": user_id,
             "number": portfolio["trade_count"],
         }
-        db.trades.insert_one(trade)
+        db.trades.insert_one(trade, session=session)
         query = {"_id": user_id}
-        db.inboxes.update_one(query, {"$inc": {"event_seq": 1, "unread_count": 1}})
-        inbox = db.inboxes.find_one(query, {"event_seq": 1})
+        db.inboxes.update_one(query, {"$inc": {"event_seq": 1, "unread_count": 1}}, session=session)
+        inbox = db.inboxes.find_one(query, {"event_seq": 1}, session=session)
         notification = {
             **opening.notification,
             "_id": ObjectId(),
             "user_id": user_id,
             "seq": inbox["event_seq"],
         }
-        db.notifications.insert_many([notification], ordered=False)
+        db.notifications.insert_many([notification], ordered=False, session=session)
 
     with client.start_session() as session:
         session.with_transaction(write, **DURABLE)
@@ -110,11 +112,11 @@ def close_trades(db: Database[Document], closings: Sequence[Closing]) -> None:
     """Write each of `closings` in a transaction."""
     for closing in closings:
 
-        def write(closing: Closing = closing) -> None:
-            db.trades.bulk_write(closing.trades, ordered=False)
-            db.portfolios.bulk_write(closing.portfolios, ordered=False)
-            db.inboxes.bulk_write(closing.inboxes, ordered=False)
-            db.notifications.insert_many(closing.notifications, ordered=False)
+        def write(session: ClientSession, closing: Closing = closing) -> None:
+            db.trades.bulk_write(closing.trades, ordered=False, session=session)
+            db.portfolios.bulk_write(closing.portfolios, ordered=False, session=session)
+            db.inboxes.bulk_write(closing.inboxes, ordered=False, session=session)
+            db.notifications.insert_many(closing.notifications, ordered=False, session=session)
 
         with db.client.start_session() as session:
             session.with_transaction(write, **DURABLE)

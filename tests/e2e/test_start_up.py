@@ -21,7 +21,7 @@ def refused(make_server: MakeServer) -> Callable[..., str]:
 
     def start(**environment: Any) -> str:
         server = make_server("refused", **environment)
-        assert server.spawn().wait(15) == 2, server.output()
+        assert server.spawn().wait(60) == 2, server.output()
         assert "Traceback" not in server.output()
         return server.output()
 

@@ -399,7 +399,8 @@ def test_a_candle_with_a_price_that_is_none_closes_nothing(
     assert {each["status"] for each in alice.trades()} == {"ACTIVE"}
 
 
-def test_a_last_quote_in_the_database_that_is_no_price_is_none(app: Flask) -> None:
+@pytest.mark.usefixtures("app_context")
+def test_a_last_quote_in_the_database_that_is_no_price_is_none() -> None:
     for price in (0, -1, "NaN", "1e12"):
         SymbolState.save_quotes([quote(price, symbol="TCS.NS")])
 

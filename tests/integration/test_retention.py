@@ -31,6 +31,9 @@ DAY = 24 * 3600
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
+pytestmark = pytest.mark.usefixtures("app_context")
+
+
 @pytest.fixture
 def retention(app: Flask) -> Callable[..., Result]:
     runner = app.test_cli_runner()

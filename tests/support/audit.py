@@ -59,7 +59,9 @@ class Snapshot:
             client.start_session() as session,
             session.start_transaction(read_concern=concern),
         ):
-            found = {name: list(client[database][name].find({})) for name in COLLECTIONS}
+            found = {
+                name: list(client[database][name].find({}, session=session)) for name in COLLECTIONS
+            }
         return cls(**found)
 
     @property
