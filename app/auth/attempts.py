@@ -1,46 +1,41 @@
-"""Failed sign-ins: each one makes the next wait longer, and the owner of the account hears of it.
+"""Failed sign-ins: each makes the next wait longer, and the owner of the account is notified.
 
-Failures are counted twice. Those of one address against one account delay that address, up to
+Failures are counted twice. Those of one address against one account delay that address, by up to
 15 minutes. Those of all addresses together delay every address, but by a minute at most, and never
-one from which the owner has signed in: nobody can lock an owner out.
+an address from which the owner has signed in. So an attacker cannot lock an owner out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Flask, current_app, g
-from pymongo.errors import PyMongoError
+from flask import g
 
-from app.concurrency import spawn
-from app.database.transactions import run_transaction
+from app.auth.notices import notify_of_failures
 from app.domain.contact import identity_key
-from app.domain.errors import RateLimited, Unauthenticated
-from app.events import publish_events, record_events
+from app.domain.errors import RateLimited
 from app.extensions import limiter
 from app.logs import logger
-from app.models import EventDraft, Notification, User
-from app.services import now
+from app.models import User
 from app.web.auth import address_key
 from app.web.rate_limits import Counts, counts
 
 DAY_SECONDS = 24 * 60 * 60
 KNOWN_ADDRESS_SECONDS = 30 * DAY_SECONDS
-# With this failure of a day, from addresses that the owner has not used, the owner is notified.
+# The failure of a day, from addresses unknown to the owner, at which the owner is notified.
 NOTICE_AT = 5
-EVENT_TYPE = "sign_in_failures"
 
 
 @dataclass(frozen=True, slots=True)
 class _Delays:
-    """How many failures are free, and what each further one costs, in seconds."""
+    """How many failures are free, and the delays after the next ones, in seconds."""
 
     free: int
     first: int
     longest: int
 
     def after(self, failures: int) -> int:
-        # Beyond 2^20 the number would only become longer.
+        # Bounded, so that a long series does not compute a huge power of two.
         doublings = min(failures - self.free - 1, 20)
         return min(self.first * 2**doublings, self.longest) if doublings >= 0 else 0
 
@@ -50,7 +45,7 @@ OF_ALL_ADDRESSES = _Delays(free=10, first=1, longest=60)
 
 
 class SignInAttempt:
-    """One try to sign in to an account, from the address of this request."""
+    """One attempt to sign in to an account, from the address of this request."""
 
     def __init__(self, name: str, user: User | None) -> None:
         account = user.client_id if user else identity_key(name)
@@ -60,7 +55,7 @@ class SignInAttempt:
         self._counts = counts()
 
     def begin(self) -> None:
-        """Raise RateLimited while the account, or this address, has to wait."""
+        """Raise RateLimited while the account, or this address, is delayed."""
         if not limiter.enabled:
             return
         waits = [self._counts.seconds_left(f"{self._here}/delay")]
@@ -68,12 +63,12 @@ class SignInAttempt:
             waits.append(self._counts.seconds_left(f"{self._anywhere}/delay"))
         if any(waits):
             raise _delayed(max(waits))
-        # Counted before the password is checked, so that guesses sent at once are not all free.
+        # Counted before the password is checked, so that concurrent guesses are delayed too.
         if _count(self._counts, self._here, OF_ONE_ADDRESS) > 1:
             raise _delayed(self._counts.seconds_left(f"{self._here}/delay"))
 
     def succeed(self) -> None:
-        """Forget the failures of this address, and remember it as one of the owner's."""
+        """Clear the failures of this address, and remember it as one of the owner's."""
         self._log("signed in")
         if not limiter.enabled:
             return
@@ -88,18 +83,16 @@ class SignInAttempt:
             return
         _count(self._counts, self._anywhere, OF_ALL_ADDRESSES)
         if self._counts.add(f"{self._anywhere}/notice", DAY_SECONDS) == NOTICE_AT and self._user:
-            # In the background: the time it takes would show that the account exists.
-            app = current_app._get_current_object()  # type: ignore[attr-defined]
-            spawn(_notify, app, self._user.client_id)
+            notify_of_failures(self._user.client_id, NOTICE_AT)
 
-    def _log(self, what: str) -> None:
-        # A name that is no account's may be a password, typed into the wrong field.
+    def _log(self, outcome: str) -> None:
+        # An unknown name is not logged: it may be a password, typed into the wrong field.
         fields = {
             "request_id": g.get("request_id", "-"),
             "user": self._user.client_id if self._user else "unknown",
             "address": address_key().partition(":")[2],
         }
-        logger.info(what, extra={"fields": fields})
+        logger.info(outcome, extra={"fields": fields})
 
     @property
     def _is_known(self) -> bool:
@@ -107,7 +100,7 @@ class SignInAttempt:
 
 
 def _count(counts: Counts, key: str, delays: _Delays) -> int:
-    """Count a failure and begin its delay; return how many have asked for that delay."""
+    """Count a failure and start its delay; return how many attempts have started that delay."""
     delay = delays.after(counts.add(key, DAY_SECONDS))
     return counts.add(f"{key}/delay", delay) if delay else 0
 
@@ -120,27 +113,3 @@ def _delayed(seconds: int) -> RateLimited:
         retry_after_seconds=seconds,
         details={"limit": "sign_in"},
     )
-
-
-def _notify(app: Flask, user_id: str) -> None:
-    draft = EventDraft(
-        user_id=user_id,
-        type=EVENT_TYPE,
-        message=f"Someone tried {NOTICE_AT} times to sign in to your account with a wrong password,"
-        " from an address you have not signed in from. If it was not you, your password still"
-        " holds: further attempts have to wait.",
-        data={"failures": NOTICE_AT},
-    )
-
-    def write() -> list[Notification]:
-        return record_events([draft], now())
-
-    with app.app_context():
-        try:
-            publish_events(
-                run_transaction(
-                    write, already_committed=Notification.are_written, user_ids=[user_id]
-                )
-            )
-        except (PyMongoError, Unauthenticated) as error:
-            logger.warning("an owner was not notified: %s", type(error).__name__)

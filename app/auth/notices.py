@@ -2,58 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Flask, current_app
 from pymongo.errors import PyMongoError
 
 from app.concurrency import spawn
-from app.database.transactions import run_transaction
 from app.domain.errors import Unauthenticated
-from app.events import publish_events, record_events
 from app.logs import logger
-from app.models import EventDraft, Notification, Quota, User
+from app.models import EventDraft, Quota, User
+from app.notifications.service import write_event
 from app.services import now
 
-EVENT_TYPE = "registration_attempted"
-# A day: more would let anyone fill the owner's mailbox.
-MAX_NOTICES = 1
+# Maximum a day: more would let anyone fill the owner's mailbox.
+MAX_REGISTRATION_NOTICES = 1
 
 
-def notify_owner(email: str) -> None:
-    """Notify the owner of a registered address, in the background, that it was registered again.
+def notify_of_failures(user_id: str, failures: int) -> None:
+    """Notify an owner in the background of failed sign-ins from unknown addresses."""
+    _run_in_background(_write_failures, user_id, failures)
 
-    The answer to the registration must not take longer for it.
-    """
+
+def notify_of_registration(email: str) -> None:
+    """Notify an owner in the background that their email address was registered again."""
+    _run_in_background(_write_registration, email)
+
+
+def _run_in_background(write: Callable[..., None], *arguments: object) -> None:
+    # The response must not take longer for it: its time would show that the account exists.
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    spawn(_notify, app, email)
+    spawn(_run, app, write, *arguments)
 
 
-def _notify(app: Flask, email: str) -> None:
+def _run(app: Flask, write: Callable[..., None], *arguments: object) -> None:
     with app.app_context():
         try:
-            owner = User.find_by_name(email)
-            # What an unconfirmed owner is not sent does not use up what a confirmed one is.
-            if owner and Quota.take(Quota.key(_kind(owner), now(), owner.email), MAX_NOTICES):
-                _write(owner.client_id)
+            write(*arguments)
         except (PyMongoError, Unauthenticated) as error:
             logger.warning("an owner was not notified: %s", type(error).__name__)
 
 
-def _kind(owner: User) -> str:
-    return "owner-notice" if owner.is_confirmed("email") else "unconfirmed-owner-notice"
-
-
-def _write(user_id: str) -> None:
-    draft = EventDraft(
-        user_id=user_id,
-        type=EVENT_TYPE,
-        message="Someone tried to register a new account with your email address. You have an"
-        " account already: sign in with it. If it was not you, nothing has changed.",
-        data={"user_id": user_id},
+def _write_failures(user_id: str, failures: int) -> None:
+    write_event(
+        EventDraft(
+            user_id=user_id,
+            type="sign_in_failures",
+            message=f"Someone tried {failures} times to sign in to your account with a wrong "
+            "password, from an address you have not signed in from. If it was not you, your "
+            "password is still safe: further attempts have to wait.",
+            data={"failures": failures},
+        )
     )
 
-    def write() -> list[Notification]:
-        return record_events([draft], now())
 
-    publish_events(
-        run_transaction(write, already_committed=Notification.are_written, user_ids=[user_id])
+def _write_registration(email: str) -> None:
+    owner = User.find_by_name(email)
+    if owner is None:
+        return
+    # Counted apart: a notice that an unconfirmed owner is not sent must not use up the one that
+    # the confirmed owner is.
+    kind = "owner-notice" if owner.is_confirmed("email") else "unconfirmed-owner-notice"
+    if not Quota.take(Quota.key(kind, now(), owner.email), MAX_REGISTRATION_NOTICES):
+        return
+    write_event(
+        EventDraft(
+            user_id=owner.client_id,
+            type="registration_attempted",
+            message="Someone tried to register a new account with your email address. You already"
+            " have an account: sign in with it. If it was not you, nothing has changed.",
+            data={"user_id": owner.client_id},
+        )
     )

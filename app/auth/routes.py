@@ -1,10 +1,11 @@
-"""The routes of registration and sign-in."""
+"""Routes of registration and sign-in."""
 
 from __future__ import annotations
 
 from flask import Blueprint
 
 from app.auth import service, verification
+from app.auth.rules import Registration
 from app.auth.schemas import (
     LoginRequest,
     LoginResponse,
@@ -38,7 +39,7 @@ CODE_ERRORS = {
 )
 def register(body: RegisterRequest) -> tuple[RegisterResponse, int]:
     """Register a user. The client_id is the email in lower case unless one is given."""
-    client_id = service.register(body)
+    client_id = service.register(Registration(**body.model_dump()))
     return RegisterResponse(message="User registered", client_id=client_id), 201
 
 
@@ -51,14 +52,14 @@ def register(body: RegisterRequest) -> tuple[RegisterResponse, int]:
 )
 def login(body: LoginRequest) -> LoginResponse:
     """Sign in with an email or client_id; the token is valid for 24 hours."""
-    client_id, token = service.sign_in(body)
+    client_id, token = service.sign_in(str(body.email or body.client_id), body.password)
     return LoginResponse(access_token=token, client_id=client_id)
 
 
 @blueprint.post("/verify/email")
 @endpoint(body=VerifyRequest, answers={200: VerifyResponse}, errors=CODE_ERRORS)
 def verify_email(body: VerifyRequest) -> VerifyResponse:
-    """Send a code to one's email address, or confirm the address with the code."""
+    """Send a code to your email address, or confirm the address with the code."""
     return _verify("email", body)
 
 
@@ -69,15 +70,15 @@ def verify_email(body: VerifyRequest) -> VerifyResponse:
     errors=merge_codes(CODE_ERRORS, {409: ["phone_not_allowed", "phone_taken"]}),
 )
 def verify_phone(body: VerifyRequest) -> VerifyResponse:
-    """Send a code to one's phone by SMS, or confirm the number with the code."""
+    """Send a code to your phone by SMS, or confirm the number with the code."""
     return _verify("sms", body)
 
 
 def _verify(channel: str, body: VerifyRequest) -> VerifyResponse:
     user_id = current_principal().user_id
     if body.code is None:
-        found = verification.request_code(user_id, channel)
+        result = verification.request_code(user_id, channel)
     else:
-        found = verification.confirm_code(user_id, channel, body.code)
-    message = "Confirmed" if found.confirmed else "A code was sent"
-    return VerifyResponse(message=message, confirmed=found.confirmed, expires_at=found.expires_at)
+        result = verification.confirm_code(user_id, channel, body.code)
+    message = "Confirmed" if result.confirmed else "A code was sent"
+    return VerifyResponse(message=message, confirmed=result.confirmed, expires_at=result.expires_at)

@@ -1,15 +1,15 @@
-"""What strict account rules ask of a registration beyond its form."""
+"""The rules of ACCOUNT_RULES=strict for a registration."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from functools import cache
 
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from app.auth.passwords import normalize_password
-from app.auth.schemas import RegisterRequest
 from app.domain.contact import is_mobile_in
 from app.domain.errors import InvalidFields
 
@@ -17,23 +17,37 @@ MIN_PASSWORD_LENGTH = 8
 MIN_DIFFERENT_CHARACTERS = 4
 
 
-def check_registration(request: RegisterRequest, countries: tuple[str, ...]) -> None:
-    """Raise InvalidFields for a guessable password or a number that takes no SMS."""
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A user to register. Without a `client_id` the email is the user's id."""
+
+    name: str
+    email: str
+    phone: str
+    password: str
+    client_id: str | None = None
+
+    @property
+    def user_id(self) -> str:
+        return self.client_id or self.email
+
+
+def check_registration(registration: Registration, countries: tuple[str, ...]) -> None:
+    """Raise InvalidFields for a guessable password or a number that cannot receive SMS."""
     faults = {}
-    if fault := password_fault(
-        request.password,
-        # The last ten digits: people leave out the prefix.
-        (request.email, request.name, request.phone, request.phone[-10:], request.client_id or ""),
-    ):
+    phone = registration.phone
+    # The last ten digits as well: people leave out the prefix.
+    names = (registration.email, registration.name, phone, phone[-10:], registration.user_id)
+    if fault := password_fault(registration.password, names):
         faults["password"] = fault
-    if not is_mobile_in(request.phone, countries):
+    if not is_mobile_in(phone, countries):
         faults["phone"] = f"must be a mobile number of {' or '.join(countries)}"
     if faults:
         raise InvalidFields(faults)
 
 
 def password_fault(password: str, names: tuple[str, ...]) -> str | None:
-    """Return what makes a password guessable for a user with these names, None if nothing."""
+    """Return why a password is guessable for a user with these names, None if it is not."""
     text = normalize_password(password).strip()
     folded = text.casefold()
     letters = _letters(folded)
@@ -51,7 +65,7 @@ def password_fault(password: str, names: tuple[str, ...]) -> str | None:
 
 
 def _letters(text: str) -> str:
-    """Return the letters and digits alone, in one case."""
+    """Return only the letters and digits, case-folded."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(c for c in folded if c.isalnum())
 

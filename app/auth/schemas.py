@@ -1,4 +1,4 @@
-"""What registration and sign-in take and answer."""
+"""Requests and responses of registration and sign-in."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Name = Annotated[
     AfterValidator(_encodable),
 ]
 Password = Annotated[str, Field(min_length=6, max_length=256)]
-# No @, so that nobody can take another person's email address for their client_id.
+# No @, so that a client_id cannot be another person's email address.
 ClientId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 

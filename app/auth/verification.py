@@ -1,4 +1,4 @@
-"""Confirming an email address or a phone number by a code that is sent to it."""
+"""Confirming an email address or a phone number with a code that is sent to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.domain.errors import (
 from app.models import CODE_LIFETIME, Code, Quota, User
 from app.services import now, services
 
-# Between two codes: the first may still be on its way.
+# Minimum time between two codes: the first may still be in transit.
 MIN_GAP = timedelta(minutes=1)
 MAX_ATTEMPTS = 5
 DIGITS = 6
@@ -29,16 +29,16 @@ DIGITS = 6
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """Whether the address is confirmed, and until when the code for it is valid."""
+    """Whether the address is confirmed, and when the code for it expires."""
 
     confirmed: bool
     expires_at: datetime | None = None
 
 
 def request_code(user_id: str, channel: str) -> Confirmation:
-    """Send the user a code, in place of the one before it, unless the address is confirmed.
+    """Send the user a code, which replaces the one before it, unless the address is confirmed.
 
-    Raises RateLimited if there were too many, Conflict if it cannot be sent.
+    Raises RateLimited after too many codes, Conflict or Unavailable if it cannot be sent.
     """
     user = _find(user_id)
     if user.is_confirmed(channel):
@@ -50,7 +50,7 @@ def request_code(user_id: str, channel: str) -> Confirmation:
     try:
         return _send(user, channel, time)
     except PaperTradingError:
-        # Nothing was sent, so nothing counts.
+        # Nothing was sent, so nothing is counted.
         Code.delete(user_id, channel)
         for key in _quota_keys(user.address(channel), time):
             Quota.give_back(key)
@@ -80,9 +80,7 @@ def confirm_code(user_id: str, channel: str, digits: str) -> Confirmation:
         return Confirmation(confirmed=True)
     code = Code.find(user_id, channel)
     if code is None or code.address != user.address(channel) or not code.take_attempt(now()):
-        raise Conflict(
-            "There is no code that can still be used. Ask for a new one.", code="code_expired"
-        )
+        raise Conflict("There is no valid code. Request a new one.", code="code_expired")
     if not hmac.compare_digest(code.digest, _digest(user, channel, digits)):
         raise Conflict(
             "This is not the code that was sent.",
@@ -156,7 +154,7 @@ def _quota_keys(address: str, time: datetime) -> tuple[str, str]:
 
 
 def _digest(user: User, channel: str, digits: str) -> str:
-    """Return what is kept of a code: six digits alone would be found by trying them all."""
+    """Return the digest of a code that is stored: a plain hash of six digits is easy to reverse."""
     key = services().settings.secret_key.get_secret_value().encode()
     text = f"{user.client_id}\n{channel}\n{user.address(channel)}\n{digits}"
     return hmac.new(key, text.encode(), sha256).hexdigest()

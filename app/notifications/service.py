@@ -17,14 +17,18 @@ from app.stop_links import read_stop_token
 
 
 def send(user_id: str, event: str, message: str) -> None:
-    """Write a user's own event, to be delivered like any other."""
-    draft = EventDraft(user_id=user_id, type=event, message=message, data={"message": message})
+    """Write an event of the user's own, which is delivered like any other."""
+    write_event(EventDraft(user_id=user_id, type=event, message=message, data={"message": message}))
+
+
+def write_event(draft: EventDraft) -> None:
+    """Write and publish one event in a transaction of its own."""
 
     def write() -> list[Notification]:
         return record_events([draft], now())
 
     publish_events(
-        run_transaction(write, already_committed=Notification.are_written, user_ids=[user_id])
+        run_transaction(write, already_committed=Notification.are_written, user_ids=[draft.user_id])
     )
 
 
