@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import ParamSpec, TypeVar, cast
 
 from app.domain.errors import ServerBusy
@@ -63,3 +65,54 @@ def spawn(work: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         threading.Thread(target=work, args=args, kwargs=kwargs, daemon=True).start()
     else:
         socketio.start_background_task(work, *args, **kwargs)
+
+
+def in_background(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    """Start `work` in the background; return its future result."""
+    future: Future[T] = Future()
+    spawn(_settle, future, lambda: work(*args, **kwargs))
+    return future
+
+
+class BackgroundPool:
+    """Runs work in the background, up to a maximum at a time.
+
+    The threads of a ThreadPoolExecutor delay the exit of the process for as long as their work
+    hangs. These are daemons, and end when the queue is empty.
+    """
+
+    def __init__(self, max_workers: int) -> None:
+        self._max_workers = max_workers
+        self._workers = 0
+        self._queue: deque[Callable[[], None]] = deque()
+        self._lock = threading.Lock()
+
+    def submit(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Queue `work`; return its future result, which can be cancelled until `work` starts."""
+        future: Future[T] = Future()
+        with self._lock:
+            self._queue.append(lambda: _settle(future, lambda: work(*args, **kwargs)))
+            if self._workers >= self._max_workers:
+                return future
+            self._workers += 1
+        spawn(self._work)
+        return future
+
+    def _work(self) -> None:
+        while run := self._take():
+            run()
+
+    def _take(self) -> Callable[[], None] | None:
+        with self._lock:
+            if self._queue:
+                return self._queue.popleft()
+            self._workers -= 1
+            return None
+
+
+def _settle(future: Future[T], work: Callable[[], T]) -> None:
+    if future.set_running_or_notify_cancel():
+        try:
+            future.set_result(work())
+        except Exception as error:
+            future.set_exception(error)

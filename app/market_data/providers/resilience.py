@@ -9,14 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from datetime import date, datetime
 from typing import Any, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from app.clock import Clock
-from app.concurrency import spawn
+from app.concurrency import in_background
 from app.domain.candle import IST, Candle, Interval, sound_candles
 from app.domain.money import is_price
 from app.domain.quote import Quote
@@ -152,29 +151,24 @@ class ResilientSource:
         """Run the request with its retries in the background; abandon it after `seconds`."""
         if self._abandoned >= MAX_ABANDONED:
             raise SourceUnavailable(f"{self.name} still has not answered earlier requests")
-        answer: Future[T] = Future()
-        spawn(self._run, answer, request, time.monotonic() + SOURCE_SHARE * seconds)
+        deadline = time.monotonic() + SOURCE_SHARE * seconds
+        answer = in_background(_with_retries, request, deadline)
         try:
             return answer.result(seconds)
         except TimeoutError:
-            with self._lock:
-                self._abandoned += 1
-            answer.add_done_callback(self._forget)
+            self._count_abandoned(1)
+            answer.add_done_callback(lambda _answer: self._count_abandoned(-1))
             raise SourceUnavailable(f"{self.name} did not answer in {seconds:g} s") from None
-
-    def _run(self, answer: Future[T], request: Callable[[float], T], deadline: float) -> None:
-        try:
-            answer.set_result(_with_retries(request, deadline))
-        except SourceError as error:
-            answer.set_exception(error)
+        except SourceError:
+            raise
         except Exception as error:
             # A defect in reading one source's answer must not stop the other sources.
             logger.exception("%s: unusable answer", self.name)
-            answer.set_exception(SourceUnavailable(f"{self.name}: {type(error).__name__}"))
+            raise SourceUnavailable(f"{self.name}: {type(error).__name__}") from error
 
-    def _forget(self, _answer: Future[T]) -> None:
+    def _count_abandoned(self, change: int) -> None:
         with self._lock:
-            self._abandoned -= 1
+            self._abandoned += change
 
     def _record(self, error: SourceError) -> None:
         self._error = str(error)

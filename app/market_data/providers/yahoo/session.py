@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -54,14 +55,13 @@ def _error_of(work: Callable[..., None], *args: Any, **options: Any) -> CurlErro
     return None
 
 
-class _ThreadState(threading.local):
-    """A handle with its connections, and the limits of the current call, for each thread."""
+class _Call(threading.local):
+    """The handle and the limits of the call that a thread is making."""
 
-    def __init__(self) -> None:
-        self.handle = _BlockingCurl()
-        self.seconds = 0.0
-        self.deadline = 0.0
-        self.refusals = 0
+    handle: Curl
+    seconds: float
+    deadline: float
+    refusals: int
 
 
 class YahooSession(Session[Response]):
@@ -71,21 +71,30 @@ class YahooSession(Session[Response]):
         """Send requests for Yahoo's hosts to `root_url`, if there is one."""
         super().__init__(impersonate="chrome")
         self._root = urlsplit(root_url) if root_url else None
-        self._thread_state = _ThreadState()
+        self._call = _Call()
+        # Handles that no call uses. They keep their connections for the next one.
+        self._idle: deque[Curl] = deque()
         self._no_cookies_until = 0.0
         self._cookie_page: Response | None = None
 
     @property
     def curl(self) -> Curl:
-        """The handle of this thread, which keeps its connections."""
-        return self._thread_state.handle
+        """The handle of the call that this thread is making."""
+        return self._call.handle
 
     @contextmanager
     def limits(self, request_seconds: float, deadline: float) -> Iterator[None]:
         """Bound each request of this thread, and all of them by a monotonic time."""
-        state = self._thread_state
-        state.seconds, state.deadline, state.refusals = request_seconds, deadline, 0
-        yield
+        call = self._call
+        call.seconds, call.deadline, call.refusals = request_seconds, deadline, 0
+        try:
+            call.handle = self._idle.pop()
+        except IndexError:
+            call.handle = _BlockingCurl()
+        try:
+            yield
+        finally:
+            self._idle.append(call.handle)
 
     def request(self, method: Any, url: str, *args: Any, **options: Any) -> Response:
         """Make one request; raise NoChart, SourceUnavailable or a curl error."""
@@ -93,7 +102,7 @@ class YahooSession(Session[Response]):
         if parts.path.startswith(CHART):
             if _is_for_time_zone(options.get("params") or {}):
                 return _time_zone_answer(url)
-            seconds = self._thread_state.seconds
+            seconds = self._call.seconds
             return self._check(self._send(method, url, seconds, *args, **options))
         if parts.hostname != COOKIE_HOST:
             return self._request_cookie(method, url, *args, **options)
@@ -113,7 +122,7 @@ class YahooSession(Session[Response]):
             raise
 
     def _send(self, method: Any, url: str, seconds: float, *args: Any, **options: Any) -> Response:
-        left = self._thread_state.deadline - time.monotonic()
+        left = self._call.deadline - time.monotonic()
         if left <= 0:
             raise Timeout("the deadline has passed")
         # curl's timeout includes everything from the name lookup to the last byte.
@@ -141,8 +150,8 @@ class YahooSession(Session[Response]):
             )
         if CHART not in urlsplit(response.url).path:
             return response
-        if status in (401, 403) and self._thread_state.refusals == 0:
-            self._thread_state.refusals = 1
+        if status in (401, 403) and self._call.refusals == 0:
+            self._call.refusals = 1
             self._cookie_page = None
             return response
         if status in (400, 404, 422) and _is_chart(response):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from datetime import datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from app.clock import Clock
-from app.concurrency import run_blocking
+from app.concurrency import BackgroundPool, run_blocking
 from app.domain.candle import Candle, Interval
 from app.domain.quote import Quote, Source
 from app.logs import logger
@@ -22,8 +22,8 @@ from config import Settings
 if TYPE_CHECKING:
     from app.market_data.providers.yahoo.charts import Charts
 
-# Each request occupies one of the real threads (10 under gevent, 20 under eventlet) that hashing
-# passwords needs as well.
+# Maximum requests at a time. Each occupies one of the real threads (10 under gevent, 20 under
+# eventlet) that hashing passwords needs as well.
 MAX_REQUESTS = 6
 QUOTE_SECONDS = 3.0
 CANDLES_SECONDS = 8.0
@@ -50,8 +50,7 @@ class YahooSource:
         self._clock = clock
         self._charts: Charts | None = None
         self._loading = threading.Lock()
-        # Every request is made in this pool, which bounds their number.
-        self._pool = ThreadPoolExecutor(MAX_REQUESTS, "yahoo")
+        self._pool = BackgroundPool(MAX_REQUESTS)
 
     def knows(self, instrument: Instrument) -> bool:
         """Return whether Yahoo may list the instrument: its symbols are the same as ours."""
