@@ -14,9 +14,8 @@ from app.clock import Clock
 from app.database import Document
 from app.domain.quote import REAL_SOURCES, Quote, SeenQuote, Source
 from app.logs import logger
-from app.market_data.course import Course, Run
-from app.market_data.feeds.bars import seconds_of
-from app.market_data.feeds.simulated import SimulatedFeed
+from app.market_data.feeds.price_path import Run, seconds_of
+from app.market_data.feeds.simulated import Course, SimulatedFeed
 from app.market_data.instruments.registry import Listing
 from app.models import InstrumentList, MarketState, SymbolState
 from config import Settings
@@ -107,7 +106,7 @@ def _continued(document: Document, now: float, pace: float) -> Course:
     stopped = MarketState.load_progress(SimulatedFeed.name)
     # Without a pass nothing moved.
     time = seconds_of(stopped) if stopped else zero
-    last = Run.ended(zero, former_pace, time, first_step)
+    last = Run(zero, former_pace, max(round((time - zero) / former_pace), first_step))
     return Course(
         document["seed"],
         now - last.last_step * pace,

@@ -11,11 +11,10 @@ from typing import Protocol
 
 from app.clock import Clock
 from app.domain.quote import Quote
-from app.market_data.course import Course
 from app.market_data.feed import Feed
 from app.market_data.feeds.live import LiveFeed
 from app.market_data.feeds.replay import RecordingError, ReplayFeed, fingerprint, read_recording
-from app.market_data.feeds.simulated import SimulatedFeed
+from app.market_data.feeds.simulated import Course, SimulatedFeed
 from app.market_data.instruments.registry import Instruments, load_instruments
 from app.market_data.providers.angel_one.session import AngelSession
 from app.market_data.providers.angel_one.source import AngelOneSource

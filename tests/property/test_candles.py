@@ -20,9 +20,9 @@ from app.domain.candle import (
 from app.domain.errors import InvalidRequest
 from app.domain.quote import Quote, Source
 from app.market_data.candle_cache import MAX_CANDLES, choose_window
+from app.market_data.feeds.price_path import PAST_DAYS
 from app.market_data.feeds.replay import ReplayFeed
 from app.market_data.feeds.simulated import SimulatedFeed
-from app.market_data.feeds.simulated_past import PAST_DAYS
 from app.market_data.instruments.registry import Instruments
 from tests.property.strategies import instrument
 from tests.support.market import ManualClock

@@ -13,9 +13,8 @@ import pytest
 
 from app.domain.candle import Candle, Interval, aggregate, beginning_of
 from app.domain.quote import Quote, Source
-from app.market_data.feeds.bars import KEPT_SPANS
+from app.market_data.feeds.price_path import KEPT_BARS, PAST_DAYS
 from app.market_data.feeds.simulated import SimulatedFeed
-from app.market_data.feeds.simulated_past import PAST_DAYS
 from app.market_data.instruments.registry import load_instruments
 from tests.support.concurrency import run_concurrently
 from tests.support.market import ManualClock
@@ -206,11 +205,11 @@ def test_a_share_of_a_few_paise_stays_on_its_grid() -> None:
 def test_a_thousand_candles_are_kept_however_long_it_runs() -> None:
     clock = ManualClock(START)
     feed = market(clock, step_seconds=60)
-    clock.advance(60 * (KEPT_SPANS + 2_000))
+    clock.advance(60 * (KEPT_BARS + 2_000))
 
     minutes = feed.history("^NSEI", Interval.MINUTE, START - timedelta(days=2), clock.now())
 
-    assert 1_000 <= len(minutes) <= KEPT_SPANS + 1
+    assert 1_000 <= len(minutes) <= KEPT_BARS + 1
     assert minutes[-1].time == beginning_of(clock.now(), Interval.MINUTE)
     # No hole: what is forgotten takes the past with it.
     assert {b.time - a.time for a, b in pairwise(minutes)} == {timedelta(minutes=1)}
