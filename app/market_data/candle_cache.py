@@ -1,12 +1,13 @@
-"""Candles for charts: which ones a request means, and a cache between requests and the feed."""
+"""Candles for charts: the window that a request means, and a cache of the feed's answers."""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from cachetools import TLRUCache
 
 from app.clock import Clock
 from app.domain.candle import (
@@ -24,18 +25,18 @@ from app.market_data.feed import Feed
 DEFAULT_CANDLES = 500
 MAX_CANDLES = 1_000
 
-# Real candles that ended so long ago do not change any more: late trades are in them.
+# Real candles that ended this long ago no longer change: they include late trades.
 SETTLED_AFTER = timedelta(hours=1)
 SETTLED_SECONDS = 3_600.0
-# Kept in all, about 30 MB.
-MAX_KEPT_CANDLES = 50_000
+# About 30 MB.
+MAX_CACHED_CANDLES = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """The candles of `symbol` that begin from `since` to before `until`.
 
-    Both are beginnings of candles, so that requests that mean the same candles are equal.
+    Both are the beginning of a candle, so requests for the same candles have equal windows.
     """
 
     symbol: str
@@ -47,117 +48,104 @@ class Window:
 def choose_window(
     symbol: str, interval: Interval, since: datetime | None, until: datetime | None, now: datetime
 ) -> Window:
-    """Return what a request means that may leave both ends open, `now` being the feed's time.
+    """Return the window of a request with optional ends; `now` is the feed's time.
 
-    Raises InvalidRequest for a span that is empty, too long, or out of this world.
+    Raises InvalidRequest if the period is empty, too long, or outside EARLIEST to LATEST.
     """
-    for name, given in (("from", since), ("to", until)):
-        if given is not None and not EARLIEST <= given <= LATEST:
-            _refuse(name, f"must be from {_written(EARLIEST)} to {_written(LATEST)}")
+    for name, end in (("from", since), ("to", until)):
+        if end is not None and not EARLIEST <= end <= LATEST:
+            _refuse(name, f"must be from {_format(EARLIEST)} to {_format(LATEST)}")
     if since is not None and since >= (until or now):
-        _refuse("from", f"must be before `to`, which is {_written(until or now)}")
-    end = beginning_of(now, interval) + interval.length
+        _refuse("from", f"must be before `to`, which is {_format(until or now)}")
+    last = beginning_of(now, interval) + interval.length
     if until is not None:
-        end = min(end, first_beginning_from(until, interval))
+        last = min(last, first_beginning_from(until, interval))
     if since is None:
-        return Window(symbol, interval, end - DEFAULT_CANDLES * interval.length, end)
+        return Window(symbol, interval, last - DEFAULT_CANDLES * interval.length, last)
     start = first_beginning_from(since, interval)
-    earliest = end - MAX_CANDLES * interval.length
+    earliest = last - MAX_CANDLES * interval.length
     if start < earliest:
         _refuse(
             "from",
-            f"must be {_written(earliest)} or later: "
-            f"one request answers at most {MAX_CANDLES:,} candles",
+            f"must be {_format(earliest)} or later: "
+            f"one request returns at most {MAX_CANDLES:,} candles",
         )
-    return Window(symbol, interval, start, max(start, end))
+    return Window(symbol, interval, start, max(start, last))
 
 
 def _refuse(name: str, rule: str) -> None:
     raise InvalidRequest(f"`{name}` {rule}.", code="invalid_range", details={name: rule})
 
 
-def _written(time: datetime) -> str:
+def _format(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    candles: tuple[Candle, ...]
-    good_until: float
-
-
 class CandleHistory:
-    """The candles of the feed, asked for once by however many want the same at a time."""
+    """The candles of the feed, cached. Concurrent requests for the same window ask once."""
 
-    def __init__(self, feed: Feed, clock: Clock, *, fresh_seconds: float) -> None:
-        """Serve what may still change for `fresh_seconds`."""
+    def __init__(
+        self,
+        feed: Feed,
+        clock: Clock,
+        *,
+        fresh_seconds: float,
+        max_candles: int = MAX_CACHED_CANDLES,
+    ) -> None:
+        """Keep candles that may still change for `fresh_seconds`."""
         self._feed = feed
-        self._clock = clock
         self._fresh_seconds = fresh_seconds
         self._lock = threading.Lock()
-        # The one that was not wanted for the longest time comes first.
-        self._kept: OrderedDict[Window, _Answer] = OrderedDict()
-        self._kept_candles = 0
-        self._awaited: dict[Window, Future[tuple[Candle, ...]]] = {}
+        self.cache: TLRUCache[Window, tuple[Candle, ...]] = TLRUCache(
+            max_candles, self._expiry, timer=clock.monotonic, getsizeof=_size
+        )
+        self._pending: dict[Window, Future[tuple[Candle, ...]]] = {}
 
     def candles(
         self, symbol: str, interval: Interval, since: datetime | None, until: datetime | None
     ) -> tuple[Candle, ...]:
         """Return candles, oldest first; the last one may still be forming.
 
-        Raises InvalidRequest (see choose_window), MarketDataUnavailable where the feed cannot
-        tell now.
+        Raises InvalidRequest (see choose_window), or MarketDataUnavailable if the feed cannot
+        answer now.
         """
         window = choose_window(symbol, interval, since, until, self._feed.now())
         if window.since == window.until:
             return ()
         with self._lock:
-            kept = self._kept.get(window)
-            if kept and self._clock.monotonic() < kept.good_until:
-                self._kept.move_to_end(window)
-                return kept.candles
-            awaited = self._awaited.get(window)
-            if awaited is None:
-                self._awaited[window] = Future()
-        return awaited.result() if awaited else self._ask(window)
+            cached = self.cache.get(window)
+            if cached is not None:
+                return cached
+            pending = self._pending.get(window)
+            if pending is None:
+                self._pending[window] = Future()
+        return pending.result() if pending else self._fetch(window)
 
-    def _ask(self, window: Window) -> tuple[Candle, ...]:
-        """Ask the feed, on behalf of all who want the same meanwhile."""
+    def _fetch(self, window: Window) -> tuple[Candle, ...]:
+        """Ask the feed for this request, and for all others that wait for the same window."""
         try:
-            found = self._feed.history(window.symbol, window.interval, window.since, window.until)
-            candles = tuple(sound_candles(found))
+            history = self._feed.history(window.symbol, window.interval, window.since, window.until)
+            candles = tuple(sound_candles(history))
         except BaseException as error:
-            # One whose request is ended from outside must not end the others'.
-            told = error if isinstance(error, Exception) else _interrupted(window)
-            self._awaited.pop(window).set_exception(told)
+            # A request that is killed must not kill the others.
+            shared = error if isinstance(error, Exception) else _interrupted(window)
+            self._pending.pop(window).set_exception(shared)
             raise
         with self._lock:
-            self._keep(window, candles)
-            awaited = self._awaited.pop(window)
-        awaited.set_result(candles)
+            self.cache[window] = candles
+            pending = self._pending.pop(window)
+        pending.set_result(candles)
         return candles
 
-    def _keep(self, window: Window, candles: tuple[Candle, ...]) -> None:
-        self._drop(window)
-        seconds = SETTLED_SECONDS if self._is_settled(window, candles) else self._fresh_seconds
-        self._kept[window] = _Answer(candles, self._clock.monotonic() + seconds)
-        self._kept_candles += _weight(candles)
-        while self._kept_candles > MAX_KEPT_CANDLES:
-            self._drop(next(iter(self._kept)))
-
-    def _drop(self, window: Window) -> None:
-        answer = self._kept.pop(window, None)
-        if answer:
-            self._kept_candles -= _weight(answer.candles)
-
-    def _is_settled(self, window: Window, candles: tuple[Candle, ...]) -> bool:
-        # What is simulated or recorded costs little, and may stand in for a source that fails.
-        is_real = bool(candles) and all(each.source.is_real for each in candles)
-        return is_real and window.until + SETTLED_AFTER <= self._feed.now()
+    def _expiry(self, window: Window, candles: tuple[Candle, ...], now: float) -> float:
+        # Simulated and recorded candles cost little, and may replace those of a failed source.
+        is_real = bool(candles) and all(candle.source.is_real for candle in candles)
+        is_settled = is_real and window.until + SETTLED_AFTER <= self._feed.now()
+        return now + (SETTLED_SECONDS if is_settled else self._fresh_seconds)
 
 
-def _weight(candles: tuple[Candle, ...]) -> int:
-    # An empty answer takes room as well.
+def _size(candles: tuple[Candle, ...]) -> int:
+    # An empty result occupies memory as well.
     return len(candles) + 1
 
 

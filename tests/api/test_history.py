@@ -160,7 +160,7 @@ def test_too_many_candles_are_refused_with_the_time_that_would_do(client: FlaskC
     details = refusal(client, "invalid_range", **{"from": "2026-01-01", "interval": "1m"})
 
     assert details == {
-        "from": "must be 2026-11-22T11:21:00Z or later: one request answers at most 1,000 candles"
+        "from": "must be 2026-11-22T11:21:00Z or later: one request returns at most 1,000 candles"
     }
     answer = client.get(URL, query_string={"from": "2026-11-22T11:21:00Z", "interval": "1m"})
     assert answer.status_code == 200

@@ -12,7 +12,6 @@ import pytest
 from app.domain.candle import Candle, Interval
 from app.domain.errors import InvalidRequest, MarketDataUnavailable
 from app.domain.quote import Source
-from app.market_data import candle_cache as history_module
 from app.market_data.candle_cache import CandleHistory, Window, choose_window
 from tests.support.concurrency import run_concurrently
 from tests.support.live import eventually
@@ -139,12 +138,12 @@ Make = Callable[..., tuple[CountingFeed, CandleHistory]]
 def make(clock: ManualClock) -> Make:
     """Make a market with some candles, and the cache before it."""
 
-    def make(source: Source = Source.MOCK) -> tuple[CountingFeed, CandleHistory]:
+    def make(source: Source = Source.MOCK, **bounds: int) -> tuple[CountingFeed, CandleHistory]:
         feed = CountingFeed(clock, source)
         for minute in range(0, 60, 5):
             feed.record("^NSEI", at(3, minute, day=20), minute + 1)
             feed.record("^NSEI", at(3, minute), minute + 1, minute + 3, minute + 2)
-        return feed, CandleHistory(feed, clock, fresh_seconds=5)
+        return feed, CandleHistory(feed, clock, fresh_seconds=5, **bounds)
 
     return make
 
@@ -288,7 +287,7 @@ def test_one_that_is_ended_from_outside_ends_no_other(make: Make) -> None:
     askers[0].start()
     eventually(lambda: feed.asked)
     askers[1].start()
-    (awaited,) = history._awaited.values()
+    (awaited,) = history._pending.values()
     eventually(lambda: awaited._condition._waiters)
     feed.gate.set()
     for asker in askers:
@@ -297,32 +296,26 @@ def test_one_that_is_ended_from_outside_ends_no_other(make: Make) -> None:
     assert {type(each) for each in raised} == {SystemExit, MarketDataUnavailable}
 
 
-def test_what_is_kept_is_bounded(
-    make: Make, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(history_module, "MAX_KEPT_CANDLES", 30)
-    feed, history = make()
+def test_the_size_of_the_cache_is_bounded(make: Make) -> None:
+    feed, history = make(max_candles=30)
     for _ in range(3):
         for minute in range(0, 55, 5):
             history.candles("^NSEI", FIVE, at(3, minute), at(4, 0))
-            assert sum(len(each.candles) + 1 for each in history._kept.values()) <= 30
-            assert history._kept_candles <= 30
+            assert sum(len(candles) + 1 for candles in history.cache.values()) <= 30
+            assert history.cache.currsize <= 30
     empty = [at(hour, 0, day=day) for day in range(1, 5) for hour in range(20)]
     for since in empty:
         history.candles("^NSEI", FIVE, since, since + timedelta(minutes=20))
 
-    assert len(history._kept) <= 30
-    # What was wanted last is still there.
+    assert len(history.cache) <= 30
+    # The last window asked for is still there.
     asked = len(feed.asked)
     history.candles("^NSEI", FIVE, empty[-1], empty[-1] + timedelta(minutes=20))
     assert len(feed.asked) == asked
 
 
-def test_what_was_not_wanted_for_longest_makes_room(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(history_module, "MAX_KEPT_CANDLES", 30)
-    feed, history = make()
+def test_the_least_recently_used_window_is_dropped(make: Make) -> None:
+    feed, history = make(max_candles=30)
     for start in (0, 5, 0, 10):
         history.candles("^NSEI", FIVE, at(3, start), at(4, 0))
     assert len(feed.asked) == 3
