@@ -19,7 +19,7 @@ $(shell rm -f $(VENV)/.created $(VENV)/.installed $(VENV)/.installed-dev)
 endif
 endif
 
-.PHONY: help run doctor test faults bench check audit format lock clean install install-dev
+.PHONY: help run doctor test faults bench docs check audit format lock clean install install-dev
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -38,6 +38,9 @@ faults: install-dev node_modules/.installed ## kill, stop and starve everything;
 
 bench: install-dev ## measure against floors and peers, as one table of ratios (ARGS='create settle' for some)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: install ## rewrite the reference in docs/api.md and docs/events.md
+	@$(BIN)/python -m docs.generate
 
 check: install-dev ## formatter, linter, types, import rules, bandit, locked packages
 	$(BIN)/ruff format --check .
