@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from app.domain.alert import Direction, Trigger
-from app.domain.bracket import SettledFrom
 from app.domain.money import format_rupees
+from app.domain.triggers import SettledFrom
 from app.models import AlertTrigger, EventDraft
 
 _MOVED = {Direction.ABOVE: "rose", Direction.BELOW: "fell"}

@@ -28,7 +28,10 @@ blueprint = Blueprint("alerts", __name__, url_prefix="/alerts")
 )
 def create_alert(body: CreateAlertRequest, key: IdempotencyKey | None) -> tuple[AlertView, int]:
     """Set an alert: one notification when the price first meets a level."""
-    return AlertView.of(service.set_alert(current_principal().user_id, body, key)), 201
+    alert = service.set_alert(
+        current_principal().user_id, body.symbol, above=body.above, below=body.below, key=key
+    )
+    return AlertView.of(alert), 201
 
 
 @blueprint.get("", strict_slashes=False)
@@ -39,7 +42,13 @@ def create_alert(body: CreateAlertRequest, key: IdempotencyKey | None) -> tuple[
 )
 def list_alerts(query: AlertsQuery) -> AlertsResponse:
     """List alerts, newest first."""
-    page, next_cursor = service.list_alerts(current_principal().user_id, query)
+    page, next_cursor = service.list_alerts(
+        current_principal().user_id,
+        status=query.status,
+        symbol=query.symbol,
+        cursor=query.cursor,
+        limit=query.limit,
+    )
     return AlertsResponse(alerts=[AlertView.of(each) for each in page], next_cursor=next_cursor)
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, model_validator
 
 from app.domain.alert import AlertStatus, Direction
-from app.domain.bracket import SettledFrom
 from app.domain.quote import Source
+from app.domain.triggers import SettledFrom
 from app.models import Alert
 from app.web.schemas import (
     Cursor,

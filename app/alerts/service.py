@@ -2,49 +2,56 @@
 
 from __future__ import annotations
 
-from bson import ObjectId
-from bson.errors import InvalidId
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from collections import deque
+from decimal import Decimal
+from functools import partial
+from operator import attrgetter
 
-from app.alerts.execution import fire_alerts, stop_watching
-from app.alerts.schemas import AlertsQuery, CreateAlertRequest
-from app.database.batches import all_written
+from pymongo.errors import DuplicateKeyError
+
+from app.alerts.execution import fire_alerts, stop_polling
+from app.database import object_id
 from app.database.transactions import run_transaction
-from app.domain.alert import AlertCondition
-from app.domain.errors import Conflict, NotFound, Unauthenticated
+from app.domain.alert import AlertCondition, AlertStatus
+from app.domain.errors import AccountGone, Conflict, NotFound
 from app.domain.quote import Quote
-from app.logs import logger
 from app.models import Alert, AlertTrigger, IdempotencyKey, IdempotencyRecord, SymbolState, User
+from app.models.paging import read_page
 from app.services import now, services
 
 MAX_ACTIVE = 100
 
 
 def set_alert(
-    user_id: str, request: CreateAlertRequest, key: IdempotencyKey | None = None
+    user_id: str,
+    symbol: str,
+    *,
+    above: Decimal | None = None,
+    below: Decimal | None = None,
+    key: IdempotencyKey | None = None,
 ) -> Alert:
-    """Set an alert from the latest quote on; for a retry of `key`, return it as it was set.
+    """Set an alert at the last quote; for a retry of `key`, return the alert as it was set.
 
-    Raises InvalidRequest for an unknown or unlisted symbol, AlreadyCrossed, Conflict for a key
-    of another request or one alert too many, Unauthenticated for a user who is gone,
+    Levels are rupees. Raises InvalidRequest for an unknown or unlisted symbol, AlreadyCrossed,
+    Conflict for a key of another request or one alert too many, AccountGone,
     MarketDataUnavailable.
     """
     if earlier := _set_earlier(key):
         return earlier
-    symbol = services().instruments.get_tradable(request.symbol).symbol
+    symbol = services().instruments.get_tradable(symbol).symbol
     quote = services().quotes.last_traded(symbol)
-    levels = AlertCondition.set_at(quote, above=request.above, below=request.below)
-    # Asked again in the transaction; here it keeps a refused symbol from being watched.
+    condition = AlertCondition.set_at(quote, above=above, below=below)
+    # Checked again in the transaction; checked here, a refused alert does not mark its symbol.
     _refuse_too_many(user_id)
-    _watch(symbol)
+    _mark_polled(symbol)
     try:
         alert = run_transaction(
-            lambda: _write_alert(user_id, symbol, levels, key),
+            lambda: _write_alert(user_id, symbol, condition, key),
             already_committed=lambda alert: Alert.find_by_id(alert.id) is not None,
             user_ids=[user_id],
         )
     except DuplicateKeyError:
-        # The same request, or its key for another, at the same time by way of another process.
+        # Another process handled the same request, or one with the same key, at the same time.
         if earlier := _set_earlier(key):
             return earlier
         raise
@@ -52,64 +59,56 @@ def set_alert(
     return alert
 
 
-def list_alerts(user_id: str, query: AlertsQuery) -> tuple[list[Alert], str | None]:
+def list_alerts(
+    user_id: str,
+    *,
+    status: AlertStatus | None = None,
+    symbol: str | None = None,
+    cursor: int | None = None,
+    limit: int,
+) -> tuple[list[Alert], str | None]:
     """Return a page of the user's alerts, newest first, and the cursor of the next one."""
-    symbol = services().instruments.get_ordered(query.symbol).symbol if query.symbol else None
-    # No cursor of ours is above it, and a page is looked for downwards from where it begins.
-    newest = User.last_alert_number(user_id) + 1
-    alerts = Alert.find_by_user_id(
-        user_id,
-        status=query.status,
-        symbol=symbol,
-        below=min(query.cursor or newest, newest),
-        limit=query.limit + 1,
+    name = services().instruments.get_ordered(symbol).symbol if symbol else None
+    return read_page(
+        partial(Alert.find_by_user_id, user_id, status=status, symbol=name),
+        attrgetter("number"),
+        cursor=cursor,
+        newest=User.last_alert_number(user_id),
+        limit=limit,
     )
-    page = alerts[: query.limit]
-    return page, str(page[-1].number) if len(alerts) > query.limit else None
 
 
 def delete_alert(user_id: str, alert_id: str) -> None:
     """Delete an alert, fired or not; raise NotFound for an unknown one or another user's."""
-    try:
-        alert = run_transaction(
-            lambda: Alert.delete(ObjectId(alert_id), user_id),
-            already_committed=lambda alert: (
-                alert is not None and Alert.find_by_id(alert.id) is None
-            ),
-            user_ids=[user_id],
-        )
-    except InvalidId:
-        alert = None
-    if alert is None:
+    id = object_id(alert_id)
+    alert = id and run_transaction(
+        lambda: Alert.delete(id, user_id),
+        already_committed=lambda alert: alert is not None and Alert.find_by_id(alert.id) is None,
+        user_ids=[user_id],
+    )
+    if not alert:
         raise NotFound("You have no alert with this id.", code="alert_not_found")
-    stop_watching(alert.symbol)
+    stop_polling(alert.symbol)
 
 
 def _set_earlier(key: IdempotencyKey | None) -> Alert | None:
-    """Return what this very request set before, as it was then, be it deleted by now."""
-    answer = IdempotencyRecord.find(key) if key else None
-    return Alert.from_document(answer["alert"]) if answer else None
+    """Return the alert that an earlier try of this request set, as it was set."""
+    record = IdempotencyRecord.find(key) if key else None
+    return Alert.from_document(record["alert"]) if record else None
 
 
 def _write_alert(
-    user_id: str,
-    symbol: str,
-    levels: AlertCondition,
-    key: IdempotencyKey | None,
+    user_id: str, symbol: str, condition: AlertCondition, key: IdempotencyKey | None
 ) -> Alert:
     if earlier := _set_earlier(key):
         return earlier
     number = User.count_alert(user_id)
     if number is None:
-        raise Unauthenticated("This account no longer exists.", code="account_gone")
+        raise AccountGone
     _refuse_too_many(user_id)
     time = now()
     alert = Alert.create(
-        user_id=user_id,
-        number=number,
-        symbol=symbol,
-        levels=levels,
-        created_at=time,
+        user_id=user_id, number=number, symbol=symbol, levels=condition, created_at=time
     )
     if key:
         IdempotencyRecord.save(key, {"alert": alert.as_set()}, time)
@@ -125,9 +124,9 @@ def _refuse_too_many(user_id: str) -> None:
         )
 
 
-def _watch(symbol: str) -> None:
-    # Before the alert is written: no crash in between can leave it without anyone watching.
-    # Each time, since the last alert on the symbol may take its mark away at any moment.
+def _mark_polled(symbol: str) -> None:
+    # Before the alert is written, so no crash in between leaves an alert without prices. For
+    # each alert: deleting the last alert on the symbol may remove its mark at any moment.
     SymbolState.mark_alerted(symbol, now())
     services().polled_symbols.mark_alerted(symbol)
 
@@ -135,14 +134,10 @@ def _watch(symbol: str) -> None:
 def _fire_if_crossed(alert: Alert, quote: Quote) -> None:
     """Fire the alert if a tick crossed it between its quote and its commit.
 
-    The monitor may have looked for what that tick crosses before the alert was there.
+    The monitor may have settled that tick before the alert was in the database. A failure is
+    logged by fire_alerts: the alert is committed, and its next tick fires it.
     """
-    crossings = map(alert.levels.crossed_by, services().quotes.ticks_since(quote))
-    crossing = next((each for each in crossings if each is not None), None)
-    if crossing is None or not services().calendar.trading_allowed(now()):
-        return
-    try:
-        all_written(fire_alerts([AlertTrigger(alert, crossing)]))
-    except PyMongoError:
-        # The alert itself is committed and must be answered so; its next tick fires it.
-        logger.exception("alert %s could not be fired at the tick it missed", alert.id)
+    triggers = map(alert.levels.crossed_by, services().quotes.ticks_since(quote))
+    trigger = next(filter(None, triggers), None)
+    if trigger and services().calendar.trading_allowed(now()):
+        deque(fire_alerts([AlertTrigger(alert, trigger)]), maxlen=0)

@@ -13,10 +13,10 @@ from pymongo.errors import DuplicateKeyError
 from app.database.transactions import run_transaction
 from app.domain.contact import is_mobile_in
 from app.domain.errors import (
+    AccountGone,
     Conflict,
     PaperTradingError,
     RateLimited,
-    Unauthenticated,
 )
 from app.models import CODE_LIFETIME, Code, Quota, User
 from app.services import now, services
@@ -108,7 +108,7 @@ def _confirm(user: User, channel: str) -> None:
 def _find(user_id: str) -> User:
     user = User.find_by_client_id(user_id)
     if user is None:
-        raise Unauthenticated("This account no longer exists.", code="account_gone")
+        raise AccountGone
     return user
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from bson import ObjectId
 from flask import Flask
 from pymongo import uri_parser
 from pymongo.collection import Collection
@@ -56,6 +57,11 @@ def move(app: Flask, uri: str) -> None:
         timer = threading.Timer(MOVING_SECONDS, old.close)
         timer.daemon = True
         timer.start()
+
+
+def object_id(text: str) -> ObjectId | None:
+    """Return the id that `text` is, None if it is none."""
+    return ObjectId(text) if ObjectId.is_valid(text) else None
 
 
 def database() -> Database[Document]:

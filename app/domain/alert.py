@@ -1,20 +1,20 @@
 """The levels of a price alert, and what a quote does to them.
 
-An alert waits above the price, below it, or on both sides, and fires once: at whichever level
-comes first. It fires at a price that meets its level, not only at one beyond it.
+An alert waits for a price at or above one level, at or below another, or both, and fires once, at
+the first level that is reached.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from app.domain.bracket import SettledFrom
 from app.domain.candle import Candle
 from app.domain.errors import AlreadyCrossed, InvalidRequest
 from app.domain.quote import Quote, Source
+from app.domain.triggers import SettledFrom
 
 
 class AlertStatus(StrEnum):
@@ -23,7 +23,7 @@ class AlertStatus(StrEnum):
 
 
 class Direction(StrEnum):
-    """The side on which the price met a level."""
+    """The side of the level that was reached."""
 
     ABOVE = "above"
     BELOW = "below"
@@ -31,7 +31,7 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """How an alert fired: which level was met, at which quote."""
+    """How an alert fired: the side of the level, and the quote that reached it."""
 
     direction: Direction
     quote: Quote
@@ -40,7 +40,7 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class AlertCondition:
-    """One or two prices to wait for, in rupees and whole paise, set at a quote."""
+    """One or two levels in rupees and whole paise, and the quote at which they were set."""
 
     above: Decimal | None
     below: Decimal | None
@@ -51,50 +51,49 @@ class AlertCondition:
     def set_at(
         cls, quote: Quote, *, above: Decimal | None = None, below: Decimal | None = None
     ) -> AlertCondition:
-        """Wait from `quote` on; raise AlreadyCrossed for a level that it meets already.
+        """Set levels at `quote`; raise AlreadyCrossed for one that the quote has reached.
 
-        Raises InvalidRequest where there is no level at all.
+        Raises InvalidRequest if there is no level.
         """
         if above is None and below is None:
             raise InvalidRequest("An alert needs a price to wait for: above, below, or both.")
-        levels = cls(above=above, below=below, source=quote.source, timestamp=quote.timestamp)
-        crossing = levels.crossed_by(quote)
-        if crossing is not None:
-            level = levels.level(crossing.direction)
-            raise AlreadyCrossed(crossing.direction.value, level, quote.price)
-        return levels
+        condition = cls(above=above, below=below, source=quote.source, timestamp=quote.timestamp)
+        trigger = condition.crossed_by(quote)
+        if trigger is not None:
+            level = condition.level(trigger.direction)
+            raise AlreadyCrossed(trigger.direction.value, level, quote.price)
+        return condition
 
     def level(self, direction: Direction) -> Decimal:
-        """Return the level on this side, in rupees; there must be one."""
+        """Return the level on this side, in rupees; it must exist."""
         level = self.above if direction is Direction.ABOVE else self.below
         assert level is not None
         return level
 
-    def crossed_by(self, quote: Quote) -> Trigger | None:
-        """Return the crossing that `quote` is, or None where it meets no level."""
+    def crossed_by(self, quote: Quote, settled_from: SettledFrom | None = None) -> Trigger | None:
+        """Return the trigger that `quote` is, None if it reaches no level."""
         if not quote.counts_for(self.source):
             return None
         if self.above is not None and quote.price >= self.above:
-            return Trigger(Direction.ABOVE, quote)
+            return Trigger(Direction.ABOVE, quote, settled_from)
         if self.below is not None and quote.price <= self.below:
-            return Trigger(Direction.BELOW, quote)
+            return Trigger(Direction.BELOW, quote, settled_from)
         return None
 
     def crossed_in(self, candle: Candle) -> Trigger | None:
-        """Return the crossing that something in `candle` was, or None where nothing was one.
+        """Return the trigger that a price in `candle` was, None if none was.
 
-        A level that the candle opened beyond was crossed at the open. One that lies inside it
-        was met at the level. Where it holds both, nobody can tell which came first: it is the
-        one nearer to the open. A candle that began before the alert was set tells nothing of
-        what came after it.
+        If the candle opened beyond a level, the trigger is the open; if it reached a level later,
+        the level. If it holds both levels, their order is unknown, and the one nearer to the open
+        counts. A candle that began before the alert was set is ignored.
         """
         if candle.time < self.timestamp:
             return None
-        met = [each for each in (self.above, self.below) if each is not None]
-        met = [each for each in met if candle.low <= each <= candle.high]
-        met.sort(key=lambda level: abs(level - candle.open))
-        for price in (candle.open, *met):
-            crossing = self.crossed_by(candle.quote_at(price))
-            if crossing is not None:
-                return replace(crossing, settled_from=SettledFrom.GAP)
+        levels = [level for level in (self.above, self.below) if level is not None]
+        reached = [level for level in levels if candle.low <= level <= candle.high]
+        reached.sort(key=lambda level: abs(level - candle.open))
+        for price in (candle.open, *reached):
+            trigger = self.crossed_by(candle.quote_at(price), SettledFrom.GAP)
+            if trigger is not None:
+                return trigger
         return None

@@ -1,28 +1,31 @@
-"""What can be wrong with a request, told in the terms of trading.
+"""What can be wrong with a request, in the terms of trading.
 
 PaperTradingError
-├── InvalidRequest                  what was sent cannot be used
-│   ├── InvalidFields               certain fields of it
+├── InvalidRequest                  the request cannot be carried out as it is
+│   ├── InvalidFields               some of its fields are invalid
 │   ├── InsufficientMargin
-│   ├── WrongSideOfPrice            a stop-loss or target on the wrong side
-│   └── AlreadyCrossed              an alert that would fire at once
-├── Unauthenticated                 who is asking is not known
-├── Forbidden                       known, but not theirs to ask for
+│   ├── WrongSideOfPrice            a stop-loss or target on the wrong side of the price
+│   └── AlreadyCrossed              an alert that would fire immediately
+├── Unauthenticated                 the caller is unknown
+│   └── AccountGone                 the token is valid, its user is deleted
+├── Forbidden                       the caller may not do this
 ├── NotFound
-├── Conflict                        true when asked, no longer
+├── Conflict                        the current state does not allow the request
 │   ├── TradeNotActive
-│   ├── PriceTooOld                 no order is taken at the last traded price
+│   ├── ClientOrderIdReused         the id belongs to another order
+│   ├── IdempotencyKeyReused        the key belongs to another request
+│   ├── PriceTooOld                 the last traded price is too old for an order
 │   ├── LastPriceTooEarly           a newer price may still come
 │   └── MarketClosed                outside the exchange's hours
-├── RateLimited                     too often; the same request may succeed later
+├── RateLimited                     too many requests; the same one may succeed later
 └── Unavailable                     the same request may succeed later
     ├── MarketDataUnavailable
     ├── DatabaseUnavailable
     ├── DiskFull
-    └── ServerBusy                  more work than the server takes on at once
+    └── ServerBusy                  the server is at its limit of concurrent work
 
-Each carries a sentence for a person, a code that never changes, and details for a program.
-`app.web.errors` maps them to HTTP; nothing here knows of it.
+Each has a sentence for a person, a code that never changes, and details for a program.
+`app.web.errors` maps them to HTTP.
 """
 
 from __future__ import annotations
@@ -55,11 +58,8 @@ class InvalidRequest(PaperTradingError):
 
 class InvalidFields(InvalidRequest):
     def __init__(self, faults: Mapping[str, str]) -> None:
-        """Name what is wrong with each field."""
-        super().__init__(
-            "What was sent cannot be used; details say what is wrong with each field.",
-            details=faults,
-        )
+        """Name the fault of each field."""
+        super().__init__("Validation failed; see details.", details=faults)
 
 
 class InsufficientMargin(InvalidRequest):
@@ -68,7 +68,7 @@ class InsufficientMargin(InvalidRequest):
     def __init__(
         self, required: Decimal, available: Decimal, equity: Decimal | None = None
     ) -> None:
-        """Name the `equity` if that is what is missing."""
+        """Name the `equity` if it is used up."""
         details = {"required_margin": required, "available_margin": available}
         if equity is None:
             reason = f"and {available} is available"
@@ -103,6 +103,13 @@ class Unauthenticated(PaperTradingError):
     code = "unauthorized"
 
 
+class AccountGone(Unauthenticated):
+    code = "account_gone"
+
+    def __init__(self) -> None:
+        super().__init__("This account no longer exists.")
+
+
 class Forbidden(PaperTradingError):
     code = "forbidden"
 
@@ -125,23 +132,37 @@ class TradeNotActive(Conflict):
         )
 
 
+class ClientOrderIdReused(Conflict):
+    code = "client_order_id_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This client_order_id was used for another order. Use a new one.")
+
+
+class IdempotencyKeyReused(Conflict):
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used for another request. Use a new one.")
+
+
 class PriceTooOld(Conflict):
     code = "price_too_old"
 
     def __init__(
         self, symbol: str, price: Decimal, made_at: datetime, age: timedelta, limit: timedelta
     ) -> None:
-        """Name how old the price is and how old it may be, in trading time."""
-        seconds, most = _seconds(age), _seconds(limit)
+        """Name the age of the price and its limit, both in trading time."""
+        seconds, maximum = _seconds(age), _seconds(limit)
         super().__init__(
             f"{symbol} was last traded {seconds:,} seconds of trading ago, at {price}. No order is "
-            f"taken at a price older than {most:,} seconds.",
+            f"taken at a price older than {maximum:,} seconds.",
             details={
                 "symbol": symbol,
                 "price": price,
                 "price_time": made_at,
                 "age_seconds": seconds,
-                "limit_seconds": most,
+                "limit_seconds": maximum,
             },
         )
 
@@ -150,7 +171,7 @@ class LastPriceTooEarly(Conflict):
     code = "last_price_too_early"
 
     def __init__(self, symbol: str, price: Decimal, seen_at: datetime) -> None:
-        """Name the last price, and when a source last gave it."""
+        """Name the last price, and when a source last had it."""
         super().__init__(
             f"A newer price of {symbol} may still come. Exit at the last one, {price}, once no "
             "source has had a price for a trading day.",
@@ -182,7 +203,7 @@ class RateLimited(PaperTradingError):
         code: str | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        """Name the limit in `message`; `amount` is how often it allows the request."""
+        """Name the limit in `message`; `amount` is how many requests it allows."""
         seconds = {"retry_after_seconds": retry_after_seconds}
         super().__init__(message, code=code, details={**(details or {}), **seconds})
         self.retry_after_seconds = retry_after_seconds

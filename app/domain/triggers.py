@@ -1,8 +1,7 @@
-"""Triggers: what a run of ticks or candles sets off, each at the first that reaches it.
+"""Triggers: what ticks or candles set off, each at the first price that reaches it.
 
-Trades wait for the price of a stop-loss or a target, alerts for the price of a level. What is
-kept of them is asked by symbol and range of prices, once; what each tick then means to one of
-them, it tells itself.
+Trades wait for a stop-loss or a target, alerts for a level. One query by symbol and price range
+finds those that may be set off; a pure function then decides for each, tick by tick.
 """
 
 from __future__ import annotations
@@ -11,14 +10,26 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 from app.domain.candle import Candle
 from app.domain.quote import Quote
 
 
+class SettledFrom(StrEnum):
+    """Which price set off an exit or an alert, unless it was the tick of its moment."""
+
+    # A candle of a time without prices.
+    GAP = "gap"
+    # The first quote after a time without prices that has no candles either.
+    QUOTE = "quote"
+    # The last known price of a share that no source has had a price of for a trading day.
+    LAST_PRICE = "last_price"
+
+
 class Waiting(Protocol):
-    """What waits for a price. Of those that one tick sets off, the lower id comes first."""
+    """A trade or an alert. If one tick sets off several, the lower id comes first."""
 
     @property
     def id(self) -> Any: ...
@@ -26,9 +37,10 @@ class Waiting(Protocol):
 
 W = TypeVar("W", bound=Waiting)
 R = TypeVar("R")
-# Those of a symbol that prices from the lowest to the highest may set off.
+T = TypeVar("T")
+# (symbol, lowest, highest): those of a symbol that prices in this range may set off.
 Find = Callable[[str, Decimal, Decimal], Iterable[W]]
-# What a symbol did after a time, in order.
+# (symbol, time): the candles of a symbol after a time, in order.
 CandlesAfter = Callable[[str, datetime], Sequence[Candle]]
 
 
@@ -44,13 +56,13 @@ def triggered_by(
     by_symbol: dict[str, list[tuple[int, Quote]]] = defaultdict(list)
     for position, tick in enumerate(ticks):
         by_symbol[tick.symbol].append((position, tick))
-    found: list[tuple[int, W, R]] = []
+    triggered: list[tuple[int, W, R]] = []
     for symbol, its_ticks in by_symbol.items():
         prices = [tick.price for _, tick in its_ticks]
-        for each in find(symbol, min(prices), max(prices)):
-            reactions = ((position, react(each, tick)) for position, tick in its_ticks)
-            found += _first(each, reactions)
-    return [(each, reaction) for _, each, reaction in sorted(found, key=_place)]
+        for waiting in find(symbol, min(prices), max(prices)):
+            reactions = ((position, react(waiting, tick)) for position, tick in its_ticks)
+            triggered += _first(waiting, reactions)
+    return [(waiting, reaction) for _, waiting, reaction in sorted(triggered, key=_order)]
 
 
 def triggered_in(
@@ -64,32 +76,29 @@ def triggered_in(
 ) -> list[tuple[W, R]]:
     """Return what the candles after `since` set off, each with its first reaction.
 
-    In the order of time. Of the candle in which one `began` to wait, only what came after that
-    counts.
+    In the order of time. `began` returns since when one waits; only candles after that count.
     """
-    found: list[tuple[datetime, W, R]] = []
+    triggered: list[tuple[datetime, W, R]] = []
     for symbol in symbols:
         candles = candles_after(symbol, since)
         if not candles:
             continue
         lowest = min(candle.low for candle in candles)
         highest = max(candle.high for candle in candles)
-        for each in find(symbol, lowest, highest):
-            start = began(each)
+        for waiting in find(symbol, lowest, highest):
+            start = began(waiting)
             its_candles = candles_after(symbol, start) if start > since else candles
-            found += _first(each, ((candle.time, react(each, candle)) for candle in its_candles))
-    return [(each, reaction) for _, each, reaction in sorted(found, key=_place)]
+            reactions = ((candle.time, react(waiting, candle)) for candle in its_candles)
+            triggered += _first(waiting, reactions)
+    return [(waiting, reaction) for _, waiting, reaction in sorted(triggered, key=_order)]
 
 
-T = TypeVar("T")
-
-
-def _first(each: W, reactions: Iterable[tuple[T, R | None]]) -> list[tuple[T, W, R]]:
+def _first(waiting: W, reactions: Iterable[tuple[T, R | None]]) -> list[tuple[T, W, R]]:
     for when, reaction in reactions:
         if reaction is not None:
-            return [(when, each, reaction)]
+            return [(when, waiting, reaction)]
     return []
 
 
-def _place(found: tuple[Any, Waiting, object]) -> tuple[Any, Any]:
-    return found[0], found[1].id
+def _order(triggered: tuple[Any, Waiting, object]) -> tuple[Any, Any]:
+    return triggered[0], triggered[1].id

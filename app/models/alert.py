@@ -12,8 +12,8 @@ from pymongo import UpdateOne
 
 from app.database import Document, collection
 from app.domain.alert import AlertCondition, AlertStatus, Direction, Trigger
-from app.domain.bracket import SettledFrom
 from app.domain.quote import Quote, Source
+from app.domain.triggers import SettledFrom
 from app.models.paging import newest_first
 from app.models.trigger_index import TriggerIndex
 

@@ -1,7 +1,7 @@
-"""Answers: what a request with an idempotency key was answered, so that a retry is told the same.
+"""The results of requests with an idempotency key, so that a retry gets the same response.
 
-An answer is written in the transaction of what it tells of. So a request whose answer was lost,
-by a broken connection or a crash, was either not done at all or has its answer here.
+A result is written in the transaction of its request. So a request whose response was lost, by a
+broken connection or a crash, either did nothing or has its result here.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from app.database import Document, collection
-from app.domain.errors import Conflict
+from app.domain.errors import IdempotencyKeyReused
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A user's key for one request; `fingerprint` tells that request from any other."""
+    """A user's key for one request; `fingerprint` is a hash of that request."""
 
     user_id: str
     key: str
@@ -31,18 +31,15 @@ class IdempotencyKey:
 class IdempotencyRecord:
     @classmethod
     def find(cls, key: IdempotencyKey) -> Document | None:
-        """Return what was answered to this request before, None where nothing was.
+        """Return the result of an earlier try of this request, None if there was none.
 
-        Raises Conflict where the key was used for another request.
+        Raises IdempotencyKeyReused if the key belongs to another request.
         """
         document = collection("answers").find_one({"_id": key.document_id})
         if document is None:
             return None
         if document["fingerprint"] != key.fingerprint:
-            raise Conflict(
-                "This Idempotency-Key was used for another request. Use a new one.",
-                code="idempotency_key_reused",
-            )
+            raise IdempotencyKeyReused
         result: Document = document["result"]
         return result
 
@@ -53,7 +50,7 @@ class IdempotencyRecord:
         result: Mapping[str, Any],
         now: datetime,
     ) -> None:
-        """Keep an answer; DuplicateKeyError where the same request has one already."""
+        """Store a result; DuplicateKeyError if the key has one already."""
         collection("answers").insert_one(
             {
                 "_id": key.document_id,
@@ -65,13 +62,13 @@ class IdempotencyRecord:
 
     @classmethod
     def add(cls, key: IdempotencyKey, amounts: Mapping[str, Any]) -> None:
-        """Add to the numbers of an answer that is given in several steps."""
+        """Add to the numbers of a result that is written in several steps."""
         increments = {f"result.{name}": amount for name, amount in amounts.items()}
         collection("answers").update_one({"_id": key.document_id}, {"$inc": increments})
 
     @classmethod
     def finish(cls, key: IdempotencyKey, fields: Mapping[str, Any]) -> None:
-        """Mark the last step of such an answer as done, and add `fields`; once only."""
+        """Mark such a result as done, and set `fields`, once."""
         changes = {f"result.{name}": value for name, value in {**fields, "done": True}.items()}
         collection("answers").update_one(
             {"_id": key.document_id, "result.done": False}, {"$set": changes}

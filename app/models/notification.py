@@ -18,7 +18,7 @@ from bson import ObjectId
 from pymongo import UpdateMany, UpdateOne
 
 from app.database import Document, collection
-from app.domain.errors import Unauthenticated
+from app.domain.errors import AccountGone
 from app.models.bulk import in_clause_batches, value_by_id
 from app.models.inbox import Inbox
 from app.models.paging import newest_first
@@ -80,7 +80,7 @@ class Notification:
         counts = Counter(draft.user_id for draft in drafts)
         counted = Inbox.count_events(counts)
         if len(counted) < len(counts):
-            raise Unauthenticated("This account no longer exists.", code="account_gone")
+            raise AccountGone
         following = {user_id: counted[user_id].event_seq - counts[user_id] for user_id in counts}
         documents = []
         for draft in drafts:

@@ -12,9 +12,11 @@ from bson import ObjectId
 from pymongo import UpdateMany
 
 from app.database import Document, collection
-from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeStatus, TradeType
+from app.domain.bracket import Bracket, Exit, ExitReason, TradeType
 from app.domain.money import ZERO
 from app.domain.quote import Quote, Source
+from app.domain.trade import TradeStatus, Transition
+from app.domain.triggers import SettledFrom
 from app.models.bulk import in_clause_batches, value_by_id
 from app.models.paging import newest_first
 from app.models.trigger_index import TriggerIndex
@@ -34,7 +36,7 @@ class Trade:
     status: TradeStatus
     margin_used: Decimal
     created_at: datetime
-    # The user's own name for the order, and what tells it from another under the same name.
+    # The user's own id of the order, and a hash that tells it from another of the same id.
     client_order_id: str | None = None
     order_fingerprint: str | None = None
     exit: Exit | None = None
@@ -78,7 +80,7 @@ class Trade:
         client_order_id: str | None = None,
         order_fingerprint: str | None = None,
     ) -> Trade:
-        """Insert an active trade; DuplicateKeyError where the client_order_id is taken."""
+        """Insert an active trade; DuplicateKeyError if the client_order_id is taken."""
         document: Document = {
             "user_id": user_id,
             "number": number,
@@ -93,7 +95,7 @@ class Trade:
             "trigger_below": bracket.trigger_below,
             "trigger_above": bracket.trigger_above,
             "status": TradeStatus.ACTIVE.value,
-            "waiting": True,
+            "waiting": TradeStatus.ACTIVE.is_open,
             "margin_used": margin_used,
             "created_at": created_at,
         }
@@ -143,30 +145,29 @@ class Trade:
     def find_active_by_user_id(cls, user_id: str) -> list[Trade]:
         """Return all the user's active trades, oldest first."""
         query = {"user_id": user_id, "status": TradeStatus.ACTIVE.value}
-        found = collection("trades").find(query)
-        trades = [cls.from_document(document) for document in found]
+        trades = [cls.from_document(document) for document in collection("trades").find(query)]
         return sorted(trades, key=lambda trade: trade.number)
 
     @classmethod
     def find_active(cls, trade_ids: Collection[ObjectId]) -> list[Trade]:
-        """Return those of the trades that are active, oldest first."""
+        """Return the active ones of the trades, oldest first."""
         query = {"_id": {"$in": list(trade_ids)}, "status": TradeStatus.ACTIVE.value}
         trades = [cls.from_document(document) for document in collection("trades").find(query)]
         return sorted(trades, key=lambda trade: trade.number)
 
     @classmethod
     def find_triggered(cls, symbol: str, lowest: Decimal, highest: Decimal) -> Iterator[Trade]:
-        """Yield the active trades that prices from `lowest` to `highest` reach a trigger of."""
+        """Yield the open trades with a trigger that prices from `lowest` to `highest` reach."""
         return map(cls.from_document, INDEX.find_reached(symbol, lowest, highest))
 
     @classmethod
     def has_active(cls, symbol: str) -> bool:
-        """Tell whether any user has an active trade in the symbol."""
+        """Return whether any user has an open trade in the symbol."""
         return INDEX.any_waiting(symbol)
 
     @classmethod
     def update(cls, trade_id: ObjectId, changes: Document) -> bool:
-        """Set fields of an active trade; tell whether there was one."""
+        """Set fields of an active trade; return whether it was active."""
         result = collection("trades").update_one(
             {"_id": trade_id, "status": TradeStatus.ACTIVE.value},
             {"$set": changes},
@@ -174,47 +175,52 @@ class Trade:
         return result.modified_count == 1
 
     @classmethod
-    def close_many(cls, closures: Sequence[TradeExit], now: datetime) -> int:
-        """Close trades that are active; return how many were."""
-        # SecantusDB: takes 0.5 ms for each update, however few documents it matches. MongoDB would
-        # take one update for each trade.
-        alike: dict[Exit, list[TradeExit]] = defaultdict(list)
-        for each in closures:
-            alike[replace(each.exit, pnl=ZERO)].append(each)
+    def close_many(cls, exits: Sequence[TradeExit], now: datetime) -> int:
+        """Close those of the trades that are in the status they are to leave; return how many."""
+        # SecantusDB: takes 0.5 ms for each update, however few documents it matches, so trades
+        # whose exits differ in their P&L only share one. MongoDB would take one for each trade.
+        equal: dict[Transition, list[TradeExit]] = defaultdict(list)
+        for each in exits:
+            exit = replace(each.exit, pnl=ZERO)
+            equal[replace(each.transition, exit=exit)].append(each)
         updates = [
-            _close_alike(exit, some, now)
-            for exit, group in alike.items()
-            for some in in_clause_batches(group)
+            _close_equal(transition, batch, now)
+            for transition, group in equal.items()
+            for batch in in_clause_batches(group)
         ]
-        result = collection("trades").bulk_write(updates, ordered=False)
-        return result.modified_count
+        return collection("trades").bulk_write(updates, ordered=False).modified_count
 
 
 @dataclass(frozen=True, slots=True)
 class TradeExit:
-    """A trade and the exit it is to make."""
+    """A trade and the transition that closes it."""
 
     trade: Trade
-    exit: Exit
+    transition: Transition
+
+    @property
+    def exit(self) -> Exit:
+        return self.transition.exit
 
 
-def _close_alike(exit: Exit, closures: Sequence[TradeExit], now: datetime) -> UpdateMany:
-    """Return the one update of trades that make the same exit, each with its own P&L."""
-    pnls = {each.trade.id: each.exit.pnl for each in closures}
-    same = {name: {"$literal": value} for name, value in _closed(exit, now).items()}
+def _close_equal(transition: Transition, exits: Sequence[TradeExit], now: datetime) -> UpdateMany:
+    """Return one update of trades whose exits differ in their P&L only."""
+    pnls = {each.trade.id: each.exit.pnl for each in exits}
+    closed = {name: {"$literal": value} for name, value in _closed(transition, now).items()}
     return UpdateMany(
-        {"_id": {"$in": list(pnls)}, "status": TradeStatus.ACTIVE.value},
-        [{"$set": {**same, "pnl": value_by_id(pnls)}}],
+        {"_id": {"$in": list(pnls)}, "status": transition.before.value},
+        [{"$set": {**closed, "pnl": value_by_id(pnls)}}],
     )
 
 
-def _closed(exit: Exit, now: datetime) -> Document:
+def _closed(transition: Transition, now: datetime) -> Document:
+    exit = transition.exit
     return {
-        "status": exit.reason.status.value,
-        "waiting": False,
+        "status": transition.after.value,
+        "waiting": transition.after.is_open,
         "exit_reason": exit.reason.value,
         "exit_price": exit.price,
-        # The evidence: which quote closed the trade, whose it was, and when it was made.
+        # The evidence: the quote that closed the trade.
         "exit_source": exit.quote.source.value,
         "exit_timestamp": exit.quote.timestamp,
         "settled_from": exit.settled_from.value if exit.settled_from else None,

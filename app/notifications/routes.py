@@ -34,7 +34,9 @@ def send_notification(body: SendRequest) -> MessageResponse:
 @endpoint(query=NotificationsQuery, answers={200: NotificationsResponse})
 def list_notifications(query: NotificationsQuery) -> NotificationsResponse:
     """List notifications, newest first."""
-    page, unread_count, next_cursor = service.list_notifications(current_principal().user_id, query)
+    page, unread_count, next_cursor = service.list_notifications(
+        current_principal().user_id, unread=query.unread, cursor=query.cursor, limit=query.limit
+    )
     return NotificationsResponse(
         notifications=[NotificationView.of(each) for each in page],
         unread_count=unread_count,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from operator import attrgetter
 
-from bson import ObjectId
-from bson.errors import InvalidId
-
+from app.database import object_id
 from app.database.transactions import run_transaction
-from app.domain.errors import NotFound, Unauthenticated
+from app.domain.errors import AccountGone, NotFound
 from app.events import publish_events, record_events
 from app.models import EventDraft, Inbox, Notification, Preferences, User
-from app.notifications.schemas import NotificationsQuery
+from app.models.paging import read_page
 from app.services import now
 from app.stop_links import read_stop_token
 
@@ -36,7 +36,7 @@ def get_preferences(user_id: str) -> Preferences:
     """Return by which channels, and of what, the user is told; raise Unauthenticated if gone."""
     inbox = Inbox.find(user_id)
     if inbox is None:
-        raise _account_gone()
+        raise AccountGone
     return inbox.preferences
 
 
@@ -49,7 +49,7 @@ def replace_preferences(user_id: str, preferences: Preferences) -> None:
         lambda: Inbox.save_preferences(user_id, preferences), user_ids=[user_id]
     )
     if not saved:
-        raise _account_gone()
+        raise AccountGone
 
 
 def stop_emails(token: str) -> str:
@@ -67,41 +67,31 @@ def stop_emails(token: str) -> str:
 
 
 def list_notifications(
-    user_id: str, query: NotificationsQuery
+    user_id: str, *, unread: bool | None = None, cursor: int | None = None, limit: int
 ) -> tuple[list[Notification], int, str | None]:
     """Return a page, newest first, the count of unread ones, and the cursor of the next page."""
     inbox = Inbox.find(user_id)
     if inbox is None:
         return [], 0, None
-    # No cursor of ours is above it, and a page is looked for downwards from where it begins.
-    newest = inbox.event_seq + 1
-    found = Notification.find_by_user_id(
-        user_id,
-        below=min(query.cursor or newest, newest),
-        limit=query.limit + 1,
-        unread=query.unread,
+    page, next_cursor = read_page(
+        partial(Notification.find_by_user_id, user_id, unread=unread),
+        attrgetter("seq"),
+        cursor=cursor,
+        newest=inbox.event_seq,
+        limit=limit,
     )
-    page = found[: query.limit]
-    more = len(found) > query.limit
-    return page, inbox.unread_count, str(page[-1].seq) if more else None
+    return page, inbox.unread_count, next_cursor
 
 
 def mark_read(user_id: str, notification_id: str) -> None:
     """Mark as read; raise NotFound for an unknown notification or another user's."""
+    id = object_id(notification_id)
 
     def write() -> bool | None:
-        was_unread = Notification.mark_read(ObjectId(notification_id), user_id)
+        was_unread = Notification.mark_read(id, user_id) if id else None
         if was_unread:
             Inbox.count_read(user_id)
         return was_unread
 
-    try:
-        known = run_transaction(write, user_ids=[user_id]) is not None
-    except InvalidId:
-        known = False
-    if not known:
+    if run_transaction(write, user_ids=[user_id]) is None:
         raise NotFound("You have no notification with this id.", code="notification_not_found")
-
-
-def _account_gone() -> Unauthenticated:
-    return Unauthenticated("This account no longer exists.", code="account_gone")

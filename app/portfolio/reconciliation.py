@@ -16,9 +16,9 @@ from decimal import Decimal
 from typing import Any
 
 from app.database.transactions import run_transaction
-from app.domain.bracket import TradeStatus
 from app.domain.money import ZERO
 from app.domain.position import Position
+from app.domain.trade import TradeStatus
 from app.models import Inbox, Notification, Portfolio, Trade
 
 OPEN = (TradeStatus.PENDING, TradeStatus.ACTIVE)

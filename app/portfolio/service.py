@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from app.domain.errors import NotFound, Unauthenticated
+from app.domain.errors import AccountGone, NotFound
 from app.models import Portfolio, User
 from app.services import now, services
 
@@ -12,11 +12,11 @@ from app.services import now, services
 def open_portfolio(user_id: str, initial_margin: Decimal | None) -> tuple[Portfolio, bool]:
     """Return the user's portfolio and whether it was opened just now.
 
-    Without `initial_margin` it opens with INITIAL_MARGIN rupees. Raises Unauthenticated for a
-    token whose user is gone.
+    Without `initial_margin` it opens with INITIAL_MARGIN rupees. Raises AccountGone for a
+    token whose user is deleted.
     """
     if User.find_by_client_id(user_id) is None:
-        raise Unauthenticated("This account no longer exists.", code="account_gone")
+        raise AccountGone
     margin = initial_margin or services().settings.initial_margin
     return Portfolio.create(user_id, margin, now())
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from app.domain.bracket import TradeStatus
 from app.domain.money import ZERO
+from app.domain.trade import TradeStatus
 from app.market_data.quotes import KnownQuote
 from app.models import Portfolio, Trade
 from app.portfolio.service import get_portfolio

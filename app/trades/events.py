@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeType
+from app.domain.bracket import Bracket, Exit, ExitReason, TradeType
 from app.domain.money import format_rupees
+from app.domain.triggers import SettledFrom
 from app.models import EventDraft, Trade
 
 _OPENED = {TradeType.BUY: "Bought", TradeType.SELL: "Sold"}

@@ -1,25 +1,37 @@
-"""Exiting trades because their user says so."""
+"""Exits that a user asks for: one trade, or all of them.
+
+A trade exits at the last traded price, however old. If no source has a price, as of a share that
+was delisted, the last known price serves once a trading day has passed, if the user asks for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from functools import partial
 
 from bson import ObjectId
-from bson.errors import InvalidId
 from pymongo.errors import DuplicateKeyError
 
 from app.database import Document
 from app.database.batches import ClaimLost, all_written, write_in_batches
-from app.domain.bracket import Exit, TradeStatus
-from app.domain.errors import NotFound, TradeNotActive
+from app.domain.bracket import Exit
+from app.domain.errors import (
+    LastPriceTooEarly,
+    MarketDataUnavailable,
+    PaperTradingError,
+    TradeNotActive,
+)
 from app.domain.money import ZERO
-from app.models import IdempotencyKey, IdempotencyRecord, Notification, Trade, TradeExit
+from app.domain.quote import Quote, SeenQuote
+from app.domain.trade import TradeStatus, exit_by_user
+from app.domain.triggers import SettledFrom
+from app.market_data.quotes import LastPrice
+from app.models import IdempotencyKey, IdempotencyRecord, SymbolState, Trade, TradeExit
 from app.services import now, services
-from app.trades.execution import close_trades, commit_exits, name_exit, write_exits
-from app.trades.exit_prices import NotExited, price_exit, price_exits
+from app.trades.execution import close_batch, close_trades, name_exit
+from app.trades.service import get_trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +48,21 @@ def exit_trade(
 ) -> Exit:
     """Close the user's trade at the last traded price; for a retry of `key`, return its exit again.
 
-    With `at_last_price`, a share that no source has had a price of for a trading day is exited at
-    the last known one. Raises NotFound for an unknown trade or another user's, TradeNotActive for
-    one that was closed before, Conflict for a key of another request, MarketClosed outside market
-    hours, MarketDataUnavailable, LastPriceTooEarly.
+    With `at_last_price`, a share without a price for a trading day exits at the last known one.
+    Raises NotFound for an unknown trade or another user's, TradeNotActive for a closed one,
+    Conflict for a key of another request, MarketClosed outside market hours,
+    MarketDataUnavailable, LastPriceTooEarly.
     """
     if not (exit := _exited_earlier(user_id, trade_id, key)):
-        trade = find_own_trade(user_id, trade_id)
+        trade = get_trade(user_id, trade_id)
         if trade.status is TradeStatus.ACTIVE:
             services().calendar.require_trading(now())
-            closure = price_exit(trade, at_last_price=at_last_price)
-            if _close(closure, key):
-                return closure.exit
-            trade = find_own_trade(user_id, trade_id)
-        # Closed meanwhile: by this very request at the same time, or by something else.
+            prices = services().quotes.confirmed_prices([trade.symbol])
+            priced = _price(trade, prices.get(trade.symbol), at_last_price)
+            if _close(priced, key):
+                return priced.exit
+            trade = get_trade(user_id, trade_id)
+        # It was closed meanwhile, by this request at the same time or by something else.
         exit = _exited_earlier(user_id, trade_id, key)
         if exit is None:
             raise TradeNotActive(trade.status.value, trade.exit.pnl if trade.exit else None)
@@ -59,99 +72,133 @@ def exit_trade(
 def exit_all(
     user_id: str, key: IdempotencyKey | None = None, *, at_last_price: bool = False
 ) -> ExitedAll:
-    """Close those of the user's active trades that have a price; return also which have none.
+    """Close those of the user's active trades that have a price; return the others as well.
 
-    With a `key` they are those that were active when it came first, and a retry continues where
-    that one was interrupted. `at_last_price` is as in `exit_trade`. Raises MarketClosed outside
-    market hours, Conflict for a key of another request.
+    With a `key` they are the trades that were active at its first request, and a retry continues
+    an interrupted one. `at_last_price` is as in `exit_trade`. Raises MarketClosed outside market
+    hours, Conflict for a key of another request.
     """
     if key is None:
         services().calendar.require_trading(now())
-        active = Trade.find_active_by_user_id(user_id)
-        exits, others = price_exits(active, at_last_price=at_last_price)
+        exits, others = _price_all(Trade.find_active_by_user_id(user_id), at_last_price)
         closed = all_written(close_trades(exits))
-        return ExitedAll(len(closed), _total_pnl(closed), _as_documents(others))
-    answer = IdempotencyRecord.find(key) or _begin_exit_all(user_id, key)
-    if not answer["done"]:
-        _continue_exiting(key, answer["trade_ids"], at_last_price)
-        answer = IdempotencyRecord.find(key) or answer
-    return ExitedAll(answer["count"], answer["total_pnl"], answer.get("not_exited", []))
-
-
-def find_own_trade(user_id: str, trade_id: str) -> Trade:
-    """Return the user's trade; raise NotFound for an unknown one or another user's."""
-    try:
-        trade = Trade.find_by_id(ObjectId(trade_id))
-    except InvalidId:
-        trade = None
-    if trade is None or trade.user_id != user_id:
-        raise NotFound("You have no trade with this id.", code="trade_not_found")
-    return trade
+        return ExitedAll(len(closed), _total_pnl(closed), others)
+    record = IdempotencyRecord.find(key) or _begin_exit_all(user_id, key)
+    if not record["done"]:
+        _continue_exiting(key, record["trade_ids"], at_last_price)
+        record = IdempotencyRecord.find(key) or record
+    return ExitedAll(record["count"], record["total_pnl"], record.get("not_exited", []))
 
 
 def _exited_earlier(user_id: str, trade_id: str, key: IdempotencyKey | None) -> Exit | None:
     if key is None or IdempotencyRecord.find(key) is None:
         return None
-    return find_own_trade(user_id, trade_id).exit
+    return get_trade(user_id, trade_id).exit
 
 
 def _close(exit: TradeExit, key: IdempotencyKey | None) -> bool:
-    """Close one trade, and keep the response under `key`; return whether it was still active."""
+    """Close one trade, and record it under `key`; return whether it was still active."""
 
-    def write() -> list[Notification]:
+    def record(time: datetime) -> None:
         if key:
-            IdempotencyRecord.save(key, {"trade_id": exit.trade.id}, now())
-        return write_exits([exit])
+            IdempotencyRecord.save(key, {"trade_id": exit.trade.id}, time)
 
     try:
-        commit_exits([exit], write)
+        close_batch([exit], record)
     except (ClaimLost, DuplicateKeyError):
-        # Closed, or the key used, at the same time: by this request or by another. The record
-        # of the key tells which.
+        # A concurrent request closed it or used the key; the record of the key tells which.
         return False
     return True
 
 
 def _begin_exit_all(user_id: str, key: IdempotencyKey) -> Document:
     services().calendar.require_trading(now())
-    active = Trade.find_active_by_user_id(user_id)
-    answer = {
-        "trade_ids": [each.id for each in active],
+    record = {
+        "trade_ids": [trade.id for trade in Trade.find_active_by_user_id(user_id)],
         "count": 0,
         "total_pnl": ZERO,
         "done": False,
     }
     try:
-        IdempotencyRecord.save(key, answer, now())
+        IdempotencyRecord.save(key, record, now())
     except DuplicateKeyError:
-        return IdempotencyRecord.find(key) or answer
-    return answer
+        return IdempotencyRecord.find(key) or record
+    return record
 
 
 def _continue_exiting(key: IdempotencyKey, trade_ids: list[ObjectId], at_last_price: bool) -> None:
-    others: list[NotExited] = []
+    def close_and_count(exits: Sequence[TradeExit]) -> None:
+        amounts = {"count": len(exits), "total_pnl": _total_pnl(exits)}
+        close_batch(exits, lambda _: IdempotencyRecord.add(key, amounts))
+
+    others: list[Document] = []
     if active := Trade.find_active(trade_ids):
-        # If the first try was interrupted, the rest waits for the next opening as well.
+        # The rest of an interrupted request waits for the next opening as well.
         services().calendar.require_trading(now())
-        exits, others = price_exits(active, at_last_price=at_last_price)
-        all_written(write_in_batches(exits, partial(_close_and_count, key), name_exit))
-    IdempotencyRecord.finish(key, {"not_exited": _as_documents(others)})
+        exits, others = _price_all(active, at_last_price)
+        all_written(write_in_batches(exits, close_and_count, name_exit))
+    IdempotencyRecord.finish(key, {"not_exited": others})
 
 
-def _close_and_count(key: IdempotencyKey, exits: Sequence[TradeExit]) -> None:
-    def write() -> list[Notification]:
-        IdempotencyRecord.add(key, {"count": len(exits), "total_pnl": _total_pnl(exits)})
-        return write_exits(exits)
-
-    commit_exits(exits, write)
+def _total_pnl(exits: Sequence[TradeExit]) -> Decimal:
+    return sum((exit.exit.pnl for exit in exits), ZERO)
 
 
-def _as_documents(others: Sequence[NotExited]) -> list[Document]:
-    return [
-        {"trade_id": str(each.trade.id), "symbol": each.trade.symbol, "code": each.code}
-        for each in others
+def _price_all(
+    trades: Sequence[Trade], at_last_price: bool
+) -> tuple[list[TradeExit], list[Document]]:
+    """Return the exits of the trades that have a price, and why the others have none."""
+    prices = services().quotes.confirmed_prices({trade.symbol for trade in trades})
+    exits: list[TradeExit] = []
+    others: list[Document] = []
+    for trade in trades:
+        try:
+            exits.append(_price(trade, prices.get(trade.symbol), at_last_price))
+        except PaperTradingError as error:
+            others.append({"trade_id": str(trade.id), "symbol": trade.symbol, "code": error.code})
+    return exits, others
+
+
+def _price(trade: Trade, price: LastPrice | None, at_last_price: bool) -> TradeExit:
+    """Return the exit at `price`; MarketDataUnavailable or LastPriceTooEarly if there is none."""
+    if price and trade.bracket.may_exit_at(price.quote):
+        return TradeExit(trade, exit_by_user(trade, price.quote))
+    last = _last_seen(trade)
+    if not at_last_price:
+        raise _no_price(trade, last, has_simulated_price=price is not None)
+    time = now()
+    if not services().calendar.is_trading_day_ago(last.seen_at, time):
+        raise LastPriceTooEarly(trade.symbol, last.quote.price, last.seen_at)
+    return TradeExit(trade, exit_by_user(trade, last.quote, SettledFrom.LAST_PRICE))
+
+
+def _last_seen(trade: Trade) -> SeenQuote:
+    """Return the last quote that may close the trade; its entry if nothing newer is known."""
+    bracket = trade.bracket
+    entry = Quote(trade.symbol, bracket.entry_price, bracket.entry_source, bracket.entry_timestamp)
+    # max() takes the first of several that were seen at the same time.
+    known = [
+        services().quotes.seen_quotes([trade.symbol]).get(trade.symbol),
+        SymbolState.find_real_quote(trade.symbol),
+        SeenQuote(entry, trade.created_at),
     ]
+    usable = [seen for seen in known if seen and bracket.may_exit_at(seen.quote)]
+    return max(usable, key=lambda seen: seen.seen_at)
 
 
-def _total_pnl(closures: Sequence[TradeExit]) -> Decimal:
-    return sum((each.exit.pnl for each in closures), ZERO)
+def _no_price(trade: Trade, last: SeenQuote, *, has_simulated_price: bool) -> MarketDataUnavailable:
+    reason = (
+        "no live price right now, and a trade opened at a live price is not closed at a simulated "
+        "one"
+        if has_simulated_price
+        else "no price right now"
+    )
+    return MarketDataUnavailable(
+        f"{trade.symbol} has {reason}. Try again shortly. Once no source has had a price for a "
+        'trading day, send {"at_last_price": true} to exit at the last known one.',
+        details={
+            "symbol": trade.symbol,
+            "last_price": last.quote.price,
+            "price_time": last.quote.timestamp,
+        },
+    )

@@ -39,7 +39,7 @@ blueprint = Blueprint("trades", __name__, url_prefix="/trades")
 )
 def create_trade(body: CreateTradeRequest, key: IdempotencyKey | None) -> tuple[TradeView, int]:
     """Open a trade at the latest price, with a stop-loss and a target if given."""
-    return TradeView.of(service.open_trade(current_principal().user_id, body, key)), 201
+    return TradeView.of(service.open_trade(current_principal().user_id, body.to_order(), key)), 201
 
 
 @blueprint.post("/exit/<trade_id>")
@@ -81,7 +81,13 @@ def exit_all_trades(user_id: str, body: ExitRequest, key: IdempotencyKey | None)
 )
 def list_trades(user_id: str, query: TradesQuery) -> TradesResponse:
     """List trades, newest first; active ones with their last known price and unrealized P&L."""
-    trades, next_cursor = service.list_trades(user_id, query)
+    trades, next_cursor = service.list_trades(
+        user_id,
+        status=query.status,
+        symbol=query.symbol,
+        cursor=query.cursor,
+        limit=query.limit,
+    )
     return TradesResponse.of(trades, valuation.known_quotes(trades), next_cursor)
 
 
@@ -89,7 +95,7 @@ def list_trades(user_id: str, query: TradesQuery) -> TradesResponse:
 @endpoint(answers={200: TradeDetail}, errors={403: ["forbidden"], 404: ["trade_not_found"]})
 def show_trade(user_id: str, trade_id: str) -> TradeDetail:
     """Show one trade, with the quotes that opened and closed it."""
-    trade = exits.find_own_trade(user_id, trade_id)
+    trade = service.get_trade(user_id, trade_id)
     return TradeDetail.of_one(trade, valuation.known_quotes([trade]).get(trade.symbol))
 
 

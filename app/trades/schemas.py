@@ -9,8 +9,11 @@ from typing import Annotated
 
 from pydantic import Field, Strict, WithJsonSchema
 
-from app.domain.bracket import ExitReason, SettledFrom, TradeStatus, TradeType
+from app.domain.bracket import ExitReason, TradeType
+from app.domain.order import Order
 from app.domain.quote import Source
+from app.domain.trade import STATUS_AFTER, TradeStatus
+from app.domain.triggers import SettledFrom
 from app.market_data.quotes import KnownQuote
 from app.models import Trade
 from app.portfolio.valuation import Performance
@@ -30,7 +33,7 @@ from app.web.schemas import (
 
 MAXIMUM_QUANTITY = 10_000_000
 # Those that a trade can have today. The other names are reserved for later kinds of order.
-STATUSES = [TradeStatus.ACTIVE.value, *(reason.status.value for reason in ExitReason)]
+STATUSES = [TradeStatus.ACTIVE.value, *(status.value for status in STATUS_AFTER.values())]
 SetStatus = Annotated[TradeStatus, WithJsonSchema({"type": "string", "enum": STATUSES})]
 
 
@@ -58,10 +61,10 @@ class CreateTradeRequest(RequestModel):
         examples=["morning-1"],
     )
 
-    @property
-    def fingerprint(self) -> str:
-        """What tells this order from any other: two of the same content share it."""
-        return sha256(self.model_dump_json().encode()).hexdigest()
+    def to_order(self) -> Order:
+        """Return the order that this body describes."""
+        fingerprint = sha256(self.model_dump_json().encode()).hexdigest()
+        return Order(**dict(self), fingerprint=fingerprint)
 
 
 class ExitRequest(RequestModel):

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from collections import deque
+from functools import partial
+from operator import attrgetter
 
-from app.database.batches import all_written
+from pymongo.errors import DuplicateKeyError
+
+from app.database import object_id
 from app.database.transactions import run_transaction
 from app.domain.bracket import Bracket
-from app.domain.errors import Conflict, InsufficientMargin, MarketDataUnavailable, PriceTooOld
+from app.domain.errors import (
+    ClientOrderIdReused,
+    InsufficientMargin,
+    MarketDataUnavailable,
+    NotFound,
+    PriceTooOld,
+)
 from app.domain.money import required_margin
+from app.domain.order import Order
 from app.domain.position import Position
 from app.domain.quote import Quote
+from app.domain.trade import TradeStatus, on_quote
 from app.events import publish_events, record_events
-from app.logs import logger
 from app.models import (
     IdempotencyKey,
     IdempotencyRecord,
@@ -21,29 +32,29 @@ from app.models import (
     Trade,
     TradeExit,
 )
+from app.models.paging import read_page
 from app.portfolio.service import get_portfolio
 from app.portfolio.valuation import value
 from app.services import now, services
 from app.trades.events import trade_created
 from app.trades.execution import close_trades
 from app.trades.polling import mark_traded, renew_mark
-from app.trades.schemas import CreateTradeRequest, TradesQuery
 
 
-def open_trade(user_id: str, order: CreateTradeRequest, key: IdempotencyKey | None = None) -> Trade:
+def open_trade(user_id: str, order: Order, key: IdempotencyKey | None = None) -> Trade:
     """Open a trade at the last traded price; for a retry, return the trade as it was opened.
 
-    A retry is known by its `key` or by the order's client_order_id. Raises InvalidRequest for
-    an unknown or unlisted symbol, WrongSideOfPrice, InsufficientMargin, NotFound for a missing
-    portfolio, Conflict for a key or client_order_id of another order, MarketClosed outside
-    market hours, PriceTooOld, MarketDataUnavailable.
+    A retry has the same `key` or client_order_id. Raises InvalidRequest for an unknown or
+    unlisted symbol, WrongSideOfPrice, InsufficientMargin, NotFound for a missing portfolio,
+    Conflict for a key or client_order_id of another order, MarketClosed outside market hours,
+    PriceTooOld, MarketDataUnavailable.
     """
     try:
         if earlier := _opened_earlier(user_id, order, key):
             return earlier
         services().calendar.require_trading(now())
         symbol = services().instruments.get_tradable(order.symbol).symbol
-        quote = _price_to_trade_at(symbol)
+        quote = _entry_quote(symbol)
         bracket = Bracket.open(
             order.trade_type,
             order.quantity,
@@ -58,7 +69,7 @@ def open_trade(user_id: str, order: CreateTradeRequest, key: IdempotencyKey | No
             user_ids=[user_id],
         )
     except DuplicateKeyError:
-        # The same request, or its key for another, at the same time by way of another process.
+        # Another process handled the same request, or one with the same key, at the same time.
         if earlier := _opened_earlier(user_id, order, key):
             return earlier
         raise
@@ -68,24 +79,37 @@ def open_trade(user_id: str, order: CreateTradeRequest, key: IdempotencyKey | No
     return trade
 
 
-def list_trades(user_id: str, query: TradesQuery) -> tuple[list[Trade], str | None]:
+def list_trades(
+    user_id: str,
+    *,
+    status: TradeStatus | None = None,
+    symbol: str | None = None,
+    cursor: int | None = None,
+    limit: int,
+) -> tuple[list[Trade], str | None]:
     """Return a page of the user's trades, newest first, and the cursor of the next one."""
-    symbol = services().instruments.get_ordered(query.symbol).symbol if query.symbol else None
-    # No cursor of ours is above it, and a page is looked for downwards from where it begins.
-    newest = _next_number(user_id)
-    trades = Trade.find_by_user_id(
-        user_id,
-        status=query.status,
-        symbol=symbol,
-        below=min(query.cursor or newest, newest),
-        limit=query.limit + 1,
+    name = services().instruments.get_ordered(symbol).symbol if symbol else None
+    portfolio = Portfolio.find_by_user_id(user_id)
+    return read_page(
+        partial(Trade.find_by_user_id, user_id, status=status, symbol=name),
+        attrgetter("number"),
+        cursor=cursor,
+        newest=portfolio.trade_count if portfolio else 0,
+        limit=limit,
     )
-    page = trades[: query.limit]
-    return page, str(page[-1].number) if len(trades) > query.limit else None
 
 
-def _price_to_trade_at(symbol: str) -> Quote:
-    """Return the last traded price if an order is taken at it; it may wait for a source, once."""
+def get_trade(user_id: str, trade_id: str) -> Trade:
+    """Return the user's trade; raise NotFound for an unknown one or another user's."""
+    id = object_id(trade_id)
+    trade = Trade.find_by_id(id) if id else None
+    if trade is None or trade.user_id != user_id:
+        raise NotFound("You have no trade with this id.", code="trade_not_found")
+    return trade
+
+
+def _entry_quote(symbol: str) -> Quote:
+    """Return the last traded price if an order may use it; may wait for a source, once."""
     price = services().quotes.ask(symbol)
     if not price.is_confirmed:
         raise MarketDataUnavailable(
@@ -97,34 +121,23 @@ def _price_to_trade_at(symbol: str) -> Quote:
     return price.quote
 
 
-def _opened_earlier(
-    user_id: str,
-    order: CreateTradeRequest,
-    key: IdempotencyKey | None,
-) -> Trade | None:
-    """Return what this very request opened before, as it was then."""
+def _opened_earlier(user_id: str, order: Order, key: IdempotencyKey | None) -> Trade | None:
+    """Return the trade that an earlier try of this request opened, as it was opened."""
     trade = None
-    if key and (answer := IdempotencyRecord.find(key)):
-        trade = Trade.find_by_id(answer["trade_id"])
+    if key and (record := IdempotencyRecord.find(key)):
+        trade = Trade.find_by_id(record["trade_id"])
     elif order.client_order_id is not None:
         trade = Trade.find_by_client_order_id(user_id, order.client_order_id)
         if trade and trade.order_fingerprint != order.fingerprint:
-            raise Conflict(
-                "This client_order_id was used for another order. Use a new one.",
-                code="client_order_id_reused",
-            )
+            raise ClientOrderIdReused
         if trade and key:
-            # From now on the key stands for this request as well.
+            # A retry may send the key without the client_order_id.
             IdempotencyRecord.save(key, {"trade_id": trade.id}, now())
     return trade.as_opened() if trade else None
 
 
 def _write_trade(
-    user_id: str,
-    symbol: str,
-    bracket: Bracket,
-    order: CreateTradeRequest,
-    key: IdempotencyKey | None,
+    user_id: str, symbol: str, bracket: Bracket, order: Order, key: IdempotencyKey | None
 ) -> tuple[Trade, list[Notification]]:
     if earlier := _opened_earlier(user_id, order, key):
         return earlier, []
@@ -153,21 +166,12 @@ def _write_trade(
 
 
 def _close_if_reached(trade: Trade, entry: Quote) -> None:
-    """Close the trade if a tick reached it between its quote and its commit.
+    """Close the trade if a tick reached it between its entry quote and its commit.
 
-    The monitor may have looked for what that tick triggers before the trade was there.
+    The monitor may have settled that tick before the trade was in the database. A failure is
+    logged by close_trades: the trade is committed, and its next tick closes it.
     """
-    exits = map(trade.bracket.triggered_by, services().quotes.ticks_since(entry))
-    exit = next((each for each in exits if each is not None), None)
-    if exit is None or not services().calendar.trading_allowed(now()):
-        return
-    try:
-        all_written(close_trades([TradeExit(trade, exit)]))
-    except PyMongoError:
-        # The trade itself is committed and must be answered so; its next tick closes it.
-        logger.exception("trade %s could not be closed at the tick it missed", trade.id)
-
-
-def _next_number(user_id: str) -> int:
-    portfolio = Portfolio.find_by_user_id(user_id)
-    return portfolio.trade_count + 1 if portfolio else 1
+    transitions = (on_quote(trade, tick) for tick in services().quotes.ticks_since(entry))
+    transition = next(filter(None, transitions), None)
+    if transition and services().calendar.trading_allowed(now()):
+        deque(close_trades([TradeExit(trade, transition)]), maxlen=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.domain.bracket import TradeType
-from app.trades.schemas import CreateTradeRequest
+from app.domain.order import Order
 from app.trades.service import open_trade
 from benchmarks.measure import Goal, Result, ratio_of
 from benchmarks.support.bare import Opening, open_trades
@@ -55,7 +55,7 @@ def _opening(here: World) -> Opening:
     (user_id,) = seed_users(here, 1, prefix="pattern")
     move(here, "^NSEI", PRICE)
     with here.app.app_context():
-        order = CreateTradeRequest.model_validate({**ORDER, "trade_type": TradeType.BUY})
+        order = Order(**{**ORDER, "trade_type": TradeType.BUY})
         trade = open_trade(user_id, order)
     document = here.db.trades.find_one({"_id": trade.id}) or {}
     notification = here.db.notifications.find_one({"user_id": user_id}) or {}

@@ -17,12 +17,12 @@ from pymongo import UpdateOne
 
 from app.domain.bracket import TradeType
 from app.domain.money import ZERO
+from app.domain.order import Order
 from app.domain.position import Position
 from app.models import Inbox, Portfolio, Trade, User
 from app.portfolio.reconciliation import find_differences
 from app.services import services
 from app.trades.exits import exit_trade
-from app.trades.schemas import CreateTradeRequest
 from app.trades.service import open_trade
 from benchmarks.support.world import World
 
@@ -192,7 +192,7 @@ def _write_sample_user(here: World, initial_margin: Decimal) -> None:
 def sample_trade(here: World, symbol: str, *, closed: bool = False) -> Pattern:
     """Have the application open a trade, and exit it if it is to be `closed`."""
     _write_sample_user(here, MARGIN)
-    order = CreateTradeRequest(symbol=symbol, trade_type=TradeType.BUY, quantity=1)
+    order = Order(symbol=symbol, trade_type=TradeType.BUY, quantity=1)
     with here.app.app_context():
         move(here, symbol, PRICE)
         trade = open_trade(SAMPLE, order)

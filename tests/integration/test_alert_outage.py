@@ -11,7 +11,6 @@ from flask import Flask
 from pymongo.errors import PyMongoError
 
 from app import create_app
-from app.alerts.schemas import CreateAlertRequest
 from app.alerts.service import set_alert
 from app.extensions import mongo
 from app.models import AlertTrigger, Notification
@@ -48,8 +47,7 @@ def test_what_an_outage_kept_from_being_told_is_told_by_the_same_ticks(
 ) -> None:
     with app.app_context():
         create_user("alice")
-        request = CreateAlertRequest(symbol="^NSEI", above=Decimal(25_100))
-        alerts = [set_alert("alice", request) for _ in range(2)]
+        alerts = [set_alert("alice", "^NSEI", above=Decimal(25_100)) for _ in range(2)]
         tick = feed.set("^NSEI", 25_200)
         crossing = alerts[0].levels.crossed_by(tick)
         assert crossing is not None

@@ -11,7 +11,6 @@ import pytest
 from bson import ObjectId
 from flask import Flask
 
-from app.alerts.schemas import AlertsQuery
 from app.alerts.service import delete_alert, list_alerts, set_alert
 from app.database import Document, collection
 from app.database.batches import BATCH_SIZE
@@ -41,7 +40,7 @@ def people(app_context: Flask) -> None:
 
 def insert_many(count: int, user_id: str = "alice") -> None:
     """Write alerts past the limit of a user: one above 25,001, 25,002, ... each."""
-    alert = set_alert(user_id, request(above=25_001))
+    alert = set_alert(user_id, **request(above=25_001))
     document = alert.as_set()
     collection("alerts").insert_many(
         {**document, "_id": ObjectId(), "number": number, "above": Decimal(25_000 + number)}
@@ -50,8 +49,8 @@ def insert_many(count: int, user_id: str = "alice") -> None:
 
 
 def test_a_tick_at_a_level_fires_and_one_a_paisa_short_does_not(feed: ScriptedFeed) -> None:
-    high = set_alert("alice", request(above=25_100))
-    low = set_alert("alice", request(below=24_900))
+    high = set_alert("alice", **request(above=25_100))
+    low = set_alert("alice", **request(below=24_900))
 
     assert fire_crossed([feed.set("^NSEI", "25099.99"), feed.set("^NSEI", "24900.01")]) == 0
     assert fire_crossed([feed.set("^NSEI", "25100.00")]) == 1
@@ -64,7 +63,7 @@ def test_a_tick_at_a_level_fires_and_one_a_paisa_short_does_not(feed: ScriptedFe
 def test_a_fired_alert_keeps_its_evidence_and_tells_its_user(
     feed: ScriptedFeed, clock: ManualClock
 ) -> None:
-    alert = set_alert("alice", request(above=25_100, below=24_900))
+    alert = set_alert("alice", **request(above=25_100, below=24_900))
     clock.advance(30)
     tick = feed.set("^NSEI", "25100.55")
     clock.advance(2)
@@ -98,7 +97,7 @@ def test_a_fired_alert_keeps_its_evidence_and_tells_its_user(
 def test_of_two_levels_the_first_that_is_met_fires_and_the_other_never_does(
     feed: ScriptedFeed,
 ) -> None:
-    alert = set_alert("alice", request(above=25_100, below=24_900))
+    alert = set_alert("alice", **request(above=25_100, below=24_900))
 
     ticks = [feed.set("^NSEI", price) for price in (25_000, 24_800, 25_200)]
     assert fire_crossed(ticks) == 1
@@ -111,8 +110,8 @@ def test_of_two_levels_the_first_that_is_met_fires_and_the_other_never_does(
 
 
 def test_the_same_ticks_given_again_fire_nothing_again(feed: ScriptedFeed) -> None:
-    set_alert("alice", request(above=25_100))
-    set_alert("bob", request(above=25_200))
+    set_alert("alice", **request(above=25_100))
+    set_alert("bob", **request(above=25_200))
     ticks = [feed.set("^NSEI", price) for price in (25_150, 25_250)]
 
     assert fire_crossed(ticks) == 2
@@ -121,9 +120,9 @@ def test_the_same_ticks_given_again_fire_nothing_again(feed: ScriptedFeed) -> No
 
 
 def test_alerts_fire_in_the_order_of_the_ticks_across_symbols(feed: ScriptedFeed) -> None:
-    late = set_alert("alice", request(above=25_200))
-    other = set_alert("alice", request("RELIANCE", below=1_390))
-    early = set_alert("alice", request(above=25_100))
+    late = set_alert("alice", **request(above=25_200))
+    other = set_alert("alice", **request("RELIANCE", below=1_390))
+    early = set_alert("alice", **request(above=25_100))
 
     fire_crossed(
         [
@@ -148,7 +147,7 @@ def test_one_tick_fires_more_alerts_than_a_chunk_holds(feed: ScriptedFeed) -> No
 def test_an_alert_that_fired_keeps_its_first_evidence_whatever_is_asked_of_it(
     feed: ScriptedFeed, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alerts = [set_alert("alice", request(above=25_100)) for _ in range(2)]
+    alerts = [set_alert("alice", **request(above=25_100)) for _ in range(2)]
     late = feed.set("^NSEI", 26_000)
     crossing = alerts[0].levels.crossed_by(late)
     assert crossing is not None
@@ -167,7 +166,7 @@ def test_an_alert_that_fired_keeps_its_first_evidence_whatever_is_asked_of_it(
 def test_a_tick_fired_by_two_at_once_is_told_once(app_context: Flask, feed: ScriptedFeed) -> None:
     for user_id in ("alice", "bob"):
         for level in range(25_001, 25_011):
-            set_alert(user_id, request(above=level))
+            set_alert(user_id, **request(above=level))
     tick = feed.set("^NSEI", 26_000)
 
     def fire_tick() -> int:
@@ -191,7 +190,7 @@ def test_an_alert_deleted_at_the_moment_it_fires_is_either(
         return 0
 
     for _ in range(10):
-        alert = set_alert("alice", request(above=25_100))
+        alert = set_alert("alice", **request(above=25_100))
         tick = feed.set("^NSEI", 25_200)
         before = len(events_of("alice"))
 
@@ -204,7 +203,7 @@ def test_an_alert_deleted_at_the_moment_it_fires_is_either(
 
 
 def test_a_deleted_alert_never_fires(feed: ScriptedFeed) -> None:
-    alert = set_alert("alice", request(above=25_100))
+    alert = set_alert("alice", **request(above=25_100))
     delete_alert("alice", str(alert.id))
 
     assert fire_crossed([feed.set("^NSEI", 25_200)]) == 0
@@ -219,7 +218,7 @@ def test_an_alert_set_at_a_real_price_is_not_fired_by_a_mock_one(
 ) -> None:
     feed.source = real
     feed.set("^NSEI", 25_000)
-    set_alert("alice", request(above=25_100))
+    set_alert("alice", **request(above=25_100))
 
     feed.source = Source.MOCK
     assert fire_crossed([feed.set("^NSEI", 25_200)]) == 0
@@ -248,7 +247,7 @@ def test_a_tick_between_the_quote_and_the_commit_is_not_lost(feed: ScriptedFeed)
         assert fire_crossed([feed.set("^NSEI", 25_200)]) == 0
 
     with writing_meanwhile(make_a_pass):
-        alert = set_alert("alice", request(above=25_100))
+        alert = set_alert("alice", **request(above=25_100))
 
     assert alert.status is AlertStatus.ACTIVE
     assert reload(alert).status is AlertStatus.TRIGGERED
@@ -268,7 +267,7 @@ def test_a_tick_after_the_market_closed_fires_nothing(
         make_app(MARKET_HOURS="enforce").app_context(),
         writing_meanwhile(close_and_post),
     ):
-        alert = set_alert("alice", request(above=25_100))
+        alert = set_alert("alice", **request(above=25_100))
 
         assert reload(alert).status is AlertStatus.ACTIVE
 
@@ -276,7 +275,7 @@ def test_a_tick_after_the_market_closed_fires_nothing(
 def test_a_listener_hears_of_an_alert_after_it_is_committed(
     app_context: Flask, feed: ScriptedFeed
 ) -> None:
-    alert = set_alert("alice", request(above=25_100))
+    alert = set_alert("alice", **request(above=25_100))
     heard: list[AlertStatus] = []
 
     def listen(_app: Flask, events: list[Notification]) -> None:
@@ -289,7 +288,7 @@ def test_a_listener_hears_of_an_alert_after_it_is_committed(
 
 
 def test_one_bad_alert_keeps_none_of_its_neighbours_silent(feed: ScriptedFeed) -> None:
-    alerts = [set_alert("alice", request(above=25_100)) for _ in range(9)]
+    alerts = [set_alert("alice", **request(above=25_100)) for _ in range(9)]
     # Of a user who is gone, so that its event has no number to take.
     gone = {"$set": {"user_id": "nobody", "number": 99}}
     collection("alerts").update_one({"_id": alerts[4].id}, gone)
@@ -327,8 +326,8 @@ def test_a_tick_that_crosses_nothing_finds_nothing_of_any_number() -> None:
 def test_a_symbol_is_watched_while_anyone_has_an_alert_on_it(
     feed: ScriptedFeed, clock: ManualClock
 ) -> None:
-    first = set_alert("alice", request("RELIANCE", above=1_450))
-    set_alert("bob", request("RELIANCE", above=1_500))
+    first = set_alert("alice", **request("RELIANCE", above=1_450))
+    set_alert("bob", **request("RELIANCE", above=1_500))
     assert SymbolState.find_alerted() == {"RELIANCE.NS"}
     assert "RELIANCE.NS" in services().polled_symbols.symbols()
     clock.advance(120)
@@ -344,8 +343,8 @@ def test_a_symbol_is_watched_while_anyone_has_an_alert_on_it(
 def test_nobody_looks_through_the_alerts_on_an_index_which_is_polled_in_any_case(
     feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_alert("alice", request(above=25_500))
-    kept = set_alert("alice", request(above=26_000))
+    set_alert("alice", **request(above=25_500))
+    kept = set_alert("alice", **request(above=26_000))
     monkeypatch.delattr(Alert, "any_active")
 
     assert fire_crossed([feed.set("^NSEI", 25_600)]) == 1
@@ -357,7 +356,7 @@ def test_nobody_looks_through_the_alerts_on_an_index_which_is_polled_in_any_case
 def test_a_symbol_stays_watched_for_an_alert_that_is_still_being_written(
     clock: ManualClock,
 ) -> None:
-    alert = set_alert("alice", request("RELIANCE", above=1_450))
+    alert = set_alert("alice", **request("RELIANCE", above=1_450))
     clock.advance(120)
     # As another process does before it writes one.
     SymbolState.mark_alerted("RELIANCE.NS", clock.now())
@@ -369,17 +368,16 @@ def test_a_symbol_stays_watched_for_an_alert_that_is_still_being_written(
 
 
 def test_numbers_run_on_over_deleted_alerts_and_pages_leave_nothing_out() -> None:
-    alerts = [set_alert("alice", request(above=25_001 + n)) for n in range(12)]
-    set_alert("bob", request(above=26_000))
+    alerts = [set_alert("alice", **request(above=25_001 + n)) for n in range(12)]
+    set_alert("bob", **request(above=26_000))
     for each in alerts[3:8]:
         delete_alert("alice", str(each.id))
-    newest = set_alert("alice", request(above=26_000))
+    newest = set_alert("alice", **request(above=26_000))
 
     seen: list[int] = []
     cursor: str | None = None
     while True:
-        query = AlertsQuery(limit=3, cursor=int(cursor) if cursor else None)
-        page, cursor = list_alerts("alice", query)
+        page, cursor = list_alerts("alice", limit=3, cursor=int(cursor) if cursor else None)
         assert len(page) <= 3
         seen += [each.number for each in page]
         if cursor is None:

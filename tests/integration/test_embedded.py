@@ -21,7 +21,7 @@ from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure, PyMongoError
 
 from app import create_app
-from app.domain.bracket import TradeStatus
+from app.domain.trade import TradeStatus
 from app.embedded import EmbeddedDatabase
 from app.extensions import mongo, socketio
 from app.monitor import Monitor

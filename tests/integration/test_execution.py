@@ -10,8 +10,9 @@ from flask import Flask
 
 from app.database import collection
 from app.database.batches import BATCH_SIZE, all_written
-from app.domain.bracket import ExitReason, TradeStatus, TradeType
+from app.domain.bracket import ExitReason, TradeType
 from app.domain.quote import Quote, Source
+from app.domain.trade import TradeStatus, exit_by_user
 from app.events import events_committed
 from app.models import Inbox, Notification, SymbolState, Trade, TradeExit
 from app.services import services
@@ -164,9 +165,7 @@ def test_a_trade_closed_meanwhile_is_not_closed_twice(feed: ScriptedFeed) -> Non
     trade = open_trade("alice", order(stop_loss=24_990))
     other = open_trade("alice", order(stop_loss=24_990))
     tick = feed.set("^NSEI", 24_000)
-    exits = [
-        TradeExit(each, each.bracket.exit_at(tick, ExitReason.USER)) for each in (trade, other)
-    ]
+    exits = [TradeExit(each, exit_by_user(each, tick)) for each in (trade, other)]
     exit_trade("alice", str(trade.id))
 
     closed = all_written(close_trades(exits))
@@ -188,11 +187,7 @@ def test_a_stop_loss_and_its_user_at_once_close_a_trade_once(
 
     def leave() -> int:
         with app_context.app_context():
-            return len(
-                all_written(
-                    close_trades([TradeExit(trade, trade.bracket.exit_at(tick, ExitReason.USER))])
-                )
-            )
+            return len(all_written(close_trades([TradeExit(trade, exit_by_user(trade, tick))])))
 
     assert sum(run_concurrently([settle, leave, settle, leave])) == 1
     assert_portfolio_balances("alice")

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.alerts.schemas import CreateAlertRequest
 from app.alerts.service import set_alert
 from app.database import collection, migrations
 from app.database.indexes import create_indexes
@@ -45,7 +44,7 @@ def before(app_context: Flask) -> Documents:
         closed = open_trade(user_id, order(quantity=2))
         exit_trade(user_id, str(closed.id))
         open_trade(user_id, order("RELIANCE.NS", stop_loss=1_000))
-        set_alert(user_id, CreateAlertRequest(symbol="^NSEI", above=Decimal(26_000)))
+        set_alert(user_id, "^NSEI", above=Decimal(26_000))
     notify(draft("bob"))
     collection("inboxes").update_one(
         {"_id": "bob"}, {"$set": {"preferences": Preferences(sms=False).to_document()}}

@@ -10,8 +10,7 @@ from flask import Flask
 
 from app.alerts.service import set_alert
 from app.domain.alert import Direction
-from app.domain.bracket import SettledFrom
-from app.domain.triggers import CandlesAfter
+from app.domain.triggers import CandlesAfter, SettledFrom
 from tests.support.alerts import events_of, reload, request
 from tests.support.execution import fire_missed
 from tests.support.factories import create_user
@@ -30,7 +29,7 @@ def candles(feed: ScriptedFeed, until: datetime) -> CandlesAfter:
 def test_a_level_crossed_while_nobody_watched_is_told_once_with_its_time(
     feed: ScriptedFeed, clock: ManualClock
 ) -> None:
-    alert = set_alert("alice", request(above=25_100, below=24_900))
+    alert = set_alert("alice", **request(above=25_100, below=24_900))
     since = clock.now()
     clock.advance(600)
     feed.record("^NSEI", since + timedelta(minutes=1), 25_000, 25_050)
@@ -61,7 +60,7 @@ def test_what_came_before_an_alert_was_set_does_not_fire_it(
     feed.record("^NSEI", since + timedelta(minutes=1), 24_000, 26_000)
     clock.advance(300)
     feed.set("^NSEI", 25_000)
-    set_alert("alice", request(above=25_100, below=24_900))
+    set_alert("alice", **request(above=25_100, below=24_900))
     clock.advance(10)
 
     assert fire_missed(["^NSEI"], candles(feed, clock.now()), since) == 0

@@ -13,10 +13,11 @@ from pymongo.errors import DuplicateKeyError
 
 from app.database import Document, collection
 from app.database.transactions import run_transaction
-from app.domain.bracket import ExitReason, TradeStatus, TradeType
+from app.domain.bracket import TradeType
 from app.domain.errors import Unauthenticated
 from app.domain.position import Position
 from app.domain.quote import Source
+from app.domain.trade import TradeStatus, exit_by_user, on_quote
 from app.models import Inbox, Notification, Portfolio, SymbolState, Trade, TradeExit, User
 from tests.support.concurrency import run_concurrently, run_in_thread
 from tests.support.factories import (
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("app_context")
 
 
 def close_trade(trade: Trade) -> int:
-    exit = trade.bracket.exit_at(quote("110.05"), ExitReason.USER)
+    exit = exit_by_user(trade, quote("110.05"))
     return run_transaction(lambda: Trade.close_many([TradeExit(trade, exit)], NOON))
 
 
@@ -168,15 +169,16 @@ def test_a_trade_is_read_as_it_was_created() -> None:
 
 def test_a_closed_trade_keeps_the_quote_that_closed_it() -> None:
     trade = insert_trade()
-    exit = trade.bracket.exit_at(quote("89.50", Source.REPLAY, NOON), ExitReason.STOP_LOSS)
+    transition = on_quote(trade, quote("89.50", Source.REPLAY, NOON))
+    assert transition is not None
 
-    closed = run_transaction(lambda: Trade.close_many([TradeExit(trade, exit)], NOON))
+    closed = run_transaction(lambda: Trade.close_many([TradeExit(trade, transition)], NOON))
 
     after = Trade.find_by_id(trade.id)
     assert closed == 1
     assert after is not None
     assert (after.status, after.closed_at) == (TradeStatus.STOP_LOSS_HIT, NOON)
-    assert after.exit == exit
+    assert after.exit == transition.exit
     assert after.exit.pnl == Decimal("-21.10")
 
 

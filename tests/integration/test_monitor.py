@@ -13,8 +13,8 @@ from flask import Flask
 
 from app import create_app
 from app.database import collection
-from app.domain.bracket import TradeStatus
 from app.domain.quote import Quote
+from app.domain.trade import TradeStatus
 from app.extensions import socketio
 from app.models import SymbolState
 from app.monitor import Monitor

@@ -10,7 +10,7 @@ from bson import ObjectId
 from flask import Flask
 
 from app.database import collection
-from app.domain.bracket import TradeStatus
+from app.domain.trade import TradeStatus
 from app.models import Notification, Trade
 from app.models.paging import MAX_WINDOW
 from tests.support.factories import create_users, draft, insert_trade, notify

@@ -10,11 +10,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.domain.alert import AlertCondition, Direction, Trigger
-from app.domain.bracket import SettledFrom
 from app.domain.candle import Candle
 from app.domain.errors import AlreadyCrossed, InvalidRequest
 from app.domain.quote import REAL_SOURCES, Quote, Source
-from app.domain.triggers import triggered_by
+from app.domain.triggers import SettledFrom, triggered_by
 from tests.property.strategies import near_prices
 from tests.support.quotes import NOON, quote
 

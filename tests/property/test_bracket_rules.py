@@ -10,11 +10,12 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeType
+from app.domain.bracket import Bracket, Exit, ExitReason, TradeType
 from app.domain.candle import Candle
 from app.domain.money import PAISA, ZERO, required_margin, to_paisa
 from app.domain.position import Position
 from app.domain.quote import Quote, Source
+from app.domain.triggers import SettledFrom
 from app.models import PortfolioDelta
 
 OPENING = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)

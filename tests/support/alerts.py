@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
-from app.alerts.schemas import CreateAlertRequest
 from app.models import Alert, Inbox, Notification
 
 
 def request(
     symbol: str = "^NSEI", *, above: int | str | None = None, below: int | str | None = None
-) -> CreateAlertRequest:
-    return CreateAlertRequest(
-        symbol=symbol,
-        above=None if above is None else Decimal(above),
-        below=None if below is None else Decimal(below),
-    )
+) -> dict[str, Any]:
+    return {
+        "symbol": symbol,
+        "above": None if above is None else Decimal(above),
+        "below": None if below is None else Decimal(below),
+    }
 
 
 def reload(alert: Alert) -> Alert:

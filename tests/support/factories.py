@@ -7,11 +7,12 @@ from decimal import Decimal
 
 from app.database import collection
 from app.database.transactions import run_transaction
-from app.domain.bracket import TradeStatus, TradeType
-from app.domain.money import ZERO
+from app.domain.bracket import TradeType
+from app.domain.money import ZERO, to_paisa
+from app.domain.order import Order
 from app.domain.position import Position
+from app.domain.trade import TradeStatus
 from app.models import EventDraft, Inbox, Notification, Portfolio, Trade, User
-from app.trades.schemas import CreateTradeRequest
 from tests.support.quotes import bracket
 
 MARGIN = Decimal(100_000_000)
@@ -44,14 +45,18 @@ def order(
     *,
     stop_loss: Decimal | int | None = None,
     target_price: Decimal | int | None = None,
-) -> CreateTradeRequest:
-    return CreateTradeRequest(
+) -> Order:
+    return Order(
         symbol=symbol,
         trade_type=trade_type,
         quantity=quantity,
-        stop_loss=None if stop_loss is None else Decimal(stop_loss),
-        target_price=None if target_price is None else Decimal(target_price),
+        stop_loss=_rupees(stop_loss),
+        target_price=_rupees(target_price),
     )
+
+
+def _rupees(amount: Decimal | int | None) -> Decimal | None:
+    return None if amount is None else to_paisa(Decimal(amount))
 
 
 def portfolio_of(client_id: str) -> Portfolio:

@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from app.domain.bracket import ExitReason, TradeStatus, TradeType
+from app.domain.bracket import ExitReason, TradeType
 from app.domain.errors import WrongSideOfPrice
 from app.domain.quote import Source
+from app.domain.trade import STATUS_AFTER, TradeStatus
 from tests.support.quotes import NOON, bracket, quote
 
 BUY, SELL = TradeType.BUY, TradeType.SELL
@@ -179,7 +180,7 @@ def test_an_exit_of_the_user_needs_no_level() -> None:
     ],
 )
 def test_each_reason_to_exit_leaves_its_own_status(reason: ExitReason, status: TradeStatus) -> None:
-    assert reason.status is status
+    assert STATUS_AFTER[reason] is status
 
 
 def test_the_values_of_the_domain_are_those_of_the_contract() -> None:

@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from app.domain.bracket import Bracket, Exit, ExitReason, SettledFrom, TradeType
+from app.domain.bracket import Bracket, Exit, ExitReason, TradeType
 from app.domain.candle import Candle
 from app.domain.quote import Quote, Source
+from app.domain.triggers import SettledFrom
 from tests.support.quotes import prices_of
 
 ENTRY = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
