@@ -49,7 +49,7 @@ def shares(number: int) -> list[Instrument]:
     ]
 
 
-def test_quotes_are_rupees_in_whole_paise_at_the_time_of_the_answer(
+def test_quotes_have_whole_paise_and_the_time_of_the_answer(
     source: AngelOneSource, angel: FakeAngelOne, clock: ManualClock
 ) -> None:
     angel.prices[NIFTY] = 25_012.345
@@ -66,7 +66,7 @@ def test_quotes_are_rupees_in_whole_paise_at_the_time_of_the_answer(
     ]
 
 
-def test_the_exchange_s_own_time_is_taken_where_it_is_told(
+def test_a_quote_has_the_exchanges_time_if_the_answer_contains_it(
     source: AngelOneSource, angel: FakeAngelOne, clock: ManualClock
 ) -> None:
     angel.feed_time = "23-Nov-2026 09:29:58"
@@ -76,7 +76,7 @@ def test_the_exchange_s_own_time_is_taken_where_it_is_told(
     assert source.fetch([NIFTY_50])[0].timestamp == clock.now()
 
 
-def test_what_the_vendor_does_not_know_is_left_out(source: AngelOneSource) -> None:
+def test_instruments_unknown_to_the_vendor_are_skipped(source: AngelOneSource) -> None:
     elsewhere = replace(RELIANCE, exchange="MOON")
     nameless = replace(RELIANCE, angel_token="")
 
@@ -90,7 +90,7 @@ def test_what_the_vendor_does_not_know_is_left_out(source: AngelOneSource) -> No
 @pytest.mark.parametrize(
     "price", [0, -1, 0.004, None, True, "dear", [1], float("nan"), float("inf"), 1e300]
 )
-def test_what_is_no_price_is_left_out(
+def test_an_invalid_price_is_skipped(
     source: AngelOneSource, angel: FakeAngelOne, price: object
 ) -> None:
     angel.prices[NIFTY] = price  # type: ignore[assignment]
@@ -98,7 +98,7 @@ def test_what_is_no_price_is_left_out(
     assert [each.symbol for each in source.fetch([NIFTY_50, SENSEX_30])] == ["^BSESN"]
 
 
-def test_a_token_that_was_not_asked_for_is_left_out(
+def test_a_token_that_was_not_requested_is_skipped(
     source: AngelOneSource, angel: FakeAngelOne
 ) -> None:
     # The first is SENSEX's token on another exchange; the rest are no rows at all.
@@ -113,7 +113,7 @@ def test_a_token_that_was_not_asked_for_is_left_out(
     assert [str(each.price) for each in source.fetch([SENSEX_30])] == ["81001.20"]
 
 
-def test_fifty_instruments_are_asked_for_at_a_time(
+def test_a_request_has_at_most_fifty_instruments(
     source: AngelOneSource, angel: FakeAngelOne
 ) -> None:
     many = shares(120)
@@ -128,7 +128,7 @@ def test_fifty_instruments_are_asked_for_at_a_time(
     assert sizes == [50, 50, 20]
 
 
-def test_no_instruments_are_no_request(source: AngelOneSource, angel: FakeAngelOne) -> None:
+def test_no_instruments_cause_no_request(source: AngelOneSource, angel: FakeAngelOne) -> None:
     assert source.fetch([]) == []
     assert angel.requests == []
 
@@ -152,7 +152,7 @@ def test_a_connection_that_the_vendor_closed_is_replaced(
     assert angel.connections == 2
 
 
-def test_all_threads_together_keep_to_three_requests_a_second(
+def test_all_threads_share_three_requests_a_second(
     make_settings: Callable[..., Settings],
 ) -> None:
     angel = FakeAngelOne()
@@ -182,7 +182,7 @@ def next_turn(pace: Throttle, at_most: float) -> float:
         return time.monotonic()
 
 
-def test_a_queue_that_is_too_long_is_told_of_rather_than_waited_for() -> None:
+def test_a_queue_that_is_too_long_raises_instead_of_waiting() -> None:
     pace = Throttle(1)
     with pace.slot(0), pytest.raises(SourceUnavailable, match="too many requests are waiting"):
         # Nobody knows when the vendor will answer the one before.
@@ -192,7 +192,7 @@ def test_a_queue_that_is_too_long_is_told_of_rather_than_waited_for() -> None:
         next_turn(pace, 0.1)
 
 
-def test_a_turn_is_taken_until_a_second_after_its_answer() -> None:
+def test_a_slot_is_free_one_second_after_the_answer() -> None:
     pace = Throttle(1)
     with ThreadPoolExecutor(1) as pool:
         with pace.slot(0):
@@ -202,7 +202,7 @@ def test_a_turn_is_taken_until_a_second_after_its_answer() -> None:
         assert waiting.result() >= answered + 1
 
 
-def test_the_process_has_one_pace() -> None:
+def test_the_process_has_one_throttle() -> None:
     defaults = inspect.signature(AngelSession).parameters
     assert defaults["requests"].default is REQUESTS
 
@@ -210,7 +210,7 @@ def test_the_process_has_one_pace() -> None:
 NINE_FIFTEEN = datetime(2026, 11, 20, 9, 15, tzinfo=IST)
 
 
-def test_candles_are_those_that_began_in_the_time_asked_for(
+def test_only_candles_of_the_requested_span_are_returned(
     source: AngelOneSource, angel: FakeAngelOne
 ) -> None:
     times = [NINE_FIFTEEN + timedelta(minutes=each) for each in range(5)]
@@ -252,7 +252,7 @@ def test_candles_are_those_that_began_in_the_time_asked_for(
         (Interval.DAY, "ONE_DAY", 2000),
     ],
 )
-def test_a_longer_time_than_the_vendor_answers_is_asked_for_in_parts(
+def test_a_span_beyond_the_vendors_maximum_is_requested_in_parts(
     source: AngelOneSource, angel: FakeAngelOne, interval: Interval, name: str, days: int
 ) -> None:
     until = NINE_FIFTEEN.replace(hour=0, minute=0)
@@ -267,7 +267,7 @@ def test_a_longer_time_than_the_vendor_answers_is_asked_for_in_parts(
     assert angel.count("candles") == 3
 
 
-def test_a_day_s_candle_is_found_by_any_time_of_the_day_before(
+def test_a_daily_candle_is_found_from_any_time_of_the_day_before(
     source: AngelOneSource, angel: FakeAngelOne
 ) -> None:
     midnight = NINE_FIFTEEN.replace(hour=0, minute=0)
@@ -278,7 +278,7 @@ def test_a_day_s_candle_is_found_by_any_time_of_the_day_before(
     assert source.candles(NIFTY_50, Interval.DAY, NINE_FIFTEEN, NINE_FIFTEEN) == []
 
 
-def test_candles_of_the_future_are_not_asked_for(
+def test_future_candles_are_not_requested(
     source: AngelOneSource, angel: FakeAngelOne, clock: ManualClock
 ) -> None:
     tomorrow = clock.now() + timedelta(days=1)
@@ -289,7 +289,7 @@ def test_candles_of_the_future_are_not_asked_for(
     assert angel.count("candles") == 1
 
 
-def test_too_long_a_time_is_refused_before_it_is_asked_for(
+def test_a_span_that_is_too_long_is_refused_without_a_request(
     source: AngelOneSource, angel: FakeAngelOne
 ) -> None:
     with pytest.raises(SourceUnavailable, match="at most 900 days of 1m candles"):
@@ -299,7 +299,7 @@ def test_too_long_a_time_is_refused_before_it_is_asked_for(
     assert angel.requests == []
 
 
-def test_rows_that_are_no_candle_are_left_out(source: AngelOneSource, angel: FakeAngelOne) -> None:
+def test_invalid_candles_are_skipped(source: AngelOneSource, angel: FakeAngelOne) -> None:
     def minute(number: int) -> datetime:
         return NINE_FIFTEEN + timedelta(minutes=number)
 
@@ -328,7 +328,7 @@ def test_verifying_signs_in_and_prices_one_index(
         source.verify()
 
 
-def test_smartconnect_s_other_calls_work_over_the_same_connection(
+def test_other_calls_of_smartconnect_use_the_same_connection(
     source: AngelOneSource, angel: FakeAngelOne
 ) -> None:
     call = source.session.call

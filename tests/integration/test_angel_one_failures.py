@@ -69,7 +69,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize("how", WORDS)
-def test_quotes_that_fail_are_unavailable_and_come_back(
+def test_quotes_are_unavailable_during_a_failure_and_then_recover(
     make_source: MakeSource, angel: FakeAngelOne, root: str, how: str
 ) -> None:
     source = make_source(root)
@@ -83,7 +83,7 @@ def test_quotes_that_fail_are_unavailable_and_come_back(
 
 
 @pytest.mark.parametrize("how", WORDS)
-def test_candles_that_fail_are_unavailable_and_come_back(
+def test_candles_are_unavailable_during_a_failure_and_then_recover(
     make_source: MakeSource, angel: FakeAngelOne, root: str, clock: ManualClock, how: str
 ) -> None:
     source = make_source(root)
@@ -96,7 +96,7 @@ def test_candles_that_fail_are_unavailable_and_come_back(
     assert source.candles(NIFTY_50, Interval.MINUTE, since, clock.now()) == []
 
 
-def test_the_gateway_s_plain_words_say_when_to_ask_again(
+def test_the_gateways_rate_limit_sets_retry_after(
     make_source: MakeSource, angel: FakeAngelOne, root: str
 ) -> None:
     angel.requests_a_second = 1
@@ -111,7 +111,7 @@ def test_the_gateway_s_plain_words_say_when_to_ask_again(
 @pytest.mark.parametrize(
     ("code", "is_over"), [("AB1010", True), ("AG8001", True), ("AB1004", False)]
 )
-def test_both_shapes_of_json_failure_are_read_alike(
+def test_both_json_shapes_of_a_failure_are_understood(
     make_source: MakeSource, angel: FakeAngelOne, root: str, code: str, is_over: bool
 ) -> None:
     source = make_source(root)
@@ -125,7 +125,7 @@ def test_both_shapes_of_json_failure_are_read_alike(
 
 
 @pytest.mark.parametrize("how", [Failure.HANG, Failure.DRIP])
-def test_an_answer_that_does_not_end_is_given_up_in_time(
+def test_an_answer_that_does_not_end_times_out(
     angel: FakeAngelOne, root: str, how: Failure
 ) -> None:
     transport = Transport(root)
@@ -157,7 +157,7 @@ def test_a_call_whose_headers_never_end_is_abandoned_in_time(
     assert upstream.fetch([NIFTY_50])
 
 
-def test_a_connection_whose_time_ran_short_is_as_good_as_new(
+def test_a_kept_connection_has_the_full_time_for_each_request(
     angel: FakeAngelOne, root: str
 ) -> None:
     transport = Transport(root)
@@ -168,7 +168,7 @@ def test_a_connection_whose_time_ran_short_is_as_good_as_new(
     assert angel.connections == 1
 
 
-def test_a_vendor_that_hangs_holds_a_fetch_for_seconds_only(
+def test_a_fetch_ends_within_seconds_if_the_vendor_hangs(
     make_source: MakeSource, angel: FakeAngelOne, root: str
 ) -> None:
     source = make_source(root)
@@ -181,14 +181,14 @@ def test_a_vendor_that_hangs_holds_a_fetch_for_seconds_only(
     assert time.monotonic() - began < 20
 
 
-def test_a_vendor_that_is_not_there_is_unavailable(make_source: MakeSource) -> None:
+def test_an_unreachable_vendor_is_unavailable(make_source: MakeSource) -> None:
     source = make_source(f"http://127.0.0.1:{free_port()}")
 
     with pytest.raises(SourceUnavailable, match="cannot be reached"):
         source.fetch([NIFTY_50])
 
 
-def test_an_address_below_a_folder_is_kept(angel: FakeAngelOne, root: str) -> None:
+def test_a_path_in_the_root_url_is_kept(angel: FakeAngelOne, root: str) -> None:
     Transport(f"{root}/folder/").exchange("GET", PROFILE, {}, None, TIMEOUT)
 
     assert angel.requests[0].path == f"/folder{PROFILE}"
@@ -210,7 +210,7 @@ def test_a_netrc_file_does_not_replace_the_token(
 
 
 @pytest.mark.needs("openssl")
-def test_a_server_without_a_trusted_certificate_is_told_nothing(
+def test_a_server_without_a_trusted_certificate_receives_nothing(
     make_source: MakeSource,
     angel: FakeAngelOne,
     tmp_path: Path,
@@ -239,7 +239,7 @@ REFUSALS: list[tuple[dict[str, Any] | str, int]] = [
 
 
 @pytest.mark.parametrize(("answer", "status"), REFUSALS)
-def test_candles_that_are_refused_for_good_are_not_asked_for_again_that_day(
+def test_refused_candles_are_not_requested_again_that_day(
     make_source: MakeSource,
     angel: FakeAngelOne,
     root: str,
@@ -259,7 +259,7 @@ def test_candles_that_are_refused_for_good_are_not_asked_for_again_that_day(
         clock.advance(60)
     assert angel.count("candles") == 1
     assert upstream.fetch([NIFTY_50])
-    assert len([each for each in caplog.messages if "no more candle requests today" in each]) == 1
+    assert len([each for each in caplog.messages if "candle requests stop for today" in each]) == 1
 
     clock.advance(86_400)
     angel.recover()
@@ -267,7 +267,7 @@ def test_candles_that_are_refused_for_good_are_not_asked_for_again_that_day(
 
 
 @pytest.mark.parametrize("how", [Failure.ACCESS_RATE, Failure.SERVER_ERROR, "AB1004"])
-def test_candles_that_may_come_later_are_asked_for_again(
+def test_candles_are_requested_again_after_a_temporary_failure(
     make_source: MakeSource, angel: FakeAngelOne, root: str, clock: ManualClock, how: str
 ) -> None:
     upstream = ResilientSource(make_source(root), clock, probe_seconds=30)

@@ -57,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def test_importing_reaches_nothing_and_leaves_nothing(folder: Path) -> None:
+def test_importing_connects_to_nothing_and_writes_nothing(folder: Path) -> None:
     importing = """
 import requests
 get = requests.get
@@ -74,7 +74,7 @@ print(reached)
     assert list(folder.iterdir()) == []
 
 
-def test_smartapi_python_by_itself_does_reach_out(folder: Path) -> None:
+def test_smartapi_python_alone_does_connect(folder: Path) -> None:
     result = run(GUARD + "import SmartApi; print(reached)", folder)
 
     assert "api.ipify.org" in result.stdout
@@ -182,7 +182,7 @@ print(json.dumps({"prices": prices, "failures": failures, "longest": longest}))
 
 
 @pytest.mark.parametrize("mode", PATCHES)
-def test_it_works_and_blocks_nobody_in_each_async_mode(folder: Path, mode: str) -> None:
+def test_it_works_without_blocking_in_each_async_mode(folder: Path, mode: str) -> None:
     angel = FakeAngelOne()
     angel.hang_after("quote", 2)
     with angel.serve() as root:

@@ -65,7 +65,7 @@ def fetch_at_once(source: AngelOneSource, threads: int = 8) -> list[object]:
     return outcomes
 
 
-def test_eight_threads_at_once_are_one_login(source: AngelOneSource, angel: FakeAngelOne) -> None:
+def test_eight_threads_share_one_login(source: AngelOneSource, angel: FakeAngelOne) -> None:
     angel.login_delay = 0.3
 
     outcomes = fetch_at_once(source)
@@ -75,7 +75,7 @@ def test_eight_threads_at_once_are_one_login(source: AngelOneSource, angel: Fake
     assert angel.count("login") == 1
 
 
-def test_a_login_that_failed_has_failed_for_all_who_waited(
+def test_a_failed_login_fails_for_every_waiting_thread(
     source: AngelOneSource, angel: FakeAngelOne
 ) -> None:
     angel.login_delay = 0.3
@@ -87,7 +87,7 @@ def test_a_login_that_failed_has_failed_for_all_who_waited(
     assert angel.count("login") == 1
 
 
-def test_a_session_is_kept_for_the_vendor_s_day(
+def test_a_session_is_kept_until_midnight_in_india(
     source: AngelOneSource, angel: FakeAngelOne, clock: ManualClock
 ) -> None:
     source.fetch([NIFTY_50])
@@ -102,7 +102,7 @@ def test_a_session_is_kept_for_the_vendor_s_day(
 
 
 @pytest.mark.parametrize("code", SESSION_OVER)
-def test_a_session_that_is_over_is_one_login_and_the_same_request_again(
+def test_after_the_end_of_a_session_one_login_precedes_the_retry(
     source: AngelOneSource, angel: FakeAngelOne, code: str
 ) -> None:
     source.fetch([NIFTY_50])
@@ -118,16 +118,14 @@ def test_a_session_that_is_over_is_one_login_and_the_same_request_again(
     assert angel.requests[2].headers["Authorization"] != angel.requests[4].headers["Authorization"]
 
 
-def test_the_first_session_of_all_may_be_over_at_once(
-    source: AngelOneSource, angel: FakeAngelOne
-) -> None:
+def test_the_first_session_may_end_immediately(source: AngelOneSource, angel: FakeAngelOne) -> None:
     angel.fail("quote", "AG8001", times=1)
 
     assert source.fetch([NIFTY_50])
     assert angel.count("login") == 2
 
 
-def test_eight_threads_whose_session_is_over_are_one_login(
+def test_eight_threads_share_one_login_after_the_end_of_a_session(
     source: AngelOneSource, angel: FakeAngelOne
 ) -> None:
     source.fetch([NIFTY_50])
@@ -140,7 +138,7 @@ def test_eight_threads_whose_session_is_over_are_one_login(
     assert angel.count("login") == 2
 
 
-def test_sessions_that_are_over_as_soon_as_they_begin_are_no_loop(
+def test_sessions_that_end_immediately_cause_no_login_loop(
     source: AngelOneSource, angel: FakeAngelOne, clock: ManualClock
 ) -> None:
     source.fetch([NIFTY_50])
@@ -166,7 +164,7 @@ def test_sessions_that_are_over_as_soon_as_they_begin_are_no_loop(
         ({"ANGEL_API_KEY": "another-key"}, "AG8004.*correct ANGEL_API_KEY"),
     ],
 )
-def test_wrong_credentials_are_tried_once_and_told_of(
+def test_wrong_credentials_are_tried_and_logged_once(
     make_source: MakeSource,
     angel: FakeAngelOne,
     clock: ManualClock,
@@ -187,7 +185,7 @@ def test_wrong_credentials_are_tried_once_and_told_of(
     assert [each.levelno for each in caplog.records].count(logging.ERROR) == 1
 
 
-def test_eight_threads_with_wrong_credentials_are_one_login(
+def test_eight_threads_with_wrong_credentials_make_one_login(
     make_source: MakeSource, angel: FakeAngelOne
 ) -> None:
     angel.login_delay = 0.3
@@ -198,7 +196,7 @@ def test_eight_threads_with_wrong_credentials_are_one_login(
     assert angel.count("login") == 1
 
 
-def test_an_unknown_refusal_of_a_login_is_final(
+def test_an_unknown_error_code_of_a_login_is_final(
     source: AngelOneSource, angel: FakeAngelOne
 ) -> None:
     angel.fail("login", "AB1006")
@@ -209,7 +207,7 @@ def test_an_unknown_refusal_of_a_login_is_final(
     assert angel.count("login") == 1
 
 
-def test_a_wrong_totp_secret_is_tried_once_more_much_later_and_then_told_of(
+def test_a_wrong_totp_secret_has_one_late_retry_and_is_then_final(
     make_source: MakeSource, angel: FakeAngelOne, clock: ManualClock
 ) -> None:
     source = make_source(ANGEL_TOTP_SECRET="ANOTHERKEYFORTESTSABCDEF")
@@ -230,7 +228,7 @@ def test_a_wrong_totp_secret_is_tried_once_more_much_later_and_then_told_of(
     assert angel.count("login") == 2
 
 
-def test_a_restart_within_half_a_minute_recovers_from_its_used_code(
+def test_a_restart_within_half_a_minute_recovers_from_the_used_code(
     make_source: MakeSource, angel: FakeAngelOne, clock: ManualClock
 ) -> None:
     angel.codes_count_once = True
@@ -244,7 +242,7 @@ def test_a_restart_within_half_a_minute_recovers_from_its_used_code(
     assert restarted.fetch([NIFTY_50])
 
 
-def test_a_code_that_counts_once_is_not_tried_again_before_the_next(
+def test_a_used_code_is_not_sent_again(
     source: AngelOneSource, angel: FakeAngelOne, clock: ManualClock
 ) -> None:
     angel.codes_count_once = True
@@ -266,7 +264,7 @@ def test_a_code_that_counts_once_is_not_tried_again_before_the_next(
 @pytest.mark.parametrize(
     "how", ["AB1004", "AB2001", Failure.SERVER_ERROR, Failure.ACCESS_RATE, Failure.OTHER_JSON]
 )
-def test_a_login_that_may_succeed_later_does(
+def test_a_login_recovers_from_a_temporary_failure(
     source: AngelOneSource, angel: FakeAngelOne, how: str
 ) -> None:
     angel.fail("login", how, times=1)
@@ -306,7 +304,7 @@ def test_a_code_about_to_expire_is_not_sent(
     assert angel.count("login") == 1
 
 
-def test_a_stream_is_given_the_tokens_of_the_session(
+def test_a_stream_gets_the_tokens_of_the_session(
     source: AngelOneSource, angel: FakeAngelOne
 ) -> None:
     credentials = source.session.credentials()
@@ -318,9 +316,7 @@ def test_a_stream_is_given_the_tokens_of_the_session(
     assert angel.count("login") == 1
 
 
-def test_a_stream_that_was_refused_is_given_new_tokens_once(
-    source: AngelOneSource, angel: FakeAngelOne
-) -> None:
+def test_a_refused_stream_gets_new_tokens_once(source: AngelOneSource, angel: FakeAngelOne) -> None:
     stale = source.session.credentials()
     angel.expire_sessions()
 
@@ -356,7 +352,7 @@ IN_WORDS: list[dict[str, Any] | str] = [
 
 @pytest.mark.parametrize("answer", IN_WORDS)
 @pytest.mark.parametrize("status", [200, 400, 403])
-def test_a_session_that_is_over_in_words_is_one_login(
+def test_a_message_without_a_code_can_end_a_session(
     source: AngelOneSource, angel: FakeAngelOne, answer: dict[str, Any] | str, status: int
 ) -> None:
     source.fetch([NIFTY_50])
@@ -366,7 +362,9 @@ def test_a_session_that_is_over_in_words_is_one_login(
     assert angel.count("login") == 2
 
 
-def test_words_that_come_again_are_no_loop(source: AngelOneSource, angel: FakeAngelOne) -> None:
+def test_a_repeated_message_causes_no_login_loop(
+    source: AngelOneSource, angel: FakeAngelOne
+) -> None:
     source.fetch([NIFTY_50])
     angel.say("quote", IN_WORDS[0])
 
@@ -379,7 +377,7 @@ def test_words_that_come_again_are_no_loop(source: AngelOneSource, angel: FakeAn
 @pytest.mark.parametrize(
     "message", ["Invalid symboltoken", "Symbol Token is invalid", "Invalid totp", "Try again later"]
 )
-def test_other_words_are_no_end_of_a_session(
+def test_other_messages_do_not_end_a_session(
     source: AngelOneSource, angel: FakeAngelOne, message: str
 ) -> None:
     source.fetch([NIFTY_50])

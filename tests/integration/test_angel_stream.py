@@ -41,7 +41,7 @@ def test_the_handshake_carries_the_credentials(
     assert headers["x-feed-token"] == "feed-kept-dark"
 
 
-def test_nothing_connects_before_something_is_followed(
+def test_the_stream_connects_with_the_first_instrument(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream, listener = streams.follow(stream_server.url, stream_session)
@@ -68,7 +68,7 @@ def test_a_tick_becomes_a_quote_in_exact_rupees(
     assert quote.timestamp.tzinfo is UTC
 
 
-def test_only_the_difference_is_subscribed(
+def test_only_the_difference_is_requested(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream, _ = streams.follow(stream_server.url, stream_session, [NIFTY, SENSEX])
@@ -152,7 +152,7 @@ def test_a_symbol_followed_again_is_live_with_its_next_price(
     assert stream.is_live("RELIANCE.NS")
 
 
-def test_what_came_in_together_is_handed_on_together_and_in_order(
+def test_ticks_of_one_packet_are_delivered_together_and_in_order(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     _, listener = streams.follow(stream_server.url, stream_session, [NIFTY, RELIANCE])
@@ -169,7 +169,7 @@ def test_what_came_in_together_is_handed_on_together_and_in_order(
     assert len(listener.batches) <= 2
 
 
-def test_many_instruments_share_three_connections_and_the_rest_is_not_streamed(
+def test_three_connections_share_3000_instruments_and_the_rest_is_not_streamed(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     instruments = shares(3_100)
@@ -199,7 +199,7 @@ def test_many_instruments_share_three_connections_and_the_rest_is_not_streamed(
     )
 
 
-def test_a_connection_that_carries_nothing_any_more_is_closed_and_opened_when_needed(
+def test_a_connection_without_instruments_is_closed_until_it_is_needed(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream, listener = streams.follow(stream_server.url, stream_session, [NIFTY])
@@ -214,7 +214,7 @@ def test_a_connection_that_carries_nothing_any_more_is_closed_and_opened_when_ne
     assert stream_server.connections == 2
 
 
-def test_what_the_exchanges_of_the_stream_do_not_list_is_left_out(
+def test_instruments_unknown_to_the_stream_are_skipped(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     elsewhere = replace(RELIANCE, symbol="GOLD", exchange="MCX")
@@ -226,7 +226,7 @@ def test_what_the_exchanges_of_the_stream_do_not_list_is_left_out(
     assert stream.describe()["followed"] == 1
 
 
-def test_the_heartbeat_is_sent_and_its_answers_are_no_ticks(
+def test_pongs_are_not_ticks(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream, listener = streams.follow(stream_server.url, stream_session, [NIFTY], FAST_HEARTBEAT)
@@ -237,7 +237,7 @@ def test_the_heartbeat_is_sent_and_its_answers_are_no_ticks(
     assert stream.describe()["dropped"] == {}
 
 
-def test_a_closed_stream_ends_its_tasks_and_hands_on_nothing(
+def test_a_closed_stream_ends_its_tasks_and_delivers_nothing(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     before = threading.active_count()

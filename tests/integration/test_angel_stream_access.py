@@ -39,7 +39,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
-def test_a_server_that_is_not_there_is_waited_for(
+def test_an_unreachable_server_is_retried(
     streams: StreamFactory, stream_session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     stream_server = AngelStreamServer(port=free_port())
@@ -56,7 +56,7 @@ def test_a_server_that_is_not_there_is_waited_for(
         ]
 
 
-def test_the_pause_before_another_try_doubles_up_to_half_a_minute() -> None:
+def test_the_pause_before_a_retry_doubles_up_to_30_seconds() -> None:
     pauses = [Timing().longest_pause(failures) for failures in range(1, 9)]
 
     assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30]
@@ -76,7 +76,7 @@ def test_refused_credentials_are_renewed_once(
     assert [each for each, _ in stream_server.handshakes] == [status, 101]
 
 
-def test_credentials_refused_again_are_not_renewed_without_end(
+def test_credentials_refused_repeatedly_are_renewed_once(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream_server.refuse_with = 403
@@ -86,7 +86,7 @@ def test_credentials_refused_again_are_not_renewed_without_end(
     assert stream_session.refused == [CREDENTIALS]
 
 
-def test_credentials_that_someone_else_renewed_are_used(
+def test_credentials_that_another_task_renewed_are_used(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream_server.refuse_with = 401
@@ -110,7 +110,7 @@ def test_credentials_renewed_for_one_connection_serve_the_others(stream_session:
     assert access.replace(FRESH) is None
 
 
-def test_credentials_refused_for_good_are_asked_for_once(stream_session: Session) -> None:
+def test_rejected_credentials_are_requested_once(stream_session: Session) -> None:
     stream_session.error = SourceRefused("no")
     access = StreamTokens(stream_session, SystemClock(), renewal_seconds=600)
 
@@ -121,7 +121,7 @@ def test_credentials_refused_for_good_are_asked_for_once(stream_session: Session
     assert stream_session.asked == 1
 
 
-def test_too_many_requests_do_not_cost_the_session(
+def test_a_rate_limit_does_not_renew_the_credentials(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream_server.refuse_with = 403
@@ -157,7 +157,7 @@ def test_no_other_server_gets_the_credentials(
         assert elsewhere.connections == 0
 
 
-def test_wrong_credentials_end_the_stream_for_good_and_say_so_once(
+def test_wrong_credentials_end_the_stream_and_are_logged_once(
     stream_server: AngelStreamServer,
     streams: StreamFactory,
     stream_session: Session,
@@ -179,7 +179,7 @@ def test_wrong_credentials_end_the_stream_for_good_and_say_so_once(
     ]
 
 
-def test_a_session_that_cannot_be_had_now_is_asked_for_later(
+def test_an_unavailable_session_is_requested_again_later(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream_session.error = SourceUnavailable("Angel One did not answer in time.")
@@ -191,7 +191,7 @@ def test_a_session_that_cannot_be_had_now_is_asked_for_later(
     listener.wait_for(lambda: listener.states == [True])
 
 
-def test_a_session_that_breaks_does_not_end_the_stream(
+def test_an_unexpected_error_of_the_session_does_not_end_the_stream(
     stream_server: AngelStreamServer,
     streams: StreamFactory,
     stream_session: Session,
@@ -232,7 +232,7 @@ def test_tls_is_verified_against_the_trusted_certificates(
     ("host", "trusted", "complaint"),
     [("127.0.0.1", False, "self-signed certificate"), ("127.0.0.2", True, "IP address mismatch")],
 )
-def test_a_server_that_cannot_prove_its_name_gets_no_credentials(
+def test_a_server_with_an_untrusted_certificate_gets_no_credentials(
     certificate: tuple[Path, Path],
     streams: StreamFactory,
     stream_session: Session,
@@ -254,7 +254,7 @@ def test_a_server_that_cannot_prove_its_name_gets_no_credentials(
 
 
 @pytest.mark.parametrize("behaviour", ["mute_handshakes", "drip_handshakes"])
-def test_a_handshake_that_takes_too_long_is_given_up(
+def test_a_slow_handshake_times_out(
     stream_server: AngelStreamServer,
     streams: StreamFactory,
     stream_session: Session,
@@ -272,7 +272,7 @@ def test_a_handshake_that_takes_too_long_is_given_up(
     listener.wait_for(lambda: listener.states == [True])
 
 
-def test_a_stream_is_closed_at_once_in_the_middle_of_a_handshake(
+def test_a_stream_closes_immediately_during_a_handshake(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream_server.mute_handshakes = True

@@ -55,7 +55,7 @@ def send_an_endless_frame(stream_server: AngelStreamServer) -> None:
     ],
     ids=["close", "hang up", "reset", "silence", "garbage", "bad text", "endless frame"],
 )
-def test_a_lost_connection_is_opened_again_and_everything_subscribed_again(
+def test_a_lost_connection_is_reopened_and_resubscribed(
     stream_server: AngelStreamServer,
     streams: StreamFactory,
     stream_session: Session,
@@ -79,7 +79,7 @@ def test_a_lost_connection_is_opened_again_and_everything_subscribed_again(
     listener.wait_for(lambda: listener.prices("RELIANCE.NS") == ["1400.00"])
 
 
-def test_silence_of_two_beats_means_dead_and_no_symbol_is_live(
+def test_after_two_heartbeats_without_a_pong_no_symbol_is_live(
     stream_server: AngelStreamServer,
     streams: StreamFactory,
     stream_session: Session,
@@ -99,7 +99,7 @@ def test_silence_of_two_beats_means_dead_and_no_symbol_is_live(
     eventually(lambda: "the heartbeat was not answered" in caplog.text)
 
 
-def test_no_symbol_is_live_while_the_ticks_are_not_taken_up(
+def test_no_symbol_is_live_while_the_listener_blocks(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream_server.last_prices[NSE, NIFTY_TOKEN] = 2_500_000
@@ -115,7 +115,7 @@ def test_no_symbol_is_live_while_the_ticks_are_not_taken_up(
     assert listener.prices("^NSEI")[:2] == ["25000.00", "25000.05"]
 
 
-def test_one_lost_connection_of_two_is_told_and_the_other_goes_on(
+def test_one_lost_connection_of_two_is_reported_and_the_other_continues(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     instruments = shares(1_500)
@@ -136,7 +136,7 @@ def test_one_lost_connection_of_two_is_told_and_the_other_goes_on(
     eventually(lambda: len(stream.live_symbols) == 1_500)
 
 
-def test_ticks_before_a_hang_up_are_not_lost(
+def test_ticks_before_a_disconnect_are_not_lost(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     _, listener = streams.follow(stream_server.url, stream_session, [RELIANCE])
@@ -149,7 +149,7 @@ def test_ticks_before_a_hang_up_are_not_lost(
     listener.wait_for(lambda: listener.prices("RELIANCE.NS") == ["1400.00", "1400.05"])
 
 
-def test_a_request_that_the_server_refuses_leaves_its_instruments_to_be_polled(
+def test_instruments_of_a_refused_request_are_left_to_be_polled(
     stream_server: AngelStreamServer,
     streams: StreamFactory,
     stream_session: Session,
@@ -169,7 +169,7 @@ def test_a_request_that_the_server_refuses_leaves_its_instruments_to_be_polled(
     assert stream.live_symbols == ["^NSEI"]
 
 
-def test_ticks_that_are_none_are_dropped_and_counted(
+def test_invalid_ticks_are_dropped_and_counted(
     stream_server: AngelStreamServer,
     streams: StreamFactory,
     stream_session: Session,
@@ -219,7 +219,7 @@ def test_ticks_that_are_none_are_dropped_and_counted(
     assert stream_server.connections == 1
 
 
-def test_the_last_price_sent_again_after_a_break_makes_the_symbol_live_and_is_no_news(
+def test_a_repeated_tick_after_a_reconnect_makes_the_symbol_live(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream, listener = streams.follow(stream_server.url, stream_session, [RELIANCE])

@@ -28,7 +28,7 @@ def test_a_quote_has_the_price_in_paise_and_the_time_that_yahoo_gives(
     assert quote.source.is_delayed
 
 
-def test_a_batch_is_a_request_a_symbol_and_the_cookie_and_crumb_once(
+def test_a_batch_has_one_request_per_symbol_and_one_cookie_and_crumb(
     yahoo: FakeYahoo, source: YahooSource
 ) -> None:
     for _ in range(3):
@@ -47,16 +47,14 @@ def test_a_batch_is_a_request_a_symbol_and_the_cookie_and_crumb_once(
     ]
 
 
-def test_symbols_are_quoted_in_the_address(yahoo: FakeYahoo, source: YahooSource) -> None:
+def test_symbols_are_quoted_in_the_url(yahoo: FakeYahoo, source: YahooSource) -> None:
     source.fetch([NIFTY])
     source.fetch([MAHINDRA])
 
     assert [each.path.rpartition("/")[2] for each in yahoo.charts()] == ["%5ENSEI", "M%26M.NS"]
 
 
-def test_every_shipped_symbol_is_one_of_yahoos_and_priced_in_batches(
-    yahoo: FakeYahoo, source: YahooSource
-) -> None:
+def test_every_shipped_symbol_has_a_price(yahoo: FakeYahoo, source: YahooSource) -> None:
     every = list(load_instruments())
     for each in every:
         assert source.knows(each)
@@ -70,7 +68,7 @@ def test_every_shipped_symbol_is_one_of_yahoos_and_priced_in_batches(
     assert prices(quotes) == {each.symbol: each.start_price for each in every}
 
 
-def test_connections_are_used_again(yahoo: FakeYahoo, source: YahooSource) -> None:
+def test_connections_are_reused(yahoo: FakeYahoo, source: YahooSource) -> None:
     for _ in range(5):
         source.fetch(THREE)
 
@@ -78,7 +76,7 @@ def test_connections_are_used_again(yahoo: FakeYahoo, source: YahooSource) -> No
 
 
 @pytest.mark.parametrize("price", [None, float("nan"), float("inf"), 0, -5.5, 0.001, "12", 1e300])
-def test_a_price_that_is_none_leaves_out_its_symbol_alone(
+def test_an_invalid_price_affects_its_symbol_only(
     yahoo: FakeYahoo, source: YahooSource, price: object
 ) -> None:
     yahoo.set_price("TCS.NS", price)
@@ -88,7 +86,7 @@ def test_a_price_that_is_none_leaves_out_its_symbol_alone(
     assert source.fetch([TCS]) == []
 
 
-def test_a_price_in_another_currency_is_no_price(yahoo: FakeYahoo, source: YahooSource) -> None:
+def test_a_price_in_another_currency_is_skipped(yahoo: FakeYahoo, source: YahooSource) -> None:
     yahoo.set_price("TCS.NS", 35.5, currency="USD")
 
     assert source.fetch([TCS]) == []
@@ -105,7 +103,7 @@ def test_before_the_first_trade_of_a_day_the_last_close_is_the_price(
     assert len(yahoo.charts()) == 1
 
 
-def test_a_day_without_a_close_yet_has_a_price_all_the_same(
+def test_a_day_without_a_close_has_a_price(
     yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
 ) -> None:
     yahoo.rows["TCS.NS", "1d"] = [(clock.now(), None, None, None, None)]
@@ -113,7 +111,7 @@ def test_a_day_without_a_close_yet_has_a_price_all_the_same(
     assert prices(source.fetch([TCS])) == {"TCS.NS": Decimal("3000.10")}
 
 
-def test_an_unknown_symbol_is_left_out_and_costs_one_request(
+def test_an_unknown_symbol_is_skipped_after_one_request(
     yahoo: FakeYahoo, source: YahooSource
 ) -> None:
     del yahoo.metadata["TCS.NS"]

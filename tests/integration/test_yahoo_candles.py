@@ -33,7 +33,7 @@ def candle(symbol: str, time: datetime, *prices: str) -> Candle:
     return Candle(symbol, time, open_, high, low, close, Source.YAHOO)
 
 
-def test_candles_have_utc_times_and_prices_in_paise_and_no_gaps_filled(
+def test_candles_have_utc_times_and_whole_paise_and_gaps_stay(
     yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
 ) -> None:
     begin = session(3, clock)
@@ -74,7 +74,7 @@ def test_candles_begin_from_since_and_before_until(
         (Interval.HOUR, 60),
     ],
 )
-def test_each_interval_is_asked_for_by_its_name(
+def test_each_interval_is_requested_by_its_name(
     yahoo: FakeYahoo, source: YahooSource, clock: ManualClock, interval: Interval, step: int
 ) -> None:
     begin = session(3, clock)
@@ -100,7 +100,7 @@ def test_days_begin_at_midnight_in_india_and_are_not_adjusted_for_dividends(
     assert candles[0].close == Decimal("100.25")
 
 
-def test_the_candle_of_this_moment_has_the_time_its_minute_began(
+def test_the_current_candle_has_the_start_of_its_minute(
     yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
 ) -> None:
     begin = session(0, clock)
@@ -112,7 +112,7 @@ def test_the_candle_of_this_moment_has_the_time_its_minute_began(
     assert candles[-1].close == Decimal("107.25")
 
 
-def test_a_long_span_of_minutes_is_asked_for_a_week_at_a_time(
+def test_a_long_span_of_minutes_is_requested_a_week_at_a_time(
     yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
 ) -> None:
     rows = [row for day in range(40, -1, -1) for row in minutes(session(day, clock), 2)]
@@ -129,7 +129,7 @@ def test_a_long_span_of_minutes_is_asked_for_a_week_at_a_time(
     ("interval", "days"),
     [(Interval.FIVE_MINUTES, 60), (Interval.QUARTER_HOUR, 60), (Interval.HOUR, 730)],
 )
-def test_beyond_what_yahoo_keeps_there_is_what_there_is(
+def test_a_span_that_is_too_old_returns_the_candles_that_yahoo_has(
     yahoo: FakeYahoo, source: YahooSource, clock: ManualClock, interval: Interval, days: int
 ) -> None:
     yahoo.set_rows("TCS.NS", interval.value, minutes(session(2, clock), 3, 60))
@@ -139,7 +139,7 @@ def test_beyond_what_yahoo_keeps_there_is_what_there_is(
     assert source.candles(TCS, interval, long_ago, long_ago + timedelta(days=9)) == []
 
 
-def test_days_reach_back_for_years(
+def test_daily_candles_reach_back_for_years(
     yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
 ) -> None:
     yahoo.set_rows("TCS.NS", "1d", minutes(session(3000, clock), 2, 24 * 60))
@@ -148,7 +148,7 @@ def test_days_reach_back_for_years(
     assert len(source.candles(TCS, Interval.DAY, since, clock.now())) == 2
 
 
-def test_a_symbol_or_a_span_without_candles_has_none(
+def test_a_symbol_or_a_span_without_candles_returns_none(
     yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
 ) -> None:
     week = clock.now() - timedelta(days=7)
@@ -158,7 +158,7 @@ def test_a_symbol_or_a_span_without_candles_has_none(
     assert source.candles(MAHINDRA, Interval.MINUTE, week, clock.now()) == []
 
 
-def test_a_bad_answer_about_the_past_is_not_remembered(
+def test_a_bad_answer_about_the_past_is_not_cached(
     yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
 ) -> None:
     begin = session(3, clock)
@@ -171,7 +171,7 @@ def test_a_bad_answer_about_the_past_is_not_remembered(
     assert len(source.candles(TCS, Interval.MINUTE, *span)) == 5
 
 
-def test_rows_whose_prices_are_none_or_contradict_each_other_are_left_out(
+def test_rows_with_invalid_or_contradictory_prices_are_skipped(
     yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
 ) -> None:
     begin = session(3, clock)

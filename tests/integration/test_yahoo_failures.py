@@ -39,7 +39,7 @@ SCRIPT = Path(__file__).with_name("yahoo_in_a_loop.py")
 CONSENT = Failure(302, "", headers={"Location": "/consent"})
 
 
-def test_a_rate_limit_ends_the_question_and_says_when_to_come_back(
+def test_a_rate_limit_ends_the_call_and_sets_retry_after(
     yahoo: FakeYahoo, source: YahooSource
 ) -> None:
     yahoo.troubles["*"] = RATE_LIMIT
@@ -53,9 +53,7 @@ def test_a_rate_limit_ends_the_question_and_says_when_to_come_back(
     assert raised.value.retry_after == 120
 
 
-def test_one_symbol_at_the_limit_is_the_limit_of_them_all(
-    yahoo: FakeYahoo, source: YahooSource
-) -> None:
+def test_a_rate_limit_of_one_symbol_ends_the_batch(yahoo: FakeYahoo, source: YahooSource) -> None:
     yahoo.troubles["M&M.NS"] = RATE_LIMIT
     with pytest.raises(SourceUnavailable) as raised:
         source.fetch(THREE)
@@ -72,7 +70,7 @@ def test_one_symbol_at_the_limit_is_the_limit_of_them_all(
 
 
 @pytest.mark.parametrize("after", ["Wed, 21 Oct 2026 07:28:00 GMT", "soon", "-3", "1e9"])
-def test_a_strange_retry_after_is_still_a_time_to_wait(
+def test_an_invalid_retry_after_becomes_a_valid_pause(
     yahoo: FakeYahoo, source: YahooSource, after: str
 ) -> None:
     yahoo.troubles["*"] = Failure(429, "", headers={"Retry-After": after})
@@ -82,7 +80,7 @@ def test_a_strange_retry_after_is_still_a_time_to_wait(
     assert 1 <= raised.value.retry_after <= 900
 
 
-def test_a_crumb_that_is_rate_limited_keeps_no_price_away(
+def test_a_rate_limited_crumb_does_not_prevent_prices(
     yahoo: FakeYahoo, source: YahooSource
 ) -> None:
     yahoo.troubles["/v1/test/getcrumb"] = RATE_LIMIT
@@ -109,9 +107,7 @@ def test_an_expired_cookie_is_replaced(yahoo: FakeYahoo, source: YahooSource) ->
     assert prices(source.fetch([TCS])) == {"TCS.NS": Decimal("3000.10")}
 
 
-def test_a_refusal_that_another_crumb_does_not_end_is_an_outage(
-    yahoo: FakeYahoo, source: YahooSource
-) -> None:
+def test_a_refusal_despite_a_new_crumb_is_an_outage(yahoo: FakeYahoo, source: YahooSource) -> None:
     yahoo.troubles["TCS.NS"] = Failure(401, '{"finance":{"result":null,"error":{"code":"x"}}}')
     with pytest.raises(SourceUnavailable, match="401"):
         source.fetch([TCS])
@@ -135,7 +131,7 @@ def test_a_refusal_that_another_crumb_does_not_end_is_an_outage(
     ],
     ids=["outage", "garbage", "broken", "shape", "404", "list", "consent"],
 )
-def test_what_is_no_chart_fails_its_symbol_and_where_all_do_the_source(
+def test_a_bad_chart_fails_its_symbol_and_the_source_if_all_are_bad(
     yahoo: FakeYahoo, source: YahooSource, trouble: Failure
 ) -> None:
     yahoo.troubles["TCS.NS"] = trouble
@@ -156,7 +152,7 @@ def test_an_empty_result_is_a_symbol_without_a_price(yahoo: FakeYahoo, source: Y
     assert source.candles(TCS, Interval.DAY, yahoo.now - timedelta(days=9), yahoo.now) == []
 
 
-def test_a_symbol_that_hangs_holds_the_others_up_for_seconds_at_most(
+def test_a_symbol_that_hangs_delays_the_others_for_seconds_only(
     yahoo: FakeYahoo, source: YahooSource
 ) -> None:
     others = [each for each in load_instruments() if each.symbol not in ("TCS.NS", "^NSEI")][:23]
@@ -171,7 +167,7 @@ def test_a_symbol_that_hangs_holds_the_others_up_for_seconds_at_most(
     assert set(found) == {"^NSEI", *(each.symbol for each in others)}
 
 
-def test_with_everything_hanging_the_question_ends_and_the_next_is_answered(
+def test_a_call_ends_while_everything_hangs_and_the_next_one_works(
     yahoo: FakeYahoo, source: YahooSource
 ) -> None:
     source.fetch([NIFTY])
@@ -194,7 +190,7 @@ def test_a_slow_yahoo_is_waited_for(yahoo: FakeYahoo, source: YahooSource) -> No
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/test/getcrumb"])
-def test_a_cookie_that_cannot_be_had_keeps_no_price_away_and_is_let_rest(
+def test_a_failing_cookie_request_does_not_prevent_prices_and_is_paused(
     yahoo: FakeYahoo, source: YahooSource, path: str
 ) -> None:
     yahoo.troubles[path] = HANG
@@ -208,7 +204,7 @@ def test_a_cookie_that_cannot_be_had_keeps_no_price_away_and_is_let_rest(
     assert [each.path for each in yahoo.requests].count(path) == asked == 1
 
 
-def test_nobody_listening_is_an_outage(
+def test_a_closed_port_is_an_outage(
     clock: ManualClock, make_settings: Callable[..., Settings]
 ) -> None:
     source = YahooSource(make_settings(YAHOO_ROOT_URL=f"http://127.0.0.1:{free_port()}"), clock)
@@ -217,7 +213,7 @@ def test_nobody_listening_is_an_outage(
         source.fetch(THREE)
 
 
-def test_a_cookie_that_takes_all_the_time_costs_one_question(
+def test_a_cookie_request_that_takes_all_the_time_fails_one_call_only(
     yahoo: FakeYahoo, source: YahooSource
 ) -> None:
     yahoo.troubles["/"] = HANG
@@ -227,9 +223,7 @@ def test_a_cookie_that_takes_all_the_time_costs_one_question(
     assert len(source.fetch(THREE)) == 3
 
 
-def test_more_questions_than_connections_end_in_time_all_the_same(
-    yahoo: FakeYahoo, source: YahooSource
-) -> None:
+def test_more_calls_than_connections_end_in_time(yahoo: FakeYahoo, source: YahooSource) -> None:
     source.fetch([NIFTY])
     yahoo.troubles["*"] = HANG
 
@@ -242,16 +236,14 @@ def test_more_questions_than_connections_end_in_time_all_the_same(
     assert max(run_concurrently([ask] * 12)) < 2
 
 
-def test_few_requests_are_under_way_at_once_since_hashing_needs_real_threads_too(
-    yahoo: FakeYahoo, source: YahooSource
-) -> None:
+def test_at_most_six_requests_run_at_a_time(yahoo: FakeYahoo, source: YahooSource) -> None:
     yahoo.troubles["*"] = Failure(delay=0.2)
 
     assert [len(each) for each in run_concurrently([lambda: source.fetch(THREE)] * 6)] == [3] * 6
     assert yahoo.most_at_once == 6
 
 
-def test_without_a_root_url_it_is_yahoo_that_is_asked(
+def test_without_a_root_url_requests_go_to_yahoo(
     yahoo: FakeYahoo,
     clock: ManualClock,
     make_settings: Callable[..., Settings],
@@ -266,13 +258,13 @@ def test_without_a_root_url_it_is_yahoo_that_is_asked(
     assert yahoo.tunnels[-1] == "query2.finance.yahoo.com:443"
 
 
-def test_several_threads_may_ask_at_once(yahoo: FakeYahoo, source: YahooSource) -> None:
+def test_several_threads_may_fetch_at_the_same_time(yahoo: FakeYahoo, source: YahooSource) -> None:
     answers = run_concurrently([lambda: source.fetch(THREE)] * 8)
 
     assert [len(each) for each in answers] == [3] * 8
 
 
-def test_verify_says_what_it_found(yahoo: FakeYahoo, source: YahooSource) -> None:
+def test_verify_describes_the_price(yahoo: FakeYahoo, source: YahooSource) -> None:
     assert source.verify() == "^NSEI at 25000.50, made 2026-11-23 04:00 UTC"
 
 
@@ -280,7 +272,7 @@ def test_verify_says_what_it_found(yahoo: FakeYahoo, source: YahooSource) -> Non
     ("trouble", "remedy"),
     [(RATE_LIMIT, "wait 60 s"), (OUTAGE, "look at the network"), (GARBAGE, "YAHOO_ROOT_URL")],
 )
-def test_verify_says_what_to_do(
+def test_verify_says_what_to_correct(
     yahoo: FakeYahoo, source: YahooSource, trouble: Failure, remedy: str
 ) -> None:
     yahoo.troubles["^NSEI"] = trouble
@@ -288,14 +280,14 @@ def test_verify_says_what_to_do(
         source.verify()
 
 
-def test_verify_without_a_price_is_a_fault(yahoo: FakeYahoo, source: YahooSource) -> None:
+def test_verify_without_a_price_is_an_error(yahoo: FakeYahoo, source: YahooSource) -> None:
     del yahoo.metadata["^NSEI"]
     with pytest.raises(SourceUnavailable, match="no price"):
         source.verify()
 
 
 @pytest.mark.parametrize("mode", ["threading", "eventlet", "gevent"])
-def test_in_each_async_mode_the_loop_goes_on_while_yahoo_hangs(
+def test_the_loop_of_each_async_mode_continues_while_yahoo_hangs(
     yahoo: FakeYahoo, mode: str, tmp_path: Path
 ) -> None:
     yahoo.troubles["TCS.NS"] = HANG

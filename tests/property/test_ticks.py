@@ -26,7 +26,7 @@ tokens = st.text("0123456789", min_size=1, max_size=25)
 
 
 @given(st.integers(1, 3), st.sampled_from([NSE, BSE]), tokens, int64, int64, int64, st.binary())
-def test_a_tick_of_any_priced_mode_is_read_as_it_was_sent(
+def test_a_tick_of_every_priced_mode_is_read_correctly(
     mode: int, exchange_type: int, token: str, sequence: int, time: int, price: int, tail: bytes
 ) -> None:
     frame = tick_frame(exchange_type, token, sequence, time, price, mode=mode)
@@ -35,7 +35,7 @@ def test_a_tick_of_any_priced_mode_is_read_as_it_was_sent(
 
 
 @given(st.binary(max_size=120))
-def test_no_bytes_are_too_strange(frame: bytes) -> None:
+def test_any_bytes_are_accepted_without_an_error(frame: bytes) -> None:
     tick = decode_tick(frame)
     reader = TickReader(ManualClock())
     symbols = {tick.key: "X.NS"} if tick else {}
@@ -46,7 +46,7 @@ def test_no_bytes_are_too_strange(frame: bytes) -> None:
 
 
 @given(st.binary(max_size=50))
-def test_what_is_shorter_than_a_tick_is_none(frame: bytes) -> None:
+def test_a_message_shorter_than_a_tick_is_not_a_tick(frame: bytes) -> None:
     assert decode_tick(frame) is None
 
 
@@ -76,7 +76,7 @@ small_ticks = st.lists(
 
 
 @given(small_ticks, st.data())
-def test_each_tick_is_a_quote_or_counted_and_how_they_are_cut_into_batches_does_not_matter(
+def test_each_tick_is_a_quote_or_counted_however_they_are_batched(
     ticks: list[tuple[tuple[int, str], int, int, int]], data: st.DataObject
 ) -> None:
     frames = [tick_frame(*key, sequence, time, price) for key, sequence, time, price in ticks]
@@ -117,7 +117,7 @@ def test_no_quote_is_older_than_the_one_before_in_both_number_and_time(
 
 
 @given(st.lists(paise, min_size=1, max_size=20))
-def test_what_is_not_numbered_is_news_at_each_new_price(prices: list[int]) -> None:
+def test_an_unnumbered_tick_with_a_new_price_is_new(prices: list[int]) -> None:
     reader = TickReader(ManualClock())
     frames = [tick_frame(NSE, "2885", 0, NOW_MS, price) for price in prices]
 
@@ -128,7 +128,7 @@ def test_what_is_not_numbered_is_news_at_each_new_price(prices: list[int]) -> No
 
 
 @given(st.integers(1, 2**62))
-def test_a_time_is_as_much_as_five_minutes_ahead(ahead: int) -> None:
+def test_a_time_may_be_five_minutes_ahead(ahead: int) -> None:
     reader = TickReader(ManualClock())
 
     quotes = reader.read([tick_frame(NSE, "2885", 1, NOW_MS + ahead, 100)], SYMBOLS)

@@ -48,7 +48,7 @@ def fail(upstream: ResilientSource, times: int = 1) -> None:
             upstream.fetch([NIFTY])
 
 
-def test_it_answers_what_its_source_answers(upstream: ResilientSource) -> None:
+def test_it_returns_the_quotes_of_its_source(upstream: ResilientSource) -> None:
     assert [quote.price for quote in upstream.fetch([NIFTY])] == [25_000]
     assert upstream.describe() == {
         "status": "closed",
@@ -57,9 +57,7 @@ def test_it_answers_what_its_source_answers(upstream: ResilientSource) -> None:
     }
 
 
-def test_a_failure_is_tried_once_more_before_it_counts(
-    upstream: ResilientSource, source: ScriptedSource
-) -> None:
+def test_a_failed_call_is_retried_once(upstream: ResilientSource, source: ScriptedSource) -> None:
     source.failing = SourceUnavailable("a hiccup")
     fail(upstream)
     assert len(source.questions) == 2
@@ -106,16 +104,14 @@ def test_a_late_answer_is_dropped_and_makes_room(
     eventually(lambda: impatient.fetch([NIFTY]))
 
 
-def test_no_more_than_a_few_questions_hang_at_a_time(
-    source: ScriptedSource, clock: ManualClock
-) -> None:
+def test_at_most_three_calls_hang_at_a_time(source: ScriptedSource, clock: ManualClock) -> None:
     upstream = ResilientSource(source, clock, probe_seconds=0, fetch_seconds=0.02)
     source.go.clear()
     fail(upstream, 10)
     assert len(source.questions) == 3
 
 
-def test_after_some_failures_it_is_left_alone(
+def test_after_three_failures_the_source_is_paused(
     upstream: ResilientSource, source: ScriptedSource, caplog: pytest.LogCaptureFixture
 ) -> None:
     source.failing = SourceUnavailable("down")
@@ -129,7 +125,7 @@ def test_after_some_failures_it_is_left_alone(
     assert upstream.describe()["last_error"] == "down"
 
 
-def test_one_probe_notices_its_recovery(
+def test_one_probe_detects_the_recovery(
     upstream: ResilientSource, source: ScriptedSource, clock: ManualClock
 ) -> None:
     source.failing = SourceUnavailable("down")
@@ -145,7 +141,7 @@ def test_one_probe_notices_its_recovery(
     assert upstream.describe()["status"] == "closed"
 
 
-def test_a_clock_that_is_set_back_keeps_no_source_away(
+def test_a_clock_that_is_set_back_does_not_extend_the_pause(
     upstream: ResilientSource, source: ScriptedSource, clock: ManualClock
 ) -> None:
     source.failing = SourceUnavailable("down")
@@ -171,7 +167,7 @@ def test_a_source_that_asks_for_a_pause_gets_it(
     assert upstream.fetch([NIFTY])
 
 
-def test_a_source_that_refuses_is_never_asked_again(
+def test_a_source_that_refuses_the_credentials_gets_no_more_requests(
     upstream: ResilientSource, source: ScriptedSource, clock: ManualClock
 ) -> None:
     source.failing = SourceRefused("the PIN is wrong")
@@ -184,7 +180,7 @@ def test_a_source_that_refuses_is_never_asked_again(
     assert upstream.describe()["status"] == "refused"
 
 
-def test_a_fault_of_our_own_is_a_failure_like_any_other(
+def test_a_defect_of_our_own_counts_as_a_failure(
     upstream: ResilientSource, source: ScriptedSource, caplog: pytest.LogCaptureFixture
 ) -> None:
     source.failing = ZeroDivisionError()
@@ -192,7 +188,7 @@ def test_a_fault_of_our_own_is_a_failure_like_any_other(
         upstream.fetch([NIFTY])
 
 
-def test_candles_that_fail_say_nothing_of_quotes(
+def test_failed_candles_do_not_affect_quotes(
     upstream: ResilientSource, source: ScriptedSource
 ) -> None:
     source.failing = SourceUnavailable("no history today")
@@ -206,7 +202,7 @@ def test_candles_that_fail_say_nothing_of_quotes(
     assert upstream.fetch([NIFTY])
 
 
-def test_of_many_who_ask_at_once_one_makes_the_probe(
+def test_one_of_many_simultaneous_callers_makes_the_probe(
     upstream: ResilientSource, source: ScriptedSource, clock: ManualClock
 ) -> None:
     source.failing = SourceUnavailable("down")
@@ -223,7 +219,7 @@ def test_of_many_who_ask_at_once_one_makes_the_probe(
     assert len(source.questions) == asked + 2
 
 
-def test_a_quote_or_candle_whose_price_is_none_does_not_pass(clock: ManualClock) -> None:
+def test_quotes_and_candles_with_invalid_prices_are_dropped(clock: ManualClock) -> None:
     source = ScriptedSource(clock)
     upstream = ResilientSource(source, clock, probe_seconds=30)
     nifty = load_instruments().get("^NSEI")

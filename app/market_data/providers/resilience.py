@@ -58,7 +58,7 @@ class ResilientSource:
         self._clock = clock
         self._fetch_seconds = fetch_seconds
         self._candles_seconds = candles_seconds
-        # Candles often have a limit of their own: their failures say nothing about quotes.
+        # Candles often have a separate limit: their failures say nothing about quotes.
         self._quotes = self._breaker("quotes", probe_seconds)
         self._history = self._breaker("candles", probe_seconds)
         self._abandoned = 0
@@ -108,7 +108,7 @@ class ResilientSource:
             )
         except HistoryRefused as error:
             if self._candles_refused_on != today:
-                logger.warning("%s: no more candle requests today: %s", self.name, error)
+                logger.warning("%s: candle requests stop for today: %s", self.name, error)
             self._candles_refused, self._candles_refused_on = error, today
             raise
         return sound_candles(candles)
@@ -174,7 +174,7 @@ class ResilientSource:
         self._error = str(error)
         if isinstance(error, SourceRefused):
             if self._refused is None:
-                logger.error("%s: no more requests until a restart: %s", self.name, error)
+                logger.error("%s: requests stop until a restart: %s", self.name, error)
             self._refused = error
         elif isinstance(error, SourceUnavailable) and error.retry_after:
             self._not_before = self._clock.monotonic() + error.retry_after

@@ -39,7 +39,7 @@ class SourceWorker:
         instruments: Iterable[Instrument],
         is_urgent: Callable[[str], bool] = lambda _symbol: False,
     ) -> None:
-        """Queue the instruments, the urgent ones first; skip those that are queued already."""
+        """Queue the instruments, the urgent ones first; skip what is queued already."""
         with self._lock:
             for instrument in instruments:
                 if is_urgent(instrument.symbol):
@@ -73,7 +73,7 @@ class SourceWorker:
             if missing:
                 self._on_missing(list(missing.values()))
         except Exception:
-            # The worker must go on, or nothing of this source would be fetched again.
+            # If the worker ended here, nothing of this source would be fetched again.
             logger.exception("%s: could not deliver quotes", self.upstream.name)
 
     def _take(self) -> list[Instrument]:

@@ -30,7 +30,7 @@ SLOT_TIMEOUT_SECONDS = 4.0
 SIGN_IN_TIMEOUT_SECONDS = 8.0
 # A TOTP code that expires sooner may arrive too late.
 CODE_MARGIN_SECONDS = 1.0
-# If a new session is refused at once, a newer one will not help.
+# Minimum age of a session that was refused from its first request before the next sign-in.
 RENEWAL_SECONDS = 60.0
 # Another process may have used the same code. The random pause keeps them apart the next time.
 SECOND_CHANCE_SECONDS = (60.0, 300.0)
@@ -74,7 +74,7 @@ class _Login:
 class AngelSession:
     """Shared by all threads. Each method raises SourceError if there is no session.
 
-    Once the vendor has definitely refused the credentials, no more requests are made.
+    Once the vendor has rejected the credentials, every call raises SourceRefused.
     """
 
     def __init__(
@@ -227,7 +227,7 @@ class AngelSession:
         advice = f"{failure}; {ADVICE.get(failure.code, OTHER_ADVICE)}"
         if failure.code != WRONG_CODE or (self._had_second_chance and not code_was_used):
             self._refusal = SourceRefused(f"{advice}, then restart the server")
-            logger.error("Angel One refused the sign-in for good: %s", self._refusal)
+            logger.error("Angel One rejected the credentials: %s", self._refusal)
             return self._refusal
         # A code is valid once. It was used here or, after a restart, by the previous process.
         if code_was_used:

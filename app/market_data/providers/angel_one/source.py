@@ -48,7 +48,7 @@ class AngelOneSource:
     def __init__(
         self, settings: Settings, clock: Clock, *, session: AngelSession | None = None
     ) -> None:
-        """Use `session`, which a stream may share, or a session of its own."""
+        """Use `session`, which a stream may share, or create one."""
         self.session = session or AngelSession(settings, clock)
         self._clock = clock
 

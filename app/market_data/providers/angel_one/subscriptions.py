@@ -72,7 +72,7 @@ class Subscriptions:
             self._request(_SUBSCRIBE, added)
 
     def beat(self) -> float:
-        """Send a ping if it is due; return the seconds until the next action is due.
+        """Send a ping if it is due; return the seconds until the next call.
 
         Raises ConnectionLost if two pings in a row were not answered.
         """
@@ -121,7 +121,7 @@ class Subscriptions:
         )
 
     def _take_error(self, text: str) -> None:
-        """Log a refused request. Errors are the only text messages besides pongs."""
+        """Log a refused request. Every text message except a pong is an error."""
         error = _parse(text)
         if error is None:
             self._reader.dropped[TickError.MALFORMED] += 1

@@ -60,7 +60,7 @@ class Wakeup:
         self._selector.register(self._receiver, selectors.EVENT_READ)
 
     def set(self) -> None:
-        """Wake the task, or end its next wait at once. Never blocks."""
+        """Wake the task; if it is not waiting, its next wait returns immediately. Never blocks."""
         # If the pipe is full, the task wakes anyway. If it is closed, the task has ended.
         with suppress(OSError):
             self._sender.send(b"!")
