@@ -92,7 +92,8 @@ def create_app(
     errors.init_app(app)
     database.init_app(app, mongo_uri or settings.mongo_uri)
     transactions.init_app(app)
-    migrate(for_command=for_command)
+    with app.app_context():
+        migrate(for_command=for_command)
     create_indexes()
     clock = clock or SystemClock()
     instruments = load_instruments(StoredListing(), clock)

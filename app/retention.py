@@ -17,7 +17,7 @@ from app.models import Alert, Inbox, Notification, User
 from config import Settings
 
 # Running numbers that one statement looks through.
-WINDOW = 1_000
+WINDOW_SIZE = 1_000
 # SecantusDB: runs one statement at a time, and each of these takes milliseconds. MongoDB would take
 # a whole round at once.
 STATEMENTS_PER_STEP = 100
@@ -44,19 +44,21 @@ class Limits:
 Statement = Callable[[], tuple[str, int]]
 
 
-def statements(user_id: str, limits: Limits, now: datetime, *, apply: bool) -> Iterator[Statement]:
+def statements(
+    user_id: str, limits: Limits, now: datetime, *, apply: bool, window_size: int = WINDOW_SIZE
+) -> Iterator[Statement]:
     """Yield statements that count, or with `apply` delete, what a user has had for too long."""
     if limits.notifications_days is not None:
         until = now - timedelta(days=limits.notifications_days)
         # The newest event stays: `reconcile` checks the count of events against it.
         inbox = Inbox.find(user_id)
-        for low, high in _windows(inbox.event_seq if inbox else 0):
+        for low, high in _windows(inbox.event_seq if inbox else 0, window_size):
             if Notification.is_younger(user_id, low, until):
                 break
             yield _notifications(user_id, low, high, until, apply)
     if limits.alerts_days is not None:
         until = now - timedelta(days=limits.alerts_days)
-        for low, high in _windows(User.last_alert_number(user_id) + 1):
+        for low, high in _windows(User.last_alert_number(user_id) + 1, window_size):
             yield _alerts(user_id, low, high, until, apply)
 
 
@@ -72,8 +74,9 @@ def purge(user_id: str, limits: Limits, now: datetime, *, apply: bool) -> Counte
 class Retention:
     """Applies the limits of the configuration, user by user, a round a day."""
 
-    def __init__(self, clock: Clock, limits: Limits) -> None:
+    def __init__(self, clock: Clock, limits: Limits, *, window_size: int = WINDOW_SIZE) -> None:
         self._clock = clock
+        self._window_size = window_size
         self._limits = limits
         self._due_at = clock.monotonic()
         self._users: deque[str] = deque()
@@ -107,7 +110,11 @@ class Retention:
                 deleted += statement()[1]
             elif self._users:
                 self._left = statements(
-                    self._users.popleft(), self._limits, self._clock.now(), apply=True
+                    self._users.popleft(),
+                    self._limits,
+                    self._clock.now(),
+                    apply=True,
+                    window_size=self._window_size,
                 )
             else:
                 self._is_under_way = False
@@ -116,10 +123,10 @@ class Retention:
         return deleted
 
 
-def _windows(end: int) -> Iterator[tuple[int, int]]:
+def _windows(end: int, size: int) -> Iterator[tuple[int, int]]:
     """Yield the numbers from 1 to under `end` as ranges: first number, number after the last."""
-    for low in range(1, end, WINDOW):
-        yield low, min(low + WINDOW, end)
+    for low in range(1, end, size):
+        yield low, min(low + size, end)
 
 
 def _notifications(user_id: str, low: int, high: int, until: datetime, apply: bool) -> Statement:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from flask import current_app
 from pymongo.errors import PyMongoError
 
 from app.database.transactions import is_conflict, is_outage
@@ -36,6 +37,11 @@ class BatchResult(Generic[T]):
         return self.error if away else None  # type: ignore[return-value]  # narrowed just above
 
 
+def batch_size() -> int:
+    """Return the writes per transaction: WRITE_BATCH_SIZE of the application, or BATCH_SIZE."""
+    return int(current_app.config.get("WRITE_BATCH_SIZE", BATCH_SIZE))
+
+
 def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Yield the items, `size` at a time."""
     for begin in range(0, len(items), size):
@@ -51,7 +57,7 @@ def write_in_batches(
     reason other than an outage is halved until the item at fault is alone; that one is logged by
     its `name`, or skipped if it was claimed elsewhere.
     """
-    pending = list(batched(items, BATCH_SIZE))
+    pending = list(batched(items, batch_size()))
     while pending:
         batch = pending.pop(0)
         try:

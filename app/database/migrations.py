@@ -14,7 +14,7 @@ import pymongo
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from app.database import Document, collection
-from app.database.batches import BATCH_SIZE, batched
+from app.database.batches import batch_size, batched
 from app.database.transactions import run_transaction
 from app.domain.contact import identity_key
 from app.logs import logger
@@ -98,7 +98,7 @@ def _reserve_identities() -> None:
             for name in (user["client_id"], user["email"]):
                 owners.setdefault(identity_key(name), user["client_id"])
         documents = [{"_id": key, "client_id": client_id} for key, client_id in owners.items()]
-        for batch in batched(documents, BATCH_SIZE):
+        for batch in batched(documents, batch_size()):
             try:
                 collection("identities").insert_many(batch, ordered=False)
             except BulkWriteError as error:
@@ -137,7 +137,7 @@ def _rewrite(name: str, old: Document, rewrite: Callable[[str, Sequence[Document
     with pymongo.timeout(MIGRATION_TIMEOUT_SECONDS):
         ids = [document["_id"] for document in collection(name).find(old, {"_id": 1})]
     done = 0
-    for batch in batched(ids, BATCH_SIZE):
+    for batch in batched(ids, batch_size()):
 
         def write(batch: Sequence[Any] = batch) -> None:
             # Read again in the transaction: another process may have rewritten some of them.

@@ -28,7 +28,7 @@ from app.models import Claim, Inbox, Notification, Portfolio, Preferences, User
 from app.services import services
 from app.stop_links import make_stop_link
 
-BATCH = 200
+BATCH_SIZE = 200
 # Maximum events of one user in one message.
 MAX_DIGEST = 500
 # After this time another worker takes the notifications of a killed one. A living worker renews
@@ -44,8 +44,18 @@ STOP_SECONDS = 0.5
 
 
 class Outbox:
-    def __init__(self, app: Flask, clock: Clock, senders: Iterable[Sender]) -> None:
+    def __init__(
+        self,
+        app: Flask,
+        clock: Clock,
+        senders: Iterable[Sender],
+        *,
+        batch_size: int = BATCH_SIZE,
+        max_digest: int = MAX_DIGEST,
+    ) -> None:
         self._app = app
+        self._batch_size = batch_size
+        self._max_digest = max_digest
         self._clock = clock
         with app.app_context():
             self._allowance = Allowance(services().settings)
@@ -120,10 +130,10 @@ class Outbox:
             self._backlog = deque(Notification.find_due(self._clock.now()))
             self._listed_at = time
         ids: list[ObjectId] = []
-        while self._backlog and len(ids) < BATCH:
+        while self._backlog and len(ids) < self._batch_size:
             ids_of_user = self._backlog.popleft()
-            ids += ids_of_user[:MAX_DIGEST]
-            if rest := ids_of_user[MAX_DIGEST:]:
+            ids += ids_of_user[: self._max_digest]
+            if rest := ids_of_user[self._max_digest :]:
                 self._backlog.appendleft(rest)
         return ids
 

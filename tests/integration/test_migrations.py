@@ -14,11 +14,12 @@ from app.alerts.service import set_alert
 from app.database import collection, migrations
 from app.database.indexes import create_indexes
 from app.database.migrations import UnusableData
+from app.database.transactions import run_transaction
 from app.models import Alert, Inbox, Notification, Preferences, Trade
 from app.portfolio.reconciliation import find_differences
 from app.trades.exits import exit_trade
 from app.trades.service import open_trade
-from tests.support.concurrency import run_concurrently
+from tests.support.concurrency import run_concurrently, run_in_thread
 from tests.support.database_state import documents
 from tests.support.factories import create_users, draft, notify, order, trades_of
 
@@ -114,10 +115,10 @@ def test_indexes_of_earlier_shapes_are_dropped(before: Documents) -> None:
 
 
 def test_an_interrupted_migration_continues_at_the_next_start(
-    before: Documents, monkeypatch: pytest.MonkeyPatch
+    app_context: Flask, before: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrations, "BATCH_SIZE", 1)
-    run, starts = migrations.run_transaction, 0
+    app_context.config["WRITE_BATCH_SIZE"] = 1
+    starts = 0
     while documents("schema") != [{"_id": "version", "number": migrations.VERSION}]:
         starts += 1
         # Each start migrates one document and is then killed.
@@ -126,9 +127,9 @@ def test_an_interrupted_migration_continues_at_the_next_start(
         def once(*arguments: Any, allowed: Iterator[bool] = allowed, **options: Any) -> None:
             if not next(allowed, False):
                 raise Killed
-            run(*arguments, **options)
+            run_transaction(*arguments, **options)
 
-        monkeypatch.setattr(migrations, "run_transaction", once)
+        monkeypatch.setattr("app.database.migrations.run_transaction", once)
         with suppress(Killed):
             migrations.migrate()
 
@@ -138,9 +139,9 @@ def test_an_interrupted_migration_continues_at_the_next_start(
 
 
 def test_processes_that_start_together_share_the_work(
-    app_context: Flask, before: Documents, monkeypatch: pytest.MonkeyPatch
+    app_context: Flask, before: Documents
 ) -> None:
-    monkeypatch.setattr(migrations, "BATCH_SIZE", 1)
+    app_context.config["WRITE_BATCH_SIZE"] = 1
 
     def migrate() -> None:
         with app_context.app_context():
@@ -151,18 +152,21 @@ def test_processes_that_start_together_share_the_work(
     assert everything() == _without_closed_marks(before)
 
 
-def test_it_runs_once(before: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_runs_once(before: Documents) -> None:
     migrations.migrate()
-    monkeypatch.setattr(migrations, "STEPS", {})
+    # A second run would give the trades their marks back.
+    collection("trades").update_many({}, {"$unset": {"waiting": ""}})
 
     migrations.migrate()
 
-    assert everything() == _without_closed_marks(before)
+    assert not [each for each in documents("trades") if "waiting" in each]
 
 
 def test_a_starting_server_migrates(before: Documents, make_app: Callable[[], Flask]) -> None:
-    with make_app().app_context():
-        assert everything() == _without_closed_marks(before)
+    # In a thread without the context of this test's application, as at a real start.
+    run_in_thread(make_app)
+
+    assert everything() == _without_closed_marks(before)
 
 
 def test_data_of_the_first_shape_is_refused(before: Documents) -> None:

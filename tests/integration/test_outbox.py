@@ -14,7 +14,7 @@ from app.database import collection
 from app.delivery import Outbox
 from app.delivery.attempts import MAX_ATTEMPTS, MAX_RETRY
 from app.delivery.messages import MAX_LINES
-from app.delivery.outbox import BATCH, LEASE
+from app.delivery.outbox import BATCH_SIZE, LEASE
 from app.delivery.senders import DeliveryError
 from app.models import Notification
 from app.notifications.service import send
@@ -71,7 +71,7 @@ def next_due() -> datetime | None:
     return Notification.next_due(datetime.max.replace(tzinfo=UTC))
 
 
-def claim(now: datetime, limit: int = BATCH) -> list[Notification]:
+def claim(now: datetime, limit: int = BATCH_SIZE) -> list[Notification]:
     """Take up to `limit` of what is due, as a worker would."""
     due = [each for share in Notification.find_due(now) for each in share]
     return Notification.claim(due[:limit], now, LEASE).notifications
@@ -129,9 +129,10 @@ def test_a_burst_is_one_message_a_user_and_channel(
 
 
 def test_more_than_a_batch_is_delivered_batch_by_batch(
-    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+    app_context: Flask, clock: ManualClock, email: FakeSender
 ) -> None:
-    monkeypatch.setattr("app.delivery.outbox.BATCH", 20)
+    create_users("alice", "bob")
+    outbox = Outbox(app_context, clock, [email], batch_size=20)
     for user_id in ("alice", "bob"):
         notify(*(draft(user_id) for _ in range(20)))
 

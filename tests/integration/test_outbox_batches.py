@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,8 +14,6 @@ from flask import Flask
 from app.database import collection
 from app.database.transactions import run_transaction
 from app.delivery import Outbox
-from app.delivery import outbox as outbox_module
-from app.delivery.messages import Message
 from app.delivery.outbox import LEASE, RENEW_SECONDS
 from app.delivery.senders import DeliveryError
 from app.domain.bracket import TradeType
@@ -36,21 +36,29 @@ def variables() -> dict[str, Any]:
 
 
 @pytest.fixture
-def outbox(app_context: Flask, clock: ManualClock, email: FakeSender, sms: FakeSender) -> Outbox:
+def make_outbox(
+    app_context: Flask, clock: ManualClock, email: FakeSender, sms: FakeSender
+) -> Callable[..., Outbox]:
     create_users("alice", *USERS)
-    return Outbox(app_context, clock, [email, sms])
+    return partial(Outbox, app_context, clock, [email, sms])
 
 
 @pytest.fixture
-def other(app_context: Flask, outbox: Outbox, clock: ManualClock, email: FakeSender) -> Outbox:
+def outbox(make_outbox: Callable[..., Outbox]) -> Outbox:
+    return make_outbox()
+
+
+@pytest.fixture
+def other_email() -> FakeSender:
+    return FakeSender("email")
+
+
+@pytest.fixture
+def other(
+    app_context: Flask, outbox: Outbox, clock: ManualClock, other_email: FakeSender
+) -> Outbox:
     """Another worker on the same database."""
-    return Outbox(app_context, clock, [FakeSender("email"), FakeSender("sms")])
-
-
-def letters_of(outbox: Outbox, channel: str = "email") -> list[tuple[str, Message]]:
-    sender = outbox._senders[channel]
-    assert isinstance(sender, FakeSender)
-    return sender.letters
+    return Outbox(app_context, clock, [other_email, FakeSender("sms")])
 
 
 def prefer(client_id: str = "alice", **preferences: Any) -> None:
@@ -69,9 +77,9 @@ def waiting() -> int:
 
 
 def test_a_backlog_is_listed_once_however_many_batches_it_is(
-    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+    make_outbox: Callable[..., Outbox], monkeypatch: pytest.MonkeyPatch, email: FakeSender
 ) -> None:
-    monkeypatch.setattr(outbox_module, "BATCH", 10)
+    outbox = make_outbox(batch_size=10)
     for user_id in USERS:
         notify(*(draft(user_id) for _ in range(10)))
     listings = []
@@ -87,13 +95,13 @@ def test_a_backlog_is_listed_once_however_many_batches_it_is(
     assert len(listings) == 1
     assert outbox.run_once() == 0
     assert len(listings) == 2
-    assert len(letters_of(outbox)) == len(USERS)
+    assert len(email.letters) == len(USERS)
 
 
 def test_what_becomes_due_behind_a_long_backlog_is_seen_within_a_minute(
-    outbox: Outbox, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    make_outbox: Callable[..., Outbox], clock: ManualClock, email: FakeSender
 ) -> None:
-    monkeypatch.setattr(outbox_module, "BATCH", 1)
+    outbox = make_outbox(batch_size=1)
     for user_id in USERS:
         notify(draft(user_id, "Old."))
     outbox.run_once()
@@ -102,20 +110,19 @@ def test_what_becomes_due_behind_a_long_backlog_is_seen_within_a_minute(
     for _ in USERS:
         outbox.run_once()
 
-    letters = dict(letters_of(outbox))
+    letters = dict(email.letters)
     assert lines_of(letters[USERS[3]]) == ["Old.", "New."]
     assert waiting() == 0
 
 
 def test_a_flood_for_one_user_is_told_in_digests_of_a_size_that_can_be_written_down(
-    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+    make_outbox: Callable[..., Outbox], email: FakeSender
 ) -> None:
-    monkeypatch.setattr(outbox_module, "MAX_DIGEST", 20)
-    monkeypatch.setattr(outbox_module, "BATCH", 10)
+    outbox = make_outbox(batch_size=10, max_digest=20)
     notify(*(draft() for _ in range(45)))
 
     assert [outbox.run_once() for _ in range(4)] == [20, 20, 5, 0]
-    assert [message.events for _, message in letters_of(outbox)] == [20, 20, 5]
+    assert [message.events for _, message in email.letters] == [20, 20, 5]
 
 
 def test_a_slow_batch_stays_with_its_worker_past_its_lease(
@@ -137,7 +144,12 @@ def test_a_slow_batch_stays_with_its_worker_past_its_lease(
 
 @pytest.mark.parametrize("permanent", [False, True])
 def test_what_another_worker_took_from_one_that_was_frozen_is_left_to_it(
-    outbox: Outbox, other: Outbox, clock: ManualClock, email: FakeSender, permanent: bool
+    outbox: Outbox,
+    other: Outbox,
+    clock: ManualClock,
+    email: FakeSender,
+    permanent: bool,
+    other_email: FakeSender,
 ) -> None:
     for user_id in USERS:
         notify(draft(user_id))
@@ -153,7 +165,7 @@ def test_what_another_worker_took_from_one_that_was_frozen_is_left_to_it(
 
     # It tried the one that it was at, and no other; what it says of that one counts no more.
     assert email.tries == 1
-    assert sorted(user for user, _ in letters_of(other)) == USERS
+    assert sorted(user for user, _ in other_email.letters) == USERS
     assert statuses(USERS[0]) == {"email": "sent", "sms": "sent"}
     assert waiting() == 0
     assert outbox.run_once() == 0
@@ -220,19 +232,25 @@ def test_a_channel_waits_as_long_as_it_was_told_and_the_other_does_not(
     ],
 )
 def test_preferences_rule_what_goes_out_and_the_rest_is_skipped(
-    outbox: Outbox, preferences: dict[str, Any], expected: dict[str, str]
+    outbox: Outbox,
+    email: FakeSender,
+    sms: FakeSender,
+    preferences: dict[str, Any],
+    expected: dict[str, str],
 ) -> None:
     prefer(**preferences)
     notify(draft())
 
     assert outbox.run_once() == 1
     assert statuses() == expected
-    for channel, status in expected.items():
-        assert len(letters_of(outbox, channel)) == (status == "sent")
+    for sender in (email, sms):
+        assert len(sender.letters) == (expected[sender.channel] == "sent")
     assert waiting() == 0
 
 
-def test_a_digest_tells_what_is_wanted_and_skips_the_rest(outbox: Outbox) -> None:
+def test_a_digest_tells_what_is_wanted_and_skips_the_rest(
+    outbox: Outbox, email: FakeSender
+) -> None:
     prefer(events=[EventType.TRADE_CREATED])
     open_trade("alice", order())
     send("alice", "greeting", "Hello.")
@@ -240,7 +258,7 @@ def test_a_digest_tells_what_is_wanted_and_skips_the_rest(outbox: Outbox) -> Non
 
     outbox.run_once()
 
-    ((_, message),) = letters_of(outbox)
+    ((_, message),) = email.letters
     assert message.events == 2
     assert [statuses(seq=seq)["email"] for seq in (1, 2, 3)] == ["sent", "skipped", "sent"]
 
@@ -314,7 +332,9 @@ def test_messages_tell_the_balance_after_an_entry_and_as_it_is_now_after_an_exit
     )
 
 
-def test_a_single_entry_tells_what_was_available_right_after_it(outbox: Outbox) -> None:
+def test_a_single_entry_tells_what_was_available_right_after_it(
+    outbox: Outbox, email: FakeSender
+) -> None:
     open_trade("alice", order())
     collection("portfolios").update_one(
         {"user_id": "alice"}, {"$set": {"available_margin": Decimal("1.00")}}
@@ -322,7 +342,7 @@ def test_a_single_entry_tells_what_was_available_right_after_it(outbox: Outbox) 
 
     outbox.run_once()
 
-    ((_, message),) = letters_of(outbox)
+    ((_, message),) = email.letters
     assert "Available margin: ₹9,99,95,000.00" in message.text
 
 

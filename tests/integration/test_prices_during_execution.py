@@ -10,11 +10,12 @@ import pytest
 from flask import Flask
 from pymongo.errors import AutoReconnect
 
-from app.database import batches, collection
+from app.database import collection
 from app.domain.quote import Quote
 from app.models import Trade
-from app.monitor import Monitor, loop
+from app.monitor import Monitor
 from app.monitor.loop import Pass
+from app.realtime.prices import publish_prices
 from app.trades.service import open_trade
 from tests.support.concurrency import running
 from tests.support.factories import create_users, order, trades_of
@@ -51,12 +52,12 @@ def trader(app_context: Flask) -> None:
 @pytest.fixture
 def log(app_context: Flask, monkeypatch: pytest.MonkeyPatch) -> Log:
     log = Log()
-    publish, find, close = loop.publish_prices, Trade.find_triggered, Trade.close_many
+    find, close = Trade.find_triggered, Trade.close_many
 
     def logged_publish(quotes: Iterable[Quote]) -> None:
         for quote in quotes:
             log.add(f"{quote.symbol} shown at {quote.price:.0f}")
-            publish([quote])
+            publish_prices([quote])
 
     def logged_find(symbol: str, *prices: Any) -> Iterator[Trade]:
         yield from find(symbol, *prices)
@@ -66,7 +67,7 @@ def log(app_context: Flask, monkeypatch: pytest.MonkeyPatch) -> Log:
         log.add(f"{len(closures)} closed")
         return close(closures, *rest)
 
-    monkeypatch.setattr(loop, "publish_prices", logged_publish)
+    monkeypatch.setattr("app.monitor.loop.publish_prices", logged_publish)
     monkeypatch.setattr(Trade, "find_triggered", logged_find)
     monkeypatch.setattr(Trade, "close_many", logged_close)
     return log
@@ -120,9 +121,9 @@ def test_a_price_is_shown_though_nobody_can_tell_what_it_triggers(
 
 
 @pytest.fixture
-def crash(log: Log, feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch) -> None:
+def crash(log: Log, feed: ScriptedFeed, app_context: Flask) -> None:
     """A tick that triggers three trades, each closed by a transaction of its own."""
-    monkeypatch.setattr(batches, "BATCH_SIZE", 1)
+    app_context.config["WRITE_BATCH_SIZE"] = 1
     for _ in range(3):
         open_trade("alice", order(stop_loss=24_990))
     open_trade("alice", order(stop_loss=24_900))
@@ -221,7 +222,6 @@ def test_what_was_asked_for_meanwhile_does_not_wait_for_the_next_interval(
         monkeypatch.undo()
 
     before_each(monkeypatch, "close_many", fall)
-    monkeypatch.setattr(batches, "BATCH_SIZE", 1)
 
     with running(monitor):
         eventually(lambda: not Trade.find_active_by_user_id("alice"), timeout=5)

@@ -217,14 +217,13 @@ def test_the_monitor_goes_through_all_users_in_small_steps_once_a_day(
 
 
 def test_a_step_is_bounded_and_the_next_goes_on_where_it_ended(
-    app: Flask, alice: Trader, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    app: Flask, alice: Trader, clock: ManualClock
 ) -> None:
-    monkeypatch.setattr("app.retention.WINDOW", 1)
     notify(alice, STATEMENTS_PER_STEP + 20)
     collection("notifications").update_many({}, {"$set": {"is_read": True}})
     collection("inboxes").update_many({}, {"$set": {"unread_count": 0}})
     clock.advance(40 * DAY)
-    retention = Retention(clock, Limits(notifications_days=30))
+    retention = Retention(clock, Limits(notifications_days=30), window_size=1)
 
     first = retention.step()
     assert 0 < first < STATEMENTS_PER_STEP

@@ -79,6 +79,8 @@ class PortfolioDriver:
     def start(self) -> None:
         """Start the server, again: all it knows is in the database."""
         self.app = self.make_app(MARGIN_RATE=float(MARGIN_RATE))
+        # So small that a few trades are closed in several transactions.
+        self.app.config["WRITE_BATCH_SIZE"] = 2
         self.monitor = Monitor(self.app)
         events_committed.connect(self._hear, sender=self.app)
         with self.app.app_context():

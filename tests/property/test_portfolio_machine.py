@@ -26,7 +26,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from app.database import batches
 from app.domain.quote import Source
 from app.portfolio.reconciliation import find_differences
 from tests.property.portfolio_database import Snapshot, assert_agreement, assert_invariants, paise
@@ -327,10 +326,7 @@ def test_the_books_agree_with_the_model_after_every_step(
     make_app: Callable[..., Flask],
     feed: ScriptedFeed,
     clock: ManualClock,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # So small that a few trades are settled in several transactions.
-    monkeypatch.setattr(batches, "BATCH_SIZE", 2)
 
     class Machine(PortfolioMachine):
         def __init__(self) -> None:

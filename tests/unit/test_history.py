@@ -112,9 +112,14 @@ class CountingFeed(ScriptedFeed):
     def __init__(self, clock: ManualClock, source: Source = Source.MOCK) -> None:
         super().__init__(clock, source)
         self.asked: list[tuple[str, Interval, datetime, datetime]] = []
+        self.now_calls = 0
         self.failure: BaseException | None = None
         self.gate = threading.Event()
         self.gate.set()
+
+    def now(self) -> datetime:
+        self.now_calls += 1
+        return super().now()
 
     def history(
         self, symbol: str, interval: Interval, since: datetime, until: datetime
@@ -283,16 +288,17 @@ def test_one_that_is_ended_from_outside_ends_no_other(make: Make) -> None:
         except BaseException as error:
             raised.append(error)
 
-    askers = [threading.Thread(target=ask) for _ in range(2)]
-    askers[0].start()
-    eventually(lambda: feed.asked)
-    askers[1].start()
-    (awaited,) = history._pending.values()
-    eventually(lambda: awaited._condition._waiters)
+    askers = [threading.Thread(target=ask) for _ in range(8)]
+    for asker in askers:
+        asker.start()
+    eventually(lambda: len(feed.asked) == 1 and feed.now_calls >= len(askers))
     feed.gate.set()
     for asker in askers:
         asker.join(10)
 
+    assert len(raised) == len(askers)
+    # An asker that came too late to wait asked the feed itself.
+    assert sum(isinstance(each, SystemExit) for each in raised) == len(feed.asked)
     assert {type(each) for each in raised} == {SystemExit, MarketDataUnavailable}
 
 
