@@ -95,7 +95,11 @@ def test_by_default_nothing_ever_goes(
 
 
 def test_only_read_notifications_that_are_old_go_and_the_books_still_agree(
-    app: Flask, alice: Trader, bob: Trader, clock: ManualClock, retention: Callable[..., Result]
+    app_context: Flask,
+    alice: Trader,
+    bob: Trader,
+    clock: ManualClock,
+    retention: Callable[..., Result],
 ) -> None:
     alice.create_trade()
     notify(alice, 6)
@@ -123,7 +127,7 @@ def test_only_read_notifications_that_are_old_go_and_the_books_still_agree(
 
 
 def test_the_newest_event_stays_so_that_no_seq_is_given_twice(
-    alice: Trader, clock: ManualClock, retention: Callable[..., Result]
+    app_context: Flask, alice: Trader, clock: ManualClock, retention: Callable[..., Result]
 ) -> None:
     notify(alice, 4)
     read_all(alice)
@@ -180,7 +184,7 @@ def test_triggered_alerts_go_and_active_ones_stay(
 
 
 def test_trades_are_never_deleted(
-    app: Flask,
+    app_context: Flask,
     alice: Trader,
     clock: ManualClock,
     feed: ScriptedFeed,
@@ -217,7 +221,7 @@ def test_the_monitor_goes_through_all_users_in_small_steps_once_a_day(
 
 
 def test_a_step_is_bounded_and_the_next_goes_on_where_it_ended(
-    app: Flask, alice: Trader, clock: ManualClock
+    app_context: Flask, alice: Trader, clock: ManualClock
 ) -> None:
     notify(alice, STATEMENTS_PER_STEP + 20)
     collection("notifications").update_many({}, {"$set": {"is_read": True}})

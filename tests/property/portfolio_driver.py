@@ -17,7 +17,7 @@ from app.models import Inbox, Notification, User
 from app.monitor import Monitor
 from app.services import services
 from app.web.auth import issue_token
-from tests.property.portfolio_database import clear, paise
+from tests.property.portfolio_database import paise
 from tests.property.portfolio_model import ExpectedBalances, Lot, Market, Order, Refused
 from tests.support.market import ManualClock, ScriptedFeed
 
@@ -69,7 +69,6 @@ class PortfolioDriver:
         self.heard: list[Notification] = []
         self.tokens: dict[str, str] = {}
         self.start()
-        clear()
         for user, margin in USERS.items():
             self._register(user)
             opened = self.post(user, "/portfolio/create", {"initial_margin": margin / 100})

@@ -28,7 +28,13 @@ from hypothesis.stateful import (
 
 from app.domain.quote import Source
 from app.portfolio.reconciliation import find_differences
-from tests.property.portfolio_database import Snapshot, assert_agreement, assert_invariants, paise
+from tests.property.portfolio_database import (
+    Snapshot,
+    assert_agreement,
+    assert_invariants,
+    clear,
+    paise,
+)
 from tests.property.portfolio_driver import (
     PRICES,
     USERS,
@@ -65,6 +71,10 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
     ) -> None:
         RuleBasedStateMachine.__init__(self)
         PortfolioDriver.__init__(self, make_app, feed, clock)
+
+    def teardown(self) -> None:
+        # The next application must not start with the last prices of this example.
+        clear()
 
     @initialize(
         orders=st.lists(
