@@ -17,7 +17,7 @@ blueprint = Blueprint("alerts", __name__, url_prefix="/alerts")
 @blueprint.post("", strict_slashes=False)
 @endpoint(
     body=CreateAlertRequest,
-    answers={201: AlertView},
+    responses={201: AlertView},
     errors={
         400: ["already_crossed", "unknown_symbol", "unlisted_symbol"],
         401: ["account_gone"],
@@ -37,7 +37,7 @@ def create_alert(body: CreateAlertRequest, key: IdempotencyKey | None) -> tuple[
 @blueprint.get("", strict_slashes=False)
 @endpoint(
     query=AlertsQuery,
-    answers={200: AlertsResponse},
+    responses={200: AlertsResponse},
     errors={400: ["unknown_symbol"]},
 )
 def list_alerts(query: AlertsQuery) -> AlertsResponse:
@@ -53,7 +53,7 @@ def list_alerts(query: AlertsQuery) -> AlertsResponse:
 
 
 @blueprint.delete("/<alert_id>")
-@endpoint(answers={200: MessageResponse}, errors={404: ["alert_not_found"]})
+@endpoint(responses={200: MessageResponse}, errors={404: ["alert_not_found"]})
 def delete_alert(alert_id: str) -> MessageResponse:
     """Delete an alert; an active one never fires after that."""
     service.delete_alert(current_principal().user_id, alert_id)

@@ -30,10 +30,12 @@ CODE_ERRORS = {
 
 
 @blueprint.post("/register")
-@limiter.limit(lambda: services().settings.ratelimit_registrations, override_defaults=False)
+@limiter.limit(
+    lambda: services().settings.ratelimit_registrations, methods=["POST"], override_defaults=False
+)
 @endpoint(
     body=RegisterRequest,
-    answers={201: RegisterResponse},
+    responses={201: RegisterResponse},
     errors={409: ["email_taken", "client_id_taken"]},
     public=True,
 )
@@ -46,7 +48,7 @@ def register(body: RegisterRequest) -> tuple[RegisterResponse, int]:
 @blueprint.post("/login")
 @endpoint(
     body=LoginRequest,
-    answers={200: LoginResponse},
+    responses={200: LoginResponse},
     errors={401: ["invalid_credentials"], 429: ["sign_in_delayed"]},
     public=True,
 )
@@ -57,7 +59,7 @@ def login(body: LoginRequest) -> LoginResponse:
 
 
 @blueprint.post("/verify/email")
-@endpoint(body=VerifyRequest, answers={200: VerifyResponse}, errors=CODE_ERRORS)
+@endpoint(body=VerifyRequest, responses={200: VerifyResponse}, errors=CODE_ERRORS)
 def verify_email(body: VerifyRequest) -> VerifyResponse:
     """Send a code to your email address, or confirm the address with the code."""
     return _verify("email", body)
@@ -66,7 +68,7 @@ def verify_email(body: VerifyRequest) -> VerifyResponse:
 @blueprint.post("/verify/phone")
 @endpoint(
     body=VerifyRequest,
-    answers={200: VerifyResponse},
+    responses={200: VerifyResponse},
     errors=merge_codes(CODE_ERRORS, {409: ["phone_not_allowed", "phone_taken"]}),
 )
 def verify_phone(body: VerifyRequest) -> VerifyResponse:

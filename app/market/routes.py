@@ -22,7 +22,7 @@ blueprint = Blueprint("market", __name__, url_prefix="/market")
 
 @blueprint.get("/live/<symbol>")
 @endpoint(
-    answers={200: QuoteResponse},
+    responses={200: QuoteResponse},
     errors={404: ["unknown_symbol"], 503: ["market_data_unavailable"]},
     public=True,
 )
@@ -35,7 +35,7 @@ def live_price(symbol: str) -> QuoteResponse:
 @blueprint.get("/history/<symbol>")
 @endpoint(
     query=HistoryQuery,
-    answers={200: HistoryResponse},
+    responses={200: HistoryResponse},
     errors={400: ["invalid_range"], 404: ["unknown_symbol"], 503: ["market_data_unavailable"]},
     public=True,
 )
@@ -46,7 +46,7 @@ def price_history(symbol: str, query: HistoryQuery) -> HistoryResponse:
 
 
 @blueprint.get("/symbols")
-@endpoint(query=SymbolsQuery, answers={200: SymbolsResponse}, public=True)
+@endpoint(query=SymbolsQuery, responses={200: SymbolsResponse}, public=True)
 def symbols(query: SymbolsQuery) -> SymbolsResponse:
     """List what can be traded; `q` searches symbols and names, best first, `limit` at most."""
     found = service.search_symbols(query.q, query.limit)
@@ -55,7 +55,7 @@ def symbols(query: SymbolsQuery) -> SymbolsResponse:
 
 
 @blueprint.get("/status")
-@endpoint(answers={200: MarketStatusResponse}, public=True)
+@endpoint(responses={200: MarketStatusResponse}, public=True)
 def market_status() -> MarketStatusResponse:
     """Show whether the exchanges are open, by their calendar, and when they open and close next."""
     return MarketStatusResponse.of(*service.market_status())

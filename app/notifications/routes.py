@@ -22,8 +22,8 @@ blueprint = Blueprint("notifications", __name__, url_prefix="/notifications")
 
 
 @blueprint.post("", strict_slashes=False)
-@limiter.limit("5 per minute", override_defaults=False)
-@endpoint(body=SendRequest, answers={200: MessageResponse}, errors={401: ["account_gone"]})
+@limiter.limit("5 per minute", methods=["POST"], override_defaults=False)
+@endpoint(body=SendRequest, responses={200: MessageResponse}, errors={401: ["account_gone"]})
 def send_notification(body: SendRequest) -> MessageResponse:
     """Send oneself a notification, by every channel."""
     service.send(current_principal().user_id, body.event, body.message)
@@ -31,7 +31,7 @@ def send_notification(body: SendRequest) -> MessageResponse:
 
 
 @blueprint.get("", strict_slashes=False)
-@endpoint(query=NotificationsQuery, answers={200: NotificationsResponse})
+@endpoint(query=NotificationsQuery, responses={200: NotificationsResponse})
 def list_notifications(query: NotificationsQuery) -> NotificationsResponse:
     """List notifications, newest first."""
     page, unread_count, next_cursor = service.list_notifications(
@@ -45,7 +45,7 @@ def list_notifications(query: NotificationsQuery) -> NotificationsResponse:
 
 
 @blueprint.get("/preferences")
-@endpoint(answers={200: PreferencesResponse}, errors={401: ["account_gone"]})
+@endpoint(responses={200: PreferencesResponse}, errors={401: ["account_gone"]})
 def get_preferences() -> PreferencesResponse:
     """Show which events go out by which channel."""
     return PreferencesResponse.of(service.get_preferences(current_principal().user_id))
@@ -54,7 +54,7 @@ def get_preferences() -> PreferencesResponse:
 @blueprint.put("/preferences")
 @endpoint(
     body=PreferencesRequest,
-    answers={200: PreferencesResponse},
+    responses={200: PreferencesResponse},
     errors={401: ["account_gone"]},
 )
 def replace_preferences(body: PreferencesRequest) -> PreferencesResponse:
@@ -65,21 +65,21 @@ def replace_preferences(body: PreferencesRequest) -> PreferencesResponse:
 
 
 @blueprint.get("/unsubscribe/<token>")
-@endpoint(answers={200: MessageResponse}, errors={404: ["link_unknown"]}, public=True)
+@endpoint(responses={200: MessageResponse}, errors={404: ["link_unknown"]}, public=True)
 def stop_emails(token: str) -> MessageResponse:
     """Stop the emails to whoever got this link in one."""
     return MessageResponse(message=service.stop_emails(token))
 
 
 @blueprint.post("/unsubscribe/<token>")
-@endpoint(answers={200: MessageResponse}, errors={404: ["link_unknown"]}, public=True)
+@endpoint(responses={200: MessageResponse}, errors={404: ["link_unknown"]}, public=True)
 def stop_emails_by_mail_program(token: str) -> MessageResponse:
     """The same for the button of a mail program (RFC 8058); what it sends is not read."""
     return MessageResponse(message=service.stop_emails(token))
 
 
 @blueprint.put("/<notification_id>/read")
-@endpoint(body=NoBody, answers={200: MessageResponse}, errors={404: ["notification_not_found"]})
+@endpoint(body=NoBody, responses={200: MessageResponse}, errors={404: ["notification_not_found"]})
 def mark_notification_read(notification_id: str, body: NoBody) -> MessageResponse:
     """Mark a notification as read; doing so twice changes nothing."""
     service.mark_read(current_principal().user_id, notification_id)

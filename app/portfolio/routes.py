@@ -15,7 +15,7 @@ blueprint = Blueprint("portfolio", __name__, url_prefix="/portfolio")
 @blueprint.post("/create")
 @endpoint(
     body=CreatePortfolioRequest,
-    answers={200: PortfolioResponse, 201: PortfolioResponse},
+    responses={200: PortfolioResponse, 201: PortfolioResponse},
     errors={401: ["account_gone"]},
 )
 def create_portfolio(body: CreatePortfolioRequest) -> tuple[PortfolioResponse, int]:
@@ -26,7 +26,7 @@ def create_portfolio(body: CreatePortfolioRequest) -> tuple[PortfolioResponse, i
 
 @blueprint.get("/<user_id>")
 @endpoint(
-    answers={200: PortfolioResponse}, errors={403: ["forbidden"], 404: ["portfolio_not_found"]}
+    responses={200: PortfolioResponse}, errors={403: ["forbidden"], 404: ["portfolio_not_found"]}
 )
 def show_portfolio(user_id: str) -> PortfolioResponse:
     """Show the margin available and in use, and the realized P&L."""

@@ -12,7 +12,6 @@ from pymongo.errors import PyMongoError
 
 from app.domain.contact import is_same_identity
 from app.domain.errors import (
-    DatabaseUnavailable,
     Forbidden,
     InvalidRequest,
     PaperTradingError,
@@ -36,6 +35,7 @@ from app.realtime.requests import (
 )
 from app.services import services
 from app.sockets.server import UNKNOWN_EVENT
+from app.web.errors import outage
 
 KEY = "socket_connections"
 EVENTS = ["join", "leave", "subscribe", "unsubscribe"]
@@ -79,12 +79,12 @@ def _refusal(event: str, error: Exception) -> Ack:
             return {"ok": False, "error": error.message, "code": code}
         case PyMongoError():
             logger.warning("database unavailable: %s", type(error).__name__)
-            message = "The database cannot be reached right now. Try again shortly."
-            return {"ok": False, "error": message, "code": DatabaseUnavailable.code}
+            unavailable = outage()
+            return {"ok": False, "error": unavailable.message, "code": unavailable.code}
         case _:
             # An error of ours must not end the client's connection.
             logger.error("unexpected error in %s", event, exc_info=error)
-            message = "Something went wrong on our side. Try again."
+            message = "The server failed. Try again."
             return {"ok": False, "error": message, "code": "internal_error"}
 
 

@@ -27,7 +27,7 @@ blueprint = Blueprint("trades", __name__, url_prefix="/trades")
 @blueprint.post("/create")
 @endpoint(
     body=CreateTradeRequest,
-    answers={201: TradeView},
+    responses={201: TradeView},
     errors={
         400: ["insufficient_margin", "unknown_symbol", "unlisted_symbol", "wrong_side_of_price"],
         401: ["account_gone"],
@@ -45,7 +45,7 @@ def create_trade(body: CreateTradeRequest, key: IdempotencyKey | None) -> tuple[
 @blueprint.post("/exit/<trade_id>")
 @endpoint(
     body=ExitRequest,
-    answers={200: ExitResponse},
+    responses={200: ExitResponse},
     errors={
         401: ["account_gone"],
         404: ["trade_not_found"],
@@ -64,7 +64,7 @@ def exit_trade(trade_id: str, body: ExitRequest, key: IdempotencyKey | None) -> 
 @blueprint.post("/exit-all/<user_id>")
 @endpoint(
     body=ExitRequest,
-    answers={200: ExitAllResponse},
+    responses={200: ExitAllResponse},
     errors={401: ["account_gone"], 403: ["forbidden"], 409: ["market_closed"]},
     idempotent=True,
 )
@@ -76,7 +76,7 @@ def exit_all_trades(user_id: str, body: ExitRequest, key: IdempotencyKey | None)
 @blueprint.get("/<user_id>")
 @endpoint(
     query=TradesQuery,
-    answers={200: TradesResponse},
+    responses={200: TradesResponse},
     errors={400: ["unknown_symbol"], 403: ["forbidden"], 404: ["not_found"]},
 )
 def list_trades(user_id: str, query: TradesQuery) -> TradesResponse:
@@ -92,7 +92,7 @@ def list_trades(user_id: str, query: TradesQuery) -> TradesResponse:
 
 
 @blueprint.get("/<user_id>/<trade_id>")
-@endpoint(answers={200: TradeDetail}, errors={403: ["forbidden"], 404: ["trade_not_found"]})
+@endpoint(responses={200: TradeDetail}, errors={403: ["forbidden"], 404: ["trade_not_found"]})
 def show_trade(user_id: str, trade_id: str) -> TradeDetail:
     """Show one trade, with the quotes that opened and closed it."""
     trade = service.get_trade(user_id, trade_id)
@@ -101,7 +101,7 @@ def show_trade(user_id: str, trade_id: str) -> TradeDetail:
 
 @blueprint.get("/performance/<user_id>")
 @endpoint(
-    answers={200: PerformanceResponse}, errors={403: ["forbidden"], 404: ["portfolio_not_found"]}
+    responses={200: PerformanceResponse}, errors={403: ["forbidden"], 404: ["portfolio_not_found"]}
 )
 def show_performance(user_id: str) -> PerformanceResponse:
     """Show realized and unrealized P&L and how much of the margin is in use."""

@@ -1,4 +1,4 @@
-"""The shape of every route: who may call it, what it takes, what it answers.
+"""What all routes share: authentication, validation of the input, and the response.
 
 `endpoint` checks the caller and the input, and describes the route for the OpenAPI document.
 Pydantic validates; spectree only collects the description.
@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 from flask import Response, request
 from pydantic import BaseModel, Field, ValidationError
-from spectree import Response as Answers
+from spectree import Response as SpecResponse
 from spectree import SecurityScheme, SecuritySchemeData, SpecTree
 from spectree.models import SecureType
 from werkzeug.exceptions import UnsupportedMediaType
@@ -91,14 +91,14 @@ spec = SpecTree(
 
 def endpoint(
     *,
-    answers: Mapping[int, type[BaseModel]],
+    responses: Mapping[int, type[BaseModel]],
     errors: Mapping[int, Sequence[str]] | None = None,
     body: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
     public: bool = False,
     idempotent: bool = False,
 ) -> Callable[[View], View]:
-    """Declare a route: the models of its answers by status, its own error codes, its input.
+    """Declare a route: its response models by status, its own error codes, its input.
 
     The caller must be signed in, unless the route is `public`, and must be the `user_id` in the
     path, if it has one. The view receives `body` and `query` as models. It returns a model, or a
@@ -120,23 +120,26 @@ def endpoint(
             if not public:
                 current_principal()
                 if "user_id" in arguments:
-                    # However the path spells it, the view gets the caller's own client_id.
+                    # The path may spell it differently; the view gets the caller's client_id.
                     arguments["user_id"] = require_own(arguments["user_id"])
             if query is not None:
                 arguments["query"] = _validated(query, request.args.to_dict())
             if body is not None:
                 arguments["body"] = _validated(body, _json_object())
             if idempotent:
-                arguments["key"] = _request_key(arguments.get("body"))
-            return _answer(view(**arguments))
+                named = "Idempotency-Key" in request.headers
+                arguments["key"] = _idempotency_key(arguments.get("body")) if named else None
+            result = view(**arguments)
+            model, status = result if isinstance(result, tuple) else (result, 200)
+            return Response(model.model_dump_json(), status, mimetype="application/json")
 
         call.__dict__.update(requires_token=not public, error_codes=codes)
-        # spectree reads its notes off the functions that `__wrapped__` leads to.
+        # spectree reads its metadata from the functions that `__wrapped__` leads to.
         call.__wrapped__ = spec.validate(
             json=body,
             query=query,
             headers=IdempotencyHeaders if idempotent else None,
-            resp=_documented(answers, codes),
+            resp=_document_responses(responses, codes),
             security=None if public else {"bearer": []},
             tags=[view.__module__.split(".")[1]],
             operation_id=view.__name__,
@@ -147,18 +150,15 @@ def endpoint(
     return decorate
 
 
-def _documented(answers: Mapping[int, type[BaseModel]], errors: Iterable[int]) -> Answers:
-    models = {**dict.fromkeys(sorted(errors), ErrorBody), **answers}
-    return Answers(**{f"HTTP_{status}": model for status, model in models.items()})
-
-
-def _answer(result: Any) -> Response:
-    model, status = result if isinstance(result, tuple) else (result, 200)
-    return Response(model.model_dump_json(), status, mimetype="application/json")
+def _document_responses(
+    responses: Mapping[int, type[BaseModel]], errors: Iterable[int]
+) -> SpecResponse:
+    models = {**dict.fromkeys(sorted(errors), ErrorBody), **responses}
+    return SpecResponse(**{f"HTTP_{status}": model for status, model in models.items()})
 
 
 def _json_object() -> dict[str, Any]:
-    """Return the body as a JSON object, {} where there is none; fractions are Decimal."""
+    """Return the body as a JSON object, {} if it is empty; fractions are Decimal."""
     text = request.get_data(cache=False)
     if not text.strip():
         return {}
@@ -173,19 +173,17 @@ def _json_object() -> dict[str, Any]:
     return parsed
 
 
-def _request_key(body: BaseModel | None) -> IdempotencyKey | None:
+def _idempotency_key(body: BaseModel | None) -> IdempotencyKey:
     headers = _validated(
-        IdempotencyHeaders, {"Idempotency-Key": request.headers.get("Idempotency-Key")}
+        IdempotencyHeaders, {"Idempotency-Key": request.headers["Idempotency-Key"]}
     )
-    if headers.idempotency_key is None:
-        return None
     own = current_principal().user_id
-    # However the path spells the user, it is the same request.
+    # All spellings of the user in the path are the same request.
     path = request.path.replace((request.view_args or {}).get("user_id") or own, own)
     content = f"{request.method} {path} {body.model_dump_json() if body else ''}"
     return IdempotencyKey(
         user_id=own,
-        key=headers.idempotency_key,
+        key=str(headers.idempotency_key),
         fingerprint=sha256(content.encode()).hexdigest(),
     )
 
@@ -194,15 +192,15 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _validated(model: type[Model], given: dict[str, Any]) -> Model:
+def _validated(model: type[Model], values: dict[str, Any]) -> Model:
     try:
-        return model.model_validate(given)
+        return model.model_validate(values)
     except ValidationError as error:
         raise InvalidFields(_faults(error, model)) from None
 
 
 def _faults(error: ValidationError, model: type[BaseModel]) -> dict[str, str]:
-    """Return what is wrong with each field, in words."""
+    """Return the fault of each field, in words."""
     faults: dict[str, str] = {}
     for each in error.errors(include_url=False, include_input=False):
         field = str(each["loc"][0]) if each["loc"] else "body"
@@ -217,6 +215,6 @@ def _faults(error: ValidationError, model: type[BaseModel]) -> dict[str, str]:
 def _unknown_field(name: str, model: type[BaseModel]) -> str:
     known = [field.alias or own for own, field in model.model_fields.items()]
     if not known:
-        return f"unknown field {name[:80]}; nothing is taken here"
+        return f"unknown field {name[:80]}; no fields are accepted here"
     end = "" if (question := did_you_mean(name, known)) else "."
     return f"unknown field {name[:80]}{question or ''}{end} Known: {', '.join(known)}"

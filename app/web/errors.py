@@ -1,4 +1,4 @@
-"""Every error, whatever raised it, as the one JSON body of the API."""
+"""Error handlers: every error becomes the one JSON body of the API."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ HTTP_CODES = {
     415: "unsupported_media_type",
 }
 HTTP_MESSAGES = {
-    404: "There is nothing at this address. GET /docs shows what there is.",
-    405: "This address does not take this method.",
+    404: "There is nothing at this address. GET /docs lists the routes.",
+    405: "This address does not support this method.",
     413: "The body is larger than 64 KiB.",
 }
-# How much of an oversized body is read and thrown away, so that its sender, still sending,
-# gets to see the answer rather than a broken connection.
+# Bytes of an oversized body that are read and discarded, so that its client, still sending, sees
+# the response rather than a broken connection.
 DRAINED_BYTES = 32 * 1024 * 1024
 
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(PaperTradingError, error_response)
     app.register_error_handler(PyMongoError, _database_error)
-    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(Exception, _unexpected_error)
 
 
 def error_response(error: PaperTradingError) -> Response:
-    """Return the answer to a request that failed with this error."""
+    """Return the response for an error."""
     response = _body(status_of(error), error.message, error.code, error.details)
     if isinstance(error, (RateLimited, Unavailable)):
         response.headers["Retry-After"] = str(error.retry_after_seconds)
@@ -75,17 +75,22 @@ def status_of(error: PaperTradingError) -> int:
     return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
 
 
+def outage() -> Unavailable:
+    """Return the error for a database that does not respond."""
+    return storage_error() or DatabaseUnavailable(
+        "The database cannot be reached right now. Try again shortly."
+    )
+
+
 def _database_error(error: PyMongoError) -> Response:
     if not is_outage(error):
         return _unexpected_error(error)
     logger.warning("database unavailable: %s", type(error).__name__)
-    return error_response(
-        storage_error()
-        or DatabaseUnavailable("The database cannot be reached right now. Try again shortly.")
-    )
+    return error_response(outage())
 
 
-def _http_error(error: HTTPException) -> Response:
+def http_error(error: HTTPException) -> Response:
+    """Return the response for an error of HTTP."""
     status = error.code or 500
     message = HTTP_MESSAGES.get(status, error.description or error.name)
     response = _body(status, message, HTTP_CODES.get(status, "http_error"), {})
@@ -98,7 +103,7 @@ def _http_error(error: HTTPException) -> Response:
 def _unexpected_error(error: Exception) -> Response:
     logger.exception("unexpected error in %s %s", request.method, request.path, exc_info=error)
     return _body(
-        500, "Something went wrong on our side; the request_id helps us find it.", "internal_error"
+        500, "The server failed. The request_id helps its operator find out why.", "internal_error"
     )
 
 

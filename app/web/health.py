@@ -1,4 +1,4 @@
-"""Whether the server lives, and whether it can do its work."""
+"""Health checks: whether the server is alive, and whether it can serve requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NO_MONITOR = "No monitor runs in this process; start the server with `python run
 
 
 class HealthResponse(BaseModel):
-    """`status` is ok, degraded or unavailable: the worst of the parts in `checks`."""
+    """`status` is ok, degraded or unavailable: the worst of those in `checks`."""
 
     status: str = Field(
         description="ok, degraded or unavailable: the worst of the checks.", examples=["ok"]
@@ -38,7 +38,7 @@ class HealthResponse(BaseModel):
     )
 
 
-# What web servers name themselves by in the environment of a request; a test client has neither.
+# Variables by which web servers identify themselves in a request; a test client sets neither.
 SERVER_NAMES = ("SERVER_SOFTWARE", "uwsgi.version")
 
 
@@ -50,16 +50,16 @@ def init_app(app: Flask) -> None:
 
 
 @blueprint.get("/live")
-@endpoint(answers={200: HealthResponse}, public=True)
+@endpoint(responses={200: HealthResponse}, public=True)
 def live() -> HealthResponse:
-    """Answer at all: whoever gets no answer should restart the server."""
+    """Respond. Restart the server if it does not."""
     return HealthResponse(status="ok", checks={})
 
 
 @blueprint.get("/ready")
-@endpoint(answers={200: HealthResponse, 503: HealthResponse}, public=True)
+@endpoint(responses={200: HealthResponse, 503: HealthResponse}, public=True)
 def ready() -> tuple[HealthResponse, int]:
-    """Tell whether requests can be served: the database answers and there are prices."""
+    """Show whether requests can be served: the database responds and prices are fresh."""
     checks = {
         "database": _check_database(),
         **_check_disk(),
@@ -70,8 +70,8 @@ def ready() -> tuple[HealthResponse, int]:
         checks["connections"] = _check_connections()
     if RELAY_KEY in current_app.extensions:
         checks["redis"] = _check_redis()
-    found = {each["status"] for each in checks.values()}
-    status = next((each for each in ("unavailable", "degraded") if each in found), "ok")
+    statuses = {check["status"] for check in checks.values()}
+    status = next((each for each in ("unavailable", "degraded") if each in statuses), "ok")
     return HealthResponse(status=status, checks=checks), 503 if status == "unavailable" else 200
 
 
@@ -84,7 +84,7 @@ def _check_database() -> dict[str, Any]:
 
 
 def _check_disk() -> dict[str, dict[str, Any]]:
-    """Without an embedded database there is no disk to be checked."""
+    """Return nothing if the database is not embedded."""
     disk: Disk | None = current_app.extensions[DISK_KEY]
     if disk is None:
         return {}
@@ -119,7 +119,7 @@ def _check_market_data() -> dict[str, Any]:
 
 
 def _check_connections() -> dict[str, Any]:
-    """Degraded while few more connections can be taken; unavailable while the server stops."""
+    """Degraded when nearly all connections are in use; unavailable while the server stops."""
     table = current_app.extensions[CONNECTIONS_KEY]
     used = {"open": len(table), "limit": table.bounds.total}
     if table.draining:
@@ -129,10 +129,10 @@ def _check_connections() -> dict[str, Any]:
 
 
 def _check_redis() -> dict[str, Any]:
-    """Degraded while Redis is away: everything goes on, with limits and events less shared."""
+    """Degraded while Redis is away: limits and events are then shared by fewer processes."""
     is_away = current_app.extensions[RELAY_KEY].is_away
     return (
-        {"status": "degraded", "reason": "Redis does not answer"} if is_away else {"status": "ok"}
+        {"status": "degraded", "reason": "Redis does not respond"} if is_away else {"status": "ok"}
     )
 
 

@@ -1,8 +1,7 @@
 """Rate limits: how often a user, or an address, may call.
 
-Reads of signed-in users count together, by user. Everything else counts for each route: by user
-where the route needs a token, else by address. What leads to no route counts by address, all of
-it together.
+All reads of a signed-in user count together. Everything else counts per route: by user if the
+route needs a token, else by address. Requests without a route count together, by address.
 """
 
 from __future__ import annotations
@@ -17,13 +16,12 @@ from flask_limiter import Limit, RateLimitExceeded
 from limits import RateLimitItem, parse, parse_many
 from limits.storage import MemoryStorage, Storage
 from limits.strategies import FixedWindowRateLimiter
-from werkzeug.exceptions import NotFound
-from werkzeug.routing import RequestRedirect
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 
 from app.domain.errors import RateLimited
 from app.extensions import limiter
 from app.web.auth import address_key, rate_limit_key, route_is_public
-from app.web.errors import error_response
+from app.web.errors import error_response, http_error
 from config import Settings
 
 if TYPE_CHECKING:
@@ -32,13 +30,13 @@ if TYPE_CHECKING:
 KEY = "rate_limits"
 HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 READ_METHODS = frozenset({"GET", "HEAD"})
-# The limits that several routes share, and what a 429 calls them.
+# Limits that several routes share, and their names in the sentence of a 429.
 READS, PUBLIC_READS, UNKNOWN_ADDRESSES = "reads", "public_reads", "unknown_addresses"
 SOCKETS = "sockets"
 LIMIT_NAMES = {
     READS: "all reads of a user together",
     PUBLIC_READS: "all public reads from one address together",
-    UNKNOWN_ADDRESSES: "addresses that lead nowhere",
+    UNKNOWN_ADDRESSES: "addresses that do not exist",
     SOCKETS: "new sockets from one address",
 }
 
@@ -66,15 +64,15 @@ class Counts:
     """
 
     def __init__(self, settings: Settings) -> None:
-        # The shortest first, as Flask-Limiter takes them: what it refuses is not counted further.
+        # The shortest first, as in Flask-Limiter: a request that it refuses counts for no other.
         self.route_limits = sorted(parse_many(settings.ratelimit_default))
         self._local = MemoryStorage()
-        # Refusals, and calls without a limit, would otherwise fill the log.
+        # Refusals, and requests without a limit, would otherwise fill the log.
         self._refusals_to_log = LogBudget(per_key="1 per minute", total="120 per minute")
         self._probes_to_log = LogBudget(per_key="60 per minute", total="600 per minute")
 
     def hit(self, items: Iterable[RateLimitItem], limit: str, *identifiers: str) -> None:
-        """Count a call against each item; raise RateLimited at the first that is used up."""
+        """Count a request against each item; raise RateLimited at the first that is used up."""
         if not limiter.enabled:
             return
         for item in items:
@@ -83,14 +81,14 @@ class Counts:
                 raise rate_limited(limit, item, self.seconds_left(key))
 
     def add(self, key: str, seconds: int) -> int:
-        """Add one to a count that ends `seconds` after it began; return it."""
+        """Add one to a count that ends `seconds` after it began; return the count."""
         try:
             return self._shared.incr(key, seconds)
         except self._outages:
             return self._local.incr(key, seconds)
 
     def seconds_left(self, key: str) -> int:
-        """Return in how many seconds a count ends, 0 if there is none."""
+        """Return the seconds until a count ends, 0 if there is none."""
         try:
             storage = self._shared
             ends_at = storage.get_expiry(key) if storage.get(key) else 0.0
@@ -99,21 +97,19 @@ class Counts:
         return max(ceil(ends_at - time.time()), 0)
 
     def clear(self, key: str) -> None:
-        """Forget a count."""
+        """Delete a count."""
         try:
             self._shared.clear(key)
         except self._outages:
             self._local.clear(key)
 
     def may_log(self, response: Response) -> bool:
-        """Return whether this answer may have a line in the log."""
+        """Return whether the log has room for a refusal, a preflight or a health check."""
         if not limiter.enabled:
             return True
         if response.status_code == 429:
             return self._refusals_to_log.allows(rate_limit_key())
-        if request.method == "OPTIONS" or request.blueprint == "health":
-            return self._probes_to_log.allows(address_key())
-        return True
+        return self._probes_to_log.allows(address_key())
 
     @property
     def _shared(self) -> Storage:
@@ -125,7 +121,7 @@ class Counts:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Bind the limiter; with Redis the counters are shared, and in memory while it is away."""
+    """Bind the limiter. Processes share the counts through Redis, if it is there."""
     app.config.update(
         RATELIMIT_ENABLED=settings.ratelimit_enabled,
         RATELIMIT_HEADERS_ENABLED=True,
@@ -134,15 +130,15 @@ def init_app(app: Flask, settings: Settings) -> None:
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=settings.redis_url is not None,
     )
     app.extensions[KEY] = Counts(settings)
-    # Registered first, so it runs after the limiter has set its headers.
+    # Registered first, so that it runs after the limiter has set its headers.
     app.after_request(_tidy_headers)
-    app.before_request(_limit_unknown_addresses)
+    for error in (BadRequest, NotFound, MethodNotAllowed):
+        app.register_error_handler(error, _limit_unknown_addresses)
     app.register_error_handler(RateLimitExceeded, _refuse)
-    limiter.request_filter(_is_preflight)
     # Otherwise those of an earlier application in this process would stay.
     limiter.limit_manager.set_default_limits([])
     limiter.init_app(app)
-    # Declared to take limits that are yet to be parsed, it takes whatever yields parsed ones.
+    # Declared to take unparsed limits, but it takes any iterable of parsed ones.
     of_request = _LimitsOfRequest(settings)
     limiter.limit_manager.set_default_limits([of_request])  # type: ignore[list-item]
 
@@ -158,7 +154,7 @@ def counts_of(app: Flask) -> Counts:
 
 
 def rate_limited(limit: str, item: RateLimitItem, seconds: int) -> RateLimited:
-    """Return the error that names a limit, what it allows, and when to try again."""
+    """Return the error that names a limit, how much it allows, and when to retry."""
     seconds = max(seconds, 1)
     name = LIMIT_NAMES.get(limit, "this route")
     return RateLimited(
@@ -170,17 +166,19 @@ def rate_limited(limit: str, item: RateLimitItem, seconds: int) -> RateLimited:
 
 
 class _LimitsOfRequest:
-    """The limits of the request at hand, parsed once.
+    """The limits of the current request, parsed once.
 
-    Flask-Limiter would parse the texts, and hash and ask each limit that is exempt, every time.
+    Flask-Limiter would parse the texts, and evaluate each exempt limit, for every request.
     """
 
     def __init__(self, settings: Settings) -> None:
-        def parsed(limit: Limit) -> list[RuntimeLimit]:
+        def parse_limit(limit: Limit) -> list[RuntimeLimit]:
             return list(limit.bind(limiter))
 
-        self._of_routes = parsed(Limit(settings.ratelimit_default, key_function=rate_limit_key))
-        self._reads = parsed(
+        self._of_routes = parse_limit(
+            Limit(settings.ratelimit_default, key_function=rate_limit_key)
+        )
+        self._reads = parse_limit(
             Limit(
                 settings.ratelimit_reads,
                 key_function=lambda: f"user:{g.principal.user_id}",
@@ -188,8 +186,8 @@ class _LimitsOfRequest:
                 shared=True,
             )
         )
-        # Otherwise each account of one address would add to what it may read.
-        self._public_reads = self._reads + parsed(
+        # By address as well: otherwise each account of one client would add to its limit.
+        self._public_reads = self._reads + parse_limit(
             Limit(
                 settings.ratelimit_reads,
                 key_function=address_key,
@@ -199,24 +197,22 @@ class _LimitsOfRequest:
         )
 
     def __iter__(self) -> Iterator[RuntimeLimit]:
+        if request.method == "OPTIONS":
+            # The preflight of a browser is not a request of the user.
+            return iter(())
         if g.principal is None or request.method not in READ_METHODS:
             return iter(self._of_routes)
         return iter(self._public_reads if route_is_public() else self._reads)
 
 
-def _is_preflight() -> bool:
-    # A browser asks before each call of a web frontend; that is not the user's call.
-    return request.method == "OPTIONS"
-
-
-def _limit_unknown_addresses() -> None:
-    error = request.routing_exception
-    if error is None:
-        return
-    counts().hit(counts().route_limits, UNKNOWN_ADDRESSES, address_key())
-    if isinstance(error, RequestRedirect):
-        # It would lead to whichever host the request named.
-        raise NotFound
+def _limit_unknown_addresses(error: HTTPException) -> Response:
+    if request.routing_exception is None:
+        return http_error(error)
+    try:
+        counts().hit(counts().route_limits, UNKNOWN_ADDRESSES, address_key())
+    except RateLimited as limited:
+        return error_response(limited)
+    return http_error(error)
 
 
 def _refuse(error: RateLimitExceeded) -> Response:
@@ -229,19 +225,20 @@ def _refuse(error: RateLimitExceeded) -> Response:
 
 
 def _tidy_headers(response: Response) -> Response:
-    """Add the names of the IETF draft, and leave Retry-After to answers that ask for it."""
-    g.may_log = counts().may_log(response)
+    """Add the header names of the IETF draft, and keep Retry-After only if it applies."""
+    if response.status_code == 429 or request.method == "OPTIONS" or request.blueprint == "health":
+        g.may_log = counts().may_log(response)
     refusal = g.get("rate_limited")
     if refusal is not None:
         seconds = refusal.retry_after_seconds
         response.headers.setdefault("X-RateLimit-Limit", str(refusal.amount))
         response.headers.setdefault("X-RateLimit-Remaining", "0")
         response.headers.setdefault("X-RateLimit-Reset", str(int(time.time()) + seconds))
-        # The limiter rounds the seconds in its own way.
+        # The limiter rounds the seconds differently.
         response.headers["Retry-After"] = str(seconds)
     left = {name: value for name, value in response.headers if name.startswith("X-RateLimit-")}
     for name, value in left.items():
-        # The draft counts the seconds to the reset; the X- header names its time.
+        # Seconds until the reset in the draft, its Unix time in the X- header.
         is_time = name == "X-RateLimit-Reset"
         seconds_or_count = max(int(value) - int(time.time()), 0) if is_time else value
         response.headers.add(name.removeprefix("X-"), seconds_or_count)

@@ -1,4 +1,4 @@
-"""What the schemas of every blueprint are made of."""
+"""Building blocks of all schemas."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from app.domain.candle import EARLIEST, IST, LATEST
 from app.domain.money import PAISA, is_whole_paise, to_paisa
 from app.domain.suggestions import did_you_mean, listed
 
-MAXIMUM_PRICE = 10_000_000
+MAX_PRICE = 10_000_000
 MAX_AMOUNT = 10**15
-MAXIMUM_DIGITS = 30
-MAXIMUM_PAGE = 500
+MAX_DIGITS = 30
+MAX_PAGE = 500
 MAXIMUM_BODY_BYTES = 64 * 1024
 
 
 class RequestModel(BaseModel):
-    """A body or query as clients send it: nothing missing, nothing extra, no conversions."""
+    """A body or query as clients send it: no missing fields, no extra ones, no conversions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ResponseModel(BaseModel):
-    """An answer as clients read it. `model_validate` makes one of any object with its fields."""
+    """A response as clients read it. `model_validate` accepts any object with its fields."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
 class NoBody(RequestModel):
-    """{} or nothing at all."""
+    """{} or an empty body."""
 
 
 class MessageResponse(ResponseModel):
@@ -64,12 +64,12 @@ def format_seconds(duration: timedelta) -> float:
 
 
 def _number(amount: Decimal) -> float:
-    # The sum turns -0.0 into 0.0.
+    # Adding 0.0 turns -0.0 into 0.0.
     return float(amount) + 0.0
 
 
 def to_json(value: Any) -> Any:
-    """Return documents of the database as what JSON knows: the edge where Decimal ends."""
+    """Return a value of the database as types of JSON."""
     match value:
         case Decimal():
             return _number(value)
@@ -88,9 +88,9 @@ def to_json(value: Any) -> Any:
 
 
 def _whole_number(value: Any) -> int:
-    # 1.0 is an integer to JSON Schema, and many languages have no other numbers.
+    # JSON Schema takes 1.0 for an integer, and many languages only have floats.
     if isinstance(value, Decimal) and value == value.to_integral_value():
-        if value.adjusted() > MAXIMUM_DIGITS:
+        if value.adjusted() > MAX_DIGITS:
             raise ValueError("is too large")
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -99,11 +99,11 @@ def _whole_number(value: Any) -> int:
 
 
 def _rupees(value: Any, minimum: int, maximum: int, *, exclusive: bool) -> Decimal:
-    # The body is parsed with Decimal for every fraction, so what is neither was no number.
+    # Fractions in the body are parsed as Decimal, so anything else is not a number.
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         raise ValueError("must be a number")
     amount = Decimal(value)
-    # Compared, not computed with: arithmetic on 1e9999999 raises Overflow.
+    # Only compared: arithmetic on 1e9999999 raises Overflow.
     if not -MAX_AMOUNT <= amount <= MAX_AMOUNT:
         raise ValueError(f"must be at most {MAX_AMOUNT:,}")
     if not is_whole_paise(amount):
@@ -112,7 +112,7 @@ def _rupees(value: Any, minimum: int, maximum: int, *, exclusive: bool) -> Decim
 
 
 def _two_decimals(amount: Decimal, minimum: int, maximum: int, *, exclusive: bool) -> str:
-    """Name the nearest amounts below and above that are taken."""
+    """Return the fault, with the nearest valid amounts below and above."""
     below, above = (amount.quantize(PAISA, each) for each in (ROUND_FLOOR, ROUND_CEILING))
     taken = [
         f"{each:f}"
@@ -124,7 +124,7 @@ def _two_decimals(amount: Decimal, minimum: int, maximum: int, *, exclusive: boo
 
 
 def rupees(minimum: int, maximum: int, *, exclusive: bool = False) -> tuple[Any, ...]:
-    """Return what makes a Decimal a request's amount: a JSON number with at most two decimals."""
+    """Return the annotations of an amount in a request: a JSON number with at most two decimals."""
     lower = {"exclusiveMinimum" if exclusive else "minimum": minimum}
     return (
         Field(gt=minimum, le=maximum) if exclusive else Field(ge=minimum, le=maximum),
@@ -134,7 +134,7 @@ def rupees(minimum: int, maximum: int, *, exclusive: bool = False) -> tuple[Any,
 
 
 def whole_number(minimum: int, maximum: int) -> tuple[Any, ...]:
-    """Return what makes an int a request's count: a JSON number without a fraction, as 3 or 3.0."""
+    """Return the annotations of a count in a request: a JSON number such as 3 or 3.0."""
     return (
         Field(ge=minimum, le=maximum),
         BeforeValidator(_whole_number),
@@ -143,7 +143,7 @@ def whole_number(minimum: int, maximum: int) -> tuple[Any, ...]:
 
 
 def choice(kind: type[StrEnum], *, as_written: Collection[str] = ()) -> BeforeValidator:
-    """Return what takes a member of `kind` in any case; not so the names `as_written`."""
+    """Return a validator for a member of `kind` in any case, of `as_written` in its own case."""
     names = [each.value for each in kind]
     by_plain_name = {each.casefold(): each for each in names}
 
@@ -184,10 +184,10 @@ def _date_and_time(text: str) -> datetime:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
-# In requests: a price to wait for, a symbol or one of its other names, and which page of a list.
-Level = Annotated[Decimal, *rupees(0, MAXIMUM_PRICE, exclusive=True)]
+# Types of requests: a price level, a symbol or alias, and the page of a list.
+Level = Annotated[Decimal, *rupees(0, MAX_PRICE, exclusive=True)]
 SymbolName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
-PageSize = Annotated[int, Field(ge=1, le=MAXIMUM_PAGE)]
+PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[int, Field(ge=1, le=2**53)]
 
 # A time in a query: ISO 8601 (UTC without a zone), a date (midnight in India), or seconds since
@@ -210,7 +210,7 @@ TimestampParam = Annotated[
     ),
 ]
 
-# In answers: an amount of rupees, a JSON number.
+# Types of responses.
 Money = Annotated[
     Decimal,
     PlainSerializer(_number, return_type=float),

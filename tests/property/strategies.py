@@ -10,10 +10,10 @@ from app.domain.bracket import Bracket, TradeType
 from app.domain.instrument import Instrument
 from app.domain.money import PAISA
 from app.trades.schemas import MAXIMUM_QUANTITY
-from app.web.schemas import MAXIMUM_PRICE
+from app.web.schemas import MAX_PRICE
 from tests.support.quotes import quote
 
-prices = st.integers(1, MAXIMUM_PRICE * 100).map(lambda paise: paise * PAISA)
+prices = st.integers(1, MAX_PRICE * 100).map(lambda paise: paise * PAISA)
 # Close together, so that levels are reached, met exactly, and missed by a paisa.
 near_prices = st.integers(9_950, 10_050).map(lambda paise: paise * PAISA)
 quantities = st.integers(1, MAXIMUM_QUANTITY)
