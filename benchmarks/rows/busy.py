@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from decimal import Decimal
 
 from benchmarks.measure import Goal, Result, percentile, result_of
-from benchmarks.support.books import PRICE, seed_trades, seed_users
+from benchmarks.support.books import PRICE, same_levels, seed_trades, seed_users
 from benchmarks.support.load import Call, apart, drive
 from benchmarks.support.streamed import streamed_market
 from benchmarks.support.world import World, world
@@ -32,7 +32,7 @@ def measure() -> list[Result]:
         users = seed_users(here, USERS)
         for number, count in enumerate((WARM_UP_TRADES, TRADES), 1):
             stop = PRICE - number * STEP
-            seed_trades(here, users, count // USERS, levels=lambda _, stop=stop: (stop, None))
+            seed_trades(here, users, count // USERS, levels=same_levels(stop, None))
         calls = _calls(users, here.tokens(users))
         with here.server(**market.variables) as server:
             market.wait_until_followed()

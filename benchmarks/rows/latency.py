@@ -6,7 +6,7 @@ import time
 from decimal import Decimal
 
 from benchmarks.measure import Goal, Result, percentile, result_of
-from benchmarks.support.books import PRICE, seed_trades, seed_users
+from benchmarks.support.books import PRICE, same_levels, seed_trades, seed_users
 from benchmarks.support.sockets import Audience, Seat, audience
 from benchmarks.support.streamed import StreamedMarket, streamed_market
 from benchmarks.support.world import world
@@ -25,7 +25,7 @@ def measure() -> list[Result]:
         users = seed_users(here, SOCKETS)
         for number in range(1, ROUNDS + 2):
             stop = PRICE - number * STEP
-            seed_trades(here, users[:CLOSURES], 1, levels=lambda _, stop=stop: (stop, None))
+            seed_trades(here, users[:CLOSURES], 1, levels=same_levels(stop, None))
         with here.server(**market.variables) as server, audience() as sockets:
             market.wait_until_followed()
             sockets.connect(

@@ -26,8 +26,9 @@ def measure() -> list[Result]:
             for user, token in zip(users, tokens, strict=True)
         ]
         plenty = "1000000 per hour"
-        limits = {"RATELIMIT_DEFAULT": plenty, "RATELIMIT_READS": plenty}
-        with here.server(RATELIMIT_ENABLED="true", **limits) as server:
+        with here.server(
+            RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT=plenty, RATELIMIT_READS=plenty
+        ) as server:
 
             def rate(port: int, calls: list[Call]) -> float:
                 return process.submit(drive, port, calls, SECONDS).result().require(200).rate

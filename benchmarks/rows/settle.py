@@ -13,7 +13,7 @@ from pymongo import UpdateOne
 from app.database.batches import BATCH_SIZE
 from benchmarks.measure import Goal, Result, ratio_of
 from benchmarks.support.bare import Closing, close_trades
-from benchmarks.support.books import PRICE, seed_trades, seed_users
+from benchmarks.support.books import PRICE, same_levels, seed_trades, seed_users
 from benchmarks.support.world import World, world
 from tests.support.execution import close_triggered
 
@@ -71,7 +71,7 @@ def measure() -> list[Result]:
 
 def _add_trades(here: World, users: Sequence[str]) -> None:
     """Add the trades that the tick is to trigger; there are no other active ones."""
-    seed_trades(here, users, TRADES // USERS, levels=lambda _: (STOP, PRICE + 100))
+    seed_trades(here, users, TRADES // USERS, levels=same_levels(STOP, PRICE + 100))
 
 
 def _settle(here: World) -> float:

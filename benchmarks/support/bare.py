@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from bson import ObjectId
@@ -23,10 +24,6 @@ from benchmarks.support.world import connect
 from config import DATABASE_NAME
 
 Document = dict[str, Any]
-DURABLE = {
-    "read_concern": ReadConcern("snapshot"),
-    "write_concern": WriteConcern("majority", j=True),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,8 @@ class Opening:
 
     @property
     def margin(self) -> Decimal:
-        return -self.portfolio_increments["available_margin"]
+        increment: Decimal = self.portfolio_increments["available_margin"]
+        return -increment
 
 
 def open_trades(uri: str, user_ids: Sequence[str], opening: Opening, seconds: float) -> float:
@@ -76,6 +74,7 @@ def _open_one(client: MongoClient[Document], user_id: str, opening: Opening) -> 
             session=session,
         )
         portfolio = db.portfolios.find_one({"user_id": user_id, "name": "default"}, session=session)
+        assert portfolio is not None
         trade = {
             **opening.trade,
             "_id": ObjectId(),
@@ -86,6 +85,7 @@ def _open_one(client: MongoClient[Document], user_id: str, opening: Opening) -> 
         query = {"_id": user_id}
         db.inboxes.update_one(query, {"$inc": {"event_seq": 1, "unread_count": 1}}, session=session)
         inbox = db.inboxes.find_one(query, {"event_seq": 1}, session=session)
+        assert inbox is not None
         notification = {
             **opening.notification,
             "_id": ObjectId(),
@@ -94,8 +94,7 @@ def _open_one(client: MongoClient[Document], user_id: str, opening: Opening) -> 
         }
         db.notifications.insert_many([notification], ordered=False, session=session)
 
-    with client.start_session() as session:
-        session.with_transaction(write, **DURABLE)
+    _write_durably(client, write)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +111,20 @@ def close_trades(db: Database[Document], closings: Sequence[Closing]) -> None:
     """Write each of `closings` in a transaction."""
     for closing in closings:
 
-        def write(session: ClientSession, closing: Closing = closing) -> None:
+        def write(closing: Closing, session: ClientSession) -> None:
             db.trades.bulk_write(closing.trades, ordered=False, session=session)
             db.portfolios.bulk_write(closing.portfolios, ordered=False, session=session)
             db.inboxes.bulk_write(closing.inboxes, ordered=False, session=session)
             db.notifications.insert_many(closing.notifications, ordered=False, session=session)
 
-        with db.client.start_session() as session:
-            session.with_transaction(write, **DURABLE)
+        _write_durably(db.client, partial(write, closing))
+
+
+def _write_durably(client: MongoClient[Document], write: Callable[[ClientSession], None]) -> None:
+    """Run `write` in a transaction, with the application's read and write concern."""
+    with client.start_session() as session:
+        session.with_transaction(
+            write,
+            read_concern=ReadConcern("snapshot"),
+            write_concern=WriteConcern("majority", j=True),
+        )

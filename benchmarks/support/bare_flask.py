@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from benchmarks.support.floor import floor
 
@@ -60,12 +61,14 @@ def _serve(port: int, uri: str) -> None:
     def answer() -> dict[str, object]:
         return ANSWER
 
-    portfolios = MongoClient(uri)[DATABASE_NAME].portfolios
+    client: MongoClient[dict[str, Any]] = MongoClient(uri)
+    portfolios = client[DATABASE_NAME].portfolios
 
     @app.get(FINDING_PATH)
     @jwt_required()
     def find() -> dict[str, object]:
         found = portfolios.find_one({"user_id": get_jwt_identity(), "name": "default"})
+        assert found is not None
         return {**ANSWER, "user_id": found["user_id"]}
 
     listener = eventlet.listen(("127.0.0.1", port), backlog=1024)

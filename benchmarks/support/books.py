@@ -44,6 +44,11 @@ def far_apart(number: int) -> tuple[Decimal, Decimal]:
     return PRICE * Decimal("0.9") - step, PRICE * Decimal("1.1") + step
 
 
+def same_levels(stop_loss: Decimal | None, target_price: Decimal | None) -> Levels:
+    """Return levels that are the same for every trade."""
+    return lambda _: (stop_loss, target_price)
+
+
 def seed_users(
     here: World, count: int, *, prefix: str = "user", initial_margin: Decimal = MARGIN
 ) -> list[str]:

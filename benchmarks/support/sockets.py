@@ -141,9 +141,8 @@ class _Loop:
 
     def _connect(self, port: int, seats: Sequence[Seat]) -> None:
         deadline = time.monotonic() + TIMEOUT_SECONDS
-        for batch in itertools.batched(seats, ABREAST):
-            first = len(self._sockets)
-            for number, seat in enumerate(batch, first):
+        for first in range(0, len(seats), ABREAST):
+            for number, seat in enumerate(seats[first : first + ABREAST], first):
                 self._sockets.append(_Socket(port, seat, number, self._heard))
                 self._selector.register(
                     self._sockets[-1].socket, selectors.EVENT_READ, self._sockets[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -244,7 +245,7 @@ def test_a_user_has_so_many_active_alerts_at_most(
 
     answers = run_concurrently(
         [
-            lambda client=client: client.post("/market/alerts", json=body, headers=carol.headers)
+            partial(client.post, "/market/alerts", json=body, headers=carol.headers)
             for client in clients
         ]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -17,8 +18,10 @@ from tests.support.market import ScriptedFeed
 from tests.support.responses import assert_error
 from tests.support.users import Trader, registration
 
+Call = Callable[[], TestResponse]
 
-def posts(app: Flask, trader: Trader, path: str, times: int, body: object = None) -> list:
+
+def posts(app: Flask, trader: Trader, path: str, times: int, body: object = None) -> list[Call]:
     """Return calls that post the same, each by a client of its own."""
     clients = [replace(trader, client=app.test_client()) for _ in range(times)]
     return [partial(client.post, path, body) for client in clients]

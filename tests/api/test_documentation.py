@@ -216,12 +216,17 @@ def test_the_page_names_nothing_from_elsewhere(client: FlaskClient) -> None:
 def test_a_browser_shows_the_page_and_fetches_nothing_from_elsewhere(
     app: Flask, make_settings: Any
 ) -> None:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import Route, sync_playwright
 
     listener = listen(make_settings(PORT=0))
     stop = serve(app, listener)
     home = f"http://127.0.0.1:{listener.getsockname()[1]}"
     fetched: list[str] = []
+
+    def refuse(route: Route) -> None:
+        fetched.append(route.request.url)
+        route.abort()
+
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
@@ -230,10 +235,7 @@ def test_a_browser_shows_the_page_and_fetches_nothing_from_elsewhere(
             )
             page = browser.new_page()
             # Whatever leaves the page for another host comes by here; what its policy stops not.
-            page.route(
-                lambda url: not url.startswith((home, "blob:", "data:")),
-                lambda route: (fetched.append(route.request.url), route.abort())[1],
-            )
+            page.route(lambda url: not url.startswith((home, "blob:", "data:")), refuse)
             page.goto(f"{home}/docs")
             page.get_by_text("/trades/exit/{trade_id}").first.wait_for(timeout=20_000)
             # It reports its use when it has settled.

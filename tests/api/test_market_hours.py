@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from app.events import events_committed
 from app.market_data.calendar import TradingCalendar
@@ -196,7 +197,7 @@ def test_what_cannot_be_exited_at_any_time_is_told_so(
 def test_a_retry_after_the_close_gets_the_first_answer(
     close: Callable[[], dict[str, Any]], alice: Trader
 ) -> None:
-    calls = [
+    calls: list[Callable[[], TestResponse]] = [
         lambda: create(alice, "a"),
         lambda: create(alice, client_order_id="my-order"),
         lambda: send(alice, exit_path(alice.trades()[-1]), "b"),

@@ -19,7 +19,8 @@ ALL_ON = {"email": True, "sms": True, "events": EVERY_TYPE}
 def put(trader: Trader, **changes: Any) -> dict[str, Any]:
     answer = trader.put(PATH, json={**ALL_ON, **changes})
     assert answer.status_code == 200, answer.text
-    return answer.get_json()
+    preferences: dict[str, Any] = answer.get_json()
+    return preferences
 
 
 def test_a_new_user_is_told_of_everything_by_every_channel(carol: Trader) -> None:
@@ -66,8 +67,9 @@ def test_every_type_includes_those_of_later_releases(carol: Trader) -> None:
     for every in (None, EVERY_TYPE):
         put(carol, events=[])
         put(carol, events=every)
-        saved = collection("inboxes").find_one({"_id": carol.client_id})["preferences"]
-        assert saved["events"] is None
+        saved = collection("inboxes").find_one({"_id": carol.client_id})
+        assert saved is not None
+        assert saved["preferences"]["events"] is None
 
 
 def test_an_unknown_type_is_refused_with_the_names_of_those_there_are(carol: Trader) -> None:

@@ -36,7 +36,7 @@ ROUTES = [
 ]
 
 
-def signed(app: Flask, key: str | None = None, algorithm: str = "HS256", **claims: Any) -> str:
+def signed(app: Flask, *, key: str | None = None, algorithm: str = "HS256", **claims: Any) -> str:
     """Return a token like ours, with claims and a key of one's own."""
     now = int(time.time())
     ours = {"sub": "deleted", "iat": now, "nbf": now, "exp": now + 60, "type": "access", "jti": "1"}

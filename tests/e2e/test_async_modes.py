@@ -9,6 +9,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -40,6 +42,11 @@ def server(
     return server.start()
 
 
+def closes(trade_id: str, update: dict[str, Any]) -> bool:
+    """Return whether the update says that the trade was closed automatically."""
+    return bool(update["event"] == "trade_auto_closed" and update["data"]["trade_id"] == trade_id)
+
+
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
 def test_a_trade_is_closed_at_its_stop_loss_and_another_at_its_target(
     server: ServerProcess, transport: str
@@ -64,10 +71,7 @@ def test_a_trade_is_closed_at_its_stop_loss_and_another_at_its_target(
         winner = trader.create_trade("RELIANCE", target_price=target)
         closed = {
             trade["trade_id"]: socket.wait_for_update(
-                lambda update, trade=trade: (
-                    update["event"] == "trade_auto_closed"
-                    and update["data"]["trade_id"] == trade["trade_id"]
-                ),
+                partial(closes, trade["trade_id"]),
                 timeout=5,
             )["data"]
             for trade in (loser, winner)

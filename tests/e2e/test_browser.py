@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from tests.support.live import LiveTrader
 from tests.support.server import ROOT, ServerProcess
@@ -100,9 +100,14 @@ def test_the_documentation_shows_the_routes_and_loads_nothing_from_elsewhere(
 ) -> None:
     asked: list[str] = []
     errors: list[str] = []
-    # What the page's own policy stopped never left the browser.
+
+    def note_if_sent(request: Request) -> None:
+        # A request that the page's own policy stopped never left the browser.
+        if request.failure != "csp":
+            asked.append(request.url)
+
     page.on("requestfinished", lambda request: asked.append(request.url))
-    page.on("requestfailed", lambda request: request.failure != "csp" and asked.append(request.url))
+    page.on("requestfailed", note_if_sent)
     page.on("pageerror", lambda error: errors.append(str(error)))
 
     page.goto(f"{server.url}/docs")

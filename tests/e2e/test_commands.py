@@ -137,13 +137,16 @@ def test_a_command_beside_a_server_leaves_its_replay_alone(
     uri = EmbeddedDatabase(Path(server.environment["DATA_DIR"])).running_uri()
     with MongoClient[dict[str, Any]](uri) as client:
         states = client[DATABASE_NAME]["market"]
-        began_at = states.find_one({"_id": "replay"})["began_at"]
+        before = states.find_one({"_id": "replay"})
+        assert before is not None
         while not states.count_documents({"_id": "replay", "settled_to": {"$gte": END}}):
             assert server.request("GET", "/health/ready").status_code == 200
         # It has ended and nothing is open: a server that started now would start it over.
         result = flask("reconcile", DATA_DIR=server.environment["DATA_DIR"], **market)
         assert result.returncode == 0, result.stderr
-        assert states.find_one({"_id": "replay"})["began_at"] == began_at
+        after = states.find_one({"_id": "replay"})
+        assert after is not None
+        assert after["began_at"] == before["began_at"]
 
 
 def test_flask_run_is_refused_with_a_sentence(flask: Run) -> None:

@@ -94,9 +94,8 @@ def test_after_a_kill_of_the_server_all_is_there_and_trades_still_close(
     write_recording(recording, standing_still(STOP_LOSS - 100), opening=next_day)
     server.start()
 
-    closed = eventually(
-        lambda: next((t for t in [trader.trade(trade_id)] if t["status"] != "ACTIVE"), None)
-    )
+    eventually(lambda: trader.trade(trade_id)["status"] != "ACTIVE")
+    closed = trader.trade(trade_id)
     assert (closed["status"], closed["exit_price"]) == ("STOP_LOSS_HIT", STOP_LOSS - 100)
     eventually(lambda: all(trade["status"] != "ACTIVE" for trade in trader.trades()))
     assert trader.trade(acknowledged[1])["status"] == "CLOSED"

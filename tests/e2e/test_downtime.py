@@ -43,7 +43,8 @@ class Person:
         body = {"symbol": "^NSEI", "trade_type": "BUY", "quantity": 1, **order}
         answer = self.server.request("POST", "/trades/create", self.token, json=body)
         assert answer.status_code == 201, answer.text
-        return answer.json()
+        trade: dict[str, Any] = answer.json()
+        return trade
 
     def trades(self) -> dict[str, dict[str, Any]]:
         answer = self.server.request("GET", f"/trades/{self.client_id}", self.token).json()

@@ -122,6 +122,7 @@ def test_json_gives_one_object_a_request(make_server: Callable[..., ServerProces
 
     def line_of(request_id: str) -> dict[str, Any]:
         (line,) = [each for each in lines if each.get("request_id") == request_id]
+        assert isinstance(line, dict)
         return line
 
     for request_id, (method, path, token, status) in asked.items():

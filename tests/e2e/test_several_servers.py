@@ -130,7 +130,7 @@ def test_failed_sign_ins_and_unknown_addresses_are_counted_together_and_without_
     )
     guess = {"email": "nobody@example.com", "password": "a guess"}
 
-    def statuses(method: str, path: str, times: int, **kwargs: object) -> list[int]:
+    def statuses(method: str, path: str, times: int, **kwargs: Any) -> list[int]:
         turns = [server for _ in range(times) for server in (a, b)]
         return [each.request(method, path, **kwargs).status_code for each in turns]
 

@@ -44,7 +44,7 @@ def test_a_signal_while_it_starts_ends_it_too(
     server = make_server(SOCKETIO_ASYNC_MODE=async_mode)
     process = server.spawn()
     record = server.folder / "data" / "database.json"
-    database = json.loads(eventually(lambda: record.exists() and record.read_text()))
+    database = json.loads(eventually(lambda: record.read_text() if record.exists() else ""))
 
     process.send_signal(signal.SIGTERM)
     process.wait(3)

@@ -96,7 +96,7 @@ def test_a_socket_whose_next_message_is_always_there_holds_up_nobody(
     with contextlib.closing(modest), contextlib.closing(greedy):
         greedy.send("40")
         counting = threading.Thread(target=count)
-        sending = threading.Thread(target=greedy.sock.sendall, args=(b"".join(frames),))
+        sending = threading.Thread(target=send_bytes, args=(greedy, b"".join(frames)))
         counting.start()
         sending.start()
 

@@ -36,7 +36,7 @@ SHARED_ADDRESSES = {
 
 
 @schemathesis.hook
-def filter_failure(context: HookContext, failure: Any, case: Case, response: Response) -> bool:
+def filter_failure(context: HookContext, failure: Any, case: Case[Any], response: Response) -> bool:
     """Tell whether a failure counts."""
     kind = type(failure).__name__
     if kind == "RejectedPositiveData" and response.status_code == 400:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def configuration(
     token: str, trade_ids: list[str], notification_ids: list[str], alert_ids: list[str]
 ) -> str:
     """Return schemathesis' configuration: who asks, and values that exist, most of the time."""
-    known: dict[str, list[str] | list[float]] = {
+    known: dict[str, Sequence[str | float]] = {
         "path.user_id": ["fuzzer", "fuzzer", "neighbour"],
         "path.trade_id": trade_ids,
         "path.notification_id": notification_ids,
@@ -88,7 +88,7 @@ def _minutes_ago(minutes: int) -> str:
 
 
 @pytest.mark.timeout(SECONDS + 300)
-def test_every_answer_is_as_documented(
+def test_every_response_is_as_documented(
     make_server: Callable[..., ServerProcess], tmp_path: Path
 ) -> None:
     server = make_server().start()

@@ -23,7 +23,8 @@ SECONDS = 4
 def short_token(app: Flask, alice: Trader) -> str:
     """A token of alice that expires soon."""
     with app.app_context():
-        return create_access_token(alice.client_id, expires_delta=timedelta(seconds=SECONDS))
+        lifetime = timedelta(seconds=SECONDS)
+        return str(create_access_token(alice.client_id, expires_delta=lifetime))
 
 
 def test_a_socket_leaves_the_room_when_its_token_expires_until_it_joins_with_another(

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -62,7 +63,8 @@ def test_an_event_by_a_reserved_name_is_unknown_and_changes_nothing(
     socket.call("subscribe", {"symbols": ["TCS"]})
     socket.call("join", {"user_id": alice.client_id})
 
-    for payload in ({}, "x", [], None, {"token": "x"}):
+    payloads: list[Any] = [{}, "x", [], None, {"token": "x"}]
+    for payload in payloads:
         assert socket.call(name, payload)["code"] == "unknown_event"
     assert socket.call(name)["code"] == "unknown_event"
 
@@ -76,6 +78,9 @@ def test_an_event_by_a_reserved_name_is_unknown_and_changes_nothing(
 def test_a_socket_follows_100_symbols_and_one_without_a_token_20(
     connect: Connect, watchlist: PolledSymbols, alice: Trader
 ) -> None:
+    def follows(symbols: set[str]) -> bool:
+        return watchlist.symbols() == symbols
+
     for token, limit in ((None, 20), (alice.token, 100)):
         socket = connect(token)
         first = watchlist.symbols()
@@ -92,7 +97,7 @@ def test_a_socket_follows_100_symbols_and_one_without_a_token_20(
         socket.call("unsubscribe", {"symbols": SYMBOLS[:1]})
         assert socket.call("subscribe", {"symbols": SYMBOLS[limit : limit + 1]})["ok"] is True
         socket.close()
-        eventually(lambda first=first: watchlist.symbols() == first)
+        eventually(partial(follows, first))
 
 
 def test_a_subscription_over_the_limit_subscribes_to_none_of_it(

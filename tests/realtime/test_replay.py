@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -29,7 +31,7 @@ def record_events(app: Flask, trader: Trader, count: int) -> list[Notification]:
         return run_transaction(lambda: Notification.create([draft] * count, now()))
 
 
-def seqs(updates: list[dict]) -> list[int]:
+def seqs(updates: list[dict[str, Any]]) -> list[int]:
     return [each["seq"] for each in updates]
 
 
@@ -121,7 +123,7 @@ def test_joining_while_events_keep_coming_neither_loses_nor_repeats_any(
 
     def join_repeatedly() -> list[tuple[int, Socket]]:
         try:
-            sockets = []
+            sockets: list[tuple[int, Socket]] = []
             for since in (0, REPLAY_PAGE, 0, 5, REPLAY_PAGE + 49, 0):
                 socket = connect(alice.token)
                 answer = socket.call("join", {"user_id": alice.client_id, "since": since})
@@ -131,7 +133,8 @@ def test_joining_while_events_keep_coming_neither_loses_nor_repeats_any(
         finally:
             enough.set()
 
-    *_, sockets = run_concurrently([*(lambda t=t: trade_on(t) for t in traders), join_repeatedly])
+    calls: list[Callable[[], Any]] = [partial(trade_on, trader) for trader in traders]
+    *_, sockets = run_concurrently([*calls, join_repeatedly])
 
     inbox = Inbox.find(alice.client_id)
     assert inbox is not None
@@ -169,7 +172,7 @@ def test_events_published_at_once_by_many_threads_are_sent_in_order(
         with app.app_context():
             rooms.publish([event])
 
-    run_concurrently([lambda event=event: publish(event) for event in reversed(events)])
+    run_concurrently([partial(publish, event) for event in reversed(events)])
 
     for socket in sockets:
         assert seqs(socket.rest("trade_update")) == list(range(1, 41))

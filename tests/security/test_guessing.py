@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -118,7 +119,7 @@ def test_guesses_sent_at_once_are_not_all_taken(victim: Trader) -> None:
     address = {"REMOTE_ADDR": ATTACKER}
     answers = run_concurrently(
         [
-            lambda client=client: client.post("/auth/login", json=body, environ_overrides=address)
+            partial(client.post, "/auth/login", json=body, environ_overrides=address)
             for client in clients
         ]
     )

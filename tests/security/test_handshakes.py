@@ -122,7 +122,7 @@ def test_a_violation_closes_the_socket_with_its_code(
     server: ServerProcess, sent: bytes, code: int
 ) -> None:
     client = RawSocket(server.url)
-    client.websocket.sock.sendall(sent)
+    client.send_bytes(sent)
 
     assert closed_with(client) == code
 
@@ -139,7 +139,7 @@ def test_a_message_of_the_limit_in_fragments_is_taken(server: ServerProcess) -> 
     for number, part in enumerate(parts):
         opcode = ABNF.OPCODE_TEXT if number == 0 else ABNF.OPCODE_CONT
         final = int(number == len(parts) - 1)
-        client.websocket.sock.sendall(raw(part, opcode, final=final))
+        client.send_bytes(raw(part, opcode, final=final))
 
     assert client.wait_for("437[").startswith("437[")
     client.websocket.close()

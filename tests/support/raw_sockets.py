@@ -14,6 +14,12 @@ SECONDS = 15
 SEPARATOR = "\x1e"
 
 
+def send_bytes(client: websocket.WebSocket, data: bytes) -> None:
+    """Send bytes that need not be a WebSocket frame."""
+    assert client.sock is not None
+    client.sock.sendall(data)
+
+
 class RawSocket:
     """One WebSocket that has connected to Socket.IO, unless told otherwise."""
 
@@ -29,6 +35,10 @@ class RawSocket:
             self.websocket.send_binary(text)
         else:
             self.websocket.send(text)
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send bytes that need not be a WebSocket frame."""
+        send_bytes(self.websocket, data)
 
     def emit(self, event: Any, *payload: Any, id: int | str = "") -> None:
         self.send(f"42{id}{json.dumps([event, *payload])}")
