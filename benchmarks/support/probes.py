@@ -26,7 +26,7 @@ class PriceProbe:
         self._socket = websocket.create_connection(url, timeout=TIMEOUT_SECONDS)
         self._symbols = list(symbols)
         self._lags: list[float] = []
-        self._closing = False
+        self._closing = threading.Event()
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -39,7 +39,7 @@ class PriceProbe:
         try:
             yield
         finally:
-            self._closing = True
+            self._closing.set()
             self._socket.close()
             thread.join()
 
@@ -49,11 +49,11 @@ class PriceProbe:
         return lags
 
     def _listen(self) -> None:
-        while not self._closing:
+        while not self._closing.is_set():
             try:
                 message = str(self._socket.recv())
             except (OSError, websocket.WebSocketException):
-                if self._closing:
+                if self._closing.is_set():
                     return
                 raise
             if message == "2":

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from flask import Flask
 from werkzeug.test import TestResponse
@@ -105,13 +106,12 @@ def test_exit_all_racing_a_falling_tick_closes_each_trade_once(
             trader.create_trade(symbol="RELIANCE", quantity=2, stop_loss=1_390)
     feed.tick("RELIANCE.NS", "1389.95")
 
-    settled, *answers = run_concurrently(
-        [
-            monitor.run_once,
-            *posts(app, alice, f"/trades/exit-all/{alice.client_id}", 2),
-            *posts(app, bob, f"/trades/exit-all/{bob.client_id}", 1),
-        ]
-    )
+    calls: list[Callable[[], Any]] = [
+        monitor.run_once,
+        *posts(app, alice, f"/trades/exit-all/{alice.client_id}", 2),
+        *posts(app, bob, f"/trades/exit-all/{bob.client_id}", 1),
+    ]
+    settled, *answers = run_concurrently(calls)
 
     by_users = sum(answer.get_json()["count"] for answer in answers)
     assert statuses(answers) == {200: 3}
@@ -133,9 +133,9 @@ def test_exits_racing_the_tick_that_closes_the_trade_agree_on_one_end(
     for _ in range(5):
         trade = alice.create_trade(symbol="RELIANCE", target_price=1_410).get_json()
         feed.tick("RELIANCE.NS", 1_410)
-        results = run_concurrently(
-            [monitor.run_once, *posts(app, alice, f"/trades/exit/{trade['trade_id']}", 2)]
-        )
+        path = f"/trades/exit/{trade['trade_id']}"
+        calls: list[Callable[[], Any]] = [monitor.run_once, *posts(app, alice, path, 2)]
+        results = run_concurrently(calls)
 
         ended = results[0].closed + statuses(results[1:])[200]
         assert ended == 1

@@ -92,7 +92,7 @@ def test_whatever_is_wrong_with_a_token_it_is_a_401(
         "another's payload": f"Bearer {header}.{other_payload}.{signature}",
         "a signature changed": f"Bearer {header}.{payload}.{signature[:-4]}AAAA",
         "not ASCII": "Bearer tök\xe9n",
-        "a key of someone else": f"Bearer {signed(app, 'k' * 64)}",
+        "a key of someone else": f"Bearer {signed(app, key='k' * 64)}",
         "another algorithm": f"Bearer {signed(app, algorithm='HS512')}",
         "alg none": f"Bearer {unsigned({'sub': 'deleted', 'type': 'access', 'exp': far})}",
         "not valid yet": f"Bearer {signed(app, nbf=far)}",
@@ -132,7 +132,8 @@ def test_clocks_of_two_servers_may_be_seconds_apart(
     app: Flask, client: FlaskClient, claim: str
 ) -> None:
     away = (CLOCK_LEEWAY_SECONDS - 3) * (-1 if claim == "exp" else 1)
-    token = signed(app, **{claim: int(time.time()) + away})
+    claims: dict[str, Any] = {claim: int(time.time()) + away}
+    token = signed(app, **claims)
 
     answer = client.get("/notifications", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 200
@@ -140,7 +141,8 @@ def test_clocks_of_two_servers_may_be_seconds_apart(
 
 @pytest.mark.parametrize("claim", ["iat", "nbf"])
 def test_clocks_further_apart_are_not_believed(app: Flask, client: FlaskClient, claim: str) -> None:
-    token = signed(app, **{claim: int(time.time()) + CLOCK_LEEWAY_SECONDS + 30})
+    claims: dict[str, Any] = {claim: int(time.time()) + CLOCK_LEEWAY_SECONDS + 30}
+    token = signed(app, **claims)
 
     answer = client.get("/notifications", headers={"Authorization": f"Bearer {token}"})
     assert_error(answer, 401, "token_invalid")
@@ -198,7 +200,7 @@ def test_public_routes_ask_for_no_token_and_mind_no_bad_one(client: FlaskClient)
 
 
 def test_no_token_says_anything_of_what_was_wrong_inside(app: Flask, client: FlaskClient) -> None:
-    token = signed(app, "k" * 64)
+    token = signed(app, key="k" * 64)
     answer = client.get("/notifications", headers={"Authorization": f"Bearer {token}"})
     assert answer.get_json()["error"] == "This token is not valid."
 

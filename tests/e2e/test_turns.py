@@ -12,6 +12,7 @@ import pytest
 import websocket
 from websocket import ABNF
 
+from tests.support.raw_sockets import send_bytes
 from tests.support.server import ServerProcess
 
 REQUEST = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
