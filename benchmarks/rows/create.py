@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from app.domain.bracket import TradeType
 from app.domain.order import Order
 from app.trades.service import open_trade
@@ -13,10 +15,17 @@ from benchmarks.support.world import World, world
 
 CLIENTS = 16
 SECONDS = 1.5
-ORDER = {
-    "symbol": "^NSEI",
-    "trade_type": "BUY",
-    "quantity": 1,
+ORDER = Order(
+    symbol="^NSEI",
+    trade_type=TradeType.BUY,
+    quantity=1,
+    stop_loss=Decimal(24_000),
+    target_price=Decimal(26_000),
+)
+BODY = {
+    "symbol": ORDER.symbol,
+    "trade_type": ORDER.trade_type.value,
+    "quantity": ORDER.quantity,
     "stop_loss": 24_000,
     "target_price": 26_000,
 }
@@ -28,7 +37,7 @@ def measure() -> list[Result]:
         # A user a client on both sides: neither waits for a portfolio that another holds.
         users = seed_users(here, CLIENTS)
         opening = _opening(here)
-        calls = [Call("POST", "/trades/create", token, ORDER) for token in here.tokens(users)]
+        calls = [Call("POST", "/trades/create", token, BODY) for token in here.tokens(users)]
         with here.server(RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT="1000000 per hour") as server:
 
             def ours() -> float:
@@ -55,8 +64,7 @@ def _opening(here: World) -> Opening:
     (user_id,) = seed_users(here, 1, prefix="pattern")
     move(here, "^NSEI", PRICE)
     with here.app.app_context():
-        order = Order(**{**ORDER, "trade_type": TradeType.BUY})
-        trade = open_trade(user_id, order)
+        trade = open_trade(user_id, ORDER)
     document = here.db.trades.find_one({"_id": trade.id}) or {}
     notification = here.db.notifications.find_one({"user_id": user_id}) or {}
     margin, price = document["margin_used"], document["entry_price"]
