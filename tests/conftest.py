@@ -98,8 +98,12 @@ def make_app(
 ) -> Iterator[Callable[..., Flask]]:
     """Make applications on the test's database; drop it afterwards."""
 
+    apps: list[Flask] = []
+
     def make(**variables: Any) -> Flask:
-        return create_app(make_settings(**variables), mongo_uri=mongo_uri, feed=feed, clock=clock)
+        settings = make_settings(**variables)
+        apps.append(create_app(settings, mongo_uri=mongo_uri, feed=feed, clock=clock))
+        return apps[-1]
 
     yield make
     if mongo.cx is not None and mongo.db is not None:
@@ -110,7 +114,7 @@ def make_app(
             mongo.cx.drop_database(mongo.db.name)
         mongo.cx.close()
         mongo.cx = mongo.db = None
-    if limiter._storage is not None:
+    if any(app.config["RATELIMIT_ENABLED"] for app in apps):
         limiter.reset()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 ACCOUNT = "AC0123456789abcdef0123456789abcdef"
-TOKEN = "a-token-of-the-telephone-exchange"
+TOKEN = "a-token-of-the-telephone-twilio"
 NUMBER = "+15550100"
 MAX_BODY = 1_600
 ROOT = f"/2010-04-01/Accounts/{ACCOUNT}"
@@ -67,16 +67,16 @@ class TwilioServer:
     @contextmanager
     def open(self) -> Iterator[TwilioServer]:
         """Serve for as long as the context lasts."""
-        exchange = self
+        twilio = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                exchange._serve(self, exchange._send)
+                twilio.serve(self, twilio.send)
 
             def do_GET(self) -> None:
-                exchange._serve(self, exchange._look_up)
+                twilio.serve(self, twilio.look_up)
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
@@ -94,7 +94,7 @@ class TwilioServer:
             thread.join()
             server.server_close()
 
-    def _serve(
+    def serve(
         self,
         request: BaseHTTPRequestHandler,
         answer: Callable[[BaseHTTPRequestHandler, dict[str, str]], object],
@@ -119,7 +119,7 @@ class TwilioServer:
         login = base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
         return authorization == f"Basic {login}"
 
-    def _send(self, _request: BaseHTTPRequestHandler, message: dict[str, str]) -> object:
+    def send(self, _request: BaseHTTPRequestHandler, message: dict[str, str]) -> object:
         if self.refusals:
             return self.refusals.pop(0)
         if message["To"] in self.bad_numbers:
@@ -131,7 +131,7 @@ class TwilioServer:
         self.messages.append(message)
         return {"sid": f"SM{len(self.messages):032}", "status": "queued", "account_sid": ACCOUNT}
 
-    def _look_up(self, request: BaseHTTPRequestHandler, _body: dict[str, str]) -> object:
+    def look_up(self, request: BaseHTTPRequestHandler, _body: dict[str, str]) -> object:
         parts = urlsplit(request.path)
         if parts.path == f"{ROOT}.json":
             return {"sid": ACCOUNT, "status": self.account_status, "type": "Full"}

@@ -252,7 +252,7 @@ def test_a_closed_stream_ends_its_tasks_and_delivers_nothing(
     stream.close()
 
     assert (serving, stream_server.connections) == (2, 2)
-    assert len(stream._connections) == 2
+    assert stream.has_ended
     assert listener.states == [True, False]
     assert stream.live_symbols == []
 

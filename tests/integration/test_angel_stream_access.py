@@ -171,7 +171,7 @@ def test_wrong_credentials_end_the_stream_and_are_logged_once(
     stream_session.error = None
     stream.follow([NIFTY, RELIANCE])
 
-    assert all(each.ended.wait(5) for each in stream._connections)
+    eventually(lambda: stream.has_ended, timeout=5)
     assert (stream_session.asked, stream_server.connections, listener.states) == (1, 0, [])
     assert warnings(caplog) == [
         "Angel One's stream is off until the next start: "
@@ -283,7 +283,7 @@ def test_a_stream_closes_immediately_during_a_handshake(
     stream.close()
 
     assert time.monotonic() - began < 1.9
-    assert stream._connections[0].ended.is_set()
+    assert stream.has_ended
     assert stream_server.connections == 1
 
 

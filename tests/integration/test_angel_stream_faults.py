@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 
-from app.domain.quote import Quote
 from tests.fakes.angel_stream import NSE, AngelStreamServer, tick_frame
 from tests.support.live import eventually
 from tests.support.stream import (
@@ -17,7 +16,6 @@ from tests.support.stream import (
     RELIANCE,
     Session,
     StreamFactory,
-    StreamListener,
     key_of,
     shares,
     warnings,
@@ -242,9 +240,9 @@ def test_a_listener_that_fails_gets_the_next_ticks(
     stream_session: Session,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    stream, listener = streams.follow(stream_server.url, stream_session, [RELIANCE])
+    _, listener = streams.follow(stream_server.url, stream_session, [RELIANCE])
     eventually(lambda: stream_server.subscribed)
-    fail_once(listener, stream._connections[0])
+    listener.failure = RuntimeError("a listener at fault")
     stream_server.tick(RELIANCE_TOKEN, 140_000)
     eventually(lambda: warnings(caplog))
 
@@ -253,13 +251,3 @@ def test_a_listener_that_fails_gets_the_next_ticks(
     listener.wait_for(lambda: listener.prices("RELIANCE.NS") == ["1400.05"])
     assert warnings(caplog) == ["could not process ticks of Angel One's stream, lost: 1"]
     assert stream_server.connections == 1
-
-
-def fail_once(listener: StreamListener, connection: object) -> None:
-    """Have the next list of quotes fall on deaf ears."""
-
-    def fail(_quotes: list[Quote]) -> None:
-        connection._on_ticks = listener.on_ticks  # type: ignore[attr-defined]
-        raise RuntimeError("deaf")
-
-    connection._on_ticks = fail  # type: ignore[attr-defined]

@@ -37,10 +37,12 @@ class ScriptedSource:
         self.go = threading.Event()
         self.go.set()
         self._clock = clock
-        self._only = only
+        self.only = only
+        self.asked_whether_known: list[str] = []
 
     def knows(self, instrument: Instrument) -> bool:
-        return self._only is None or instrument.symbol in self._only
+        self.asked_whether_known.append(instrument.symbol)
+        return self.only is None or instrument.symbol in self.only
 
     def fetch(
         self, instruments: Sequence[Instrument], *, deadline: float = NO_DEADLINE

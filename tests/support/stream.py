@@ -98,9 +98,14 @@ class StreamListener:
     def __init__(self) -> None:
         self.batches: list[list[Quote]] = []
         self.states: list[bool] = []
+        # Raised by the next call of `on_ticks`, once.
+        self.failure: Exception | None = None
         self.changed = threading.Condition()
 
     def on_ticks(self, quotes: list[Quote]) -> None:
+        if failure := self.failure:
+            self.failure = None
+            raise failure
         with self.changed:
             self.batches.append(quotes)
             self.changed.notify_all()

@@ -82,7 +82,7 @@ def main() -> None:
         "lateness": max(lateness),
         "idle_seconds": idle,
         "closing_seconds": closing,
-        "ended": all(each.ended.is_set() for each in stream._connections),
+        "ended": stream.has_ended,
         "live": live,
     }
     print(json.dumps(report), flush=True)

@@ -30,7 +30,14 @@ INTERVAL = 10.0
 class Market:
     """A live feed over two scripted sources, polled a round at a time."""
 
-    def __init__(self, clock: ManualClock, *, simulated: bool = True, **options: Any) -> None:
+    def __init__(
+        self,
+        clock: ManualClock,
+        *,
+        simulated: bool = True,
+        fetch_seconds: float = 0.3,
+        **options: Any,
+    ) -> None:
         self.clock = clock
         self.angel = ScriptedSource(clock, Source.ANGEL_ONE)
         self.yahoo = ScriptedSource(clock, Source.YAHOO)
@@ -40,7 +47,7 @@ class Market:
         self.feed = LiveFeed(
             [
                 ResilientSource(
-                    each, clock, probe_seconds=30, fetch_seconds=0.3, candles_seconds=0.3
+                    each, clock, probe_seconds=30, fetch_seconds=fetch_seconds, candles_seconds=0.3
                 )
                 for each in (self.angel, self.yahoo)
             ],
@@ -123,7 +130,7 @@ def test_bad_credentials_leave_the_rest_of_the_chain_at_work(market: Market) -> 
 def test_a_source_that_hangs_holds_up_no_symbol_of_another(
     clock: ManualClock, market: Market
 ) -> None:
-    market.angel._only = {NIFTY}
+    market.angel.only = {NIFTY}
     market.angel.go.clear()
 
     ticks = market.round(RELIANCE)
@@ -218,13 +225,21 @@ def test_a_kept_price_of_another_market_is_not_served(clock: ManualClock) -> Non
     assert quote.source is Source.ANGEL_ONE
 
 
-def test_a_slow_second_source_does_not_overtake_the_first(market: Market) -> None:
+def test_a_slow_second_source_does_not_overtake_the_first(clock: ManualClock) -> None:
+    market = Market(clock, fetch_seconds=30)
+    del market.angel.prices[RELIANCE]
+    market.angel.failing = SourceUnavailable("down")
+    market.yahoo.go.clear()
+    market.feed.poll([NIFTY])
+    eventually(lambda: market.yahoo.questions)
+    market.angel.failing = None
     market.round(NIFTY)
-    late = Quote(NIFTY, Decimal(24_000), Source.YAHOO, market.clock.now())
 
-    market.feed._take_polled([late])
+    market.yahoo.go.set()
+    # The second source answers in order: when RELIANCE is here, its late NIFTY was here before.
+    ticks = market.round(RELIANCE)
 
-    assert market.feed.collect() == []
+    assert list(ticks) == [RELIANCE]
     quote = market.feed.latest(NIFTY)
     assert quote
     assert quote.source is Source.ANGEL_ONE
@@ -387,7 +402,8 @@ def test_the_symbol_of_an_order_is_asked_for_before_those_that_are_only_followed
 
     with ThreadPoolExecutor() as pool:
         order = pool.submit(market.feed.latest, RELIANCE)
-        eventually(lambda: market.feed._is_urgent(RELIANCE))
+        # The second question comes after the queue took it.
+        eventually(lambda: market.angel.asked_whether_known.count(RELIANCE) >= 2)
         market.angel.go.set()
 
         assert order.result() is not None

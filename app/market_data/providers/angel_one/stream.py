@@ -94,6 +94,11 @@ class AngelStream:
             "refused": self._tokens.refusal,
         }
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether no connection has a running task, for good."""
+        return all(connection.ended.is_set() for connection in list(self._connections))
+
     def close(self) -> None:
         """End every connection and its task; wait for them, 2 seconds at most."""
         with self._lock:
