@@ -36,3 +36,15 @@ def test_each_link_of_a_page_leads_to_a_file_and_a_heading(page: Path) -> None:
         target = page.parent / name if name else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+# What these two tell of the past may be gone.
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.name not in ("CHANGELOG.md", "decisions.md")],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_each_file_of_the_project_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(r"`((?:app|tests|docs|benchmarks|embedded_db)/[\w/.]+)`", page.read_text())
+
+    assert [path for path in named if not (ROOT / path).exists()] == []
