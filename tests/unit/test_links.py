@@ -45,6 +45,6 @@ def test_each_link_of_a_page_leads_to_a_file_and_a_heading(page: Path) -> None:
     ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_each_file_of_the_project_that_a_page_names_is_there(page: Path) -> None:
-    named = re.findall(r"`((?:app|tests|docs|benchmarks|embedded_db)/[\w/.]+)`", page.read_text())
+    named = re.findall(r"`((?:app|tests|docs|embedded_db)/[\w/.]+)`", page.read_text())
 
     assert [path for path in named if not (ROOT / path).exists()] == []
