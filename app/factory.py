@@ -144,14 +144,14 @@ def _assemble(
 ) -> services.Services:
     interval = settings.monitor_interval_seconds
     calendar = TradingCalendar(enforced=settings.enforces_market_hours)
-    guard = TickFilter(
+    tick_filter = TickFilter(
         clock,
-        oldest=timedelta(seconds=3 * interval),
-        largest_move=settings.max_quote_move,
+        max_age=timedelta(seconds=3 * interval),
+        max_move=settings.max_quote_move,
         calendar=calendar,
         delays=DELAYS,
     )
-    guard.remember(SymbolState.load_quotes().values())
+    tick_filter.remember(SymbolState.load_quotes().values())
     return services.Services(
         settings=settings,
         clock=clock,
@@ -159,7 +159,7 @@ def _assemble(
         quotes=QuoteBoard(
             feed,
             clock,
-            guard,
+            tick_filter,
             # A quote of the pass before last is still served while a slow pass is under way.
             fresh_seconds=2 * interval,
             stale_seconds=3 * interval,

@@ -274,7 +274,7 @@ class Monitor:
     def _take_in(self, ticks: Sequence[Quote]) -> list[Quote]:
         # On the board before they are settled: a trade that commits too late for this pass
         # finds them there (see open_trade).
-        admitted = self._quotes.post(ticks)
+        admitted = self._quotes.update(ticks)
         latest = {tick.symbol: tick for tick in admitted}
         self._unpublished.update(latest)
         # A tick outside trading hours is published, and triggers nothing, then or later.

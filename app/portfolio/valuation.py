@@ -52,7 +52,7 @@ class Performance:
 def known_quotes(trades: Iterable[Trade]) -> Mapping[str, KnownQuote]:
     """Return the last known quotes of the symbols of active trades, without waiting for any."""
     symbols = {each.symbol for each in trades if each.status is TradeStatus.ACTIVE}
-    return services().quotes.known_quotes(symbols)
+    return services().quotes.known(symbols)
 
 
 def value_portfolio(user_id: str) -> Performance:
@@ -63,7 +63,7 @@ def value_portfolio(user_id: str) -> Performance:
 def value(portfolio: Portfolio) -> Performance:
     """Value a portfolio at the last known quotes, without waiting for any."""
     held = {symbol: each for symbol, each in portfolio.exposure.items() if each.trades}
-    known = services().quotes.known_quotes(held)
+    known = services().quotes.known(held)
     return Performance(
         portfolio=portfolio,
         active_pnl=sum(

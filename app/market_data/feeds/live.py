@@ -175,16 +175,6 @@ class LiveFeed:
         """Return none: its sources may have any."""
         return ()
 
-    def last_known(self, symbol: str) -> Quote | None:
-        """Return the last quote that any process kept, from a source of this feed.
-
-        A symbol that this process has never priced is asked for in the background.
-        """
-        instrument = self._instruments.by_symbol(symbol)
-        if instrument and symbol not in self._prices:
-            self._submit([instrument])
-        return self._kept(symbol)
-
     def now(self) -> datetime:
         return self._clock.now()
 
