@@ -47,7 +47,7 @@ check: install-dev ## formatter, linter, types, import rules, bandit, locked pac
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive app *.py
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive app embedded_db *.py
 	$(BIN)/python -m pytest --no-cov tests/unit/test_locked_requirements.py
 
 audit: install-dev ## ask PyPI, over the network, whether a locked package is known to be vulnerable

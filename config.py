@@ -27,7 +27,6 @@ from pydantic import (
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from app.configuration.data_folder import kept_secret, take_folder
 from app.configuration.environment import (
     ROOT,
     ConfigurationError,
@@ -36,6 +35,7 @@ from app.configuration.environment import (
 )
 from app.configuration.origins import DEFAULT_ORIGINS, parse_hosts, parse_origins
 from app.configuration.production import find_unsafe, parse_overrides
+from embedded_db.data_folder import kept_secret, take_folder
 
 __all__ = ["ConfigurationError", "Settings", "load_settings", "read_environment"]
 

@@ -1,8 +1,8 @@
-"""The entry: async mode first, then the database, the application, the monitor, the server.
+"""The entry point: async mode, settings, embedded database, server.
 
-The application is imported inside the functions, since the database starts meanwhile. Ctrl-C ends
-the server without a traceback at any moment. So nothing is imported before that is seen to, not
-even `annotations` from the future.
+Ctrl-C at any moment ends the server without a traceback, so nothing is imported before the handler
+below is installed, not even `annotations` from `__future__`. The application is imported inside
+functions, while the database starts.
 """
 
 import os
@@ -10,7 +10,7 @@ import sys
 
 
 def _end_without_traceback(kind: type[BaseException], *rest: object) -> None:
-    """Take the place of the interpreter's hook until the handler of signals is there."""
+    """Replace the interpreter's hook until the signal handlers are installed."""
     if issubclass(kind, KeyboardInterrupt):
         os._exit(130)
     sys.__excepthook__(kind, *rest)  # type: ignore[arg-type]
@@ -22,17 +22,17 @@ if __name__ == "__main__":
 
 import signal  # noqa: E402
 
-# What a signal during the start ends besides this process.
+# Databases that a signal during the start ends together with this process.
 _databases: "list[EmbeddedDatabase]" = []
-# eventlet and gevent replace it with one that waits for their loop.
+# Taken now: eventlet and gevent replace it with a function that needs their loop.
 _wait_for_process = getattr(os, "waitpid", None)
 
 
 def end_at_once(number: int, _frame: object) -> None:
-    """End the process and its database, without a word: a handler until the server is there.
+    """Handle a signal during the start: end the process and its database silently.
 
-    It raises nothing. An exception could strike in the middle of an import, or in whichever
-    greenlet runs, and would be shown or swallowed there.
+    The handler raises nothing. An exception could strike in the middle of an import or in any
+    greenlet, and would be printed or swallowed there.
     """
     for database in _databases:
         pid = database.kill()
@@ -65,7 +65,7 @@ def patch_for_async_mode(environment: Environment) -> None:
     """Make the standard library cooperative, before anything else is imported."""
     mode = (environment.get("SOCKETIO_ASYNC_MODE") or "eventlet").strip().lower()
     if mode == "eventlet":
-        # Its own resolver does not get on with TLS; the system's runs in a real thread instead.
+        # eventlet's own resolver fails with TLS, so the system's runs in a real thread instead.
         os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
         import warnings
 
@@ -87,14 +87,15 @@ def patch_for_async_mode(environment: Environment) -> None:
 def refuse(error: ConfigurationError, log_format: str) -> int:
     """Say why the server does not start; return the exit status."""
     if log_format.strip().lower() == "json":
-        from app.log_output import logger, set_up_early_logging
+        from app.logs import logger
+        from app.logs.output import set_up_early_logging
 
         set_up_early_logging("json")
         logger.critical(
             "The configuration cannot be used", extra={"fields": {"offences": error.offences}}
         )
     else:
-        # As it is: what goes to `sys.stderr` may have become lines of the log by now.
+        # Not `sys.stderr`, whose lines may already go to the log.
         print(error, file=sys.__stderr__)
     return 2
 
@@ -107,41 +108,47 @@ if __name__ == "__main__":
         sys.exit(refuse(_error, os.environ.get("LOG_FORMAT", "")))
     patch_for_async_mode(_environment)
 
-from app.configuration.data_folder import MEGABYTE, Disk  # noqa: E402
-from app.embedded import EmbeddedDatabase, attach  # noqa: E402
-from app.listener import listen  # noqa: E402
+from app.transport.listener import listen  # noqa: E402
 from config import VARIABLES, Settings, load_settings  # noqa: E402
+from embedded_db.disk import MEGABYTE, Disk  # noqa: E402
+from embedded_db.supervisor import EmbeddedDatabase, StartError, attach  # noqa: E402
 
 if TYPE_CHECKING:
     import click
     from flask import Flask
 
-# What the server writes, its log included, is for its own user.
+# The server's files, its log included, are readable by its own user only.
 PRIVATE_UMASK = 0o077
 GUNICORN_LOAD_ERROR = 4
 
 
 def create_app() -> "Flask":
-    """Make the application for `flask --app run`, on the database of the configuration.
+    """Make the application for `flask --app run`, on the configured database.
 
-    An embedded one is that of the server running in DATA_DIR, or one of the command's own.
+    With an embedded database the command uses that of the server running in DATA_DIR, or starts
+    its own.
     """
     import click
     from pymongo.errors import PyMongoError
 
     _require_command(click.get_current_context(silent=True))
     from app import create_app as assemble_app
-    from app.logs import set_up_logging
+    from app.database.ping import is_reachable
+    from app.logs.output import set_up_logging
 
     os.umask(PRIVATE_UMASK)
     try:
-        # A command serves nobody, so it needs no other mode than Python's own threads.
+        # A command serves no requests, so Python's own threads are enough.
         settings = load_settings().model_copy(update={"socketio_async_mode": "threading"})
         set_up_logging(settings)
-        uri = attach(settings.data_dir) if settings.uses_embedded_database else None
+        uri = None
+        if settings.uses_embedded_database:
+            uri = attach(settings.data_dir, is_reachable)
         return assemble_app(settings, mongo_uri=uri, for_command=True)
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from None
+    except StartError as error:
+        raise click.ClickException(str(ConfigurationError([str(error)]))) from None
     except PyMongoError as error:
         raise click.ClickException(
             f"The database does not answer ({type(error).__name__}). "
@@ -150,7 +157,7 @@ def create_app() -> "Flask":
 
 
 def _require_command(context: "click.Context | None") -> None:
-    """Refuse to be served by another server than our own: no stop-loss would be watched."""
+    """Refuse to run under another web server: it would start no monitor."""
     if context is not None and context.info_name != "run":
         return
     sentence = (
@@ -162,17 +169,17 @@ def _require_command(context: "click.Context | None") -> None:
 
         raise click.ClickException(sentence)
     print(sentence, file=sys.stderr)
-    # The status by which a worker of gunicorn says that trying again is of no use.
+    # With this status a gunicorn worker says that a restart would not help.
     raise SystemExit(GUNICORN_LOAD_ERROR)
 
 
 def serve(settings: Settings) -> int:
-    """Run the server until it is told to stop; return the exit status.
+    """Run the server until SIGINT or SIGTERM; return the exit status.
 
-    Raise ConfigurationError if it cannot start.
+    Raises ConfigurationError and StartError if it cannot start.
     """
     with ExitStack() as stops:
-        # The socket first: a port that is taken should cost nobody a started database.
+        # First, so that no database is started if the port is taken.
         listener = stops.enter_context(listen(settings))
         database = None
         if settings.uses_embedded_database:
@@ -183,17 +190,16 @@ def serve(settings: Settings) -> int:
             stops.callback(database.stop)
             _databases.append(database)
             database.begin()
-        # While the database opens its storage: each takes about a second.
-        from app.process import Server
+        # Imported while the database opens its storage: each takes about a second.
+        from app.server import run_server
 
-        server = Server(settings, listener, database)
-        server.run()
-    return server.exit_status
+        return run_server(settings, listener, database)
 
 
 def main() -> int:
-    """Run the server until it is told to stop; return the exit status."""
-    from app.log_output import capture_standard_error, logger, set_up_logging
+    """Run the server until SIGINT or SIGTERM; return the exit status."""
+    from app.logs import logger
+    from app.logs.output import capture_standard_error, set_up_logging
 
     os.umask(PRIVATE_UMASK)
     log_format = _environment.get("LOG_FORMAT", "")
@@ -206,6 +212,8 @@ def main() -> int:
         return serve(settings)
     except ConfigurationError as error:
         return refuse(error, log_format)
+    except StartError as error:
+        return refuse(ConfigurationError([str(error)]), log_format)
 
 
 if __name__ == "__main__":

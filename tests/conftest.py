@@ -15,10 +15,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.embedded import EmbeddedDatabase
 from app.extensions import limiter, mongo
 from app.monitor import Monitor
 from config import Settings, load_settings
+from embedded_db.supervisor import EmbeddedDatabase
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.server import CHEAP_HASH, ServerProcess, servers_in
 from tests.support.users import Trader, sign_up

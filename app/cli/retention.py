@@ -11,7 +11,7 @@ from flask.cli import with_appcontext
 from app.cli.tables import table
 from app.database.indexes import ANSWERS_KEPT
 from app.models import Inbox
-from app.retention import Limits, purge
+from app.monitor.retention import Limits, purge
 from app.services import now, services
 
 DAYS = click.IntRange(min=1)

@@ -25,8 +25,8 @@ from app.delivery.senders import DeliveryError, Sender
 from app.events import events_committed
 from app.logs import logger
 from app.models import Claim, Inbox, Notification, Portfolio, Preferences, User
+from app.notifications.stop_links import make_stop_link
 from app.services import services
-from app.stop_links import make_stop_link
 
 BATCH_SIZE = 200
 # Maximum events of one user in one message.

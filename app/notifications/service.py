@@ -12,8 +12,8 @@ from app.domain.errors import AccountGone, NotFound
 from app.events import publish_events, record_events
 from app.models import EventDraft, Inbox, Notification, Preferences, User
 from app.models.paging import read_page
+from app.notifications.stop_links import read_stop_token
 from app.services import now
-from app.stop_links import read_stop_token
 
 
 def send(user_id: str, event: str, message: str) -> None:

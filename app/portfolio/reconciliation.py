@@ -1,9 +1,9 @@
-"""Reconciliation: a portfolio is recomputed from its trades by the invariants that always hold.
+"""The books: a portfolio recomputed from its trades, by the invariants that must always hold.
 
 - available_margin + utilized_margin = initial_margin + total_pnl
 - utilized_margin = the sum of margin_used over open trades
 - total_pnl = the sum of pnl over closed trades
-- exposure = the sums of open trades, by symbol
+- exposure = the sums over open trades, by symbol
 - a user's events are numbered from 1 without a gap
 """
 
@@ -18,12 +18,15 @@ from typing import Any
 from app.database.transactions import run_transaction
 from app.domain.money import ZERO
 from app.domain.position import Position
+from app.domain.trade import TradeStatus
 from app.models import Inbox, Notification, Portfolio, Trade
+
+OPEN = (TradeStatus.PENDING, TradeStatus.ACTIVE)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A field of a user's portfolio or inbox that differs from its recomputed value."""
+    """One field of a user's books that does not say what it should."""
 
     user_id: str
     field: str
@@ -33,7 +36,7 @@ class Difference:
 
 @dataclass(slots=True)
 class ExpectedBalances:
-    """The recomputed fields of a portfolio. Amounts are rupees."""
+    """What a portfolio should say. Amounts are rupees."""
 
     initial_margin: Decimal
     utilized_margin: Decimal = ZERO
@@ -50,14 +53,14 @@ class ExpectedBalances:
     @classmethod
     def of(cls, initial_margin: Decimal, trades: Iterable[Trade]) -> ExpectedBalances:
         """Recompute a portfolio from all its trades."""
-        balances = cls(initial_margin)
+        books = cls(initial_margin)
         for trade in trades:
-            balances._add(trade)
-        return balances
+            books._add(trade)
+        return books
 
     def _add(self, trade: Trade) -> None:
         self.trade_count = max(self.trade_count, trade.number)
-        if trade.status.is_open:
+        if trade.status in OPEN:
             self.utilized_margin += trade.margin_used
             self.exposure[trade.symbol] += Position.of(trade.bracket)
         elif trade.exit is not None:
@@ -66,7 +69,7 @@ class ExpectedBalances:
             self.winner_count += trade.exit.pnl > 0
 
     def as_fields(self) -> dict[str, Any]:
-        """Return the fields by name, as the portfolio has them."""
+        """Return the fields of the portfolio as they should be."""
         return {
             "available_margin": self.available_margin,
             "utilized_margin": self.utilized_margin,
@@ -74,19 +77,17 @@ class ExpectedBalances:
             "trade_count": self.trade_count,
             "closed_count": self.closed_count,
             "winner_count": self.winner_count,
-            "exposure": {
-                symbol: position for symbol, position in self.exposure.items() if position.trades
-            },
+            "exposure": {symbol: each for symbol, each in self.exposure.items() if each.trades},
         }
 
 
 def find_differences(user_id: str) -> list[Difference]:
-    """Return the differences of a user, in one snapshot."""
+    """Return what differs in a user's books, as of one moment."""
     return run_transaction(lambda: _differences(user_id), user_ids=[user_id])
 
 
 def repair(user_id: str) -> list[Difference]:
-    """Correct a user's portfolio and inbox; return what differed."""
+    """Set a user's books right; return what differed."""
 
     def write() -> list[Difference]:
         differences = _differences(user_id)
@@ -108,9 +109,7 @@ def _differences(user_id: str) -> list[Difference]:
         return []
     recorded = {name: getattr(portfolio, name) for name in ExpectedBalances(ZERO).as_fields()}
     recorded["exposure"] = {
-        symbol: position
-        for symbol, position in portfolio.exposure.items()
-        if position != Position()
+        symbol: each for symbol, each in portfolio.exposure.items() if each != Position()
     }
     recomputed = ExpectedBalances.of(portfolio.initial_margin, Trade.find_all(user_id)).as_fields()
     recorded["event_seq"] = inbox.event_seq

@@ -1,4 +1,4 @@
-"""The requests and responses of the portfolio routes."""
+"""What the portfolio routes take and answer."""
 
 from __future__ import annotations
 

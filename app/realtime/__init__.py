@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from flask import Flask
 
-from app import cors
 from app.events import events_committed, events_missed
 from app.extensions import socketio
 from app.models import Notification
@@ -15,6 +14,7 @@ from app.realtime.connections import Connections
 from app.realtime.relay import KEY as RELAY_KEY
 from app.realtime.relay import Relay
 from app.realtime.rooms import UserRooms
+from app.web import cors
 from config import Settings
 
 

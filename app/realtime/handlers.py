@@ -19,8 +19,8 @@ from app.domain.errors import (
 )
 from app.extensions import socketio
 from app.logs import logger
+from app.logs.notices import notice
 from app.market_data.instruments.registry import DEFAULT_INDICES
-from app.notices import notice
 from app.realtime.connections import Connections
 from app.realtime.prices import price_payload, price_room
 from app.realtime.requests import (
@@ -164,7 +164,7 @@ def refuse(payload: dict[str, Any]) -> Ack:
 
 def _send_prices(symbols: Collection[str]) -> None:
     """Send the known prices now, and request the others: they are sent when they arrive."""
-    known = services().quotes.known(symbols)
+    known = services().quotes.known_quotes(symbols)
     for each in known.values():
         emit("live_price", price_payload(each.quote))
     services().feed.ask([each for each in symbols if each not in known])

@@ -19,9 +19,9 @@ import engineio.socket
 from engineio import exceptions
 from engineio.packet import CLOSE, MESSAGE, OPEN, PING, PONG, Packet
 
-from app.addresses import client_network
-from app.notices import notice
+from app.logs.notices import notice
 from app.sockets.waiting import bounded
+from app.web.addresses import client_network
 
 # While more than this waits for all clients together, a client for which more than the smaller
 # amount waits is closed: so the slowest readers leave first.

@@ -1,21 +1,8 @@
-"""How bytes come in: connections, HTTP requests and WebSockets, alike in every async mode.
+"""How bytes come in: connections, HTTP requests and WebSockets, in every async mode.
 
-The server of each mode had its own reading of HTTP and none of its limits. This one is plain
-blocking code over sockets: eventlet and gevent patch those, so it serves in green threads there
-and in real ones in `threading`. Parsing is left to libraries: httptools (llhttp) and wsproto.
+The servers that come with each mode parse HTTP differently and have none of these limits. This
+one is blocking code over sockets. eventlet and gevent patch those, so it runs in green threads
+there and in real threads in `threading`. httptools (llhttp) and wsproto do the parsing.
+
+`run.py` imports `listener` early, so nothing is imported here.
 """
-
-from __future__ import annotations
-
-from app.transport.connections import CONNECTIONS_KEY, Bounds, Connection, ConnectionTable
-from app.transport.server import HttpServer
-from app.transport.sessions import SessionGuard
-
-__all__ = [
-    "CONNECTIONS_KEY",
-    "Bounds",
-    "Connection",
-    "ConnectionTable",
-    "HttpServer",
-    "SessionGuard",
-]

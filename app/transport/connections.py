@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from app.addresses import client_network
-from app.notices import notice
+from app.logs.notices import notice
 from app.transport.budgets import AddressBudgets
+from app.web.addresses import client_network
 
 # How much is sent within one WRITE_TIMEOUT_SECONDS: a client that reads slower is cut off.
 WRITE_BLOCK = 64 * 1024

@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-from app.headers import SECURITY_HEADERS
 from app.logs import logger
 from app.transport.connections import CONNECTION_KEY, Connection
 from app.transport.requests import RefusedRequest, Request
+from app.web.headers import SECURITY_HEADERS
 
 Headers = list[tuple[str, str]]
 BODILESS = ("1", "204", "304")

@@ -11,7 +11,7 @@ from typing import Any
 from wsgiref.types import WSGIApplication
 
 from app.logs import logger
-from app.notices import notice
+from app.logs.notices import notice
 from app.transport.connections import IN_FLIGHT, Connection, ConnectionTable, Phase
 from app.transport.connections import REAP_INTERVAL_SECONDS as REAP_SECONDS
 from app.transport.requests import RECEIVE_BYTES, RefusedRequest, Request, RequestReader

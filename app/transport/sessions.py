@@ -13,12 +13,12 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import socketio
 from wsproto.frame_protocol import CloseReason
 
-from app.addresses import client_network
-from app.notices import notice
+from app.logs.notices import notice
 from app.transport.budgets import HANDSHAKE_MESSAGES, AddressBudgets, SocketBudget
 from app.transport.packets import BadPacket, StrictPacket
 from app.transport.responses import error_body
 from app.transport.websocket import WebSocket, connection_in, handshake_error
+from app.web.addresses import client_network
 
 # A session that has not sent a Socket.IO CONNECT packet by then is closed.
 CONNECT_SECONDS = 5.0

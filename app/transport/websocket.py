@@ -19,7 +19,7 @@ from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessa
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, generate_accept_token
 
-from app.notices import notice
+from app.logs.notices import notice
 from app.sockets.engine import is_client_packet
 from app.transport.budgets import SocketBudget
 from app.transport.connections import CONNECTION_KEY, Connection, Phase

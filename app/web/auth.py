@@ -17,9 +17,9 @@ from flask import Flask, current_app, g, request
 from flask_jwt_extended import create_access_token
 from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
-from app.addresses import client_network
 from app.domain.contact import is_same_identity
 from app.domain.errors import Forbidden, Unauthenticated
+from app.web.addresses import client_network
 
 KEY = "token_verifier"
 TOKEN_LIFETIME = timedelta(hours=24)

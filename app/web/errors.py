@@ -21,8 +21,8 @@ from app.domain.errors import (
     Unavailable,
 )
 from app.logs import logger
-from app.storage import storage_error
 from app.web.schemas import MAXIMUM_BODY_BYTES, to_json
+from app.web.storage import storage_error
 
 STATUSES: dict[type[PaperTradingError], int] = {
     InvalidRequest: 400,

@@ -7,16 +7,16 @@ from typing import Any
 from flask import Blueprint, Flask, current_app, request
 from pydantic import BaseModel, Field
 
-from app.configuration.data_folder import Disk
 from app.database.pulse import Pulse
 from app.domain.errors import MarketDataUnavailable, Unavailable
 from app.extensions import limiter
 from app.realtime.relay import KEY as RELAY_KEY
 from app.services import services
-from app.storage import KEY as DISK_KEY
-from app.transport import CONNECTIONS_KEY
+from app.transport.connections import CONNECTIONS_KEY
 from app.web.api import endpoint
 from app.web.schemas import format_seconds
+from app.web.storage import KEY as DISK_KEY
+from embedded_db.disk import Disk
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 
@@ -105,7 +105,7 @@ def _check_market_data() -> dict[str, Any]:
             "reason": error.message,
             "sources": parts.feed.describe(),
         }
-    tick_filter = parts.quotes.tick_filter
+    guard = parts.quotes.guard
     return {
         "status": "ok",
         "feed": parts.feed.name,
@@ -113,8 +113,8 @@ def _check_market_data() -> dict[str, Any]:
         "source": quote.source.value,
         "delayed": quote.source.is_delayed,
         "age": format_seconds(quote.age(parts.clock.now())),
-        "unconfirmed": sorted(tick_filter.pending),
-        "held_ticks": {reason.value: count for reason, count in tick_filter.rejected.items()},
+        "unconfirmed": sorted(guard.suspicions),
+        "held_ticks": {doubt.value: count for doubt, count in guard.held.items()},
     }
 
 

@@ -19,11 +19,11 @@ from app import create_app
 from app.clock import SystemClock
 from app.database.codec import TYPE_REGISTRY
 from app.domain.quote import Source
-from app.embedded import EmbeddedDatabase
 from app.extensions import mongo
 from app.logs import logger
 from app.web.auth import issue_token
 from config import DATABASE_NAME, Settings, load_settings
+from embedded_db.supervisor import EmbeddedDatabase
 from tests.support.market import ScriptedFeed
 from tests.support.recording_files import standing_still, write_recording
 from tests.support.server import ServerProcess

@@ -10,8 +10,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.domain.trade import STATUS_AFTER
-from app.listener import listen
-from app.serving import serve
+from app.server import serve
+from app.transport.listener import listen
 from app.web.error_codes import ERROR_CODES
 from app.web.errors import HTTP_CODES
 from tests.support.server import ROOT

@@ -15,10 +15,10 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from app import create_app
-from app.embedded import EmbeddedDatabase
 from app.extensions import mongo
 from app.web.auth import issue_token
 from config import Settings
+from embedded_db.supervisor import EmbeddedDatabase
 from tests.support.concurrency import run_concurrently
 from tests.support.factories import assert_portfolio_balances
 from tests.support.market import ManualClock, ScriptedFeed

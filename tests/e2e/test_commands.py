@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from app.embedded import EmbeddedDatabase
+from app.database.ping import is_reachable
 from config import DATABASE_NAME
+from embedded_db.supervisor import EmbeddedDatabase
 from tests.support.server import INHERITED, ROOT, ServerProcess, free_port
 from tests.support.users import PASSWORD, registration
 
@@ -50,7 +51,7 @@ def flask(tmp_path: Path) -> Run:
 
 def corrupt(data_dir: Path) -> None:
     """Give every portfolio a rupee too much, past the application."""
-    uri = EmbeddedDatabase(data_dir).running_uri()
+    uri = EmbeddedDatabase(data_dir).running_uri(is_reachable)
     assert uri is not None
     with MongoClient[dict[str, Any]](uri) as client:
         client[DATABASE_NAME]["portfolios"].update_many({}, {"$inc": {"available_margin": 1}})
@@ -134,7 +135,7 @@ def test_a_command_beside_a_server_leaves_its_replay_alone(
     )
     market = {"MARKET_DATA": "replay", "REPLAY_FILE": recording, "REPLAY_SPEED": 1}
     server = make_server(**market).start()
-    uri = EmbeddedDatabase(Path(server.environment["DATA_DIR"])).running_uri()
+    uri = EmbeddedDatabase(Path(server.environment["DATA_DIR"])).running_uri(is_reachable)
     with MongoClient[dict[str, Any]](uri) as client:
         states = client[DATABASE_NAME]["market"]
         before = states.find_one({"_id": "replay"})

@@ -34,15 +34,15 @@ MOMENTS = (
     "config",
     "pydantic",
     "pymongo",
-    "app.embedded",
-    "app.log_output",
+    "embedded_db.supervisor",
+    "app.logs.output",
     "logzero",
-    "app.listener",
-    "app.process",
+    "app.transport.listener",
+    "app.server",
     "flask",
     "flask_socketio",
-    "app.factory",
     "app.monitor",
+    "app.web.api",
     "spectree",
 )
 
@@ -82,6 +82,6 @@ def test_ctrl_c_while_an_async_mode_is_imported_says_nothing(
 def test_sigterm_ends_a_start_as_well(make_server: Callable[..., ServerProcess]) -> None:
     server = make_server()
 
-    assert output_of(server, "app.process", signal.SIGTERM) == (128 + signal.SIGTERM, "")
+    assert output_of(server, "app.server", signal.SIGTERM) == (128 + signal.SIGTERM, "")
     assert not (server.folder / "data" / "database.json").exists()
     assert os.access(server.folder / "data" / "secret_key", os.R_OK)

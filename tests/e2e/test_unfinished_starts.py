@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from app.embedded import EmbeddedDatabase
+from embedded_db.supervisor import EmbeddedDatabase
 from tests.support.live import is_running
 from tests.support.server import ROOT, ServerProcess
 
@@ -24,8 +24,8 @@ from importlib.abc import MetaPathFinder
 
 class HoldUp(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name == "app.process":
-            print(*{"app.factory", "flask_socketio"} & sys.modules.keys(), flush=True)
+        if name == "app.server":
+            print(*{"app.web", "flask_socketio"} & sys.modules.keys(), flush=True)
             sys.stdin.readline()
             raise ImportError("the application cannot be imported")
 

@@ -12,11 +12,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.configuration.data_folder import MEGABYTE, Disk
-from app.embedded import EmbeddedDatabase
 from app.monitor import Monitor
 from app.web.health import MONITOR_KEY
 from config import Settings
+from embedded_db.disk import MEGABYTE, Disk
+from embedded_db.supervisor import EmbeddedDatabase
 from tests.support.live import eventually
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.responses import assert_error

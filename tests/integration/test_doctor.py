@@ -12,8 +12,8 @@ from flask import Flask
 
 from app.database import collection
 from app.database.indexes import INDEXES, create_indexes
-from app.embedded import EmbeddedDatabase
 from app.extensions import mongo
+from embedded_db.supervisor import EmbeddedDatabase
 from tests.fakes.angel_one import FakeAngelOne
 from tests.fakes.smtp import PASSWORD, USERNAME, MailServer, make_certificate
 from tests.fakes.twilio import TOKEN, TwilioServer

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.embedded import EmbeddedDatabase
-from config import ConfigurationError
+from embedded_db.supervisor import EmbeddedDatabase, StartError
 
 
 def test_without_the_embedded_database_one_sentence_asks_for_a_mongodb(
@@ -16,9 +15,8 @@ def test_without_the_embedded_database_one_sentence_asks_for_a_mongodb(
 ) -> None:
     monkeypatch.setitem(sys.modules, "secantus", None)
 
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(StartError) as refusal:
         EmbeddedDatabase(tmp_path / "data").start()
 
-    (offence,) = refusal.value.offences
-    assert offence.startswith("MONGO_URI: must name a MongoDB replica set")
+    assert str(refusal.value).startswith("MONGO_URI: must name a MongoDB replica set")
     assert not (tmp_path / "data").exists()

@@ -13,7 +13,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from app.database import Document
-from app.embedded import EmbeddedDatabase
+from embedded_db.supervisor import EmbeddedDatabase
 from tests.support.live import eventually
 
 SECONDS = 30

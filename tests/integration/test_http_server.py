@@ -13,8 +13,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
-from app.transport import Bounds, ConnectionTable, HttpServer
-from app.transport.connections import Phase
+from app.transport.connections import Bounds, ConnectionTable, Phase
+from app.transport.server import HttpServer
 from tests.support.live import eventually
 from tests.support.raw_http import RawConnection
 

@@ -13,12 +13,12 @@ from flask.testing import FlaskClient
 from pymongo import MongoClient
 
 from app.database import collection
-from app.embedded import EmbeddedDatabase
 from app.models import Inbox, Notification
 from app.monitor import Monitor
+from app.monitor.retention import ROUND_SECONDS, STATEMENTS_PER_STEP, Limits, Retention
 from app.portfolio.reconciliation import find_differences
-from app.retention import ROUND_SECONDS, STATEMENTS_PER_STEP, Limits, Retention
 from config import ConfigurationError, Settings
+from embedded_db.supervisor import EmbeddedDatabase
 from tests.support.audit import embedded_uri
 from tests.support.database_state import everything
 from tests.support.execution import close_triggered

@@ -1,4 +1,4 @@
-"""The ticks of Angel One's stream, for any bytes."""
+"""The ticks of Angel One's stream, whatever their bytes are."""
 
 from __future__ import annotations
 

@@ -10,11 +10,11 @@ from flask import Flask
 
 from app.database import collection
 from app.extensions import socketio
-from app.listener import listen
 from app.realtime.connections import Connections
 from app.realtime.handlers import KEY
 from app.realtime.rooms import UserRooms
-from app.serving import serve
+from app.server import serve
+from app.transport.listener import listen
 from config import Settings
 from tests.support.sockets import Socket
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app import notices
+from app.logs import notices
 from tests.support.raw_sockets import RawSocket
 from tests.support.sockets import Socket
 from tests.support.users import Trader

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from app.monitor import Monitor
-from app.process import start_workers
+from app.server import start_workers
 from tests.support.factories import assert_portfolio_balances
 from tests.support.live import eventually
 from tests.support.market import ManualClock, ScriptedFeed

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.addresses import client_network
+from app.web.addresses import client_network
 from app.web.auth import issue_token
 from tests.support.responses import assert_error
 

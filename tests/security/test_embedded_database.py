@@ -18,9 +18,10 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from app.configuration import data_folder
-from app.embedded import CHILD, EmbeddedDatabase
+from app.database.ping import is_reachable
 from config import ConfigurationError, load_settings
+from embedded_db import data_folder
+from embedded_db.supervisor import CHILD, EmbeddedDatabase, StartError
 from tests.support.database import DatabaseServer
 from tests.support.live import eventually
 from tests.support.server import ServerProcess
@@ -138,7 +139,7 @@ def test_a_folder_of_another_user_that_is_open_is_refused_with_a_sentence(
         lambda: EmbeddedDatabase(folder).start(),
         lambda: load_settings({"DATA_DIR": str(folder)}),
     ):
-        with pytest.raises(ConfigurationError, match="other users may enter it") as refusal:
+        with pytest.raises((ConfigurationError, StartError), match="other users may") as refusal:
             refused()
         assert "DATA_DIR: " in str(refusal.value)
     assert mode_of(folder) == 0o755
@@ -149,7 +150,7 @@ def test_a_folder_shared_by_all_users_is_refused_and_left_as_it_is(folder: Path)
     folder.mkdir()
     folder.chmod(0o1777)
 
-    with pytest.raises(ConfigurationError, match="shared by all users"):
+    with pytest.raises(StartError, match="shared by all users"):
         EmbeddedDatabase(folder).start()
     assert mode_of(folder) == 0o1777
 
@@ -218,10 +219,10 @@ def test_a_database_that_does_not_know_the_secret_is_not_taken_for_the_folders(
     impostor = DatabaseServer(tmp_path / "impostor").start()
     try:
         record = json.loads((folder / "database.json").read_text())
-        assert EmbeddedDatabase(folder).running_uri() == database.uri
+        assert EmbeddedDatabase(folder).running_uri(is_reachable) == database.uri
         (folder / "database.json").write_text(json.dumps(record | {"port": impostor.port}))
 
-        assert EmbeddedDatabase(folder).running_uri() is None
+        assert EmbeddedDatabase(folder).running_uri(is_reachable) is None
     finally:
         impostor.kill()
 

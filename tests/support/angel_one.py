@@ -1,4 +1,4 @@
-"""Angel One's session and source without a throttle."""
+"""Angel One's API without its pace, for tests that ask more often than a person may."""
 
 from __future__ import annotations
 

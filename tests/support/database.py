@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from app.embedded import CHILD
+from embedded_db.supervisor import CHILD
 from tests.support.server import free_port
 
 START_SECONDS = 20

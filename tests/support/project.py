@@ -13,6 +13,8 @@ def copy_project(folder: Path) -> Path:
     folder.mkdir()
     for module in ROOT.glob("*.py"):
         shutil.copy(module, folder)
-    # A copy, no link: its own place tells where the project is.
-    shutil.copytree(ROOT / "app", folder / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    # Copies, no links: the application finds the project by the place of its own files.
+    for package in ("app", "embedded_db"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, folder / package, ignore=ignored)
     return folder

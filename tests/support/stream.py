@@ -1,4 +1,4 @@
-"""A session, a listener and a factory for tests of Angel One's stream."""
+"""Who follows Angel One's stream in tests: a session that is told, and listener that remember."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CREDENTIALS = StreamCredentials(
 )
 FRESH = replace(CREDENTIALS, jwt_token="fresh-jwt-kept-dark", feed_token="fresh-feed-kept-dark")
 SECRET = "kept-dark"
-# Immediate retries, and a heartbeat whose timeout a test can wait for.
+# Back at once; and with a heartbeat so fast that its loss can be waited for.
 FAST_RETRIES = Timing(handshake=2, first_retry=0.02, longest_retry=0.1)
 FAST_HEARTBEAT = replace(FAST_RETRIES, heartbeat=0.3)
 
@@ -38,7 +38,7 @@ NIFTY, SENSEX, RELIANCE = (
 
 
 def accept(server: AngelStreamServer, credentials: StreamCredentials) -> None:
-    """Let the server accept only these credentials."""
+    """Have the server accept these from now on."""
     server.expect(
         credentials.api_key,
         credentials.client_code,
@@ -48,7 +48,7 @@ def accept(server: AngelStreamServer, credentials: StreamCredentials) -> None:
 
 
 def shares(count: int) -> list[Instrument]:
-    """Return made-up instruments, every third of them on BSE."""
+    """Make instruments up, every third of them listed in Bombay."""
     return [
         Instrument(
             symbol=f"S{n}.{'BO' if n % 3 == 0 else 'NS'}",
@@ -64,12 +64,12 @@ def shares(count: int) -> list[Instrument]:
 
 
 def key_of(instrument: Instrument) -> tuple[int, str]:
-    """Return the stream's key of an instrument."""
+    """Return what the stream knows an instrument by."""
     return BSE if instrument.exchange == "BSE" else NSE, instrument.angel_token
 
 
 class Session:
-    """Holds the `current` credentials; `renew` replaces them by `fresh`."""
+    """Holds credentials; `fresh` are those that signing in again brings."""
 
     def __init__(self) -> None:
         self.current = CREDENTIALS
@@ -93,11 +93,12 @@ class Session:
 
 
 class StreamListener:
-    """Records what a stream delivers; if `failure` is set, the next delivery raises it."""
+    """Keeps what a stream hands on, for tests to wait on."""
 
     def __init__(self) -> None:
         self.batches: list[list[Quote]] = []
         self.states: list[bool] = []
+        # Raised by the next call of `on_ticks`, once.
         self.failure: Exception | None = None
         self.changed = threading.Condition()
 
@@ -119,17 +120,17 @@ class StreamListener:
         return [quote for batch in self.batches for quote in batch]
 
     def prices(self, symbol: str) -> list[str]:
-        """Return the received prices of a symbol as text."""
+        """Return the prices heard of a symbol, as written."""
         return [str(quote.price) for quote in self.quotes if quote.symbol == symbol]
 
     def wait_for(self, wanted: Callable[[], Any], timeout: float = 10) -> None:
-        """Wait until a delivery makes `wanted` true."""
+        """Wait until something heard makes `wanted` true."""
         with self.changed:
-            assert self.changed.wait_for(wanted, timeout), f"received {self.batches}, {self.states}"
+            assert self.changed.wait_for(wanted, timeout), f"heard {self.batches}, {self.states}"
 
 
 class StreamFactory:
-    """Creates streams, and closes them all."""
+    """Makes streams, and ends them all."""
 
     def __init__(self) -> None:
         socketio.init_app(Flask("stream"), async_mode="threading")
@@ -142,7 +143,7 @@ class StreamFactory:
         instruments: Iterable[Instrument] = (),
         timing: Timing = FAST_RETRIES,
     ) -> tuple[AngelStream, StreamListener]:
-        """Follow instruments; return the stream and its listener."""
+        """Follow instruments; return the stream, and what hears it."""
         listener = StreamListener()
         stream = AngelStream(
             url,
@@ -163,5 +164,5 @@ class StreamFactory:
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return the messages logged at WARNING or above."""
+    """Return what was logged as a warning or worse."""
     return [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]

@@ -1,4 +1,4 @@
-"""Instruments and prices for tests of Yahoo."""
+"""What the tests of Yahoo ask for."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.log_format import NAME, JsonFormatter, TextFormatter, escape
+from app.logs import logger
+from app.logs.format import JsonFormatter, TextFormatter, escape
 
 HOSTILE = [
     "x\r2026-11-27T02:20:08Z ERROR   forged",
@@ -27,7 +28,7 @@ HOSTILE = [
 def formatted(
     formatter: logging.Formatter, message: object, /, *args: object, **fields: object
 ) -> str:
-    record = logging.LogRecord(NAME, logging.INFO, "", 0, message, args, None)
+    record = logging.LogRecord(logger.name, logging.INFO, "", 0, message, args, None)
     record.fields = fields
     return formatter.format(record)
 
@@ -94,7 +95,7 @@ def test_ordinary_text_stays_as_it_is() -> None:
 
 
 def test_a_trace_cannot_be_taken_for_lines_of_the_log() -> None:
-    record = logging.LogRecord(NAME, logging.ERROR, "", 0, "failed", (), None)
+    record = logging.LogRecord(logger.name, logging.ERROR, "", 0, "failed", (), None)
     try:
         raise ValueError("x\n2026-11-27T02:20:08Z ERROR   forged\x1b")
     except ValueError as error:

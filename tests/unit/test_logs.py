@@ -14,8 +14,9 @@ from engineio.packet import Packet
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import log_output, logs
 from app.domain.money import to_paisa
+from app.logs import logger, output
+from app.web import request_log
 from config import Settings
 
 REQUEST_ID = "0123456789abcdef"
@@ -26,14 +27,13 @@ def set_up(
     tmp_path: Path, make_settings: Callable[..., Settings]
 ) -> Iterator[Callable[..., Callable[[], list[str]]]]:
     """Set up logging to a file; return what reads its lines. Undo it afterwards."""
-    logger = logs.logger
     before = (logger.handlers[:], logger.level, logger.propagate)
     root = logging.getLogger()
     at_root = (root.handlers[:], root.level)
 
     def start(**variables: str) -> Callable[[], list[str]]:
         file = tmp_path / "server.log"
-        logs.set_up_logging(make_settings(**{"LOG_FILE": file, **variables}))
+        output.set_up_logging(make_settings(**{"LOG_FILE": file, **variables}))
         return lambda: file.read_text().splitlines()
 
     yield start
@@ -52,7 +52,7 @@ def set_up(
 def client() -> FlaskClient:
     """A client of an application that does nothing but log."""
     app = Flask(__name__)
-    logs.init_app(app)
+    request_log.init_app(app)
     return app.test_client()
 
 
@@ -65,8 +65,8 @@ def test_a_line_is_text_with_the_fields_after_the_message(
 ) -> None:
     lines = set_up()
 
-    logs.logger.info("trade_created", extra={"fields": {"user": "alice", "symbol": "^NSEI"}})
-    logs.logger.warning("no fields")
+    logger.info("trade_created", extra={"fields": {"user": "alice", "symbol": "^NSEI"}})
+    logger.warning("no fields")
 
     first, second = lines()
     assert first.endswith("INFO    trade_created user=alice symbol=^NSEI")
@@ -76,8 +76,8 @@ def test_a_line_is_text_with_the_fields_after_the_message(
 def test_a_line_may_be_json(set_up: Callable[..., Callable[[], list[str]]]) -> None:
     lines = set_up(LOG_FORMAT="json")
 
-    logs.logger.info("trade_created", extra={"fields": {"user": "alice", "pnl": 1.5}})
-    logs.logger.info("a %s", "message")
+    logger.info("trade_created", extra={"fields": {"user": "alice", "pnl": 1.5}})
+    logger.info("a %s", "message")
 
     first, second = (json.loads(line) for line in lines())
     assert first["message"] == "trade_created"
@@ -91,8 +91,8 @@ def test_only_what_the_level_asks_for_is_logged(
 ) -> None:
     lines = set_up(LOG_LEVEL="WARNING")
 
-    logs.logger.info("quiet")
-    logs.logger.error("loud")
+    logger.info("quiet")
+    logger.error("loud")
 
     assert [line.rpartition(" ")[2] for line in lines()] == ["loud"]
 
@@ -102,7 +102,7 @@ def test_debug_is_logged_where_it_is_asked_for(
 ) -> None:
     lines = set_up(LOG_LEVEL="debug")
 
-    logs.logger.debug("an upstream answer")
+    logger.debug("an upstream answer")
 
     assert lines()[0].endswith("an upstream answer")
 
@@ -112,9 +112,9 @@ def test_without_a_file_the_log_goes_to_standard_error_alone(
 ) -> None:
     set_up(LOG_FILE="")
 
-    logs.logger.info("to whom it may concern")
+    logger.info("to whom it may concern")
 
-    assert not [each for each in logs.logger.handlers if isinstance(each, logging.FileHandler)]
+    assert not [each for each in logger.handlers if isinstance(each, logging.FileHandler)]
     shown = capsys.readouterr()
     assert "to whom it may concern" in shown.err
     assert shown.out == ""
@@ -196,11 +196,11 @@ def test_the_log_file_is_for_its_owner_alone_also_after_rotation(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(log_output, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(output, "MAX_FILE_BYTES", 100)
     set_up()
 
     for _ in range(3):
-        logs.logger.info("x" * 90)
+        logger.info("x" * 90)
 
     files = list(tmp_path.glob("server.log*"))
     assert len(files) > 2
@@ -213,14 +213,14 @@ def test_a_log_file_that_cannot_be_written_is_reported_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     set_up()
-    (handler,) = (each for each in logs.logger.handlers if isinstance(each, logging.FileHandler))
+    (handler,) = (each for each in logger.handlers if isinstance(each, logging.FileHandler))
     handler.close()
     # A folder in its place cannot be opened for writing.
     (tmp_path / "server.log").unlink(missing_ok=True)
     (tmp_path / "server.log").mkdir()
 
     for _ in range(3):
-        logs.logger.info("a line")
+        logger.info("a line")
 
     shown = capsys.readouterr().err
     assert shown.count("LOG_FILE cannot be written") == 1
@@ -234,12 +234,12 @@ def test_standard_error_becomes_lines_of_the_log(
     lines = set_up(LOG_FORMAT="json")
     for module, name in ((sys, "stderr"), (sys, "excepthook"), (threading, "excepthook")):
         monkeypatch.setattr(module, name, getattr(module, name))
-    log_output.capture_standard_error()
+    output.capture_standard_error()
     logging.captureWarnings(False)
 
     print("half a li", end="", file=sys.stderr)
     print("ne\x1b[31m\nanother", file=sys.stderr)
-    print(f'{log_output.TRACE}\n  File "x.py", line 1\nValueError: a packet', file=sys.stderr)
+    print(f'{output.TRACE}\n  File "x.py", line 1\nValueError: a packet', file=sys.stderr)
     thread = threading.Thread(target=raise_no_space)
     thread.start()
     thread.join()

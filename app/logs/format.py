@@ -13,7 +13,8 @@ from typing import Any
 
 import logzero
 
-NAME = "paper_trading"
+from app.logs import logger
+
 TEXT_FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
 JSON_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -69,7 +70,7 @@ def _message(record: logging.LogRecord, *, quoted: bool) -> str:
     if not args and quoted and "=" in message:
         message = quote(message)
     # Whose line it is, if it is not the program's own.
-    return message if record.name == NAME else f"{record.name}: {message}"
+    return message if record.name == logger.name else f"{record.name}: {message}"
 
 
 def _argument(value: object, *, quoted: bool) -> object:

@@ -17,16 +17,18 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask
 from limits import parse_many
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.addresses import client_network
 from app.configuration.origins import host_of, hosts_of, is_address, is_loopback
-from app.cors import policy
 from app.domain.errors import InvalidRequest, PaperTradingError, RateLimited
 from app.extensions import socketio
-from app.headers import SECURITY_HEADERS, TRANSPORT_SECURITY
-from app.logs import REQUEST_ID, logger
+from app.logs import logger
+from app.web.addresses import client_network
+from app.web.cors import policy
 from app.web.errors import status_of
+from app.web.headers import SECURITY_HEADERS, TRANSPORT_SECURITY
 from app.web.rate_limits import SOCKETS, LogBudget, counts_of
+from app.web.request_log import REQUEST_ID
 from config import Settings
 
 SOCKETS_PATH = "/socket.io/"
@@ -87,6 +89,10 @@ class Front:
             self._check(environ)
         except PaperTradingError as error:
             return self._refuse(error, environ, start)
+        path = environ.get("PATH_INFO", "")
+        if not path.startswith(SOCKETS_PATH):
+            # No redirect: clients repeat a redirected POST as a GET.
+            environ["PATH_INFO"] = path.removesuffix("/") or "/"
         return self._inner(environ, start)
 
     def _check(self, environ: WSGIEnvironment) -> None:
@@ -150,9 +156,13 @@ class Front:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Put the front before whatever the application has bound so far."""
-    # Flask's own documentation wraps it so; mypy takes it for assigning to a method.
-    app.wsgi_app = Front(app, settings)  # type: ignore[method-assign]
+    """Put the front before the application and its sockets, and a trusted proxy's headers first."""
+    front: Front | ProxyFix = Front(app, settings)
+    if hops := settings.trusted_proxies:
+        # Outermost, because sockets need the client's scheme and address as well.
+        front = ProxyFix(front, x_for=hops, x_proto=hops)
+    # As Flask's documentation does; mypy takes it for an assignment to a method.
+    app.wsgi_app = front  # type: ignore[method-assign]
 
 
 def _missing(headers: list[tuple[str, str]], environ: WSGIEnvironment) -> list[tuple[str, str]]:

@@ -8,17 +8,18 @@ import time
 from flask import Flask
 from pymongo.errors import PyMongoError
 
+from app.database.ping import PingResult, ping
 from app.database.pulse import Pulse
-from app.embedded import EmbeddedDatabase, IdempotencyRecord
 from app.logs import logger
+from embedded_db.supervisor import EmbeddedDatabase
 
 # SecantusDB: after a full disk it may answer `ping` and fail everything else until it is restarted,
 # even with room again. MongoDB ends itself.
 CHECK_SECONDS = 5.0
-# Seconds for which nothing works before the database is ended: one that is only slow gets more.
+# Seconds of failure before a restart; a database that is only slow gets more.
 FAILING_SECONDS = 5.0
 SLOW_SECONDS = 60.0
-FIRST_PAUSE_SECONDS = 5.0
+MIN_PAUSE_SECONDS = 5.0
 MAX_PAUSE_SECONDS = 60.0
 
 
@@ -37,7 +38,7 @@ class Watchdog:
         self._check_seconds = check_seconds
         self._stop = threading.Event()
         self._failing_since: float | None = None
-        self._pause = FIRST_PAUSE_SECONDS
+        self._pause = MIN_PAUSE_SECONDS
         self._next_restart = float("-inf")
 
     def run(self) -> None:
@@ -53,20 +54,20 @@ class Watchdog:
         self._stop.set()
 
     def check(self) -> None:
-        """End the database if it has failed for long enough while it answers."""
+        """Restart the database if it has replied without working for long enough."""
         self._database.limit_log()
         error = self._pulse.check()
         if error is None:
             self._failing_since = None
-            self._pause = FIRST_PAUSE_SECONDS
+            self._pause = MIN_PAUSE_SECONDS
             return
-        answer = self._database.answer()
-        if answer is not IdempotencyRecord.NONE:
+        result = ping(self._database.uri)
+        if result is not PingResult.NO_REPLY:
             now = time.monotonic()
             since = self._failing_since = self._failing_since or now
-            slow = error.timeout and answer is IdempotencyRecord.OK
-            patience = SLOW_SECONDS if slow else FAILING_SECONDS
-            if now - since >= patience and now >= self._next_restart:
+            is_slow = error.timeout and result is PingResult.OK
+            timeout = SLOW_SECONDS if is_slow else FAILING_SECONDS
+            if now - since >= timeout and now >= self._next_restart:
                 self._restart(error, now)
 
     def _restart(self, error: PyMongoError, now: float) -> None:

@@ -1,8 +1,8 @@
-"""The embedded database's process: SecantusDB, which goes when the server goes.
+"""The database's process: SecantusDB, which ends with the server.
 
-Run as a script, so that none of the application is imported here:
-`child.py PARENT_PID [--secret-file FILE] FLAGS`, the flags being those of `secantusd-py`. With a
-secret only a client that knows it is served, and each client can tell that this is its database.
+Run as a script, so that nothing of the application is imported:
+`child.py PARENT_PID [--secret-file FILE] FLAGS`, with the flags of `secantusd-py`. With a secret
+only clients that know it are served, and SCRAM proves to each of them that this is its database.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from secantus import SecantusDBServer
 
 PR_SET_PDEATHSIG = 1
-# Nothing that the database writes is for other users.
+# Files of the database are readable by their owner only.
 UMASK = 0o077
 USER = "paper_trading"
 USERS_DATABASE = "admin"
-# The least that PyMongo takes: the secret is random, so that guesses are hopeless anyway.
+# PyMongo's minimum; the secret is random, so more would add nothing.
 ITERATIONS = 4096
 
 
@@ -40,14 +40,14 @@ def die_with_parent(parent: int) -> None:
 
 
 def _die_at_end_of_input() -> None:
-    # The other end of standard input is the parent's alone, and closes with it.
+    # Only the parent holds the other end of standard input, so it closes with the parent.
     while os.read(0, 1):
         pass
     os._exit(1)
 
 
 def serve(secret: str | None, flags: list[str]) -> None:
-    """Run the database as its flags say until the process ends."""
+    """Run the database with these flags until the process ends."""
     from secantus import SecantusDBServer
     from secantus.cli import build_parser
 
@@ -68,13 +68,15 @@ def serve(secret: str | None, flags: list[str]) -> None:
     if secret is not None:
         _set_password(server, secret)
     server.start()
+    # The supervisor waits for this line.
+    print("ready", flush=True)
     server.wait()
 
 
 def _set_password(server: SecantusDBServer, password: str) -> None:
-    """Let the one user in with this password, whatever it was before.
+    """Set the password of the only user.
 
-    As `createUser` does, which needs a connection and so would have to come before this one.
+    `createUser` would do the same, but needs a connection to a running server.
     """
     from secantus.auth import SCRAM_SHA_256, derive_credentials
 
@@ -91,7 +93,7 @@ def _set_password(server: SecantusDBServer, password: str) -> None:
 
 def main(parent: str, *arguments: str) -> None:
     die_with_parent(int(parent))
-    # A service manager signals every process of the service: the server still needs this one.
+    # A service manager signals every process of a service. The server ends this one last.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.umask(UMASK)
     match arguments:

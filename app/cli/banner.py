@@ -1,4 +1,4 @@
-"""What the server says once it serves."""
+"""The banner: what the server prints once it accepts requests."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from flask import Flask
 
 from app.configuration.environment import ROOT
-from app.listener import location
-from app.log_output import logger
+from app.logs import logger
 from app.services import services
+from app.transport.listener import location
 from config import Settings
 
-# An address to call, for those that mean every address of the machine.
+# Callable addresses for hosts that stand for every address of the machine.
 LOOPBACK = {
     "0.0.0.0": "127.0.0.1",  # noqa: S104 - none is bound here
     "::": "::1",
@@ -24,8 +24,8 @@ LOOPBACK = {
 }
 
 
-def publish_events(app: Flask, port: int) -> None:
-    """Say where the server listens, what feeds it, where its data lies, and what to try."""
+def print_banner(app: Flask, port: int) -> None:
+    """Print or log where the server listens, its price feed, its data folder and a first call."""
     with app.app_context():
         parts = services()
     settings = parts.settings
@@ -42,12 +42,12 @@ def publish_events(app: Flask, port: int) -> None:
         "check": doctor_command(),
     }
     if settings.log_format == "json":
-        fields: dict[str, Any] = {name.replace(" ", "_"): each for name, each in facts.items()}
+        fields: dict[str, Any] = {name.replace(" ", "_"): fact for name, fact in facts.items()}
         logger.info("listening", extra={"fields": fields})
         return
     call = f"http://{location(LOOPBACK.get(host, host), port)}/market/live/NIFTY"
     if "[" in call:
-        # A shell would take the brackets of an IPv6 address for a pattern.
+        # A shell would expand the brackets of an IPv6 address as a pattern.
         call = f"'{call}'"
     permitted = f"    permitted      {facts['permitted']}\n" if facts["permitted"] else ""
     print(
@@ -59,7 +59,7 @@ def publish_events(app: Flask, port: int) -> None:
         f"    documentation  {facts['documentation']}\n{permitted}"
         f"\n  Try:    curl {call}\n"
         f"  Check:  {facts['check']}\n",
-        # As it is: what goes to `sys.stderr` becomes lines of the log.
+        # Not `sys.stderr`, whose lines go to the log.
         file=sys.__stderr__,
         flush=True,
     )
@@ -80,7 +80,7 @@ def _rate_limits(settings: Settings) -> str:
 
 
 def doctor_command() -> str:
-    """Return what to type to check the server, as it is installed here."""
+    """Return the command that checks this installation."""
     folder = Path(sys.executable).parent
     flask = folder / ("flask.exe" if os.name == "nt" else "flask")
     here = Path.cwd() == ROOT

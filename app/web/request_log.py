@@ -1,4 +1,4 @@
-"""The log's line for each request. `log_output` says where lines go, `log_format` how they look."""
+"""The log line of each request."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from urllib.parse import quote
 
 from flask import Flask, Response, g, request
 
-from app.log_output import logger, set_up_logging
-
-__all__ = ["init_app", "logger", "set_up_logging"]
+from app.logs import logger
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 

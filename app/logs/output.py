@@ -21,7 +21,8 @@ from typing import Any, TextIO
 import logzero
 
 from app.configuration.environment import ROOT
-from app.log_format import NAME, JsonFormatter, TextFormatter
+from app.logs import logger
+from app.logs.format import JsonFormatter, TextFormatter
 from config import Settings
 
 MAX_FILE_BYTES = 50 * 1024 * 1024
@@ -35,8 +36,6 @@ PROTOCOL_LIBRARIES = ("engineio", "socketio", "simple_websocket", "wsproto", "ge
 REPORTING_REDIS = ("socketio.server", "flask-limiter")
 TRACE = "Traceback (most recent call last):"
 TRACED_FILE = re.compile(r'^ *File "([^"]+)"', re.MULTILINE)
-
-logger = logging.getLogger(NAME)
 
 
 def set_up_logging(settings: Settings) -> None:
@@ -72,7 +71,7 @@ def _set_up_logger(log_format: str, level: str) -> None:
     formatter = JsonFormatter() if log_format == "json" else TextFormatter()
     # UTC, as every other time that the program shows.
     formatter.converter = time.gmtime
-    logzero.setup_logger(name=NAME, level=logging.getLevelName(level), formatter=formatter)
+    logzero.setup_logger(name=logger.name, level=logging.getLevelName(level), formatter=formatter)
 
 
 def _route_libraries(handlers: list[logging.Handler]) -> None:
@@ -159,7 +158,7 @@ class _LogFile(logging.handlers.RotatingFileHandler):
         if not self._is_failing:
             error = sys.exc_info()[1]
             report = logger.makeRecord(
-                NAME, logging.ERROR, "", 0, "LOG_FILE cannot be written: %s", (error,), None
+                logger.name, logging.ERROR, "", 0, "LOG_FILE cannot be written: %s", (error,), None
             )
             for each in self._others:
                 each.handle(report)
@@ -195,7 +194,7 @@ class _LoggedStream(io.TextIOBase):
             self._trace.append(line)
         else:
             trace, self._trace = "\n".join(self._trace), []
-            record = logger.makeRecord(NAME, logging.WARNING, "", 0, "%s", (line,), None)
+            record = logger.makeRecord(logger.name, logging.WARNING, "", 0, "%s", (line,), None)
             if _is_ours(TRACED_FILE.findall(trace)):
                 record.stack_info = trace
             logger.handle(record)

@@ -1,26 +1,26 @@
-"""The disk of the embedded database: writes are refused before it is full, and once it is gone."""
+"""Requests that write are refused if the embedded database's disk is nearly full or missing."""
 
 from __future__ import annotations
 
 from flask import Flask, current_app, request
 
-from app.configuration.data_folder import Disk, DiskProblem
 from app.domain.errors import DatabaseUnavailable, DiskFull, Unavailable
+from embedded_db.disk import Disk, DiskProblem
 
 KEY = "disk"
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-# Sent by POST, and needed for reading.
+# A POST that is needed for reading.
 READING_ENDPOINTS = frozenset({"auth.login"})
 
 
 def init_app(app: Flask, disk: Disk | None) -> None:
-    """Refuse requests that write while `disk` cannot take it; None is a database elsewhere."""
+    """Refuse requests that write if `disk` has a problem; it is None for a MongoDB server."""
     app.extensions[KEY] = disk
     app.before_request(_refuse_writes)
 
 
 def storage_error() -> Unavailable | None:
-    """Return why nothing can be stored right now, None if nothing is known to be wrong."""
+    """Return why nothing can be stored now; None if no problem is known."""
     disk: Disk | None = current_app.extensions[KEY]
     match disk and disk.problem():
         case DiskProblem.FULL:
