@@ -109,8 +109,8 @@ def _assemble(
     calendar = TradingCalendar(enforced=settings.enforces_market_hours)
     tick_filter = TickFilter(
         clock,
-        oldest=timedelta(seconds=3 * interval),
-        largest_move=settings.max_quote_move,
+        max_age=timedelta(seconds=3 * interval),
+        max_move=settings.max_quote_move,
         calendar=calendar,
         delays=DELAYS,
     )

@@ -1,7 +1,7 @@
-"""Events: written with what they tell of, told to whom it may concern once it is committed.
+"""Events: recorded in the transaction that causes them, and published after its commit.
 
-Services announce; sockets and the outbox listen. So no service knows of either, and nothing
-that goes wrong while telling can undo, or delay, what was done.
+Services publish; sockets and the outbox listen. So services depend on neither, and a failing
+listener cannot undo or delay committed work.
 """
 
 from __future__ import annotations
@@ -23,38 +23,37 @@ events_missed = _signals.signal("events-missed")
 
 
 def record_events(drafts: Sequence[EventDraft], time: datetime) -> list[Notification]:
-    """Write events in the transaction of what they tell of; raise Unauthenticated for no user.
+    """Write events in the current transaction; raise AccountGone if a user is deleted.
 
-    They are to be sent from then on. Where no channel can send, nothing is left to be done.
+    The outbox sends them from then on, unless no channel is configured to send.
     """
     sends = services().settings.sends_messages
     return Notification.create(drafts, time, sends=sends)
 
 
 def publish_events(events: Sequence[Notification]) -> None:
-    """Tell every listener of events that are in the database."""
+    """Pass committed events to every listener."""
     if not events:
         return
     for event in events:
         fields = {"user": event.user_id, "seq": event.seq, **_brief(event)}
         logger.info(event.type.replace("\n", " "), extra={"fields": fields})
-    # The application itself, not the proxy to it, is what listeners are connected to. mypy takes
-    # the proxy for an application, which has no such method.
+    # Listeners are connected to the application, not to its proxy, which mypy cannot tell apart.
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     for receiver in events_committed.receivers_for(app):
         try:
             receiver(app, events=events)
         except Exception:
-            # Whatever a listener missed here is in the database: sockets catch up by seq, the
-            # outbox by its due times. A committed trade must not be answered with an error.
-            logger.exception("a listener failed to hear of %d events", len(events))
+            # The events are in the database: sockets catch up by seq, the outbox by due times.
+            # The response to a committed trade must not be an error.
+            logger.exception("a listener failed on %d events", len(events))
 
 
 def republish_unconfirmed() -> None:
-    """Have listeners look for events that may be in the database without having been announced.
+    """Have listeners look for committed events that were not published.
 
-    They are those of transactions whose commit had no answer. Raises PyMongoError where the
-    database is still away.
+    They belong to transactions whose commit had no reply. Raises PyMongoError if the database is
+    still unavailable.
     """
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # as above
     resolve_unknown_outcomes(lambda user_id: events_missed.send(app, user_id=user_id))

@@ -1,4 +1,4 @@
-"""What one running application is made of, besides its extensions."""
+"""The parts of one application, other than its extensions."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ KEY = "paper_trading"
 
 
 class Messenger(Protocol):
-    """The way out for what is no event: delivery is above the services that need it."""
+    """Sends codes. Services depend on this protocol, because delivery is a higher layer."""
 
     def send_code(self, user: User, channel: str, code: str) -> None:
-        """Send a code at once; raise Conflict, RateLimited or Unavailable if it did not go out."""
+        """Send a code now; raise Conflict, RateLimited or Unavailable if that fails."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Price alerts: setting them, and firing them when a price crosses a level."""
+"""Price alerts."""
 
 from app.alerts.routes import blueprint
 

@@ -1,4 +1,4 @@
-"""What an alert tells its user: in words for a message, as data for a program."""
+"""The event of an alert: a message for the user, and data for programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MOVED = {Direction.ABOVE: "rose", Direction.BELOW: "fell"}
 
 
 def price_alert(firing: AlertTrigger) -> EventDraft:
-    """Tell of an alert that fired."""
+    """Return the event of an alert that fired."""
     alert, crossing = firing.alert, firing.crossing
     quote, levels = crossing.quote, alert.levels
     return EventDraft(

@@ -27,7 +27,7 @@ blueprint = Blueprint("alerts", __name__, url_prefix="/alerts")
     idempotent=True,
 )
 def create_alert(body: CreateAlertRequest, key: IdempotencyKey | None) -> tuple[AlertView, int]:
-    """Set an alert: one notification when the price first meets a level."""
+    """Set an alert: one notification when the price first reaches a level."""
     alert = service.set_alert(
         current_principal().user_id, body.symbol, above=body.above, below=body.below, key=key
     )

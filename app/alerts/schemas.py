@@ -1,4 +1,4 @@
-"""What the alert routes take and answer."""
+"""The requests and responses of the alert routes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _gives(field: str) -> dict[str, Any]:
 
 
 class CreateAlertRequest(RequestModel):
-    """An alert at a price at or above `above`, or at or below `below`, whichever comes first."""
+    """An alert at the first price at or above `above`, or at or below `below`."""
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [_gives("above"), _gives("below")]})
 
@@ -72,7 +72,7 @@ class AlertView(ResponseModel):
         examples=[24_500.35],
     )
     source: Source | None = Field(
-        default=None, description="Where that price comes from; null before.", examples=["mock"]
+        default=None, description="The source of that price; null before.", examples=["mock"]
     )
     timestamp: Timestamp | None = Field(
         default=None,

@@ -39,7 +39,7 @@ def set_alert(
     if earlier := _set_earlier(key):
         return earlier
     symbol = services().instruments.get_tradable(symbol).symbol
-    quote = services().quotes.last_traded(symbol)
+    quote = services().quotes.require(symbol).quote
     condition = AlertCondition.set_at(quote, above=above, below=below)
     # Checked again in the transaction; checked here, a refused alert does not mark its symbol.
     _refuse_too_many(user_id)

@@ -17,11 +17,10 @@ from config import DATABASE_NAME
 
 Document = dict[str, Any]
 
-# No single answer of the database is waited for longer than this, so that a stopped database
-# turns into a 503 rather than a request that hangs.
+# The timeout of one operation: a stopped database causes a 503, not a request that hangs.
 OPERATION_SECONDS = 5
 SERVER_SELECTION_SECONDS = 3
-# Longer than any work with a client that is no longer used.
+# Longer than any operation on a replaced client.
 MOVING_SECONDS = 60
 
 
@@ -45,10 +44,9 @@ def init_app(app: Flask, uri: str, database_name: str | None = None) -> None:
 
 
 def move(app: Flask, uri: str) -> None:
-    """Bind another client, because the same database has moved to another address.
+    """Bind a new client, because the same database has moved to another address.
 
-    The old client is closed once nothing waits for it any more: work under way with it fails as
-    in any outage.
+    The old client is closed after its running operations, which fail as in any outage.
     """
     old, name = mongo.cx, database().name
     mongo.cx = None

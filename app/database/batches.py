@@ -14,8 +14,8 @@ from app.logs import logger
 
 T = TypeVar("T")
 
-# Writes in one transaction: enough to share its round trips, few enough that it ends well within
-# its timeout and a conflict costs little.
+# Writes in one transaction: enough to share its round trips, few enough to end well within its
+# timeout and to make a conflict cheap.
 BATCH_SIZE = 250
 
 
@@ -32,7 +32,7 @@ class BatchResult(Generic[T]):
 
     @property
     def outage(self) -> PyMongoError | None:
-        """The error, if the database was away: the same items can be written later."""
+        """The error, if the database was unavailable: the items can be written later."""
         away = isinstance(self.error, PyMongoError) and is_outage(self.error)
         return self.error if away else None  # type: ignore[return-value]  # narrowed just above
 
@@ -65,7 +65,7 @@ def write_in_batches(
         except ClaimLost:
             pending[:0] = _halves(batch)
         except Exception as error:
-            # Whatever it is: one item at fault must not keep the others from being written.
+            # One item at fault must not keep the others from being written.
             result: BatchResult[T] = BatchResult(error=error)
             if len(batch) > 1 and (result.outage is None or is_conflict(error)):
                 pending[:0] = _halves(batch)

@@ -1,4 +1,4 @@
-"""Money in MongoDB: Decimal in Python, Decimal128 in the database, on every path between."""
+"""Money in MongoDB: Decimal in Python, Decimal128 in the database."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class DecimalCodec(TypeCodec):
         return Decimal128(value)
 
     def transform_bson(self, value: Decimal128) -> Decimal:
-        # As `value.to_decimal()` does, which takes the number apart into bytes and digits: four
-        # times as long, and half of what a document costs to decode.
+        # Equal to `value.to_decimal()`, which handles single bytes and digits, and takes four times
+        # as long: half of the cost of decoding a document.
         bits = int.from_bytes(value.bid, "little")
         coefficient = bits & _COEFFICIENT
         if bits >> 125 & 0b11 == 0b11 or coefficient > _MAX_COEFFICIENT:
-            # Infinite, no number, or not in its shortest form.
+            # Infinite, NaN, or not in the short form.
             return value.to_decimal()
         amount = Decimal(coefficient).scaleb((bits >> 113 & 0x3FFF) - _BIAS, _EXACT)
         return amount.copy_negate() if bits >> 127 else amount

@@ -43,7 +43,7 @@ def migrate(*, for_command: bool = False) -> None:
     """Rewrite the documents into the current shape, and store its version.
 
     Raises UnusableData for data of a later version or of one too old, and, `for_command`, for any
-    other version: the server that the command runs beside may still be of that version.
+    other version: the running server may still be of that version.
     """
     version = _stored_version()
     if version > VERSION:
@@ -108,7 +108,7 @@ def _reserve_identities() -> None:
 
 
 def _separate_portfolios() -> None:
-    """Shape 4: a portfolio has an id and a name of its own; `waiting` marks what can trigger."""
+    """Shape 4: a portfolio has its own id and name; `waiting` marks what a price can trigger."""
     _rewrite("portfolios", {"portfolio_id": {"$exists": True}}, _give_portfolios_ids)
     for name, indexes in _STATUS_INDEXES.items():
         _rewrite(name, {"status": "ACTIVE", "waiting": {"$exists": False}}, _mark_waiting)

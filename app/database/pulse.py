@@ -1,4 +1,4 @@
-"""The pulse: whether the database really reads and writes, asked for at most so often."""
+"""The pulse: a check that the database reads and writes, at most once in FRESH_SECONDS."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pymongo.errors import PyMongoError
 from app.database import collection
 
 PROBE_SECONDS = 2.0
-# An answer serves every caller for this long.
+# A result is reused for this long.
 FRESH_SECONDS = 1.0
-# A write costs the disk a sync, a read next to nothing.
+# A write syncs the disk; a read costs next to nothing.
 WRITE_SECONDS = 5.0
 NAME = "pulse"
 
@@ -25,10 +25,7 @@ class Pulse:
         self._error: PyMongoError | None = None
 
     def check(self) -> PyMongoError | None:
-        """Return why the database cannot read and write, None if it can.
-
-        However many call it, the database is asked once in FRESH_SECONDS.
-        """
+        """Return why the database cannot read and write, None if it can."""
         with self._lock:
             if time.monotonic() - self._checked_at >= FRESH_SECONDS:
                 self._error = self._probe()
@@ -36,7 +33,7 @@ class Pulse:
             return self._error
 
     def _probe(self) -> PyMongoError | None:
-        # After a failure each probe writes: the database is well only once that works again.
+        # After a failure every probe writes: only a write shows that the database has recovered.
         writes = self._error is not None or time.monotonic() - self._written_at >= WRITE_SECONDS
         try:
             with pymongo.timeout(PROBE_SECONDS):

@@ -1,4 +1,4 @@
-"""Transactions: `run_transaction` is the one way that several writes become one."""
+"""Transactions: `run_transaction` is the only way to write several documents atomically."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WRITE_CONFLICT = 112
 # SecantusDB: reports a full disk as InternalError (1). MongoDB reports OutOfDiskSpace (14031).
 SERVER_FAULTS = frozenset({1, 14031})
 
-# PyMongo retries a conflicting transaction for up to 120 s by default, far longer than a client
+# By default PyMongo retries a conflicting transaction for up to 120 s, much longer than a client
 # waits for its response.
 TRANSACTION_TIMEOUT_SECONDS = 10
 DURABLE = WriteConcern("majority", j=True)
@@ -50,8 +50,8 @@ class _TransactionState:
     user_locks: tuple[threading.Lock, ...] = field(
         default_factory=lambda: tuple(threading.Lock() for _ in range(256))
     )
-    # Sessions whose transaction could not be ended because the database was away. It keeps what
-    # they wrote locked until they are killed, or for a minute by default.
+    # Sessions whose transaction could not be ended because the database was unavailable. Their
+    # writes stay locked until they are killed, by default for a minute.
     orphaned_sessions: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=1_000))
     # Users whose transaction failed after its commit was sent.
     unknown_outcomes: set[str] = field(default_factory=set)
@@ -124,7 +124,7 @@ def resolve_unknown_outcomes(resolve: Callable[[str], object]) -> None:
     """
     unknown_outcomes = _state().unknown_outcomes
     for user_id in list(unknown_outcomes):
-        # Removed first: what becomes unknown meanwhile has to stay.
+        # Removed first, so that an outcome that becomes unknown meanwhile stays.
         unknown_outcomes.discard(user_id)
         try:
             resolve(user_id)
@@ -154,7 +154,7 @@ def _locked(
     locks = state.user_locks
     deadline = time.monotonic() + timeout_seconds
     with ExitStack() as taken:
-        # In one order everywhere, so that no two transactions wait for each other.
+        # Sorted, so that two transactions never wait for each other.
         for number in sorted({hash(user_id) % len(locks) for user_id in users}):
             if not locks[number].acquire(timeout=max(deadline - time.monotonic(), 0)):
                 raise ExecutionTimeout("other transactions of the same user took too long")
@@ -168,7 +168,7 @@ def is_conflict(error: Exception) -> bool:
 
 
 def is_outage(error: PyMongoError) -> bool:
-    """Return whether the database was away or overloaded, rather than asked something wrong."""
+    """Return whether the database was unavailable or overloaded, rather than misused."""
     return (
         isinstance(error, (ConnectionFailure, ExecutionTimeout))
         or (isinstance(error, OperationFailure) and error.code in SERVER_FAULTS)

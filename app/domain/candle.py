@@ -1,4 +1,4 @@
-"""A candle: what a market did in one span of time."""
+"""Candles: the open, high, low and close of a span of time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.domain.quote import Quote, Source
 
 
 class Interval(StrEnum):
-    """The span of time that a candle stands for."""
+    """The length of a candle."""
 
     MINUTE = "1m"
     FIVE_MINUTES = "5m"
@@ -44,15 +44,15 @@ LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def beginning_of(time: datetime, interval: Interval) -> datetime:
-    """Return when the candle that holds `time` begins, UTC.
+    """Return when the candle that contains `time` begins, UTC.
 
-    Candles are counted from midnight in India: a day begins there, an hour at a whole hour of IST.
+    Candles are aligned to midnight in India: days begin there, hours at a whole hour of IST.
     """
     return (time - (time - _MIDNIGHT) % interval.length).astimezone(UTC)
 
 
 def first_beginning_from(time: datetime, interval: Interval) -> datetime:
-    """Return when the first candle begins that does not begin before `time`, UTC."""
+    """Return the beginning of the first candle that begins at `time` or later, UTC."""
     beginning = beginning_of(time, interval)
     return beginning if beginning == time else beginning + interval.length
 
@@ -61,7 +61,7 @@ def first_beginning_from(time: datetime, interval: Interval) -> datetime:
 class Candle:
     """The first, highest, lowest and last price (rupees) of a span.
 
-    `time` is when the span begins. Made of ticks by `of`, it is the time of the first of them.
+    `time` is the beginning of the span; if `of` made the candle, the time of its first tick.
     """
 
     symbol: str
@@ -74,7 +74,7 @@ class Candle:
 
     @property
     def is_sound(self) -> bool:
-        """Whether its prices are prices, and the high and the low are the extremes of them."""
+        """Whether all four are valid prices, and high and low are their extremes."""
         return (
             all(map(is_price, (self.open, self.high, self.low, self.close)))
             and self.high >= max(self.open, self.close)
@@ -83,7 +83,7 @@ class Candle:
 
     @classmethod
     def of(cls, ticks: Sequence[Quote]) -> Candle:
-        """Return the candle of one symbol's ticks, in their order."""
+        """Return the candle of one symbol's ticks, which are in order."""
         prices = [tick.price for tick in ticks]
         return cls(
             symbol=ticks[0].symbol,
@@ -96,17 +96,17 @@ class Candle:
         )
 
     def quote_at(self, price: Decimal) -> Quote:
-        """Return a price that the candle holds, as a quote of its time."""
+        """Return a price of the candle as a quote at its time."""
         return Quote(self.symbol, price, self.source, self.time)
 
 
 def sound_candles(candles: Iterable[Candle]) -> list[Candle]:
-    """Return the candles without those that are not sound."""
+    """Return the sound ones of the candles."""
     return [each for each in candles if each.is_sound]
 
 
 def aggregate(candles: Iterable[Candle], interval: Interval) -> list[Candle]:
-    """Return the candles of `interval` that shorter ones of one symbol, in their order, make."""
+    """Return candles of `interval`, made of shorter ones of one symbol, which are in order."""
     spans = groupby(candles, key=lambda each: beginning_of(each.time, interval))
     return [_joined(beginning, list(parts)) for beginning, parts in spans]
 

@@ -1,4 +1,4 @@
-"""Email addresses, client_ids and phone numbers: one normal form of each at every entrance."""
+"""The normal forms of email addresses, client_ids and phone numbers."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import email_validator
 import idna
 import phonenumbers
 
-# Domains such as .test and .local are not for the internet, but they are for people who try
-# this out on their own network; nothing here depends on mail reaching them.
+# Domains such as .test and .local do not exist on the internet, but people use them on their own
+# networks. No feature depends on mail reaching them.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 MAX_EMAIL_LENGTH = 254
 INDIA = 91
 INDIAN_NUMBER_LENGTH = 10
-# Digits of any script and what people put between them. phonenumbers would ignore other text.
+# Digits of any script and their usual separators. phonenumbers would ignore other text.
 _PHONE = re.compile(r"(?:tel:)?\s*\+?[\d\s().\-/\u2010-\u2015]+", re.IGNORECASE)
 _MIXED_SCRIPTS = ("LATIN", "CYRILLIC", "GREEK")
 
 
 def normalize_email(text: str) -> str:
-    """Return the address as it is stored: compatible characters as one, lower case.
+    """Return the address as it is stored: in NFKC, lower case, its domain in Unicode.
 
-    The domain is in Unicode. Raises ValueError if the text is no email address.
+    Raises ValueError if the text is not an email address.
     """
     try:
         checked = email_validator.validate_email(
@@ -40,13 +40,13 @@ def normalize_email(text: str) -> str:
 def identity_key(text: str) -> str:
     """Return the key of an email address or client_id: equal for all spellings of one user.
 
-    The domain is in punycode, the rest case-folded. Text that is neither has a key as well.
+    The domain is in punycode, the rest case-folded. Any other text has a key as well.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).strip().casefold())
     if "@" not in folded or len(folded) > 2 * MAX_EMAIL_LENGTH:
         return folded
     local, _, domain = folded.rpartition("@")
-    # The domain is read before its case is folded: that would turn the letter ß into ss.
+    # Taken before case folding, which would turn the letter ß into ss.
     given = unicodedata.normalize("NFKC", text).strip().rpartition("@")[2]
     try:
         return f"{local}@{ascii_domain(given)}"
@@ -60,20 +60,20 @@ def is_same_identity(one: str, other: str) -> bool:
 
 
 def ascii_domain(domain: str) -> str:
-    """Return a domain in punycode, lower case; raise ValueError if it has no such form."""
+    """Return a domain in punycode, lower case; raise ValueError if it is invalid."""
     if domain.isascii() and "xn--" not in domain.lower():
         return domain.lower()
     try:
-        # By way of Unicode, so that punycode of a name that is not normalized has the same form.
+        # Decoded first: punycode of a name that is not normalized gets the same form.
         return idna.encode(idna.decode(domain, uts46=True), uts46=True).decode().lower()
     except (idna.IDNAError, UnicodeError) as error:
         raise ValueError(f"is not a domain name: {error}") from None
 
 
 def looks_forged(email: str) -> bool:
-    """Return whether a part of the address mixes scripts whose letters look alike.
+    """Return whether a part of the address mixes scripts with similar letters.
 
-    A Cyrillic letter among Latin ones has no honest use, and passes for another address.
+    A Cyrillic letter among Latin ones imitates another address.
     """
     for part in re.split(r"[@.+_\-]", email):
         names = {unicodedata.name(c, "").partition(" ")[0] for c in part if c.isalpha()}
@@ -83,7 +83,7 @@ def looks_forged(email: str) -> bool:
 
 
 def parse_phone(text: str) -> phonenumbers.PhoneNumber:
-    """Return the number, Indian unless it has another prefix; raise ValueError for no number.
+    """Return the number, Indian unless it has another prefix; raise ValueError if invalid.
 
     An Indian number has ten digits after the prefix, any other a length its country uses.
     """

@@ -94,7 +94,7 @@ class AlreadyCrossed(InvalidRequest):
 
     def __init__(self, direction: str, level: Decimal, price: Decimal) -> None:
         super().__init__(
-            f"The price is {price} already, so an alert {direction} {level} would fire at once.",
+            f"The price is {price} already, so an alert {direction} {level} would fire now.",
             details={direction: f"must be {direction} {price}", "price": price},
         )
 

@@ -1,4 +1,4 @@
-"""What can be traded: one instrument, and the list that a sync of them makes."""
+"""Instruments: what can be traded."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ NSE = "NSE"
 BSE = "BSE"
 SUFFIXES = {NSE: ".NS", BSE: ".BO"}
 
-# Prices of shares nobody told us of are drawn between these, in rupees: log-normal, as real ones
-# are, and cut off at two standard deviations.
+# Shares without a known price start between these, in rupees: log-normal, as real prices are, and
+# cut off at two standard deviations.
 _LOWEST_PRICE = 20
 _HIGHEST_PRICE = 5_000
 _CUT_OFF = 2
@@ -27,10 +27,9 @@ _CUT_OFF = 2
 class Instrument:
     """One tradable symbol. `tick_size` and `base_price` are rupees.
 
-    `base_price` is where the simulated market starts, where that is known; `angel_token` is
-    what Angel One's API knows the instrument by, on the given exchange. One that a newer list
-    no longer has is `unlisted_at` the time of that: its trades go on, new ones and new alerts
-    are refused.
+    `base_price` is the start of the simulated market, if known. `angel_token` is the instrument's
+    id in Angel One's API, on its exchange. `unlisted_at` is when the list of instruments dropped
+    it: its open trades continue, new trades and alerts are refused.
     """
 
     symbol: str
@@ -57,13 +56,13 @@ class Instrument:
 
     @property
     def start_price(self) -> Decimal:
-        """Where the simulated market starts, in rupees: a made-up price where none is known."""
+        """The start of the simulated market, in rupees: a made-up price if none is known."""
         return self.base_price if self.base_price is not None else _made_up_price(self.ticker)
 
 
 @cache
 def _made_up_price(ticker: str) -> Decimal:
-    # By the ticker alone: the same share starts at the same price on both exchanges.
+    # Seeded by the ticker: a share starts at the same price on both exchanges.
     middle = math.log(_LOWEST_PRICE * _HIGHEST_PRICE) / 2
     deviation = math.log(_HIGHEST_PRICE / _LOWEST_PRICE) / (2 * _CUT_OFF)
     lowest = NormalDist().cdf(-_CUT_OFF)

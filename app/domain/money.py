@@ -1,7 +1,7 @@
-"""Money: rupees as Decimal, whole paise.
+"""Money: rupees as Decimal, in whole paise.
 
-A price is quantized once, where it enters. A price times a whole quantity is then exact, so
-only a margin, which is multiplied by a rate, is ever rounded.
+A price is quantized once, on entry. A price times a whole quantity is then exact, so only margins,
+which are multiplied by a rate, are rounded.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ def to_paisa(amount: Decimal) -> Decimal:
     return amount.quantize(PAISA, rounding=ROUND_HALF_UP)
 
 
-# Nothing that is traded in India costs more rupees.
+# Rupees. No instrument traded in India costs more.
 MAX_PRICE = Decimal(10_000_000)
 
 
 def is_price(amount: Decimal) -> bool:
-    """Return whether an amount of rupees can be a price: a number, above zero, not absurd."""
+    """Return whether an amount of rupees can be a price: finite, positive, at most MAX_PRICE."""
     return amount.is_finite() and ZERO < amount <= MAX_PRICE
 
 
 def parse_price(value: object) -> Decimal | None:
-    """Return what a source sent as a price, in whole paise; None for what is no price."""
+    """Return a value from a source as a price in whole paise, None if it is not a price."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
     try:
-        # A float by its shortest text, which is what was sent.
+        # The shortest text of a float is what the source sent.
         amount = Decimal(str(value) if isinstance(value, float) else value)
     except InvalidOperation:
         return None
@@ -42,19 +42,19 @@ def parse_price(value: object) -> Decimal | None:
 
 
 def is_whole_paise(amount: Decimal) -> bool:
-    """Tell whether an amount of rupees has no part smaller than a paisa."""
+    """Return whether an amount of rupees is a whole number of paise."""
     return amount == to_paisa(amount)
 
 
 def required_margin(price: Decimal, quantity: int, rate: Decimal) -> Decimal:
-    """Return the rupees blocked to open `quantity` at `price`; `rate` is a share of 1."""
+    """Return the rupees blocked to open `quantity` at `price`; `rate` is a fraction."""
     return to_paisa(price * quantity * rate)
 
 
 def format_rupees(amount: Decimal, sign: str = "₹") -> str:
-    """Return an amount as India writes it: the last three digits, then pairs; ₹1,23,456.50.
+    """Return an amount with Indian digit grouping: three digits, then pairs; ₹1,23,456.50.
 
-    A negative one has its minus before `sign`.
+    The minus of a negative amount precedes `sign`.
     """
     amount = to_paisa(amount)
     rupees, paise = f"{abs(amount):f}".split(".")

@@ -1,7 +1,7 @@
-"""Exposure: what a user's open trades in one symbol add up to.
+"""Positions: the sums of a user's open trades in one symbol.
 
-The sums are kept with the portfolio, so that unrealized P&L is one multiplication a symbol,
-however many trades are open.
+The portfolio stores them, so unrealized P&L takes one multiplication a symbol for any number of
+trades.
 """
 
 from __future__ import annotations
@@ -35,5 +35,5 @@ class Position:
         return Position(-self.trades, -self.quantity, -self.cost)
 
     def pnl_at(self, price: Decimal) -> Decimal:
-        """Return the unrealized P&L in rupees of all the trades at `price`."""
+        """Return the unrealized P&L of the trades at `price`, in rupees."""
         return price * self.quantity - self.cost + ZERO

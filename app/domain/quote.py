@@ -1,4 +1,4 @@
-"""A quote: what one source said one symbol was worth at one time."""
+"""Quotes: the price of a symbol from one source at one time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Source(StrEnum):
 
     @property
     def is_delayed(self) -> bool:
-        """Whether its prices may be minutes behind the exchange."""
+        """Whether its prices may lag minutes behind the exchange."""
         return self in DELAYED_SOURCES
 
 
@@ -39,17 +39,17 @@ class Quote:
     timestamp: datetime
 
     def age(self, now: datetime) -> timedelta:
-        """Return how long before `now` it was made; nothing where its source's clock is ahead."""
+        """Return its age at `now`; zero if the clock of its source is ahead."""
         return max(now - self.timestamp, timedelta())
 
     def counts_for(self, began_at: Source) -> bool:
-        """Tell whether this may end what began at a price of `began_at`: mock never ends real."""
+        """Return whether it may close what began at a `began_at` price: mock never closes real."""
         return self.source is not Source.MOCK or not began_at.is_real
 
 
 @dataclass(frozen=True, slots=True)
 class SeenQuote:
-    """A quote, and when its source last gave it, UTC."""
+    """A quote, and when its source last sent it, UTC."""
 
     quote: Quote
     seen_at: datetime

@@ -39,13 +39,13 @@ class UnconfirmedQuote(ResponseModel):
     )
 
     @classmethod
-    def of(cls, suspicion: PendingTick) -> UnconfirmedQuote:
-        quote = suspicion.quote
+    def of(cls, pending: PendingTick) -> UnconfirmedQuote:
+        quote = pending.quote
         return cls(
             price=quote.price,
             timestamp=quote.timestamp,
             source=quote.source,
-            reason=suspicion.doubt,
+            reason=pending.reason,
         )
 
 
@@ -72,7 +72,7 @@ class QuoteResponse(ResponseModel):
     )
 
     @classmethod
-    def of(cls, price: LastPrice, now: datetime, suspicion: PendingTick | None) -> QuoteResponse:
+    def of(cls, price: LastPrice, now: datetime, pending: PendingTick | None) -> QuoteResponse:
         quote = price.quote
         return cls(
             symbol=quote.symbol,
@@ -81,7 +81,7 @@ class QuoteResponse(ResponseModel):
             age=quote.age(now),
             source=quote.source,
             delayed=quote.source.is_delayed,
-            unconfirmed=UnconfirmedQuote.of(suspicion) if suspicion else None,
+            unconfirmed=UnconfirmedQuote.of(pending) if pending else None,
         )
 
 

@@ -19,13 +19,13 @@ def last_price(name: str) -> LastPrice:
     Raises NotFound for an unknown one, MarketDataUnavailable where it never had a price.
     """
     instrument = services().instruments.get(name)
-    return services().quotes.ask(instrument.symbol)
+    return services().quotes.latest(instrument.symbol)
 
 
 def pending_tick_of(price: LastPrice) -> PendingTick | None:
     """Return the newer price of the symbol that awaits confirmation, None where none does."""
-    suspicion = services().quotes.guard.suspicions.get(price.quote.symbol)
-    return suspicion if suspicion and suspicion.quote != price.quote else None
+    pending = services().quotes.tick_filter.pending.get(price.quote.symbol)
+    return pending if pending and pending.quote != price.quote else None
 
 
 def price_history(

@@ -123,7 +123,7 @@ def _replay(
             clock,
             speed=settings.replay_speed,
             began_at=began_at,
-            largest_move=settings.max_quote_move,
+            max_move=settings.max_quote_move,
         )
 
 

@@ -1,4 +1,4 @@
-"""The one interface of everything that prices come from."""
+"""The interface of all feeds: what prices come from."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from app.domain.quote import Quote
 
 
 class CandlesRefused(MarketDataUnavailable):
-    """No source gives candles to this account; asking again today does not help."""
+    """No source gives candles to this account today, so a retry is useless."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A span of a feed's own time in which nobody saw a symbol's prices."""
+    """A period, in the feed's time, whose prices of a symbol no poll returned."""
 
     symbol: str
     since: datetime
@@ -27,115 +27,107 @@ class Gap:
 
 class Feed(Protocol):
     name: str
-    # Whether its answers come from afar: asking for candles then takes its time.
+    # Whether prices and candles come over the network, and take their time.
     remote: bool
 
     def prefer(self, symbols: Collection[str]) -> None:
-        """Ask for these before all others, from now on, where a poll takes time."""
+        """Fetch these symbols before all others from now on."""
 
     def poll(self, symbols: Collection[str]) -> list[Quote]:
         """Return the ticks of `symbols` since the last poll, in order.
 
-        The monitor alone calls it, since asking moves the feed on. A symbol without news is
-        left out.
+        Only the monitor calls it, because a poll advances the feed.
         """
 
     def ask(self, symbols: Collection[str]) -> None:
-        """Have the prices of `symbols` come in soon, as ticks; wait for nothing."""
+        """Request prices of `symbols`, which arrive as ticks. Never waits."""
 
     def collect(self) -> list[Quote]:
-        """Return the ticks that came in by themselves since the last poll, in order."""
+        """Return the ticks that arrived since the last poll, in order."""
 
     def collect_gaps(self) -> list[Gap]:
-        """Return the spans that ended since the last time and were not seen by any poll."""
+        """Return the gaps that ended since the last call."""
 
     def describe(self) -> dict[str, Any]:
-        """Return the condition of what the feed depends on, for an operator."""
+        """Return the state of the feed's sources, for an operator."""
 
     def now(self) -> datetime:
-        """Return the feed's own time: up to when a poll at this moment would hand out ticks."""
+        """Return the feed's time: a poll now would return ticks up to it."""
 
     def skip_to(self, time: datetime) -> None:
-        """Hand out no tick up to `time`, the feed's own: it was settled by candles."""
+        """Return no more ticks up to `time`, in the feed's time: candles replaced them."""
 
     def candles(self, symbol: str, since: datetime, until: datetime) -> list[Candle]:
-        """Return what `symbol` did after `since` and up to `until`, in order.
+        """Return the candles of a minute after `since` and up to `until`, in order.
 
-        Both are the feed's own time. Empty where the feed cannot know; raises
-        MarketDataUnavailable where it may know later.
+        Both are in the feed's time. Empty if the feed has none; raises MarketDataUnavailable if
+        it may have some later.
         """
 
     def latest(self, symbol: str) -> Quote | None:
-        """Return the price of `symbol` now, or None where there is none. Moves nothing on."""
+        """Return the price of `symbol` now, or None. Does not advance the feed."""
 
     def latest_of(self, symbols: Collection[str]) -> dict[str, Quote]:
-        """Return the prices now of those symbols that have one; wait once for all of them."""
+        """Return the prices that `symbols` have now; wait at most once for all."""
 
     def symbols(self) -> Collection[str]:
-        """Return the symbols it has, if it has only some."""
-
-    def last_known(self, symbol: str) -> Quote | None:
-        """Return the last price known of `symbol`, however old. Never waits for a source."""
+        """Return the symbols of a feed that has only some, otherwise none."""
 
     def history(
         self, symbol: str, interval: Interval, since: datetime, until: datetime
     ) -> list[Candle]:
         """Return the candles that began from `since` to before `until`, oldest first.
 
-        Raises MarketDataUnavailable where the feed cannot tell now.
+        Raises MarketDataUnavailable if the feed cannot answer now.
         """
 
     def listen(self, wake: Callable[[], None]) -> None:
-        """Have `wake` called, by any thread, whenever ticks came in that a poll would return.
+        """Call `wake`, from any thread, whenever ticks arrive.
 
-        A feed whose ticks appear with the poll itself never calls it.
+        A feed whose ticks are made by the poll itself never calls it.
         """
 
     def close(self) -> None:
-        """End what runs by itself."""
+        """Stop background work."""
 
 
 class LocalFeed:
-    """What a feed has in common with others whose prices are made in this process, by a poll."""
+    """Base of the feeds whose prices are made in this process, by a poll."""
 
     remote = False
 
     def latest(self, symbol: str) -> Quote | None:
-        """Return the price of `symbol` now, or None where there is none."""
+        """Return the price of `symbol` now, or None."""
         raise NotImplementedError
 
     def latest_of(self, symbols: Collection[str]) -> dict[str, Quote]:
-        """Return the prices now of those symbols that have one."""
+        """Return the prices that `symbols` have now."""
         return {symbol: quote for symbol in symbols if (quote := self.latest(symbol))}
 
     def prefer(self, symbols: Collection[str]) -> None:
-        """Prefer none: a poll has all of them at once."""
+        """Do nothing: a poll returns all symbols at once."""
 
     def symbols(self) -> Collection[str]:
-        """Return none: it has all of them."""
+        """Return none: the feed has all symbols."""
         return ()
 
-    def last_known(self, symbol: str) -> Quote | None:
-        """Return the price now: it takes no time."""
-        return self.latest(symbol)
-
     def listen(self, wake: Callable[[], None]) -> None:
-        """Call nobody: a poll itself makes the ticks."""
+        """Do nothing: ticks are made by the poll."""
 
     def ask(self, symbols: Collection[str]) -> None:
         """Do nothing: `latest` answers at once."""
 
     def collect(self) -> list[Quote]:
-        """Return none: a poll itself makes the ticks."""
+        """Return none: ticks are made by the poll."""
         return []
 
     def collect_gaps(self) -> list[Gap]:
-        """Return none: what a poll missed, the next one hands out."""
+        """Return none: the next poll returns what the last one missed."""
         return []
 
     def describe(self) -> dict[str, Any]:
-        """Return nothing: it depends on nothing."""
+        """Return nothing: there are no sources."""
         return {}
 
     def close(self) -> None:
-        """End nothing."""
+        """Do nothing: there is no background work."""

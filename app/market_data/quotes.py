@@ -1,7 +1,6 @@
-"""The quote board: the latest price of each symbol that anyone cares about.
+"""The quote board: the latest price of each symbol.
 
-`latest` and `ask` are for orders and for one symbol: they may ask the feed and wait. `known_quotes`
-is for everything that only reads: it takes any number of symbols and never waits for a price.
+`latest`, `require` and `confirmed` may ask the feed and wait. `known` never waits for a price.
 """
 
 from __future__ import annotations
@@ -18,43 +17,34 @@ from app.market_data.feed import Feed
 from app.market_data.instruments.registry import DEFAULT_INDICES
 from app.market_data.tick_filter import RejectReason, TickFilter
 
-# Ticks of one symbol remembered for trades that were being opened while they came in.
-REMEMBERED_TICKS = 256
+# Ticks kept of each symbol, for trades that are being opened while ticks arrive.
+KEPT_TICKS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class KnownQuote:
+class KnownQuote(SeenQuote):
     """The last quote of a symbol. `stale` if it, or its source's last answer, is too old."""
 
-    quote: Quote
     stale: bool
-
-
-@dataclass(slots=True)
-class _SymbolTicks:
-    """One symbol's line on the board."""
-
-    posted_at: float = 0.0
-    ticks: deque[Quote] = field(default_factory=lambda: deque(maxlen=REMEMBERED_TICKS))
 
 
 @dataclass(frozen=True, slots=True)
 class LastPrice:
-    """The last price known of a symbol.
+    """The last price of a symbol.
 
-    `is_confirmed`: the feed has just said that it is still the last one. `age` counts trading
-    hours where the price is real; up to `oldest` it is acted on.
+    `is_confirmed` if the feed has just said that it is still the last one. `age` counts trading
+    time if the price is real. Trades are refused at a price older than `max_age`.
     """
 
     quote: Quote
     is_confirmed: bool
     age: timedelta
-    oldest: timedelta
+    max_age: timedelta
 
     @property
     def is_too_old(self) -> bool:
-        """Whether no order is taken at it. A recording's and a simulation's times do not count."""
-        return self.quote.source.is_real and self.age > self.oldest
+        """Whether orders are refused at it. Recorded and simulated prices are never too old."""
+        return self.quote.source.is_real and self.age > self.max_age
 
     @property
     def is_stale(self) -> bool:
@@ -62,227 +52,200 @@ class LastPrice:
         return self.is_too_old or not self.is_confirmed
 
 
+@dataclass(slots=True)
+class _SymbolTicks:
+    updated_at: float = 0.0
+    ticks: deque[Quote] = field(default_factory=lambda: deque(maxlen=KEPT_TICKS))
+
+    @property
+    def last(self) -> Quote:
+        return self.ticks[-1]
+
+
 class QuoteBoard:
-    """Latest quotes, posted by the monitor and fetched from the feed when asked for."""
+    """Latest quotes, updated by the monitor, and fetched from the feed on demand."""
 
     def __init__(
         self,
         feed: Feed,
         clock: Clock,
-        guard: TickFilter,
+        tick_filter: TickFilter,
         *,
         fresh_seconds: float,
         stale_seconds: float = 30,
         stored: Callable[[Collection[str]], Mapping[str, SeenQuote]] = lambda _symbols: {},
     ) -> None:
-        """Serve a posted quote for `fresh_seconds`; ask the feed after that.
+        """Serve a quote for `fresh_seconds`; ask the feed after that.
 
         A known quote is stale after `stale_seconds`. `stored` returns the quotes that any
         process, or an earlier run, saved.
         """
         self._feed = feed
         self._clock = clock
-        self.guard = guard
+        self.tick_filter = tick_filter
         self._fresh_seconds = fresh_seconds
         self._stale_after = timedelta(seconds=stale_seconds)
         self._stored = stored
-        self._lines: dict[str, _SymbolTicks] = {}
+        self._symbols: dict[str, _SymbolTicks] = {}
 
-    def post(self, ticks: Iterable[Quote]) -> list[Quote]:
-        """Put up, in order, the ticks that the guard admits; return these.
-
-        The last of each symbol is its latest quote.
-        """
-        admitted = self.guard.admit(ticks)
-        posted_at = self._clock.monotonic()
+    def update(self, ticks: Iterable[Quote]) -> list[Quote]:
+        """Add the ticks that pass the filter, in order, and return them."""
+        admitted = self.tick_filter.admit(ticks)
+        updated_at = self._clock.monotonic()
         for tick in admitted:
-            line = self._lines.setdefault(tick.symbol, _SymbolTicks())
-            line.ticks.append(tick)
-            line.posted_at = posted_at
+            entry = self._symbols.setdefault(tick.symbol, _SymbolTicks())
+            entry.ticks.append(tick)
+            entry.updated_at = updated_at
         return admitted
 
-    def latest(self, symbol: str) -> Quote:
-        """Return the price to act at now; raise MarketDataUnavailable where there is none.
+    def latest(self, symbol: str) -> LastPrice:
+        """Return the last price, confirmed or not; ask the feed at most once.
 
-        It may wait for a source, once.
+        Raises MarketDataUnavailable if there was never a price.
         """
-        quote = self.last_traded(symbol)
-        if self.guard.holds(quote):
+        if price := self.confirmed([symbol]).get(symbol):
+            return price
+        stored = self._stored([symbol]).get(symbol) if self._feed.remote else None
+        seen = [each for each in (self._seen(symbol), stored) if each]
+        if not seen:
             raise _no_price(symbol)
-        return quote
+        newest = max(seen, key=lambda each: each.quote.timestamp)
+        return self._price(newest.quote, is_confirmed=False)
 
-    def last_traded(self, symbol: str) -> Quote:
-        """Return the last traded price, however old, as the feed confirms it now.
+    def require(self, symbol: str) -> LastPrice:
+        """Return the last price if the feed confirms it, however old; ask at most once.
 
-        It may wait for a source, once. Raises MarketDataUnavailable where no source answers.
+        Raises MarketDataUnavailable if no source has one.
         """
-        price = self.ask(symbol)
-        if not price.is_confirmed:
-            raise _no_price(symbol)
-        return price.quote
-
-    def sample(self) -> Quote:
-        """Return a price that shows that the feed works: an index's, else any that it has.
-
-        It may wait for a source, once. Raises MarketDataUnavailable where there is none.
-        """
-        index = DEFAULT_INDICES[0]
-        fresh = map(self._fresh, (*DEFAULT_INDICES, *list(self._lines)))
-        if self._feed.remote and (quote := next(filter(None, fresh), None)):
-            return quote
-        try:
-            return self.latest(index)
-        except MarketDataUnavailable:
-            if self._feed.remote:
-                raise
-        for symbol in self._feed.symbols():
-            price = self.last_known(symbol)
-            if price and price.is_confirmed:
-                return price.quote
-        raise _no_price(index)
-
-    def ask(self, symbol: str) -> LastPrice:
-        """Return the last price, however old; where it may be outdated, ask the feed once.
-
-        Raises MarketDataUnavailable where no price was ever known.
-        """
-        if quote := self._fresh(symbol):
-            return self._judge(quote, is_confirmed=True)
-        if quote := self._confirmed(symbol, self._feed.latest(symbol)):
-            return self._judge(quote, is_confirmed=True)
-        price = self.last_known(symbol)
+        price = self.confirmed([symbol]).get(symbol)
         if price is None:
             raise _no_price(symbol)
         return price
 
-    def confirmed_prices(self, symbols: Iterable[str]) -> dict[str, LastPrice]:
-        """Return the last traded prices, however old, of those symbols that the feed has one of.
-
-        It may wait for a source, once for all of them.
-        """
+    def confirmed(self, symbols: Iterable[str]) -> dict[str, LastPrice]:
+        """Return the prices that the feed confirms, however old; ask at most once for all."""
         quotes = {symbol: self._fresh(symbol) for symbol in symbols}
-        answers = self._feed.latest_of([each for each, quote in quotes.items() if not quote])
-        for symbol, answer in answers.items():
-            quotes[symbol] = self._confirmed(symbol, answer)
+        missing = [symbol for symbol, quote in quotes.items() if not quote]
+        if missing:
+            for symbol, quote in self._feed.latest_of(missing).items():
+                quotes[symbol] = self._confirm(symbol, quote)
         return {
-            symbol: self._judge(quote, is_confirmed=True)
+            symbol: self._price(quote, is_confirmed=True)
             for symbol, quote in quotes.items()
             if quote
         }
 
-    def last_known(self, symbol: str) -> LastPrice | None:
-        """Return the last price known, however old. Never waits for a source."""
-        if quote := self._fresh(symbol):
-            return self._judge(quote, is_confirmed=True)
-        known = self._feed.last_known(symbol)
-        if known and not self._feed.remote:
-            confirmed = self._confirmed(symbol, known)
-            return self._judge(confirmed, is_confirmed=True) if confirmed else None
-        line = self._lines.get(symbol)
-        candidates = [line.ticks[-1] if line else None, known, self._held_as_old(symbol)]
-        quotes = [each for each in candidates if each]
-        if not quotes:
-            return None
-        return self._judge(max(quotes, key=lambda each: each.timestamp), is_confirmed=False)
-
-    def _fresh(self, symbol: str) -> Quote | None:
-        line = self._lines.get(symbol)
-        if line and self._is_fresh(line):
-            return line.ticks[-1]
-        return None
-
-    def _confirmed(self, symbol: str, quote: Quote | None) -> Quote | None:
-        """Return the last traded price, now that the feed has answered `quote`."""
-        line = self._lines.get(symbol)
-        if quote is None:
-            return None
-        if line and quote == line.ticks[-1]:
-            # Nothing new is no news: a price that stands still is not posted again.
-            return line.ticks[-1]
-        if self.post([quote]):
-            return quote
-        if held := self._held_as_old(symbol):
-            return held
-        if line and symbol in self.guard.suspicions:
-            # Until the new price is confirmed, the last good one stands.
-            return line.ticks[-1]
-        return None
-
-    def _held_as_old(self, symbol: str) -> Quote | None:
-        """Return the last trade of a share that has not traded for long."""
-        suspicion = self.guard.suspicions.get(symbol)
-        if suspicion and suspicion.doubt is RejectReason.STALE and suspicion.quote.source.is_real:
-            return suspicion.quote
-        return None
-
-    def _judge(self, quote: Quote, *, is_confirmed: bool) -> LastPrice:
-        return LastPrice(
-            quote,
-            is_confirmed=is_confirmed,
-            age=self.guard.age(quote),
-            oldest=self.guard.oldest(quote),
-        )
+    def known(self, symbols: Iterable[str]) -> dict[str, KnownQuote]:
+        """Return the last quote of each symbol that ever had one, without waiting for a source."""
+        seen: dict[str, SeenQuote] = {}
+        outdated: list[str] = []
+        wanted = list(dict.fromkeys(symbols))
+        for symbol in wanted:
+            if not self._fresh(symbol):
+                self._update_locally(symbol)
+            if quote := self._seen(symbol):
+                seen[symbol] = quote
+            if not self._fresh(symbol):
+                outdated.append(symbol)
+        for symbol, stored in self._stored(outdated).items() if outdated else ():
+            if symbol not in seen or stored.seen_at > seen[symbol].seen_at:
+                seen[symbol] = stored
+        return {
+            symbol: KnownQuote(each.quote, each.seen_at, self._is_stale(each))
+            for symbol in wanted
+            if (each := seen.get(symbol))
+        }
 
     def ticks_since(self, quote: Quote) -> list[Quote]:
-        """Return the ticks of the same symbol put up after `quote`, in order."""
-        line = self._lines.get(quote.symbol)
+        """Return the ticks of the same symbol that were added after `quote`, in order."""
+        entry = self._symbols.get(quote.symbol)
         later: list[Quote] = []
-        for tick in reversed(list(line.ticks) if line else []):
+        for tick in reversed(list(entry.ticks) if entry else []):
             if tick is quote:
                 return later[::-1]
             later.append(tick)
-        # It made room for later ones, or was never put up.
-        return [each for each in later[::-1] if each.timestamp >= quote.timestamp]
+        # The quote was dropped for later ticks, or never added.
+        return [tick for tick in later[::-1] if tick.timestamp >= quote.timestamp]
 
-    def known_quotes(self, symbols: Iterable[str]) -> dict[str, KnownQuote]:
-        """Return the last quote of each symbol that ever had one, without waiting for any."""
-        return {
-            symbol: KnownQuote(each.quote, self._is_stale(each))
-            for symbol, each in self.seen_quotes(symbols).items()
-        }
+    def sample(self) -> Quote:
+        """Return a price that shows that the feed works: of an index if possible.
 
-    def seen_quotes(self, symbols: Iterable[str]) -> dict[str, SeenQuote]:
-        """Return the last quotes as `known_quotes` does, and when their sources last gave them."""
-        wanted = list(dict.fromkeys(symbols))
-        seen: dict[str, SeenQuote] = {}
-        unsure: list[str] = []
-        for symbol in wanted:
-            line = self._updated_line(symbol)
-            if found := self._seen(symbol, line):
-                seen[symbol] = found
-            if line is None or not self._is_fresh(line):
-                unsure.append(symbol)
-        for symbol, stored in self._stored(unsure).items() if unsure else ():
-            if symbol not in seen or stored.seen_at > seen[symbol].seen_at:
-                seen[symbol] = stored
-        return {symbol: seen[symbol] for symbol in wanted if symbol in seen}
+        The feed is asked at most once. Raises MarketDataUnavailable if there is none.
+        """
+        index = DEFAULT_INDICES[0]
+        if self._feed.remote:
+            fresh = map(self._fresh, (*DEFAULT_INDICES, *list(self._symbols)))
+            if quote := next(filter(None, fresh), None):
+                return quote
+        symbols = [index] if self._feed.remote else [index, *self._feed.symbols()]
+        for symbol in symbols:
+            price = self.confirmed([symbol]).get(symbol)
+            if price and not self.tick_filter.is_pending(price.quote):
+                return price.quote
+        raise _no_price(index)
 
-    def _updated_line(self, symbol: str) -> _SymbolTicks | None:
-        """Return the symbol's line, updated first if the feed can do that without waiting."""
-        line = self._lines.get(symbol)
-        if not self._feed.remote and not (line and self._is_fresh(line)):
-            quote = self._feed.latest(symbol)
-            if quote and line and quote == line.ticks[-1]:
-                line.posted_at = self._clock.monotonic()
-            elif quote:
-                self.post([quote])
-        return self._lines.get(symbol)
+    def _fresh(self, symbol: str) -> Quote | None:
+        entry = self._symbols.get(symbol)
+        if entry and self._clock.monotonic() - entry.updated_at <= self._fresh_seconds:
+            return entry.last
+        return None
 
-    def _is_fresh(self, line: _SymbolTicks) -> bool:
-        return self._clock.monotonic() - line.posted_at <= self._fresh_seconds
+    def _confirm(self, symbol: str, quote: Quote) -> Quote | None:
+        """Return the last price, now that the feed has answered `quote`."""
+        entry = self._symbols.get(symbol)
+        if entry and quote == entry.last:
+            # An unchanged price is no new tick.
+            return entry.last
+        if self.update([quote]):
+            return quote
+        if stale := self._stale_trade(symbol):
+            return stale
+        # Until a rejected price is confirmed, the last good one stands.
+        return entry.last if entry and symbol in self.tick_filter.pending else None
 
-    def _seen(self, symbol: str, line: _SymbolTicks | None) -> SeenQuote | None:
-        held = self._held_as_old(symbol)
-        if held and (line is None or held.timestamp > line.ticks[-1].timestamp):
-            return SeenQuote(held, self._clock.now())
-        if line is None:
+    def _stale_trade(self, symbol: str) -> Quote | None:
+        """Return the last trade of a share that has not traded for long."""
+        pending = self.tick_filter.pending.get(symbol)
+        if pending and pending.reason is RejectReason.STALE and pending.quote.source.is_real:
+            return pending.quote
+        return None
+
+    def _price(self, quote: Quote, *, is_confirmed: bool) -> LastPrice:
+        return LastPrice(
+            quote,
+            is_confirmed=is_confirmed,
+            age=self.tick_filter.age(quote),
+            max_age=self.tick_filter.max_age(quote),
+        )
+
+    def _update_locally(self, symbol: str) -> None:
+        """Ask a feed that answers at once."""
+        quote = None if self._feed.remote else self._feed.latest(symbol)
+        if quote is None:
+            return
+        entry = self._symbols.get(symbol)
+        if entry and quote == entry.last:
+            entry.updated_at = self._clock.monotonic()
+        else:
+            self.update([quote])
+
+    def _seen(self, symbol: str) -> SeenQuote | None:
+        """Return the last quote that this process has, and when the feed last gave it."""
+        now = self._clock.now()
+        entry = self._symbols.get(symbol)
+        stale = self._stale_trade(symbol)
+        if stale and (entry is None or stale.timestamp > entry.last.timestamp):
+            return SeenQuote(stale, now)
+        if entry is None:
             return None
-        unseen = timedelta(seconds=self._clock.monotonic() - line.posted_at)
-        return SeenQuote(line.ticks[-1], self._clock.now() - unseen)
+        since = timedelta(seconds=self._clock.monotonic() - entry.updated_at)
+        return SeenQuote(entry.last, now - since)
 
     def _is_stale(self, seen: SeenQuote) -> bool:
         unseen = self._clock.now() - seen.seen_at
-        return unseen > self._stale_after or self.guard.is_older(seen.quote, self._stale_after)
+        return unseen > self._stale_after or self.tick_filter.is_older(
+            seen.quote, self._stale_after
+        )
 
 
 def _no_price(symbol: str) -> MarketDataUnavailable:

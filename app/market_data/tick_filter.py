@@ -1,11 +1,11 @@
-"""The guard: lets through the ticks that may be acted on, and holds the rest.
+"""The tick filter: admits ticks that may trigger trades, and rejects the rest.
 
-The age of a real price is counted in trading time: the last close is as good as new until the
-exchange opens again, and a source that is known to be delayed has that much longer.
+A tick that is too old, or too far from the last price, may be a fault of its source, such as a
+stuck feed or a fat finger. It stays pending until a second source, or two more ticks of the same
+source, confirm it. Impossible prices are never admitted.
 
-A tick that is too old, or too far from the last price, may be a fault of its source: a stuck
-feed, a fat finger. It is held until a second source, or two further ticks of the same one, say
-the same. A price that is no price at all is never let through.
+Real prices age in trading time: the last close stays as good as new until the exchange opens
+again. Sources with a known delay get that much more time.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from app.logs import logger
 from app.market_data.calendar import TradingCalendar
 
 CONFIRMATIONS = 2
-# How much later than the exchange a source is known to be, at most.
+# The maximum known delay of a source behind the exchange.
 DELAYS: Mapping[Source, timedelta] = {Source.YAHOO: timedelta(minutes=20)}
 
 
 class RejectReason(StrEnum):
-    """Why a tick is not acted on."""
+    """Why a tick is rejected."""
 
     NOT_A_PRICE = "not_a_price"
     STALE = "stale"
@@ -38,87 +38,104 @@ class RejectReason(StrEnum):
 
 @dataclass(slots=True)
 class PendingTick:
-    """A tick that is held, and how many others have confirmed it so far."""
+    """A rejected tick, and how many others have confirmed it so far."""
 
     quote: Quote
-    doubt: RejectReason
+    reason: RejectReason
     confirmations: int = 0
 
 
 class TickFilter:
+    """`pending` holds the tick that awaits confirmation, by symbol; `rejected` counts reasons."""
+
     def __init__(
         self,
         clock: Clock,
         *,
-        oldest: timedelta,
-        largest_move: Decimal,
+        max_age: timedelta,
+        max_move: Decimal,
         calendar: TradingCalendar | None = None,
         delays: Mapping[Source, timedelta] | None = None,
     ) -> None:
-        """Hold ticks older than `oldest`, or further from the last than `largest_move` of it.
+        """Reject ticks older than `max_age`, or further from the last price than its `max_move`.
 
-        Without `calendar`, real prices age by night as well. `delays` are added to `oldest`.
+        `max_move` is a fraction. Without a `calendar`, real prices age at night as well. `delays`
+        are added to `max_age`.
         """
         self._clock = clock
-        self._oldest = oldest
+        self._max_age = max_age
         self._calendar = calendar
         self._delays = delays or {}
-        self._largest_move = largest_move
+        self._max_move = max_move
         self._last: dict[tuple[str, str], Quote] = {}
-        # How late, in trading time, the last late tick of a symbol was, and whose it was.
+        # The source and the age, in trading time, of the last admitted late tick of a symbol.
         self._known_late: dict[str, tuple[Source, timedelta]] = {}
-        self.suspicions: dict[str, PendingTick] = {}
-        self.held: Counter[RejectReason] = Counter()
+        self.pending: dict[str, PendingTick] = {}
+        self.rejected: Counter[RejectReason] = Counter()
 
     def remember(self, quotes: Iterable[Quote]) -> None:
-        """Measure the first ticks against the last real prices of an earlier run.
+        """Compare the first ticks with the last real prices of an earlier run.
 
-        A simulation or a recording may begin anew at any price.
+        A simulation or a recording may start again at any price.
         """
-        real = [each for each in quotes if each.source.is_real and is_price(each.price)]
-        self._last.update({_market_of(each): each for each in real})
+        real = [quote for quote in quotes if quote.source.is_real and is_price(quote.price)]
+        self._last.update({_market_of(quote): quote for quote in real})
 
     def admit(self, ticks: Iterable[Quote]) -> list[Quote]:
-        """Return those of the ticks that may be acted on, in their order."""
+        """Return the ticks that may trigger trades, in order."""
         return [tick for tick in ticks if self._admits(tick)]
 
-    def holds(self, quote: Quote) -> bool:
+    def is_pending(self, quote: Quote) -> bool:
         """Return whether this very quote awaits confirmation."""
-        suspicion = self.suspicions.get(quote.symbol)
-        return suspicion is not None and suspicion.quote == quote
+        pending = self.pending.get(quote.symbol)
+        return pending is not None and pending.quote == quote
 
     def age(self, quote: Quote) -> timedelta:
-        """Return the age of a quote: of a real one what lay in trading hours."""
-        now = self._clock.now()
-        age = quote.age(now)
-        if self._calendar is None or not quote.source.is_real or age <= self.oldest(quote):
+        """Return the age of a quote, in trading time if it is real and looks too old."""
+        age = quote.age(self._clock.now())
+        if not quote.source.is_real or age <= self.max_age(quote):
             return age
-        # Computed only for what looks old: the first question loads the calendar.
-        return self._calendar.trading_time(quote.timestamp, now)
+        return self._trading_age(quote)
 
-    def oldest(self, quote: Quote) -> timedelta:
-        """Return the age up to which a quote of this symbol and source is acted on."""
+    def max_age(self, quote: Quote) -> timedelta:
+        """Return the age up to which orders are accepted at a quote of this symbol and source."""
         source, lateness = self._known_late.get(quote.symbol, (None, timedelta(0)))
         late = lateness if source is quote.source else timedelta(0)
-        return self._oldest + max(self._delays.get(quote.source, timedelta(0)), late)
+        return self._max_age + max(self._delays.get(quote.source, timedelta(0)), late)
+
+    def is_older(self, quote: Quote, limit: timedelta) -> bool:
+        """Return whether a quote is older than `limit`, in trading time if it is real.
+
+        A recorded quote never is: its time is the recording's own.
+        """
+        if quote.source is Source.REPLAY or self._clock.now() - quote.timestamp <= limit:
+            return False
+        return not quote.source.is_real or self._trading_age(quote) > limit
+
+    def _trading_age(self, quote: Quote) -> timedelta:
+        # Called only for quotes that look old, because the first call loads the calendar.
+        now = self._clock.now()
+        if self._calendar is None:
+            return now - quote.timestamp
+        return self._calendar.trading_time(quote.timestamp, now)
 
     def _admits(self, tick: Quote) -> bool:
-        doubt = self._doubt(tick)
-        if doubt is not None and not self._is_confirmed(tick, doubt):
-            self.held[doubt] += 1
+        reason = self._reject_reason(tick)
+        if reason is not None and not self._is_confirmed(tick, reason):
+            self.rejected[reason] += 1
             return False
-        if doubt is RejectReason.STALE:
-            # A source that is always late, such as a delayed one, has been confirmed once.
+        if reason is RejectReason.STALE:
+            # A source that is always late is confirmed only once.
             self._known_late[tick.symbol] = (tick.source, self.age(tick))
         elif not self._is_old(tick):
             self._known_late.pop(tick.symbol, None)
-        suspicion = self.suspicions.get(tick.symbol)
-        if suspicion and _market_of(suspicion.quote) == _market_of(tick):
-            del self.suspicions[tick.symbol]
+        pending = self.pending.get(tick.symbol)
+        if pending and _market_of(pending.quote) == _market_of(tick):
+            del self.pending[tick.symbol]
         self._last[_market_of(tick)] = tick
         return True
 
-    def _doubt(self, tick: Quote) -> RejectReason | None:
+    def _reject_reason(self, tick: Quote) -> RejectReason | None:
         if not is_price(tick.price):
             return RejectReason.NOT_A_PRICE
         if self._has_moved_too_far(tick, self._last.get(_market_of(tick))):
@@ -128,55 +145,40 @@ class TickFilter:
             return RejectReason.STALE
         return None
 
-    def is_older(self, quote: Quote, limit: timedelta) -> bool:
-        """Return whether a quote is older than `limit`, in trading time if its price is real.
-
-        A recorded one never is: its times are of the past, and are its present.
-        """
-        now = self._clock.now()
-        if quote.source is Source.REPLAY or now - quote.timestamp <= limit:
-            return False
-        if self._calendar is None or not quote.source.is_real:
-            return True
-        # Asked for only what looks old: the first question loads the calendar.
-        return self._calendar.trading_time(quote.timestamp, now) > limit
-
     def _is_old(self, tick: Quote) -> bool:
-        return self.is_older(tick, self._oldest + self._delays.get(tick.source, timedelta(0)))
+        return self.is_older(tick, self._max_age + self._delays.get(tick.source, timedelta(0)))
 
     def _has_moved_too_far(self, tick: Quote, last: Quote | None) -> bool:
-        if last is None:
-            return False
-        return abs(tick.price - last.price) > self._largest_move * last.price
+        return last is not None and abs(tick.price - last.price) > self._max_move * last.price
 
-    def _is_confirmed(self, tick: Quote, doubt: RejectReason) -> bool:
-        """Count `tick` as confirming what is held of its symbol; tell whether that suffices."""
-        if doubt is RejectReason.NOT_A_PRICE:
+    def _is_confirmed(self, tick: Quote, reason: RejectReason) -> bool:
+        """Count `tick` towards the pending tick; return whether that is now confirmed."""
+        if reason is RejectReason.NOT_A_PRICE:
             logger.warning("ignored a price of %s for %s", tick.price, tick.symbol)
             return False
-        suspicion = self.suspicions.get(tick.symbol)
+        pending = self.pending.get(tick.symbol)
         if (
-            suspicion is None
-            or _market_of(tick) != _market_of(suspicion.quote)
-            or self._has_moved_too_far(tick, suspicion.quote)
+            pending is None
+            or _market_of(tick) != _market_of(pending.quote)
+            or self._has_moved_too_far(tick, pending.quote)
         ):
-            self.suspicions[tick.symbol] = PendingTick(tick, doubt)
-            logger.warning("holding %s at %s: %s", tick.symbol, tick.price, doubt.value)
+            self.pending[tick.symbol] = PendingTick(tick, reason)
+            logger.warning("holding %s at %s: %s", tick.symbol, tick.price, reason.value)
             return False
-        if tick.source is not suspicion.quote.source:
+        if tick.source is not pending.quote.source:
             return True
-        if suspicion.quote.timestamp > max(tick.timestamp, self._clock.now()):
-            # The clock was set back since: what is held begins anew, by the clock as it is now.
-            suspicion.quote, suspicion.confirmations = tick, 0
+        if pending.quote.timestamp > max(tick.timestamp, self._clock.now()):
+            # The clock was set back, so confirmation restarts with this tick.
+            pending.quote, pending.confirmations = tick, 0
             return False
-        if tick == suspicion.quote or tick.timestamp < suspicion.quote.timestamp:
-            # The same again, as a stuck feed repeats it, confirms nothing.
+        if tick == pending.quote or tick.timestamp < pending.quote.timestamp:
+            # A stuck feed repeats itself, which confirms nothing.
             return False
-        suspicion.quote = tick
-        suspicion.confirmations += 1
-        return suspicion.confirmations >= CONFIRMATIONS
+        pending.quote = tick
+        pending.confirmations += 1
+        return pending.confirmations >= CONFIRMATIONS
 
 
 def _market_of(tick: Quote) -> tuple[str, str]:
-    # One market's price says nothing about another's: the real one, a recording, a simulation.
+    # Real, recorded and simulated prices of a symbol have nothing to do with each other.
     return tick.symbol, "real" if tick.source.is_real else tick.source.value

@@ -1,4 +1,4 @@
-"""Price alerts: levels with an owner, a number and a status."""
+"""Price alerts: conditions with an owner, a number and a status."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INDEX = TriggerIndex("alerts", below="below", above="above")
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert. `number` counts a user's alerts from 1, those included that were deleted."""
+    """One alert. `number` counts a user's alerts from 1, including deleted ones."""
 
     id: ObjectId
     user_id: str
@@ -70,7 +70,7 @@ class Alert:
         return alert
 
     def as_set(self) -> Document:
-        """Return the document of the alert as it was when it was set."""
+        """Return the document of the alert as it was set."""
         return {
             "_id": self.id,
             "user_id": self.user_id,
@@ -107,23 +107,23 @@ class Alert:
 
     @classmethod
     def count_active(cls, user_id: str) -> int:
-        """Return how many alerts of the user are active."""
+        """Return the number of the user's active alerts."""
         query = {"user_id": user_id, "status": AlertStatus.ACTIVE.value}
         return collection("alerts").count_documents(query)
 
     @classmethod
     def any_active(cls, symbol: str) -> bool:
-        """Tell whether anyone has an active alert on the symbol."""
+        """Return whether any user has an active alert on the symbol."""
         return INDEX.any_waiting(symbol)
 
     @classmethod
     def find_crossed(cls, symbol: str, lowest: Decimal, highest: Decimal) -> Iterator[Alert]:
-        """Yield the active alerts that prices from `lowest` to `highest` meet a level of."""
+        """Yield the active alerts with a level that prices from `lowest` to `highest` reach."""
         return map(cls.from_document, INDEX.find_reached(symbol, lowest, highest))
 
     @classmethod
     def trigger_many(cls, firings: Sequence[AlertTrigger], now: datetime) -> int:
-        """Mark alerts that are active as triggered; return how many were."""
+        """Mark the active ones of the alerts as triggered; return how many."""
         result = collection("alerts").bulk_write(
             [
                 UpdateOne(
@@ -138,9 +138,9 @@ class Alert:
 
     @classmethod
     def purge(cls, user_id: str, low: int, high: int, until: datetime, *, apply: bool) -> int:
-        """Delete alerts triggered before a time with a number from `low` to under `high`.
+        """Delete the alerts triggered before `until`, numbered from `low` to below `high`.
 
-        Returns how many; without `apply`, how many it would.
+        Returns how many it deletes; without `apply` it only counts them.
         """
         query = {
             "user_id": user_id,
@@ -154,7 +154,7 @@ class Alert:
 
     @classmethod
     def delete(cls, alert_id: ObjectId, user_id: str) -> Alert | None:
-        """Delete the user's alert and return it; None where the user has no such one."""
+        """Delete the user's alert and return it; None if the user has no such alert."""
         query = {"_id": alert_id, "user_id": user_id}
         document = collection("alerts").find_one(query)
         if document is None or not collection("alerts").delete_one(query).deleted_count:
@@ -164,7 +164,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class AlertTrigger:
-    """An alert and the crossing it is to tell of."""
+    """An alert and how it fires."""
 
     alert: Alert
     crossing: Trigger
@@ -175,7 +175,7 @@ def _triggered(crossing: Trigger, now: datetime) -> Document:
         "status": AlertStatus.TRIGGERED.value,
         "waiting": False,
         "direction": crossing.direction.value,
-        # The evidence: which quote crossed the level, whose it was, and when it was made.
+        # The evidence: the quote that reached the level.
         "crossing_price": crossing.quote.price,
         "crossing_source": crossing.quote.source.value,
         "crossing_timestamp": crossing.quote.timestamp,

@@ -1,6 +1,6 @@
-"""Codes: what confirms that an address is a user's, until it is used, used up or too old.
+"""Codes that confirm a user's address, until one is used, guessed too often or expired.
 
-The `_id` is the user and the channel, so a new code replaces the one before it.
+The `_id` is the channel and the user, so a new code replaces the previous one.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class Code:
         return cls(**{name: document[name] for name in _FIELDS}) if document else None
 
     def save(self) -> None:
-        """Keep the code in place of the one before it."""
+        """Store the code in place of the previous one."""
         key = {"_id": _key(self.user_id, self.channel)}
         document: Document = {name: getattr(self, name) for name in _FIELDS}
         document["purge_at"] = purge_at()
         collection("codes").replace_one(key, {**key, **document}, upsert=True)
 
     def take_attempt(self, now: datetime) -> bool:
-        """Count a guess; return whether it was allowed: in time, and among the first few."""
+        """Count a guess; return whether it is in time and within the allowed attempts."""
         query = {
             "_id": _key(self.user_id, self.channel),
             "digest": self.digest,

@@ -1,7 +1,7 @@
-"""Identities: which user an email address, client_id or confirmed number means.
+"""Identities: the user behind an email address, client_id or confirmed number.
 
-The `_id` is the key that all its spellings have in common (app/domain/contact.py), so that no two
-users can have the same, and the users themselves need no further index.
+The `_id` is the key shared by all spellings of a name (app/domain/contact.py), so no two users can
+have the same name, and the users need no further index.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Identity:
 
     @classmethod
     def find_client_id(cls, name: str) -> str | None:
-        """Return the client_id of the user whom any spelling of a name means."""
+        """Return the client_id of the user with this name, in any spelling."""
         query = {"_id": identity_key(name)}
         document = collection("identities").find_one(query)
         return str(document["client_id"]) if document else None

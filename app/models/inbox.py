@@ -1,4 +1,4 @@
-"""Inboxes: how many events each user has had, and how they want to be told of them.
+"""Inboxes: each user's count of events, and their preferences for email and SMS.
 
 The `_id` is the user's client_id.
 """
@@ -19,7 +19,7 @@ from app.models.preferences import Preferences
 # event is kept apart from the user, who has two more indexes. MongoDB would take the user.
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """`event_seq` is the `seq` of the user's last event, `unread_count` how many are unread."""
+    """`event_seq` is the `seq` of the user's last event."""
 
     user_id: str
     event_seq: int = 0
@@ -32,13 +32,13 @@ class Inbox:
             user_id=document["_id"],
             event_seq=document["event_seq"],
             unread_count=document["unread_count"],
-            # Absent until they are first set.
+            # Absent until the user sets them.
             preferences=Preferences.from_document(document.get("preferences")),
         )
 
     @classmethod
     def create(cls, user_id: str) -> Inbox:
-        """Insert an empty one; DuplicateKeyError where the user has one."""
+        """Insert an empty inbox; DuplicateKeyError if the user has one."""
         document: Document = {"_id": user_id, "event_seq": 0, "unread_count": 0}
         collection("inboxes").insert_one(document)
         return cls.from_document(document)
@@ -50,7 +50,7 @@ class Inbox:
 
     @classmethod
     def find_many(cls, user_ids: Collection[str]) -> dict[str, Inbox]:
-        """Return those of the users' inboxes that exist, by client_id."""
+        """Return the inboxes of the users by client_id; missing ones are left out."""
         return {
             each["_id"]: cls.from_document(each)
             for some in in_clause_batches(list(user_ids))
@@ -64,7 +64,7 @@ class Inbox:
 
     @classmethod
     def save_preferences(cls, user_id: str, preferences: Preferences) -> bool:
-        """Replace the user's preferences; tell whether there is such a user."""
+        """Replace the user's preferences; return whether the user exists."""
         result = collection("inboxes").update_one(
             {"_id": user_id}, {"$set": {"preferences": preferences.to_document()}}
         )
@@ -72,11 +72,11 @@ class Inbox:
 
     @classmethod
     def count_events(cls, events: Mapping[str, int]) -> dict[str, Inbox]:
-        """Add to each user's count of events; return their inboxes as they are then.
+        """Add to each user's count of events; return their updated inboxes.
 
-        A user's event takes the new count as its `seq`. The documents stay locked to the
-        transaction, so no two events share a number and a rollback leaves no gap. A client_id
-        without a user is missing from what is returned.
+        An event takes the new count as its `seq`. The documents stay locked by the transaction, so
+        no two events share a number, and a rollback leaves no gap. A client_id without a user is
+        left out.
         """
         collection("inboxes").bulk_write(
             [UpdateOne({"_id": each}, _count(count)) for each, count in events.items()],
@@ -86,12 +86,12 @@ class Inbox:
 
     @classmethod
     def count_read(cls, user_id: str) -> None:
-        """Take one off the user's count of unread notifications."""
+        """Decrement the user's count of unread notifications."""
         collection("inboxes").update_one({"_id": user_id}, {"$inc": {"unread_count": -1}})
 
     @classmethod
     def correct_event_seq(cls, user_id: str, seq: int) -> None:
-        """Set the count of events to what it was found to have to be."""
+        """Set the count of events to a recomputed value."""
         collection("inboxes").update_one({"_id": user_id}, {"$set": {"event_seq": seq}})
 
 

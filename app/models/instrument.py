@@ -1,8 +1,8 @@
 """The list of instruments that the last sync loaded.
 
-A list is documents of many instruments each, under a generation of its own. One more document
-names the generation in use, so that a whole list takes the place of another in one write. It
-also says who is at work on the next one.
+A list has its own generation, and consists of documents with many instruments each. One further
+document names the generation in use, so one write replaces the whole list. It also names the sync
+that is writing the next list.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from app.domain.instrument import Instrument
 CHUNK = 1_000
 _POINTER = {"_id": "instruments"}
 _FIELDS = ("symbol", "name", "exchange", "lot_size", "angel_token")
-# A list can be replaced while it is read; that it is so again and again is a fault.
+# A list may be replaced while it is read, but hardly this many times in a row.
 _READS = 5
-# A big list is deleted in one go, which may take longer than a request's patience.
+# Deleting a long list may take longer than the timeout of a request.
 _DELETE_SECONDS = 60
 
 
@@ -44,14 +44,14 @@ class StoredList:
 class InstrumentList:
     @classmethod
     def generation_in_use(cls) -> object:
-        """Return what tells the list in use from any other, None where there is none."""
+        """Return the generation of the list in use, None if there is no list."""
         return (collection("market").find_one(_POINTER) or {}).get("generation")
 
     @classmethod
     def load(cls, known: object = None) -> StoredList | None:
-        """Return the list in use; None where there is none, or it is the `known` generation.
+        """Return the list in use; None if there is none, or if it is the `known` generation.
 
-        Raises LookupError where documents of it are missing.
+        Raises LookupError if documents of it are missing.
         """
         for _ in range(_READS):
             pointer = collection("market").find_one(_POINTER) or {}
@@ -63,17 +63,17 @@ class InstrumentList:
                 for chunk in collection("instruments").find({"generation": generation})
                 for each in chunk["instruments"]
             ]
-            # One that was deleted meanwhile has a successor.
+            # A list that is deleted while it is read has a successor.
             if len(instruments) == pointer["count"]:
                 return StoredList(generation, pointer["synced_at"], instruments)
         raise LookupError(f"The list of instruments {generation} is not complete.")
 
     @classmethod
     def claim(cls, holder: ObjectId, now: datetime, lifetime: timedelta) -> datetime | None:
-        """Begin a list under the generation `holder`, for a time that `keep` makes longer.
+        """Begin a list of the generation `holder`; `keep` extends the claim.
 
-        Returns None, or until when another sync has it. A claim that is longer than any can
-        be was made by a clock that was wrong, and counts for nothing.
+        Returns None, or the time until which another sync holds the claim. A claim that ends
+        later than `lifetime` allows was made by a wrong clock, and is ignored.
         """
         pointer = collection("market")
         pointer.update_one(_POINTER, {"$setOnInsert": {"claimed_until": now}}, upsert=True)
@@ -89,7 +89,7 @@ class InstrumentList:
 
     @classmethod
     def keep(cls, holder: ObjectId, until: datetime) -> bool:
-        """Go on with a list; False where another sync took over meanwhile."""
+        """Extend the claim; return False if another sync has taken over."""
         result = collection("market").update_one(
             {**_POINTER, "holder": holder}, {"$set": {"claimed_until": until}}
         )
@@ -97,15 +97,15 @@ class InstrumentList:
 
     @classmethod
     def write(cls, holder: ObjectId, instruments: Sequence[Instrument]) -> None:
-        """Add a part to a list that is not in use yet."""
+        """Add instruments to a list that is not in use yet."""
         document = {"generation": holder, "instruments": [_to_document(e) for e in instruments]}
         collection("instruments").insert_one(document)
 
     @classmethod
     def publish(cls, holder: ObjectId, count: int, now: datetime) -> bool:
-        """Put a list of `count` instruments in use, at once and as a whole.
+        """Put a list of `count` instruments in use, atomically.
 
-        False, and nothing is changed, where another sync took over meanwhile.
+        Returns False, and changes nothing, if another sync has taken over.
         """
         result = collection("market").update_one(
             {**_POINTER, "holder": holder},
@@ -123,9 +123,9 @@ class InstrumentList:
 
     @classmethod
     def release(cls, holder: ObjectId, now: datetime) -> None:
-        """Give up a list that was begun, and delete what was written of it.
+        """Abandon a list, and delete what was written of it.
 
-        One that is in use after all, because word of its `publish` was lost, stays.
+        A list that is in use, because only the reply to its `publish` was lost, stays.
         """
         result = collection("market").update_one(
             {**_POINTER, "holder": holder},
@@ -136,7 +136,7 @@ class InstrumentList:
 
     @classmethod
     def delete_unused(cls, holder: ObjectId) -> None:
-        """Delete what syncs that were killed left behind; `holder` is the one at work."""
+        """Delete the remains of killed syncs; `holder` is the running one."""
         pointer = collection("market").find_one(_POINTER) or {}
         _delete({"generation": {"$nin": [holder, pointer.get("generation")]}})
 
@@ -153,7 +153,7 @@ def _delete(query: Document) -> None:
 
 def _to_document(instrument: Instrument) -> Document:
     document: Document = {name: getattr(instrument, name) for name in _FIELDS}
-    # As a whole number: 10,000 Decimal128 take longer to read than all the rest.
+    # An integer: 10,000 Decimal128 take longer to read than all other fields.
     document["tick_paise"] = int(instrument.tick_size * 100)
     if instrument.unlisted_at is not None:
         document["unlisted_at"] = instrument.unlisted_at

@@ -1,4 +1,4 @@
-"""What outlives a restart about the market: how far it was watched, and what was replayed."""
+"""The state of the market that survives a restart: progress, replay and simulation."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ SIMULATION = "simulation"
 class MarketState:
     @classmethod
     def save_progress(cls, feed: str, time: datetime) -> None:
-        """Keep that every tick of the feed up to `time`, its own, has been settled."""
+        """Store that every tick of the feed up to `time` (the feed's clock) has been settled."""
         collection("market").update_one({"_id": feed}, {"$set": {"settled_to": time}}, upsert=True)
 
     @classmethod
     def load_progress(cls, feed: str) -> datetime | None:
-        """Return up to when the feed's ticks have been settled, None before the first was."""
+        """Return the time up to which the feed's ticks have been settled, None if none has been."""
         document = collection("market").find_one({"_id": feed}) or {}
         settled_to: datetime | None = document.get("settled_to")
         return settled_to
 
     @classmethod
     def load_simulation(cls) -> Document | None:
-        """Return what the course of the simulated market was at the last start."""
+        """Return the parameters of the simulated market at the last start."""
         return collection("market").find_one({"_id": SIMULATION})
 
     @classmethod
     def save_simulation(cls, course: Document) -> None:
-        """Keep the course of the simulated market, as it is at this start."""
+        """Store the parameters of the simulated market at this start."""
         collection("market").replace_one({"_id": SIMULATION}, course, upsert=True)
 
     @classmethod
     def forget_simulation(cls) -> None:
-        """Have the simulated market begin anew: another feed's prices are the last ones."""
+        """Delete the simulated market, because another feed has set newer prices."""
         collection("market").delete_one({"_id": SIMULATION})
 
     @classmethod
     def resume_replay(
         cls, fingerprint: str, speed: float, last_time: datetime, now: datetime | None
     ) -> datetime | None:
-        """Return when a replay that is to go on began; None, and note `now` if any, for a new one.
+        """Return when the replay to continue began; for a new one store `now`, if given, and None.
 
-        It goes on where the recording is the one of the last run and either was not played to
-        its end, or trades are open that began in it.
+        A replay continues if the recording is that of the last run, and it was either not played
+        to its end or has left open trades.
         """
         recording = {"fingerprint": fingerprint, "speed": speed}
         state = collection("market").find_one({"_id": REPLAY, **recording})

@@ -1,8 +1,8 @@
 """Notifications: a user's events in order, and how each was delivered.
 
-One document is three things at once: what the user reads, what the outbox still has to send by
-email and SMS, and what a socket that was away is told when it comes back. It is written in the
-transaction of what it tells of, so no crash can lose one or invent one.
+One document serves three purposes: the user reads it, the outbox sends it by email and SMS, and a
+socket that reconnects is sent it again. It is written in the transaction that causes it, so no
+crash can lose or invent one.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from app.models.preferences import Preferences
 
 CHANNELS = ("email", "sms")
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-# The outbox may list a long backlog, or write a long digest down: nobody waits for it, and a note
-# that was cut short would have a message sent twice.
+# The outbox may list a long backlog or record a long digest. No request waits for it, and a record
+# cut short would send a message twice.
 OUTBOX_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class EventDraft:
-    """An event before it has its number: whose, of which type, in words and as data."""
+    """An event without its number; `message` is for people, `data` for programs."""
 
     user_id: str
     type: str
@@ -55,7 +55,7 @@ class Notification:
 
     @property
     def is_to_be_sent(self) -> bool:
-        """Whether any channel still has to try."""
+        """Whether a delivery is still pending."""
         return any(each["status"] == "pending" for each in self.deliveries)
 
     @classmethod
@@ -72,8 +72,8 @@ class Notification:
     ) -> list[Notification]:
         """Number and insert events, to be delivered from now on.
 
-        Where nothing `sends`, they are recorded as they are written: the outbox would change
-        each of them twice to say the same. Raises Unauthenticated where a user is gone.
+        If no channel `sends`, their deliveries are recorded immediately, which saves the outbox
+        two updates of each. Raises AccountGone if a user is deleted.
         """
         if not drafts:
             return []
@@ -94,7 +94,7 @@ class Notification:
 
     @classmethod
     def are_written(cls, events: Sequence[Notification]) -> bool:
-        """Tell whether events, all of one transaction, are in the database."""
+        """Return whether events, all of one transaction, are in the database."""
         query = {"_id": events[0].id}
         return collection("notifications").find_one(query, {"_id": 1}) is not None
 
@@ -119,29 +119,30 @@ class Notification:
 
     @classmethod
     def last_seq(cls, user_id: str) -> int:
-        """Return the highest seq of the user's notifications, 0 where there are none."""
+        """Return the highest seq of the user's notifications, 0 if there are none."""
         found = collection("notifications").find({"user_id": user_id}, {"seq": 1})
         return max((int(each["seq"]) for each in found), default=0)
 
     @classmethod
     def mark_read(cls, notification_id: ObjectId, user_id: str) -> bool | None:
-        """Mark as read; return whether it was unread, None where the user has no such one."""
+        """Mark as read; return whether it was unread, None if the user has no such notification."""
         query = {"_id": notification_id, "user_id": user_id}
         result = collection("notifications").update_one(query, {"$set": {"is_read": True}})
         return bool(result.modified_count) if result.matched_count else None
 
     @classmethod
     def is_younger(cls, user_id: str, seq: int, than: datetime) -> bool:
-        """Return whether a notification is there and was made after a time."""
+        """Return whether a notification exists and is not older than a time."""
         query = {"user_id": user_id, "seq": seq}
         found = collection("notifications").find_one(query, {"created_at": 1})
         return found is not None and found["created_at"] >= than
 
     @classmethod
     def purge(cls, user_id: str, low: int, high: int, until: datetime, *, apply: bool) -> int:
-        """Delete read notifications from before a time with a seq from `low` to under `high`.
+        """Delete the read notifications from before `until`, with a seq from `low` to below `high`.
 
-        What is still to be delivered stays. Returns how many; without `apply`, how many it would.
+        Those still to be delivered stay. Returns how many it deletes; without `apply` it only
+        counts them.
         """
         query = {
             "user_id": user_id,
@@ -156,7 +157,7 @@ class Notification:
 
     @classmethod
     def find_due(cls, now: datetime) -> list[list[ObjectId]]:
-        """Return the ids of all that is due, a list per user, longest due first.
+        """Return the ids of all due notifications, a list per user, longest due first.
 
         Call it once, then claim from its result batch by batch.
         """
@@ -176,12 +177,12 @@ class Notification:
 
     @classmethod
     def claim(cls, ids: Sequence[ObjectId], now: datetime, lease: timedelta) -> Claim:
-        """Take those of the notifications that are still due, by user and in order.
+        """Claim those of the notifications that are still due, by user and in order.
 
-        Whoever takes one has it for `lease`; should they die, it is due again after that.
+        A claim lasts for `lease`; if its worker dies, the notification is due again after that.
         """
         notifications = collection("notifications")
-        # The claim's own mark tells what this worker took from what another took meanwhile.
+        # The mark distinguishes this claim from that of another worker.
         mark = ObjectId()
         taken = notifications.update_many(
             {"_id": {"$in": list(ids)}, "deliver_at": {"$lte": now}},
@@ -198,7 +199,7 @@ class Notification:
 
     @classmethod
     def extend(cls, mark: ObjectId, ids: Sequence[ObjectId], until: datetime) -> set[ObjectId]:
-        """Hold what was claimed until `until`; return what no other worker has taken since."""
+        """Extend a claim until `until`; return the ids that no other worker has claimed since."""
         notifications = collection("notifications")
         ours = {"_id": {"$in": list(ids)}, "claim": mark}
         notifications.update_many(ours, {"$set": {"deliver_at": until}})
@@ -206,7 +207,7 @@ class Notification:
 
     @classmethod
     def next_due(cls, by: datetime) -> datetime | None:
-        """Return when the next notification is due for delivery, None where none is up to `by`."""
+        """Return when the next notification is due, None if none is due by `by`."""
         documents = collection("notifications").find(
             {"deliver_at": {"$gt": LONG_AGO, "$lte": by}}, {"deliver_at": 1}
         )
@@ -218,9 +219,9 @@ class Notification:
         mark: ObjectId,
         outcomes: Sequence[tuple[Notification, list[dict[str, Any]], datetime | None]],
     ) -> None:
-        """Write how each delivery went, and when to try again; None for never.
+        """Record how each delivery went, and when to retry; None for never.
 
-        Where another worker took one since it was claimed under `mark`, that one's word counts.
+        A notification that another worker has claimed since is skipped.
         """
         updates: list[UpdateOne | UpdateMany] = [
             UpdateOne(
@@ -238,7 +239,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Notifications that one worker may deliver, and the mark that makes them its own."""
+    """Notifications that one worker may deliver, and the mark of its claim."""
 
     mark: ObjectId
     notifications: list[Notification]

@@ -1,6 +1,6 @@
-"""Preferences: by which channels a user wants to be told, and of what.
+"""Preferences: the channels and the types of event that a user wants messages for.
 
-They rule email and SMS alone. Every event is written down and shown by socket whatever they say.
+They apply to email and SMS only. Every event is stored, and sent to sockets.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from app.database import Document
 
 
 class EventType(StrEnum):
-    """What a user can ask to be told of; CUSTOM is every event under any other name."""
+    """The types of event a user can choose; CUSTOM is every event of another name."""
 
     TRADE_CREATED = "trade_created"
     TRADE_EXITED = "trade_exited"
@@ -24,7 +24,7 @@ class EventType(StrEnum):
 
     @classmethod
     def of(cls, name: str) -> EventType:
-        """Return the type that an event of this name counts as."""
+        """Return the type of an event of this name."""
         try:
             return cls(name)
         except ValueError:
@@ -33,7 +33,7 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """`events` of None means every type, those of later releases included."""
+    """`events` is None for every type, including those of later releases."""
 
     email: bool = True
     sms: bool = True
@@ -41,13 +41,13 @@ class Preferences:
 
     @classmethod
     def choose(cls, *, email: bool, sms: bool, events: Iterable[EventType] | None) -> Preferences:
-        """Return preferences; all the types there are, named one by one, are every type."""
+        """Return preferences; a choice of all types counts as every type."""
         chosen = None if events is None else frozenset(events)
         return cls(email, sms, None if chosen == frozenset(EventType) else chosen)
 
     @classmethod
     def from_document(cls, document: Document | None) -> Preferences:
-        """Return what was saved; everything on where nothing was."""
+        """Return the saved preferences; by default everything is on."""
         if document is None:
             return cls()
         names = document["events"]
@@ -60,12 +60,12 @@ class Preferences:
 
     @property
     def event_types(self) -> list[EventType]:
-        """The chosen types, in the order in which they are declared."""
+        """The chosen types, in their order of declaration."""
         return [each for each in EventType if self.events is None or each in self.events]
 
     def allow(self, channel: str, event: str) -> bool:
-        """Tell whether an event of this name may go out by this channel."""
+        """Return whether an event of this name may be sent by this channel."""
         switches = {"email": self.email, "sms": self.sms}
         wanted = self.events is None or EventType.of(event) in self.events
-        # A channel without a switch of its own is ruled by the types alone.
+        # A channel without a switch depends on the types only.
         return wanted and switches.get(channel, True)

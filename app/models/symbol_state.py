@@ -1,4 +1,4 @@
-"""What outlives a restart about each symbol: its last quote, and what has it watched."""
+"""The state of each symbol that survives a restart: its last quote, and why it is polled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.domain.quote import Quote, SeenQuote, Source
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The symbols that have to be watched, by what needs them."""
+    """The symbols to poll, by what needs them."""
 
     traded: set[str]
     alerted: set[str]
@@ -35,7 +35,7 @@ class SymbolState:
 
     @classmethod
     def unmark_traded(cls, symbol: str, before: datetime) -> bool:
-        """Have the symbol polled for no trade, unless it was marked after `before`."""
+        """Stop polling the symbol for trades, unless it was marked after `before`."""
         result = collection("symbols").update_one(
             {"_id": symbol, **_traded(before)}, {"$unset": {"traded": "", "traded_at": ""}}
         )
@@ -43,14 +43,14 @@ class SymbolState:
 
     @classmethod
     def mark_alerted(cls, symbol: str, now: datetime) -> None:
-        """Have the symbol watched for an alert that is about to be written."""
+        """Have the symbol polled for an alert that is about to be written."""
         collection("symbols").update_one(
             {"_id": symbol}, {"$set": {"alerted_at": now}}, upsert=True
         )
 
     @classmethod
     def unmark_alerted(cls, symbol: str, before: datetime) -> bool:
-        """Have the symbol watched for no alert, unless it was marked since `before`."""
+        """Stop polling the symbol for alerts, unless it was marked after `before`."""
         result = collection("symbols").update_one(
             {"_id": symbol, "alerted_at": {"$lt": before}}, {"$unset": {"alerted_at": ""}}
         )
@@ -58,7 +58,7 @@ class SymbolState:
 
     @classmethod
     def find_alerted(cls) -> set[str]:
-        """Return every symbol that is watched for alerts."""
+        """Return every symbol that is polled for alerts."""
         query = {"alerted_at": {"$exists": True}}
         return {each["_id"] for each in collection("symbols").find(query, {"_id": 1})}
 
@@ -74,7 +74,7 @@ class SymbolState:
 
     @classmethod
     def find_marks(cls, now: datetime) -> Marks:
-        """Return every symbol that is watched, in one question."""
+        """Return every marked symbol, by one query."""
         marks = Marks(set(), set(), set())
         fields = {"traded": 1, "alerted_at": 1, "followed_until": 1}
         for each in collection("symbols").find({}, fields):
@@ -94,38 +94,38 @@ class SymbolState:
 
     @classmethod
     def save_quotes(cls, quotes: Iterable[Quote], seen_at: datetime | None = None) -> None:
-        """Keep these as the last quotes of their symbols, given by their sources at `seen_at`."""
+        """Store the last quotes of their symbols, received from their sources at `seen_at`."""
         updates = [
             UpdateOne({"_id": each.symbol}, {"$set": _last(each, seen_at)}, upsert=True)
             for each in quotes
         ]
         if updates:
-            # One commit: to wait for the disk once for each of 500 symbols takes seconds.
+            # One commit: a disk sync for each of 500 symbols takes seconds.
             run_transaction(lambda: collection("symbols").bulk_write(updates, ordered=False))
 
     @classmethod
     def load_quotes(cls) -> dict[str, Quote]:
-        """Return the last quotes kept, by symbol."""
+        """Return the stored quotes, by symbol."""
         found = collection("symbols").find({"price": {"$exists": True}})
         quotes = [quote for quote in map(_quote, found) if quote]
         return {each.symbol: each for each in quotes}
 
     @classmethod
     def find_quote(cls, symbol: str) -> Quote | None:
-        """Return the last quote kept of a symbol, None where there is none."""
+        """Return the stored quote of a symbol, None if there is none."""
         document = collection("symbols").find_one({"_id": symbol, "price": {"$exists": True}})
         return _quote(document) if document else None
 
     @classmethod
     def find_quotes(cls, symbols: Collection[str]) -> dict[str, SeenQuote]:
-        """Return the last quotes kept of these symbols, and when they were seen."""
+        """Return the stored quotes of these symbols, and when they were received."""
         query = {"_id": {"$in": list(symbols)}, "price": {"$exists": True}}
         found = collection("symbols").find(query)
         return {each["_id"]: seen for each in found if (seen := _seen(each))}
 
     @classmethod
     def find_real_quote(cls, symbol: str) -> SeenQuote | None:
-        """Return the last quote of a real source kept of a symbol, and when it was seen."""
+        """Return the stored quote of a real source, and when it was received."""
         document = collection("symbols").find_one({"_id": symbol, "real": {"$exists": True}})
         return _seen({"_id": symbol, **document["real"]}) if document else None
 
@@ -142,7 +142,7 @@ def _last(quote: Quote, seen_at: datetime | None) -> Document:
         "timestamp": quote.timestamp,
         **({"seen_at": seen_at} if seen_at else {}),
     }
-    # Kept apart: simulated prices may take over, and never close a trade opened at a real one.
+    # Stored separately: simulated prices may follow, and never close a trade opened at a real one.
     return {**last, "real": dict(last)} if quote.source.is_real else last
 
 
@@ -152,7 +152,7 @@ def _seen(document: Document) -> SeenQuote | None:
 
 
 def _quote(document: Document) -> Quote | None:
-    # An earlier version, or a hand, may have written what is no price.
+    # An earlier version or an operator may have stored an invalid price.
     price = document["price"]
     if not isinstance(price, Decimal) or not is_price(price):
         return None

@@ -1,4 +1,4 @@
-"""Users: who may sign in, and where messages to them go."""
+"""Users: their credentials, addresses and names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class User:
     phone: str
     password_hash: str
     created_at: datetime
-    # What the user has confirmed by a code; of another address or number it says nothing.
+    # The address and number that the user has confirmed by a code, which may be former ones.
     confirmed_email: str | None = None
     confirmed_phone: str | None = None
 
@@ -31,11 +31,11 @@ class User:
         return cls(id=document["_id"], **fields)
 
     def address(self, channel: str) -> str:
-        """Return where messages by this channel go."""
+        """Return the user's address on this channel."""
         return self.email if channel == "email" else self.phone
 
     def is_confirmed(self, channel: str) -> bool:
-        """Return whether the user has confirmed that address."""
+        """Return whether the user has confirmed their current address on this channel."""
         confirmed = self.confirmed_email if channel == "email" else self.confirmed_phone
         return confirmed == self.address(channel)
 
@@ -73,9 +73,9 @@ class User:
 
     @classmethod
     def find_by_name(cls, name: str) -> User | None:
-        """Return the user whom an email address or client_id means, however it is spelled.
+        """Return the user with this email address or client_id, in any spelling.
 
-        An exact match goes first: users of earlier versions may differ in spelling only.
+        An exact match has priority: users of earlier versions may differ in spelling only.
         """
         exact = name.strip()
         found = (
@@ -92,13 +92,13 @@ class User:
 
     @classmethod
     def replace_password_hash(cls, client_id: str, old: str, new: str) -> None:
-        """Keep a new hash of the same password, unless the hash was changed meanwhile."""
+        """Store a new hash of the same password, unless the password has changed since."""
         query = {"client_id": client_id, "password_hash": old}
         collection("users").update_one(query, {"$set": {"password_hash": new}})
 
     @classmethod
     def confirm(cls, user: User, channel: str) -> None:
-        """Note that the user's address is confirmed; DuplicateKeyError if the number is another's.
+        """Mark the user's address as confirmed; DuplicateKeyError if another user has the number.
 
         A number belongs to the first user who confirms it.
         """
@@ -111,16 +111,16 @@ class User:
 
     @classmethod
     def find_many(cls, client_ids: list[str]) -> list[User]:
-        """Return those of the users that exist, in no particular order."""
+        """Return the users with these client_ids, in no particular order."""
         found = collection("users").find({"client_id": {"$in": client_ids}})
         return [cls.from_document(document) for document in found]
 
     @classmethod
     def count_alert(cls, client_id: str) -> int | None:
-        """Add one to the user's count of alerts; return it, None where there is no such user.
+        """Increment the user's count of alerts; return it, None if the user does not exist.
 
-        A new alert takes it as its `number`. The document stays locked to the transaction, so
-        of two alerts at once the second finds the first.
+        A new alert takes it as its `number`. The document stays locked by the transaction, so two
+        alerts never share a number.
         """
         query = {"client_id": client_id}
         users = collection("users")
@@ -131,7 +131,7 @@ class User:
 
     @classmethod
     def last_alert_number(cls, client_id: str) -> int:
-        """Return the number of the user's newest alert, 0 where there was never one."""
+        """Return the number of the user's newest alert, 0 if the user never had one."""
         query = {"client_id": client_id}
         document = collection("users").find_one(query, {"alert_count": 1}) or {}
         return int(document.get("alert_count", 0))

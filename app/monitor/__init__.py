@@ -1,4 +1,4 @@
-"""The monitor: polls the feed, publishes quotes, settles what they trigger."""
+"""The monitor: polls the feed, publishes quotes, and settles what they trigger."""
 
 from app.monitor.loop import Monitor
 

@@ -1,4 +1,4 @@
-"""The monitor's lease: of several processes on one database, one polls."""
+"""The lease of the monitor: one of several processes on a database polls."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class Lease:
         self._holder = ObjectId()
 
     def take_over(self) -> None:
-        """Hold the lease from now on, whoever held it.
+        """Take the lease from its holder.
 
-        For a server that starts: after a crash it need not wait for its own old lease to run
-        out, and another that is alive finds out when it renews. Two that poll for a moment
-        still settle each trade once.
+        For a server that starts: after a crash it need not wait for its old lease to expire. A
+        holder that is alive notices when it renews. Two that poll for a moment still settle each
+        trade once.
         """
         collection("leases").update_one({"_id": NAME}, {"$set": self._term()}, upsert=True)
 
     def renew(self) -> bool:
-        """Hold the lease for another lifetime, if it is ours or has run out; tell whether."""
+        """Renew the lease if it is ours or has expired; return whether it is ours now."""
         now = self._clock.now()
         try:
             collection("leases").update_one(
@@ -38,7 +38,7 @@ class Lease:
                 upsert=True,
             )
         except DuplicateKeyError:
-            # It exists and did not match: another's, and good.
+            # The lease exists and did not match: another process holds it.
             return False
         return True
 

@@ -1,7 +1,7 @@
-"""The loop: every few seconds one pass over the symbols that matter, and one for what came in.
+"""The loop: one pass over the polled symbols every few seconds, and one whenever ticks arrive.
 
-A full pass asks the feed and keeps house: the lease, the watch list, what a restart has to know.
-Between them, ticks that come in by themselves are settled at once.
+A full pass renews the lease, reads which symbols to poll, polls the feed, and stores what a restart
+needs. A pass in between settles the ticks that the feed pushed.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ from app.services import services
 from app.trades.execution import close_trades, find_triggered
 from app.trades.polling import remove_old_marks
 
-# Ticks kept for settling while the database is away: about a day of all symbols at 10 s.
+# Ticks kept while the database is unavailable: about a day of all symbols at 10 s.
 MAX_UNSETTLED = 1_000_000
-# Between two passes over what came in: a busy stream is taken in mouthfuls.
+# The minimum time between two passes over pushed ticks, so that a busy stream is batched.
 MIN_PASS_GAP_SECONDS = 0.02
-# Between two rounds of what no pass waits for.
+# Between two rounds of the maintenance.
 MAINTENANCE_SECONDS = 60.0
 STOP_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What one pass did: ticks taken in and trades closed."""
+    """The counts of one pass: ticks received and trades closed."""
 
     ticks: int
     closed: int
@@ -75,84 +75,84 @@ class Monitor:
         self._unpublished: dict[str, Quote] = {}
         self._unsaved: dict[str, Quote] = {}
         self._stop = threading.Event()
-        self._news = threading.Event()
+        self._wakeup = threading.Event()
         self._ended = threading.Event()
         self._leased = False
         self._standing_by = False
         self.last_pass_at: float | None = None
-        # Whether the last pass failed: prices may have gone out, but trades were not settled.
+        # Whether the last pass failed: prices may be published, but trades were not settled.
         self.is_failing = False
-        self._feed.listen(self._news.set)
+        self._feed.listen(self._wakeup.set)
 
     @property
     def is_standing_by(self) -> bool:
-        """Whether another process is the one that polls."""
+        """Whether another process polls."""
         return self._standing_by
 
     def run(self) -> None:
-        """Make a pass every interval, and whenever ticks come in, until stopped."""
+        """Make a pass every interval, and whenever ticks arrive, until stopped."""
         started = self._clock.monotonic()
         self._attempt(self._take_lease)
         next_pass = started
         is_due = True
         while not self._stop.is_set():
-            # Before the pass: what comes in while it is under way makes another.
-            self._news.clear()
+            # Cleared before the pass: ticks that arrive during it cause another.
+            self._wakeup.clear()
             if is_due:
                 self.is_failing = not self._attempt(self._run_if_leased)
-                # To the next whole interval from the start: a slow pass skips, never shifts.
+                # A multiple of the interval since the start: a slow pass skips times, shifts none.
                 elapsed = self._clock.monotonic() - started
                 next_pass = started + elapsed + self._interval - elapsed % self._interval
             elif self._leased:
                 self.is_failing = not self._attempt(self.run_arrived)
                 self._stop.wait(MIN_PASS_GAP_SECONDS)
-            # Until the next pass, or until ticks that wait for candles wait no longer.
+            # Until the next pass, or until waiting ticks are released.
             until = min(next_pass, self._gaps.next_event)
             wait = until - self._clock.monotonic()
-            has_news = wait > 0 and self._news.wait(wait)
-            is_due = not has_news and until == next_pass
+            was_woken = wait > 0 and self._wakeup.wait(wait)
+            is_due = not was_woken and until == next_pass
         self._ended.set()
 
     def stop(self) -> None:
-        """End `run`, and wait a moment for the pass it is in."""
+        """End `run`, and wait briefly for its current pass."""
         self._stop.set()
-        self._news.set()
+        self._wakeup.set()
         self._feed.close()
         self._ended.wait(STOP_SECONDS)
 
     def run_once(self) -> Pass:
         """Poll the feed, publish its quotes, and settle what they trigger.
 
-        Raises PyMongoError where the database is away: prices went out all the same, and the
-        ticks are settled by a later pass.
+        Raises PyMongoError if the database is unavailable: the prices are published, and a later
+        pass settles the ticks.
         """
         with self._app.app_context():
             failure = self._refresh_polled_symbols()
             reached = self._feed.now()
-            ticks = self._take_in(self._poll())
+            ticks = self._receive(self._poll())
             if failure:
                 self._publish_prices()
                 raise failure
-            self._take_in_gaps()
+            self._receive_gaps()
             closed = self._settle()
             self._save(reached)
             return Pass(ticks=len(ticks), closed=closed)
 
     def run_arrived(self) -> Pass:
-        """Publish and settle the ticks that came in by themselves; ask for nothing.
+        """Publish and settle the ticks that have arrived, without polling.
 
-        Raises PyMongoError where the database is away.
+        Raises PyMongoError if the database is unavailable.
         """
         with self._app.app_context():
-            ticks = self._take_in(self._feed.collect())
-            self._take_in_gaps()
+            ticks = self._receive(self._feed.collect())
+            self._receive_gaps()
             return Pass(ticks=len(ticks), closed=self._settle())
 
     def settle_gap(self) -> int:
-        """Settle the time in which nobody polled, as far as the feed knows what happened.
+        """Settle the time since the last pass of any process, as far as the feed has candles.
 
-        Returns how many trades it closed. Raises PyMongoError where the database is away; the
-        gap is then still there to be settled.
+        Returns how many trades it closed. Raises PyMongoError if the database is unavailable; the
+        gap stays open then.
         """
         with self._app.app_context():
             span = self._open_gap()
@@ -162,7 +162,7 @@ class Monitor:
             closed = self._gaps.settle()
             self._feed.skip_to(until)
             self._save_progress(until)
-            logger.info("monitor: %d trades closed in %s without a watch", closed, until - since)
+            logger.info("monitor: %d trades closed for %s without a monitor", closed, until - since)
             return closed
 
     def _run_if_leased(self) -> None:
@@ -170,17 +170,17 @@ class Monitor:
             try:
                 leased = self._lease.renew()
             except PyMongoError:
-                # It cannot be anyone else's without the database either: prices go on.
+                # No other process can take it without the database: keep publishing prices.
                 leased = self._leased
         if leased and not self._leased:
-            # Should it fail, this process does not lead yet, and the next try begins here.
+            # If it fails, this process does not lead yet, and the next pass tries again.
             self._begin_to_lead()
         self._leased = leased
         self._standing_by = not leased
         if leased:
             self.run_once()
         else:
-            self._ask_leader()
+            self._mark_followed()
         with self._app.app_context():
             republish_unconfirmed()
         self._schedule_maintenance()
@@ -189,13 +189,13 @@ class Monitor:
         if not self._feed.remote:
             self.settle_gap()
             return
-        # Its candles come from afar and one by one: prices must not wait for them.
+        # Remote candles arrive one by one, and prices must not wait for them.
         with self._app.app_context():
             self._open_gap()
-        self._settle_gaps_aside()
+        self._start_settling_gaps()
 
     def _open_gap(self) -> tuple[datetime, datetime] | None:
-        """Note the time since the last pass of any process as a gap of all that is watched."""
+        """Add the time since the last pass of any process as a gap of every marked symbol."""
         until = self._feed.now()
         since = MarketState.load_progress(self._feed.name)
         if since is None or since >= until:
@@ -204,41 +204,41 @@ class Monitor:
         self._gaps.add(Gap(symbol, since, until) for symbol in marks.traded | marks.alerted)
         return since, until
 
-    def _take_in_gaps(self) -> None:
+    def _receive_gaps(self) -> None:
         watched = self._polled_symbols.traded | self._polled_symbols.alerted
         self._gaps.add(gap for gap in self._feed.collect_gaps() if gap.symbol in watched)
-        self._settle_gaps_aside()
+        self._start_settling_gaps()
 
-    def _settle_gaps_aside(self) -> None:
+    def _start_settling_gaps(self) -> None:
         if self._gaps.is_due and not self._settling_gaps:
             self._settling_gaps = True
             spawn(self._settle_gaps)
 
     def _settle_gaps(self) -> None:
-        """Settle the gaps once; those that stay open are tried again by a later pass."""
+        """Settle the gaps; a later pass retries those that stay open."""
         with self._app.app_context():
             self._attempt(self._gaps.settle)
         self._settling_gaps = False
-        # Ticks may have waited for it.
-        self._news.set()
+        # Ticks may have waited for the gaps.
+        self._wakeup.set()
 
     def _schedule_maintenance(self) -> None:
-        """Now and then do what no pass should wait for."""
+        """Start the maintenance when it is due, outside of the pass."""
         now = self._clock.monotonic()
         if now >= self._maintenance_due_at:
             self._maintenance_due_at = now + MAINTENANCE_SECONDS
             spawn(self._run_maintenance)
 
     def _run_maintenance(self) -> None:
-        """Take up a newer list of instruments; stop watching and keeping what has had its time."""
+        """Load a newer list of instruments; remove old marks and old documents."""
         with self._app.app_context():
             self._attempt(self._instruments.refresh)
             if self._leased:
                 self._attempt(remove_old_marks)
                 self._attempt(self._retention.step)
 
-    def _ask_leader(self) -> None:
-        """Have the process that polls ask for what this one's sockets follow."""
+    def _mark_followed(self) -> None:
+        """Have the polling process poll what the sockets of this one follow."""
         with self._app.app_context():
             until = self._clock.now() + self._lease.lifetime
             SymbolState.mark_followed(self._polled_symbols.followed_here, until)
@@ -248,15 +248,15 @@ class Monitor:
             self._lease.take_over()
 
     def _attempt(self, step: Callable[[], object]) -> bool:
-        """Do a step and log what goes wrong; return whether it succeeded."""
+        """Run a step and log its failure; return whether it succeeded."""
         try:
             step()
         except PyMongoError as error:
-            # Once for each outage, which may last for hours of passes.
+            # One warning for each outage, which may last for thousands of passes.
             level = logging.DEBUG if self.is_failing else logging.WARNING
             logger.log(level, "monitor: database unavailable: %s", type(error).__name__)
         except Exception:
-            # Whatever it was, the next pass starts on time: a monitor that ends closes nothing.
+            # The next pass starts on time after any error: a monitor that ends closes no trades.
             logger.exception("monitor: a pass failed")
         else:
             return True
@@ -271,13 +271,13 @@ class Monitor:
         self._polled_symbols.refresh(marks.traded, marks.alerted, marks.followed)
         return None
 
-    def _take_in(self, ticks: Sequence[Quote]) -> list[Quote]:
-        # On the board before they are settled: a trade that commits too late for this pass
-        # finds them there (see open_trade).
-        admitted = self._quotes.post(ticks)
+    def _receive(self, ticks: Sequence[Quote]) -> list[Quote]:
+        # On the board before they are settled: a trade that commits too late for this pass finds
+        # them there (see _close_if_reached).
+        admitted = self._quotes.update(ticks)
         latest = {tick.symbol: tick for tick in admitted}
         self._unpublished.update(latest)
-        # A tick outside trading hours is published, and triggers nothing, then or later.
+        # A tick outside trading hours is published, and never triggers anything.
         if self._calendar.trading_allowed(self._clock.now()):
             self._unsettled.extend(admitted)
         self._unsaved.update(latest)
@@ -290,44 +290,44 @@ class Monitor:
         return self._feed.poll(self._polled_symbols.symbols())
 
     def _collect_new(self) -> None:
-        """Take in and publish new ticks between two batches; what they trigger is for later."""
+        """Receive and publish new ticks between two batches; the next pass settles them."""
         if self._clock.monotonic() < self._poll_due_at:
-            ticks = self._take_in(self._feed.collect())
+            ticks = self._receive(self._feed.collect())
         else:
-            ticks = self._take_in(self._poll())
-            # Otherwise another process would take over from one that is busy settling.
+            ticks = self._receive(self._poll())
+            # Otherwise another process would take the lease of one that is busy settling.
             self._lease.renew()
         self._publish_prices()
-        self._take_in_gaps()
+        self._receive_gaps()
         if ticks:
-            self._news.set()
+            self._wakeup.set()
 
     def _settle(self) -> int:
-        # Only these symbols can have trades or alerts; the others need no query.
+        # Only marked symbols can have trades or alerts; the others need no query.
         traded, alerted = self._polled_symbols.traded, self._polled_symbols.alerted
         held = self._gaps.held()
         taken, self._unsettled = list(self._unsettled), _unsettled()
         left = taken
-        ticks = [each for each in taken if each.symbol not in held]
+        ticks = [tick for tick in taken if tick.symbol not in held]
         deciding = self._gaps.deciding(ticks)
         try:
-            exits = find_triggered([each for each in ticks if each.symbol in traded], deciding)
+            exits = find_triggered([tick for tick in ticks if tick.symbol in traded], deciding)
             self._publish_prices()
             closed = self._write(close_trades(exits))
-            triggers = find_crossed([each for each in ticks if each.symbol in alerted], deciding)
+            triggers = find_crossed([tick for tick in ticks if tick.symbol in alerted], deciding)
             self._write(fire_alerts(triggers))
             self._gaps.decided(deciding)
-            left = [each for each in taken if each.symbol in held]
+            left = [tick for tick in taken if tick.symbol in held]
         finally:
             self._publish_prices()
-            # Before what came in meanwhile.
+            # In front of the ticks that have arrived meanwhile.
             self._unsettled = _unsettled(left, self._unsettled)
         return closed
 
     def _write(self, results: Iterable[BatchResult[Any]]) -> int:
-        """Write batches, with new ticks taken in between them; return how many items.
+        """Write batches, and receive new ticks between them; return how many items it wrote.
 
-        Raises PyMongoError, after the last batch, if the database was away.
+        Raises PyMongoError, after the last batch, if the database was unavailable.
         """
         written = 0
         outage: PyMongoError | None = None
@@ -344,7 +344,7 @@ class Monitor:
         publish_prices(latest.values())
 
     def _save(self, reached: datetime) -> None:
-        """Keep what a restart has to know: the last quotes, and how far trades are settled."""
+        """Store the last quotes, and up to when trades are settled, for the next start."""
         SymbolState.save_quotes(self._unsaved.values(), self._clock.now())
         self._unsaved.clear()
         self._save_progress(reached)

@@ -1,9 +1,9 @@
-"""The books: a portfolio recomputed from its trades, by the invariants that must always hold.
+"""Reconciliation: a portfolio is recomputed from its trades by the invariants that always hold.
 
 - available_margin + utilized_margin = initial_margin + total_pnl
 - utilized_margin = the sum of margin_used over open trades
 - total_pnl = the sum of pnl over closed trades
-- exposure = the sums over open trades, by symbol
+- exposure = the sums of open trades, by symbol
 - a user's events are numbered from 1 without a gap
 """
 
@@ -18,15 +18,12 @@ from typing import Any
 from app.database.transactions import run_transaction
 from app.domain.money import ZERO
 from app.domain.position import Position
-from app.domain.trade import TradeStatus
 from app.models import Inbox, Notification, Portfolio, Trade
-
-OPEN = (TradeStatus.PENDING, TradeStatus.ACTIVE)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One field of a user's books that does not say what it should."""
+    """A field of a user's portfolio or inbox that differs from its recomputed value."""
 
     user_id: str
     field: str
@@ -36,7 +33,7 @@ class Difference:
 
 @dataclass(slots=True)
 class ExpectedBalances:
-    """What a portfolio should say. Amounts are rupees."""
+    """The recomputed fields of a portfolio. Amounts are rupees."""
 
     initial_margin: Decimal
     utilized_margin: Decimal = ZERO
@@ -53,14 +50,14 @@ class ExpectedBalances:
     @classmethod
     def of(cls, initial_margin: Decimal, trades: Iterable[Trade]) -> ExpectedBalances:
         """Recompute a portfolio from all its trades."""
-        books = cls(initial_margin)
+        balances = cls(initial_margin)
         for trade in trades:
-            books._add(trade)
-        return books
+            balances._add(trade)
+        return balances
 
     def _add(self, trade: Trade) -> None:
         self.trade_count = max(self.trade_count, trade.number)
-        if trade.status in OPEN:
+        if trade.status.is_open:
             self.utilized_margin += trade.margin_used
             self.exposure[trade.symbol] += Position.of(trade.bracket)
         elif trade.exit is not None:
@@ -69,7 +66,7 @@ class ExpectedBalances:
             self.winner_count += trade.exit.pnl > 0
 
     def as_fields(self) -> dict[str, Any]:
-        """Return the fields of the portfolio as they should be."""
+        """Return the fields by name, as the portfolio has them."""
         return {
             "available_margin": self.available_margin,
             "utilized_margin": self.utilized_margin,
@@ -77,17 +74,19 @@ class ExpectedBalances:
             "trade_count": self.trade_count,
             "closed_count": self.closed_count,
             "winner_count": self.winner_count,
-            "exposure": {symbol: each for symbol, each in self.exposure.items() if each.trades},
+            "exposure": {
+                symbol: position for symbol, position in self.exposure.items() if position.trades
+            },
         }
 
 
 def find_differences(user_id: str) -> list[Difference]:
-    """Return what differs in a user's books, as of one moment."""
+    """Return the differences of a user, in one snapshot."""
     return run_transaction(lambda: _differences(user_id), user_ids=[user_id])
 
 
 def repair(user_id: str) -> list[Difference]:
-    """Set a user's books right; return what differed."""
+    """Correct a user's portfolio and inbox; return what differed."""
 
     def write() -> list[Difference]:
         differences = _differences(user_id)
@@ -109,7 +108,9 @@ def _differences(user_id: str) -> list[Difference]:
         return []
     recorded = {name: getattr(portfolio, name) for name in ExpectedBalances(ZERO).as_fields()}
     recorded["exposure"] = {
-        symbol: each for symbol, each in portfolio.exposure.items() if each != Position()
+        symbol: position
+        for symbol, position in portfolio.exposure.items()
+        if position != Position()
     }
     recomputed = ExpectedBalances.of(portfolio.initial_margin, Trade.find_all(user_id)).as_fields()
     recorded["event_seq"] = inbox.event_seq

@@ -19,7 +19,7 @@ blueprint = Blueprint("portfolio", __name__, url_prefix="/portfolio")
     errors={401: ["account_gone"]},
 )
 def create_portfolio(body: CreatePortfolioRequest) -> tuple[PortfolioResponse, int]:
-    """Open the signed-in user's portfolio; answer 200 with it where there is one already."""
+    """Open the signed-in user's portfolio; return 200 with it if it exists."""
     portfolio, created = service.open_portfolio(current_principal().user_id, body.initial_margin)
     return PortfolioResponse.of(portfolio), 201 if created else 200
 

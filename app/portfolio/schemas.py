@@ -1,4 +1,4 @@
-"""What the portfolio routes take and answer."""
+"""The requests and responses of the portfolio routes."""
 
 from __future__ import annotations
 

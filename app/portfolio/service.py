@@ -10,7 +10,7 @@ from app.services import now, services
 
 
 def open_portfolio(user_id: str, initial_margin: Decimal | None) -> tuple[Portfolio, bool]:
-    """Return the user's portfolio and whether it was opened just now.
+    """Return the user's portfolio, and whether this call opened it.
 
     Without `initial_margin` it opens with INITIAL_MARGIN rupees. Raises AccountGone for a
     token whose user is deleted.
@@ -22,7 +22,7 @@ def open_portfolio(user_id: str, initial_margin: Decimal | None) -> tuple[Portfo
 
 
 def get_portfolio(user_id: str) -> Portfolio:
-    """Return the user's portfolio; raise NotFound where there is none."""
+    """Return the user's portfolio; raise NotFound if there is none."""
     portfolio = Portfolio.find_by_user_id(user_id)
     if portfolio is None:
         raise NotFound(

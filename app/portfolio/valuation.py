@@ -1,4 +1,4 @@
-"""What open trades are worth at the last known quotes: computed when asked, never stored."""
+"""The value of open trades at the last known quotes, computed on request and never stored."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class Performance:
 
     @property
     def capital(self) -> Decimal:
-        """Rupees without what open trades have gained or lost."""
+        """Rupees, without the gains and losses of open trades."""
         return self.portfolio.available_margin + self.portfolio.utilized_margin
 
     @property
     def equity(self) -> Decimal:
-        """Rupees that would be left if every open trade were exited at the last known quotes."""
+        """Rupees left after exiting every open trade at the last known quotes."""
         return self.capital + self.active_pnl
 
     @property
     def margin_utilization_pct(self) -> Decimal:
-        """The share of the capital that is blocked: 100 or more if the equity is gone."""
+        """The blocked percentage of the capital: at least 100 if the equity is gone."""
         blocked = self.portfolio.utilized_margin
         if not blocked:
             return ZERO
@@ -50,9 +50,9 @@ class Performance:
 
 
 def known_quotes(trades: Iterable[Trade]) -> Mapping[str, KnownQuote]:
-    """Return the last known quotes of the symbols of active trades, without waiting for any."""
+    """Return the last known quotes of the symbols of active trades; never waits."""
     symbols = {each.symbol for each in trades if each.status is TradeStatus.ACTIVE}
-    return services().quotes.known_quotes(symbols)
+    return services().quotes.known(symbols)
 
 
 def value_portfolio(user_id: str) -> Performance:
@@ -61,9 +61,9 @@ def value_portfolio(user_id: str) -> Performance:
 
 
 def value(portfolio: Portfolio) -> Performance:
-    """Value a portfolio at the last known quotes, without waiting for any."""
+    """Value a portfolio at the last known quotes; never waits."""
     held = {symbol: each for symbol, each in portfolio.exposure.items() if each.trades}
-    known = services().quotes.known_quotes(held)
+    known = services().quotes.known(held)
     return Performance(
         portfolio=portfolio,
         active_pnl=sum(

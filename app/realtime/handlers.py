@@ -164,7 +164,7 @@ def refuse(payload: dict[str, Any]) -> Ack:
 
 def _send_prices(symbols: Collection[str]) -> None:
     """Send the known prices now, and request the others: they are sent when they arrive."""
-    known = services().quotes.known_quotes(symbols)
+    known = services().quotes.known(symbols)
     for each in known.values():
         emit("live_price", price_payload(each.quote))
     services().feed.ask([each for each in symbols if each not in known])

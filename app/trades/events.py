@@ -1,4 +1,4 @@
-"""What trades tell their user: in words for a message, as data for a program."""
+"""The events of trades: a message for the user, and data for programs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WHEN = {
 
 
 def trade_created(trade: Trade, available_margin: Decimal) -> EventDraft:
-    """Tell of a trade that was opened, and of the rupees that are available after it."""
+    """Return the event of an opened trade; `available_margin` is what is left, in rupees."""
     bracket = trade.bracket
     return EventDraft(
         user_id=trade.user_id,
@@ -45,7 +45,7 @@ def trade_created(trade: Trade, available_margin: Decimal) -> EventDraft:
 
 
 def trade_closed(trade: Trade, exit: Exit) -> EventDraft:
-    """Tell of a trade that its user exited, or that was closed for them."""
+    """Return the event of a trade that its user or a price closed."""
     by_user = exit.reason is ExitReason.USER
     return EventDraft(
         user_id=trade.user_id,
@@ -77,8 +77,10 @@ def _identity(trade: Trade) -> dict[str, object]:
 
 def _levels(bracket: Bracket) -> str:
     levels = {"stop-loss": bracket.stop_loss, "target": bracket.target_price}
-    told = [f"{name} {format_rupees(level)}" for name, level in levels.items() if level is not None]
-    return f" with {' and '.join(told)}" if told else ""
+    parts = [
+        f"{name} {format_rupees(level)}" for name, level in levels.items() if level is not None
+    ]
+    return f" with {' and '.join(parts)}" if parts else ""
 
 
 def _closed_in_words(trade: Trade, exit: Exit) -> str:

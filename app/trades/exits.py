@@ -57,7 +57,7 @@ def exit_trade(
         trade = get_trade(user_id, trade_id)
         if trade.status is TradeStatus.ACTIVE:
             services().calendar.require_trading(now())
-            prices = services().quotes.confirmed_prices([trade.symbol])
+            prices = services().quotes.confirmed([trade.symbol])
             priced = _price(trade, prices.get(trade.symbol), at_last_price)
             if _close(priced, key):
                 return priced.exit
@@ -148,7 +148,7 @@ def _price_all(
     trades: Sequence[Trade], at_last_price: bool
 ) -> tuple[list[TradeExit], list[Document]]:
     """Return the exits of the trades that have a price, and why the others have none."""
-    prices = services().quotes.confirmed_prices({trade.symbol for trade in trades})
+    prices = services().quotes.confirmed({trade.symbol for trade in trades})
     exits: list[TradeExit] = []
     others: list[Document] = []
     for trade in trades:
@@ -178,7 +178,7 @@ def _last_seen(trade: Trade) -> SeenQuote:
     entry = Quote(trade.symbol, bracket.entry_price, bracket.entry_source, bracket.entry_timestamp)
     # max() takes the first of several that were seen at the same time.
     known = [
-        services().quotes.seen_quotes([trade.symbol]).get(trade.symbol),
+        services().quotes.known([trade.symbol]).get(trade.symbol),
         SymbolState.find_real_quote(trade.symbol),
         SeenQuote(entry, trade.created_at),
     ]

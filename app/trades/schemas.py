@@ -1,4 +1,4 @@
-"""What the trade routes take and answer."""
+"""The requests and responses of the trade routes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from app.web.schemas import (
 )
 
 MAXIMUM_QUANTITY = 10_000_000
-# Those that a trade can have today. The other names are reserved for later kinds of order.
+# The statuses that a trade can have. The others are reserved for later kinds of order.
 STATUSES = [TradeStatus.ACTIVE.value, *(status.value for status in STATUS_AFTER.values())]
 SetStatus = Annotated[TradeStatus, WithJsonSchema({"type": "string", "enum": STATUSES})]
 
@@ -68,12 +68,12 @@ class CreateTradeRequest(RequestModel):
 
 
 class ExitRequest(RequestModel):
-    """{} or nothing at all, or the wish to exit at the last known price.
+    """An empty body, or the request to exit at the last known price.
 
-    That is for a share that no source has had a price of for a trading day.
+    The latter is for a share that no source has had a price of for a trading day.
     """
 
-    # Left out of what names a request: one without it is the same as before there was one.
+    # Excluded from the fingerprint if false, so requests of clients that do not know it match.
     at_last_price: Annotated[bool | None, Strict(), Field(exclude_if=operator.not_)] = Field(
         default=None,
         description="true: use the last known price, if no source has had one for a trading day.",
@@ -194,7 +194,7 @@ class QuoteView(ResponseModel):
     """The price that opened or closed a trade, whose it was, and when it was made."""
 
     price: Money = Field(description="The price in rupees.", examples=[24_210.55])
-    source: Source = Field(description="Where it comes from.", examples=["mock"])
+    source: Source = Field(description="The source of the price.", examples=["mock"])
     timestamp: Timestamp = Field(
         description="When the source made it, UTC.", examples=["2026-11-27T05:30:00.000Z"]
     )
@@ -250,9 +250,7 @@ class TradesResponse(ResponseModel):
 
 
 class ExitResponse(ResponseModel):
-    message: str = Field(
-        description="What was done, in words for a person.", examples=["Trade exited"]
-    )
+    message: str = Field(description="A sentence for people.", examples=["Trade exited"])
     pnl: Money = Field(
         description="The realized profit in rupees; a loss is negative.", examples=[38.9]
     )
@@ -271,9 +269,7 @@ class NotExitedView(ResponseModel):
 
 
 class ExitAllResponse(ResponseModel):
-    message: str = Field(
-        description="What was done, in words for a person.", examples=["All trades exited"]
-    )
+    message: str = Field(description="A sentence for people.", examples=["All trades exited"])
     total_pnl: Money = Field(
         description="The realized profit of these exits in rupees; a loss is negative.",
         examples=[38.9],

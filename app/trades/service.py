@@ -14,7 +14,6 @@ from app.domain.bracket import Bracket
 from app.domain.errors import (
     ClientOrderIdReused,
     InsufficientMargin,
-    MarketDataUnavailable,
     NotFound,
     PriceTooOld,
 )
@@ -110,14 +109,10 @@ def get_trade(user_id: str, trade_id: str) -> Trade:
 
 def _entry_quote(symbol: str) -> Quote:
     """Return the last traded price if an order may use it; may wait for a source, once."""
-    price = services().quotes.ask(symbol)
-    if not price.is_confirmed:
-        raise MarketDataUnavailable(
-            f"There is no price for {symbol} right now. Try again in a few seconds."
-        )
+    price = services().quotes.require(symbol)
     if price.is_too_old:
         quote = price.quote
-        raise PriceTooOld(symbol, quote.price, quote.timestamp, price.age, price.oldest)
+        raise PriceTooOld(symbol, quote.price, quote.timestamp, price.age, price.max_age)
     return price.quote
 
 

@@ -105,7 +105,7 @@ def _check_market_data() -> dict[str, Any]:
             "reason": error.message,
             "sources": parts.feed.describe(),
         }
-    guard = parts.quotes.guard
+    tick_filter = parts.quotes.tick_filter
     return {
         "status": "ok",
         "feed": parts.feed.name,
@@ -113,8 +113,8 @@ def _check_market_data() -> dict[str, Any]:
         "source": quote.source.value,
         "delayed": quote.source.is_delayed,
         "age": format_seconds(quote.age(parts.clock.now())),
-        "unconfirmed": sorted(guard.suspicions),
-        "held_ticks": {doubt.value: count for doubt, count in guard.held.items()},
+        "unconfirmed": sorted(tick_filter.pending),
+        "held_ticks": {reason.value: count for reason, count in tick_filter.rejected.items()},
     }
 
 

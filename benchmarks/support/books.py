@@ -213,7 +213,7 @@ def sample_trade(here: World, symbol: str, *, closed: bool = False) -> Pattern:
 def move(here: World, symbol: str, price: Decimal) -> None:
     """Have the market of the world's own application be at a price."""
     with here.app.app_context():
-        services().quotes.post([here.feed.set(symbol, price)])
+        services().quotes.update([here.feed.set(symbol, price)])
 
 
 def _remove_sample(here: World) -> None:

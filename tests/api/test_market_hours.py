@@ -248,7 +248,7 @@ def test_a_tick_after_the_close_does_not_close_the_trade_just_opened(
         if events[0].type == "trade_created":
             if after_close:
                 close()
-            services().quotes.post([feed.set("^NSEI", 24_000)])
+            services().quotes.update([feed.set("^NSEI", 24_000)])
 
     with events_committed.connected_to(fall, sender=app):
         trade = create(alice, stop_loss=24_500)

@@ -41,11 +41,11 @@ class Vendors:
 
     def fail(self) -> None:
         self.angel.fail("quote", Failure.SERVER_ERROR)
-        self.yahoo.troubles["*"] = yahoo_fake.Failure(status=500, body="down")
+        self.yahoo.failures["*"] = yahoo_fake.Failure(status=500, body="down")
 
     def recover(self) -> None:
         self.angel.recover()
-        self.yahoo.troubles.clear()
+        self.yahoo.failures.clear()
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_a_source_that_hangs_delays_no_request_and_no_symbol_of_another(
     trader = LiveTrader(server)
     trader.open_portfolio()
     trader.create_trade(stop_loss=25_000)
-    vendors.yahoo.troubles["*"] = HANGING
+    vendors.yahoo.failures["*"] = HANGING
 
     slowest = 0.0
     with Listener(server, trader.token) as listener:

@@ -36,7 +36,7 @@ def test_sixteen_trades_in_eight_shares_are_read_at_once(
         trader.open_portfolio()
         for share in (*SHARES, *SHARES):
             trader.create_trade(share)
-        yahoo.troubles["*"] = Failure(delay=60)
+        yahoo.failures["*"] = Failure(delay=60)
         eventually(lambda: {trade["stale"] for trade in trader.trades()} == {True}, timeout=30)
 
         started = time.monotonic()

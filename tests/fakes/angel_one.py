@@ -1,4 +1,4 @@
-"""Angel One's SmartAPI on this machine: one client's account, over HTTP, with its ways to fail."""
+"""A fake of Angel One's SmartAPI on localhost: one account, and every known failure."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from app.domain.candle import IST
 from tests.fakes.failures import Failure, misbehave, send_json, send_reply
 
 API_KEY = "not-a-real-api-key"
-CLIENT_CODE = "X-nobody-77"
-PIN = "pin-of-nobody"
+CLIENT_CODE = "X-client-77"
+PIN = "not-a-real-pin"
 TOTP_SECRET = "NOTAREALTOTPKEYFORTESTS2"
 NIFTY = ("NSE", "99926000")
 SENSEX = ("BSE", "99919000")
@@ -69,7 +69,7 @@ MESSAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A request as it came in."""
+    """A request as received."""
 
     route: str
     at: float
@@ -81,25 +81,25 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer in the vendor's own words, whatever their form."""
+    """An answer with a given body, JSON or not."""
 
     body: str
     status: int = 200
 
 
 class Refused(Exception):
-    """An answer that says no: a code of the vendor's."""
+    """The request fails with one of the vendor's codes."""
 
 
 class FakeAngelOne:
-    """Serves one account; what it knows and how it fails is set by its attributes."""
+    """Serves one account. Its attributes set its prices and its failures."""
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
         self.prices: dict[tuple[str, str], float] = {NIFTY: 25_012.35, SENSEX: 81_001.2}
-        # Rows that come with each answer to a request for quotes, asked for or not.
+        # Rows added to each answer to a request for quotes, even if not requested.
         self.further_rows: list[Any] = []
-        # Of each (token, interval): rows of an aware time, four prices and a volume.
+        # By (token, interval): rows of an aware time, four prices and a volume.
         self.history: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
         self.feed_time: str | None = None
         self.codes_count_once = False
@@ -107,7 +107,7 @@ class FakeAngelOne:
         self.login_delay = 0.0
         self.requests: list[Seen] = []
         self.connections = 0
-        self._troubles: dict[str, Iterator[str | Reply | None]] = defaultdict(lambda: iter(()))
+        self._failures: dict[str, Iterator[str | Reply | None]] = defaultdict(lambda: iter(()))
         self._sessions: dict[str, str] = {}
         self._used_codes: set[str] = set()
         self._lock = threading.Lock()
@@ -117,7 +117,7 @@ class FakeAngelOne:
 
     @contextmanager
     def serve(self, tls: ssl.SSLContext | None = None) -> Iterator[str]:
-        """Serve; yield what ANGEL_ROOT_URL should be."""
+        """Serve; yield the value for ANGEL_ROOT_URL."""
         handler = type("Handler", (_Handler,), {"angel": self})
         server = _Server(("127.0.0.1", 0), handler)
         if tls:
@@ -134,13 +134,13 @@ class FakeAngelOne:
             self.drop_connections()
 
     def drop_connections(self) -> None:
-        """Close every connection that is open."""
+        """Close every open connection."""
         for each in list(self._open):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
     def variables(self, root: str) -> dict[str, str]:
-        """Return the environment of an application that has this account."""
+        """Return the environment variables of an application that uses this account."""
         return {
             "ANGEL_API_KEY": API_KEY,
             "ANGEL_CLIENT_CODE": CLIENT_CODE,
@@ -150,63 +150,63 @@ class FakeAngelOne:
         }
 
     def fail(self, route: str, how: str, times: int | None = None) -> None:
-        """Fail the next requests to a route (all of them for None), by a Failure or a code."""
-        self._troubles[route] = repeat(how) if times is None else repeat(how, times)
+        """Fail the next `times` requests to a route, or all of them, by a Failure or a code."""
+        self._failures[route] = repeat(how) if times is None else repeat(how, times)
 
     def say(
         self, route: str, answer: dict[str, Any] | str, status: int = 200, times: int | None = None
     ) -> None:
-        """Answer the next requests to a route (all of them for None) with this."""
+        """Answer the next `times` requests to a route, or all of them, with `answer`."""
         reply = Reply(answer if isinstance(answer, str) else json.dumps(answer), status)
-        self._troubles[route] = repeat(reply) if times is None else repeat(reply, times)
+        self._failures[route] = repeat(reply) if times is None else repeat(reply, times)
 
     def hang_after(self, route: str, answers: int) -> None:
-        """Answer so many requests to a route, and none of the others."""
-        self._troubles[route] = chain(repeat(None, answers), repeat(Failure.HANG))
+        """Answer a number of requests to a route, and let the later ones hang."""
+        self._failures[route] = chain(repeat(None, answers), repeat(Failure.HANG))
 
     def fail_in_turn(self, route: str, ways: Sequence[str]) -> None:
-        """Fail as many requests to a route, each in its own way."""
-        self._troubles[route] = iter(ways)
+        """Fail one request to a route in each of these ways."""
+        self._failures[route] = iter(ways)
 
     def recover(self) -> None:
-        """Fail no more."""
-        self._troubles.clear()
+        """End all failures."""
+        self._failures.clear()
 
     def expire_sessions(self) -> None:
-        """Know none of the tokens any more."""
+        """Invalidate every token."""
         with self._lock:
             self._sessions.clear()
 
     def sessions(self) -> dict[str, str]:
-        """Return the feed token of each jwtToken that is good."""
+        """Return the feed token of each valid jwtToken."""
         with self._lock:
             return dict(self._sessions)
 
     def count(self, route: str) -> int:
-        """Return how many requests to a route have come in."""
+        """Return the number of requests to a route."""
         return sum(each.route == route for each in list(self.requests))
 
     def busiest(self, seconds: float, *routes: str) -> int:
-        """Return the most requests (of all routes for none) that came in within such a time."""
+        """Return the maximum number of requests to the routes, or to all, within `seconds`."""
         times = [each.at for each in list(self.requests) if not routes or each.route in routes]
         return max((sum(t <= other < t + seconds for other in times) for t in times), default=0)
 
     def take(self, request: _Handler) -> None:
-        """Answer one request, or fail it as was asked for."""
+        """Answer one request, or fail it as configured."""
         seen = self._note(request)
         if seen.route == "login":
             time.sleep(self.login_delay)
-        trouble = self._next_trouble(seen.route)
-        if isinstance(trouble, Reply):
-            send_reply(request, trouble.body, trouble.status)
+        fault = self._next_failure(seen.route)
+        if isinstance(fault, Reply):
+            send_reply(request, fault.body, fault.status)
             return
-        if trouble is not None and trouble in list(Failure):
+        if fault is not None and fault in list(Failure):
             credentials = [seen.headers.get(each) for each in ("X-PrivateKey", "Authorization")]
-            misbehave(request, Failure(trouble), self._closing, f"{credentials} {seen.body}")
+            misbehave(request, Failure(fault), self._closing, f"{credentials} {seen.body}")
             return
         try:
-            if trouble is not None:
-                raise Refused(trouble)
+            if fault is not None:
+                raise Refused(fault)
             answer = {"status": True, "message": "SUCCESS", "errorcode": ""}
             send_json(request, {**answer, "data": self._answer(seen)})
         except Refused as refusal:
@@ -237,10 +237,10 @@ class FakeAngelOne:
             self.requests.append(seen)
         return seen
 
-    def _next_trouble(self, route: str) -> str | Reply | None:
+    def _next_failure(self, route: str) -> str | Reply | None:
         with self._lock:
-            if trouble := next(self._troubles[route], None):
-                return trouble
+            if fault := next(self._failures[route], None):
+                return fault
             recent = sum(each.at > time.monotonic() - 1 for each in self.requests)
         if self.requests_a_second is not None and recent > self.requests_a_second:
             return Failure.ACCESS_RATE
@@ -271,14 +271,14 @@ class FakeAngelOne:
         return self._new_session()
 
     def _token(self, body: dict[str, Any]) -> dict[str, str]:
-        if body.get("refreshToken") != "refresh-token-of-nobody":
+        if body.get("refreshToken") != "not-a-real-refresh-token":
             raise Refused("AB8050")
         return self._new_session()
 
     def _new_session(self) -> dict[str, str]:
         tokens = {
             "jwtToken": f"jwt.{secrets.token_hex(16)}",
-            "refreshToken": "refresh-token-of-nobody",
+            "refreshToken": "not-a-real-refresh-token",
             "feedToken": f"feed.{secrets.token_hex(16)}",
         }
         with self._lock:
@@ -286,11 +286,13 @@ class FakeAngelOne:
         return tokens
 
     def _profile(self, _body: dict[str, Any]) -> dict[str, Any]:
-        return {"clientcode": CLIENT_CODE, "name": "NOBODY", "exchanges": ["nse_cm", "bse_cm"]}
+        return {"clientcode": CLIENT_CODE, "name": "TEST CLIENT", "exchanges": ["nse_cm", "bse_cm"]}
 
     def _quote(self, body: dict[str, Any]) -> dict[str, list[Any]]:
         asked = [
-            (exchange, each) for exchange, some in body["exchangeTokens"].items() for each in some
+            (exchange, each)
+            for exchange, tokens in body["exchangeTokens"].items()
+            for each in tokens
         ]
         if len(asked) > MAX_TOKENS or body["mode"] not in ("LTP", "OHLC", "FULL"):
             raise Refused("AB2000")
@@ -349,7 +351,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing of clients that have gone."""
+        """Do not log clients that have disconnected."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -371,12 +373,12 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815 - the name is the standard library's
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def failure(code: str) -> dict[str, Any]:
-    """Return the vendor's answer of a code, in the shape of the server that has it."""
-    message = MESSAGES.get(code, f"No, by {code}")
+    """Return the vendor's error answer for a code, in the shape of its server."""
+    message = MESSAGES.get(code, f"Refused with {code}")
     if code.startswith("AG"):
         return {"success": False, "message": message, "errorCode": code, "data": ""}
     return {"status": False, "message": message, "errorcode": code, "data": None}

@@ -1,7 +1,7 @@
-"""Angel One's stream on loopback: WebSocket v2 as smartapi-python 1.5.5 speaks it.
+"""A fake of Angel One's stream on localhost: WebSocket v2 of smartapi-python 1.5.5.
 
-It checks the four headers, the subscribe messages and the vendor's quotas, answers the text
-`ping`, sends the last price of what is subscribed, and 51-byte ticks. It misbehaves when told to.
+It checks the four headers, the subscriptions and the vendor's quotas, answers the text `ping`,
+and sends the last price of each new subscription and 51-byte ticks. Attributes set its failures.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Key = tuple[int, str]
 def tick_frame(
     exchange_type: int, token: str, sequence: int, milliseconds: int, paise: int, *, mode: int = 1
 ) -> bytes:
-    """Return the 51 bytes that every tick with a price begins with."""
+    """Return the 51 bytes at the start of every tick with a price."""
     frame = bytearray(51)
     frame[0], frame[1] = mode, exchange_type
     frame[2 : 2 + len(token)] = token.encode()
@@ -65,18 +65,18 @@ class Client:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def send(self, *events: Event) -> None:
-        """Send messages at one go."""
-        # The client may have hung up, or be about to.
+        """Send messages in one packet."""
+        # The client may disconnect at any time.
         with self.lock, suppress(OSError, LocalProtocolError):
             self.socket.sendall(b"".join(self.websocket.send(event) for event in events))
 
     def hang_up(self, *, reset: bool = False) -> None:
-        """Have its thread close the connection, with a reset where told so."""
+        """Let the serving thread close the connection, by a reset if requested."""
         if reset:
             linger = struct.pack("ii", 1, 0)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         with suppress(OSError):
-            # This end alone learns of it; the thread then closes the other.
+            # This ends the read of the serving thread, which then closes the connection.
             socket.socket.shutdown(self.socket, socket.SHUT_RD)
 
 
@@ -88,10 +88,7 @@ class AngelStreamServer:
         port: int = 0,
         certificate: tuple[Path, Path] | None = None,
     ) -> None:
-        """Serve at `host`, over TLS where there is a certificate and its key.
-
-        Without a `port` it takes a free one.
-        """
+        """Serve at `host`, with a `certificate` (and its key) over TLS; port 0 is a free one."""
         self._host = host
         self._tls: ssl.SSLContext | None = None
         if certificate:
@@ -100,7 +97,7 @@ class AngelStreamServer:
         self._port = port
         self._sequence = itertools.count(1)
         self._lock = threading.Lock()
-        # What is sent at once for what is subscribed, in paise.
+        # Paise, sent right after a subscription.
         self.last_prices: dict[Key, int] = {}
         self.credentials: tuple[str, str, str, str] = ("", "", "", "")
         self.clients: list[Client] = []
@@ -108,8 +105,8 @@ class AngelStreamServer:
         self.handshakes: list[tuple[int, dict[str, str]]] = []
         self.requests: list[dict[str, Any]] = []
         self.violations: list[str] = []
-        # How it misbehaves: the status of each handshake, and what goes with it; no answer to
-        # one, or one byte at a time; no word at all; the error code of each request.
+        # Failures: the status of each handshake, with body and headers; no handshake, or one byte
+        # at a time; no messages; the error code of each request.
         self.refuse_with: int | None = None
         self.refuse_wrong_credentials_with = 401
         self.refusal: tuple[bytes, dict[str, str]] = (b"", {})
@@ -123,12 +120,12 @@ class AngelStreamServer:
         return f"{'wss' if self._tls else 'ws'}://{self._host}:{self._port}/smart-stream"
 
     def expect(self, api_key: str, client_code: str, jwt: str, feed_token: str) -> None:
-        """Accept these credentials from now on, and no others."""
+        """Accept only these credentials."""
         self.credentials = (f"Bearer {jwt}", api_key, client_code, feed_token)
 
     @contextmanager
     def open(self) -> Iterator[AngelStreamServer]:
-        """Listen; end every connection afterwards."""
+        """Listen; close every connection at the end."""
         listener = socket.create_server((self._host, self._port))
         self._port = listener.getsockname()[1]
         threads: list[threading.Thread] = []
@@ -144,7 +141,7 @@ class AngelStreamServer:
             for thread in threads:
                 thread.join()
 
-    # What it sends.
+    # Sending.
 
     def tick(
         self,
@@ -157,7 +154,7 @@ class AngelStreamServer:
         mode: int = 1,
         tail: bytes = b"",
     ) -> bytes:
-        """Send a tick to who subscribed the instrument; return its bytes."""
+        """Send a tick to the subscribers of the instrument; return its bytes."""
         frame = tick_frame(
             exchange_type,
             token,
@@ -172,7 +169,7 @@ class AngelStreamServer:
         return frame
 
     def send(self, *messages: bytes | str) -> None:
-        """Send messages to every client at one go, whatever it subscribed."""
+        """Send messages to every client in one packet, whatever its subscriptions."""
         for client in self._open_clients():
             client.send(
                 *(
@@ -182,30 +179,30 @@ class AngelStreamServer:
             )
 
     def send_raw(self, octets: bytes) -> None:
-        """Send what is no WebSocket frame."""
+        """Send raw bytes, outside the WebSocket protocol."""
         for client in self._open_clients():
             with client.lock, suppress(OSError):
                 client.socket.sendall(octets)
 
     def close(self, code: int = 1001) -> None:
-        """Close every connection as a server does that goes away."""
+        """Close every connection with a close frame."""
         for client in self._open_clients():
             client.send(CloseConnection(code=code))
 
     def hang_up(self, *, reset: bool = False) -> None:
-        """End every connection without a word."""
+        """Close every connection without a close frame."""
         for client in list(self.clients):
             client.hang_up(reset=reset)
 
     @property
     def subscribed(self) -> set[Key]:
-        """What is subscribed over all connections."""
+        """The subscriptions of all connections."""
         return set().union(*(client.subscribed for client in self._open_clients()))
 
     def _open_clients(self) -> list[Client]:
         return [client for client in list(self.clients) if client.is_open]
 
-    # What it hears.
+    # Receiving.
 
     def _accept(self, listener: socket.socket, threads: list[threading.Thread]) -> None:
         while True:
@@ -323,7 +320,7 @@ class AngelStreamServer:
 
 
 def _keys_of(params: dict[str, Any]) -> Iterator[Key]:
-    assert params["mode"] == 1, "only prices are asked for"
+    assert params["mode"] == 1, "the mode is LTP"
     for listed in params["tokenList"]:
         assert listed["exchangeType"] in (NSE, BSE), "an exchange type is 1 or 3"
         assert listed["tokens"], "tokens are listed"

@@ -1,4 +1,4 @@
-"""The ways in which an HTTP server can fail that has no words for it."""
+"""Failures of an HTTP server below the level of its API."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ Request = BaseHTTPRequestHandler
 
 
 class Failure(StrEnum):
-    """How the server may fail, other than with a code of the vendor's."""
+    """A failure without one of the vendor's codes."""
 
     ACCESS_RATE = "answer the plain text of Angel One's gateway, with 403"
     SERVER_ERROR = "answer a page of HTML, with 502"
-    GARBAGE = "answer bytes that are no text"
+    GARBAGE = "answer bytes that are not text"
     OTHER_JSON = "answer JSON of another shape"
-    ECHO = "fail, and say everything that it was sent in the message"
-    REDIRECT = "send the caller elsewhere"
+    ECHO = "fail, and repeat the whole request in the message"
+    REDIRECT = "redirect to another path"
     HANG = "answer nothing"
     DRIP = "send the body a byte at a time"
     DRIP_HEADERS = "send a header a byte at a time"
-    HUGE = "send a body without an end"
+    HUGE = "send an endless body"
     RESET = "break the connection"
 
 
-def misbehave(request: Request, how: Failure, closing: threading.Event, heard: str) -> None:
-    """Fail a request so; what goes on for ever ends once `closing` is set."""
+def misbehave(request: Request, how: Failure, closing: threading.Event, request_text: str) -> None:
+    """Fail a request; endless failures end when `closing` is set."""
     if how in _ANSWERS:
         _ANSWERS[how](request)
     elif how is Failure.ECHO:
-        send_json(request, {"status": False, "message": heard, "errorcode": "AB9999"})
+        send_json(request, {"status": False, "message": request_text, "errorcode": "AB9999"})
     elif how is Failure.HANG:
         closing.wait()
         request.close_connection = True
     elif how is Failure.RESET:
         _reset(request)
     else:
-        _send_for_ever(request, how, closing)
+        _send_endlessly(request, how, closing)
 
 
 def send_json(request: Request, answer: Any) -> None:
@@ -51,7 +51,7 @@ def send_json(request: Request, answer: Any) -> None:
 
 
 def send_reply(request: Request, body: str, status: int) -> None:
-    """Answer with this text, which says itself what it is."""
+    """Answer with this body and status."""
     _send(request, body.encode(), status)
 
 
@@ -73,7 +73,7 @@ def _redirect(request: Request) -> None:
 
 
 def _reset(request: Request) -> None:
-    # To linger for no time is to close with a reset.
+    # With a linger time of 0, closing the socket sends a reset.
     option = struct.pack("ii", 1, 0)
     request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
     request.wfile.close()
@@ -82,7 +82,7 @@ def _reset(request: Request) -> None:
     request.close_connection = True
 
 
-def _send_for_ever(request: Request, how: Failure, closing: threading.Event) -> None:
+def _send_endlessly(request: Request, how: Failure, closing: threading.Event) -> None:
     request.wfile.write(b"HTTP/1.1 200 OK\r\n")
     start, piece, pause = {
         Failure.DRIP: (b"Content-Length: 1000000\r\n\r\n", b" ", 0.05),

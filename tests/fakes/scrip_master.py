@@ -1,4 +1,4 @@
-"""Angel One's scrip master on loopback: a generated list over HTTP, whole or spoilt in some way."""
+"""A fake of Angel One's scrip master on localhost: a generated list, complete or damaged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 
 def row(token: str, symbol: str, name: str, exchange: str, kind: str = "", **changes: Any) -> Row:
-    """Return a row as the real list has them: every field text, prices in paise."""
+    """Return a row like those of the real list: all fields are text, prices are paise."""
     return {
         "token": token,
         "symbol": symbol,
@@ -40,7 +40,7 @@ def bse(ticker: str, token: int | str, **changes: Any) -> Row:
 
 
 def indices() -> list[Row]:
-    """The indices, each with the row of an index and some with an older one beside it."""
+    """Return the rows of the indices; NIFTY has an older row as well."""
     no_tick = {"tick_size": "0.000000"}
     return [
         row("26000", "NIFTY", "NIFTY", "NSE", **no_tick),
@@ -52,7 +52,7 @@ def indices() -> list[Row]:
 
 
 def shipped() -> list[Row]:
-    """The shares that ship with the application, under tokens of their own."""
+    """Return the shares that ship with the application, with tokens of this list."""
     shares = [each for each in shipped_instruments() if not each.is_index]
     return [
         nse(each.ticker, 9_000_000 + number)
@@ -63,7 +63,7 @@ def shipped() -> list[Row]:
 
 
 def shares(count: int) -> Iterator[Row]:
-    """Yield shares: four of five are on both exchanges, the fifth on BSE alone."""
+    """Yield shares: four of five are on both exchanges, the fifth is on BSE only."""
     for number in range(count):
         ticker = f"SHARE{number // 2}" if number % 10 < 8 else f"LOCAL{number}"
         if number % 10 < 8 and number % 2 == 0:
@@ -73,7 +73,7 @@ def shares(count: int) -> Iterator[Row]:
 
 
 def others(count: int) -> Iterator[Row]:
-    """Yield what is no share: derivatives, commodities, currencies, bonds."""
+    """Yield derivatives, commodities, currencies and bonds."""
     option = {"expiry": "29DEC2026", "strike": "140000.000000", "lotsize": "500"}
     for number in range(count):
         match number % 5:
@@ -89,7 +89,7 @@ def others(count: int) -> Iterator[Row]:
 
 
 def master(size: int = 150_000, share_count: int = 10_000) -> list[Row]:
-    """Return a list of `size` rows, in which shares and all else are well mixed."""
+    """Return a list of `size` rows, with shares and other rows mixed evenly."""
     rows = [*indices(), *shipped()]
     listed = list(shares(share_count))
     rest = list(others(size - len(rows) - len(listed)))
@@ -102,17 +102,17 @@ def master(size: int = 150_000, share_count: int = 10_000) -> list[Row]:
 
 
 class ScripMasterServer:
-    """Serves one body; the attributes say how it misbehaves."""
+    """Serves one body. Its attributes set its failures."""
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         self.serve(rows)
         self.status = 200
         self.content_type = "application/json"
-        self.says_length = True
+        self.sends_length = True
         self.packed = False
-        # Bytes after which the connection is closed, as if the line broke.
+        # Close the connection after this many bytes.
         self.cut_after: int | None = None
-        # Bytes after which nothing more comes until `resume`.
+        # Pause after this many bytes until `resume` is set.
         self.stall_after: int | None = None
         self.resume = threading.Event()
         self.stalled = threading.Event()
@@ -126,7 +126,7 @@ class ScripMasterServer:
         return f"http://127.0.0.1:{self._server.server_port}{PATH}"
 
     def serve(self, rows: Iterable[Row | str]) -> None:
-        """Serve these rows from now on; a string is a malformed row."""
+        """Serve these rows; a string is a malformed row."""
         self.body = json.dumps(list(rows), separators=(",", ":")).encode()
 
     def __enter__(self) -> ScripMasterServer:
@@ -148,7 +148,7 @@ class ScripMasterServer:
                 master.answer(self)
 
             def log_message(self, *_: Any) -> None:
-                """Keep quiet."""
+                """Log nothing."""
 
         return Handler
 
@@ -158,14 +158,14 @@ class ScripMasterServer:
         to.send_header("Content-Type", self.content_type)
         if self.packed:
             to.send_header("Content-Encoding", "gzip")
-        if self.says_length:
+        if self.sends_length:
             to.send_header("Content-Length", str(len(body)))
         to.end_headers()
         to.close_connection = True
         try:
             self._send(body, to)
         except (BrokenPipeError, ConnectionResetError):
-            # Whoever asked has seen enough.
+            # The client stopped reading.
             return
 
     def _send(self, body: bytes, to: BaseHTTPRequestHandler) -> None:

@@ -1,6 +1,6 @@
-"""Yahoo Finance on loopback: what yfinance 1.7 asks of it, as it answers.
+"""A fake of Yahoo Finance on localhost, with every route that yfinance 1.7 requests.
 
-One server stands for all of Yahoo's hosts, told apart by their paths: fc.yahoo.com (a cookie),
+One server replaces all of Yahoo's hosts, and distinguishes them by path: fc.yahoo.com (a cookie),
 guce.yahoo.com and consent.yahoo.com (consent), query1 and query2.finance.yahoo.com (crumb, charts).
 """
 
@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 CHART = "/v8/finance/chart/"
 IST = 19_800
 SECONDS = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "1d": 86_400}
-# How far back each interval reaches and how much of it one request may span, in days.
+# How far back each interval reaches, and the maximum span of one request, in days.
 REACH = {"1m": 30, "5m": 60, "15m": 60, "1h": 730}
 MAX_AT_ONCE = {"1m": 8}
 CONSENT_PAGE = (
@@ -27,13 +27,13 @@ CONSENT_PAGE = (
     "<input name='sessionId' value='s-1'/></form></html>"
 )
 
-# Time of the beginning, open, high, low, close; None is what Yahoo writes as null.
+# Start, open, high, low, close. None is written as null.
 Row = tuple[datetime, float | None, float | None, float | None, float | None]
 
 
 @dataclass(frozen=True)
 class Failure:
-    """How to misbehave: wait first, then answer so. Without a body, the true answer follows."""
+    """A delay, then this answer. Without a body, the correct answer follows the delay."""
 
     status: int = 200
     body: str | None = None
@@ -63,17 +63,20 @@ class Request:
 
 
 class FakeYahoo:
-    """Set prices, candles and troubles (by symbol, or by the path of another request)."""
+    """Serves the prices, candles and failures that a test sets.
+
+    Failures are by symbol, by the path of another request, or for all symbols under `*`.
+    """
 
     def __init__(self, now: datetime) -> None:
         self.now = now
         self.metadata: dict[str, dict[str, Any]] = {}
         self.rows: dict[tuple[str, str], list[Row]] = {}
-        self.troubles: dict[str, Failure] = {}
+        self.failures: dict[str, Failure] = {}
         self.requests: list[Request] = []
         self.tunnels: list[str] = []
-        self.most_at_once = 0
-        self._under_way = 0
+        self.max_parallel = 0
+        self._running = 0
         self._lock = threading.Lock()
         self.expire_cookies()
         self._stopping = threading.Event()
@@ -92,7 +95,7 @@ class FakeYahoo:
     def set_price(
         self, symbol: str, price: Any, made_at: datetime | None = None, **metadata: Any
     ) -> None:
-        """Have a latest price; `metadata` changes what else a chart says of the symbol."""
+        """Set a latest price; `metadata` replaces other fields of the chart's metadata."""
         made_at = made_at or self.now
         self.rows[symbol, "1d"] = [(made_at, price, price, price, price)]
         self.metadata[symbol] = {
@@ -110,41 +113,41 @@ class FakeYahoo:
         }
 
     def set_rows(self, symbol: str, interval: str, rows: list[Row]) -> None:
-        """Have candles, in any order."""
+        """Set candles, in any order."""
         self.set_price(symbol, 1.0)
         self.rows[symbol, interval] = sorted(rows, key=lambda row: row[0])
 
     def expire_cookies(self) -> None:
-        """Know only cookies and crumbs that are given from now on."""
+        """Invalidate all cookies and crumbs."""
         self._cookie = secrets.token_hex(16)
         self.crumb = secrets.token_urlsafe(8)
 
     def charts(self) -> list[Request]:
-        """Return the requests for charts so far."""
+        """Return the requests for charts."""
         return [each for each in self.requests if each.path.startswith(CHART)]
 
     def answer(self, request: Request) -> tuple[int, str, dict[str, str]]:
-        """Return status, body and headers; where a trouble says so, late."""
+        """Return status, body and headers, after the delay of a failure."""
         with self._lock:
-            self._under_way += 1
-            self.most_at_once = max(self.most_at_once, self._under_way)
+            self._running += 1
+            self.max_parallel = max(self.max_parallel, self._running)
         try:
             return self._answer(request)
         finally:
             with self._lock:
-                self._under_way -= 1
+                self._running -= 1
 
     def _answer(self, request: Request) -> tuple[int, str, dict[str, str]]:
         self.requests.append(request)
         name = request.symbol if request.path.startswith(CHART) else request.path
-        trouble = self.troubles.get(name) or self.troubles.get("*" if name != request.path else "")
-        if trouble:
-            self._stopping.wait(trouble.delay)
-            if trouble.body is not None:
-                return trouble.status, trouble.body, dict(trouble.headers)
+        failure = self.failures.get(name) or self.failures.get("*" if name != request.path else "")
+        if failure:
+            self._stopping.wait(failure.delay)
+            if failure.body is not None:
+                return failure.status, failure.body, dict(failure.headers)
         match request.path:
             case "/":
-                # fc.yahoo.com has no page, and sets the cookie with its 404.
+                # fc.yahoo.com has no page here; its 404 sets the cookie.
                 return 404, "", {"Set-Cookie": f"A3={self._cookie}; Path=/; Max-Age=31557600"}
             case "/v1/test/getcrumb":
                 if not request.has_cookie:
@@ -159,7 +162,7 @@ class FakeYahoo:
         return 404, "", {}
 
     def is_own(self, cookies: str) -> bool:
-        """Tell whether a Cookie header holds the cookie that this server gave."""
+        """Return whether a Cookie header contains the valid cookie."""
         morsel = SimpleCookie(cookies).get("A3")
         return morsel is not None and morsel.value == self._cookie
 
@@ -174,7 +177,7 @@ class FakeYahoo:
         if "period1" in query:
             begin, end = int(query["period1"]), int(query["period2"])
         else:
-            # A range is up to this moment, which belongs to it.
+            # A range includes the present moment.
             end = int(self.now.timestamp()) + 1
             begin = end - 86_400
         refusal = self._refusal(interval, begin, end)
@@ -186,11 +189,11 @@ class FakeYahoo:
             if begin <= row[0].timestamp() < end
         ]
         result = self._result(metadata, interval, rows)
-        # Python writes NaN, which JSON does not know and Yahoo has been seen to send.
+        # json writes NaN, which is not valid JSON, but Yahoo has sent it.
         return 200, json.dumps({"chart": {"result": [result], "error": None}}), {}
 
     def _refusal(self, interval: str, begin: int, end: int) -> str | None:
-        """Return what Yahoo says to a span that it does not give."""
+        """Return Yahoo's error for a span that it does not allow, None if it does."""
         days = MAX_AT_ONCE.get(interval)
         if days and end - begin > days * 86_400:
             return f"{interval} data not available: only {days} days worth are allowed per request."
@@ -248,7 +251,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        # With a body as well: yfinance sends one with the GET that copies a consent.
+        # yfinance sends a body even with the GET that copies a consent.
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self._answer()
 
@@ -256,12 +259,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_CONNECT(self) -> None:
-        # What a client asks of a proxy.
+        # A request to a proxy.
         self.server.yahoo.tunnels.append(self.path)
         self.send_error(403)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Be quiet."""
+        """Log nothing."""
 
     def _answer(self) -> None:
         parts = urlsplit(self.path)
@@ -277,5 +280,5 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(content)
         except OSError:
-            # The client has given up, as it should when an answer takes too long.
+            # The client disconnected after its timeout.
             self.close_connection = True

@@ -243,7 +243,7 @@ def writing_meanwhile(step: Callable[[], object]) -> Iterator[None]:
 def test_a_tick_between_the_quote_and_the_commit_is_not_lost(feed: ScriptedFeed) -> None:
     def make_a_pass() -> None:
         """As the monitor does: post a tick, then look for what it crosses."""
-        services().quotes.post([feed.set("^NSEI", 25_200)])
+        services().quotes.update([feed.set("^NSEI", 25_200)])
         assert fire_crossed([feed.set("^NSEI", 25_200)]) == 0
 
     with writing_meanwhile(make_a_pass):
@@ -261,7 +261,7 @@ def test_a_tick_after_the_market_closed_fires_nothing(
 ) -> None:
     def close_and_post() -> None:
         clock.advance(12 * 3600)
-        services().quotes.post([feed.set("^NSEI", 25_200)])
+        services().quotes.update([feed.set("^NSEI", 25_200)])
 
     with (
         make_app(MARKET_HOURS="enforce").app_context(),

@@ -1,4 +1,4 @@
-"""Prices of Angel One, asked for over HTTP of a server that speaks its API."""
+"""Angel One's quotes and candles, from a server with its API."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ RELIANCE = INSTRUMENTS.get("RELIANCE.NS")
 def source(
     angel: FakeAngelOne, clock: ManualClock, make_settings: Callable[..., Settings]
 ) -> Iterator[AngelOneSource]:
-    """A source at no pace."""
+    """A source without a throttle."""
     with angel.serve() as root:
         yield unthrottled_source(make_settings(**angel.variables(root)), clock)
 
 
 def shares(number: int) -> list[Instrument]:
-    """Return so many instruments that only a scrip master would have."""
+    """Return instruments that are not among the shipped ones."""
     return [
         replace(RELIANCE, symbol=f"SHARE{each}.NS", angel_token=str(each))
         for each in range(1, number + 1)
@@ -101,7 +101,7 @@ def test_an_invalid_price_is_skipped(
 def test_a_token_that_was_not_requested_is_skipped(
     source: AngelOneSource, angel: FakeAngelOne
 ) -> None:
-    # The first is SENSEX's token on another exchange; the rest are no rows at all.
+    # The first is SENSEX's token on another exchange, the second was not requested.
     angel.further_rows = [
         {"exchange": "NSE", "symbolToken": "99919000", "ltp": 1},
         {"exchange": "NSE", "symbolToken": "2885", "ltp": 1400},
@@ -158,7 +158,7 @@ def test_all_threads_share_three_requests_a_second(
     angel = FakeAngelOne()
     with angel.serve() as root:
         settings = make_settings(**angel.variables(root))
-        # Two sources of one process, at the pace of the process.
+        # Two sources share the throttle of the process.
         sources = [AngelOneSource(settings, SystemClock()) for _ in range(2)]
         quotes: list[Quote] = []
         threads = [
@@ -176,27 +176,27 @@ def test_all_threads_share_three_requests_a_second(
     assert angel.busiest(1, "login") == 1
 
 
-def next_turn(pace: Throttle, at_most: float) -> float:
-    """Take a turn and return when it began."""
-    with pace.slot(at_most):
+def take_slot(throttle: Throttle, timeout: float) -> float:
+    """Take a slot; return when it was taken."""
+    with throttle.slot(timeout):
         return time.monotonic()
 
 
 def test_a_queue_that_is_too_long_raises_instead_of_waiting() -> None:
-    pace = Throttle(1)
-    with pace.slot(0), pytest.raises(SourceUnavailable, match="too many requests are waiting"):
-        # Nobody knows when the vendor will answer the one before.
-        next_turn(pace, 0.1)
+    throttle = Throttle(1)
+    with throttle.slot(0), pytest.raises(SourceUnavailable, match="too many requests are waiting"):
+        # The request before has no answer yet.
+        take_slot(throttle, 0.1)
 
     with pytest.raises(SourceUnavailable, match="too many requests are waiting"):
-        next_turn(pace, 0.1)
+        take_slot(throttle, 0.1)
 
 
 def test_a_slot_is_free_one_second_after_the_answer() -> None:
-    pace = Throttle(1)
+    throttle = Throttle(1)
     with ThreadPoolExecutor(1) as pool:
-        with pace.slot(0):
-            waiting = pool.submit(next_turn, pace, 30)
+        with throttle.slot(0):
+            waiting = pool.submit(take_slot, throttle, 30)
             answered = time.monotonic()
 
         assert waiting.result() >= answered + 1
@@ -257,7 +257,7 @@ def test_a_span_beyond_the_vendors_maximum_is_requested_in_parts(
 ) -> None:
     until = NINE_FIFTEEN.replace(hour=0, minute=0)
     since = until - timedelta(days=2 * days + 1)
-    # A candle at each edge of a part, and one in the last.
+    # A candle at each edge of a part, and one at the end.
     times = [since, since + timedelta(days=days), since + timedelta(days=2 * days), until]
     angel.history["99926000", name] = [(time, 100, 101, 99, 100, 0) for time in times]
 
@@ -339,7 +339,9 @@ def test_other_calls_of_smartconnect_use_the_same_connection(
     assert call(lambda client: client.searchScrip("NSE", "99926000"))["data"] == [
         {"exchange": "NSE", "tradingsymbol": "symbol 99926000", "symboltoken": "99926000"}
     ]
-    assert call(lambda client: client.getProfile("a-refresh-token"))["data"]["name"] == "NOBODY"
+    assert (
+        call(lambda client: client.getProfile("a-refresh-token"))["data"]["name"] == "TEST CLIENT"
+    )
     assert angel.connections == 1
-    # SmartConnect itself would put the token there.
+    # SmartConnect would put the token there.
     assert not any("a-refresh-token" in each.path for each in angel.requests)

@@ -1,4 +1,4 @@
-"""Angel One in trouble: every outcome is an error of ours, in time, and passes."""
+"""Failures of Angel One: each is one of our errors, in time, and temporary."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def root(angel: FakeAngelOne) -> Iterator[str]:
 def make_source(
     angel: FakeAngelOne, clock: ManualClock, make_settings: Callable[..., Settings]
 ) -> MakeSource:
-    """Make a source at no pace for the server at an address."""
+    """Make a source without a throttle for the server at a URL."""
 
     def make(root: str) -> AngelOneSource:
         return unthrottled_source(make_settings(**angel.variables(root)), clock)
@@ -53,7 +53,7 @@ def make_source(
     return make
 
 
-WORDS = {
+MESSAGES = {
     Failure.ACCESS_RATE: "too many a second",
     Failure.SERVER_ERROR: r"no JSON object \(HTTP 502\)",
     Failure.GARBAGE: r"no JSON object \(HTTP 200\)",
@@ -64,25 +64,25 @@ WORDS = {
     Failure.RESET: "broke the connection",
     "AB1004": "AB1004: Something Went Wrong",
     "AG8004": "AG8004: Invalid API Key",
-    "AB4046": "AB4046: No, by AB4046",
+    "AB4046": "AB4046: Refused with AB4046",
 }
 
 
-@pytest.mark.parametrize("how", WORDS)
+@pytest.mark.parametrize("how", MESSAGES)
 def test_quotes_are_unavailable_during_a_failure_and_then_recover(
     make_source: MakeSource, angel: FakeAngelOne, root: str, how: str
 ) -> None:
     source = make_source(root)
     angel.fail("quote", how, times=1)
 
-    with pytest.raises(SourceUnavailable, match=WORDS[how]):
+    with pytest.raises(SourceUnavailable, match=MESSAGES[how]):
         source.fetch([NIFTY_50])
 
     assert source.fetch([NIFTY_50])
     assert [each.route for each in angel.requests] == ["login", "quote", "quote"]
 
 
-@pytest.mark.parametrize("how", WORDS)
+@pytest.mark.parametrize("how", MESSAGES)
 def test_candles_are_unavailable_during_a_failure_and_then_recover(
     make_source: MakeSource, angel: FakeAngelOne, root: str, clock: ManualClock, how: str
 ) -> None:
@@ -151,7 +151,7 @@ def test_a_call_whose_headers_never_end_is_abandoned_in_time(
         upstream.fetch([NIFTY_50])
     assert time.monotonic() - began < 20
 
-    # The call ends with its connection, and makes room for others.
+    # The call ends with its connection, and other calls succeed.
     angel.recover()
     angel.drop_connections()
     assert upstream.fetch([NIFTY_50])

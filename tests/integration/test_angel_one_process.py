@@ -1,4 +1,4 @@
-"""Angel One in a process of its own: what smartapi-python does there, and what it does not."""
+"""Angel One in a separate process: what smartapi-python connects to, writes and logs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WATCHED = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "subp
 def watch(event, args):
     if event in WATCHED:
         reached.append(f"{event} {args}")
-        raise OSError("nothing outside may be reached")
+        raise OSError("no connection is allowed")
 sys.addaudithook(watch)
 """
 SOURCE = """
@@ -38,7 +38,7 @@ nifty = load_instruments().get("^NSEI")
 
 
 def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a program in an empty folder, with nothing but `environment`."""
+    """Run a program in an empty folder, with `environment` only."""
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=folder,
@@ -105,17 +105,17 @@ WAYS = (
 
 
 def secrets_of(angel: FakeAngelOne) -> set[str]:
-    """Return all that the account and its sessions have of secrets, the codes sent included."""
+    """Return every secret of the account and its sessions, and every TOTP code sent."""
     codes = {each.body["totp"] for each in angel.requests if each.route == "login"}
     tokens = {part for pair in angel.sessions().items() for part in pair}
     assert all(len(each) == 6 for each in codes)
-    return {API_KEY, CLIENT_CODE, PIN, TOTP_SECRET, "refresh-token-of-nobody", *codes, *tokens}
+    return {API_KEY, CLIENT_CODE, PIN, TOTP_SECRET, "not-a-real-refresh-token", *codes, *tokens}
 
 
 def test_no_secret_of_a_failed_login_is_in_any_output(folder: Path) -> None:
     angel = FakeAngelOne()
     angel.fail_in_turn("login", WAYS)
-    # And of calls that fail after it.
+    # Calls after the login fail as well.
     angel.fail("quote", Failure.ECHO)
     log = folder / "file.log"
     with angel.serve() as root:
@@ -130,7 +130,7 @@ def test_no_secret_of_a_failed_login_is_in_any_output(folder: Path) -> None:
     written = [each for each in folder.rglob("*") if each.is_file()]
     outputs = [result.stdout, result.stderr, *(each.read_text("utf-8") for each in written)]
     assert {each.name for each in written} == {"file.log", "secret_key", "jwt_secret_key"}
-    # The output is that of every level, and of what was said to us.
+    # The output contains every log level, and the server's messages.
     assert "urllib3" in result.stderr
     assert "Traceback" in result.stderr
     assert "[secret]" in result.stdout
@@ -169,7 +169,7 @@ def beat():
         time.sleep(0.02)
 beater = threading.Thread(target=beat)
 beater.start()
-# The vendor hangs from its third answer on.
+# The third request hangs.
 try:
     source.fetch([nifty])
 except SourceError as error:
@@ -192,6 +192,6 @@ def test_it_works_without_blocking_in_each_async_mode(folder: Path, mode: str) -
     answer = json.loads(result.stdout)
     assert answer["prices"] == ["25012.35"] * 2
     assert answer["failures"] == ["Angel One did not answer in time"]
-    # For 4 seconds the source waited, and everyone else went on.
+    # The source waited for 4 seconds, and the other tasks ran.
     assert answer["longest"] < 2
     assert angel.count("login") == 1

@@ -1,4 +1,4 @@
-"""The session with Angel One: signed in once, again when it is over, and never in a loop."""
+"""The session with Angel One: one login a day, one more after its end, and no login loop."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MakeSource = Callable[..., AngelOneSource]
 def make_source(
     angel: FakeAngelOne, clock: ManualClock, make_settings: Callable[..., Settings]
 ) -> Iterator[MakeSource]:
-    """Make sources at no pace, with the account's credentials or others."""
+    """Make sources without a throttle, with the account's credentials or others."""
     with angel.serve() as root:
 
         def make(**variables: str) -> AngelOneSource:
@@ -46,7 +46,7 @@ def source(make_source: MakeSource) -> AngelOneSource:
 
 
 def fetch_at_once(source: AngelOneSource, threads: int = 8) -> list[object]:
-    """Fetch in so many threads at once; return what each got or raised."""
+    """Fetch in several threads at the same time; return the result or error of each."""
     outcomes: list[object] = []
     barrier = threading.Barrier(threads)
 
@@ -91,7 +91,7 @@ def test_a_session_is_kept_until_midnight_in_india(
     source: AngelOneSource, angel: FakeAngelOne, clock: ManualClock
 ) -> None:
     source.fetch([NIFTY_50])
-    # From 09:30 to 23:59 in India.
+    # 09:30 to 23:59 in India.
     clock.advance(14.5 * 3600 - 60)
     source.fetch([NIFTY_50])
     assert angel.count("login") == 1
@@ -148,7 +148,7 @@ def test_sessions_that_end_immediately_cause_no_login_loop(
         with pytest.raises(SourceUnavailable):
             source.fetch([NIFTY_50])
     assert angel.count("login") == 2
-    # No request goes out on a session that is known to be over.
+    # A session that is known to be over is not used.
     assert angel.count("quote") == 4
 
     clock.advance(61)
@@ -202,7 +202,7 @@ def test_an_unknown_error_code_of_a_login_is_final(
     angel.fail("login", "AB1006")
 
     for _ in range(3):
-        with pytest.raises(SourceRefused, match="AB1006: No, by AB1006"):
+        with pytest.raises(SourceRefused, match="AB1006: Refused with AB1006"):
             source.fetch([NIFTY_50])
     assert angel.count("login") == 1
 
@@ -279,7 +279,7 @@ def test_a_code_about_to_expire_is_not_sent(
     angel: FakeAngelOne, make_settings: Callable[..., Settings]
 ) -> None:
     class LateClock(ManualClock):
-        """Real time from half a second before the end of a code."""
+        """Runs in real time, from half a second before a code expires."""
 
         def __init__(self) -> None:
             import time
@@ -295,7 +295,7 @@ def test_a_code_about_to_expire_is_not_sent(
             return super().now()
 
     clock = LateClock()
-    # What reaches this vendor takes it a second to look at.
+    # This server is slow to read a request.
     angel = FakeAngelOne(now=clock.now)
     angel.login_delay = 0.6
     with angel.serve() as root:
@@ -324,7 +324,7 @@ def test_a_refused_stream_gets_new_tokens_once(source: AngelOneSource, angel: Fa
 
     assert fresh != stale
     assert angel.sessions() == {fresh.jwt_token: fresh.feed_token}
-    # A second one that was refused the same is given what there is by now.
+    # A second caller with the same stale credentials gets the new ones.
     assert source.session.renew(stale) == fresh
     assert angel.count("login") == 2
     with pytest.raises(SourceUnavailable):
@@ -338,7 +338,7 @@ def test_credentials_show_no_secret() -> None:
     assert shown == "StreamCredentials()"
 
 
-IN_WORDS: list[dict[str, Any] | str] = [
+MESSAGES_OF_AN_END: list[dict[str, Any] | str] = [
     {"status": False, "message": "Invalid Token", "errorcode": "", "data": None},
     {"success": False, "message": "invalid token", "errorCode": None, "data": ""},
     {"success": False, "message": "Token is expired"},
@@ -350,7 +350,7 @@ IN_WORDS: list[dict[str, Any] | str] = [
 ]
 
 
-@pytest.mark.parametrize("answer", IN_WORDS)
+@pytest.mark.parametrize("answer", MESSAGES_OF_AN_END)
 @pytest.mark.parametrize("status", [200, 400, 403])
 def test_a_message_without_a_code_can_end_a_session(
     source: AngelOneSource, angel: FakeAngelOne, answer: dict[str, Any] | str, status: int
@@ -366,7 +366,7 @@ def test_a_repeated_message_causes_no_login_loop(
     source: AngelOneSource, angel: FakeAngelOne
 ) -> None:
     source.fetch([NIFTY_50])
-    angel.say("quote", IN_WORDS[0])
+    angel.say("quote", MESSAGES_OF_AN_END[0])
 
     for _ in range(5):
         with pytest.raises(SourceUnavailable):

@@ -1,4 +1,4 @@
-"""The client of Angel One's stream, against a server that speaks its protocol."""
+"""The client of Angel One's stream with a server of its protocol."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_a_symbol_followed_again_is_live_with_its_next_price(
     eventually(lambda: stream.is_live("RELIANCE.NS"))
     stream.follow([NIFTY])
     eventually(lambda: len(stream_server.subscribed) == 1)
-    # It was under way.
+    # A tick that was sent before the server read the request.
     stream_server.send(tick_frame(NSE, RELIANCE_TOKEN, 2, MORNING_MS, 140_005))
     eventually(lambda: stream.describe()["dropped"] == {"unsubscribed": 1})
 
@@ -146,7 +146,7 @@ def test_a_symbol_followed_again_is_live_with_its_next_price(
     eventually(lambda: len(stream_server.subscribed) == 2)
     assert not stream.is_live("RELIANCE.NS")
 
-    # The last price again, which is what the server knows of a share without trades meanwhile.
+    # The server repeats the last tick if there was no trade in between.
     stream_server.send(last)
     listener.wait_for(lambda: len(listener.prices("RELIANCE.NS")) == 2)
     assert stream.is_live("RELIANCE.NS")
@@ -165,7 +165,7 @@ def test_ticks_of_one_packet_are_delivered_together_and_in_order(
 
     listener.wait_for(lambda: len(listener.quotes) == 200)
     assert [quote.price * 100 for quote in listener.quotes] == list(range(1, 201))
-    # One packet, or two where the kernel cut it.
+    # One packet, or two if the kernel splits it.
     assert len(listener.batches) <= 2
 
 
@@ -178,20 +178,20 @@ def test_three_connections_share_3000_instruments_and_the_rest_is_not_streamed(
     assert [len(client.subscribed) for client in stream_server.clients] == [MAX_TOKENS] * 3
     listener.wait_for(lambda: listener.states == [True])
 
-    def say_all() -> None:
+    def tick_all() -> None:
         for each in instruments:
             exchange_type, token = key_of(each)
             stream_server.tick(token, 10_000, exchange_type=exchange_type)
 
-    say_all()
+    tick_all()
     eventually(lambda: len(stream.live_symbols) == 3_000)
     assert all(stream.is_live(each.symbol) for each in instruments[:3_000])
     assert not any(stream.is_live(each.symbol) for each in instruments[3_000:])
 
-    # Room that becomes free goes to those that had none; nobody is moved.
+    # Free room goes to instruments without a connection; no other one is moved.
     stream.follow(instruments[200:])
     eventually(lambda: len(stream_server.subscribed) == 2_900)
-    say_all()
+    tick_all()
     eventually(lambda: len(stream.live_symbols) == 2_900)
     assert stream_server.connections == 3
     assert (

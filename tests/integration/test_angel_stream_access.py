@@ -1,4 +1,4 @@
-"""How the client of Angel One's stream gets a connection, and whom it trusts."""
+"""Connections to Angel One's stream: credentials, retries and certificates."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_an_unreachable_server_is_retried(
 
     with stream_server.open():
         listener.wait_for(lambda: listener.states == [True])
-        # Said once, however often it was tried.
+        # Logged once, however many retries there were.
         assert warnings(caplog) == [
             "Angel One's stream is down, prices are polled: "
             "the connection failed: Connection refused"
@@ -103,7 +103,7 @@ def test_credentials_that_another_task_renewed_are_used(
 def test_credentials_renewed_for_one_connection_serve_the_others(stream_session: Session) -> None:
     access = StreamTokens(stream_session, SystemClock(), renewal_seconds=600)
 
-    # Three connections are refused the same ones, one after the other.
+    # Three connections report the same refused credentials, one after another.
     assert [access.replace(CREDENTIALS) for _ in range(3)] == [FRESH] * 3
     assert stream_session.refused == [CREDENTIALS]
 
@@ -164,7 +164,7 @@ def test_wrong_credentials_end_the_stream_and_are_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     stream_session.error = SourceRefused("Angel One does not know ANGEL_CLIENT_CODE (AB1007).")
-    # Of three connections, all end, and one asked.
+    # All three connections end, and only one requested credentials.
     stream, listener = streams.follow(stream_server.url, stream_session, shares(2_500))
     eventually(lambda: stream.describe()["refused"])
 
@@ -197,7 +197,7 @@ def test_an_unexpected_error_of_the_session_does_not_end_the_stream(
     stream_session: Session,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    # A defect, whose text holds what no log may show.
+    # A defect whose text contains a secret.
     stream_session.error = ValueError(f"bad header {SECRET}")  # type: ignore[assignment]
     _, listener = streams.follow(stream_server.url, stream_session, [NIFTY])
     eventually(lambda: stream_session.asked >= 3)

@@ -1,4 +1,4 @@
-"""What the client of Angel One's stream makes of a server that misbehaves."""
+"""The client of Angel One's stream with a server that fails."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_no_symbol_is_live_while_the_listener_blocks(
     stream, listener = streams.follow(stream_server.url, stream_session, [NIFTY], FAST_HEARTBEAT)
     eventually(lambda: stream.is_live("^NSEI"))
 
-    # Who waits for ticks is in the way of those who bring them.
+    # The listener's lock blocks the delivery of ticks.
     with listener.changed:
         stream_server.tick(NIFTY_TOKEN, 2_500_005)
         eventually(lambda: not stream.is_live("^NSEI"))
@@ -211,7 +211,7 @@ def test_invalid_ticks_are_dropped_and_counted(
     stream_server.tick(RELIANCE_TOKEN, 140_015)
     listener.wait_for(lambda: len(listener.quotes) == 3)
     eventually(lambda: stream.describe()["dropped"]["malformed"] == 15)
-    # At most once a minute.
+    # One line a minute at most.
     assert len(warnings(caplog)) == 1
     assert warnings(caplog)[0].startswith("dropped ticks of Angel One's stream: 5 malformed, ")
     assert stream_server.connections == 1

@@ -385,7 +385,7 @@ def test_while_the_database_is_away_prices_go_out_and_what_they_trigger_is_settl
     feed.tick("^NSEI", 25_100)
     with pytest.raises(PyMongoError):
         monitor.run_once()
-    assert services().quotes.latest("^NSEI").price == 25_100
+    assert services().quotes.latest("^NSEI").quote.price == 25_100
     watch(database)
     wait_until_it_answers(database.uri)
 

@@ -215,7 +215,7 @@ def test_exiting_all_closes_what_is_open_and_adds_it_up(feed: ScriptedFeed) -> N
     open_trade("alice", order(trade_type=TradeType.SELL, quantity=3))
     open_trade("bob", order())
     feed.set("^NSEI", "25000.50")
-    services().quotes.post([feed.set("^NSEI", "25000.50")])
+    services().quotes.update([feed.set("^NSEI", "25000.50")])
 
     assert exit_all("alice") == ExitedAll(2, Decimal("-0.50"), [])
     assert exit_all("alice") == ExitedAll(0, Decimal(0), [])

@@ -90,7 +90,7 @@ def test_a_pass_publishes_the_latest_prices_and_settles_every_tick(
     assert monitor.run_once() == Pass(ticks=3, closed=1)
 
     assert prices_sent_to(client) == [25_050.0]
-    assert services().quotes.latest("^NSEI").price == 25_050
+    assert services().quotes.latest("^NSEI").quote.price == 25_050
     assert SymbolState.load_quotes()["^NSEI"].price == 25_050
     (trade,) = trades_of("alice")
     assert trade.exit is not None
@@ -110,7 +110,7 @@ def test_a_tick_is_settled_in_one_pass_alone(
     feed.tick("^NSEI", 24_000)
     monitor.run_once()
     feed.set("^NSEI", 25_000)
-    services().quotes.post([feed.set("^NSEI", 25_000)])
+    services().quotes.update([feed.set("^NSEI", 25_000)])
     open_trade("alice", order(stop_loss=24_990))
 
     assert monitor.run_once() == Pass(ticks=0, closed=0)
@@ -127,7 +127,7 @@ def test_a_price_that_cannot_be_is_ignored(
 
     assert monitor.run_once() == Pass(ticks=1, closed=0)
 
-    assert services().quotes.latest("^NSEI").price == 25_000
+    assert services().quotes.latest("^NSEI").quote.price == 25_000
     assert set(SymbolState.load_quotes()) == {"^BSESN"}
 
 

@@ -1,4 +1,4 @@
-"""Yahoo's prices: yfinance and curl as they are, over HTTP to a server of its shape."""
+"""Yahoo's quotes: real yfinance and curl, over HTTP to a fake of Yahoo."""
 
 from __future__ import annotations
 
@@ -120,5 +120,5 @@ def test_an_unknown_symbol_is_skipped_after_one_request(
 
     assert set(prices(source.fetch([TCS, NIFTY]))) == {"^NSEI"}
     assert source.fetch([TCS]) == []
-    # yfinance itself would fetch another cookie, consent and crumb over each of them.
+    # yfinance alone would request another cookie, consent and crumb for each.
     assert len(yahoo.requests) == before + 3

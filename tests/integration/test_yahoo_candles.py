@@ -1,4 +1,4 @@
-"""Yahoo's candles: yfinance and curl as they are, over HTTP to a server of its shape."""
+"""Yahoo's candles: real yfinance and curl, over HTTP to a fake of Yahoo."""
 
 from __future__ import annotations
 
@@ -164,9 +164,9 @@ def test_a_bad_answer_about_the_past_is_not_cached(
     begin = session(3, clock)
     yahoo.set_rows("TCS.NS", "1m", minutes(begin, 5))
     span = (begin, begin + timedelta(minutes=5))
-    yahoo.troubles["TCS.NS"] = EMPTY_RESULT
+    yahoo.failures["TCS.NS"] = EMPTY_RESULT
     assert source.candles(TCS, Interval.MINUTE, *span) == []
-    yahoo.troubles.clear()
+    yahoo.failures.clear()
 
     assert len(source.candles(TCS, Interval.MINUTE, *span)) == 5
 

@@ -1,4 +1,4 @@
-"""Yahoo at its worst: limits, outages, garbage, silence. Every question ends, and in time."""
+"""Failures of Yahoo: rate limits, outages, garbage, silence. Every call ends in time."""
 
 from __future__ import annotations
 
@@ -42,29 +42,29 @@ CONSENT = Failure(302, "", headers={"Location": "/consent"})
 def test_a_rate_limit_ends_the_call_and_sets_retry_after(
     yahoo: FakeYahoo, source: YahooSource
 ) -> None:
-    yahoo.troubles["*"] = RATE_LIMIT
+    yahoo.failures["*"] = RATE_LIMIT
     with pytest.raises(SourceUnavailable, match="limits our requests") as raised:
         source.fetch(THREE)
     assert raised.value.retry_after == 60
 
-    yahoo.troubles["*"] = Failure(429, "", headers={"Retry-After": "120"})
+    yahoo.failures["*"] = Failure(429, "", headers={"Retry-After": "120"})
     with pytest.raises(SourceUnavailable) as raised:
         source.candles(TCS, Interval.DAY, yahoo.now - timedelta(days=9), yahoo.now)
     assert raised.value.retry_after == 120
 
 
 def test_a_rate_limit_of_one_symbol_ends_the_batch(yahoo: FakeYahoo, source: YahooSource) -> None:
-    yahoo.troubles["M&M.NS"] = RATE_LIMIT
+    yahoo.failures["M&M.NS"] = RATE_LIMIT
     with pytest.raises(SourceUnavailable) as raised:
         source.fetch(THREE)
     assert raised.value.retry_after == 60
 
-    yahoo.troubles["*"] = replace(RATE_LIMIT, delay=0.2)
+    yahoo.failures["*"] = replace(RATE_LIMIT, delay=0.2)
     asked_before = len(yahoo.charts())
     with pytest.raises(SourceUnavailable):
         source.fetch(list(load_instruments())[:25])
-    # Those that were under way, not the rest of the batch, nor in the second after.
-    yahoo.troubles = {"^NSEI": Failure(delay=1)}
+    # The requests that were running, and neither the rest of the batch nor a later one.
+    yahoo.failures = {"^NSEI": Failure(delay=1)}
     source.fetch([NIFTY])
     assert len(yahoo.charts()) - asked_before <= 10
 
@@ -73,7 +73,7 @@ def test_a_rate_limit_of_one_symbol_ends_the_batch(yahoo: FakeYahoo, source: Yah
 def test_an_invalid_retry_after_becomes_a_valid_pause(
     yahoo: FakeYahoo, source: YahooSource, after: str
 ) -> None:
-    yahoo.troubles["*"] = Failure(429, "", headers={"Retry-After": after})
+    yahoo.failures["*"] = Failure(429, "", headers={"Retry-After": after})
     with pytest.raises(SourceUnavailable) as raised:
         source.fetch([TCS])
     assert raised.value.retry_after is not None
@@ -83,8 +83,8 @@ def test_an_invalid_retry_after_becomes_a_valid_pause(
 def test_a_rate_limited_crumb_does_not_prevent_prices(
     yahoo: FakeYahoo, source: YahooSource
 ) -> None:
-    yahoo.troubles["/v1/test/getcrumb"] = RATE_LIMIT
-    # What yfinance then takes for a crumb is what the refusal said.
+    yahoo.failures["/v1/test/getcrumb"] = RATE_LIMIT
+    # yfinance takes the text of this error for a crumb.
     yahoo.crumb = "Too Many Requests\r\n"
 
     assert len(source.fetch(THREE)) == 3
@@ -101,25 +101,25 @@ def test_a_stale_crumb_is_replaced(yahoo: FakeYahoo, source: YahooSource) -> Non
 def test_an_expired_cookie_is_replaced(yahoo: FakeYahoo, source: YahooSource) -> None:
     source.fetch([TCS])
     yahoo.expire_cookies()
-    # Outside Europe there is nothing to consent to.
-    yahoo.troubles["/consent"] = Failure(200, "<html></html>")
+    # Outside Europe there is no consent page.
+    yahoo.failures["/consent"] = Failure(200, "<html></html>")
 
     assert prices(source.fetch([TCS])) == {"TCS.NS": Decimal("3000.10")}
 
 
 def test_a_refusal_despite_a_new_crumb_is_an_outage(yahoo: FakeYahoo, source: YahooSource) -> None:
-    yahoo.troubles["TCS.NS"] = Failure(401, '{"finance":{"result":null,"error":{"code":"x"}}}')
+    yahoo.failures["TCS.NS"] = Failure(401, '{"finance":{"result":null,"error":{"code":"x"}}}')
     with pytest.raises(SourceUnavailable, match="401"):
         source.fetch([TCS])
     with pytest.raises(SourceUnavailable, match="401"):
         source.candles(TCS, Interval.DAY, yahoo.now - timedelta(days=9), yahoo.now)
-    del yahoo.troubles["TCS.NS"]
+    del yahoo.failures["TCS.NS"]
 
     assert len(source.fetch([TCS])) == 1
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "failure",
     [
         OUTAGE,
         GARBAGE,
@@ -132,12 +132,12 @@ def test_a_refusal_despite_a_new_crumb_is_an_outage(yahoo: FakeYahoo, source: Ya
     ids=["outage", "garbage", "broken", "shape", "404", "list", "consent"],
 )
 def test_a_bad_chart_fails_its_symbol_and_the_source_if_all_are_bad(
-    yahoo: FakeYahoo, source: YahooSource, trouble: Failure
+    yahoo: FakeYahoo, source: YahooSource, failure: Failure
 ) -> None:
-    yahoo.troubles["TCS.NS"] = trouble
+    yahoo.failures["TCS.NS"] = failure
     assert set(prices(source.fetch(THREE))) == {"^NSEI", "M&M.NS"}
 
-    yahoo.troubles["*"] = trouble
+    yahoo.failures["*"] = failure
     with pytest.raises(SourceUnavailable) as raised:
         source.fetch(THREE)
     assert raised.value.retry_after is None
@@ -146,7 +146,7 @@ def test_a_bad_chart_fails_its_symbol_and_the_source_if_all_are_bad(
 
 
 def test_an_empty_result_is_a_symbol_without_a_price(yahoo: FakeYahoo, source: YahooSource) -> None:
-    yahoo.troubles["TCS.NS"] = EMPTY_RESULT
+    yahoo.failures["TCS.NS"] = EMPTY_RESULT
 
     assert set(prices(source.fetch(THREE))) == {"^NSEI", "M&M.NS"}
     assert source.candles(TCS, Interval.DAY, yahoo.now - timedelta(days=9), yahoo.now) == []
@@ -158,7 +158,7 @@ def test_a_symbol_that_hangs_delays_the_others_for_seconds_only(
     others = [each for each in load_instruments() if each.symbol not in ("TCS.NS", "^NSEI")][:23]
     for each in others:
         yahoo.set_price(each.symbol, float(each.start_price))
-    yahoo.troubles["TCS.NS"] = HANG
+    yahoo.failures["TCS.NS"] = HANG
     source.fetch([NIFTY])
 
     began = time.monotonic()
@@ -171,7 +171,7 @@ def test_a_call_ends_while_everything_hangs_and_the_next_one_works(
     yahoo: FakeYahoo, source: YahooSource
 ) -> None:
     source.fetch([NIFTY])
-    yahoo.troubles["*"] = HANG
+    yahoo.failures["*"] = HANG
     every = list(load_instruments())[:25]
 
     began = time.monotonic()
@@ -179,12 +179,12 @@ def test_a_call_ends_while_everything_hangs_and_the_next_one_works(
         source.fetch(every, deadline=began + 1)
     assert time.monotonic() - began < 8
 
-    yahoo.troubles.clear()
+    yahoo.failures.clear()
     assert len(source.fetch(THREE)) == 3
 
 
 def test_a_slow_yahoo_is_waited_for(yahoo: FakeYahoo, source: YahooSource) -> None:
-    yahoo.troubles["*"] = Failure(delay=1)
+    yahoo.failures["*"] = Failure(delay=1)
 
     assert len(source.fetch(THREE)) == 3
 
@@ -193,8 +193,8 @@ def test_a_slow_yahoo_is_waited_for(yahoo: FakeYahoo, source: YahooSource) -> No
 def test_a_failing_cookie_request_does_not_prevent_prices_and_is_paused(
     yahoo: FakeYahoo, source: YahooSource, path: str
 ) -> None:
-    yahoo.troubles[path] = HANG
-    yahoo.troubles["/consent"] = HANG
+    yahoo.failures[path] = HANG
+    yahoo.failures["/consent"] = HANG
     assert len(source.fetch(THREE)) == 3
     asked = [each.path for each in yahoo.requests].count(path)
 
@@ -216,7 +216,7 @@ def test_a_closed_port_is_an_outage(
 def test_a_cookie_request_that_takes_all_the_time_fails_one_call_only(
     yahoo: FakeYahoo, source: YahooSource
 ) -> None:
-    yahoo.troubles["/"] = HANG
+    yahoo.failures["/"] = HANG
 
     with pytest.raises(SourceUnavailable):
         source.fetch(THREE, deadline=time.monotonic() + 1)
@@ -225,7 +225,7 @@ def test_a_cookie_request_that_takes_all_the_time_fails_one_call_only(
 
 def test_more_calls_than_connections_end_in_time(yahoo: FakeYahoo, source: YahooSource) -> None:
     source.fetch([NIFTY])
-    yahoo.troubles["*"] = HANG
+    yahoo.failures["*"] = HANG
 
     def ask() -> float:
         began = time.monotonic()
@@ -237,10 +237,10 @@ def test_more_calls_than_connections_end_in_time(yahoo: FakeYahoo, source: Yahoo
 
 
 def test_at_most_six_requests_run_at_a_time(yahoo: FakeYahoo, source: YahooSource) -> None:
-    yahoo.troubles["*"] = Failure(delay=0.2)
+    yahoo.failures["*"] = Failure(delay=0.2)
 
     assert [len(each) for each in run_concurrently([lambda: source.fetch(THREE)] * 6)] == [3] * 6
-    assert yahoo.most_at_once == 6
+    assert yahoo.max_parallel == 6
 
 
 def test_without_a_root_url_requests_go_to_yahoo(
@@ -249,7 +249,7 @@ def test_without_a_root_url_requests_go_to_yahoo(
     make_settings: Callable[..., Settings],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # A proxy is told where a request is meant to go; this one lets nothing through.
+    # A proxy receives the name of the host; this one refuses every tunnel.
     monkeypatch.setenv("https_proxy", yahoo.url)
     with pytest.raises(SourceUnavailable):
         YahooSource(make_settings(), clock).fetch([TCS])
@@ -269,13 +269,13 @@ def test_verify_describes_the_price(yahoo: FakeYahoo, source: YahooSource) -> No
 
 
 @pytest.mark.parametrize(
-    ("trouble", "remedy"),
+    ("failure", "remedy"),
     [(RATE_LIMIT, "wait 60 s"), (OUTAGE, "look at the network"), (GARBAGE, "YAHOO_ROOT_URL")],
 )
 def test_verify_says_what_to_correct(
-    yahoo: FakeYahoo, source: YahooSource, trouble: Failure, remedy: str
+    yahoo: FakeYahoo, source: YahooSource, failure: Failure, remedy: str
 ) -> None:
-    yahoo.troubles["^NSEI"] = trouble
+    yahoo.failures["^NSEI"] = failure
     with pytest.raises(SourceUnavailable, match=remedy):
         source.verify()
 
@@ -290,9 +290,9 @@ def test_verify_without_a_price_is_an_error(yahoo: FakeYahoo, source: YahooSourc
 def test_the_loop_of_each_async_mode_continues_while_yahoo_hangs(
     yahoo: FakeYahoo, mode: str, tmp_path: Path
 ) -> None:
-    yahoo.troubles["TCS.NS"] = HANG
-    # This makes yfinance warn, and then take the refusal for a crumb.
-    yahoo.troubles["/v1/test/getcrumb"] = RATE_LIMIT
+    yahoo.failures["TCS.NS"] = HANG
+    # This makes yfinance log a warning, and take the error for a crumb.
+    yahoo.failures["/v1/test/getcrumb"] = RATE_LIMIT
     yahoo.crumb = "Too Many Requests\r\n"
     work, home = tmp_path / "work", tmp_path / "home"
     work.mkdir()
@@ -313,6 +313,6 @@ def test_the_loop_of_each_async_mode_continues_while_yahoo_hangs(
         check=False,
     )
 
-    # The script checks what it sees from inside; here is what it must leave behind: nothing.
+    # The script checks the loop. It must print nothing else, and write no file.
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
     assert [path for folder in (work, home) for path in folder.rglob("*")] == []

@@ -1,6 +1,6 @@
-"""Asks a Yahoo that hangs, in one async mode; test_yahoo.py runs it as a process of its own.
+"""Requests prices from a Yahoo that hangs, in one async mode, as a process of test_yahoo.py.
 
-Fails by an AssertionError where the loop stood still, or where something was loaded too early.
+It fails with an AssertionError if the loop was blocked, or if a module was loaded too early.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# Half of what a request that hangs takes. Loading pandas alone takes the interpreter for 0.3 s.
+# Seconds: half the timeout of a request. Loading pandas alone holds the interpreter for 0.3 s.
 MAX_PAUSE = 1.5
 
 
@@ -63,8 +63,8 @@ def main(mode: str, url: str) -> None:
     batch = [find(name) for name in ("TCS.NS", "^NSEI", "M&M.NS")]
     began = time.monotonic()
     assert {quote.symbol for quote in source.fetch(batch)} == {"^NSEI", "M&M.NS"}
-    assert time.monotonic() - began >= 3, "it was to hang"
-    # Several at once, with a cookie under way for all of them, meet at yfinance's locks.
+    assert time.monotonic() - began >= 3, "one request hangs"
+    # Several calls at the same time contend for yfinance's locks.
     answers: list[int] = []
     for _ in range(4):
         spawn(lambda: answers.append(len(source.fetch(batch[1:]))))
@@ -75,8 +75,8 @@ def main(mode: str, url: str) -> None:
     now = SystemClock().now()
     source.candles(batch[1], Interval.DAY, now.replace(year=now.year - 1), now)
     ended.set()
-    assert len(pauses) > 100, f"the loop turned {len(pauses)} times"
-    assert max(pauses) < MAX_PAUSE, f"the loop stood still for {max(pauses):.2f} s"
+    assert len(pauses) > 100, f"the loop ran {len(pauses)} times"
+    assert max(pauses) < MAX_PAUSE, f"the loop was blocked for {max(pauses):.2f} s"
     print("done")
 
 

@@ -118,8 +118,8 @@ def test_the_board_remembers_every_tick_after_an_entry(
     board = QuoteBoard(ScriptedFeed(clock), clock, permissive_filter(clock), fresh_seconds=1)
     ticks = [quote(n + 1, symbol=symbol) for n, symbol in enumerate(symbols)]
     cut = data.draw(st.integers(0, len(ticks)))
-    board.post(ticks[:cut])
-    board.post(ticks[cut:])
+    board.update(ticks[:cut])
+    board.update(ticks[cut:])
     entry = data.draw(st.integers(0, len(ticks) - 1))
 
     later = [each for each in ticks[entry + 1 :] if each.symbol == ticks[entry].symbol]

@@ -1,4 +1,4 @@
-"""The ticks of Angel One's stream, whatever their bytes are."""
+"""The ticks of Angel One's stream, for any bytes."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_subscribing_to_many_symbols_waits_for_none_of_their_prices(
     parts = app.extensions[RUNTIME_KEY]
     services.init_app(app, replace(parts, feed=feed, quotes=board))
     symbols = [each.symbol for each in parts.instruments.search("")[:40]]
-    board.post([quote(7, symbol=symbols[3])])
+    board.update([quote(7, symbol=symbols[3])])
 
     socket = settled(alice.token)
     answer = socket.call("subscribe", {"symbols": symbols})

@@ -1,4 +1,4 @@
-"""Angel One's API without its pace, for tests that ask more often than a person may."""
+"""Angel One's session and source without a throttle."""
 
 from __future__ import annotations
 

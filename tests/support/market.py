@@ -54,7 +54,7 @@ class Memory:
 
 def permissive_filter(clock: ManualClock) -> TickFilter:
     """Return a guard that holds nothing but what is no price."""
-    return TickFilter(clock, oldest=timedelta(days=36_500), largest_move=Decimal(10**9))
+    return TickFilter(clock, max_age=timedelta(days=36_500), max_move=Decimal(10**9))
 
 
 class ScriptedFeed(LocalFeed):

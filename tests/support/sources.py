@@ -1,4 +1,4 @@
-"""A price source that does as it is told: answers, fails, hangs."""
+"""A price source that answers, fails or hangs as a test decides."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.market_data.providers.base import NO_DEADLINE
 
 
 class ScriptedSource:
-    """Knows `prices` by symbol. Questions raise `failing`, and wait while `go` is not set."""
+    """Returns `prices` by symbol. Calls raise `failing`, and wait while `go` is not set."""
 
     def __init__(
         self,
@@ -71,8 +71,8 @@ class ScriptedSource:
         deadline: float = NO_DEADLINE,
     ) -> list[Candle]:
         self._behave()
-        found = self.candles_by_symbol.get(instrument.symbol, [])
-        return [each for each in found if since <= each.time < until]
+        candles = self.candles_by_symbol.get(instrument.symbol, [])
+        return [candle for candle in candles if since <= candle.time < until]
 
     def verify(self) -> str:
         self._behave()

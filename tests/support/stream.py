@@ -1,4 +1,4 @@
-"""Who follows Angel One's stream in tests: a session that is told, and listener that remember."""
+"""A session, a listener and a factory for tests of Angel One's stream."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CREDENTIALS = StreamCredentials(
 )
 FRESH = replace(CREDENTIALS, jwt_token="fresh-jwt-kept-dark", feed_token="fresh-feed-kept-dark")
 SECRET = "kept-dark"
-# Back at once; and with a heartbeat so fast that its loss can be waited for.
+# Immediate retries, and a heartbeat whose timeout a test can wait for.
 FAST_RETRIES = Timing(handshake=2, first_retry=0.02, longest_retry=0.1)
 FAST_HEARTBEAT = replace(FAST_RETRIES, heartbeat=0.3)
 
@@ -38,7 +38,7 @@ NIFTY, SENSEX, RELIANCE = (
 
 
 def accept(server: AngelStreamServer, credentials: StreamCredentials) -> None:
-    """Have the server accept these from now on."""
+    """Let the server accept only these credentials."""
     server.expect(
         credentials.api_key,
         credentials.client_code,
@@ -48,7 +48,7 @@ def accept(server: AngelStreamServer, credentials: StreamCredentials) -> None:
 
 
 def shares(count: int) -> list[Instrument]:
-    """Make instruments up, every third of them listed in Bombay."""
+    """Return made-up instruments, every third of them on BSE."""
     return [
         Instrument(
             symbol=f"S{n}.{'BO' if n % 3 == 0 else 'NS'}",
@@ -64,12 +64,12 @@ def shares(count: int) -> list[Instrument]:
 
 
 def key_of(instrument: Instrument) -> tuple[int, str]:
-    """Return what the stream knows an instrument by."""
+    """Return the stream's key of an instrument."""
     return BSE if instrument.exchange == "BSE" else NSE, instrument.angel_token
 
 
 class Session:
-    """Holds credentials; `fresh` are those that signing in again brings."""
+    """Holds the `current` credentials; `renew` replaces them by `fresh`."""
 
     def __init__(self) -> None:
         self.current = CREDENTIALS
@@ -93,12 +93,11 @@ class Session:
 
 
 class StreamListener:
-    """Keeps what a stream hands on, for tests to wait on."""
+    """Records what a stream delivers; if `failure` is set, the next delivery raises it."""
 
     def __init__(self) -> None:
         self.batches: list[list[Quote]] = []
         self.states: list[bool] = []
-        # Raised by the next call of `on_ticks`, once.
         self.failure: Exception | None = None
         self.changed = threading.Condition()
 
@@ -120,17 +119,17 @@ class StreamListener:
         return [quote for batch in self.batches for quote in batch]
 
     def prices(self, symbol: str) -> list[str]:
-        """Return the prices heard of a symbol, as written."""
+        """Return the received prices of a symbol as text."""
         return [str(quote.price) for quote in self.quotes if quote.symbol == symbol]
 
     def wait_for(self, wanted: Callable[[], Any], timeout: float = 10) -> None:
-        """Wait until something heard makes `wanted` true."""
+        """Wait until a delivery makes `wanted` true."""
         with self.changed:
-            assert self.changed.wait_for(wanted, timeout), f"heard {self.batches}, {self.states}"
+            assert self.changed.wait_for(wanted, timeout), f"received {self.batches}, {self.states}"
 
 
 class StreamFactory:
-    """Makes streams, and ends them all."""
+    """Creates streams, and closes them all."""
 
     def __init__(self) -> None:
         socketio.init_app(Flask("stream"), async_mode="threading")
@@ -143,7 +142,7 @@ class StreamFactory:
         instruments: Iterable[Instrument] = (),
         timing: Timing = FAST_RETRIES,
     ) -> tuple[AngelStream, StreamListener]:
-        """Follow instruments; return the stream, and what hears it."""
+        """Follow instruments; return the stream and its listener."""
         listener = StreamListener()
         stream = AngelStream(
             url,
@@ -164,5 +163,5 @@ class StreamFactory:
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what was logged as a warning or worse."""
+    """Return the messages logged at WARNING or above."""
     return [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]

@@ -1,4 +1,4 @@
-"""Follows Angel One's stream in one async mode, as a process; prints what it found as JSON.
+"""Follows Angel One's stream in one async mode, as a process; prints its measurements as JSON.
 
 Arguments: the mode, the address, and how many ticks to wait for. The price of a tick is the
 microsecond of the monotonic clock at which it was sent.
@@ -50,8 +50,8 @@ def on_ticks(quotes: list[Quote]) -> None:
         done.set()
 
 
-def be_a_neighbour() -> None:
-    """See how late another task gets its turn while the stream runs."""
+def measure_lateness() -> None:
+    """Measure how late another task runs while the stream is busy."""
     while not done.is_set():
         began = time.monotonic()
         socketio.sleep(0.005)
@@ -66,7 +66,7 @@ def main() -> None:
         on_ticks=on_ticks,
         timing=Timing(first_retry=0.02, longest_retry=0.1),
     )
-    spawn(be_a_neighbour)
+    spawn(measure_lateness)
     stream.follow([NIFTY, RELIANCE])
     assert done.wait(30), f"{len(delays)} ticks in 30 s; {stream.describe()}"
 

@@ -1,4 +1,4 @@
-"""What the tests of Yahoo ask for."""
+"""Instruments and prices for tests of Yahoo."""
 
 from __future__ import annotations
 

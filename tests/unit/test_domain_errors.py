@@ -80,7 +80,7 @@ def test_an_alert_that_would_fire_at_once_names_the_price() -> None:
     error = AlreadyCrossed("below", Decimal(110), Decimal(100))
 
     assert (error.code, isinstance(error, InvalidRequest)) == ("already_crossed", True)
-    assert error.message == "The price is 100 already, so an alert below 110 would fire at once."
+    assert error.message == "The price is 100 already, so an alert below 110 would fire now."
     assert error.details == {"below": "must be below 100", "price": Decimal(100)}
 
 

@@ -348,19 +348,6 @@ def test_three_hundred_symbols_are_asked_for_in_batches(market: Market) -> None:
     assert [len(batch) for batch in market.angel.questions] == [50, 50, len(symbols) - 100]
 
 
-def test_a_last_known_price_is_asked_for_in_the_background_the_first_time(
-    market: Market, clock: ManualClock
-) -> None:
-    market.angel.go.clear()
-
-    assert market.feed.last_known(RELIANCE) is None
-
-    market.angel.go.set()
-    eventually(lambda: [each.symbol for each in market.feed.collect()] == [RELIANCE])
-    market.feed.last_known(RELIANCE)
-    assert market.angel.questions == [[RELIANCE]]
-
-
 def test_many_symbols_without_a_price_are_waited_for_once(clock: ManualClock) -> None:
     market = Market(clock, simulated=False)
     symbols = [each.symbol for each in load_instruments().search("")[:30]]

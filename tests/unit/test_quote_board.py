@@ -9,9 +9,9 @@ from decimal import Decimal
 import pytest
 
 from app.domain.errors import MarketDataUnavailable
-from app.domain.quote import Quote, Source
+from app.domain.quote import Quote, SeenQuote, Source
 from app.market_data.calendar import TradingCalendar
-from app.market_data.quotes import REMEMBERED_TICKS, QuoteBoard
+from app.market_data.quotes import KEPT_TICKS, QuoteBoard
 from app.market_data.tick_filter import DELAYS, TickFilter
 from tests.support.market import ManualClock, ScriptedFeed, permissive_filter
 from tests.support.quotes import quote
@@ -24,36 +24,36 @@ def board(feed: ScriptedFeed, clock: ManualClock) -> QuoteBoard:
 
 def test_a_posted_price_is_served_while_it_is_fresh(board: QuoteBoard, clock: ManualClock) -> None:
     posted = quote(24_000)
-    board.post([posted])
+    board.update([posted])
 
     clock.advance(20)
 
-    assert board.latest("^NSEI") is posted
+    assert board.latest("^NSEI").quote is posted
 
 
 def test_the_last_tick_posted_is_the_latest(board: QuoteBoard) -> None:
-    board.post([quote(1), quote(2, symbol="TCS.NS"), quote(3)])
+    board.update([quote(1), quote(2, symbol="TCS.NS"), quote(3)])
 
-    assert [board.latest(symbol).price for symbol in ("^NSEI", "TCS.NS")] == [3, 2]
+    assert [board.latest(symbol).quote.price for symbol in ("^NSEI", "TCS.NS")] == [3, 2]
 
 
 def test_a_stale_price_is_asked_for_again(
     board: QuoteBoard, clock: ManualClock, feed: ScriptedFeed
 ) -> None:
-    board.post([quote(24_000)])
+    board.update([quote(24_000)])
     clock.advance(20.5)
     now = feed.set("^NSEI", 25_500)
 
-    assert board.latest("^NSEI") is now
+    assert board.latest("^NSEI").quote is now
 
 
 def test_a_price_that_was_asked_for_is_fresh_for_everyone(
     board: QuoteBoard, feed: ScriptedFeed
 ) -> None:
-    first = board.latest("RELIANCE.NS")
+    first = board.latest("RELIANCE.NS").quote
     feed.set("RELIANCE.NS", 1_500)
 
-    assert board.latest("RELIANCE.NS") is first
+    assert board.latest("RELIANCE.NS").quote is first
 
 
 def test_without_a_price_market_data_is_unavailable(board: QuoteBoard) -> None:
@@ -73,16 +73,16 @@ def test_a_price_nobody_could_pay_is_no_price(
 
 def test_the_ticks_after_a_quote_are_remembered_in_order(board: QuoteBoard) -> None:
     entry = quote(100)
-    board.post([quote(99), entry, quote(101)])
-    board.post([quote(7, symbol="TCS.NS"), quote(102)])
+    board.update([quote(99), entry, quote(101)])
+    board.update([quote(7, symbol="TCS.NS"), quote(102)])
 
     assert [each.price for each in board.ticks_since(entry)] == [101, 102]
 
 
 def test_nothing_comes_after_the_latest_quote(board: QuoteBoard) -> None:
-    board.post([quote(99)])
+    board.update([quote(99)])
 
-    assert board.ticks_since(board.latest("^NSEI")) == []
+    assert board.ticks_since(board.latest("^NSEI").quote) == []
 
 
 def test_nothing_comes_after_a_quote_of_a_symbol_that_was_never_posted(board: QuoteBoard) -> None:
@@ -91,19 +91,19 @@ def test_nothing_comes_after_a_quote_of_a_symbol_that_was_never_posted(board: Qu
 
 def test_a_quote_equal_to_the_entry_is_still_another_tick(board: QuoteBoard) -> None:
     entry, same = quote(100), quote(100)
-    board.post([entry, same])
+    board.update([entry, same])
 
     assert board.ticks_since(entry) == [same]
 
 
 def test_only_so_many_ticks_of_a_symbol_are_remembered(board: QuoteBoard) -> None:
     entry = quote(1)
-    board.post([entry, *(quote(n) for n in range(2, REMEMBERED_TICKS + 102))])
+    board.update([entry, *(quote(n) for n in range(2, KEPT_TICKS + 102))])
 
     later = board.ticks_since(entry)
 
-    assert len(later) == REMEMBERED_TICKS
-    assert later[-1].price == REMEMBERED_TICKS + 101
+    assert len(later) == KEPT_TICKS
+    assert later[-1].price == KEPT_TICKS + 101
 
 
 OPEN = datetime(2026, 11, 23, 9, 44, tzinfo=UTC)  # 15:14 in India
@@ -117,18 +117,19 @@ class ThinMarket:
         self.clock = ManualClock(OPEN)
         self.feed = ScriptedFeed(self.clock, Source.YAHOO)
         self.feed.remote = True
-        self.kept: Quote | None = None
-        self.feed.last_known = lambda symbol: self.kept  # type: ignore[method-assign]
+        self.stored: dict[str, SeenQuote] = {}
         self.trade = quote(100, Source.YAHOO, ELEVEN, "TCS.NS")
         self.answer(self.trade)
-        guard = TickFilter(
+        tick_filter = TickFilter(
             self.clock,
-            oldest=timedelta(seconds=30),
-            largest_move=Decimal("0.2"),
+            max_age=timedelta(seconds=30),
+            max_move=Decimal("0.2"),
             calendar=TradingCalendar(enforced=False),
             delays=DELAYS,
         )
-        self.board = QuoteBoard(self.feed, self.clock, guard, fresh_seconds=20)
+        self.board = QuoteBoard(
+            self.feed, self.clock, tick_filter, fresh_seconds=20, stored=lambda _: self.stored
+        )
 
     def answer(self, price: Quote | None) -> None:
         self.feed.latest = lambda symbol: price  # type: ignore[method-assign]
@@ -138,24 +139,23 @@ def test_a_share_that_has_not_traded_for_hours_has_its_last_traded_price() -> No
     market = ThinMarket()
 
     for _ in range(3):
-        price = market.board.ask("TCS.NS")
+        price = market.board.latest("TCS.NS")
         market.clock.advance(10)
 
     assert (price.quote, price.is_confirmed, price.is_too_old) == (market.trade, True, True)
     assert price.age == timedelta(hours=4, minutes=14, seconds=20)
-    assert price.oldest == timedelta(minutes=20, seconds=30)
-    assert market.board.last_traded("TCS.NS") == market.trade
-    with pytest.raises(MarketDataUnavailable):
-        market.board.latest("TCS.NS")
+    assert price.max_age == timedelta(minutes=20, seconds=30)
+    assert market.board.require("TCS.NS").quote == market.trade
+    assert market.board.tick_filter.is_pending(market.trade)
 
 
 def test_a_share_that_stopped_trading_after_it_was_polled_is_too_old_as_well() -> None:
     market = ThinMarket()
     market.clock.set_back((OPEN - ELEVEN).total_seconds())
-    market.board.post([market.trade])
+    market.board.update([market.trade])
     market.clock.advance(3600)
 
-    price = market.board.ask("TCS.NS")
+    price = market.board.latest("TCS.NS")
 
     assert (price.quote, price.is_confirmed, price.is_too_old) == (market.trade, True, True)
 
@@ -163,31 +163,29 @@ def test_a_share_that_stopped_trading_after_it_was_polled_is_too_old_as_well() -
 def test_without_a_source_the_last_price_stands_unconfirmed() -> None:
     market = ThinMarket()
     market.answer(None)
-    market.kept = market.trade
+    market.stored = {"TCS.NS": SeenQuote(market.trade, OPEN)}
 
-    price = market.board.ask("TCS.NS")
+    price = market.board.latest("TCS.NS")
 
     assert (price.quote, price.is_confirmed, price.is_stale) == (market.trade, False, True)
     with pytest.raises(MarketDataUnavailable):
-        market.board.last_traded("TCS.NS")
+        market.board.require("TCS.NS")
 
 
-def test_a_last_known_price_asks_no_source() -> None:
+def test_a_known_price_asks_no_source() -> None:
     market = ThinMarket()
     market.feed.latest = lambda symbol: pytest.fail("asked")  # type: ignore[method-assign]
-    assert market.board.last_known("TCS.NS") is None
+    assert market.board.known(["TCS.NS"]) == {}
 
-    market.kept = market.trade
-    price = market.board.last_known("TCS.NS")
+    market.stored = {"TCS.NS": SeenQuote(market.trade, OPEN)}
 
-    assert price is not None
-    assert price.quote == market.trade
+    assert market.board.known(["TCS.NS"])["TCS.NS"].quote == market.trade
 
 
 def test_what_was_never_put_up_is_followed_by_newer_ticks_alone() -> None:
     market = ThinMarket()
     old = quote(90, Source.YAHOO, ELEVEN - timedelta(hours=1), "TCS.NS")
-    market.board.post([replace(old, timestamp=OPEN - timedelta(minutes=1))])
+    market.board.update([replace(old, timestamp=OPEN - timedelta(minutes=1))])
     newer = market.board.ticks_since(market.trade)
     older = market.board.ticks_since(replace(old, timestamp=OPEN))
 

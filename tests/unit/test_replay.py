@@ -229,7 +229,7 @@ def test_a_replay_hands_out_no_price_that_is_none_and_no_candle_holds_one() -> N
 
 def test_candles_leave_out_a_fat_finger_and_show_a_crash_that_was_confirmed() -> None:
     ticks = [tick(n, price) for n, price in enumerate((100, 1, 101, 50, 51, 52, 50))]
-    feed = ReplayFeed(ticks, ManualClock(), largest_move=Decimal("0.2"))
+    feed = ReplayFeed(ticks, ManualClock(), max_move=Decimal("0.2"))
 
     (candle,) = feed.candles("^NSEI", OPENING - timedelta(seconds=1), OPENING + timedelta(hours=1))
 
@@ -238,7 +238,7 @@ def test_candles_leave_out_a_fat_finger_and_show_a_crash_that_was_confirmed() ->
 
 def test_it_hands_out_the_ticks_that_candles_leave_out() -> None:
     clock = ManualClock()
-    feed = ReplayFeed([tick(0, 100), tick(1, 1)], clock, largest_move=Decimal("0.2"))
+    feed = ReplayFeed([tick(0, 100), tick(1, 1)], clock, max_move=Decimal("0.2"))
     clock.advance(5)
 
     assert prices(feed.poll(["^NSEI"])) == [100, 1]

@@ -1,4 +1,4 @@
-"""One source behind a deadline, retries and a circuit breaker."""
+"""One source with a deadline, retries and a circuit breaker."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_it_returns_the_quotes_of_its_source(upstream: ResilientSource) -> None:
 
 
 def test_a_failed_call_is_retried_once(upstream: ResilientSource, source: ScriptedSource) -> None:
-    source.failing = SourceUnavailable("a hiccup")
+    source.failing = SourceUnavailable("a failure")
     fail(upstream)
     assert len(source.questions) == 2
 
@@ -215,7 +215,7 @@ def test_one_of_many_simultaneous_callers_makes_the_probe(
     for thread in threads:
         thread.join()
 
-    # One probe, and its own retry.
+    # One probe and its retry.
     assert len(source.questions) == asked + 2
 
 

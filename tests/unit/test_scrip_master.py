@@ -229,7 +229,7 @@ def test_a_list_comes_over_http_and_tells_how_far_it_is(server: ScripMasterServe
 def test_a_list_may_be_packed_and_its_length_unsaid(server: ScripMasterServer) -> None:
     server.packed = True
     assert fetch(server).shares == 2_000
-    server.says_length = False
+    server.sends_length = False
     assert fetch(server).shares == 2_000
     server.packed = False
     with download(server.url) as file:
@@ -237,9 +237,9 @@ def test_a_list_may_be_packed_and_its_length_unsaid(server: ScripMasterServer) -
         assert read_master(file).shares == 2_000
 
 
-@pytest.mark.parametrize("says_length", [True, False])
-def test_a_list_that_breaks_off_is_told_so(server: ScripMasterServer, says_length: bool) -> None:
-    server.says_length = says_length
+@pytest.mark.parametrize("sends_length", [True, False])
+def test_a_list_that_breaks_off_is_told_so(server: ScripMasterServer, sends_length: bool) -> None:
+    server.sends_length = sends_length
     server.cut_after = len(server.body) // 2
 
     with pytest.raises(ScripMasterError, match=r"broke off|cut off"):

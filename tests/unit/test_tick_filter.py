@@ -24,8 +24,8 @@ INTERVAL = 10
 
 @pytest.fixture
 def tick_filter(clock: ManualClock) -> TickFilter:
-    oldest = timedelta(seconds=3 * INTERVAL)
-    return TickFilter(clock, oldest=oldest, largest_move=Decimal("0.2"))
+    max_age = timedelta(seconds=3 * INTERVAL)
+    return TickFilter(clock, max_age=max_age, max_move=Decimal("0.2"))
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def test_a_price_that_is_not_positive_is_never_let_through(
     assert says(25_000)
     assert not any(says(price) for _ in range(6))
     assert not says(price, Source.ANGEL_ONE)
-    assert tick_filter.held[RejectReason.NOT_A_PRICE] == 7
-    assert tick_filter.suspicions == {}
+    assert tick_filter.rejected[RejectReason.NOT_A_PRICE] == 7
+    assert tick_filter.pending == {}
     assert says(25_001)
 
 
@@ -77,11 +77,11 @@ def test_a_larger_move_is_held_until_two_further_ticks_say_the_same(
 ) -> None:
     assert says(25_000)
     assert not says(price)
-    assert tick_filter.suspicions["^NSEI"].doubt is RejectReason.MOVED_TOO_FAR
+    assert tick_filter.pending["^NSEI"].reason is RejectReason.MOVED_TOO_FAR
     assert not says(price)
     assert says(price)
-    assert tick_filter.suspicions == {}
-    assert tick_filter.held == {RejectReason.MOVED_TOO_FAR: 2}
+    assert tick_filter.pending == {}
+    assert tick_filter.rejected == {RejectReason.MOVED_TOO_FAR: 2}
     assert says(price)
 
 
@@ -104,7 +104,7 @@ def test_the_old_price_again_ends_the_doubt(
     assert says(25_000)
     assert not says(2_500)
     assert says(25_005)
-    assert tick_filter.suspicions == {}
+    assert tick_filter.pending == {}
     # What was held before is forgotten: the next one needs two confirmations of its own.
     assert not says(2_500)
     assert not says(2_500)
@@ -120,7 +120,7 @@ def test_a_repeated_quote_confirms_nothing(tick_filter: TickFilter, clock: Manua
     stuck = Quote("^NSEI", Decimal(2_500), Source.YAHOO, clock.now())
 
     assert tick_filter.admit([stuck] * 10) == []
-    assert tick_filter.held[RejectReason.MOVED_TOO_FAR] == 10
+    assert tick_filter.rejected[RejectReason.MOVED_TOO_FAR] == 10
 
 
 def test_a_quote_older_than_the_doubtful_one_confirms_nothing(
@@ -143,7 +143,7 @@ def test_a_quote_older_than_three_intervals_is_stale(
     tick_filter: TickFilter, says: Callable[..., bool], age: float, held: bool
 ) -> None:
     assert says(25_000, age=age) is not held
-    assert tick_filter.held[RejectReason.STALE] == held
+    assert tick_filter.rejected[RejectReason.STALE] == held
 
 
 def test_a_source_that_is_always_late_is_let_in_once_confirmed(
@@ -152,7 +152,7 @@ def test_a_source_that_is_always_late_is_let_in_once_confirmed(
     assert not says(25_000, age=900)
     assert not says(25_001, age=900)
     assert [says(25_002 + n, age=900) for n in range(5)] == [True] * 5
-    assert tick_filter.held == {RejectReason.STALE: 2}
+    assert tick_filter.rejected == {RejectReason.STALE: 2}
 
 
 def test_a_late_source_is_known_by_symbol_and_until_it_is_on_time_again(
@@ -179,7 +179,7 @@ def test_a_recording_is_never_stale_and_yet_may_move_too_far(
 ) -> None:
     assert says(25_000, Source.REPLAY, age=10**8)
     assert not says(2_500, Source.REPLAY, age=10**8)
-    assert tick_filter.held == {RejectReason.MOVED_TOO_FAR: 1}
+    assert tick_filter.rejected == {RejectReason.MOVED_TOO_FAR: 1}
 
 
 def test_another_market_is_not_measured_by_this_one(says: Callable[..., bool]) -> None:

@@ -28,7 +28,7 @@ def calendar() -> TradingCalendar:
 @pytest.fixture
 def tick_filter(clock: ManualClock, calendar: TradingCalendar) -> TickFilter:
     return TickFilter(
-        clock, oldest=OLDEST, largest_move=Decimal("0.2"), calendar=calendar, delays=DELAYS
+        clock, max_age=OLDEST, max_move=Decimal("0.2"), calendar=calendar, delays=DELAYS
     )
 
 
@@ -56,7 +56,7 @@ def test_the_last_close_is_let_through_at_once_until_the_exchange_opens(
     advance_to(clock, ist(now))
 
     assert tick_filter.admit([quote(ist(time), source)]) != []
-    assert not tick_filter.held
+    assert not tick_filter.rejected
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_price_that_stopped_while_the_exchange_was_open_is_held(
     advance_to(clock, ist(now))
 
     assert tick_filter.admit([quote(ist(time))] * 5) == []
-    assert tick_filter.held == {RejectReason.STALE: 5}
+    assert tick_filter.rejected == {RejectReason.STALE: 5}
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_the_calendar_is_asked_for_only_by_what_looks_old(clock: ManualClock) ->
         return loads[-1]
 
     calendar = TradingCalendar(load=count_load)
-    tick_filter = TickFilter(clock, oldest=OLDEST, largest_move=Decimal("0.2"), calendar=calendar)
+    tick_filter = TickFilter(clock, max_age=OLDEST, max_move=Decimal("0.2"), calendar=calendar)
 
     tick_filter.admit([quote(clock.now()), quote(clock.now() - 2 * OLDEST, Source.MOCK)])
     assert loads == []

@@ -1,10 +1,10 @@
-"""The live feed: real prices, symbol by symbol from the best source that has them.
+"""The live feed: real prices, of each symbol from the best source that has it.
 
-Each symbol goes down a chain of lanes (Angel One, Yahoo) until one prices it, on every round
-anew, so that a source that recovers is back with the next round. Nobody waits for a source:
-polls collect what has come in, and requests are served what is known, or wait a moment for what
-was never asked before. Where every real source has failed for longer than a hiccup, and the
-chain ends in the simulated market, that goes on from the last real price.
+Each round, a symbol goes down the chain of sources (Angel One, Yahoo) until one prices it, so a
+source that recovers is used again in the next round. No caller waits for a source: polls collect
+what has arrived. Requests are served what is known, and wait a moment for a symbol without a
+price. If every real source has failed for two intervals, and the chain ends in the simulated
+market, that continues from the last real price.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from math import inf
 from typing import Any, Protocol
 
@@ -29,23 +30,23 @@ from app.market_data.providers.base import HistoryRefused, SourceError, SourceRe
 from app.market_data.providers.resilience import ResilientSource
 from app.market_data.providers.worker import SourceWorker
 
-# For so long a request waits for the first price of a symbol that nobody watched so far.
+# How long a request waits for the first price of a symbol.
 TIMEOUT_SECONDS = 1.0
-# Ticks kept for the monitor's next poll: minutes of a busy stream.
-MAX_UNPOLLED = 200_000
+# Maximum ticks kept until the monitor collects them: minutes of a busy stream.
+MAX_UNCOLLECTED = 200_000
 
 
 class Stream(Protocol):
-    """Prices that come by themselves, of the first source of the chain."""
+    """Prices that the first source of the chain pushes."""
 
     def follow(self, instruments: Collection[Instrument]) -> None:
-        """Bring the prices of these from now on, and of no others."""
+        """Subscribe to these instruments, and to no others."""
 
     def is_live(self, symbol: str) -> bool:
-        """Tell whether every change of the symbol's price comes in right now."""
+        """Return whether every change of the symbol's price arrives right now."""
 
     def close(self) -> None:
-        """Bring nothing any more."""
+        """Stop."""
 
 
 @dataclass(slots=True)
@@ -65,7 +66,7 @@ class LiveFeed:
 
     def __init__(
         self,
-        upstreams: Sequence[ResilientSource],
+        sources: Sequence[ResilientSource],
         instruments: Instruments,
         clock: Clock,
         *,
@@ -73,203 +74,215 @@ class LiveFeed:
         fallback: SimulatedFeed | None = None,
         last_quote: Callable[[str], Quote | None] = lambda _symbol: None,
     ) -> None:
-        """Ask `upstreams` in their order, each `interval_seconds` for what is polled.
+        """Ask `sources` in order, every `interval_seconds` for the symbols polled.
 
-        `last_quote` knows what another process, the one that polls, heard of a symbol.
+        `last_quote` returns the last quote of a symbol that any process saved.
         """
-        self.upstreams = tuple(upstreams)
+        self._sources = tuple(sources)
         self._instruments = instruments
         self._clock = clock
         self._interval = interval_seconds
         self._fallback = fallback
         self._last_quote = last_quote
         self._stream: Stream | None = None
-        self._lanes = [
-            SourceWorker(each, on_quotes=self._take_polled, on_missing=self._pass_on(position))
-            for position, each in enumerate(upstreams)
+        self._workers = [
+            SourceWorker(
+                source,
+                on_quotes=partial(self._receive, is_streamed=False),
+                on_missing=partial(self._submit, first=position + 1),
+            )
+            for position, source in enumerate(sources)
         ]
-        self._rank = {each.source.source: position for position, each in enumerate(upstreams)}
+        self._rank = {source.source.source: rank for rank, source in enumerate(sources)}
         self._prices: dict[str, _Price] = {}
         self._preferred: frozenset[str] = frozenset()
         # When no source had a price of a symbol, by the monotonic clock.
         self._missed_at: dict[str, float] = {}
-        # Symbols that requests wait for, and how many do.
+        # The number of requests that wait for a symbol.
         self._awaited: Counter[str] = Counter()
-        self._ticks: deque[Quote] = deque(maxlen=MAX_UNPOLLED)
+        self._ticks: deque[Quote] = deque(maxlen=MAX_UNCOLLECTED)
         self._gaps: list[Gap] = []
-        self._news = threading.Condition()
-        self._wake: Callable[[], None] = _nobody
+        self._arrival = threading.Condition()
+        self._wake: Callable[[], None] | None = None
 
     def use_stream(self, stream: Stream) -> None:
-        """Poll only what `stream` does not bring."""
+        """Poll only the symbols that are not live on `stream`."""
         self._stream = stream
 
     def listen(self, wake: Callable[[], None]) -> None:
-        """Have `wake` called, by any thread, whenever ticks came in."""
+        """Call `wake`, from any thread, whenever ticks arrive."""
         self._wake = wake
 
     def prefer(self, symbols: Collection[str]) -> None:
-        """Ask the sources for these before all others, from now on."""
+        """Fetch these symbols before all others from now on."""
         self._preferred = frozenset(symbols)
 
     def poll(self, symbols: Collection[str]) -> list[Quote]:
-        """Ask the sources for `symbols`, and return what came in since the last time."""
-        wanted = [each for each in map(self._instruments.by_symbol, symbols) if each]
+        """Request prices of `symbols`, and return the ticks that have arrived."""
+        instruments = self._known_instruments(symbols)
         if self._stream:
-            self._stream.follow(wanted)
-        self._submit(each for each in wanted if not self._is_live(each.symbol))
+            self._stream.follow(instruments)
+        self._submit([each for each in instruments if not self._is_live(each.symbol)])
         return self.collect()
 
     def ask(self, symbols: Collection[str]) -> None:
-        """Ask the sources for `symbols`; what they answer comes in as ticks."""
-        self._submit(each for each in map(self._instruments.by_symbol, symbols) if each)
+        """Request prices of `symbols`, which arrive as ticks."""
+        self._submit(self._known_instruments(symbols))
 
     def collect(self) -> list[Quote]:
-        """Return the ticks that came in since the last time, in order; ask for nothing."""
-        with self._news:
+        """Return the ticks that have arrived since the last call, in order."""
+        with self._arrival:
             ticks = list(self._ticks)
             self._ticks.clear()
         return ticks
 
     def collect_gaps(self) -> list[Gap]:
-        """Return the spans, ended by now, in which a symbol had no real price."""
-        with self._news:
+        """Return the periods, now over, in which a symbol had no real price."""
+        with self._arrival:
             gaps, self._gaps = self._gaps, []
         return gaps
 
     def latest(self, symbol: str) -> Quote | None:
-        """Return the latest quote; where that is old, ask and wait a moment for a new one."""
+        """Return the latest quote; if it is old, wait a moment for a new one."""
         return self.latest_of([symbol]).get(symbol)
 
     def latest_of(self, symbols: Collection[str]) -> dict[str, Quote]:
-        """Return the latest quotes; ask for all that are old, and wait a moment for new ones."""
-        instruments = [each for each in map(self._instruments.by_symbol, symbols) if each]
-        known = {each.symbol: self._known(each.symbol) for each in instruments}
-        missing = [each for each in instruments if known[each.symbol] is None]
+        """Return the latest quotes; wait a moment, once, for new ones in place of old ones."""
+        instruments = self._known_instruments(symbols)
+        quotes = {each.symbol: self._recent_quote(each.symbol) for each in instruments}
+        missing = [each for each in instruments if quotes[each.symbol] is None]
         if missing:
             self._await(missing)
-            known.update({each.symbol: self._known(each.symbol) for each in missing})
-        return {symbol: quote for symbol, quote in known.items() if quote}
-
-    def _await(self, instruments: Sequence[Instrument]) -> None:
-        """Ask for the prices of these first of all, and wait a moment for them."""
-        asked_at = self._clock.monotonic()
-        symbols = [each.symbol for each in instruments]
-        with self._news:
-            self._awaited.update(symbols)
-        try:
-            self._submit(instruments)
-            with self._news:
-                self._news.wait_for(
-                    lambda: all(self._is_answered(symbol, asked_at) for symbol in symbols),
-                    TIMEOUT_SECONDS,
-                )
-        finally:
-            with self._news:
-                self._awaited -= Counter(symbols)
-
-    def _is_urgent(self, symbol: str) -> bool:
-        return symbol in self._preferred or symbol in self._awaited
+            quotes.update({each.symbol: self._recent_quote(each.symbol) for each in missing})
+        return {symbol: quote for symbol, quote in quotes.items() if quote}
 
     def symbols(self) -> Collection[str]:
-        """Return none: its sources may have any."""
+        """Return none: the sources may have any symbol."""
         return ()
-
-    def last_known(self, symbol: str) -> Quote | None:
-        """Return the last quote that any process kept, from a source of this feed.
-
-        A symbol that this process has never priced is asked for in the background.
-        """
-        instrument = self._instruments.by_symbol(symbol)
-        if instrument and symbol not in self._prices:
-            self._submit([instrument])
-        return self._kept(symbol)
 
     def now(self) -> datetime:
         return self._clock.now()
 
     def skip_to(self, time: datetime) -> None:
-        """Skip nothing: what comes in is of its own moment."""
+        """Do nothing: ticks are of the time at which they arrive."""
 
     def candles(self, symbol: str, since: datetime, until: datetime) -> list[Candle]:
-        """Return candles of a minute, the one that holds `since` included.
+        """Return the candles of a minute, including the one that contains `since`.
 
-        Raises MarketDataUnavailable where no source answers.
+        Raises MarketDataUnavailable if no source answers.
         """
-        whole = since.replace(second=0, microsecond=0)
-        return self.history(symbol, Interval.MINUTE, whole, until)
+        start = since.replace(second=0, microsecond=0)
+        return self.history(symbol, Interval.MINUTE, start, until)
 
     def history(
         self, symbol: str, interval: Interval, since: datetime, until: datetime
     ) -> list[Candle]:
         """Return the candles of the first source that has any.
 
-        Raises MarketDataUnavailable where no source answers, CandlesRefused where each refuses.
+        Raises MarketDataUnavailable if no source answers, or CandlesRefused if all refuse.
         """
         instrument = self._instruments.get(symbol)
-        answered = False
-        may_answer_later = False
-        for upstream in self.upstreams:
-            if not upstream.knows(instrument):
+        answered = failed = False
+        for source in self._sources:
+            if not source.knows(instrument):
                 continue
             try:
-                candles = upstream.candles(instrument, interval, since, until)
+                candles = source.candles(instrument, interval, since, until)
             except (HistoryRefused, SourceRefused):
                 continue
             except SourceError:
-                may_answer_later = True
+                failed = True
                 continue
-            answered = True
             if candles:
                 return candles
-        if not answered and not may_answer_later:
-            raise CandlesRefused(f"No source gives candles of {symbol} to this account today.")
-        if not answered:
+            answered = True
+        if answered:
+            return []
+        if failed:
             raise MarketDataUnavailable(
                 f"No source has the history of {symbol} right now. Try again in a minute."
             )
-        return []
+        raise CandlesRefused(f"No source gives candles of {symbol} to this account today.")
 
     def describe(self) -> dict[str, Any]:
-        """Return the condition of each source, and of the stream, for an operator."""
-        condition: dict[str, Any] = {each.name: each.describe() for each in self.upstreams}
+        """Return the state of each source and of the stream, for an operator."""
+        state: dict[str, Any] = {source.name: source.describe() for source in self._sources}
         if self._stream:
-            with self._news:
+            with self._arrival:
                 symbols = list(self._prices)
-            condition["stream"] = {"live_symbols": sum(map(self._stream.is_live, symbols))}
-        return condition
+            state["stream"] = {"live_symbols": sum(map(self._stream.is_live, symbols))}
+        return state
 
     def close(self) -> None:
-        """End what runs by itself."""
+        """Close the stream."""
         if self._stream:
             self._stream.close()
 
     def take_streamed(self, quotes: Iterable[Quote]) -> None:
-        """Take up what the stream brings."""
-        self._take_in(quotes, is_streamed=True)
+        """Receive quotes of the stream."""
+        self._receive(quotes, is_streamed=True)
 
-    def _take_polled(self, quotes: Iterable[Quote]) -> None:
-        self._take_in(quotes, is_streamed=False)
+    def _known_instruments(self, symbols: Iterable[str]) -> list[Instrument]:
+        return [each for each in map(self._instruments.by_symbol, symbols) if each]
 
-    def _take_in(self, quotes: Iterable[Quote], *, is_streamed: bool) -> None:
-        with self._news:
-            sound = [quote for quote in quotes if is_price(quote.price)]
-            taken = [quote for quote in sound if self._take(quote, is_streamed)]
-            self._ticks.extend(taken)
-            self._news.notify_all()
-        if taken:
+    def _await(self, instruments: Sequence[Instrument]) -> None:
+        """Fetch these instruments with priority, and wait until each has an answer."""
+        asked_at = self._clock.monotonic()
+        symbols = [each.symbol for each in instruments]
+        with self._arrival:
+            self._awaited.update(symbols)
+        try:
+            self._submit(instruments)
+            with self._arrival:
+                self._arrival.wait_for(
+                    lambda: all(self._is_answered(symbol, asked_at) for symbol in symbols),
+                    TIMEOUT_SECONDS,
+                )
+        finally:
+            with self._arrival:
+                self._awaited -= Counter(symbols)
+
+    def _is_answered(self, symbol: str, asked_at: float) -> bool:
+        """Return whether a price has arrived since, or every source has failed."""
+        price = self._prices.get(symbol)
+        arrived_at = price.arrived_at if price else -inf
+        return max(arrived_at, self._missed_at.get(symbol, -inf)) >= asked_at
+
+    def _submit(self, instruments: Sequence[Instrument], first: int = 0) -> None:
+        """Submit each instrument to the first source, from position `first`, that knows it."""
+        for worker in self._workers[first:]:
+            known = [each for each in instruments if worker.upstream.knows(each)]
+            worker.submit(known, self._is_urgent)
+            instruments = [each for each in instruments if not worker.upstream.knows(each)]
+        if instruments:
+            self._fall_back([each.symbol for each in instruments])
+
+    def _is_urgent(self, symbol: str) -> bool:
+        return symbol in self._preferred or symbol in self._awaited
+
+    def _receive(self, quotes: Iterable[Quote], *, is_streamed: bool) -> None:
+        with self._arrival:
+            ticks = [
+                quote
+                for quote in quotes
+                if is_price(quote.price) and self._accept(quote, is_streamed)
+            ]
+            self._ticks.extend(ticks)
+            self._arrival.notify_all()
+        if ticks and self._wake:
             self._wake()
 
-    def _take(self, quote: Quote, is_streamed: bool) -> bool:
+    def _accept(self, quote: Quote, is_streamed: bool) -> bool:
+        """Store the quote; return False if a newer or better one is known."""
         price = self._prices.get(quote.symbol)
         if price is None:
             price = self._prices[quote.symbol] = _Price(quote, 0.0)
-        elif not is_streamed and self._is_overtaken(quote, price):
+        elif not is_streamed and self._is_outdated(quote, price):
             return False
         if price.failing_since and price.last_real:
             now = self._clock.now()
             if now - price.failing_since >= timedelta(seconds=2 * self._interval):
-                # More than a hiccup: what happened meanwhile only candles can tell.
+                # Only candles can tell what happened in between.
                 self._gaps.append(Gap(quote.symbol, price.last_real.timestamp, now))
         price.quote = price.last_real = quote
         price.is_streamed = is_streamed
@@ -277,8 +290,8 @@ class LiveFeed:
         price.failing_since = None
         return True
 
-    def _is_overtaken(self, quote: Quote, price: _Price) -> bool:
-        """Tell whether the stream, or a better source, has said something newer meanwhile."""
+    def _is_outdated(self, quote: Quote, price: _Price) -> bool:
+        """Return whether the stream, or a better source, has a newer price by now."""
         if price.is_streamed and self._is_live(quote.symbol):
             return True
         last = price.last_real
@@ -286,73 +299,43 @@ class LiveFeed:
             return False
         if last.source is quote.source:
             return quote.timestamp < last.timestamp
-        recent = self._clock.monotonic() - price.arrived_at < self._interval
-        return recent and self._rank[last.source] < self._rank[quote.source]
+        is_current = self._clock.monotonic() - price.arrived_at < self._interval
+        return is_current and self._rank[last.source] < self._rank[quote.source]
 
-    def _known(self, symbol: str) -> Quote | None:
-        """Return a quote that is good enough not to ask for another."""
-        with self._news:
+    def _recent_quote(self, symbol: str) -> Quote | None:
+        """Return a quote that needs no new request, of this or another process."""
+        with self._arrival:
             price = self._prices.get(symbol)
         if price and (self._is_live(symbol) or self._is_recent(price)):
             return price.quote
-        return self._known_elsewhere(symbol)
-
-    def _known_elsewhere(self, symbol: str) -> Quote | None:
-        quote = self._kept(symbol)
-        if quote is None:
+        quote = self._last_quote(symbol)
+        if quote is None or not self._is_ours(quote.source):
             return None
         age = self._clock.now() - quote.timestamp
         return quote if age.total_seconds() <= 2 * self._interval else None
-
-    def _kept(self, symbol: str) -> Quote | None:
-        quote = self._last_quote(symbol)
-        return quote if quote and self._is_ours(quote.source) else None
 
     def _is_ours(self, source: Source) -> bool:
         return source in self._rank or (source is Source.MOCK and self._fallback is not None)
 
     def _is_recent(self, price: _Price) -> bool:
-        # A quote of the round before last still serves: one that fails is a hiccup.
+        # A quote of the round before last still serves, so one failed round does not matter.
         return self._clock.monotonic() - price.arrived_at <= 2 * self._interval
 
     def _is_live(self, symbol: str) -> bool:
         return self._stream is not None and self._stream.is_live(symbol)
 
-    def _is_answered(self, symbol: str, asked_at: float) -> bool:
-        """Return whether a price came since, or every source failed to give one."""
-        price = self._prices.get(symbol)
-        arrived_at = price.arrived_at if price else -inf
-        return max(arrived_at, self._missed_at.get(symbol, -inf)) >= asked_at
-
-    def _submit(self, instruments: Iterable[Instrument]) -> None:
-        self._pass_on(-1)(list(instruments))
-
-    def _pass_on(self, position: int) -> Callable[[list[Instrument]], None]:
-        """Return what hands instruments to the first lanes behind `position` that know them."""
-
-        def pass_on(instruments: list[Instrument]) -> None:
-            left = instruments
-            for lane in self._lanes[position + 1 :]:
-                known = [each for each in left if lane.upstream.knows(each)]
-                lane.submit(known, self._is_urgent)
-                left = [each for each in left if not lane.upstream.knows(each)]
-            if left:
-                self._fall_back([each.symbol for each in left])
-
-        return pass_on
-
     def _fall_back(self, symbols: Iterable[str]) -> None:
-        """Note that no real source prices these now; give them simulated prices after a while."""
+        """Record that no real source has these symbols; simulate them after a while."""
         now = self._clock.monotonic()
-        with self._news:
+        with self._arrival:
             self._missed_at.update(dict.fromkeys(symbols, now))
-            quotes = [quote for quote in map(self._stand_in, symbols) if quote]
+            quotes = [quote for quote in map(self._simulate, symbols) if quote]
             self._ticks.extend(quotes)
-            self._news.notify_all()
-        if quotes:
+            self._arrival.notify_all()
+        if quotes and self._wake:
             self._wake()
 
-    def _stand_in(self, symbol: str) -> Quote | None:
+    def _simulate(self, symbol: str) -> Quote | None:
         price = self._prices.get(symbol)
         if price and price.failing_since is None and price.last_real:
             price.failing_since = self._clock.now()
@@ -368,7 +351,3 @@ class LiveFeed:
             price.quote = quote
             price.arrived_at = self._clock.monotonic()
         return quote
-
-
-def _nobody() -> None:
-    """Wake nobody."""

@@ -47,12 +47,12 @@ class ReplayFeed(LocalFeed):
         *,
         speed: float = 1,
         began_at: datetime | None = None,
-        largest_move: Decimal | None = None,
+        max_move: Decimal | None = None,
     ) -> None:
         """Play `speed` recorded seconds per second.
 
         The first tick is due now, or was at `began_at` where the replay goes on after a
-        restart. Candles leave out the ticks that a guard of `largest_move` holds.
+        restart. Candles leave out the ticks that a guard of `max_move` holds.
         """
         sound = [tick for tick in ticks if is_price(tick.price)]
         self._ticks = sorted(sound, key=_time)
@@ -62,7 +62,7 @@ class ReplayFeed(LocalFeed):
             self._by_symbol[tick.symbol].append(tick)
         self._clock = clock
         self._admitted = {
-            symbol: self._admit(its_ticks, largest_move)
+            symbol: self._admit(its_ticks, max_move)
             for symbol, its_ticks in self._by_symbol.items()
         }
         self._recorded = {
@@ -147,14 +147,13 @@ class ReplayFeed(LocalFeed):
         parts = minutes[first : bisect_left(minutes, minute, key=_beginning)]
         return aggregate(parts + ([Candle.of(seen)] if seen else []), interval)
 
-    def _admit(self, ticks: list[Quote], largest_move: Decimal | None) -> list[Quote]:
+    def _admit(self, ticks: list[Quote], max_move: Decimal | None) -> list[Quote]:
         """Return the ticks of one symbol that would be acted on, had someone watched them."""
-        if largest_move is None or not any(
-            abs(tick.price - last.price) > largest_move * last.price
-            for last, tick in pairwise(ticks)
+        if max_move is None or not any(
+            abs(tick.price - last.price) > max_move * last.price for last, tick in pairwise(ticks)
         ):
             return ticks
-        guard = TickFilter(self._clock, oldest=timedelta.max, largest_move=largest_move)
+        guard = TickFilter(self._clock, max_age=timedelta.max, max_move=max_move)
         return guard.admit(ticks)
 
     def skip_to(self, time: datetime) -> None:
