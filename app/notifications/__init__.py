@@ -1,4 +1,4 @@
-"""A user's events: what happened, read or unread, and how it was delivered."""
+"""A user's events: read or unread, and how they were delivered."""
 
 from app.notifications.routes import blueprint
 

@@ -1,4 +1,4 @@
-"""The routes of notifications."""
+"""Routes of notifications."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ blueprint = Blueprint("notifications", __name__, url_prefix="/notifications")
 @limiter.limit("5 per minute", methods=["POST"], override_defaults=False)
 @endpoint(body=SendRequest, responses={200: MessageResponse}, errors={401: ["account_gone"]})
 def send_notification(body: SendRequest) -> MessageResponse:
-    """Send oneself a notification, by every channel."""
+    """Send yourself a notification, by every channel."""
     service.send(current_principal().user_id, body.event, body.message)
     return MessageResponse(message="Notification sent")
 
@@ -47,7 +47,7 @@ def list_notifications(query: NotificationsQuery) -> NotificationsResponse:
 @blueprint.get("/preferences")
 @endpoint(responses={200: PreferencesResponse}, errors={401: ["account_gone"]})
 def get_preferences() -> PreferencesResponse:
-    """Show which events go out by which channel."""
+    """Show which events are sent by which channel."""
     return PreferencesResponse.of(service.get_preferences(current_principal().user_id))
 
 
@@ -58,7 +58,7 @@ def get_preferences() -> PreferencesResponse:
     errors={401: ["account_gone"]},
 )
 def replace_preferences(body: PreferencesRequest) -> PreferencesResponse:
-    """Replace which events go out by which channel; they are written down in any case."""
+    """Replace which events are sent by which channel. All events are recorded in any case."""
     preferences = body.to_preferences()
     service.replace_preferences(current_principal().user_id, preferences)
     return PreferencesResponse.of(preferences)
@@ -67,20 +67,20 @@ def replace_preferences(body: PreferencesRequest) -> PreferencesResponse:
 @blueprint.get("/unsubscribe/<token>")
 @endpoint(responses={200: MessageResponse}, errors={404: ["link_unknown"]}, public=True)
 def stop_emails(token: str) -> MessageResponse:
-    """Stop the emails to whoever got this link in one."""
+    """Stop the emails to the recipient of this link."""
     return MessageResponse(message=service.stop_emails(token))
 
 
 @blueprint.post("/unsubscribe/<token>")
 @endpoint(responses={200: MessageResponse}, errors={404: ["link_unknown"]}, public=True)
 def stop_emails_by_mail_program(token: str) -> MessageResponse:
-    """The same for the button of a mail program (RFC 8058); what it sends is not read."""
+    """Stop the emails by the button of a mail program (RFC 8058). The body is ignored."""
     return MessageResponse(message=service.stop_emails(token))
 
 
 @blueprint.put("/<notification_id>/read")
 @endpoint(body=NoBody, responses={200: MessageResponse}, errors={404: ["notification_not_found"]})
 def mark_notification_read(notification_id: str, body: NoBody) -> MessageResponse:
-    """Mark a notification as read; doing so twice changes nothing."""
+    """Mark a notification as read. Repeating it changes nothing."""
     service.mark_read(current_principal().user_id, notification_id)
     return MessageResponse(message="Notification read")

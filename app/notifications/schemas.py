@@ -1,4 +1,4 @@
-"""What the notification routes take and answer."""
+"""Requests and responses of notifications."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def _event_type(value: Any) -> EventType:
     name = value.lower() if isinstance(value, str) else ""
     if name in EVENT_TYPES:
         return EventType(name)
-    raise ValueError(f"must name event types only; these there are: {', '.join(EVENT_TYPES)}")
+    raise ValueError(f"must only name event types: {', '.join(EVENT_TYPES)}")
 
 
-# A plain list of names in the document, so that clients need to know of no other type.
+# A plain list of names in the OpenAPI document, so that it needs no type of its own.
 KnownEvent = Annotated[
     EventType,
     BeforeValidator(_event_type),
@@ -50,10 +50,10 @@ class NotificationsQuery(RequestModel):
 
 
 class PreferencesRequest(RequestModel):
-    """All of a user's preferences, in place of those before.
+    """All preferences of a user; they replace the previous ones.
 
-    `events`: the types to be told of. [] is none; null is every type, later ones included, as
-    is naming them all. `custom` is every event of POST /notifications whose name is no type.
+    Naming every type in `events` means the same as null. `custom` stands for every event of
+    POST /notifications whose name is not a type.
     """
 
     email: Annotated[bool, Field(strict=True)] = Field(
@@ -72,7 +72,7 @@ class PreferencesRequest(RequestModel):
 
 
 class PreferencesResponse(ResponseModel):
-    """By which channels messages go out, and of which events; everything until it is changed."""
+    """Which events are sent by which channel. By default all are sent by both."""
 
     email: bool = Field(description="Whether events are sent by email.", examples=[True])
     sms: bool = Field(description="Whether events are sent by SMS.", examples=[False])
@@ -87,10 +87,10 @@ class PreferencesResponse(ResponseModel):
 
 
 class Delivery(ResponseModel):
-    """How one channel went.
+    """The state of a delivery on one channel.
 
-    pending, sent, recorded (not sent: no credentials, or the address is not confirmed), failed,
-    or skipped (not sent: by the user's preferences or a cap of the day). `error` says why.
+    recorded: not sent, because there are no credentials or the address is not confirmed. skipped:
+    not sent, because of the user's preferences or a daily limit. `error` says why.
     """
 
     channel: str = Field(description="The channel: email or sms.", examples=["email"])
@@ -128,7 +128,7 @@ class NotificationView(ResponseModel):
     created_at: Timestamp = Field(
         description="When the event was written, UTC.", examples=["2026-11-27T05:30:00.000Z"]
     )
-    deliveries: list[Delivery] = Field(description="How each channel went.")
+    deliveries: list[Delivery] = Field(description="The delivery on each channel.")
 
     @classmethod
     def of(cls, notification: Notification) -> NotificationView:

@@ -17,7 +17,7 @@ from app.services import now
 
 
 def send(user_id: str, event: str, message: str) -> None:
-    """Write an event of the user's own, which is delivered like any other."""
+    """Write a custom event of the user, which is delivered like any other."""
     write_event(EventDraft(user_id=user_id, type=event, message=message, data={"message": message}))
 
 
@@ -33,7 +33,7 @@ def write_event(draft: EventDraft) -> None:
 
 
 def get_preferences(user_id: str) -> Preferences:
-    """Return by which channels, and of what, the user is told; raise Unauthenticated if gone."""
+    """Return the user's preferences; raise AccountGone if the user is gone."""
     inbox = Inbox.find(user_id)
     if inbox is None:
         raise AccountGone
@@ -41,9 +41,9 @@ def get_preferences(user_id: str) -> Preferences:
 
 
 def replace_preferences(user_id: str, preferences: Preferences) -> None:
-    """Keep these in place of those before; they count for all that has not gone out yet.
+    """Replace the user's preferences; they apply to everything that is not sent yet.
 
-    Raises Unauthenticated where the user is gone.
+    Raises AccountGone if the user is gone.
     """
     saved = run_transaction(
         lambda: Inbox.save_preferences(user_id, preferences), user_ids=[user_id]
@@ -53,14 +53,14 @@ def replace_preferences(user_id: str, preferences: Preferences) -> None:
 
 
 def stop_emails(token: str) -> str:
-    """Switch off the emails to the user of a link; return what that means.
+    """Switch off the emails to the user of a link; return a sentence that confirms it.
 
-    Raises NotFound for a link that was not sent by this server, or whose user is gone.
+    Raises NotFound if this server did not send the link, or the user is gone.
     """
     user_id = read_stop_token(token)
     user = User.find_by_id(user_id) if user_id else None
     if user is None:
-        raise NotFound("This link was not sent by this server.", code="link_unknown")
+        raise NotFound("This server did not send this link.", code="link_unknown")
     preferences = get_preferences(user.client_id)
     replace_preferences(user.client_id, replace(preferences, email=False))
     return "You will get no more emails. PUT /notifications/preferences turns them on again."
@@ -69,7 +69,7 @@ def stop_emails(token: str) -> str:
 def list_notifications(
     user_id: str, *, unread: bool | None = None, cursor: int | None = None, limit: int
 ) -> tuple[list[Notification], int, str | None]:
-    """Return a page, newest first, the count of unread ones, and the cursor of the next page."""
+    """Return a page, newest first, the number of all unread ones, and the next cursor."""
     inbox = Inbox.find(user_id)
     if inbox is None:
         return [], 0, None

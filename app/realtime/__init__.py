@@ -1,4 +1,4 @@
-"""Sockets: prices to whoever wants them, events to the user they belong to."""
+"""Sockets: prices for their subscribers, events for their user."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from config import Settings
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Bind Socket.IO, and have committed events shown in the rooms they belong to."""
+    """Bind Socket.IO, and emit committed events in the rooms of their users."""
     socketio.init_app(
         app,
         async_mode=settings.socketio_async_mode,
@@ -27,8 +27,8 @@ def init_app(app: Flask, settings: Settings) -> None:
         # There are no cookies, so no page needs to send any.
         cors_credentials=False,
         message_queue=settings.redis_url,
-        # One message of a socket after the other: whoever sends faster than they can be handled
-        # waits, and what they send is not kept meanwhile.
+        # The messages of a socket are handled one after the other. A client that sends faster is
+        # slowed down, instead of filling a queue.
         async_handlers=False,
         max_http_buffer_size=64 * 1024,
     )
@@ -40,17 +40,17 @@ def init_app(app: Flask, settings: Settings) -> None:
         app.extensions[RELAY_KEY] = relay
         relay.start()
 
-    def show(sender: Flask, events: Sequence[Notification]) -> None:
+    def emit_events(sender: Flask, events: Sequence[Notification]) -> None:
         rooms.publish(events)
         if relay:
-            relay.tell({event.user_id for event in events})
+            relay.publish({event.user_id for event in events})
 
-    def look(sender: Flask, user_id: str) -> None:
+    def catch_up(sender: Flask, user_id: str) -> None:
         rooms.catch_up(user_id)
         if relay:
-            relay.tell([user_id])
+            relay.publish([user_id])
 
-    # Held by the application, so that it listens for as long as the application is there.
-    app.extensions["show_events"] = show, look
-    events_committed.connect(show, sender=app)
-    events_missed.connect(look, sender=app)
+    # Signals hold receivers weakly, so the application keeps them alive.
+    app.extensions["event_receivers"] = emit_events, catch_up
+    events_committed.connect(emit_events, sender=app)
+    events_missed.connect(catch_up, sender=app)

@@ -1,4 +1,4 @@
-"""Prices on their way to sockets."""
+"""Prices for sockets."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from app.web.schemas import format_seconds, format_time
 
 
 def price_room(symbol: str) -> str:
-    """Return the room of those who subscribed to a symbol."""
+    """Return the room of the subscribers of a symbol."""
     return f"price:{symbol}"
 
 
 def price_payload(quote: Quote) -> dict[str, Any]:
-    """Return a quote as `live_price` carries it."""
+    """Return the payload of `live_price` for a quote."""
     return {
         "symbol": quote.symbol,
         "price": float(quote.price),
@@ -30,8 +30,8 @@ def price_payload(quote: Quote) -> dict[str, Any]:
 
 
 def publish_prices(quotes: Iterable[Quote]) -> None:
-    """Send quotes to their subscribers; those of the default indices to everyone."""
+    """Emit quotes to their subscribers, and those of the default indices to everyone."""
     for quote in quotes:
-        # Everyone has the indices, so a subscription to one must not bring them twice.
+        # Everyone gets the indices, so a subscriber of one must not get it twice.
         room = None if quote.symbol in DEFAULT_INDICES else price_room(quote.symbol)
         socketio.emit("live_price", price_payload(quote), to=room)

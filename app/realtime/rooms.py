@@ -1,8 +1,8 @@
-"""The rooms of users: every event of a user, to each of their sockets, once and in order.
+"""The rooms of users: each socket of a user gets every event once and in order.
 
-Events are committed in the order of their `seq`, but the threads that committed them may get
-here in any. So a room knows the last event it was shown: an older one is a repetition, and what
-is missing before a newer one is in the database already, and read from there.
+Events are committed in the order of their `seq`, but the threads that committed them may arrive
+here in any order. So a room keeps the seq of its last event: an older event is a repetition, and
+the events missing before a newer one are read from the database.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from app.extensions import socketio
 from app.models import Inbox, Notification
 from app.web.schemas import to_json
 
-# Events read from the database at a time while sockets catch up.
+# Events per read from the database while sockets catch up.
 REPLAY_PAGE = 200
-# A socket that is no further behind than this is sent the rest in its room: nobody else's events
-# wait meanwhile, and it is too little for what may wait for one socket.
+# A socket at most this many events behind gets the rest while its room is locked: that is too few
+# to delay other sockets, or to fill the queue of this one.
 LAST_PAGE = 10
 
 
@@ -29,7 +29,7 @@ class _Room:
     name: str
     lock: threading.Lock = field(default_factory=threading.Lock)
     sockets: set[str] = field(default_factory=set)
-    # Sockets in it and about to be: a room that anyone is joining is not taken away.
+    # Sockets that are in the room or joining it: the room is deleted when there are none.
     users: int = 0
     last_seq: int | None = None
 
@@ -46,13 +46,13 @@ class UserRooms:
         since: int | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> int:
-        """Add a socket to the user's room; return the seq it is up to date with.
+        """Add a socket to the user's room; return the seq of the last event it has.
 
-        With `since`, it is first sent each event with a greater seq, each when it has read those
-        before, for as long as `check` raises nothing.
+        With `since`, the socket first gets each event with a greater seq, as fast as it reads
+        them. `check` is called before each of these, and ends the replay by raising.
         """
         if since is not None:
-            since = _replay_long_ago(user_id, socket, since, check)
+            since = _replay_older(user_id, socket, since, check)
         with self._opened(user_id) as room, room.lock:
             current = self._catch_up(user_id, room)
             if since is not None:
@@ -64,7 +64,7 @@ class UserRooms:
             return current
 
     def leave(self, user_id: str, socket: str) -> None:
-        """Take a socket out of the user's room; the room goes with its last socket."""
+        """Remove a socket from the user's room."""
         with self._opened(user_id) as room, room.lock:
             if socket in room.sockets:
                 room.sockets.discard(socket)
@@ -72,22 +72,22 @@ class UserRooms:
                 socketio.server.leave_room(socket, room.name)
 
     def publish(self, events: Iterable[Notification]) -> None:
-        """Show committed events to the sockets of their users."""
+        """Emit committed events to the sockets of their users."""
         for event in events:
             room = self._rooms.get(event.user_id)
             if room is not None:
                 with room.lock:
-                    self._show(room, event)
+                    self._emit_in_order(room, event)
 
     def catch_up(self, user_id: str) -> None:
-        """Show the user's sockets whatever is in the database and they have not seen."""
+        """Emit the events in the database that the user's sockets do not have yet."""
         room = self._rooms.get(user_id)
         if room is not None:
             with room.lock:
                 self._catch_up(user_id, room)
 
     def catch_up_all(self) -> None:
-        """Show the sockets of every user what they have not seen."""
+        """Emit to the sockets of every user the events they do not have yet."""
         for user_id, inbox in Inbox.find_many(list(self._rooms)).items():
             room = self._rooms.get(user_id)
             if room is not None and room.last_seq != inbox.event_seq:
@@ -95,7 +95,7 @@ class UserRooms:
 
     @contextmanager
     def _opened(self, user_id: str) -> Iterator[_Room]:
-        # In the dictionary before any seq is read: what commits after that finds the room.
+        # Added before any seq is read, so that a later commit finds the room.
         with self._lock:
             room = self._rooms.setdefault(user_id, _Room(name=f"user:{user_id}"))
             room.users += 1
@@ -107,17 +107,17 @@ class UserRooms:
                 if not room.users:
                     del self._rooms[user_id]
 
-    def _show(self, room: _Room, event: Notification) -> None:
+    def _emit_in_order(self, room: _Room, event: Notification) -> None:
         if room.last_seq is None or event.seq <= room.last_seq:
             return
-        _show_up_to(event.user_id, room, event.seq - 1)
+        _emit_up_to(event.user_id, room, event.seq - 1)
         _emit([event], room.name)
         room.last_seq = event.seq
 
     def _catch_up(self, user_id: str, room: _Room) -> int:
         current = _current_seq(user_id)
         if room.last_seq is not None:
-            _show_up_to(user_id, room, current)
+            _emit_up_to(user_id, room, current)
         room.last_seq = current
         return current
 
@@ -127,21 +127,21 @@ def _current_seq(user_id: str) -> int:
     return inbox.event_seq if inbox else 0
 
 
-def _show_up_to(user_id: str, room: _Room, seq: int) -> None:
-    """Send a room each event up to `seq` that it has not been sent."""
+def _emit_up_to(user_id: str, room: _Room, seq: int) -> None:
+    """Emit to a room each event up to `seq` that it does not have yet."""
     while room.last_seq is not None and room.last_seq < seq:
         page_end = min(room.last_seq + REPLAY_PAGE, seq)
         for event in _events(user_id, room.last_seq, page_end):
             _emit([event], room.name)
-            # What was sent leaves before more of it waits.
+            # Let the packet leave before the next one is queued.
             socketio.sleep(0)
         room.last_seq = page_end
 
 
-def _replay_long_ago(user_id: str, socket: str, since: int, check: Callable[[], None]) -> int:
-    """Send all but the last events up to now; return the seq the socket is at then.
+def _replay_older(user_id: str, socket: str, since: int, check: Callable[[], None]) -> int:
+    """Emit all events after `since` but the last few; return the seq reached.
 
-    Outside the room's lock, so that a socket that reads slowly delays no other's events.
+    It runs outside the room's lock, so that a slow reader does not delay other sockets.
     """
     while True:
         current = _current_seq(user_id)
@@ -158,7 +158,7 @@ def _replay_long_ago(user_id: str, socket: str, since: int, check: Callable[[], 
 
 def _wait_for_reader(socket: str, check: Callable[[], None]) -> None:
     if not socketio.server.wait_until_read(socket):
-        raise ServerBusy("This socket reads too slowly for what it missed. Join again.")
+        raise ServerBusy("This socket reads its missed events too slowly. Join again.")
     check()
 
 
@@ -169,5 +169,5 @@ def _events(user_id: str, after: int, up_to: int) -> list[Notification]:
 def _emit(events: Iterable[Notification], to: str) -> None:
     for event in events:
         payload = {"event": event.type, "data": to_json(event.data), "seq": event.seq}
-        # Past the message queue: the other processes have rooms, and a place in them, of their own.
+        # Not through the message queue: each process has its own rooms.
         socketio.emit("trade_update", payload, to=to, ignore_queue=True)

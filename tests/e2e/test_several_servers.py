@@ -245,11 +245,11 @@ def test_redis_away_is_said_once_and_so_is_its_return(
     for _ in range(3):
         # Counted, published and listened for: each fails, and each was reported.
         assert server.request("GET", "/market/live/NIFTY").status_code == 200
-    assert [("WARNING" in line, "does not answer" in line) for line in lines_of_redis()] == [
+    assert [("WARNING" in line, "does not respond" in line) for line in lines_of_redis()] == [
         (True, True)
     ]
 
     redis_server.start()
     eventually(lambda: readiness() == (200, "ok", "ok"))
-    assert lines_of_redis()[-1].endswith("WARNING Redis answers again")
+    assert lines_of_redis()[-1].endswith("WARNING Redis responds again")
     assert len(lines_of_redis()) == 2
