@@ -48,7 +48,7 @@ class CreateAlertRequest(RequestModel):
 
 
 class AlertView(ResponseModel):
-    """An alert. What crossed it, and when, is for a TRIGGERED one."""
+    """An alert. A TRIGGERED one has the price that fired it."""
 
     alert_id: str = Field(description="The id of the alert.", examples=["6744a1f0c2d5e8b7a9f01234"])
     user_id: str = Field(description="The `client_id` of its owner.", examples=["asha@example.com"])

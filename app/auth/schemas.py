@@ -112,7 +112,7 @@ Digits = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9
 
 
 class VerifyRequest(RequestModel):
-    """{} asks for a code, {"code": "..."} confirms with it."""
+    """{} requests a code, {"code": "..."} confirms the address with it."""
 
     code: Digits | None = Field(
         default=None,
@@ -122,7 +122,7 @@ class VerifyRequest(RequestModel):
 
 
 class VerifyResponse(ResponseModel):
-    """`expires_at` is until when the code that was sent is valid; null once it is confirmed."""
+    """Whether the address is confirmed, else until when the new code is valid."""
 
     message: str = Field(
         description="What was done, in words for a person.", examples=["A code was sent"]

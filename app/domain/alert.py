@@ -18,6 +18,8 @@ from app.domain.triggers import SettledFrom
 
 
 class AlertStatus(StrEnum):
+    """ACTIVE until the alert fires, then TRIGGERED."""
+
     ACTIVE = "ACTIVE"
     TRIGGERED = "TRIGGERED"
 

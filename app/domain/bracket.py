@@ -19,6 +19,8 @@ from app.domain.triggers import SettledFrom
 
 
 class TradeType(StrEnum):
+    """The direction of a trade."""
+
     BUY = "BUY"
     SELL = "SELL"
 
@@ -29,6 +31,8 @@ class TradeType(StrEnum):
 
 
 class ExitReason(StrEnum):
+    """Why a trade was closed: by its user, its stop-loss or its target."""
+
     USER = "user"
     STOP_LOSS = "stop_loss"
     TARGET = "target"

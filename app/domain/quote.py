@@ -9,6 +9,8 @@ from enum import StrEnum
 
 
 class Source(StrEnum):
+    """Where a price comes from. `replay` is a recording, `mock` the simulated market."""
+
     ANGEL_ONE = "angel_one"
     YAHOO = "yahoo"
     REPLAY = "replay"

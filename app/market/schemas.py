@@ -27,7 +27,7 @@ from app.web.schemas import (
 
 
 class UnconfirmedQuote(ResponseModel):
-    """A newer price that nothing is done at until it is confirmed, and why."""
+    """A newer price that needs confirmation, and why."""
 
     price: Money = Field(description="The unconfirmed price in rupees.", examples=[30_120.0])
     timestamp: Timestamp = Field(
@@ -50,10 +50,7 @@ class UnconfirmedQuote(ResponseModel):
 
 
 class QuoteResponse(ResponseModel):
-    """The last traded price, however old. `age` is seconds since `timestamp`.
-
-    `delayed` prices may be minutes behind the exchange.
-    """
+    """The last traded price, however old."""
 
     symbol: str = Field(description="The canonical symbol.", examples=["^NSEI"])
     price: Money = Field(description="The last traded price in rupees.", examples=[24_210.55])
@@ -117,10 +114,9 @@ class SymbolsResponse(ResponseModel):
 
 
 class MarketStatusResponse(ResponseModel):
-    """`open` is the exchanges' own state; trades are refused by it only where `enforced`.
+    """The state of the exchanges. Trades are refused while they are closed only if `enforced`.
 
-    `session_date` and `occasion` (such as Muhurat trading) are of the session under way, if any.
-    After `holidays_known_until` every weekday is taken for a session.
+    After `holidays_known_until` every weekday counts as a session.
     """
 
     open: bool = Field(description="Whether the exchanges accept orders now.", examples=[True])
@@ -193,7 +189,7 @@ class HistoryQuery(RequestModel):
 
 
 class CandleView(ResponseModel):
-    """`time` is when the candle begins. The last candle may still be forming."""
+    """One candle. The last of a list may still be forming."""
 
     time: Timestamp = Field(
         description="When the candle begins, UTC.", examples=["2026-11-27T05:30:00.000Z"]
@@ -205,7 +201,7 @@ class CandleView(ResponseModel):
 
 
 class HistoryResponse(ResponseModel):
-    """Candles, oldest first. `source` is theirs, and null where there are none."""
+    """The candles of one symbol."""
 
     symbol: str = Field(description="The canonical symbol.", examples=["^NSEI"])
     interval: Interval = Field(description="The length of one candle.", examples=["5m"])

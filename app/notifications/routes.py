@@ -25,7 +25,7 @@ blueprint = Blueprint("notifications", __name__, url_prefix="/notifications")
 @limiter.limit("5 per minute", methods=["POST"], override_defaults=False)
 @endpoint(body=SendRequest, responses={200: MessageResponse}, errors={401: ["account_gone"]})
 def send_notification(body: SendRequest) -> MessageResponse:
-    """Send yourself a notification, by every channel."""
+    """Send yourself a notification by every channel, at most 5 a minute."""
     service.send(current_principal().user_id, body.event, body.message)
     return MessageResponse(message="Notification sent")
 

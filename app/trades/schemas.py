@@ -82,10 +82,10 @@ class ExitRequest(RequestModel):
 
 
 class TradeView(ResponseModel):
-    """A trade. The last price, and what is worked out from it, are for an ACTIVE one.
+    """A trade. An ACTIVE one has its last price, any other its exit.
 
-    The exit is for others. `price_time` is when the last price was made. `stale` is true if that,
-    or the last answer of its source, is longer ago than three intervals of the monitor.
+    `stale` is true if the last price, or the last response of its source, is older than three
+    intervals of the monitor.
     """
 
     trade_id: str = Field(description="The id of the trade.", examples=["6744a1f0c2d5e8b7a9f01234"])
@@ -191,7 +191,7 @@ class TradeView(ResponseModel):
 
 
 class QuoteView(ResponseModel):
-    """The price that opened or closed a trade, whose it was, and when it was made."""
+    """The quote that opened or closed a trade."""
 
     price: Money = Field(description="The price in rupees.", examples=[24_210.55])
     source: Source = Field(description="The source of the price.", examples=["mock"])
@@ -258,7 +258,7 @@ class ExitResponse(ResponseModel):
 
 
 class NotExitedView(ResponseModel):
-    """A trade that stays open, and the code of the reason: that of the error of a single exit."""
+    """A trade that stays open, and why."""
 
     trade_id: str = Field(description="The id of the trade.", examples=["6744a1f0c2d5e8b7a9f01234"])
     symbol: str = Field(description="The canonical symbol.", examples=["TCS.NS"])
@@ -292,12 +292,9 @@ class ExitAllResponse(ResponseModel):
 
 
 class PerformanceResponse(ResponseModel):
-    """What the user's trading comes to. Amounts are rupees, `..._pct` are per cent.
+    """The result of the user's trading, with open trades at their last known prices.
 
-    `equity` is available and utilized margin and `active_pnl` together. The utilization is that of
-    available and utilized margin; it is 100 or more if open trades have used up the equity.
-    `active_pnl` is worked out from last known prices: `price_time` is that of the oldest,
-    `stale_symbols` names those that are not current, `stale` says if there are any.
+    The utilization is 100 per cent or more if open trades have used up the equity.
     """
 
     active_pnl: Money = Field(
