@@ -27,7 +27,7 @@ _database_numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a missing program, saying which package has it."""
+    """Skip tests that need a missing program, and name its package."""
     required = os.environ.get("REQUIRE_ALL") == "1"
     for item in items:
         for marker in item.iter_markers("needs"):
@@ -41,9 +41,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def mongo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URI of a real database server, without a database's name."""
-    if given := os.environ.get("TEST_MONGO_URI"):
-        yield given
+    """The URI of a real database server, without a database name."""
+    if external := os.environ.get("TEST_MONGO_URI"):
+        yield external
         return
     embedded = EmbeddedDatabase(tmp_path_factory.mktemp("database"))
     embedded.start()
@@ -61,7 +61,7 @@ def mongo_uri(mongo_server: str) -> str:
 
 @pytest.fixture
 def make_settings(tmp_path: Path) -> Callable[..., Settings]:
-    """Settings for tests, changed by variables as the environment would."""
+    """Make settings for tests; keywords are variables of the environment."""
 
     def make(**variables: Any) -> Settings:
         return load_settings(
@@ -96,7 +96,7 @@ def feed(clock: ManualClock) -> ScriptedFeed:
 def make_app(
     make_settings: Callable[..., Settings], mongo_uri: str, feed: ScriptedFeed, clock: ManualClock
 ) -> Iterator[Callable[..., Flask]]:
-    """Make applications on the test's database; drop it afterwards."""
+    """Make applications on the test's database; drop that afterwards."""
 
     apps: list[Flask] = []
 
@@ -108,7 +108,7 @@ def make_app(
     yield make
     if mongo.cx is not None and mongo.db is not None:
         with pymongo.timeout(60):
-            # The embedded database drops empty collections many times faster than full ones.
+            # SecantusDB: drops empty collections many times faster than full ones.
             for name in mongo.db.list_collection_names():
                 mongo.db[name].delete_many({})
             mongo.cx.drop_database(mongo.db.name)
@@ -120,7 +120,7 @@ def make_app(
 
 @pytest.fixture
 def variables() -> dict[str, Any]:
-    """What the environment of the application differs in; for test modules to say."""
+    """Variables of the application's environment; test modules override this."""
     return {}
 
 
@@ -136,13 +136,13 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def monitor(app: Flask) -> Monitor:
-    """The monitor, to be run a pass at a time."""
+    """The monitor; tests run it one pass at a time."""
     return Monitor(app)
 
 
 @pytest.fixture
 def alice(client: FlaskClient) -> Trader:
-    """Someone with an open portfolio of 100,000."""
+    """A user with a portfolio of 100,000."""
     trader = sign_up(client)
     trader.open_portfolio()
     return trader
@@ -150,7 +150,7 @@ def alice(client: FlaskClient) -> Trader:
 
 @pytest.fixture
 def bob(client: FlaskClient) -> Trader:
-    """Someone else with one."""
+    """Another user with a portfolio of 100,000."""
     trader = sign_up(client)
     trader.open_portfolio()
     return trader
@@ -158,7 +158,7 @@ def bob(client: FlaskClient) -> Trader:
 
 @pytest.fixture
 def make_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
-    """Make servers as processes; end them afterwards."""
+    """Make server processes; end them afterwards."""
     with servers_in(tmp_path) as make:
         yield make
 
@@ -167,6 +167,6 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
 def make_shared_server(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[..., ServerProcess]]:
-    """Make servers that all tests of a module use; end them after the last."""
+    """Make server processes that all tests of a module share; end them after the last."""
     with servers_in(tmp_path_factory.mktemp("servers")) as make:
         yield make

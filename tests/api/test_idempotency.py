@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from app.events import events_committed
 from app.models import Notification
 from app.monitor import Monitor
-from tests.support.database_state import assert_invariants, documents, everything
+from tests.support.database_state import all_documents, assert_invariants, documents
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.retries import (
     AT_ONCE,
@@ -76,12 +76,12 @@ def test_a_retry_of_an_order_gets_the_first_answer_and_does_nothing(
     alice: Trader, retried: Callable[..., TestResponse], announced: list[Notification]
 ) -> None:
     first = retried(alice)
-    before = everything()
+    before = all_documents()
 
     assert first.status_code == 201
     for _ in range(3):
         assert_same(retried(alice), first)
-    assert everything() == before
+    assert all_documents() == before
     assert [each.type for each in announced] == ["trade_created"]
     assert_invariants(alice.client_id)
 
@@ -114,10 +114,10 @@ def test_a_retry_is_answered_when_the_trade_was_closed(
     first = retried(alice, stop_loss=24_900)
     feed.tick("^NSEI", 24_800)
     assert monitor.run_once().closed == 1
-    before = everything()
+    before = all_documents()
 
     assert_same(retried(alice, stop_loss=24_900), first)
-    assert everything() == before
+    assert all_documents() == before
     assert_invariants(alice.client_id)
 
 
@@ -153,13 +153,13 @@ def test_a_retry_of_an_exit_gets_the_first_answer_and_does_nothing(
     trade = create(alice).get_json()
     move(25_010)
     first = send(alice, exit_path(trade), "k")
-    before = everything()
+    before = all_documents()
     move(26_000)
 
     assert first.get_json() == {"message": "Trade exited", "pnl": 20.0, "exit_price": 25_010.0}
     for _ in range(3):
         assert_same(send(alice, exit_path(trade), "k"), first)
-    assert everything() == before
+    assert all_documents() == before
     assert [each.type for each in announced] == ["trade_created", "trade_exited"]
     # Without the key, or with another one, it is a new request, and too late.
     assert_refused(send(alice, exit_path(trade)), 409, "trade_not_active")
@@ -202,11 +202,11 @@ def test_a_retry_of_exit_all_gets_the_first_answer_and_closes_no_later_trade(
     move(25_001)
     first = send(alice, exit_all_path(alice), "k")
     later = create(alice).get_json()
-    before = everything()
+    before = all_documents()
 
     assert first.get_json() == all_exited(3, 6.0)
     assert_same(send(alice, exit_all_path(alice), "k"), first)
-    assert everything() == before
+    assert all_documents() == before
     assert alice.trades("?status=ACTIVE")[0]["trade_id"] == later["trade_id"]
     assert len(announced) == 7
     assert_invariants(alice.client_id)
@@ -354,9 +354,9 @@ def test_a_client_order_id_that_cannot_be_used_is_refused(
 def test_an_order_that_failed_leaves_its_key_and_name_free(
     alice: Trader, wrong: dict[str, Any], code: str
 ) -> None:
-    before = everything()
+    before = all_documents()
     assert_refused(create(alice, "k", client_order_id="mine", **wrong), 400, code)
-    assert everything() == before
+    assert all_documents() == before
 
     assert create(alice, "k", client_order_id="mine").status_code == 201
     assert_invariants(alice.client_id)

@@ -15,7 +15,7 @@ from app.events import events_committed
 from app.market_data.calendar import TradingCalendar
 from app.models import Notification
 from app.services import services
-from tests.support.database_state import assert_invariants, everything
+from tests.support.database_state import all_documents, assert_invariants
 from tests.support.exchange_time import advance_to, ist
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.responses import assert_error
@@ -155,7 +155,7 @@ def test_an_order_outside_hours_is_refused_naming_the_next_opening(
     at: Callable[[str], None], alice: Trader
 ) -> None:
     at("2030-11-23 11:00")
-    before = everything()
+    before = all_documents()
 
     answer = create(alice, "k", client_order_id="my-order")
 
@@ -164,7 +164,7 @@ def test_an_order_outside_hours_is_refused_naming_the_next_opening(
         "The market is closed. It opens on Monday, 25 November 2030 at 09:15 IST."
     )
     assert "Retry-After" not in answer.headers
-    assert everything() == before
+    assert all_documents() == before
     at("2030-11-25 09:15")
     assert create(alice, "k", client_order_id="my-order").status_code == 201
 
@@ -174,12 +174,12 @@ def test_exits_outside_hours_are_refused_and_write_nothing(
 ) -> None:
     trade = create(alice).get_json()
     details = close()
-    before = everything()
+    before = all_documents()
 
     for path in (exit_path(trade), exit_all_path(alice)):
         for key in (None, "k"):
             assert assert_error(send(alice, path, key), 409, "market_closed") == details
-    assert everything() == before
+    assert all_documents() == before
     assert_invariants(alice.client_id)
 
 
@@ -206,11 +206,11 @@ def test_a_retry_after_the_close_gets_the_first_answer(
     first = [call() for call in calls]
     assert [each.status_code for each in first] == [201, 201, 200, 200]
     close()
-    before = everything()
+    before = all_documents()
 
     for call, answer in zip(calls, first, strict=True):
         assert_same(call(), answer)
-    assert everything() == before
+    assert all_documents() == before
 
 
 def test_an_interrupted_exit_all_goes_on_at_the_next_opening(

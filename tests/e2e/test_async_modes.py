@@ -55,9 +55,9 @@ def test_a_trade_is_closed_at_its_stop_loss_and_another_at_its_target(
     opened = trader.open_portfolio(100_000)
     with Listener(server, trader.token, transport) as socket:
         assert socket.client.transport() == transport
-        joined = socket.ask("join", user_id=trader.client_id)
+        joined = socket.call("join", user_id=trader.client_id)
         assert joined == {"ok": True, "user_id": trader.client_id, "seq": 0}
-        assert socket.ask("subscribe", symbols=["reliance"])["symbols"] == ["RELIANCE.NS"]
+        assert socket.call("subscribe", symbols=["reliance"])["symbols"] == ["RELIANCE.NS"]
 
         first = trader.price("NIFTY")
         assert socket.wait_for_price(lambda tick: tick["symbol"] == "^NSEI")["source"] == "replay"
@@ -181,9 +181,9 @@ def test_a_user_hears_nothing_of_another(server: ServerProcess) -> None:
     alice, bob = LiveTrader(server), LiveTrader(server)
     alice.open_portfolio()
     with Listener(server, bob.token) as socket:
-        refused = socket.ask("join", user_id=alice.client_id)
+        refused = socket.call("join", user_id=alice.client_id)
         assert (refused["ok"], refused["code"]) == (False, "forbidden")
-        assert socket.ask("join", user_id=bob.client_id)["ok"]
+        assert socket.call("join", user_id=bob.client_id)["ok"]
 
         alice.create_trade("SENSEX")
         bob.post("/notifications", event="ping", message="Hello")

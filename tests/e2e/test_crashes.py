@@ -101,7 +101,7 @@ def test_after_a_kill_of_the_server_all_is_there_and_trades_still_close(
     assert trader.trade(acknowledged[1])["status"] == "CLOSED"
     assert_books_hold(trader, acknowledged)
     with Listener(server, trader.token) as socket:
-        seq = socket.ask("join", user_id=trader.client_id, since=0)["seq"]
+        seq = socket.call("join", user_id=trader.client_id, since=0)["seq"]
         eventually(lambda: len(socket.updates) >= seq)
         assert [update["seq"] for update in socket.updates] == list(range(1, seq + 1))
 

@@ -132,8 +132,8 @@ def test_a_source_that_hangs_delays_no_request_and_no_symbol_of_another(
 
     slowest = 0.0
     with Listener(server, trader.token) as listener:
-        listener.ask("join", user_id=trader.client_id)
-        listener.ask("subscribe", symbols=["RELIANCE.NS", "TCS.NS"])
+        listener.call("join", user_id=trader.client_id)
+        listener.call("subscribe", symbols=["RELIANCE.NS", "TCS.NS"])
         for _ in range(20):
             began = time.monotonic()
             assert server.request("GET", "/market/symbols?q=NIFTY").status_code == 200
@@ -173,7 +173,7 @@ def test_a_tick_of_the_stream_closes_a_trade_at_once(
     trader.create_trade(stop_loss=25_000)
 
     with Listener(server, trader.token) as listener:
-        listener.ask("join", user_id=trader.client_id)
+        listener.call("join", user_id=trader.client_id)
         stream.tick(NIFTY[1], 25_000_05)
         stream.tick(NIFTY[1], 24_999_95)
         closed = listener.wait_for_update(

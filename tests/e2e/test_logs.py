@@ -40,9 +40,9 @@ def use_every_secret(server: ServerProcess) -> list[str]:
     request("POST", "/auth/register", json={"email": "x", "password": WRONG_PASSWORD})
     request("POST", "/auth/register", json={"email": trader.email, "password": WRONG_PASSWORD})
     with Listener(server, trader.token) as socket:
-        socket.ask("join", user_id=trader.client_id, token=trader.token)
-        socket.ask("join", user_id=trader.client_id, token=FORGED_TOKEN)
-        socket.ask("subscribe", symbols=["TCS"], token=trader.token)
+        socket.call("join", user_id=trader.client_id, token=trader.token)
+        socket.call("join", user_id=trader.client_id, token=FORGED_TOKEN)
+        socket.call("subscribe", symbols=["TCS"], token=trader.token)
     with pytest.raises(socketio.exceptions.ConnectionError):
         Listener(server, FORGED_TOKEN)
 

@@ -43,7 +43,7 @@ def test_sixteen_trades_in_eight_shares_are_read_at_once(
         trades = trader.trades()
         performance = trader.get(f"/trades/performance/{trader.client_id}").json()
         with Listener(server, None) as listener:
-            listener.ask("subscribe", symbols=list(SHARES))
+            listener.call("subscribe", symbols=list(SHARES))
         assert time.monotonic() - started < DEADLINE_SECONDS
 
         assert {trade["last_price"] for trade in trades} == {100.0}

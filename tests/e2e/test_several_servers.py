@@ -157,7 +157,7 @@ def test_events_of_one_server_reach_sockets_of_another_once_and_in_order(
     trader.open_portfolio()
     with Listener(b, trader.token) as there, Listener(a, trader.token) as here:
         for socket in (there, here):
-            assert socket.ask("join", user_id=trader.client_id)["ok"]
+            assert socket.call("join", user_id=trader.client_id)["ok"]
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: trader.create_trade(), range(30)))
@@ -179,7 +179,7 @@ def test_what_happened_while_redis_was_away_is_shown_once_it_is_back(
     trader.open_portfolio()
     with Listener(b, trader.token) as there, Listener(b, other.token) as elsewhere:
         for socket, whose in ((there, trader), (elsewhere, other)):
-            assert socket.ask("join", user_id=whose.client_id)["ok"]
+            assert socket.call("join", user_id=whose.client_id)["ok"]
         redis_server.kill()
         trader.create_trade()
 
@@ -206,7 +206,7 @@ def test_without_redis_requests_flow_and_own_events_arrive(
     trader = LiveTrader(server)
     trader.open_portfolio()
     with Listener(server, trader.token) as socket:
-        socket.ask("join", user_id=trader.client_id)
+        socket.call("join", user_id=trader.client_id)
         trader.create_trade()
 
         redis_server.kill()

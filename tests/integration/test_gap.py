@@ -19,7 +19,7 @@ from app.models import MarketState, SymbolState
 from app.monitor import Monitor
 from app.services import services
 from config import Settings
-from tests.support.database_state import assert_invariants, everything
+from tests.support.database_state import all_documents, assert_invariants
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.quotes import quote
 from tests.support.users import Trader, sign_up
@@ -205,11 +205,11 @@ def test_one_restart_after_another_settles_the_gap_once(
     feed.record("^NSEI", minute(since, 1), 25_000, 24_800)
 
     assert Monitor(app).settle_gap() == 1
-    before = everything()
+    before = all_documents()
     for _ in range(3):
         assert Monitor(app).settle_gap() == 0
         clock.advance(60)
-    assert everything() == before
+    assert all_documents() == before
     assert_invariants(alice.client_id)
 
 

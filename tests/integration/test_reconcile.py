@@ -13,7 +13,7 @@ from click.testing import Result
 from flask import Flask
 
 from app.database import collection
-from tests.support.database_state import assert_invariants, documents, everything
+from tests.support.database_state import all_documents, assert_invariants, documents
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.users import Trader
 
@@ -56,13 +56,13 @@ def books(alice: Trader, bob: Trader, feed: ScriptedFeed, clock: ManualClock) ->
 
 @pytest.mark.usefixtures("books")
 def test_books_that_agree_are_said_to(reconcile: Callable[..., Result]) -> None:
-    before = everything()
+    before = all_documents()
     for options in ((), ("--repair",)):
         result = reconcile(*options)
         assert result.exit_code == 0
         assert result.stdout == "2 portfolios agree with their trades.\n"
         assert "Reconciling" in result.stderr
-    assert everything() == before
+    assert all_documents() == before
 
 
 def test_there_may_be_no_portfolios_at_all(reconcile: Callable[..., Result]) -> None:
@@ -95,14 +95,14 @@ def test_each_corruption_is_found_and_repaired_only_when_asked(
 ) -> None:
     sound = _books()
     corrupt(alice.client_id)
-    corrupted = everything()
+    corrupted = all_documents()
 
     found = reconcile()
     assert found.exit_code == 1
     assert _fields(found, alice) == [field]
     assert _fields(found, bob) == []
     assert "--repair" in found.stdout
-    assert everything() == corrupted
+    assert all_documents() == corrupted
 
     repaired = reconcile("--repair")
     assert repaired.exit_code == 1
@@ -175,7 +175,7 @@ def _fields(result: Result, trader: Trader) -> list[str]:
 
 
 def _books() -> Any:
-    documents = everything()
+    documents = all_documents()
     for each in documents["portfolios"]:
         each["exposure"] = {key: sums for key, sums in each["exposure"].items() if sums["trades"]}
     return documents

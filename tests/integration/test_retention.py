@@ -20,7 +20,7 @@ from app.portfolio.reconciliation import find_differences
 from config import ConfigurationError, Settings
 from embedded_db.supervisor import EmbeddedDatabase
 from tests.support.audit import embedded_uri
-from tests.support.database_state import everything
+from tests.support.database_state import all_documents
 from tests.support.execution import close_triggered
 from tests.support.live import eventually
 from tests.support.market import ManualClock, ScriptedFeed
@@ -83,7 +83,7 @@ def test_by_default_nothing_ever_goes(
     notify(alice, 5)
     read_all(alice)
     clock.advance(20 * 365 * DAY)
-    before = everything()
+    before = all_documents()
 
     result = retention("--apply")
 
@@ -91,7 +91,7 @@ def test_by_default_nothing_ever_goes(
     assert "for ever" in result.output
     with app.app_context():
         assert Retention(clock, Limits()).step() == 0
-        assert everything() == before
+        assert all_documents() == before
 
 
 def test_only_read_notifications_that_are_old_go_and_the_books_still_agree(
@@ -108,13 +108,13 @@ def test_only_read_notifications_that_are_old_go_and_the_books_still_agree(
     clock.advance(40 * DAY)
     notify(alice, 1)
     read_all(alice, but=3)
-    before = everything()
+    before = all_documents()
     last = seqs(alice)[-1]
 
     seen = retention("--notifications-days", "30")
     assert seen.exit_code == 0
     assert "Nothing was deleted" in seen.output
-    assert everything() == before
+    assert all_documents() == before
     done = retention("--notifications-days", "30", "--apply")
 
     assert done.exit_code == 0

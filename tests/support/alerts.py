@@ -1,4 +1,4 @@
-"""Alerts and what they told, in a word each."""
+"""Short helpers to create alerts and to read them and their events."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def request(
 
 
 def reload(alert: Alert) -> Alert:
-    found = Alert.find_by_id(alert.id)
-    assert found is not None
-    return found
+    stored = Alert.find_by_id(alert.id)
+    assert stored is not None
+    return stored
 
 
 def events_of(user_id: str) -> list[Notification]:
     inbox = Inbox.find(user_id)
     assert inbox is not None
     events = Notification.find_after(user_id, 0, inbox.event_seq)
-    assert [each.seq for each in events] == list(range(1, inbox.event_seq + 1))
+    assert [event.seq for event in events] == list(range(1, inbox.event_seq + 1))
     return events

@@ -1,7 +1,7 @@
-"""What one hostile client does to a server on loopback for a few seconds.
+"""Attacks of one hostile client on a server on loopback, for a few seconds.
 
-`python -m tests.support.attack KIND PORT SECONDS` runs one attack and prints how many connections
-it used and how many bytes it sent. It runs in a process of its own, so that it takes nothing from
+`python -m tests.support.attack KIND PORT SECONDS` runs one attack and prints the number of
+connections it used and of bytes it sent. It runs in its own process, so that it takes no time from
 the test that measures.
 """
 
@@ -31,7 +31,7 @@ TEXT, BINARY, PING = 1, 2, 9
 
 
 def frame(payload: bytes, opcode: int = TEXT, *, final: bool = True, announced: int = 0) -> bytes:
-    """Return a masked frame; `announced` is its length if the payload is not all of it."""
+    """Return a masked frame; `announced` is the length in its header, if not the payload's."""
     length = announced or len(payload)
     head = bytes([(0x80 if final else 0) | opcode])
     if length < 126:
@@ -44,7 +44,7 @@ def frame(payload: bytes, opcode: int = TEXT, *, final: bool = True, announced: 
 
 
 class Attacker:
-    """Counts what it sends until its time is over."""
+    """Counts its connections and the bytes it sends, until its time is over."""
 
     def __init__(self, port: int, seconds: float) -> None:
         self.port = port
@@ -61,7 +61,7 @@ class Attacker:
         return socket.create_connection((HOST, self.port), 5)
 
     def websocket(self, *, connected: bool = True) -> socket.socket:
-        """Return a WebSocket that has shaken hands, and sent its CONNECT packet."""
+        """Return a WebSocket after its handshake and, if `connected`, its CONNECT packet."""
         client = self.connect()
         client.sendall(HANDSHAKE)
         assert client.recv(65_536).startswith(b"HTTP/1.1 101"), "no handshake"
@@ -70,9 +70,9 @@ class Attacker:
         return client
 
     def flood(self, first: bytes, repeated: bytes, *, connected: bool = True) -> None:
-        """Send as fast as the server takes it; connect again when it closes."""
+        """Send as fast as the server reads; reconnect when it closes."""
         while not self.is_over:
-            # A server that refuses is asked again at once.
+            # Reconnect immediately if the server refuses.
             with suppress(*CLOSED, AssertionError), self.websocket(connected=connected) as client:
                 client.sendall(first)
                 while not self.is_over:
@@ -88,7 +88,7 @@ class Attacker:
         client.settimeout(5)
 
     def hold(self, openings: Iterator[bytes], drip: bytes = b"") -> None:
-        """Open many connections, send each its opening, then a byte now and then."""
+        """Open many connections, send each its opening, then `drip` every 0.2 s."""
         clients: list[socket.socket] = []
         for opening in itertools.islice(openings, MAX_CONNECTIONS):
             with suppress(*CLOSED):
@@ -104,8 +104,8 @@ class Attacker:
         for client in clients:
             client.close()
 
-    def ask(self, request: bytes, clients: int) -> None:
-        """Send requests over several connections at once, the next when one is answered."""
+    def request_repeatedly(self, request: bytes, clients: int) -> None:
+        """Send requests over several connections, each the next one after a response."""
         selector = selectors.DefaultSelector()
 
         def begin() -> None:
@@ -132,7 +132,7 @@ class Attacker:
 
 
 def polling_flood(attacker: Attacker) -> None:
-    """Send payloads of as many packets as fit, over polling."""
+    """Send polling payloads with as many packets as fit."""
     path = "/socket.io/?EIO=4&transport=polling"
     while not attacker.is_over:
         with suppress(*CLOSED, ValueError, KeyError), attacker.connect() as client:
@@ -151,7 +151,7 @@ def polling_flood(attacker: Attacker) -> None:
 
 
 def silent_reader(attacker: Attacker) -> None:
-    """Ask for prices over and over, and read nothing of what comes."""
+    """Subscribe repeatedly, and read nothing."""
     names = json.dumps([f"{name}.NS" for name in ("RELIANCE", "TCS", "INFY", "ITC", "SBIN")])
     subscribe = frame(f'42["subscribe",{{"symbols":{names}}}]'.encode())
     clients: list[socket.socket] = []
@@ -167,7 +167,7 @@ def silent_reader(attacker: Attacker) -> None:
 
 
 def handshakes(attacker: Attacker) -> None:
-    """Connect, and stay without a word."""
+    """Open WebSockets and send no packet."""
     clients: list[socket.socket] = []
     while not attacker.is_over and len(clients) < MAX_CONNECTIONS:
         with suppress(*CLOSED, AssertionError):
@@ -177,7 +177,7 @@ def handshakes(attacker: Attacker) -> None:
 
 
 def login() -> bytes:
-    body = b'{"email":"nobody@example.com","password":"wrong password"}'
+    body = b'{"email":"unknown@example.com","password":"wrong password"}'
     return (
         b"POST /auth/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
         b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
@@ -225,7 +225,7 @@ ATTACKS: dict[str, Callable[[Attacker], None]] = {
     ),
     "half bodies": lambda attacker: attacker.hold(itertools.repeat(BODY_HEAD), b" "),
     "endless chunks": lambda attacker: attacker.hold(itertools.repeat(CHUNKS_HEAD), b"1\r\n \r\n"),
-    "sign-ins": lambda attacker: attacker.ask(login(), 60),
+    "sign-ins": lambda attacker: attacker.request_repeatedly(login(), 60),
 }
 
 
@@ -235,7 +235,7 @@ def main() -> None:
     ATTACKS[kind](attacker)
     print(json.dumps({"connections": attacker.connections, "bytes": attacker.sent}))
     sys.stdout.flush()
-    # Sockets are left to the system: closing them one by one would take its time.
+    # The system closes the sockets: closing them one by one takes long.
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""A server under attack: how long others wait meanwhile, and what it costs the server."""
+"""A server under attack: the waiting time of other clients, and the memory and log it costs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 from tests.support.live import LiveTrader
 from tests.support.server import ROOT, ServerProcess
 
-# The other client's: an attacker's connections are of 127.0.0.1.
+# The address of the other clients; attackers connect from 127.0.0.1.
 OTHER_ADDRESS = "127.0.0.2"
 MEGABYTE = 1024 * 1024
 PAUSE_SECONDS = 0.05
@@ -26,7 +26,7 @@ PAUSE_SECONDS = 0.05
 def call(
     server: ServerProcess, method: str, path: str, token: str = "", body: Any = None
 ) -> tuple[int, Any]:
-    """Send a request from the other address, on a connection of its own."""
+    """Send a request from OTHER_ADDRESS, on a new connection; return status and body."""
     connection = http.client.HTTPConnection(
         "127.0.0.1", server.port, timeout=30, source_address=(OTHER_ADDRESS, 0)
     )
@@ -50,7 +50,7 @@ def memory_of(server: ServerProcess) -> int:
 
 @dataclass(slots=True)
 class Cost:
-    """What an attack cost: the worst waits in seconds, and what grew in bytes."""
+    """The cost of an attack: the longest waits in seconds, and the growth in bytes."""
 
     slowest_health: float = 0.0
     slowest_closure: float = 0.0
@@ -62,7 +62,7 @@ class Cost:
 
 
 class AttackMonitor:
-    """Watches a server from another address while it is attacked."""
+    """Measures a server from another address during an attack."""
 
     def __init__(self, server: ServerProcess, trader: LiveTrader) -> None:
         self._server = server
@@ -73,7 +73,7 @@ class AttackMonitor:
         self._memory = 0
 
     def run(self, kind: str, seconds: float) -> Cost:
-        """Attack the server; return the cost of it."""
+        """Attack the server for `seconds`; return the cost."""
         log = self._server.log.stat().st_size
         self._memory = memory_of(self._server)
         command = [sys.executable, "-m", "tests.support.attack", kind]
@@ -117,7 +117,7 @@ class AttackMonitor:
         self._cost.memory = max(self._cost.memory, memory_of(self._server) - self._memory)
 
     def _close_trades(self) -> None:
-        """Open a trade that the next tick stops, and wait until it is closed."""
+        """Open trades whose stop-loss the next tick reaches, and wait until each is closed."""
         token = self._trader.token
         _, quote = call(self._server, "GET", "/market/live/NIFTY")
         order = {
@@ -129,7 +129,7 @@ class AttackMonitor:
         status, trade = call(self._server, "POST", "/trades/create", token, order)
         assert status in (201, 400), trade
         if status == 400:
-            # The price has passed the stop-loss already.
+            # The price has already passed the stop-loss.
             return
         begun = time.monotonic()
         path = f"/trades/{self._trader.client_id}?limit=1"

@@ -1,4 +1,4 @@
-"""An auditor: reads the database itself and states the rules anew, in its own words."""
+"""An auditor: reads the database directly and checks it by its own statement of the rules."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def embedded_uri(data_dir: Path) -> str:
 
 @dataclass
 class Snapshot:
-    """The whole database as of one moment."""
+    """The whole database at one moment, read in one transaction."""
 
     inboxes: list[Document]
     portfolios: list[Document]
@@ -66,11 +66,11 @@ class Snapshot:
 
     @property
     def replay(self) -> Document:
-        """When the recording began to be replayed, and up to where it has been settled."""
+        """When the replay began, and up to which time it is settled."""
         return next(each for each in self.market if each["_id"] == "replay")
 
     def of_users(self, user_ids: Collection[str]) -> Snapshot:
-        """Return what there is of these users."""
+        """Return the documents of these users."""
         return Snapshot(
             inboxes=_owned(self.inboxes, "_id", user_ids),
             portfolios=_owned(self.portfolios, "user_id", user_ids),
@@ -83,7 +83,7 @@ class Snapshot:
 
 @dataclass
 class Auditor:
-    """Looks for whatever is wrong in a snapshot; `problems` says what was found."""
+    """Checks a snapshot against every rule; `problems` describes the violations."""
 
     snapshot: Snapshot
     operations: Sequence[Operation] = ()
@@ -106,13 +106,13 @@ class Auditor:
             self._check_portfolio(portfolio, self.by_user[portfolio["user_id"]])
         for inbox in self.snapshot.inboxes:
             self._check_events(inbox, self.events[inbox["_id"]])
-            self._check_each_trade_told_once(inbox["_id"])
+            self._check_events_of_trades(inbox["_id"])
         for operation in self.operations:
             if operation.succeeded:
                 getattr(self, f"_check_{operation.kind}")(operation)
             elif operation.status == 409 and operation.kind == "exit":
                 self._check_refused_exit(operation)
-        self._check_nothing_uncalled_for()
+        self._check_no_trade_without_request()
         return self.problems
 
     def _expect(self, actual: Any, expected: Any, what: str) -> None:
@@ -125,13 +125,13 @@ class Auditor:
         self._expect(trade["margin_used"], margin.quantize(CENT, ROUND_HALF_UP), f"{name} margin")
         closing = ("exit_reason", "exit_price", "pnl", "closed_at")
         if trade["status"] == "ACTIVE":
-            self._expect([trade.get(each) for each in closing], [None] * 4, f"{name} half closed")
+            self._expect([trade.get(each) for each in closing], [None] * 4, f"{name} partly closed")
             return
         self._expect(trade["pnl"], pnl_of(trade, trade["exit_price"]), f"{name} pnl")
         reasons = {"CLOSED": "user", "STOP_LOSS_HIT": "stop_loss", "TARGET_HIT": "target"}
         self._expect(trade["exit_reason"], reasons.get(trade["status"]), f"{name} reason")
         if trade["status"] != "CLOSED" and not _reached(trade, trade["exit_price"]):
-            self.problems.append(f"{name} closed at a price that reached nothing: {trade}")
+            self.problems.append(f"{name} closed at a price that reached no level: {trade}")
 
     def _check_portfolio(self, portfolio: Document, trades: list[Document]) -> None:
         active = [each for each in trades if each["status"] == "ACTIVE"]
@@ -170,22 +170,23 @@ class Auditor:
         unread = sum(not each["is_read"] for each in events)
         self._expect(inbox["unread_count"], unread, f"unread_count of {who}")
 
-    def _check_each_trade_told_once(self, user_id: str) -> None:
+    def _check_events_of_trades(self, user_id: str) -> None:
         opened: Counter[str] = Counter()
         left: Counter[str] = Counter()
         for event in self.events[user_id]:
             trade = self.trades.get(event["data"].get("trade_id", ""))
             if trade is None:
-                self.problems.append(f"an event of no trade: {event}")
+                self.problems.append(f"an event without its trade: {event}")
             elif event["type"] == "trade_created":
                 opened[str(trade["_id"])] += 1
                 for name in ("entry_price", "margin_used", "quantity", "stop_loss"):
-                    self._expect(event["data"][name], trade[name], f"{name} told of {trade['_id']}")
+                    what = f"{name} in the event of {trade['_id']}"
+                    self._expect(event["data"][name], trade[name], what)
             elif event["type"] in CLOSING:
                 left[str(trade["_id"])] += 1
-                told = (event["data"]["reason"], event["data"]["exit_price"], event["data"]["pnl"])
-                kept = (trade.get("exit_reason"), trade.get("exit_price"), trade.get("pnl"))
-                self._expect(told, kept, f"the exit told of {trade['_id']}")
+                sent = (event["data"]["reason"], event["data"]["exit_price"], event["data"]["pnl"])
+                stored = (trade.get("exit_reason"), trade.get("exit_price"), trade.get("pnl"))
+                self._expect(sent, stored, f"the exit event of {trade['_id']}")
         for trade in self.by_user[user_id]:
             name = str(trade["_id"])
             self._expect(opened[name], 1, f"trade_created events of {name}")
@@ -205,14 +206,14 @@ class Auditor:
 
     def _check_exit(self, operation: Operation) -> None:
         trade = self.trades[operation.trade_id or ""]
-        kept = (trade["status"], _float(trade.get("exit_price")), _float(trade.get("pnl")))
-        told = ("CLOSED", operation.answer["exit_price"], operation.answer["pnl"])
-        self._expect(kept, told, f"an acknowledged exit of {trade['_id']}")
+        stored = (trade["status"], _float(trade.get("exit_price")), _float(trade.get("pnl")))
+        answered = ("CLOSED", operation.answer["exit_price"], operation.answer["pnl"])
+        self._expect(stored, answered, f"an acknowledged exit of {trade['_id']}")
 
     def _check_refused_exit(self, operation: Operation) -> None:
         trade = self.trades[operation.trade_id or ""]
-        kept = {"status": trade["status"], "pnl": _float(trade.get("pnl"))}
-        self._expect(kept, operation.answer["details"], f"a refused exit of {trade['_id']}")
+        stored = {"status": trade["status"], "pnl": _float(trade.get("pnl"))}
+        self._expect(stored, operation.answer["details"], f"a refused exit of {trade['_id']}")
 
     def _check_exit_all(self, operation: Operation) -> None:
         position = self.operations.index(operation)
@@ -230,32 +231,32 @@ class Auditor:
             for trade in map(self.trades.__getitem__, map(str, result["trade_ids"]))
             if trade["status"] == "CLOSED"
         ]
-        told = (operation.answer["count"], operation.answer["total_pnl"])
+        answered = (operation.answer["count"], operation.answer["total_pnl"])
         total = sum((each["pnl"] for each in left), Decimal(0))
-        self._expect((len(left), float(total)), told, f"the sums of {operation}")
+        self._expect((len(left), float(total)), answered, f"the sums of {operation}")
 
-    def _check_nothing_uncalled_for(self) -> None:
-        """Every trade is one that was asked for, and each repeatable request made one at most."""
+    def _check_no_trade_without_request(self) -> None:
+        """Every trade comes from a request, and each repeatable request made at most one."""
         creates = [each for each in self.operations if each.kind == "create"]
         if not creates:
             return
-        made = Counter(each.answer["trade_id"] for each in creates if each.succeeded)
-        twice = [trade_id for trade_id, count in made.items() if count > 1]
-        self._expect(twice, [], "trades that answered two different requests")
+        created = Counter(each.answer["trade_id"] for each in creates if each.succeeded)
+        shared = [trade_id for trade_id, count in created.items() if count > 1]
+        self._expect(shared, [], "trades that two different requests returned")
         strays = Counter(
-            trade["user_id"] for name, trade in self.trades.items() if name not in made
+            trade["user_id"] for name, trade in self.trades.items() if name not in created
         )
         unanswered = Counter(each.user_id for each in creates if each.is_open)
         for user_id, count in strays.items():
             if count > unanswered[user_id]:
                 self.problems.append(
-                    f"{user_id} has {count} trades without an answer, and {unanswered[user_id]} "
-                    "requests had none"
+                    f"{user_id} has {count} trades without a response, but only "
+                    f"{unanswered[user_id]} requests without one"
                 )
 
 
 def rest_differences(server: ServerProcess, user_id: str, token: str) -> list[str]:
-    """Return what is wrong with a user's events and trades as the API shows them."""
+    """Return the problems in a user's events and trades as the API shows them."""
     problems = []
     events = _pages(server, token, "/notifications", "notifications")
     seqs = [each["seq"] for each in events]
@@ -266,17 +267,17 @@ def rest_differences(server: ServerProcess, user_id: str, token: str) -> list[st
     closed = Counter(each["data"]["trade_id"] for each in events if each["type"] in CLOSING)
     for trade in trades:
         name = trade["trade_id"]
-        # One that closed after its event was read has none here yet, and none too many.
-        most = 0 if trade["status"] == "ACTIVE" else 1
-        if opened[name] != 1 or closed[name] > most:
+        # A trade that closed after the events were read has no closing event here yet.
+        maximum = 0 if trade["status"] == "ACTIVE" else 1
+        if opened[name] != 1 or closed[name] > maximum:
             problems.append(f"{name}: {opened[name]} creation and {closed[name]} closing events")
     if len(trades) != len(opened):
-        problems.append(f"{user_id} has {len(trades)} trades and {len(opened)} were told of")
+        problems.append(f"{user_id} has {len(trades)} trades and creation events of {len(opened)}")
     return problems
 
 
 def _pages(server: ServerProcess, token: str, path: str, name: str) -> list[dict[str, Any]]:
-    """Read a list page by page to its end."""
+    """Read a list to its end, page by page."""
     found: list[dict[str, Any]] = []
     cursor = ""
     while True:
@@ -290,7 +291,7 @@ def _pages(server: ServerProcess, token: str, path: str, name: str) -> list[dict
 
 
 def missed_triggers(snapshot: Snapshot, recording: Recording) -> list[str]:
-    """Return which active trades the recording's ticks, as far as settled, should have closed."""
+    """Return the active trades that the settled ticks of the recording should have closed."""
     settled_to: datetime | None = snapshot.replay.get("settled_to")
     if settled_to is None:
         return []
@@ -310,7 +311,7 @@ def _owned(documents: list[Document], owner: str, user_ids: Collection[str]) -> 
 
 
 def pnl_of(trade: Document, price: Decimal) -> Decimal:
-    """Return what a trade earns at a price, in rupees."""
+    """Return the P&L of a trade at a price, in rupees."""
     difference = price - trade["entry_price"]
     signed: Decimal = difference if trade["trade_type"] == "BUY" else -difference
     return signed * int(trade["quantity"])

@@ -9,5 +9,5 @@ from tests.support.market import ManualClock
 
 class SettableClock(ManualClock):
     def set_by(self, change: timedelta) -> None:
-        """Set the wall clock forward or back; the seconds that pass know nothing of it."""
+        """Set the wall clock forward or back; the monotonic clock does not change."""
         self._start += change

@@ -1,4 +1,4 @@
-"""Things that happen at the same moment, in real threads."""
+"""Calls at the same moment, in real threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECONDS = 60
 
 
 def run_concurrently(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Make each call in a thread of its own, all let go together; return their results."""
+    """Make each call in its own thread, all released together; return their results."""
     barrier = threading.Barrier(len(calls))
 
     def wait_and(call: Callable[[], T]) -> T:
@@ -25,7 +25,7 @@ def run_concurrently(calls: Sequence[Callable[[], T]]) -> list[T]:
 
 
 def run_in_thread(call: Callable[[], T]) -> T:
-    """Make the call in another thread: outside the transaction of this one."""
+    """Make the call in another thread, outside the context and transaction of this one."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(call).result(SECONDS)
 
@@ -38,7 +38,7 @@ class Worker(Protocol):
 
 @contextmanager
 def running(worker: Worker) -> Iterator[threading.Thread]:
-    """Have a worker of the server run in a thread of its own until the block ends."""
+    """Run a worker of the server in its own thread until the block ends."""
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:

@@ -1,4 +1,4 @@
-"""A database server of its own, as MONGO_URI names one: it can go and come back."""
+"""A separate database server, for MONGO_URI, that a test can kill and restart."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class DatabaseServer:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> DatabaseServer:
-        """Start it on its port, and wait until that is open."""
+        """Start the server, and wait until its port is open."""
         config = self._folder / "empty.toml"
         config.touch()
         flags = ["--config", config, "--host", "127.0.0.1", "--port", self.port]
         flags += ["--storage-path", self._folder / "storage", "--sync-on-commit"]
-        # The same child that the application starts: it ends with this process at the latest.
+        # The same child process that the application starts: it ends at the latest with this one.
         command = [sys.executable, "-P", CHILD, os.getpid(), *flags]
         with (self._folder / "database.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -45,7 +45,7 @@ class DatabaseServer:
         return self
 
     def kill(self) -> None:
-        """End it as a crash would; its port is closed then."""
+        """End the server as a crash would; its port is closed afterwards."""
         if self.process is not None:
             with self.process as process:
                 process.kill()

@@ -1,4 +1,4 @@
-"""The books as they lie in the database, read without the application's models."""
+"""The documents of the database, read without the application's models."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def documents(name: str, **query: Any) -> list[dict[str, Any]]:
     return sorted(collection(name).find(query), key=lambda each: str(each["_id"]))
 
 
-def everything() -> dict[str, list[dict[str, Any]]]:
-    """Return all that is written down: two of these are equal if nothing was in between."""
+def all_documents() -> dict[str, list[dict[str, Any]]]:
+    """Return the documents of every collection; equal results mean that nothing was written."""
     return {name: documents(name) for name in COLLECTIONS}
 
 
 def assert_invariants(user_id: str) -> None:
-    """See that every invariant holds of a user, and that each trade left ACTIVE at most once."""
+    """Check every invariant of a user's documents, and that each trade closed at most once."""
     (portfolio,) = documents("portfolios", user_id=user_id)
     (inbox,) = documents("inboxes", _id=user_id)
     trades = documents("trades", user_id=user_id)
@@ -39,9 +39,9 @@ def assert_invariants(user_id: str) -> None:
     )
     assert sorted(each["number"] for each in trades) == list(range(1, len(trades) + 1))
     assert sorted(each["seq"] for each in events) == list(range(1, inbox["event_seq"] + 1))
-    assert _told_of(events, "trade_created") == Counter(str(each["_id"]) for each in trades)
-    assert _told_of(events, *CLOSING) == Counter(str(each["_id"]) for each in ended)
+    assert _trades_in(events, "trade_created") == Counter(str(each["_id"]) for each in trades)
+    assert _trades_in(events, *CLOSING) == Counter(str(each["_id"]) for each in ended)
 
 
-def _told_of(events: list[dict[str, Any]], *types: str) -> Counter[str]:
+def _trades_in(events: list[dict[str, Any]], *types: str) -> Counter[str]:
     return Counter(each["data"]["trade_id"] for each in events if each["type"] in types)

@@ -1,4 +1,4 @@
-"""Times as the exchange's own clocks show them."""
+"""Times in the exchange's time zone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ INDIA = ZoneInfo("Asia/Kolkata")
 
 
 def ist(text: str) -> datetime:
-    """Return the UTC time at which it is `text` in India."""
+    """Return the UTC time of a local time in India, such as 2026-11-23 09:15."""
     return datetime.fromisoformat(text).replace(tzinfo=INDIA).astimezone(UTC)
 
 

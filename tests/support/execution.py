@@ -1,4 +1,4 @@
-"""What ticks and gaps trigger, written as the monitor writes it."""
+"""Execute what ticks and gaps trigger, as the monitor does."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ T = TypeVar("T")
 
 
 def close_triggered(ticks: Sequence[Quote]) -> int:
-    """Close the trades that ticks trigger; return how many."""
+    """Close the trades that ticks trigger; return their number."""
     return count_written(close_trades(find_triggered(ticks)))
 
 
 def fire_crossed(ticks: Sequence[Quote]) -> int:
-    """Fire the alerts that ticks cross; return how many."""
+    """Fire the alerts whose level ticks cross; return their number."""
     return count_written(fire_alerts(find_crossed(ticks)))
 
 
 def fire_missed(symbols: Iterable[str], candles_after: CandlesAfter, since: datetime) -> int:
-    """Fire the alerts that candles crossed; return how many."""
+    """Fire the alerts whose level candles crossed; return their number."""
     return count_written(fire_alerts(find_missed_alerts(symbols, candles_after, since)))
 
 
 def fire(triggers: Sequence[AlertTrigger]) -> int:
-    """Fire alerts; return how many."""
+    """Fire alerts; return their number."""
     return count_written(fire_alerts(triggers))
 
 
 def count_written(results: Iterator[BatchResult[T]]) -> int:
-    """Return how many items were written; raise the last outage after the last batch."""
+    """Return the number of items written; after the last batch, raise the first outage."""
     done = list(results)
     for result in done:
         if result.outage:

@@ -1,4 +1,4 @@
-"""Users and trades made through the models and services, and the sums their books must hold."""
+"""Users and trades created through models and services, and a check of their balances."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DAWN = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 
 
 def create_users(*client_ids: str, margin: Decimal = MARGIN) -> None:
-    """Create users of these names, each with a portfolio."""
+    """Create users with these ids, each with a portfolio."""
     for number, client_id in enumerate(client_ids):
         create_user(client_id, phone=f"+9198765{number:05}")
         Portfolio.create(client_id, margin, DAWN)
@@ -33,7 +33,7 @@ def create_user(client_id: str, *, email: str | None = None, phone: str = "+9198
         name=client_id.capitalize(),
         email=email or f"{client_id}@example.com",
         phone=phone,
-        password_hash="never checked here",
+        password_hash="unused",
         created_at=DAWN,
     )
 
@@ -66,13 +66,13 @@ def portfolio_of(client_id: str) -> Portfolio:
 
 
 def trades_of(client_id: str) -> list[Trade]:
-    """Return all the user's trades, oldest first, read without the paging of the model."""
+    """Return all trades of the user, oldest first."""
     found = collection("trades").find({"user_id": client_id}).sort("number", 1)
     return [Trade.from_document(each) for each in found]
 
 
 def assert_portfolio_balances(client_id: str) -> None:
-    """See that the portfolio says exactly what the user's trades add up to."""
+    """Check that the portfolio equals the sums over the user's trades."""
     portfolio = portfolio_of(client_id)
     trades = trades_of(client_id)
     held = [each for each in trades if each.status is TradeStatus.ACTIVE]
@@ -94,7 +94,7 @@ def assert_portfolio_balances(client_id: str) -> None:
 
 
 def insert_trade(number: int = 1, user_id: str = "alice") -> Trade:
-    """Insert a trade alone, whatever the portfolio says."""
+    """Insert a trade without updating the portfolio."""
     return run_transaction(
         lambda: Trade.create(
             user_id=user_id,

@@ -1,4 +1,4 @@
-"""Clients that follow a user's events by Socket.IO, drop when the server does, and rejoin."""
+"""Clients that follow a user's events by Socket.IO, and rejoin after the server restarts."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Follower(Protocol):
     user_id: str
 
     def updates(self) -> list[dict[str, Any]]:
-        """Return every trade_update so far, as it came."""
+        """Return every trade_update received so far, in order."""
 
     def stop(self) -> None:
-        """Follow no more."""
+        """Disconnect."""
 
 
 def await_seq(follower: Follower, seq: int, seconds: float = 30) -> list[dict[str, Any]]:
-    """Wait until a follower has been told of `seq`; return all it was told up to that."""
+    """Wait until a follower received `seq`; return its updates up to that."""
     deadline = time.monotonic() + seconds
     while True:
         updates = follower.updates()
@@ -71,7 +71,7 @@ class PythonFollower:
         try:
             self._join()
         except BadNamespaceError:
-            # Dropped meanwhile: it joins as it connects again.
+            # Disconnected in the meantime: it joins when it reconnects.
             return
 
     def _take(self, update: dict[str, Any]) -> None:
@@ -90,7 +90,7 @@ class NodeFollower:
 
     def updates(self) -> list[dict[str, Any]]:
         lines = self._output.read_text().split("\n")
-        # What comes after the last newline is a line that is still being written.
+        # The text after the last newline is a line that is still being written.
         return [json.loads(line) for line in lines[:-1]]
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""What tests of `flask instruments sync` share: the command, lists for it, and refusals."""
+"""Lists for the tests of `flask instruments sync`, and a check of its refusals."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Sync = Callable[..., Result]
 
 
 def listed(count: int = 1_100, prefix: str = "SHARE") -> list[Row]:
-    """Return rows of shares of NSE, and the indices."""
+    """Return rows of `count` NSE shares and of the indices."""
     return [*indices(), *(nse(f"{prefix}{number}", 1_000 + number) for number in range(count))]
 
 
 def assert_refused(result: Result, *words: str) -> None:
-    """See that a sync failed with words for a person, and left nothing behind."""
+    """Check that a sync failed with a readable message that has `words`, and wrote nothing."""
     assert result.exit_code == 1, result.output
     assert result.stderr.splitlines()[-1].startswith("Error: ")
     for word in words:

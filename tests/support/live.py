@@ -123,7 +123,7 @@ class Listener:
     def __exit__(self, *_: object) -> None:
         self.client.disconnect()
 
-    def ask(self, event: str, **payload: Any) -> dict[str, Any]:
+    def call(self, event: str, **payload: Any) -> dict[str, Any]:
         """Send an event and return its acknowledgement."""
         acknowledgement: dict[str, Any] = self.client.call(event, payload, timeout=10)
         return acknowledgement

@@ -1,4 +1,4 @@
-"""Load: customers who trade without a pause and write down every answer they were given."""
+"""Load: customers who trade without pause and record every response."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.support.users import PASSWORD, registration
 
 ANSWER_SECONDS = 40
 MARGIN = 1_000_000_000
-# What an honest server may say besides success: too far from the price or beyond the margin,
-# closed in the meantime, and not now.
-HONEST = (400, 409, 503)
+# Statuses that are expected besides success: a level on the wrong side or too little margin (400),
+# a trade closed in the meantime (409), an outage (503).
+EXPECTED_ERRORS = (400, 409, 503)
 
 
 @dataclass
 class Operation:
-    """One request, however often it was sent, and the answer to it, if there was one."""
+    """One request, all its attempts, and the response, if any."""
 
     kind: str
     user_id: str
@@ -48,12 +48,12 @@ class Operation:
 
     @property
     def is_open(self) -> bool:
-        """Whether it may have been done although nobody was told so."""
+        """Whether the server may have executed it without a response."""
         return self.status is None or self.status == 503
 
 
 class Customer(threading.Thread):
-    """One user, who does one thing after the other, as a seed says."""
+    """One user, who sends one request after another, chosen by a seed."""
 
     def __init__(self, server: ServerProcess, name: str, seed: str) -> None:
         super().__init__(name=name, daemon=True)
@@ -71,7 +71,7 @@ class Customer(threading.Thread):
 
     def sign_up(self) -> None:
         """Register, sign in and open a portfolio."""
-        # The client_id is the name, so that a seed gives the same run every time.
+        # The client_id is the name, so that a seed repeats a run.
         body = registration(client_id=self.name)
         registered = self._server.request("POST", "/auth/register", json=body)
         assert registered.status_code == 201, registered.text
@@ -94,7 +94,7 @@ class Customer(threading.Thread):
         self._ending.set()
 
     def create(self) -> None:
-        """Order something, mostly with levels that the market's next swing reaches."""
+        """Create a trade, mostly with levels that the next swing of the market reaches."""
         symbol = self._random.choice(list(BASES))
         side = self._random.choice(["BUY", "SELL"])
         body: dict[str, Any] = {
@@ -118,7 +118,7 @@ class Customer(threading.Thread):
             self._open_trades.append(operation.answer["trade_id"])
 
     def exit(self) -> None:
-        """Leave one of the trades that were not left yet, closed or not."""
+        """Exit one of the trades not exited yet; it may be closed already."""
         if not self._open_trades:
             return
         trade_id = self._open_trades.pop(self._random.randrange(len(self._open_trades)))
@@ -139,7 +139,7 @@ class Customer(threading.Thread):
             self._open_trades.clear()
 
     def repeat(self) -> None:
-        """Send an answered request again: the answer is the first one, to the last digit."""
+        """Repeat an answered request: the response must equal the first one."""
         earlier = [each for each in self.operations if each.succeeded and each.is_repeatable]
         if not earlier:
             return
@@ -148,10 +148,10 @@ class Customer(threading.Thread):
         if answer is not None and answer.status_code != 503:
             again = answer.json()
             if not answer.ok or again != operation.answer:
-                self.faults.append(f"{operation} was answered {again} when repeated")
+                self.faults.append(f"{operation} was answered with {again} when repeated")
 
     def look(self) -> None:
-        """Read the portfolio: it balances at every moment."""
+        """Read the portfolio: it must always balance."""
         answer = self._try("GET", f"/portfolio/{self.user_id}")
         if answer is None or answer.status_code == 503:
             return
@@ -169,20 +169,20 @@ class Customer(threading.Thread):
             self._ending.wait(0.05)
 
     def attempt(self, operation: Operation) -> requests.Response | None:
-        """Send a request once more; write down the answer, and return it if there was one."""
+        """Send a request once; record and return the response, if any."""
         operation.attempts += 1
         answer = self._send(operation)
         if answer is not None:
             operation.answer = answer.json()
             operation.status = answer.status_code
-            self._judge(operation)
+            self._check(operation)
         return answer
 
-    def _judge(self, operation: Operation) -> None:
+    def _check(self, operation: Operation) -> None:
         if operation.succeeded:
             self.latest_success = time.monotonic()
-        elif operation.status not in HONEST:
-            self.faults.append(f"an answer nobody should get: {operation}")
+        elif operation.status not in EXPECTED_ERRORS:
+            self.faults.append(f"an unexpected response: {operation}")
 
     def _send(self, operation: Operation) -> requests.Response | None:
         headers = {"Idempotency-Key": operation.key} if operation.key else {}
@@ -199,7 +199,7 @@ class Customer(threading.Thread):
                 **kwargs,
             )
         except requests.ReadTimeout:
-            self.faults.append(f"{method} {path} had no answer in {ANSWER_SECONDS} s")
+            self.faults.append(f"{method} {path} had no response within {ANSWER_SECONDS} s")
         except requests.RequestException:
             self._ending.wait(0.05)
         return None
@@ -209,7 +209,7 @@ class Customer(threading.Thread):
 
 
 class Load:
-    """Several customers at once."""
+    """Several concurrent customers."""
 
     def __init__(
         self, server: ServerProcess, customers: int, seed: str, name: str = "customer"
@@ -226,7 +226,7 @@ class Load:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Trade for as long as the block runs."""
+        """Trade until the block ends."""
         for customer in self.customers:
             customer.start()
         try:
@@ -241,16 +241,16 @@ class Load:
             customer.join(2 * ANSWER_SECONDS)
 
     def operations(self) -> list[Operation]:
-        """Return what was asked for, and how it was answered, up to now."""
+        """Return all requests so far, with their responses."""
         return [replace(each) for customer in self.customers for each in list(customer.operations)]
 
     def faults(self) -> list[str]:
         return [each for customer in self.customers for each in customer.faults]
 
     def await_success(self, seconds: float = 30) -> None:
-        """Wait until every customer has got something done from now on."""
+        """Wait until a request of every customer succeeds."""
         since = time.monotonic()
         while any(each.latest_success < since for each in self.customers):
             waited = time.monotonic() - since
-            assert waited < seconds, f"nothing works {waited:.0f} s later:\n{self.server.output()}"
+            assert waited < seconds, f"no success within {waited:.0f} s:\n{self.server.output()}"
             time.sleep(0.05)

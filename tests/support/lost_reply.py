@@ -1,4 +1,4 @@
-"""A database whose reply to a commit is lost: what it did is done, and nobody was told so."""
+"""A proxy that loses the reply to a commit: the commit is done, and the client does not know."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ SECONDS = 30
 
 
 class LosingProxy:
-    """Stands between a client and a database, and can keep the reply to one commit to itself."""
+    """A proxy between a client and a database that can drop the reply to one commit."""
 
     def __init__(self, port: int) -> None:
-        """`port` is the database's."""
+        """`port` is the port of the database."""
         self._upstream = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._meanwhile: Callable[[], object] | None = None
         self._lost = threading.Event()
-        # One question after the other on a connection: `poll` keeps the client from asking to be
-        # told of changes as they come.
+        # One request at a time on a connection: with `poll`, the server streams no states.
         port = self._listener.getsockname()[1]
         self.address = f"127.0.0.1:{port}"
         self.options = "directConnection=true&serverMonitoringMode=poll"
@@ -38,7 +37,7 @@ class LosingProxy:
 
     @contextmanager
     def losing_a_commit(self, meanwhile: Callable[[], object]) -> Iterator[None]:
-        """Lose the reply to the next commit, and call `meanwhile` before the client knows."""
+        """Drop the reply to the next commit; call `meanwhile` before the client notices."""
         self._lost.clear()
         self._meanwhile = meanwhile
         try:
@@ -60,7 +59,7 @@ class LosingProxy:
             socket.create_connection(("127.0.0.1", self._upstream)) as database,
         ):
             while message := _read(client):
-                meanwhile = self._take_turn() if b"commitTransaction" in message else None
+                meanwhile = self._take_callback() if b"commitTransaction" in message else None
                 database.sendall(message)
                 reply = _read(database)
                 if meanwhile is not None:
@@ -69,13 +68,13 @@ class LosingProxy:
                     return
                 client.sendall(reply)
 
-    def _take_turn(self) -> Callable[[], object] | None:
+    def _take_callback(self) -> Callable[[], object] | None:
         meanwhile, self._meanwhile = self._meanwhile, None
         return meanwhile
 
 
 def _read(peer: socket.socket) -> bytes:
-    """Return the next message; nothing where the peer has hung up."""
+    """Return the next message, or nothing if the peer has closed the connection."""
     head = _read_exactly(peer, LENGTH.size)
     return head and head + _read_exactly(peer, LENGTH.unpack(head)[0] - LENGTH.size)
 

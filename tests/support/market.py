@@ -1,4 +1,4 @@
-"""A clock that is set and a feed that is told: real alternatives, not patches."""
+"""A manual clock and a scripted feed: real alternatives, not patches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.market_data.tick_filter import TickFilter
 
 
 class ManualClock:
-    """Time that passes when a test says so."""
+    """A clock that a test advances."""
 
     def __init__(self, start: datetime = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)) -> None:
         self._start = start
@@ -29,12 +29,12 @@ class ManualClock:
         self._elapsed += seconds
 
     def set_back(self, seconds: float) -> None:
-        """Change the time of day alone, as an operator would."""
+        """Set the wall clock back, as an operator would; the monotonic clock does not change."""
         self._start -= timedelta(seconds=seconds)
 
 
 class Memory:
-    """What a market remembers of a last run that a test makes up."""
+    """What a market remembers of a previous run."""
 
     def __init__(
         self, prices: Mapping[str, Decimal] | None = None, began_at: datetime | None = None
@@ -53,12 +53,12 @@ class Memory:
 
 
 def permissive_filter(clock: ManualClock) -> TickFilter:
-    """Return a guard that holds nothing but what is no price."""
+    """Return a filter that rejects only what is not a price."""
     return TickFilter(clock, max_age=timedelta(days=36_500), max_move=Decimal(10**9))
 
 
 class ScriptedFeed(LocalFeed):
-    """A market of the test's making: `tick` is what happens next, `record` what was missed."""
+    """A market that a test scripts: `tick` adds the next price, `record` a candle of the past."""
 
     name = "scripted"
 
@@ -73,7 +73,7 @@ class ScriptedFeed(LocalFeed):
         self._wake: Callable[[], None] = lambda: None
 
     def set(self, symbol: str, price: Decimal | int | str) -> Quote:
-        """Be at a price, without a tick for the monitor."""
+        """Set the price without a tick for the monitor."""
         quote = Quote(
             symbol, Decimal(price).quantize(Decimal("0.01")), self.source, self._clock.now()
         )
@@ -81,7 +81,7 @@ class ScriptedFeed(LocalFeed):
         return quote
 
     def tick(self, symbol: str, price: Decimal | int | str) -> Quote:
-        """Move to a price, with a tick that the monitor's next poll hands out."""
+        """Set the price, with a tick that the monitor's next poll returns."""
         quote = self.set(symbol, price)
         self._pending.append(quote)
         return quote
@@ -93,7 +93,7 @@ class ScriptedFeed(LocalFeed):
         *prices: Decimal | int | str,
         source: Source | None = None,
     ) -> Candle:
-        """Have a candle of these prices, in their order, that began at `time`."""
+        """Add a candle of these prices, in their order, that began at `time`."""
         candle = Candle.of(
             [
                 Quote(symbol, Decimal(price).quantize(Decimal("0.01")), source or self.source, time)
@@ -115,7 +115,7 @@ class ScriptedFeed(LocalFeed):
         self._wake = wake
 
     def push(self, symbol: str, price: Decimal | int | str) -> Quote:
-        """Move to a price, with a tick that comes in by itself."""
+        """Set the price, with a tick that `collect` returns without a poll."""
         quote = self.set(symbol, price)
         self._arrived.append(quote)
         self._wake()
@@ -147,7 +147,7 @@ class ScriptedFeed(LocalFeed):
 
 
 class RemoteFeed(ScriptedFeed):
-    """A market far away: `latest` waits for it, `ask` does not. Both note what was asked for."""
+    """A remote market: `latest` waits for it, `ask` does not. Both record the symbols."""
 
     remote = True
 

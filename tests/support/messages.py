@@ -1,4 +1,4 @@
-"""People to write to, and what is written, without a database."""
+"""A recipient and messages, without a database."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def notification(message: str, type: str = "greeting", **figures: Any) -> Notifi
 
 
 def saying(message: str) -> EventMessage:
-    """Return what the outbox makes of an event of these words."""
+    """Return the message that the outbox composes of an event with this text."""
     return compose(ALICE.name, [notification(message)], None)

@@ -1,4 +1,4 @@
-"""A copy of the project, to have a .env file of its own."""
+"""A copy of the project, with its own .env file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tests.support.server import ROOT
 
 
 def copy_project(folder: Path) -> Path:
-    """Copy what is run into `folder`."""
+    """Copy the program into `folder`."""
     folder.mkdir()
     for module in ROOT.glob("*.py"):
         shutil.copy(module, folder)
-    # Copies, no links: the application finds the project by the place of its own files.
+    # Copies, not links: the program finds its project folder by its own path.
     for package in ("app", "embedded_db"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, folder / package, ignore=ignored)

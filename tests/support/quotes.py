@@ -1,4 +1,4 @@
-"""Quotes, brackets and instruments in a word each."""
+"""Short helpers to create quotes and brackets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def quote(
 
 
 def prices_of(candle: Candle) -> tuple[Decimal | int, ...]:
-    """Return open, high, low and close, to compare with whole rupees."""
+    """Return open, high, low and close; integers may be compared with them."""
     return candle.open, candle.high, candle.low, candle.close
 
 

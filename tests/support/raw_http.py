@@ -1,4 +1,4 @@
-"""HTTP as bytes on a socket, for requests that no client library would send."""
+"""HTTP as bytes on a socket, for requests that no client library sends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SECONDS = 15
 
 @dataclass(frozen=True, slots=True)
 class RawResponse:
-    """What came back; `rest` are the bytes after the answer, up to the end or a timeout."""
+    """One response."""
 
     status: int
     headers: dict[str, str]
@@ -38,14 +38,14 @@ class RawConnection:
         self.socket.close()
 
     def send(self, *parts: bytes) -> RawConnection:
-        """Send each part in a packet of its own."""
+        """Send each part in its own packet."""
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for part in parts:
             self.socket.sendall(part)
         return self
 
     def answer(self) -> RawResponse:
-        """Read one answer."""
+        """Read one response."""
         while b"\r\n\r\n" not in self._unread:
             self._read()
         head, _, self._unread = self._unread.partition(b"\r\n\r\n")
@@ -76,7 +76,7 @@ class RawConnection:
 
 
 def post(path: str, *headers: str, body: bytes = b"") -> bytes:
-    """Return a POST request of JSON with these headers, the body as it is."""
+    """Return a POST request of JSON with these headers and the body unchanged."""
     lines = [
         f"POST {path} HTTP/1.1",
         "Host: 127.0.0.1",

@@ -1,4 +1,4 @@
-"""A Socket.IO connection without a client library: what no library would send can be sent."""
+"""A Socket.IO connection without a client library, to send what no library sends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def send_bytes(client: websocket.WebSocket, data: bytes) -> None:
 
 
 class RawSocket:
-    """One WebSocket that has connected to Socket.IO, unless told otherwise."""
+    """One WebSocket; unless `connects` is false, with a Socket.IO connection."""
 
     def __init__(self, url: str, token: str | None = None, *, connects: bool = True) -> None:
         address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
@@ -44,10 +44,7 @@ class RawSocket:
         self.send(f"42{id}{json.dumps([event, *payload])}")
 
     def wait_for(self, start: str) -> str:
-        """Return the next packet that begins so; answer pings meanwhile.
-
-        What comes before it is left out: of a connection, its first status and prices.
-        """
+        """Return the next packet that begins with `start`; skip others, and answer pings."""
         deadline = time.monotonic() + SECONDS
         while True:
             received = self.websocket.recv()
@@ -65,11 +62,11 @@ class RawSocket:
         return json.loads(self.wait_for("437").removeprefix("437"))[0]
 
     def event(self, name: str) -> Any:
-        """Return the payload of the next event of a name."""
+        """Return the payload of the next event with this name."""
         return json.loads(self.wait_for(f'42["{name}"')[2:])[1]
 
     def is_closed_by_the_server(self) -> bool:
-        """Wait for the server to close it; return False if it does not in time."""
+        """Wait for the server to close the socket; return whether it did within the timeout."""
         try:
             while self.websocket.recv():
                 continue
@@ -80,7 +77,7 @@ class RawSocket:
         return True
 
     def close(self) -> None:
-        # Also one that the server has closed, which leaves its end open.
+        # Needed also after the server has closed: the client's end is still open.
         self.websocket.shutdown()
 
 
@@ -103,7 +100,7 @@ class RawPolling:
         return requests.get(self._url, timeout=3 * SECONDS)
 
     def packets_until(self, start: str) -> list[str]:
-        """Return the packets up to the first that begins so."""
+        """Return the packets up to the first one that begins with `start`."""
         packets: list[str] = []
         while not packets or not packets[-1].startswith(start):
             answer = self.get()

@@ -1,4 +1,4 @@
-"""Recorded markets for the replay feed, made up so that much happens in little time."""
+"""Generated recordings for the replay feed, with many swings in little time."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from decimal import Decimal
 from pathlib import Path
 
 START = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
-# Later than any calm market ends, so that its ticks are news to trades opened in that one.
+# Later than the end of any calm market, so that its ticks are newer than the trades opened there.
 AFTER_THE_CALM = START + timedelta(hours=1)
 CALM_SECONDS = 120
 BASES = {"^NSEI": 25_000, "^BSESN": 80_000, "RELIANCE.NS": 1_400}
 TICK_SECONDS = 0.1
-# Every so often all symbols fall, or rise, by this share for a moment, and come back.
+# Every PERIOD_SECONDS all symbols fall or rise by SWING for SWING_SECONDS, and return.
 PERIOD_SECONDS = 5.0
 SWING_SECONDS = 0.5
 SWING = Decimal("0.04")
@@ -37,7 +37,7 @@ class Recording:
         return ((at, price) for at, price in self.ticks[symbol] if after < at <= up_to)
 
     def seconds_to_next_swing(self, elapsed: float) -> float:
-        """Return how long it is to the next swing, `elapsed` seconds after the first tick."""
+        """Return the seconds to the next swing, `elapsed` seconds after the first tick."""
         return -(elapsed - self.calm - PERIOD_SECONDS + SWING_SECONDS) % PERIOD_SECONDS
 
 
@@ -66,7 +66,7 @@ def write_swinging_market(
 
 
 def write_calm_market(path: Path) -> Recording:
-    """Write a market without a swing; whoever needs one goes on with a later recording."""
+    """Write a market without a swing; a later recording can continue it."""
     return write_swinging_market(path, seconds=CALM_SECONDS, seed=1, calm=CALM_SECONDS)
 
 

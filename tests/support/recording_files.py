@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 OPENING = datetime(2026, 11, 23, 3, 45, tzinfo=UTC)
-# Of the ramps below, in recorded time. Finer than any poll, so that each poll has several.
+# Between ticks of the ramps below, in recorded time: each poll has several ticks.
 TICK_SECONDS = 0.05
 
 
@@ -28,8 +28,8 @@ def write_recording(
 def falling_and_rising(seconds: int = 180) -> list[tuple[float, str, float]]:
     """Return a market in which NIFTY falls, RELIANCE rises and SENSEX stands still.
 
-    NIFTY loses, and RELIANCE gains, a rupee a tick. So whenever a trade is opened, its
-    stop-loss or target is reached soon after, and the tick that reaches it is known.
+    NIFTY loses and RELIANCE gains a rupee per tick. So a trade opened at any time reaches its
+    stop-loss or target soon after, at a known tick.
     """
     ticks = [(0.0, "^BSESN", 80_000.0)]
     for number in range(int(seconds / TICK_SECONDS)):
@@ -40,5 +40,5 @@ def falling_and_rising(seconds: int = 180) -> list[tuple[float, str, float]]:
 
 
 def standing_still(nifty: float = 25_000) -> list[tuple[float, str, float]]:
-    """Return a market in which nothing happens."""
+    """Return a market with one tick of each symbol."""
     return [(0.0, "^NSEI", nifty), (0.0, "^BSESN", 80_000.0), (0.0, "RELIANCE.NS", 1_400.0)]

@@ -1,4 +1,4 @@
-"""What answers look like: exact fields, JSON types, and the one body of every error."""
+"""Checks of responses: exact fields, JSON types, and the common body of errors."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ NOTIFICATION: Mapping[str, Check] = {
 
 
 def assert_shape(body: Any, shape: Mapping[str, Check]) -> None:
-    """Check that `body` has these fields, no others, each of its type."""
+    """Check that `body` has exactly these fields, each of its type."""
     assert set(body) == set(shape)
     wrong = {name: body[name] for name, check in shape.items() if not check(body[name])}
     assert not wrong, f"of the wrong type: {wrong}"

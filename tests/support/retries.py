@@ -1,4 +1,4 @@
-"""Requests sent again, all at once, or after a crash."""
+"""Requests sent repeatedly, concurrently, or after a crash."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ORDER = {"symbol": "^NSEI", "trade_type": "BUY", "quantity": 2}
 
 
 def send(trader: Trader, path: str, key: str | None = None, body: Any = None) -> TestResponse:
-    """Send as a client of its own would, from any thread."""
+    """Send a request with a new test client; may be called from any thread."""
     headers = trader.headers | ({"Idempotency-Key": key} if key is not None else {})
     client = trader.client.application.test_client()
     return client.post(path, headers=headers, json={} if body is None else body)
@@ -43,7 +43,7 @@ def exit_all_path(trader: Trader) -> str:
 def send_concurrently(
     call: Callable[[], TestResponse], times: int = AT_ONCE
 ) -> list[tuple[int, Any]]:
-    """Make the same call in threads of their own, all let go together; return the answers."""
+    """Make a call in `times` threads, all released together; return each status and body."""
     barrier = Barrier(times)
 
     def wait_and_call() -> tuple[int, Any]:
@@ -64,7 +64,7 @@ def assert_refused(answer: TestResponse, status: int, code: str) -> None:
 
 
 def interrupt(trader: Trader, key: str, trades: list[dict[str, Any]], *, exited: int) -> None:
-    """Put back what a crash leaves of an exit-all: some trades closed, the answer unfinished."""
+    """Restore the state after a crash in exit-all: some trades closed, the record unfinished."""
     found = documents("answers")
     (document,) = [each for each in found if each["_id"]["key"] == key]
     request = IdempotencyKey(trader.client_id, key, document["fingerprint"])
@@ -77,7 +77,7 @@ def interrupt(trader: Trader, key: str, trades: list[dict[str, Any]], *, exited:
 
 
 def _reopen(trader: Trader, trade: dict[str, Any]) -> None:
-    """Undo an exit that made neither profit nor loss, as if it had never been."""
+    """Undo an exit without profit or loss, in every document."""
     quantity, cost = trade["quantity"], trade["quantity"] * 25_000
     (stored,) = documents("trades", _id=ObjectId(trade["trade_id"]))
     margin = stored["margin_used"]

@@ -1,4 +1,4 @@
-"""Send one email and one SMS in an async mode, and print how often a greenlet ran meanwhile."""
+"""Send an email and an SMS in an async mode; print how often another greenlet ran meanwhile."""
 
 from __future__ import annotations
 

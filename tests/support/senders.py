@@ -1,4 +1,4 @@
-"""A channel of a test's own, and what its messages say."""
+"""A fake sender for one channel, and helpers to read its messages."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from app.services import services
 from config import Settings
 
 SECONDS = 20
-# With these an application writes its events to be sent. Nobody signs in with them.
-CREDENTIALS = {"SMTP_USERNAME": "sender@example.com", "SMTP_PASSWORD": "of no account"}
+# With these settings an application queues its events for delivery. No test signs in with them.
+CREDENTIALS = {"SMTP_USERNAME": "sender@example.com", "SMTP_PASSWORD": "unused"}
 RECORDING = (RecordingSender("email"), RecordingSender("sms"))
 
 
@@ -25,12 +25,12 @@ def settings_of(app: Flask) -> Settings:
 
 
 def lines_of(message: Message) -> list[str]:
-    """Return the events that a message tells of, a line each."""
+    """Return the lines of a message, one for each event."""
     return message.text.split("\n\n")[1].splitlines()
 
 
 class FakeSender:
-    """A sender that keeps what it is given, and fails as long as it is told to."""
+    """A sender that records its messages, and raises `failure` while that is set."""
 
     outcome = "sent"
 
@@ -38,7 +38,7 @@ class FakeSender:
         self.channel = channel
         self.failure: Exception | None = None
         self.fails_for: str | None = None
-        # What happens in the world while a message is being sent.
+        # Called while a message is being sent.
         self.meanwhile: Callable[[], object] | None = None
         self.tries = 0
         self.letters: list[tuple[str, Message]] = []
@@ -55,7 +55,7 @@ class FakeSender:
             self._changed.notify_all()
 
     def verify(self) -> None:
-        """There is nothing to sign in to."""
+        """Do nothing: there is no server to sign in to."""
 
     def wait_for(self, count: int) -> None:
         with self._changed:

@@ -1,4 +1,4 @@
-"""The server as a process, the way a user starts it."""
+"""The server as a process, started as a user starts it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import requests
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
 CHEAP_HASH = "scrypt:1024:8:1"
-# Of the surroundings, only this reaches a server under test: no developer's settings do.
+# The only variables that a server under test inherits: a developer's settings must not reach it.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "COVERAGE_PROCESS_START")
 
 
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 
 class ServerProcess:
-    """`python run.py` on a port and a data folder of its own, ended when the test ends."""
+    """`python run.py` with its own port and data folder."""
 
     def __init__(self, folder: Path, *, entry: Path = ROOT / "run.py", **environment: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ class ServerProcess:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
-        # Its soft and hard limit of open files, if not the system's.
+        # The soft and hard limit of open files; None for the system's.
         self.descriptors: tuple[int, int] | None = None
         self.environment = {
             **{name: os.environ[name] for name in INHERITED if name in os.environ},
@@ -49,13 +49,13 @@ class ServerProcess:
             "APP_ENV": "testing",
             "RATELIMIT_ENABLED": "false",
             "MONITOR_INTERVAL_SECONDS": "0.2",
-            # Production refuses a cheap one.
+            # Production refuses a cheap hash.
             "PASSWORD_HASH": "" if environment.get("APP_ENV") == "production" else CHEAP_HASH,
             **{name: str(value) for name, value in environment.items()},
         }
 
     def start(self) -> ServerProcess:
-        """Start it and wait until it is ready."""
+        """Start the server and wait until it is ready."""
         self.spawn()
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -71,7 +71,7 @@ class ServerProcess:
         raise AssertionError(f"the server was not ready in time:\n{self.output()}")
 
     def spawn(self) -> subprocess.Popen[bytes]:
-        """Start it without waiting."""
+        """Start the server without waiting."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, str(self.entry)],
@@ -89,7 +89,7 @@ class ServerProcess:
         resource.setrlimit(resource.RLIMIT_NOFILE, self.descriptors)
 
     def stop(self, number: int = signal.SIGINT, timeout: float = 15) -> int:
-        """Signal it and wait; return its exit status."""
+        """Send a signal and wait for the end; return the exit status."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(number)
@@ -102,7 +102,7 @@ class ServerProcess:
         return int(self.process.returncode)
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """End the server as a crash would."""
         self.stop(signal.SIGKILL)
 
     def output(self) -> str:
@@ -120,7 +120,7 @@ class ServerProcess:
 
 @contextmanager
 def servers_in(folder: Path) -> Iterator[Callable[..., ServerProcess]]:
-    """Make servers, each in a folder of its name under this one; end them afterwards."""
+    """Make servers, each in its own folder inside `folder`; end them afterwards."""
     servers: list[ServerProcess] = []
 
     def make(name: str = "server", **environment: Any) -> ServerProcess:

@@ -1,4 +1,4 @@
-"""A Socket.IO client that keeps what it receives, in the order it was sent."""
+"""A Socket.IO client that keeps received events in the order they were sent."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ import socketio
 from engineio.payload import Payload
 
 SECONDS = 15
-# Of python-engineio alone, which breaks off a poll that brings more packets than this.
+# A limit of python-engineio's client only: it aborts a poll with more packets.
 Payload.max_decode_packets = 100_000
 
 
 class _InOrder(engineio.Client):
     def _trigger_event(self, event: str, *args: Any, **kwargs: Any) -> Any:
-        # Otherwise each message gets a thread of its own, and their order is lost.
+        # By default each message gets its own thread, and their order is lost.
         return super()._trigger_event(event, *args, **{**kwargs, "run_async": False})
 
     def disconnect(self, *args: Any, **kwargs: Any) -> None:
         if self.ws is not None:
-            # Otherwise it waits 3 s for a goodbye that its own reading thread has taken.
+            # By default it waits 3 s for a close frame that its reading thread has already read.
             self.ws.close = partial(self.ws.close, timeout=0)
         super().disconnect(*args, **kwargs)
 
     def _reset(self) -> None:
-        # It leaves the socket open if the server closes the WebSocket.
+        # The base class leaves the socket open if the server closes the WebSocket.
         if self.ws is not None:
             self.ws.shutdown()
         super()._reset()
 
 
 class InOrderClient(socketio.Client):
-    """A client that handles one message after the other, as they were sent."""
+    """A client that handles messages one after another, in the order they were sent."""
 
     def _engineio_client_class(self) -> type[engineio.Client]:
         return _InOrder
 
 
 class Socket:
-    """One connection; `next` waits for what comes, `rest` is all that has come."""
+    """One connection; `next` waits for an event, `rest` returns those received."""
 
     def __init__(self) -> None:
         self._client = InOrderClient(reconnection=False, handle_sigint=False)
@@ -61,18 +61,18 @@ class Socket:
         return self._client.call(event, payload, timeout=SECONDS)
 
     def next(self, event: str) -> Any:
-        """Return the next of these events, waiting for it."""
+        """Wait for the next event of this name; return its payload."""
         return self._received[event].get(timeout=SECONDS)
 
     def rest(self, event: str) -> list[Any]:
-        """Return the events that were sent so far and not looked at."""
-        # What was sent before the answer to this is here when the answer is.
+        """Return the events of this name sent so far and not returned yet."""
+        # Events sent before this acknowledgement arrive before it.
         self.call("unsubscribe", {"symbols": []})
         received = self._received[event]
         return [received.get_nowait() for _ in range(received.qsize())]
 
     def updates_until(self, seq: int) -> list[dict[str, Any]]:
-        """Return the trade updates up to this one, in the order they came."""
+        """Return the trade updates up to `seq`, in the order received."""
         updates = [self.next("trade_update")]
         while updates[-1]["seq"] != seq:
             updates.append(self.next("trade_update"))
@@ -84,17 +84,17 @@ class Socket:
 
     @property
     def id(self) -> str:
-        """The id that the server knows it by."""
+        """The socket id at the server."""
         return str(self._client.get_sid())
 
     @property
     def engine_id(self) -> str:
-        """The id of its session, which the server's Engine.IO knows it by."""
+        """The session id at the server's Engine.IO."""
         return str(self._client.eio.sid)
 
     def close(self) -> None:
         self._client.disconnect()
 
     def break_off(self) -> None:
-        """Be gone without a goodbye, as when a cable is pulled."""
+        """Break the connection without a close frame, as an unplugged cable does."""
         self._client.eio.ws.sock.shutdown(socket.SHUT_RDWR)

@@ -86,11 +86,11 @@ class ScriptedSource:
 
 def tick_waiter(feed: Feed) -> Callable[[], None]:
     """Return a function that waits until `feed` announced ticks since the last call."""
-    news = threading.Event()
-    feed.listen(news.set)
+    arrived = threading.Event()
+    feed.listen(arrived.set)
 
     def wait() -> None:
-        assert news.wait(10), "no news in 10 s"
-        news.clear()
+        assert arrived.wait(10), "no ticks within 10 s"
+        arrived.clear()
 
     return wait

@@ -1,6 +1,6 @@
 """Follows Angel One's stream in one async mode, as a process; prints its measurements as JSON.
 
-Arguments: the mode, the address, and how many ticks to wait for. The price of a tick is the
+Arguments: the mode, the address, and the number of ticks to wait for. The price of a tick is the
 microsecond of the monotonic clock at which it was sent.
 """
 
