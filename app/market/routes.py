@@ -40,7 +40,7 @@ def live_price(symbol: str) -> QuoteResponse:
     public=True,
 )
 def price_history(symbol: str, query: HistoryQuery) -> HistoryResponse:
-    """Show candles of a symbol, at most 1,000, oldest first; the last may still be forming."""
+    """Show at most 1,000 candles of a symbol, oldest first; the last may still be forming."""
     instrument, candles = service.price_history(symbol, query.interval, query.since, query.until)
     return HistoryResponse.of(instrument.symbol, query.interval, candles)
 
@@ -48,14 +48,14 @@ def price_history(symbol: str, query: HistoryQuery) -> HistoryResponse:
 @blueprint.get("/symbols")
 @endpoint(query=SymbolsQuery, responses={200: SymbolsResponse}, public=True)
 def symbols(query: SymbolsQuery) -> SymbolsResponse:
-    """List what can be traded; `q` searches symbols and names, best first, `limit` at most."""
-    found = service.search_symbols(query.q, query.limit)
-    # Ten thousand of them take a while; nobody else waits for that.
-    return run_blocking(SymbolsResponse.of, found)
+    """List the instruments; `q` searches symbols and names, best first, at most `limit`."""
+    instruments = service.search_symbols(query.q, query.limit)
+    # Ten thousand instruments take a while, and must not block other requests.
+    return run_blocking(SymbolsResponse.of, instruments)
 
 
 @blueprint.get("/status")
 @endpoint(responses={200: MarketStatusResponse}, public=True)
 def market_status() -> MarketStatusResponse:
-    """Show whether the exchanges are open, by their calendar, and when they open and close next."""
+    """Show whether the exchanges are open by their calendar, and when they next open and close."""
     return MarketStatusResponse.of(*service.market_status())

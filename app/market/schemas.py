@@ -1,4 +1,4 @@
-"""What the market routes take and answer."""
+"""Requests and responses of the market routes."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class UnconfirmedQuote(ResponseModel):
 
     price: Money = Field(description="The unconfirmed price in rupees.", examples=[30_120.0])
     timestamp: Timestamp = Field(
-        description="When the source made it, UTC.", examples=["2026-11-27T05:30:00.000Z"]
+        description="The time of the price, UTC.", examples=["2026-11-27T05:30:00.000Z"]
     )
-    source: Source = Field(description="Where it comes from.", examples=["angel_one"])
+    source: Source = Field(description="The source of the price.", examples=["angel_one"])
     reason: RejectReason = Field(
         description="Why it needs confirmation.", examples=["moved_too_far"]
     )
@@ -55,11 +55,11 @@ class QuoteResponse(ResponseModel):
     symbol: str = Field(description="The canonical symbol.", examples=["^NSEI"])
     price: Money = Field(description="The last traded price in rupees.", examples=[24_210.55])
     timestamp: Timestamp = Field(
-        description="When the source made the price, UTC.", examples=["2026-11-27T05:30:00.000Z"]
+        description="The time of the price, UTC.", examples=["2026-11-27T05:30:00.000Z"]
     )
     age: Duration = Field(description="Seconds since `timestamp`.", examples=[1.25])
     source: Source = Field(
-        description="Where the price comes from; `mock` is the simulated market.", examples=["mock"]
+        description="The source of the price; `mock` is the simulated market.", examples=["mock"]
     )
     delayed: bool = Field(
         description="Whether the price may be minutes behind the exchange.", examples=[False]
@@ -110,7 +110,7 @@ class SymbolsResponse(ResponseModel):
 
     @classmethod
     def of(cls, instruments: Iterable[Instrument]) -> SymbolsResponse:
-        return cls(symbols=[SymbolView.model_validate(each) for each in instruments])
+        return cls(symbols=[SymbolView.model_validate(instrument) for instrument in instruments])
 
 
 class MarketStatusResponse(ResponseModel):
@@ -126,7 +126,7 @@ class MarketStatusResponse(ResponseModel):
         examples=["2026-11-27"],
     )
     occasion: str | None = Field(
-        description="What makes the session a special one; else null.", examples=["Muhurat trading"]
+        description="The name of a special session, otherwise null.", examples=["Muhurat trading"]
     )
     next_open: Timestamp = Field(
         description="When the exchanges next open, UTC.", examples=["2026-11-30T03:45:00.000Z"]
@@ -163,7 +163,7 @@ class MarketStatusResponse(ResponseModel):
 
 
 class HistoryQuery(RequestModel):
-    # 1M is a month to many.
+    # Other APIs use 1M for a month.
     interval: Annotated[Interval, choice(Interval, as_written={"1M"})] = Field(
         Interval.FIVE_MINUTES, description="The length of one candle.", examples=["5m"]
     )
@@ -171,9 +171,9 @@ class HistoryQuery(RequestModel):
         TimestampParam | None,
         Field(
             alias="from",
-            description="The first candle begins at this time or after it. "
-            "ISO 8601, UTC where it names no zone; a date is its beginning in India; "
-            "digits are seconds since 1970. Left out: 500 candles before the end.",
+            description="The first candle begins at or after this time: ISO 8601 (UTC without a "
+            "zone), a date (midnight in India), or seconds since 1970. Default: 500 candles "
+            "before the end.",
             examples=["2026-11-27T03:45:00Z"],
         ),
     ] = None
@@ -181,8 +181,8 @@ class HistoryQuery(RequestModel):
         TimestampParam | None,
         Field(
             alias="to",
-            description="The last candle begins before this time, written as `from` is. "
-            "Left out: now, with a recording the time it has reached.",
+            description="The last candle begins before this time, in the format of `from`. "
+            "Default: now, or the time that a recording has reached.",
             examples=["2026-11-27T10:00:00Z"],
         ),
     ] = None
@@ -206,7 +206,7 @@ class HistoryResponse(ResponseModel):
     symbol: str = Field(description="The canonical symbol.", examples=["^NSEI"])
     interval: Interval = Field(description="The length of one candle.", examples=["5m"])
     source: Source | None = Field(
-        description="Where the candles come from; null if there are none.", examples=["mock"]
+        description="The source of the candles; null if there are none.", examples=["mock"]
     )
     candles: list[CandleView] = Field(description="At most 1,000 candles, oldest first.")
 
@@ -216,5 +216,5 @@ class HistoryResponse(ResponseModel):
             symbol=symbol,
             interval=interval,
             source=candles[-1].source if candles else None,
-            candles=[CandleView.model_validate(each) for each in candles],
+            candles=[CandleView.model_validate(candle) for candle in candles],
         )

@@ -16,14 +16,14 @@ from app.services import now, services
 def last_price(name: str) -> LastPrice:
     """Return the last price of a symbol or alias, however old.
 
-    Raises NotFound for an unknown one, MarketDataUnavailable where it never had a price.
+    Raises NotFound for an unknown name, or MarketDataUnavailable if it never had a price.
     """
     instrument = services().instruments.get(name)
     return services().quotes.latest(instrument.symbol)
 
 
 def pending_tick_of(price: LastPrice) -> PendingTick | None:
-    """Return the newer price of the symbol that awaits confirmation, None where none does."""
+    """Return the newer price of the symbol that awaits confirmation, or None."""
     pending = services().quotes.tick_filter.pending.get(price.quote.symbol)
     return pending if pending and pending.quote != price.quote else None
 
@@ -33,19 +33,19 @@ def price_history(
 ) -> tuple[Instrument, Sequence[Candle]]:
     """Return the instrument of a symbol or alias, and its candles, oldest first.
 
-    Raises NotFound for an unknown name, InvalidRequest for a span that cannot be answered,
-    MarketDataUnavailable where the feed cannot tell now.
+    Raises NotFound for an unknown name, InvalidRequest for an invalid period, or
+    MarketDataUnavailable if the feed cannot answer now.
     """
     instrument = services().instruments.get(name)
     return instrument, services().history.candles(instrument.symbol, interval, since, until)
 
 
 def search_symbols(text: str, limit: int | None = None) -> list[Instrument]:
-    """Return the instruments that `text` finds, best first; all of them for ''."""
+    """Return the instruments that match `text`, best first; all of them for ''."""
     return services().instruments.search(text, limit)
 
 
 def market_status() -> tuple[MarketStatus, bool]:
-    """Return what the exchanges do now, and whether trades are refused while they are closed."""
+    """Return the state of the exchanges, and whether trades are refused while they are closed."""
     calendar = services().calendar
     return calendar.status(now()), calendar.enforced

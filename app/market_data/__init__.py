@@ -1,4 +1,4 @@
-"""Where prices come from. `create_feed` chooses the feed that the configuration asks for."""
+"""Market data. `create_feed` builds the feed that the configuration names."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from config import ConfigurationError, Settings
 
 
 class Memory(Protocol):
-    """What a market remembers of the server's last run."""
+    """What the feeds remember of earlier runs."""
 
     def last_prices(self) -> Mapping[str, Decimal]:
         """Return the last price of each symbol, in rupees."""
 
     def last_quote(self, symbol: str) -> Quote | None:
-        """Return the last quote of a symbol that any process kept."""
+        """Return the last quote of a symbol that any process saved."""
 
     def resume_replay(self, fingerprint: str, last_time: datetime) -> datetime | None:
-        """Return when a recording that goes on began to be replayed; None for a new start."""
+        """Return when the replay of this recording began, or None if it starts now."""
 
 
 def create_feed(
@@ -46,10 +46,10 @@ def create_feed(
     *,
     resume: Callable[[], Course | None] = lambda: None,
 ) -> Feed:
-    """Return the feed of MARKET_DATA; raise ConfigurationError where it cannot be had.
+    """Return the feed of MARKET_DATA; raise ConfigurationError if it is unusable.
 
-    `resume` returns the course of a simulated market, which is then continued.
-    Without `instruments`, those that ship with the application are what it has prices of.
+    `resume` returns the course of the simulated market to continue. The default `instruments`
+    are those that ship with the application.
     """
     instruments = instruments or load_instruments()
     if settings.uses_real_prices:
@@ -60,7 +60,7 @@ def create_feed(
 
 
 def create_sources(settings: Settings, clock: Clock) -> list[PriceSource]:
-    """Return the real sources that the configuration asks for, the best one first."""
+    """Return the configured real sources, best first."""
     sources: list[PriceSource] = []
     if settings.market_data != "yahoo":
         sources.append(AngelOneSource(settings, clock, session=AngelSession(settings, clock)))
@@ -72,7 +72,7 @@ def create_sources(settings: Settings, clock: Clock) -> list[PriceSource]:
 def _live(settings: Settings, clock: Clock, memory: Memory, instruments: Instruments) -> LiveFeed:
     interval = settings.monitor_interval_seconds
     sources = create_sources(settings, clock)
-    # Who names one source wants its prices or none.
+    # An operator who names one source wants its prices or none.
     simulated = settings.market_data == "auto"
     feed = LiveFeed(
         [ResilientSource(each, clock, probe_seconds=3 * interval) for each in sources],
@@ -129,7 +129,7 @@ def _replay(
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Make hundreds of thousands of objects that all stay, without looking through them."""
+    """Avoid useless collections while hundreds of thousands of permanent objects are created."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

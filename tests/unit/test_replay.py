@@ -148,10 +148,10 @@ def test_a_time_without_a_zone_is_in_india(tmp_path: Path) -> None:
         ("2026-11-23T03:45:00Z,^NSEI,", "'' is not a price"),
         ("2026-11-23T03:45:00Z,^NSEI,NaN", "'NaN' is not a price"),
         ("2026-11-23T03:45:00Z,^NSEI,Infinity", "'Infinity' is not a price"),
-        ("2026-11-23T03:45:00Z,^NSEI", "2 columns in place of 3"),
-        ("2026-11-23T03:45:00Z", "1 columns in place of 3"),
-        ("2026-11-23T03:45:00Z,^NSEI,25000,", "4 columns in place of 3"),
-        ("2026-11-23T03:45:00Z,^NSEI,25,000", "4 columns in place of 3"),
+        ("2026-11-23T03:45:00Z,^NSEI", "2 columns instead of 3"),
+        ("2026-11-23T03:45:00Z", "1 columns instead of 3"),
+        ("2026-11-23T03:45:00Z,^NSEI,25000,", "4 columns instead of 3"),
+        ("2026-11-23T03:45:00Z,^NSEI,25,000", "4 columns instead of 3"),
     ],
 )
 def test_a_row_that_cannot_be_used_is_named_by_its_line(
@@ -205,7 +205,7 @@ def test_rows_whose_price_is_no_price_are_left_out_with_a_warning(
         (only,) = read(tmp_path, f"{HEADER}2026-11-23T03:45:00Z,^NSEI,25000\n{rows}")
 
     assert only == tick(0, 25_000)
-    assert f"{len(UNPRICED)} rows without a possible price left out" in caplog.text
+    assert f"skipped {len(UNPRICED)} rows without a possible price" in caplog.text
     assert "the first in line 3" in caplog.text
 
 

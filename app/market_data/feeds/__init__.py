@@ -1,1 +1,1 @@
-"""Feeds: where the ticks of a pass come from, whatever their source."""
+"""The three feeds: live, replayed and simulated prices."""

@@ -1,7 +1,7 @@
 """The replay feed: a recorded market, played back at a chosen speed.
 
-A recording is a CSV of `timestamp,symbol,price`. Every tick is handed out once, in order of its
-time; after the last one the last prices stand.
+A recording is a CSV file of `timestamp,symbol,price`. Polls return every tick once, in order of
+time. After the last tick the last prices stay.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from app.market_data.instruments.registry import Instruments
 from app.market_data.tick_filter import TickFilter
 
 COLUMNS = ("timestamp", "symbol", "price")
-# After so many rows each time a start says how far it has come.
+# Log the progress of reading after each of these.
 PROGRESS_ROWS = 100_000
-# Ticks hashed at a time.
+# Ticks hashed in one step.
 _HASHED_TICKS = 10_000
 
 
 class RecordingError(Exception):
-    """The recording cannot be played; the message names the file, the line and the fault."""
+    """The recording is unusable; the message names the file, the line and the reason."""
 
 
 class ReplayFeed(LocalFeed):
@@ -51,11 +51,10 @@ class ReplayFeed(LocalFeed):
     ) -> None:
         """Play `speed` recorded seconds per second.
 
-        The first tick is due now, or was at `began_at` where the replay goes on after a
-        restart. Candles leave out the ticks that a guard of `max_move` holds.
+        The first tick is due now, or was due at `began_at` if the replay continues after a
+        restart. Candles exclude the ticks that a filter with `max_move` rejects.
         """
-        sound = [tick for tick in ticks if is_price(tick.price)]
-        self._ticks = sorted(sound, key=_time)
+        self._ticks = sorted((tick for tick in ticks if is_price(tick.price)), key=_time)
         self._times = [tick.timestamp for tick in self._ticks]
         self._by_symbol: dict[str, list[Quote]] = defaultdict(list)
         for tick in self._ticks:
@@ -65,57 +64,55 @@ class ReplayFeed(LocalFeed):
             symbol: self._admit(its_ticks, max_move)
             for symbol, its_ticks in self._by_symbol.items()
         }
-        self._recorded = {
-            symbol: _candles_of(its_ticks) for symbol, its_ticks in self._admitted.items()
-        }
+        self._recorded = {symbol: _candles_of(ticks) for symbol, ticks in self._admitted.items()}
         self._speed = speed
         self._started = clock.monotonic()
         self._head_start = 0.0
         self._lock = threading.Lock()
-        self._handed_out = 0
+        self._position = 0
         self._reached: datetime | None = None
         if began_at is not None:
-            # A clock that was set back has not made the replay wait for its first tick.
+            # If the clock was set back, the first tick is due now.
             self._head_start = max((clock.now() - began_at).total_seconds(), 0.0)
 
     @property
     def last_time(self) -> datetime:
-        """The time of the last tick recorded."""
+        """The time of the last recorded tick."""
         return self._times[-1]
 
     def symbols(self) -> Collection[str]:
-        """Return the symbols recorded."""
+        """Return the recorded symbols."""
         return list(self._by_symbol)
 
     def poll(self, symbols: Collection[str]) -> list[Quote]:
-        """Return every tick of `symbols` recorded since the last poll."""
+        """Return the ticks of `symbols` between the last poll and this one."""
         wanted = frozenset(symbols)
         with self._lock:
             self._reached = self.now()
             due = bisect_right(self._times, self._reached)
-            ticks = self._ticks[self._handed_out : due]
-            self._handed_out = max(self._handed_out, due)
+            ticks = self._ticks[self._position : due]
+            self._position = max(self._position, due)
         return [tick for tick in ticks if tick.symbol in wanted]
 
     def latest(self, symbol: str) -> Quote | None:
-        """Return the last tick up to the last poll, None before the first one of `symbol`.
+        """Return the last tick up to the last poll, or None before the first tick of `symbol`.
 
-        Not up to now: whoever enters a trade at this price meets every later tick in a poll.
+        It is not the last tick up to now: a trade opened at this price must see every later tick.
         """
         ticks = self._by_symbol.get(symbol, [])
         index = bisect_right(ticks, self._reached or self.now(), key=_time)
         return ticks[index - 1] if index else None
 
     def now(self) -> datetime:
-        """Return the time that the recording has reached."""
+        """Return the recorded time that the replay has reached."""
         elapsed = (self._clock.monotonic() - self._started + self._head_start) * self._speed
-        # Compared in seconds first: a fast replay left alone would overflow a datetime.
+        # Seconds are compared first, because a fast replay would overflow a datetime.
         if elapsed >= (self.last_time - self._times[0]).total_seconds():
             return self.last_time
         return self._times[0] + timedelta(seconds=elapsed)
 
     def candles(self, symbol: str, since: datetime, until: datetime) -> list[Candle]:
-        """Return candles of a minute, made of the recorded ticks."""
+        """Return candles of a minute from the recorded ticks."""
         ticks = self._admitted.get(symbol, [])
         first = bisect_right(ticks, since, key=_time)
         last = bisect_right(ticks, until, key=_time)
@@ -125,7 +122,7 @@ class ReplayFeed(LocalFeed):
     def history(
         self, symbol: str, interval: Interval, since: datetime, until: datetime
     ) -> list[Candle]:
-        """Return the recorded candles, as far as the last poll: what follows has yet to happen."""
+        """Return the recorded candles up to the last poll."""
         if symbol not in self._recorded:
             return []
         reached = self._reached or self.now()
@@ -133,10 +130,10 @@ class ReplayFeed(LocalFeed):
         first = bisect_left(candles, since, key=_beginning)
         last = bisect_left(candles, min(until, beginning_of(reached, interval)), key=_beginning)
         forming = self._forming(symbol, interval, reached)
-        return candles[first:last] + [each for each in forming if since <= each.time < until]
+        return candles[first:last] + [candle for candle in forming if since <= candle.time < until]
 
     def _forming(self, symbol: str, interval: Interval, reached: datetime) -> list[Candle]:
-        """Return the candle that the replay is in, of the ticks so far; none before the first."""
+        """Return the current candle, from the ticks so far; none before the first tick."""
         minute = beginning_of(reached, Interval.MINUTE)
         ticks = self._admitted[symbol]
         seen = ticks[
@@ -148,23 +145,23 @@ class ReplayFeed(LocalFeed):
         return aggregate(parts + ([Candle.of(seen)] if seen else []), interval)
 
     def _admit(self, ticks: list[Quote], max_move: Decimal | None) -> list[Quote]:
-        """Return the ticks of one symbol that would be acted on, had someone watched them."""
+        """Return the ticks of one symbol that a filter with `max_move` admits."""
         if max_move is None or not any(
             abs(tick.price - last.price) > max_move * last.price for last, tick in pairwise(ticks)
         ):
             return ticks
-        guard = TickFilter(self._clock, max_age=timedelta.max, max_move=max_move)
-        return guard.admit(ticks)
+        tick_filter = TickFilter(self._clock, max_age=timedelta.max, max_move=max_move)
+        return tick_filter.admit(ticks)
 
     def skip_to(self, time: datetime) -> None:
-        """Hand out no tick up to `time`."""
+        """Return no more ticks up to `time`."""
         with self._lock:
-            self._handed_out = max(self._handed_out, bisect_right(self._times, time))
+            self._position = max(self._position, bisect_right(self._times, time))
             self._reached = time
 
 
 def fingerprint(ticks: list[Quote]) -> str:
-    """Return what tells one recording from another."""
+    """Return a hash that identifies a recording."""
     digest = sha256()
     for start in range(0, len(ticks), _HASHED_TICKS):
         lines = [
@@ -176,9 +173,9 @@ def fingerprint(ticks: list[Quote]) -> str:
 
 
 def _candles_of(ticks: list[Quote]) -> dict[Interval, list[Candle]]:
-    """Return all candles of one symbol's ticks, each interval's made of those of the one before.
+    """Return the candles of one symbol for all intervals, each built from the interval before.
 
-    Made once, at the start: a request then costs what it answers, however long the recording.
+    Computed once at start, so that the cost of a request does not depend on the recording.
     """
     parts = [Candle.of(list(group)) for _, group in groupby(ticks, key=_minute)]
     candles = {}
@@ -201,10 +198,10 @@ def _time(tick: Quote) -> datetime:
 
 
 def read_recording(path: Path, instruments: Instruments) -> list[Quote]:
-    """Read a recording; raise RecordingError naming the first line that cannot be used.
+    """Read a recording; raise RecordingError for the first unusable line.
 
-    Times without a zone are India's. A row whose price is zero, negative or absurd is left out,
-    with a warning: recorders write such rows before the first trade.
+    Times without a zone are in India's. Rows whose price is zero, negative or impossibly high
+    are skipped with a warning: recorders write such rows before the first trade.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -214,7 +211,7 @@ def read_recording(path: Path, instruments: Instruments) -> list[Quote]:
 
 
 class _Reader:
-    """Reads one recording. What its rows repeat, names and prices, it parses once."""
+    """Reads one recording, and parses each name and price only once."""
 
     def __init__(self, path: Path, instruments: Instruments) -> None:
         self._path = path
@@ -248,7 +245,7 @@ class _Reader:
 
     def _tick(self, row: list[str]) -> Quote | None:
         if len(row) != len(COLUMNS):
-            raise ValueError(f"{len(row)} columns in place of {len(COLUMNS)}")
+            raise ValueError(f"{len(row)} columns instead of {len(COLUMNS)}")
         time, name, text = row
         timestamp = datetime.fromisoformat(time.strip())
         if timestamp.tzinfo is None:
@@ -279,7 +276,7 @@ class _Reader:
     def _report_unpriced(self) -> None:
         if self._unpriced_lines:
             logger.warning(
-                "%s: %d rows without a possible price left out, the first in line %d",
+                "%s: skipped %d rows without a possible price, the first in line %d",
                 self._path,
                 len(self._unpriced_lines),
                 self._unpriced_lines[0],

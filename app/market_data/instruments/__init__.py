@@ -1,1 +1,1 @@
-"""Instruments: which there are, by which names, and where their list comes from."""
+"""The registry of instruments, and the sync that fills it."""

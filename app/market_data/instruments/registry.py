@@ -1,8 +1,8 @@
-"""What can be traded, and the names people give it.
+"""The instruments that can be traded, and their names.
 
 The three indices and the NIFTY 50 shares ship with the application. A sync (`flask --app run
-instruments sync`) adds every other share of both exchanges. All of it is held in memory; a
-running server looks now and then whether there is a newer list.
+instruments sync`) adds all other shares of both exchanges. The registry is in memory; a running
+server checks for a newer list from time to time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["DEFAULT_INDICES", "Instrument", "Instruments", "Listing", "load_inst
 
 DEFAULT_INDICES = ("^NSEI", "^BSESN")
 
-# The names of indices: the exchanges' own, those of their vendors, and what people write.
+# Names of the indices: of the exchanges, of data vendors, and of users.
 _ALIASES = {
     "NIFTY": "^NSEI",
     "NIFTY 50": "^NSEI",
@@ -50,53 +50,53 @@ _ALIASES_OF = {
     for symbol in _ALIASES.values()
 }
 
-# Between the words of an index's name people write any of these, or nothing.
+# Users write any of these between the words of an index name, or nothing.
 _SEPARATORS = str.maketrans("", "", " \N{NO-BREAK SPACE}-_&+")
 _COMPACT_ALIASES = {alias.translate(_SEPARATORS): symbol for alias, symbol in _ALIASES.items()}
-# A name may have been encoded again, by each of two layers of a client.
+# Two layers of a client may each have percent-encoded the name.
 MAX_DECODINGS = 3
 
-# So often, at most, is a newer list looked for: by whoever keeps house, and, where a name is
-# not known or searched for, by the one who asks.
+# Minimum seconds between checks for a newer list: in maintenance, and in requests with an unknown
+# name or a search.
 REFRESH_SECONDS = 60.0
 MISS_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list that was loaded; `version` tells it from every other."""
+    """A loaded list; `version` identifies it."""
 
     version: object
     instruments: list[Instrument]
 
 
 class ListingSource(Protocol):
-    """Where the list of the last sync is kept."""
+    """The storage of the list of the last sync."""
 
     def load(self, known: object) -> Listing | None:
-        """Return the current list; None where it is the `known` one, or cannot be had now."""
+        """Return the current list; None if it is the `known` one, or unavailable now."""
 
 
-class _Book:
-    """The instruments of one moment. It is replaced as a whole, never changed."""
+class _Snapshot:
+    """The instruments of one list. It is replaced as a whole, never changed."""
 
     __slots__ = ("by_symbol", "entries")
 
     def __init__(self, by_symbol: dict[str, Instrument]) -> None:
         self.by_symbol = by_symbol
-        # What is listed, each with the text that a search looks into.
+        # The listed instruments, each with its searchable text.
         self.entries = [(each, _words(each)) for each in by_symbol.values() if each.is_listed]
 
-    def holding(self, text: str) -> list[tuple[Instrument, str]]:
-        """Return the entries that hold a text in capitals anywhere."""
+    def containing(self, text: str) -> list[tuple[Instrument, str]]:
+        """Return the entries that contain a text in capitals anywhere."""
         if "." in text:
-            # Only a whole symbol, or an alias, has one; "ns" alone would find every NSE share.
+            # Symbols are searched only with a dot, because "NS" would match every NSE share.
             return [each for each in self.entries if text in each[1] or text in each[0].symbol]
         return [each for each in self.entries if text in each[1]]
 
 
 class Instruments:
-    """The instruments by symbol, with the other names people give them."""
+    """The instruments by symbol and by their other names."""
 
     def __init__(
         self,
@@ -104,58 +104,58 @@ class Instruments:
         source: ListingSource | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Know the `shipped` instruments and those of the `source`, if there is one."""
+        """Combine the `shipped` instruments with those of the `source`, if given."""
         self._shipped = tuple(shipped)
         self._source = source
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._checked_at = -inf
         self._version: object = None
-        self._book = _Book({each.symbol: each for each in self._shipped})
+        self._snapshot = _Snapshot({each.symbol: each for each in self._shipped})
         self.refresh()
-        # Whoever asks for an unknown name right now looks again: a start is no such question.
+        # The first request with an unknown name checks again, however soon after the start.
         self._checked_at = -inf
 
     def __iter__(self) -> Iterator[Instrument]:
-        return iter(self._book.by_symbol.values())
+        return iter(self._snapshot.by_symbol.values())
 
     def __len__(self) -> int:
-        return len(self._book.by_symbol)
+        return len(self._snapshot.by_symbol)
 
     def refresh(self, every: float = REFRESH_SECONDS) -> None:
-        """Take up a newer list, if there is one and nobody looked within `every` seconds."""
+        """Load a newer list, unless there was a check within `every` seconds."""
         if self._source is None or not self._is_due(every):
             return
-        # Whoever comes meanwhile waits for the answer rather than ask as well.
+        # Concurrent callers wait for one check.
         with self._lock:
             if self._is_due(every):
                 self._checked_at = self._clock.monotonic()
                 listing = self._source.load(self._version)
                 if listing is not None:
                     self._version = listing.version
-                    self._book = _Book(merge(self._shipped, listing.instruments))
+                    self._snapshot = _Snapshot(merge(self._shipped, listing.instruments))
 
     def by_symbol(self, symbol: str) -> Instrument | None:
-        """Return the instrument of a canonical symbol, or None. Asks nobody."""
-        return self._book.by_symbol.get(symbol)
+        """Return the instrument of a canonical symbol, or None. Never loads a list."""
+        return self._snapshot.by_symbol.get(symbol)
 
     def find(self, name: str) -> Instrument | None:
         """Return the instrument of a symbol or alias in any case, or None.
 
-        A name without an exchange is the share on NSE, and the one on BSE where NSE has none.
+        A name without an exchange means the share on NSE, or on BSE if NSE has none.
         """
-        found = self._look_up(name)
-        if found is None:
+        instrument = self._look_up(name)
+        if instrument is None:
             self.refresh(MISS_SECONDS)
-            found = self._look_up(name)
-        return found
+            instrument = self._look_up(name)
+        return instrument
 
     def get(self, name: str) -> Instrument:
         """Return the instrument of a symbol or alias; raise NotFound for any other name."""
         instrument = self.find(name)
         if instrument is None:
-            alike = [each.symbol for each in self.search(name[:40], 3)] if name.strip() else []
-            question = f" Did you mean {listed(alike)}?" if alike else ""
+            similar = [each.symbol for each in self.search(name[:40], 3)] if name.strip() else []
+            question = f" Did you mean {listed(similar)}?" if similar else ""
             raise NotFound(
                 f"There is no symbol {name[:40]!r}.{question} GET /market/symbols lists them all.",
                 code="unknown_symbol",
@@ -163,7 +163,7 @@ class Instruments:
         return instrument
 
     def get_ordered(self, name: str) -> Instrument:
-        """Return the instrument that an order or a filter names; InvalidRequest for none."""
+        """Return the instrument of an order or a filter; raise InvalidRequest if unknown."""
         try:
             return self.get(name)
         except NotFound as error:
@@ -172,9 +172,9 @@ class Instruments:
             ) from None
 
     def get_tradable(self, name: str) -> Instrument:
-        """Return the instrument that a new trade or alert names.
+        """Return the instrument of a new trade or alert.
 
-        Raises InvalidRequest for none, and for one that its exchange no longer lists.
+        Raises InvalidRequest if it is unknown or no longer listed.
         """
         instrument = self.get_ordered(name)
         if not instrument.is_listed:
@@ -186,22 +186,22 @@ class Instruments:
         return instrument
 
     def search(self, text: str, limit: int | None = None) -> list[Instrument]:
-        """Return the listed instruments that `text` finds, best first; all of them for ''.
+        """Return the listed instruments that match `text`, best first; all of them for ''.
 
-        What is called exactly so comes first, then symbols that begin so, then names with a
-        word that begins so, then those that hold it anywhere.
+        Exact names come first, then symbols that begin with the text, then names with a word
+        that begins with it, then names that contain it anywhere.
         """
         self.refresh(MISS_SECONDS)
-        wanted = _spelled(text)
+        wanted = _normalize(text)
         if not wanted:
-            return [instrument for instrument, _ in self._book.entries[:limit]]
+            return [instrument for instrument, _ in self._snapshot.entries[:limit]]
         exact = self._look_up(text)
         begins, is_whole = f" {wanted}", f" {wanted} "
         exactly: list[Instrument] = []
         symbols: list[Instrument] = []
         names: list[Instrument] = []
         anywhere: list[Instrument] = []
-        for instrument, words in self._book.holding(wanted):
+        for instrument, words in self._snapshot.containing(wanted):
             if instrument is exact or words.startswith(is_whole):
                 exactly.append(instrument)
             elif words.startswith(begins) or instrument.symbol.startswith(wanted):
@@ -213,19 +213,19 @@ class Instruments:
         return [*exactly, *symbols, *names, *anywhere][:limit]
 
     def _look_up(self, name: str) -> Instrument | None:
-        symbol = _spelled(name)
-        known = self._book.by_symbol
+        symbol = _normalize(name)
+        known = self._snapshot.by_symbol
         symbol = _ALIASES.get(symbol, symbol)
-        found = known.get(symbol) or known.get(f"{symbol}.NS") or known.get(f"{symbol}.BO")
-        # Last, so that no share's name is read as an index's.
-        return found or known.get(_COMPACT_ALIASES.get(symbol.translate(_SEPARATORS), ""))
+        instrument = known.get(symbol) or known.get(f"{symbol}.NS") or known.get(f"{symbol}.BO")
+        # Compact aliases come last, so that no share is taken for an index.
+        return instrument or known.get(_COMPACT_ALIASES.get(symbol.translate(_SEPARATORS), ""))
 
     def _is_due(self, every: float) -> bool:
         return self._clock.monotonic() - self._checked_at >= every
 
 
-def _spelled(name: str) -> str:
-    """Return a name in capitals and decoded, however often it was percent-encoded."""
+def _normalize(name: str) -> str:
+    """Return a name in capitals, percent-decoded up to MAX_DECODINGS times."""
     for _ in range(MAX_DECODINGS):
         if "%" not in name:
             break
@@ -240,16 +240,16 @@ def _words(instrument: Instrument) -> str:
 
 
 def merge(shipped: Iterable[Instrument], listed: Iterable[Instrument]) -> dict[str, Instrument]:
-    """Return all of them by symbol: what is shipped stays, set right by the list."""
-    merged = {each.symbol: each for each in shipped}
-    for each in listed:
-        known = merged.get(each.symbol)
-        merged[each.symbol] = each if known is None else _corrected(known, each)
+    """Return all instruments by symbol; the list corrects the shipped ones."""
+    merged = {instrument.symbol: instrument for instrument in shipped}
+    for instrument in listed:
+        known = merged.get(instrument.symbol)
+        merged[instrument.symbol] = _corrected(known, instrument) if known else instrument
     return merged
 
 
 def _corrected(shipped: Instrument, listed: Instrument) -> Instrument:
-    # Its names are tickers and its indices have no tick size: these stay as they were shipped.
+    # The list has tickers for names, and no tick sizes of indices.
     corrected = replace(shipped, angel_token=listed.angel_token)
     if shipped.is_index:
         return corrected
@@ -259,13 +259,13 @@ def _corrected(shipped: Instrument, listed: Instrument) -> Instrument:
 def load_instruments(
     source: ListingSource | None = None, clock: Clock | None = None
 ) -> Instruments:
-    """Return the instruments that ship with the application, and those of the `source`."""
+    """Return the shipped instruments and those of the `source`."""
     return Instruments(shipped_instruments(), source, clock)
 
 
 @cache
 def shipped_instruments() -> tuple[Instrument, ...]:
-    """Read the data file that ships with the application."""
+    """Read the shipped data file."""
     text = files("app.market_data").joinpath("data/instruments.csv").read_text(encoding="utf-8")
     return tuple(
         Instrument(
