@@ -93,7 +93,7 @@ class LiveFeed:
             )
             for position, source in enumerate(sources)
         ]
-        self._rank = {source.source.source: rank for rank, source in enumerate(sources)}
+        self._rank = {source.source: rank for rank, source in enumerate(sources)}
         self._prices: dict[str, _Price] = {}
         self._preferred: frozenset[str] = frozenset()
         # When no source had a price of a symbol, by the monotonic clock.
@@ -251,9 +251,9 @@ class LiveFeed:
     def _submit(self, instruments: Sequence[Instrument], first: int = 0) -> None:
         """Submit each instrument to the first source, from position `first`, that knows it."""
         for worker in self._workers[first:]:
-            known = [each for each in instruments if worker.upstream.knows(each)]
+            known = [each for each in instruments if worker.source.knows(each)]
             worker.submit(known, self._is_urgent)
-            instruments = [each for each in instruments if not worker.upstream.knows(each)]
+            instruments = [each for each in instruments if not worker.source.knows(each)]
         if instruments:
             self._fall_back([each.symbol for each in instruments])
 

@@ -54,7 +54,10 @@ class ResilientSource:
         candles_seconds: float = CANDLES_SECONDS,
     ) -> None:
         """Guard `source`; while its breaker is open, probe it every `probe_seconds`."""
-        self.source = source
+        self.source = source.source
+        self.name = source.source.value
+        self.knows = source.knows
+        self._source = source
         self._clock = clock
         self._fetch_seconds = fetch_seconds
         self._candles_seconds = candles_seconds
@@ -71,23 +74,15 @@ class ResilientSource:
         self._candles_refused_on: date | None = None
 
     @property
-    def name(self) -> str:
-        return self.source.source.value
-
-    @property
     def batch_size(self) -> int:
-        return self.source.batch_size
-
-    def knows(self, instrument: Instrument) -> bool:
-        """Return whether the source can have prices of the instrument."""
-        return self.source.knows(instrument)
+        return self._source.batch_size
 
     def fetch(self, instruments: Sequence[Instrument]) -> list[Quote]:
         """Return the quotes of at most `batch_size` instruments; raise SourceError."""
         quotes = self._call(
             self._quotes,
             self._fetch_seconds,
-            lambda deadline: self.source.fetch(instruments, deadline=deadline),
+            lambda deadline: self._source.fetch(instruments, deadline=deadline),
         )
         return [quote for quote in quotes if is_price(quote.price)]
 
@@ -102,7 +97,7 @@ class ResilientSource:
             candles = self._call(
                 self._history,
                 self._candles_seconds,
-                lambda deadline: self.source.candles(
+                lambda deadline: self._source.candles(
                     instrument, interval, since, until, deadline=deadline
                 ),
             )

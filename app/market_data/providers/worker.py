@@ -20,13 +20,13 @@ from app.market_data.providers.resilience import ResilientSource
 class SourceWorker:
     def __init__(
         self,
-        upstream: ResilientSource,
+        source: ResilientSource,
         *,
         on_quotes: Callable[[list[Quote]], None],
         on_missing: Callable[[list[Instrument]], None],
     ) -> None:
         """Report each submitted instrument to exactly one of the two callbacks."""
-        self.upstream = upstream
+        self.source = source
         self._on_quotes = on_quotes
         self._on_missing = on_missing
         self._urgent: dict[str, Instrument] = {}
@@ -56,9 +56,9 @@ class SourceWorker:
     def _work(self) -> None:
         while batch := self._take():
             try:
-                quotes = self.upstream.fetch(batch)
+                quotes = self.source.fetch(batch)
             except SourceError as error:
-                logger.debug("%s: %s", self.upstream.name, error)
+                logger.debug("%s: %s", self.source.name, error)
                 # The rest of the queue would fail as well, a deadline later each.
                 self._report([], [*batch, *self._take_all()])
             else:
@@ -74,14 +74,14 @@ class SourceWorker:
                 self._on_missing(list(missing.values()))
         except Exception:
             # If the worker ended here, nothing of this source would be fetched again.
-            logger.exception("%s: could not deliver quotes", self.upstream.name)
+            logger.exception("%s: could not deliver quotes", self.source.name)
 
     def _take(self) -> list[Instrument]:
         """Take the next batch; an empty one ends this worker."""
         with self._lock:
             # Never both queues in one batch: an urgent price must not wait for another.
             queue = self._urgent or self._waiting
-            symbols = list(queue)[: self.upstream.batch_size]
+            symbols = list(queue)[: self.source.batch_size]
             batch = [queue.pop(symbol) for symbol in symbols]
             self._is_working = bool(batch)
             return batch

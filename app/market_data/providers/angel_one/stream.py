@@ -96,7 +96,7 @@ class AngelStream:
 
     @property
     def has_ended(self) -> bool:
-        """Whether no connection has a running task, for good."""
+        """Whether every task of the stream has ended."""
         return all(connection.ended.is_set() for connection in list(self._connections))
 
     def close(self) -> None:
