@@ -82,29 +82,37 @@ def _assemble(
     settings: Settings, feed: Feed | None, clock: Clock | None, *, for_command: bool
 ) -> Services:
     from datetime import timedelta
+    from functools import partial
 
     from app.clock import SystemClock
     from app.delivery.codes import CodeMessenger
-    from app.market_data import create_feed
+    from app.market_data import create_feed, restarts
     from app.market_data.calendar import TradingCalendar
     from app.market_data.candle_cache import CandleHistory
     from app.market_data.feeds.simulated import SimulatedFeed
     from app.market_data.instruments.registry import load_instruments
+    from app.market_data.instruments.sync import read_list
     from app.market_data.polled_symbols import PolledSymbols
     from app.market_data.quotes import QuoteBoard
     from app.market_data.tick_filter import DELAYS, TickFilter
-    from app.memory import StoredListing, StoredMemory
-    from app.models import SymbolState
+    from app.models import MarketState, SymbolState
     from app.services import Services
 
     clock = clock or SystemClock()
-    instruments = load_instruments(StoredListing(), clock)
-    memory = StoredMemory(settings, clock, notes=not for_command)
+    instruments = load_instruments(read_list, clock)
+    store = not for_command
     feed = feed or create_feed(
-        settings, clock, memory, instruments, resume=memory.resume_simulation
+        settings,
+        clock,
+        instruments,
+        last_prices=restarts.last_prices,
+        last_quote=SymbolState.find_quote,
+        resume_simulation=partial(restarts.resume_simulation, settings, clock, store=store),
+        resume_replay=partial(restarts.resume_replay, settings, clock, store=store),
     )
-    if not isinstance(feed, SimulatedFeed):
-        memory.end_simulation()
+    if store and not isinstance(feed, SimulatedFeed):
+        # The next simulated market begins at the prices of this feed.
+        MarketState.forget_simulation()
     interval = settings.monitor_interval_seconds
     calendar = TradingCalendar(enforced=settings.enforces_market_hours)
     tick_filter = TickFilter(
@@ -126,7 +134,7 @@ def _assemble(
             # During a slow pass, quotes of the pass before last are still served.
             fresh_seconds=2 * interval,
             stale_seconds=3 * interval,
-            stored=memory.last_quotes,
+            stored=partial(restarts.last_quotes, settings),
         ),
         history=CandleHistory(feed, clock, fresh_seconds=min(interval, 5)),
         instruments=instruments,

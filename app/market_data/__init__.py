@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
 
 from app.clock import Clock
 from app.domain.quote import Quote
@@ -25,38 +24,34 @@ from app.market_data.providers.yahoo import YahooSource
 from config import ConfigurationError, Settings
 
 
-class Memory(Protocol):
-    """What the feeds remember of earlier runs."""
-
-    def last_prices(self) -> Mapping[str, Decimal]:
-        """Return the last price of each symbol, in rupees."""
-
-    def last_quote(self, symbol: str) -> Quote | None:
-        """Return the last quote of a symbol that any process saved."""
-
-    def resume_replay(self, fingerprint: str, last_time: datetime) -> datetime | None:
-        """Return when the replay of this recording began, or None if it starts now."""
-
-
 def create_feed(
     settings: Settings,
     clock: Clock,
-    memory: Memory,
     instruments: Instruments | None = None,
     *,
-    resume: Callable[[], Course | None] = lambda: None,
+    last_prices: Callable[[], Mapping[str, Decimal]] = dict,
+    last_quote: Callable[[str], Quote | None] = lambda _symbol: None,
+    resume_simulation: Callable[[], Course | None] = lambda: None,
+    resume_replay: Callable[[str, datetime], datetime | None] = lambda _fingerprint, _end: None,
 ) -> Feed:
-    """Return the feed of MARKET_DATA; raise ConfigurationError if it is unusable.
+    """Return the feed of MARKET_DATA; raise ConfigurationError if it cannot be made.
 
-    `resume` returns the course of the simulated market to continue. The default `instruments`
-    are those that ship with the application.
+    `last_prices` (rupees by symbol) and `last_quote` return what any process saved last.
+    `resume_simulation` returns the course of the simulated market, and `resume_replay` the time at
+    which the replay of a recording began, by its fingerprint and its last time.
     """
     instruments = instruments or load_instruments()
-    if settings.uses_real_prices:
-        return _live(settings, clock, memory, instruments)
     if settings.market_data == "replay":
-        return _replay(settings, clock, memory, instruments)
-    return _simulated(settings, clock, memory, instruments, resume())
+        return _replay(settings, clock, instruments, resume_replay)
+    if not settings.uses_real_prices:
+        return _simulated(settings, clock, instruments, last_prices(), resume_simulation())
+    # An operator who names one source wants its prices or none.
+    fallback = (
+        _simulated(settings, clock, instruments, last_prices())
+        if settings.market_data == "auto"
+        else None
+    )
+    return _live(settings, clock, instruments, fallback, last_quote)
 
 
 def create_sources(settings: Settings, clock: Clock) -> list[PriceSource]:
@@ -69,18 +64,22 @@ def create_sources(settings: Settings, clock: Clock) -> list[PriceSource]:
     return sources
 
 
-def _live(settings: Settings, clock: Clock, memory: Memory, instruments: Instruments) -> LiveFeed:
+def _live(
+    settings: Settings,
+    clock: Clock,
+    instruments: Instruments,
+    fallback: SimulatedFeed | None,
+    last_quote: Callable[[str], Quote | None],
+) -> LiveFeed:
     interval = settings.monitor_interval_seconds
     sources = create_sources(settings, clock)
-    # An operator who names one source wants its prices or none.
-    simulated = settings.market_data == "auto"
     feed = LiveFeed(
-        [ResilientSource(each, clock, probe_seconds=3 * interval) for each in sources],
+        [ResilientSource(source, clock, probe_seconds=3 * interval) for source in sources],
         instruments,
         clock,
         interval_seconds=interval,
-        fallback=_simulated(settings, clock, memory, instruments) if simulated else None,
-        last_quote=memory.last_quote,
+        fallback=fallback,
+        last_quote=last_quote,
     )
     best = sources[0]
     if settings.market_stream and isinstance(best, AngelOneSource):
@@ -93,8 +92,8 @@ def _live(settings: Settings, clock: Clock, memory: Memory, instruments: Instrum
 def _simulated(
     settings: Settings,
     clock: Clock,
-    memory: Memory,
     instruments: Instruments,
+    last_prices: Mapping[str, Decimal],
     course: Course | None = None,
 ) -> SimulatedFeed:
     return SimulatedFeed(
@@ -102,13 +101,16 @@ def _simulated(
         clock,
         seed=settings.market_seed,
         step_seconds=settings.monitor_interval_seconds,
-        last_prices=memory.last_prices(),
+        last_prices=last_prices,
         course=course,
     )
 
 
 def _replay(
-    settings: Settings, clock: Clock, memory: Memory, instruments: Instruments
+    settings: Settings,
+    clock: Clock,
+    instruments: Instruments,
+    resume: Callable[[str, datetime], datetime | None],
 ) -> ReplayFeed:
     assert settings.replay_file is not None, "load_settings requires it"
     with _without_garbage_collection():
@@ -117,19 +119,18 @@ def _replay(
         except RecordingError as error:
             raise ConfigurationError([f"REPLAY_FILE: {error}"]) from None
         last_time = max(tick.timestamp for tick in ticks)
-        began_at = memory.resume_replay(fingerprint(ticks), last_time)
         return ReplayFeed(
             ticks,
             clock,
             speed=settings.replay_speed,
-            began_at=began_at,
+            began_at=resume(fingerprint(ticks), last_time),
             max_move=settings.max_quote_move,
         )
 
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Avoid useless collections while hundreds of thousands of permanent objects are created."""
+    """Pause garbage collection, which would walk hundreds of thousands of lasting objects."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -31,25 +31,6 @@ class ManualClock:
     def set_back(self, seconds: float) -> None:
         """Set the wall clock back, as an operator would; the monotonic clock does not change."""
         self._start -= timedelta(seconds=seconds)
-
-
-class Memory:
-    """What a market remembers of a previous run."""
-
-    def __init__(
-        self, prices: Mapping[str, Decimal] | None = None, began_at: datetime | None = None
-    ) -> None:
-        self._prices = dict(prices or {})
-        self._began_at = began_at
-
-    def last_prices(self) -> Mapping[str, Decimal]:
-        return self._prices
-
-    def last_quote(self, symbol: str) -> Quote | None:
-        return None
-
-    def resume_replay(self, fingerprint: str, last_time: datetime) -> datetime | None:
-        return self._began_at
 
 
 def permissive_filter(clock: ManualClock) -> TickFilter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from app.market_data.feeds.replay import ReplayFeed
 from app.market_data.feeds.simulated import SimulatedFeed
 from config import ConfigurationError, Settings
 from tests.support.live import eventually
-from tests.support.market import ManualClock, Memory
+from tests.support.market import ManualClock
 from tests.support.server import free_port
 
 REAL = {
@@ -37,7 +38,7 @@ def recording(tmp_path: Path) -> Path:
 def test_without_credentials_the_market_is_simulated(
     make_settings: Callable[..., Settings], variables: dict[str, str]
 ) -> None:
-    feed = create_feed(make_settings(**variables), ManualClock(), Memory())
+    feed = create_feed(make_settings(**variables), ManualClock())
 
     assert isinstance(feed, SimulatedFeed)
     assert feed.name == "simulated"
@@ -49,7 +50,8 @@ def test_the_simulated_market_takes_its_seed_and_its_step_from_the_configuration
     clock = ManualClock()
     settings = make_settings(MARKET_SEED="7", MONITOR_INTERVAL_SECONDS="0.5")
     one, other = (
-        create_feed(settings, clock, Memory({"^NSEI": Decimal(n)})) for n in (10_000, 20_000)
+        create_feed(settings, clock, last_prices=partial(dict, [("^NSEI", Decimal(price))]))
+        for price in (10_000, 20_000)
     )
     start = one.latest("^NSEI")
 
@@ -62,7 +64,9 @@ def test_the_simulated_market_takes_its_seed_and_its_step_from_the_configuration
 def test_the_simulated_market_continues_from_the_last_prices(
     make_settings: Callable[..., Settings],
 ) -> None:
-    feed = create_feed(make_settings(), ManualClock(), Memory({"^NSEI": Decimal("26000.05")}))
+    feed = create_feed(
+        make_settings(), ManualClock(), last_prices=lambda: {"^NSEI": Decimal("26000.05")}
+    )
 
     quote = feed.latest("^NSEI")
 
@@ -77,7 +81,7 @@ def test_a_recording_is_replayed_at_its_speed(
     clock = ManualClock()
     settings = make_settings(MARKET_DATA="replay", REPLAY_FILE=recording, REPLAY_SPEED=10)
 
-    feed = create_feed(settings, clock, Memory())
+    feed = create_feed(settings, clock)
     clock.advance(1)
 
     assert isinstance(feed, ReplayFeed)
@@ -91,7 +95,7 @@ def test_a_recording_that_cannot_be_played_stops_the_start(
     settings = make_settings(MARKET_DATA="replay", REPLAY_FILE=recording)
 
     with pytest.raises(ConfigurationError) as refusal:
-        create_feed(settings, ManualClock(), Memory())
+        create_feed(settings, ManualClock())
 
     assert refusal.value.offences == [f"REPLAY_FILE: {recording}, line 2: unknown symbol 'AAPL'"]
 
@@ -113,7 +117,7 @@ def test_a_recording_that_cannot_be_played_stops_the_start(
 def test_real_prices_come_from_the_sources_asked_for(
     make_settings: Callable[..., Settings], variables: dict[str, str], sources: list[str]
 ) -> None:
-    feed = create_feed(make_settings(**variables), ManualClock(), Memory())
+    feed = create_feed(make_settings(**variables), ManualClock())
 
     assert isinstance(feed, LiveFeed)
     assert list(feed.describe()) == sources
@@ -128,7 +132,7 @@ def test_only_auto_ends_in_the_simulated_market(
     settings = make_settings(
         MARKET_DATA=choice, ANGEL_ROOT_URL=nowhere, YAHOO_ROOT_URL=nowhere, **REAL
     )
-    feed = create_feed(settings, SystemClock(), Memory())
+    feed = create_feed(settings, SystemClock())
 
     def quote() -> bool:
         return feed.latest("^NSEI") is not None
@@ -142,6 +146,6 @@ def test_only_auto_ends_in_the_simulated_market(
 def test_a_simulated_market_asked_for_needs_no_credentials_and_minds_none(
     make_settings: Callable[..., Settings],
 ) -> None:
-    feed = create_feed(make_settings(MARKET_DATA="simulated", **REAL), ManualClock(), Memory())
+    feed = create_feed(make_settings(MARKET_DATA="simulated", **REAL), ManualClock())
 
     assert feed.name == "simulated"

@@ -185,7 +185,7 @@ def share(ticker: str, exchange: str = "NSE", **changes: object) -> Instrument:
 
 def test_a_known_name_asks_nobody_and_an_unknown_one_every_few_seconds() -> None:
     clock, lists = ManualClock(), Lists(share("NEW"))
-    known = load_instruments(lists, clock)
+    known = load_instruments(lists.load, clock)
     assert lists.asked == 1
     for _ in range(50):
         assert known.find("NEW") is not None
@@ -205,7 +205,7 @@ def test_a_known_name_asks_nobody_and_an_unknown_one_every_few_seconds() -> None
 
 def test_a_newer_list_is_looked_for_once_a_minute() -> None:
     clock, lists = ManualClock(), Lists()
-    known = load_instruments(lists, clock)
+    known = load_instruments(lists.load, clock)
     known.refresh()
     asked = lists.asked
     for _ in range(3):
@@ -220,7 +220,7 @@ def test_a_newer_list_is_looked_for_once_a_minute() -> None:
 
 def test_of_many_who_miss_at_once_one_asks_and_all_have_the_answer() -> None:
     clock, lists = ManualClock(), Lists()
-    known = load_instruments(lists, clock)
+    known = load_instruments(lists.load, clock)
     assert known.find("NEW") is None
     asked = lists.asked
     lists.put(share("NEW"))
@@ -243,7 +243,7 @@ def test_a_name_without_an_exchange_is_the_share_on_nse_and_else_the_one_on_bse(
 def test_a_list_sets_tokens_and_sizes_right_but_neither_names_nor_indices() -> None:
     index = Instrument("^NSEI", "NIFTY", "NSE", Decimal("0.01"), 9, "42")
     listed = share("RELIANCE", tick_size=Decimal("0.20"), lot_size=3, angel_token="7")
-    known = load_instruments(Lists(index, listed), ManualClock())
+    known = load_instruments(Lists(index, listed).load, ManualClock())
 
     reliance, nifty = known.get("RELIANCE"), known.get("NIFTY")
     assert (reliance.name, reliance.base_price) == ("Reliance Industries", Decimal(1_400))

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import csv
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from math import inf
-from typing import Protocol
 from urllib.parse import unquote
 
 from app.clock import Clock, SystemClock
@@ -70,13 +69,6 @@ class Listing:
     instruments: list[Instrument]
 
 
-class ListingSource(Protocol):
-    """The storage of the list of the last sync."""
-
-    def load(self, known: object) -> Listing | None:
-        """Return the current list; None if it is the `known` one, or unavailable now."""
-
-
 class _Snapshot:
     """The instruments of one list. It is replaced as a whole, never changed."""
 
@@ -101,12 +93,15 @@ class Instruments:
     def __init__(
         self,
         shipped: Iterable[Instrument],
-        source: ListingSource | None = None,
+        read_list: Callable[[object], Listing | None] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Combine the `shipped` instruments with those of the `source`, if given."""
+        """Combine the `shipped` instruments with those of the list of the last sync.
+
+        `read_list(version)` returns that list, or None if it is still `version` or unavailable.
+        """
         self._shipped = tuple(shipped)
-        self._source = source
+        self._read_list = read_list
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._checked_at = -inf
@@ -124,13 +119,13 @@ class Instruments:
 
     def refresh(self, every: float = REFRESH_SECONDS) -> None:
         """Load a newer list, unless there was a check within `every` seconds."""
-        if self._source is None or not self._is_due(every):
+        if self._read_list is None or not self._is_due(every):
             return
         # Concurrent callers wait for one check.
         with self._lock:
             if self._is_due(every):
                 self._checked_at = self._clock.monotonic()
-                listing = self._source.load(self._version)
+                listing = self._read_list(self._version)
                 if listing is not None:
                     self._version = listing.version
                     self._snapshot = _Snapshot(merge(self._shipped, listing.instruments))
@@ -257,10 +252,10 @@ def _corrected(shipped: Instrument, listed: Instrument) -> Instrument:
 
 
 def load_instruments(
-    source: ListingSource | None = None, clock: Clock | None = None
+    read_list: Callable[[object], Listing | None] | None = None, clock: Clock | None = None
 ) -> Instruments:
-    """Return the shipped instruments and those of the `source`."""
-    return Instruments(shipped_instruments(), source, clock)
+    """Return the instruments that ship with the application and those of the last sync."""
+    return Instruments(shipped_instruments(), read_list, clock)
 
 
 @cache

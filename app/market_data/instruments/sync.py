@@ -12,12 +12,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 
+import pymongo
 from bson import ObjectId
+from pymongo.errors import PyMongoError
 
 from app.clock import Clock
 from app.database.batches import batched
 from app.domain.instrument import Instrument
-from app.market_data.instruments.registry import merge, shipped_instruments
+from app.logs import logger
+from app.market_data.instruments.registry import Listing, merge, shipped_instruments
 from app.models import Alert, InstrumentList, Trade
 from app.models.instrument import CHUNK, StoredList
 
@@ -32,7 +35,26 @@ UNLISTED_RETENTION = timedelta(days=1)
 LEASE = timedelta(seconds=60)
 RENEWAL_SECONDS = 10
 
+# Maximum seconds for which a request with an unknown symbol waits for the check of the list, and
+# for a newer list to load.
+CHECK_TIMEOUT_SECONDS = 2
+LOAD_TIMEOUT_SECONDS = 30
+
 _LEASE_LOST = "Another sync took over while this one was paused. Its list was discarded."
+
+
+def read_list(version: object) -> Listing | None:
+    """Return the active list; None if it is still `version` or cannot be read now."""
+    try:
+        with pymongo.timeout(CHECK_TIMEOUT_SECONDS):
+            if InstrumentList.generation_in_use() in (None, version):
+                return None
+        with pymongo.timeout(LOAD_TIMEOUT_SECONDS):
+            stored = InstrumentList.load(version)
+    except (PyMongoError, LookupError) as error:
+        logger.warning("instruments: the list could not be read: %s", type(error).__name__)
+        return None
+    return Listing(stored.generation, stored.instruments) if stored else None
 
 
 class SyncRefused(Exception):

@@ -21,9 +21,9 @@ from app.market_data.instruments.sync import (
     RENEWAL_SECONDS,
     SyncRefused,
     publish,
+    read_list,
     sync_lease,
 )
-from app.memory import StoredListing
 from app.models import InstrumentList
 from tests.fakes.scrip_master import Row, ScripMasterServer
 from tests.support.concurrency import run_concurrently
@@ -85,7 +85,7 @@ def test_a_sync_that_stood_still_does_not_undo_the_one_that_took_over(
         with pytest.raises(SyncRefused, match="took over"):
             publish(old, slow)
 
-    known = load_instruments(StoredListing())
+    known = load_instruments(read_list)
     assert known.find("NEW1") is not None
     assert known.find("OLD1") is None
     clock.advance(RENEWAL_SECONDS)

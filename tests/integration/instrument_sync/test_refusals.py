@@ -9,7 +9,7 @@ import pytest
 
 from app.database import collection
 from app.market_data.instruments.registry import Instruments, load_instruments
-from app.memory import StoredListing
+from app.market_data.instruments.sync import read_list
 from tests.fakes.scrip_master import ScripMasterServer
 from tests.support.database_state import documents
 from tests.support.instrument_sync import Sync, assert_refused, listed
@@ -41,7 +41,7 @@ def test_a_list_that_is_spoilt_changes_nothing(
 
     (stored,) = documents("market", _id="instruments")
     assert stored["generation"] == state["generation"]
-    assert list(Instruments((), StoredListing())) == list(Instruments((), StoredListing()))
+    assert list(Instruments((), read_list)) == list(Instruments((), read_list))
     known.refresh(0)
     assert list(known) == before
 
@@ -76,11 +76,11 @@ def test_a_list_that_lost_documents_is_not_used_and_can_be_replaced(
     sync()
     collection("instruments").delete_one({})
 
-    assert len(load_instruments(StoredListing())) == 103
+    assert len(load_instruments(read_list)) == 103
     assert "the list could not be read: LookupError" in caplog.text
     known.refresh(0)
     assert len(known) == 1_303
 
     assert "The current list is damaged" in sync().stderr
     assert sync("--force").exit_code == 0
-    assert len(load_instruments(StoredListing())) == 1_303
+    assert len(load_instruments(read_list)) == 1_303

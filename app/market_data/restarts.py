@@ -1,0 +1,105 @@
+"""What a market continues from after a restart: the state that the last run saved."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+import pymongo
+from pymongo.errors import PyMongoError
+
+from app.clock import Clock
+from app.database import Document
+from app.domain.quote import REAL_SOURCES, SeenQuote, Source
+from app.logs import logger
+from app.market_data.feeds.price_path import Run, seconds_of
+from app.market_data.feeds.simulated import Course, SimulatedFeed
+from app.models import MarketState, SymbolState
+from config import Settings
+
+READ_TIMEOUT_SECONDS = 2
+# A course with more steps (two months at 10 s) or more runs ends, and the next begins at its last
+# prices: at a start, each symbol repeats all its steps.
+MAX_STEPS = 500_000
+MAX_RUNS = 1_000
+
+
+def last_prices() -> Mapping[str, Decimal]:
+    """Return the last saved price of each symbol, in rupees."""
+    return {symbol: quote.price for symbol, quote in SymbolState.load_quotes().items()}
+
+
+def last_quotes(settings: Settings, symbols: Collection[str]) -> Mapping[str, SeenQuote]:
+    """Return the last quotes of these symbols that any process saved.
+
+    A server with real prices gets no others. Empty if the database is unavailable.
+    """
+    try:
+        with pymongo.timeout(READ_TIMEOUT_SECONDS):
+            quotes = SymbolState.find_quotes(symbols)
+    except PyMongoError as error:
+        logger.warning("quotes: the last ones could not be read: %s", type(error).__name__)
+        return {}
+    if not settings.uses_real_prices:
+        return quotes
+    allowed = {*REAL_SOURCES, *({Source.MOCK} if settings.market_data == "auto" else ())}
+    return {symbol: seen for symbol, seen in quotes.items() if seen.quote.source in allowed}
+
+
+def resume_simulation(settings: Settings, clock: Clock, *, store: bool) -> Course:
+    """Return the course of the simulated market from now on; save it if `store`.
+
+    The market continues where it stopped. With another MARKET_SEED a new market begins at the
+    last prices.
+    """
+    now = seconds_of(clock.now())
+    step_seconds = settings.monitor_interval_seconds
+    document = MarketState.load_simulation()
+    if document and settings.market_seed in (None, document["market_seed"]):
+        course = _continued(document, now, step_seconds)
+    else:
+        seed = settings.market_seed if settings.market_seed is not None else secrets.token_hex(8)
+        course = Course(seed, now, last_prices())
+    if len(course.runs) > MAX_RUNS or course.first_step > MAX_STEPS:
+        course = Course(course.seed, now, last_prices())
+    if store:
+        MarketState.save_simulation(_document(course, settings.market_seed, step_seconds))
+    return course
+
+
+def resume_replay(
+    settings: Settings, clock: Clock, fingerprint: str, last_time: datetime, *, store: bool
+) -> datetime | None:
+    """Return when the replay of a recording began; None if it begins now, which `store` saves."""
+    now = clock.now() if store else None
+    return MarketState.resume_replay(fingerprint, settings.replay_speed, last_time, now)
+
+
+def _continued(document: Document, now: float, step_seconds: float) -> Course:
+    runs = [Run(*run) for run in document["runs"]]
+    first_step = runs[-1].last_step if runs else 0
+    zero, former_step_seconds = document["zero"], document["step_seconds"]
+    stopped = MarketState.load_progress(SimulatedFeed.name)
+    # Without a pass of the monitor, no price moved.
+    time = seconds_of(stopped) if stopped else zero
+    last_step = max(round((time - zero) / former_step_seconds), first_step)
+    last = Run(zero, former_step_seconds, last_step)
+    return Course(
+        document["seed"],
+        now - last_step * step_seconds,
+        dict(document["starts"]),
+        (*runs, last),
+    )
+
+
+def _document(course: Course, market_seed: str | None, step_seconds: float) -> Document:
+    return {
+        "market_seed": market_seed,
+        "seed": course.seed,
+        "starts": [[symbol, price] for symbol, price in course.starts.items()],
+        "runs": [[run.zero, run.step_seconds, run.last_step] for run in course.runs],
+        "zero": course.zero,
+        "step_seconds": step_seconds,
+    }
