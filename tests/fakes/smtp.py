@@ -1,4 +1,4 @@
-"""A real SMTP server on loopback, with TLS and a login, that keeps what it receives."""
+"""A real SMTP server on loopback, with TLS and a login, that records the mails."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ACCEPTED = "250 OK"
 
 
 def make_certificate(folder: Path, host: str = "localhost") -> tuple[Path, Path]:
-    """Make a self-signed certificate of `host` and 127.0.0.1; return it and its key."""
+    """Make a self-signed certificate for `host` and 127.0.0.1; return its path and its key's."""
     certificate, key = folder / f"{host}.pem", folder / f"{host}.key"
     addresses = "DNS:localhost,IP:127.0.0.1" if host == "localhost" else f"DNS:{host}"
     subprocess.run(
@@ -42,10 +42,10 @@ def make_certificate(folder: Path, host: str = "localhost") -> tuple[Path, Path]
 
 
 class MailServer:
-    """Takes mail over TLS from whoever knows the password; misbehaves as it is told.
+    """Accepts mail over TLS from clients with the password; fails as configured.
 
-    With `implicit_tls` it speaks TLS from the start, else by STARTTLS, which it insists on.
-    Each `answer_...` is what it says at that point in place of yes.
+    With `implicit_tls` it starts with TLS, otherwise it requires STARTTLS. Each `answer_...`
+    replaces the success reply at that point.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class MailServer:
         self.answer_sender = ""
         self.answer_message = ""
         self.answer_goodbye = ""
-        # Seconds of silence before a message is answered.
+        # Seconds to wait before the reply to a message.
         self.silence = 0.0
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(certificate, key)
-        # aiosmtpd takes a connection that was TLS from the start for one without.
+        # aiosmtpd treats a connection with implicit TLS as one without TLS.
         over_tls: dict[str, Any] = {"ssl_context": tls, "auth_require_tls": False}
         by_starttls: dict[str, Any] = {"tls_context": tls, "require_starttls": True}
         plain: dict[str, Any] = {"auth_require_tls": False}
@@ -89,7 +89,7 @@ class MailServer:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """What makes a server send by this one."""
+        """The variables that make a server send through this one."""
         return {
             "SMTP_SERVER": "127.0.0.1",
             "SMTP_PORT": self.port,
@@ -100,14 +100,14 @@ class MailServer:
 
     @contextmanager
     def open(self) -> Iterator[MailServer]:
-        """Take mail for as long as the context lasts."""
+        """Accept mail until the block ends."""
         self._controller.start()
         try:
             yield self
         finally:
             self._controller.stop()
 
-    # The names that aiosmtpd calls.
+    # aiosmtpd calls methods with these names.
 
     async def handle_MAIL(  # noqa: N802
         self, _server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

@@ -21,7 +21,7 @@ ROOT = f"/2010-04-01/Accounts/{ACCOUNT}"
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error as Twilio answers it; its words hold what must not be passed on."""
+    """An error response of Twilio; its text holds values that must not be passed on."""
 
     status: int
     code: int
@@ -37,10 +37,10 @@ class Refusal:
 
 
 class TwilioServer:
-    """Takes text messages from whoever knows the token; refuses and breaks as it is told.
+    """Accepts messages from clients with the token; refuses or fails as configured.
 
-    `refusals` are the answers to the next messages. `breaks` is what it does in place of
-    answering: "hang", "hang up", "cut short" or "garbage".
+    `refusals` are the responses to the next messages. `breaks` names the failure in place of a
+    response: "hang", "hang up", "cut short" or "garbage".
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class TwilioServer:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """What makes a server send by this one."""
+        """The variables that make a server send through this one."""
         return {
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
@@ -66,7 +66,7 @@ class TwilioServer:
 
     @contextmanager
     def open(self) -> Iterator[TwilioServer]:
-        """Serve for as long as the context lasts."""
+        """Serve until the block ends."""
         twilio = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -79,7 +79,7 @@ class TwilioServer:
                 twilio.serve(self, twilio.look_up)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True

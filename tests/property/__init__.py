@@ -1,8 +1,8 @@
-"""Properties: rules that hold for whatever hypothesis thinks of."""
+"""Properties: rules that hold for every input that hypothesis generates."""
 
 import pytest
 
-# Modules of checks, whose failures are to show both sides as those of tests do.
+# Failed assertions of these modules show both sides, as those of tests do.
 pytest.register_assert_rewrite(
     "tests.property.portfolio_database", "tests.property.portfolio_driver"
 )

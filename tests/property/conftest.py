@@ -1,4 +1,4 @@
-"""How hypothesis tries: without a stopwatch, which a busy machine would fail by itself."""
+"""Settings of hypothesis: no deadline, because a busy machine would exceed it."""
 
 from __future__ import annotations
 

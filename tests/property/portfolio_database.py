@@ -1,4 +1,4 @@
-"""What the database says of the books, read past the application's own models."""
+"""The documents of the portfolios, read without the application's models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXIT_REASONS = {"CLOSED": "user", "STOP_LOSS_HIT": "stop_loss", "TARGET_HIT": "t
 
 
 def paise(rupees: Decimal | float | None) -> int | None:
-    """Return an amount as paise, having seen that it is whole ones."""
+    """Return an amount in paise; fail if it is not whole paise."""
     if rupees is None:
         return None
     if isinstance(rupees, Decimal):
@@ -27,7 +27,7 @@ def paise(rupees: Decimal | float | None) -> int | None:
 
 
 def clear() -> None:
-    """Empty every collection but the version of the data."""
+    """Empty every collection except the schema version."""
     assert mongo.db is not None
     for name in set(mongo.db.list_collection_names()) - {"schema"}:
         mongo.db[name].delete_many({})
@@ -35,7 +35,7 @@ def clear() -> None:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One user's documents, trades and events in the order of their numbers."""
+    """The documents of one user; trades and events in the order of their numbers."""
 
     inbox: dict[str, Any]
     portfolio: dict[str, Any]
@@ -44,7 +44,7 @@ class Snapshot:
 
     @classmethod
     def of_each(cls, users: Collection[str]) -> dict[str, Snapshot]:
-        """Read every collection once, whoever's it is."""
+        """Read every collection once, for all users."""
         inboxes = {each["_id"]: each for each in _read("inboxes")}
         portfolios = {each["user_id"]: each for each in _read("portfolios")}
         trades = _read("trades")
@@ -62,7 +62,7 @@ class Snapshot:
 
 
 def assert_invariants(found: Snapshot) -> None:
-    """The promises of the design, by the database's word alone."""
+    """Check the invariants of the design on the documents alone."""
     portfolio, trades, events = found.portfolio, found.trades, found.events
     active = [each for each in trades if each["status"] == "ACTIVE"]
     closed = [each for each in trades if each["status"] != "ACTIVE"]
@@ -80,7 +80,7 @@ def assert_invariants(found: Snapshot) -> None:
 
 
 def assert_agreement(found: Snapshot, account: Account) -> None:
-    """The database and the model say the same, to the paisa."""
+    """Check that the database and the model agree to the paisa."""
     amounts = ("initial_margin", "available_margin", "utilized_margin", "total_pnl")
     assert [paise(found.portfolio[name]) for name in amounts] == [
         account.initial,

@@ -1,4 +1,4 @@
-"""The server under the machine of the books: requests sent, ticks made, restarts."""
+"""The server under the state machine: sends requests, makes ticks, restarts it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tests.property.portfolio_database import paise
 from tests.property.portfolio_model import ExpectedBalances, Lot, Market, Order, Refused
 from tests.support.market import ManualClock, ScriptedFeed
 
-# An eighth, so that a margin often falls on half a paisa, which has to be rounded.
+# An eighth, so that margins often end in half a paisa, which has to be rounded.
 MARGIN_RATE = Fraction(1, 8)
-# Odd amounts, one symbol with a dot in it, and one price so low that a paisa is much.
+# Odd amounts, a symbol with a dot, and a price so low that a paisa is a large share of it.
 PRICES = {"^NSEI": 10_007, "^BSESN": 250_013, "RELIANCE.NS": 703}
 USERS = {"asha": 1_000_000, "binod": 50_000_003}
 STATUSES = {
@@ -39,7 +39,7 @@ STATUSES = {
 
 @dataclass(frozen=True)
 class Request:
-    """One request of a user. A number stands for the trade that bears it."""
+    """One request of a user. A trade is named by user and number."""
 
     user: str
     order: Order | None = None
@@ -48,7 +48,7 @@ class Request:
 
 
 class PortfolioDriver:
-    """The real server, and beside it the model that is asked the same."""
+    """The real server, and a model that gets the same requests."""
 
     def __init__(
         self, make_app: Callable[..., Flask], feed: ScriptedFeed, clock: ManualClock
@@ -58,7 +58,7 @@ class PortfolioDriver:
         self.clock = clock
 
     def open_accounts(self) -> None:
-        """Begin with an empty database, a quiet market and everybody's portfolio."""
+        """Begin with an empty database, the initial prices and a portfolio for each user."""
         self.feed.source = Source.MOCK
         for symbol, price in PRICES.items():
             self.feed.set(symbol, rupees(price))
@@ -76,14 +76,14 @@ class PortfolioDriver:
             self.model.open_account(user, margin)
 
     def start(self) -> None:
-        """Start the server, again: all it knows is in the database."""
+        """Start or restart the server: its state is in the database only."""
         self.app = self.make_app(MARGIN_RATE=float(MARGIN_RATE))
         # So small that a few trades are closed in several transactions.
         self.app.config["WRITE_BATCH_SIZE"] = 2
         self.monitor = Monitor(self.app)
         events_committed.connect(self._hear, sender=self.app)
         with self.app.app_context():
-            # As for a socket that subscribed: traded or not, the symbols are polled.
+            # As if a socket had subscribed: the symbols are polled with or without trades.
             services().polled_symbols.try_follow(PRICES, budget=len(PRICES))
 
     def _hear(self, _: Flask, events: Sequence[Notification]) -> None:
@@ -97,14 +97,14 @@ class PortfolioDriver:
                 name=user.title(),
                 email=f"{user}@example.com",
                 phone="+919876500000",
-                # Nobody signs in: hashing would be most of what this test does.
+                # The users do not sign in: hashing would take most of the time of this test.
                 password_hash="none",
                 created_at=self.clock.now(),
             )
             self.tokens[user] = issue_token(user)
 
     def pass_time(self, path: list[tuple[str, int]]) -> None:
-        """Tick every symbol, at least where it is, and have the monitor settle it."""
+        """Tick every symbol, if not in `path` at its last price, and run a pass of the monitor."""
         self.clock.advance(1)
         moving = {symbol for symbol, _ in path}
         still = [each for each in self.model.market.prices.items() if each[0] not in moving]
@@ -130,7 +130,7 @@ class PortfolioDriver:
         key: str | None = None,
         client_order_id: str | None = None,
     ) -> None:
-        """Order with a stop and a target so many ten-thousandths away from the price."""
+        """Create a trade; `stop` and `goal` are distances from the price in 1/10,000 of it."""
         price = self.model.market.prices[symbol]
         order = Order(
             symbol,
@@ -165,8 +165,8 @@ class PortfolioDriver:
         except Refused as refusal:
             refused = refusal
         if refused is not None:
-            told = (response.status_code, answer.get("code"))
-            assert told == (STATUSES[refused.code], refused.code), answer
+            actual = (response.status_code, answer.get("code"))
+            assert actual == (STATUSES[refused.code], refused.code), answer
             for name, value in refused.details.items():
                 detail = answer["details"][name]
                 assert (detail if isinstance(value, str) else paise(detail)) == value
@@ -235,12 +235,12 @@ def moved(price: int, by: int) -> int:
 
 
 def believable(last: int, price: int) -> int:
-    """Return the price where the guard lets it through, else the last one."""
+    """Return the price if the tick filter admits it, otherwise the last price."""
     return price if 5 * abs(price - last) <= last else last
 
 
 def level_at(price: int, direction: int, distance: int) -> int:
-    """Return a level at least a paisa from the price; one below it is at least a paisa high."""
+    """Return a level at least one paisa from the price, and at least one paisa."""
     return max(price + direction * max(price * distance // 10_000, 1), 1)
 
 

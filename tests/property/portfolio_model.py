@@ -1,7 +1,7 @@
-"""The books as a careful clerk would keep them: whole paise, one trade after the other.
+"""A model of the portfolios: whole paise, one trade at a time.
 
-It imports nothing of the application, so that the two can only agree by both being right.
-Amounts and prices are paise, sides are +1 and -1.
+It imports nothing from the application, so that agreement means that both are correct. Amounts and
+prices are paise, sides are +1 and -1.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class Refused(Exception):
-    """The request changes nothing; `code` is the answer's, `details` what it must tell."""
+    """The request changes nothing; the response must have this code and these details."""
 
     def __init__(self, code: str, **details: Any) -> None:
         super().__init__(code)
@@ -34,7 +34,7 @@ class Order:
 
 @dataclass
 class Lot:
-    """One trade. `real` says whether it was entered at an exchange's price."""
+    """One trade. `real` means that its entry price came from an exchange."""
 
     owner: str
     number: int
@@ -51,7 +51,7 @@ class Lot:
         return self.order.side * self.order.quantity * (price - self.entry)
 
     def end_at(self, price: int) -> str | None:
-        """Return the status after a tick at `price`, None where it changes nothing."""
+        """Return the status after a tick at `price`, or None if it stays."""
         stop, target, side = self.order.stop, self.order.target, self.order.side
         if stop is not None and side * price <= side * stop:
             return "STOP_LOSS_HIT"
@@ -60,7 +60,7 @@ class Lot:
         return None
 
     def end_in(self, opened: int, low: int, high: int) -> tuple[str, int] | None:
-        """Return the status after a candle and the price of the exit, None for no exit."""
+        """Return the status after a candle and the exit price, or None without an exit."""
         jumped = self.end_at(opened)
         if jumped:
             return jumped, opened
@@ -81,12 +81,12 @@ class Event:
 
 @dataclass
 class Batch:
-    """What one exit-all is to close, and what it has closed so far."""
+    """The trades that one exit-all has to close, and the result so far."""
 
     lots: list[Lot]
     count: int = 0
     pnl: int = 0
-    # What had no price; None before the request was answered.
+    # The trades without a price; None until the request is answered.
     left: list[Lot] | None = None
 
 
@@ -114,7 +114,7 @@ class Account:
         return self.initial + self.total_pnl - self.utilized
 
     def remembered(self, key: str | None, request: Any) -> Any:
-        """Return what the key's request was answered, None where it is new."""
+        """Return the result stored for the key, or None for a new key."""
         if key is None or key not in self.answers:
             return None
         first, answer = self.answers[key]
@@ -125,14 +125,14 @@ class Account:
 
 @dataclass
 class Market:
-    """What each symbol costs, and whether an exchange says so."""
+    """The price of each symbol, and whether the prices come from an exchange."""
 
     prices: dict[str, int]
     real: bool = False
 
 
 class ExpectedBalances:
-    """Everybody's accounts. Each method is one request, or one thing that the market does."""
+    """The accounts of all users. Each method is one request, or one event of the market."""
 
     def __init__(self, market: Market, margin_rate: Fraction) -> None:
         self.market = market
@@ -143,13 +143,13 @@ class ExpectedBalances:
         self.accounts[user] = Account(initial)
 
     def most_affordable(self, user: str, symbol: str) -> int:
-        """Return the largest quantity that the user's margin is enough for, 0 for none."""
+        """Return the largest quantity for which the user has enough margin, possibly 0."""
         available = self.accounts[user].available
         most = (available + Fraction(1, 2)) / (self.market.prices[symbol] * self.margin_rate)
         return max(ceil(most) - 1, 0)
 
     def lots(self) -> Iterable[Lot]:
-        """Return every trade, each user's oldest first."""
+        """Return every trade, for each user the oldest first."""
         return (lot for account in self.accounts.values() for lot in account.lots)
 
     def margin_of(self, order: Order) -> int:
@@ -188,13 +188,13 @@ class ExpectedBalances:
         return lot
 
     def exit_all(self, user: str, key: str | None = None) -> Batch:
-        """Close what has a price; a retry is answered the same."""
+        """Close the trades whose symbol has a price; a retry returns the same result."""
         account = self.accounts[user]
         batch: Batch | None = account.remembered(key, "exit-all")
         if batch is None:
             batch = Batch(account.active)
             if key:
-                # Remembered before anything is closed: a retry is about the same trades.
+                # Stored before the first exit: a retry closes the same trades.
                 account.answers[key] = ("exit-all", batch)
         if batch.left is not None:
             return batch
@@ -208,7 +208,7 @@ class ExpectedBalances:
         return batch
 
     def tick(self, symbol: str, price: int) -> int:
-        """Move the market; return how many trades that closed."""
+        """Set a price; return the number of trades that it closed."""
         self.market.prices[symbol] = price
         closed = 0
         for lot in list(self.lots()):
@@ -219,7 +219,7 @@ class ExpectedBalances:
         return closed
 
     def gap(self, candles: Sequence[tuple[str, list[int]]]) -> int:
-        """Settle what happened unwatched: a candle a symbol; return how many trades closed."""
+        """Settle a gap, one candle per symbol; return the number of trades that closed."""
         closed = 0
         for symbol, prices in candles:
             for lot in list(self.lots()):

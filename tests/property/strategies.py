@@ -1,4 +1,4 @@
-"""Prices, sides and brackets as they can occur, and a share to have them."""
+"""Strategies for prices, sides and brackets, and a share."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from app.web.schemas import MAX_PRICE
 from tests.support.quotes import quote
 
 prices = st.integers(1, MAX_PRICE * 100).map(lambda paise: paise * PAISA)
-# Close together, so that levels are reached, met exactly, and missed by a paisa.
+# Close together, so that levels are passed, met exactly, or missed by a paisa.
 near_prices = st.integers(9_950, 10_050).map(lambda paise: paise * PAISA)
 quantities = st.integers(1, MAXIMUM_QUANTITY)
 sides = st.sampled_from(TradeType)
 
 
 def instrument(base_paise: int, tick_size: Decimal) -> Instrument:
-    """Return a share of NSE that the simulated market starts at a price."""
+    """Return an NSE share that the simulated market starts at `base_price`."""
     return Instrument(
         symbol="X.NS",
         name="X",
@@ -35,7 +35,7 @@ def instrument(base_paise: int, tick_size: Decimal) -> Instrument:
 
 @st.composite
 def brackets(draw: st.DrawFn, prices: st.SearchStrategy[Decimal] = near_prices) -> Bracket:
-    """Draw a bracket whose levels, where it has any, are on their right sides."""
+    """Draw a bracket whose levels, if any, are on the valid sides of the price."""
     side, entry = draw(sides), draw(prices)
     below = draw(st.none() | prices.filter(lambda price: price < entry))
     above = draw(st.none() | prices.filter(lambda price: price > entry))

@@ -1,4 +1,4 @@
-"""Alerts: one fires at the first price that meets a level, and at no other."""
+"""Alerts: each fires at the first price that reaches a level, and at no other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ optional_prices = st.none() | near_prices
 
 @st.composite
 def levels(draw: st.DrawFn) -> AlertCondition:
-    """Draw one level, or one on each side of a price."""
+    """Draw one level, or one on each side of the price."""
     price = draw(near_prices)
     above = draw(st.none() | near_prices.filter(lambda each: each > price))
     below = draw(st.none() | near_prices.filter(lambda each: each < price))
@@ -32,7 +32,7 @@ def levels(draw: st.DrawFn) -> AlertCondition:
 
 
 def meets(alert: AlertCondition, price: Decimal) -> bool:
-    """Tell what the database's index tells: whether a price is at or past a level."""
+    """Return whether a price is at or past a level, as the database query does."""
     return (alert.below is not None and alert.below >= price) or (
         alert.above is not None and alert.above <= price
     )
@@ -50,7 +50,7 @@ def test_a_quote_crosses_exactly_what_the_index_would_find(
 
 
 @given(levels(), walks)
-def test_the_lowest_and_highest_price_find_whatever_a_walk_crosses(
+def test_the_lowest_and_highest_price_find_every_alert_that_a_path_crosses(
     alert: AlertCondition, walk: list[Decimal]
 ) -> None:
     crossed = any(alert.crossed_by(quote(price)) for price in walk)
@@ -59,9 +59,7 @@ def test_the_lowest_and_highest_price_find_whatever_a_walk_crosses(
 
 
 @given(levels(), near_prices)
-def test_the_direction_is_that_of_the_level_which_was_met(
-    alert: AlertCondition, price: Decimal
-) -> None:
+def test_the_direction_is_that_of_the_level_reached(alert: AlertCondition, price: Decimal) -> None:
     crossing = alert.crossed_by(quote(price))
 
     if crossing is not None:
@@ -72,7 +70,7 @@ def test_the_direction_is_that_of_the_level_which_was_met(
 
 
 @given(optional_prices, optional_prices, near_prices)
-def test_levels_are_taken_on_their_own_side_of_the_price_only(
+def test_levels_are_accepted_on_their_own_side_of_the_price_only(
     above: Decimal | None, below: Decimal | None, price: Decimal
 ) -> None:
     try:
@@ -91,7 +89,7 @@ def test_levels_are_taken_on_their_own_side_of_the_price_only(
 
 
 @given(levels(), near_prices, st.sampled_from(Source), st.sampled_from(Source))
-def test_only_a_mock_price_is_no_news_to_an_alert_set_at_a_real_one(
+def test_an_alert_set_at_a_real_price_ignores_only_mock_prices(
     alert: AlertCondition, price: Decimal, set_at: Source, told_by: Source
 ) -> None:
     alert = AlertCondition(alert.above, alert.below, set_at, NOON)
@@ -102,7 +100,7 @@ def test_only_a_mock_price_is_no_news_to_an_alert_set_at_a_real_one(
 
 
 @given(levels(), walks)
-def test_a_candle_crosses_what_a_price_of_it_crosses(
+def test_a_candle_crosses_a_level_if_one_of_its_prices_does(
     alert: AlertCondition, walk: list[Decimal]
 ) -> None:
     candle = candle_of(walk)
@@ -126,7 +124,7 @@ def test_a_candle_that_opened_beyond_a_level_crosses_it_at_the_open(
 
 
 @pytest.mark.parametrize(("opening", "met"), [(102, "below"), (108, "above")])
-def test_of_two_levels_in_one_candle_it_is_the_nearer_to_the_open(opening: int, met: str) -> None:
+def test_of_two_levels_in_a_candle_the_one_nearer_to_the_open_fires(opening: int, met: str) -> None:
     alert = AlertCondition.set_at(quote(105), above=Decimal(110), below=Decimal(100))
 
     crossing = alert.crossed_in(candle_of([Decimal(each) for each in (opening, 120, 90, 105)]))
@@ -137,7 +135,7 @@ def test_of_two_levels_in_one_candle_it_is_the_nearer_to_the_open(opening: int, 
 
 
 @given(levels(), walks)
-def test_a_candle_from_before_the_alert_tells_nothing(
+def test_a_candle_from_before_the_alert_is_ignored(
     alert: AlertCondition, walk: list[Decimal]
 ) -> None:
     assert alert.crossed_in(candle_of(walk, seconds=-1)) is None
@@ -150,7 +148,7 @@ class Waiter:
 
 
 @given(st.lists(levels(), max_size=8), st.lists(near_prices, max_size=30))
-def test_a_run_of_ticks_sets_off_each_at_its_first_and_tells_of_them_in_order(
+def test_each_alert_fires_at_its_first_tick_and_in_order(
     alerts: list[AlertCondition], walk: list[Decimal]
 ) -> None:
     waiting = [Waiter(number, each) for number, each in enumerate(alerts)]

@@ -1,4 +1,4 @@
-"""Rules of brackets, margins and exposures that hold whatever the prices are."""
+"""Rules of brackets, margins and positions that hold for all prices."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPENING = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 BOTH = (TradeType.BUY, TradeType.SELL)
 
 prices = st.integers(1, 10_000_000_00).map(lambda paise: paise * PAISA)
-# Close together, so that levels are met, jumped over, and missed by a paisa.
+# Close together, so that levels are met exactly, passed, or missed by a paisa.
 near_prices = st.integers(9_900, 10_100).map(lambda paise: paise * PAISA)
 quantities = st.integers(1, 10_000_000)
 sides = st.sampled_from(BOTH)
@@ -68,9 +68,7 @@ def candle_of(ticks: list[Decimal]) -> Candle:
 
 
 @given(prices, prices, quantities)
-def test_what_a_buyer_earns_a_seller_of_the_same_loses(
-    entry: Decimal, price: Decimal, quantity: int
-) -> None:
+def test_a_buyer_earns_what_a_seller_loses(entry: Decimal, price: Decimal, quantity: int) -> None:
     buyer, seller = (open_at(side, entry, quantity) for side in BOTH)
 
     assert buyer.pnl_at(price) + seller.pnl_at(price) == 0
@@ -78,7 +76,7 @@ def test_what_a_buyer_earns_a_seller_of_the_same_loses(
 
 
 @given(sides, st.lists(prices, min_size=2, max_size=20), quantities)
-def test_the_way_between_two_prices_earns_the_same_in_any_number_of_trades(
+def test_a_price_move_earns_the_same_in_any_number_of_trades(
     side: TradeType, path: list[Decimal], quantity: int
 ) -> None:
     stages = pairwise(path)
@@ -88,7 +86,7 @@ def test_the_way_between_two_prices_earns_the_same_in_any_number_of_trades(
 
 
 @given(sides, prices, prices, st.lists(st.integers(1, 100_000), min_size=1, max_size=20))
-def test_the_whole_earns_what_its_parts_earn(
+def test_a_trade_earns_the_sum_of_its_parts(
     side: TradeType, entry: Decimal, price: Decimal, parts: list[int]
 ) -> None:
     whole = open_at(side, entry, sum(parts)).pnl_at(price)
@@ -108,7 +106,7 @@ def test_a_margin_is_rounded_once_and_half_a_paisa_up(
 
 
 @given(prices, prices, quantities, sides)
-def test_profit_and_loss_are_whole_paise_without_rounding(
+def test_pnl_is_whole_paise_without_rounding(
     entry: Decimal, price: Decimal, quantity: int, side: TradeType
 ) -> None:
     pnl = open_at(side, entry, quantity).pnl_at(price)
@@ -118,7 +116,7 @@ def test_profit_and_loss_are_whole_paise_without_rounding(
 
 
 @given(st.lists(st.tuples(sides, prices, st.integers(1, 100_000)), max_size=12), prices, rates)
-def test_closing_every_trade_releases_the_margin_they_blocked_and_leaves_no_exposure(
+def test_closing_every_trade_releases_its_margin_and_leaves_no_position(
     trades: list[tuple[TradeType, Decimal, int]], price: Decimal, rate: Decimal
 ) -> None:
     exposure, blocked, settlement = Position(), ZERO, PortfolioDelta()
@@ -137,7 +135,7 @@ def test_closing_every_trade_releases_the_margin_they_blocked_and_leaves_no_expo
 
 
 @given(brackets(), st.lists(near_prices, max_size=30), st.data())
-def test_ticks_close_a_bracket_at_the_same_one_however_they_are_grouped(
+def test_the_closing_tick_does_not_depend_on_the_grouping_of_ticks(
     bracket: Bracket, path: list[Decimal], data: st.DataObject
 ) -> None:
     ticks = [quote(price, second) for second, price in enumerate(path, 1)]
@@ -191,10 +189,10 @@ def test_a_candle_that_opened_beyond_a_level_closes_at_its_open(
 
 
 @given(brackets(), st.lists(near_prices, min_size=1, max_size=20))
-def test_a_candle_that_met_a_level_closes_there_and_one_that_met_both_at_the_stop(
+def test_a_candle_closes_at_the_level_it_reached_and_at_the_stop_if_it_reached_both(
     bracket: Bracket, path: list[Decimal]
 ) -> None:
-    # Between the levels, whatever they are.
+    # Between any two levels.
     candle = candle_of([bracket.entry_price, *path])
     exit = bracket.triggered_in(candle)
     stop, target = bracket.stop_loss, bracket.target_price
@@ -212,7 +210,7 @@ def test_a_candle_that_met_a_level_closes_there_and_one_that_met_both_at_the_sto
 
 
 @given(brackets(), near_prices, st.sampled_from(Source), st.sampled_from(Source))
-def test_a_real_entry_never_closes_at_a_made_up_price(
+def test_a_real_entry_never_closes_at_a_simulated_price(
     bracket: Bracket, price: Decimal, entry_source: Source, source: Source
 ) -> None:
     entry = quote(bracket.entry_price, 0, entry_source)

@@ -1,4 +1,4 @@
-"""Feeds under any schedule: each recorded tick once, each simulated price on its grid."""
+"""Feeds polled at any times: each recorded tick once, each simulated price on its tick size."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SYMBOLS = ("^NSEI", "TCS.NS", "INFY.NS")
 recordings = st.lists(
     st.tuples(st.integers(0, 5_000), st.sampled_from(SYMBOLS)), min_size=1, max_size=60
 )
-# Milliseconds from one poll to the next.
+# Milliseconds between polls.
 schedules = st.lists(st.integers(0, 3_000), max_size=30)
 speeds = st.sampled_from([0.5, 1, 2, 60])
 
 
 def ticks_of(recording: list[tuple[int, str]]) -> list[Quote]:
-    """Return ticks whose prices tell each from every other."""
+    """Return ticks with distinct prices."""
     return [
         Quote(symbol, Decimal(n + 1), Source.REPLAY, OPENING + timedelta(milliseconds=at))
         for n, (at, symbol) in enumerate(recording)
@@ -37,7 +37,7 @@ def ticks_of(recording: list[tuple[int, str]]) -> list[Quote]:
 
 
 @given(recordings, schedules, speeds)
-def test_each_recorded_tick_is_handed_out_once_and_in_order(
+def test_each_recorded_tick_is_returned_once_and_in_order(
     recording: list[tuple[int, str]], schedule: list[int], speed: float
 ) -> None:
     clock = ManualClock()
@@ -58,7 +58,7 @@ def test_each_recorded_tick_is_handed_out_once_and_in_order(
 
 
 @given(recordings, schedules, st.sets(st.sampled_from(SYMBOLS)))
-def test_a_tick_is_handed_out_for_the_symbols_asked_for_alone(
+def test_ticks_are_returned_for_the_polled_symbols_only(
     recording: list[tuple[int, str]], schedule: list[int], symbols: set[str]
 ) -> None:
     clock = ManualClock()
@@ -79,7 +79,7 @@ def test_a_tick_is_handed_out_for_the_symbols_asked_for_alone(
     st.text(max_size=8),
     st.lists(st.integers(0, 400), max_size=10),
 )
-def test_a_simulated_price_is_always_positive_and_on_its_grid(
+def test_a_simulated_price_is_positive_and_a_multiple_of_the_tick_size(
     base_paise: int, tick_size: Decimal, seed: str, waits: list[int]
 ) -> None:
     clock = ManualClock()
@@ -94,9 +94,7 @@ def test_a_simulated_price_is_always_positive_and_on_its_grid(
 
 @settings(max_examples=60)
 @given(st.text(max_size=8), st.lists(st.integers(0, 50), max_size=10))
-def test_a_price_depends_on_the_step_and_not_on_who_asked_before(
-    seed: str, waits: list[int]
-) -> None:
+def test_a_price_depends_on_the_step_and_not_on_earlier_polls(seed: str, waits: list[int]) -> None:
     asked, unasked = ManualClock(), ManualClock()
     instruments = Instruments([instrument(100_000, Decimal("0.05"))])
     busy = SimulatedFeed(instruments, asked, seed=seed, step_seconds=1)
@@ -111,9 +109,7 @@ def test_a_price_depends_on_the_step_and_not_on_who_asked_before(
 
 
 @given(st.lists(st.sampled_from(SYMBOLS), min_size=1, max_size=40), st.data())
-def test_the_board_remembers_every_tick_after_an_entry(
-    symbols: list[str], data: st.DataObject
-) -> None:
+def test_the_board_keeps_every_tick_after_an_entry(symbols: list[str], data: st.DataObject) -> None:
     clock = ManualClock()
     board = QuoteBoard(ScriptedFeed(clock), clock, permissive_filter(clock), fresh_seconds=1)
     ticks = [quote(n + 1, symbol=symbol) for n, symbol in enumerate(symbols)]

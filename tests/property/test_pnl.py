@@ -1,4 +1,4 @@
-"""Profit and loss: exact, symmetric, and the same whichever way it is summed."""
+"""P&L: exact, symmetric, and independent of the order of summation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ rates = st.integers(1, 10_000).map(lambda n: Decimal(n) / 10_000)
 
 
 @given(prices, prices, quantities)
-def test_what_a_buy_earns_the_same_sell_loses(entry: Decimal, exit: Decimal, quantity: int) -> None:
+def test_a_buy_earns_what_the_same_sell_loses(entry: Decimal, exit: Decimal, quantity: int) -> None:
     bought = bracket(TradeType.BUY, quantity, entry)
     sold = bracket(TradeType.SELL, quantity, entry)
 
@@ -30,7 +30,7 @@ def test_what_a_buy_earns_the_same_sell_loses(entry: Decimal, exit: Decimal, qua
 
 
 @given(sides, prices, prices, quantities)
-def test_going_there_and_back_earns_nothing(
+def test_a_round_trip_earns_nothing(
     side: TradeType, there: Decimal, back: Decimal, quantity: int
 ) -> None:
     out = bracket(side, quantity, there).pnl_at(back)
@@ -40,7 +40,7 @@ def test_going_there_and_back_earns_nothing(
 
 
 @given(sides, st.lists(prices, min_size=2, max_size=8), quantities)
-def test_the_way_the_price_took_does_not_matter(
+def test_the_path_of_the_price_does_not_matter(
     side: TradeType, way: list[Decimal], quantity: int
 ) -> None:
     legs = (bracket(side, quantity, start).pnl_at(end) for start, end in pairwise(way))
@@ -49,7 +49,7 @@ def test_the_way_the_price_took_does_not_matter(
 
 
 @given(sides, prices, prices, quantities, st.integers(1, 1_000))
-def test_closing_in_two_parts_earns_what_closing_at_once_does(
+def test_closing_in_two_parts_earns_the_same_as_closing_once(
     side: TradeType, entry: Decimal, exit: Decimal, quantity: int, rest: int
 ) -> None:
     parts = [bracket(side, each, entry).pnl_at(exit) for each in (quantity, rest)]
@@ -89,7 +89,7 @@ def test_nothing_is_rounded_twice(amount: Decimal) -> None:
 def test_a_margin_is_rounded_once_half_up(price: Decimal, quantity: int, rate: Decimal) -> None:
     margin = required_margin(price, quantity, rate)
     exact = Fraction(price) * quantity * Fraction(rate)
-    # Half up, in whole numbers alone: the floor of the paise and a half.
+    # Half up, in integers: the floor of the paise plus a half.
     paise = (exact * 100 + Fraction(1, 2)).__floor__()
 
     assert margin == paise * PAISA
@@ -97,7 +97,7 @@ def test_a_margin_is_rounded_once_half_up(price: Decimal, quantity: int, rate: D
 
 
 @given(prices, prices, quantities, rates)
-def test_a_dearer_trade_never_needs_less_margin(
+def test_a_more_expensive_trade_never_needs_less_margin(
     price: Decimal, other: Decimal, quantity: int, rate: Decimal
 ) -> None:
     assume(price <= other)
@@ -106,7 +106,7 @@ def test_a_dearer_trade_never_needs_less_margin(
 
 
 @given(st.lists(brackets(), max_size=20), prices)
-def test_an_exposure_is_worth_what_its_trades_are(held: list[Bracket], price: Decimal) -> None:
+def test_a_position_earns_what_its_trades_earn(held: list[Bracket], price: Decimal) -> None:
     exposure = reduce(add, map(Position.of, held), Position())
 
     assert exposure.trades == len(held)
@@ -114,7 +114,7 @@ def test_an_exposure_is_worth_what_its_trades_are(held: list[Bracket], price: De
 
 
 @given(st.lists(brackets(), max_size=12), st.data())
-def test_closing_some_of_the_trades_leaves_the_exposure_of_the_rest(
+def test_closing_some_trades_leaves_the_position_of_the_others(
     held: list[Bracket], data: st.DataObject
 ) -> None:
     closed = [each for each in held if data.draw(st.booleans())]
@@ -127,7 +127,7 @@ def test_closing_some_of_the_trades_leaves_the_exposure_of_the_rest(
 
 
 @given(st.lists(st.tuples(sides.map(str), brackets(), prices), max_size=12))
-def test_a_settlement_is_the_sum_of_what_it_settles(
+def test_a_portfolio_delta_is_the_sum_of_its_trades(
     closed: list[tuple[str, Bracket, Decimal]],
 ) -> None:
     settlement = PortfolioDelta()

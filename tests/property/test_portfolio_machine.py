@@ -1,7 +1,7 @@
-"""The real server beside a model of it: whatever happens, in whatever order, they agree.
+"""A stateful test: the real server and a model of it agree after any sequence of events.
 
-The machine drives the real routes, services and monitor on a real database, and after each step
-compares the whole of the books with `portfolio_model`, which shares no code with the application.
+The machine drives the real routes, services and monitor on a real database. After each step it
+compares all documents with `portfolio_model`, which shares no code with the application.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ from tests.support.market import ManualClock, ScriptedFeed
 users = st.sampled_from(list(USERS))
 symbols = st.sampled_from(list(PRICES))
 sides = st.sampled_from([1, -1])
-# Small enough to be reused by other requests, sometimes.
+# Few, so that other requests reuse them sometimes.
 keys = st.sampled_from([None, None, "k1", "k2", "k3", "k4"])
 order_ids = st.sampled_from([None, None, "o1", "o2"])
-# Shares of a price in 1/10,000; under the 20 % beyond which a quote is doubted.
+# Moves in 1/10,000 of the price; below the 20 % from which a quote needs confirmation.
 moves = st.integers(-400, 400) | st.integers(-1_900, 1_900)
 gaps = st.integers(-40, 40) | moves
 distances = st.integers(1, 300) | st.integers(1, 1_500)
@@ -61,7 +61,7 @@ quantities = st.integers(1, 9) | st.integers(1, 400)
 picks = st.integers(0, 10_000)
 
 
-# More than anyone can afford.
+# More than any user can afford.
 UNLIKE_ANY = Order("^NSEI", 1, 9_000_000)
 
 
@@ -89,7 +89,7 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
             name = f"begin-{number}" if number < 3 else None
             self.open_trade_of(user, symbol, side, quantity, stop, goal, client_order_id=name)
 
-    # What users do.
+    # Requests of users.
 
     @rule(
         user=users,
@@ -137,7 +137,7 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
     @precondition(lambda self: self.trade_ids)
     @rule(user=users, pick=picks, key=keys)
     def exit_trade(self, user: str, pick: int, key: str | None) -> None:
-        """Exit any trade: often an active one, at times closed or another's."""
+        """Exit any trade: often an active one, sometimes a closed one or another user's."""
         lots = list(self.model.lots())
         own_active = self.model.accounts[user].active
         lot = (
@@ -158,7 +158,7 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
 
     @rule(pick=picks, key=keys)
     def send_a_named_order_again_under_another_key(self, pick: int, key: str | None) -> None:
-        """By its client_order_id it is a retry all the same, and the key is used for it."""
+        """The client_order_id makes it a retry, and the key is stored for it."""
         orders = self.named_orders()
         self.request(replace(orders[pick % len(orders)], key=key))
         self.request(Request(orders[pick % len(orders)].user, order=UNLIKE_ANY, key=key))
@@ -187,7 +187,7 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
             assert one.data == other.data
         self.compare(request, one)
 
-    # What the market does.
+    # Events of the market.
 
     @rule(ticks=st.lists(st.tuples(symbols, moves), min_size=3, max_size=8))
     def move(self, ticks: list[tuple[str, int]]) -> None:
@@ -201,7 +201,7 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
     @precondition(lambda self: any(self.levels()))
     @rule(pick=picks, by=st.integers(-1, 1))
     def move_to_a_level(self, pick: int, by: int) -> None:
-        """A paisa short of a stop or target, exactly to it, or a paisa beyond."""
+        """Move to a paisa before a stop or target, exactly to it, or a paisa beyond."""
         levels = list(self.levels())
         symbol, level = levels[pick % len(levels)]
         self.pass_time([(symbol, believable(self.model.market.prices[symbol], level + by))])
@@ -213,8 +213,8 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
         self.pass_time([])
 
     @rule(symbol=symbols, factor=st.sampled_from([3, Fraction(1, 3)]))
-    def slip_a_finger(self, symbol: str, factor: Fraction) -> None:
-        """One absurd tick closes nothing, and nobody trades at it."""
+    def make_an_implausible_tick(self, symbol: str, factor: Fraction) -> None:
+        """A single implausible tick closes nothing, and no trade opens at it."""
         self.pass_time([])
         self.clock.advance(1)
         good = self.model.market.prices[symbol]
@@ -225,7 +225,7 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
 
     @rule(symbol=symbols, factor=st.sampled_from([Fraction(7, 5), Fraction(3, 5)]))
     def crash(self, symbol: str, factor: Fraction) -> None:
-        """The third tick of a move too large to be believed confirms it."""
+        """The third tick of an implausibly large move confirms it."""
         self.pass_time([])
         level = int(self.model.market.prices[symbol] * factor)
         for closed_before, price in ((True, level), (True, level + 1), (False, level)):
@@ -234,15 +234,15 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
             closed = self.monitor.run_once().closed
             assert closed == (0 if closed_before else self.model.tick(symbol, price))
 
-    # What happens to the server.
+    # Events of the server.
 
     @rule()
     def restart(self) -> None:
         self.start()
 
     @rule(candles=st.lists(st.tuples(symbols, gaps, distances, distances), min_size=2, max_size=5))
-    def be_away(self, candles: list[tuple[str, int, int, int]]) -> None:
-        """The market goes on while the server is down: it settles by candles."""
+    def stop_for_a_while(self, candles: list[tuple[str, int, int, int]]) -> None:
+        """Prices move while the server is down: it settles the gap by candles."""
         self.pass_time([])
         missed = []
         for symbol, by, up, down in candles:
@@ -251,14 +251,14 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
             missed.append((symbol, prices))
             self.clock.advance(60)
             self.feed.record(symbol, self.clock.now(), *map(rupees, prices))
-            # A candle of the same symbol begins where the last one ended.
+            # The next candle of the same symbol begins where this one ended.
             self.model.market.prices[symbol] = prices[-1]
         for symbol, price in self.model.market.prices.items():
             self.feed.set(symbol, rupees(price))
         self.start()
         assert self.monitor.settle_gap() == self.model.gap(missed)
 
-    # What users see.
+    # Responses to users.
 
     @rule(user=users, limit=st.integers(1, 5), status=st.sampled_from([None, "ACTIVE", "CLOSED"]))
     def look(self, user: str, limit: int, status: str | None) -> None:
@@ -309,16 +309,16 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
             assert paise(shown["unrealized_pnl"]) == unrealized
 
     @invariant()
-    def books_agree(self) -> None:
+    def server_agrees(self) -> None:
         for user, found in Snapshot.of_each(USERS).items():
             assert_invariants(found)
             assert_agreement(found, self.model.accounts[user])
-            # Listeners were told of each event, and once.
+            # Listeners received each event exactly once.
             heard = sorted(each.seq for each in self.heard if each.user_id == user)
             assert heard == list(range(1, len(found.events) + 1))
 
 
-# Reproducible, so that a change is judged by itself; BOOKS_EXAMPLES=5000 goes looking further.
+# Reproducible, so that only changes make it fail; BOOKS_EXAMPLES=5000 searches further.
 EXAMPLES = int(os.environ.get("BOOKS_EXAMPLES", "0"))
 SETTINGS = settings(
     max_examples=EXAMPLES or 30,
@@ -332,7 +332,7 @@ SETTINGS = settings(
 
 
 @pytest.mark.timeout(300 + 3 * EXAMPLES)
-def test_the_books_agree_with_the_model_after_every_step(
+def test_the_server_agrees_with_the_model_after_every_step(
     make_app: Callable[..., Flask],
     feed: ScriptedFeed,
     clock: ManualClock,

@@ -1,4 +1,4 @@
-"""Triggers: a bracket closes at the first tick that reaches it, and only then."""
+"""Triggers: a bracket closes at the first tick that reaches a level, and only then."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ walks = st.lists(near_prices, min_size=1, max_size=30)
 
 
 def reaches(opened: Bracket, price: Decimal) -> bool:
-    """Tell what the database's index tells: whether a price is at or past a trigger."""
+    """Return whether a price is at or past a trigger, as the database query does."""
     below, above = opened.trigger_below, opened.trigger_above
     return (below is not None and below >= price) or (above is not None and above <= price)
 
@@ -28,7 +28,7 @@ def test_a_quote_closes_exactly_what_the_index_would_find(opened: Bracket, price
 
 
 @given(brackets(), walks)
-def test_the_lowest_and_highest_price_find_whatever_a_walk_closes(
+def test_the_lowest_and_highest_price_find_every_bracket_that_a_path_closes(
     opened: Bracket, walk: list[Decimal]
 ) -> None:
     closed = any(opened.triggered_by(quote(price)) for price in walk)
@@ -48,7 +48,7 @@ def test_a_bracket_closes_at_the_first_tick_that_reaches_it(
 
 
 @given(brackets())
-def test_a_bracket_is_not_triggered_by_the_price_it_was_opened_at(opened: Bracket) -> None:
+def test_a_bracket_is_not_triggered_by_its_entry_price(opened: Bracket) -> None:
     assert opened.triggered_by(quote(opened.entry_price)) is None
 
 
@@ -75,7 +75,7 @@ def test_the_levels_of_an_open_bracket_are_on_either_side_of_its_entry(opened: B
 
 
 @given(sides, near_prices, near_prices)
-def test_a_level_is_taken_on_its_right_side_only(
+def test_a_level_is_accepted_on_its_valid_side_only(
     side: TradeType, entry: Decimal, level: Decimal
 ) -> None:
     buying = side is TradeType.BUY

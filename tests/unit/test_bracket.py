@@ -1,4 +1,4 @@
-"""What a bracket earns, what it accepts, and what closes it."""
+"""Brackets: their P&L, the levels they accept, and the prices that close them."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def test_a_sell_loses_when_the_price_rises() -> None:
 
 
 @pytest.mark.parametrize("trade_type", TradeType)
-def test_closing_where_it_began_earns_an_unsigned_zero(trade_type: TradeType) -> None:
+def test_closing_at_the_entry_price_earns_a_zero_without_sign(trade_type: TradeType) -> None:
     assert str(bracket(trade_type, 7, "100.00").pnl_at(Decimal("100.00"))) == "0.00"
 
 
-def test_a_bracket_remembers_the_quote_it_was_opened_at() -> None:
+def test_a_bracket_keeps_the_quote_of_its_entry() -> None:
     opened = bracket(BUY, 5, "100.25", source=Source.YAHOO)
 
     assert (opened.quantity, opened.entry_price) == (5, Decimal("100.25"))
@@ -57,7 +57,7 @@ def test_a_bracket_remembers_the_quote_it_was_opened_at() -> None:
         (SELL, {"target_price": 100}, "target_price", "below"),
     ],
 )
-def test_a_level_on_the_wrong_side_of_the_price_is_refused_and_the_price_named(
+def test_the_refusal_of_a_level_on_the_wrong_side_names_the_price(
     trade_type: TradeType, levels: dict[str, int], field: str, rule: str
 ) -> None:
     with pytest.raises(WrongSideOfPrice) as refusal:
@@ -109,7 +109,7 @@ def test_a_bracket_without_levels_is_never_triggered(trade_type: TradeType) -> N
         (SELL, 80, ExitReason.TARGET, 40),
     ],
 )
-def test_a_quote_at_or_past_a_level_closes_at_the_quotes_own_price(
+def test_a_quote_at_or_past_a_level_closes_at_the_price_of_the_quote(
     trade_type: TradeType, price: int, reason: ExitReason, pnl: int
 ) -> None:
     buying = trade_type is BUY
@@ -141,7 +141,7 @@ def test_a_trade_opened_at_a_real_price_does_not_close_at_a_mock_one(source: Sou
 
 
 @pytest.mark.parametrize("source", [Source.MOCK, Source.REPLAY])
-def test_a_trade_opened_at_an_unreal_price_may_close_at_any(source: Source) -> None:
+def test_a_trade_opened_at_a_simulated_price_closes_at_any_price(source: Source) -> None:
     opened = bracket(BUY, source=source)
 
     assert all(opened.may_exit_at(quote(80, each)) for each in Source)
@@ -157,9 +157,7 @@ def test_a_trade_opened_at_an_unreal_price_may_close_at_any(source: Source) -> N
         (Source.YAHOO, Source.REPLAY),
     ],
 )
-def test_a_clock_that_was_set_back_keeps_no_stop_loss_from_closing(
-    entry: Source, tick: Source
-) -> None:
+def test_a_stop_loss_closes_also_after_the_clock_was_set_back(entry: Source, tick: Source) -> None:
     opened = bracket(BUY, stop_loss=90, source=entry)
 
     assert opened.triggered_by(quote(80, tick, NOON - timedelta(hours=1))) is not None
@@ -179,7 +177,7 @@ def test_an_exit_of_the_user_needs_no_level() -> None:
         (ExitReason.TARGET, TradeStatus.TARGET_HIT),
     ],
 )
-def test_each_reason_to_exit_leaves_its_own_status(reason: ExitReason, status: TradeStatus) -> None:
+def test_each_exit_reason_has_its_own_status(reason: ExitReason, status: TradeStatus) -> None:
     assert STATUS_AFTER[reason] is status
 
 

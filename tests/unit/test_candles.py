@@ -1,4 +1,4 @@
-"""What a candle of a time that nobody watched does to a bracket."""
+"""Candles of a gap: which of them close a bracket, and at which price."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_level_inside_the_candle_is_met_at_the_level(
 
 @pytest.mark.parametrize("bracket", [buy(), sell()])
 @pytest.mark.parametrize("prices", [(100, 130, 80, 100), (100, 80, 130, 100)])
-def test_both_levels_inside_the_candle_are_the_stop_loss(
+def test_a_candle_that_reached_both_levels_closes_at_the_stop_loss(
     bracket: Bracket, prices: tuple[int, ...]
 ) -> None:
     assert _outcome(bracket.triggered_in(candle(*prices))) == (STOP, bracket.stop_loss)
@@ -88,12 +88,12 @@ def test_both_levels_inside_the_candle_are_the_stop_loss(
         (buy(), (130, 135), TARGET),
         (sell(), (130, 135), STOP),
         (sell(), (80, 85, 75), TARGET),
-        # What came first is known here: the market opened there.
+        # The order is known here: the market opened beyond a level.
         (buy(), (130, 80), TARGET),
         (sell(), (80, 130), TARGET),
     ],
 )
-def test_a_level_that_was_jumped_over_is_met_at_the_open(
+def test_a_level_passed_before_the_open_closes_at_the_open(
     bracket: Bracket, prices: tuple[int, ...], reason: ExitReason
 ) -> None:
     assert _outcome(bracket.triggered_in(candle(*prices))) == (reason, prices[0])
@@ -105,7 +105,7 @@ def test_a_candle_between_the_levels_does_nothing(bracket: Bracket) -> None:
 
 
 @pytest.mark.parametrize("trade_type", TradeType)
-def test_a_bracket_without_levels_is_touched_by_no_candle(trade_type: TradeType) -> None:
+def test_no_candle_closes_a_bracket_without_levels(trade_type: TradeType) -> None:
     bracket = Bracket.open(trade_type, 1, Quote("^NSEI", Decimal(100), Source.REPLAY, ENTRY))
     assert bracket.triggered_in(candle(100, 1, 1_000_000)) is None
 
@@ -119,7 +119,7 @@ def test_a_candle_that_began_before_the_entry_does_nothing(
     assert bracket.triggered_in(candle(100, 130, 80, time=began)) is None
 
 
-def test_a_real_trade_is_closed_by_no_simulated_candle() -> None:
+def test_no_simulated_candle_closes_a_real_trade() -> None:
     assert buy(Source.YAHOO).triggered_in(candle(80, 130, source=Source.MOCK)) is None
     assert buy(Source.YAHOO).triggered_in(candle(100, 130, 80, source=Source.MOCK)) is None
     real = buy(Source.YAHOO).triggered_in(candle(80, source=Source.ANGEL_ONE))
@@ -128,7 +128,7 @@ def test_a_real_trade_is_closed_by_no_simulated_candle() -> None:
     assert _outcome(simulated) == (STOP, 90)
 
 
-def test_the_exit_says_when_and_that_it_was_found_in_the_gap() -> None:
+def test_the_exit_has_the_time_of_the_candle_and_names_the_gap() -> None:
     exit = buy().triggered_in(candle(100, 85, 95))
 
     assert exit is not None

@@ -1,4 +1,4 @@
-"""Configuration: defaults, what overrules them, and one message for all that is wrong."""
+"""Configuration: defaults, overrides, and one message for all errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from config import OWASP_METHODS, ConfigurationError, Settings, load_settings, r
 
 @pytest.fixture
 def home(tmp_path: Path) -> str:
-    """A data folder for the secrets that each load makes."""
+    """A data folder for the generated secrets."""
     return str(tmp_path / "data")
 
 
@@ -24,7 +24,7 @@ def offences_of(**variables: str) -> list[str]:
     return refusal.value.offences
 
 
-def test_every_variable_of_the_contract_has_its_default(home: str) -> None:
+def test_every_variable_has_the_default_of_the_contract(home: str) -> None:
     settings = load_settings({"DATA_DIR": home})
 
     assert (settings.app_env, settings.host, settings.port) == ("development", "127.0.0.1", 5000)
@@ -49,7 +49,7 @@ def test_every_variable_of_the_contract_has_its_default(home: str) -> None:
     assert (settings.log_level, settings.log_format, settings.log_file) == ("INFO", "text", None)
 
 
-def test_the_data_folder_is_beside_the_server_by_default() -> None:
+def test_the_default_data_folder_is_in_the_project_folder() -> None:
     assert Settings.model_fields["data_dir"].default == Path("data")
 
 
@@ -62,7 +62,7 @@ def test_an_empty_variable_means_its_default(home: str) -> None:
     assert filled == absent
 
 
-def test_values_are_read_as_their_types_in_any_case(home: str, tmp_path: Path) -> None:
+def test_values_are_converted_and_case_does_not_matter(home: str, tmp_path: Path) -> None:
     recording = tmp_path / "day.csv"
     recording.write_text("timestamp,symbol,price\n")
 
@@ -96,7 +96,7 @@ def test_values_are_read_as_their_types_in_any_case(home: str, tmp_path: Path) -
     assert (settings.log_level, settings.log_format) == ("DEBUG", "json")
 
 
-def test_all_that_is_wrong_is_named_in_one_message(home: str, tmp_path: Path) -> None:
+def test_one_message_names_every_error(home: str, tmp_path: Path) -> None:
     offences = offences_of(
         DATA_DIR=home,
         PORT="abc",
@@ -144,7 +144,7 @@ def test_all_that_is_wrong_is_named_in_one_message(home: str, tmp_path: Path) ->
         ("LOG_FORMAT", "xml", "'text' or 'json'"),
     ],
 )
-def test_a_wrong_value_is_named_with_what_it_should_be(
+def test_an_invalid_value_is_named_with_the_valid_ones(
     home: str, name: str, value: str, says: str
 ) -> None:
     (offence,) = offences_of(DATA_DIR=home, **{name: value})
@@ -154,9 +154,7 @@ def test_a_wrong_value_is_named_with_what_it_should_be(
     assert offence.endswith(f"(it is {value!r})")
 
 
-def test_a_recording_that_cannot_be_read_is_named_with_the_reason(
-    home: str, tmp_path: Path
-) -> None:
+def test_an_unreadable_recording_is_named_with_the_reason(home: str, tmp_path: Path) -> None:
     (absent,) = offences_of(DATA_DIR=home, REPLAY_FILE=str(tmp_path / "absent.csv"))
     (folder,) = offences_of(DATA_DIR=home, REPLAY_FILE=str(tmp_path))
 
@@ -181,14 +179,14 @@ def test_a_replay_needs_a_recording(home: str) -> None:
         "mongodb://bob:hunter2%2@db.example",
     ],
 )
-def test_a_wrong_database_uri_is_named_and_its_password_never_shown(home: str, uri: str) -> None:
+def test_an_invalid_database_uri_is_named_without_its_password(home: str, uri: str) -> None:
     (offence,) = offences_of(DATA_DIR=home, MONGO_URI=uri)
 
     assert offence.startswith("MONGO_URI: ")
     assert "hunter2" not in offence
 
 
-def test_a_wrong_redis_url_is_named_and_its_password_never_shown(home: str) -> None:
+def test_an_invalid_redis_url_is_named_without_its_password(home: str) -> None:
     (offence,) = offences_of(DATA_DIR=home, REDIS_URL="http://:hunter2@cache.example")
 
     assert offence.startswith("REDIS_URL: ")
@@ -204,7 +202,7 @@ def test_a_wrong_redis_url_is_named_and_its_password_never_shown(home: str) -> N
         (dict.fromkeys(("API_KEY", "CLIENT_CODE", "PASSWORD", "TOTP_SECRET"), "REAL" * 6), True),
     ],
 )
-def test_angel_one_is_configured_once_every_credential_is_real(
+def test_angel_one_is_configured_if_every_credential_is_set(
     home: str, credentials: dict[str, str], complete: bool
 ) -> None:
     settings = load_settings(
@@ -214,7 +212,7 @@ def test_angel_one_is_configured_once_every_credential_is_real(
     assert settings.has_angel_one_credentials is complete
 
 
-def test_email_is_sent_once_there_are_a_username_and_a_password(home: str) -> None:
+def test_email_is_sent_if_username_and_password_are_set(home: str) -> None:
     both = {"SMTP_USERNAME": "me@example.com", "SMTP_PASSWORD": "hunter2"}
 
     assert load_settings({"DATA_DIR": home, **both}).sends_email
@@ -222,7 +220,7 @@ def test_email_is_sent_once_there_are_a_username_and_a_password(home: str) -> No
         assert not load_settings({"DATA_DIR": home, **both, name: ""}).sends_email
 
 
-def test_sms_is_sent_once_there_are_an_account_a_token_and_a_number(home: str) -> None:
+def test_sms_is_sent_if_account_token_and_number_are_set(home: str) -> None:
     all_three = {
         "TWILIO_ACCOUNT_SID": "AC1",
         "TWILIO_AUTH_TOKEN": "hunter2",
@@ -244,7 +242,7 @@ def test_sms_is_sent_once_there_are_an_account_a_token_and_a_number(home: str) -
         ("production", "relaxed", False),
     ],
 )
-def test_account_rules_are_strict_in_production_unless_something_else_is_said(
+def test_account_rules_default_to_strict_in_production(
     environment: str, given: str, strict: bool
 ) -> None:
     settings = Settings.model_validate(
@@ -255,7 +253,7 @@ def test_account_rules_are_strict_in_production_unless_something_else_is_said(
 
 
 @pytest.mark.parametrize("countries", ["UK", "IN,XX", "india", "IN GB"])
-def test_countries_that_do_not_exist_stop_the_start(home: str, countries: str) -> None:
+def test_an_unknown_country_prevents_the_start(home: str, countries: str) -> None:
     with pytest.raises(ConfigurationError, match="SMS_COUNTRIES"):
         load_settings({"DATA_DIR": home, "SMS_COUNTRIES": countries})
 
@@ -263,13 +261,13 @@ def test_countries_that_do_not_exist_stop_the_start(home: str, countries: str) -
 @pytest.mark.parametrize(
     "method", ["scrypt", "scrypt:1000:8:1", "pbkdf2:sha256:1", "plain", "a:1:1:1"]
 )
-def test_a_hash_method_that_is_none_stops_the_start(home: str, method: str) -> None:
+def test_an_invalid_hash_method_prevents_the_start(home: str, method: str) -> None:
     with pytest.raises(ConfigurationError, match="PASSWORD_HASH"):
         load_settings({"DATA_DIR": home, "PASSWORD_HASH": method})
 
 
 @pytest.mark.parametrize("method", OWASP_METHODS)
-def test_production_takes_what_owasp_takes(home: str, method: str) -> None:
+def test_production_accepts_the_hash_methods_of_owasp(home: str, method: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         load_settings({"DATA_DIR": home, "APP_ENV": "production", "PASSWORD_HASH": method})
     assert "PASSWORD_HASH" not in str(error.value)
@@ -282,7 +280,9 @@ def test_production_refuses_a_cheap_hash(home: str) -> None:
         )
 
 
-def test_the_process_overrules_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_of_the_process_override_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / ".env"
     file.write_text("PORT=7000\nHOST=0.0.0.0\nLOG_LEVEL\n")
     monkeypatch.setenv("PORT", "8000")
@@ -295,7 +295,7 @@ def test_the_process_overrules_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert "LOG_LEVEL" not in environment
 
 
-def test_the_environment_is_read_where_none_is_given(
+def test_the_environment_is_read_by_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATA_DIR", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Angel One's credentials: what is missing or cannot be one is told before anything starts."""
+"""Angel One's credentials: missing or invalid ones are reported before the start."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def load(tmp_path: Path) -> Callable[..., Settings]:
 
 @pytest.mark.parametrize("choice", ["auto", "angel_one", "Angel_One"])
 @pytest.mark.parametrize("secret", BAD_SECRETS)
-def test_a_totp_secret_that_cannot_be_one_is_told_of_without_showing_it(
+def test_an_invalid_totp_secret_is_reported_without_showing_it(
     load: Callable[..., Settings], choice: str, secret: str
 ) -> None:
     with pytest.raises(ConfigurationError) as refusal:
@@ -54,9 +54,7 @@ def test_a_totp_secret_that_cannot_be_one_is_told_of_without_showing_it(
         TOTP_SECRET[:23],
     ],
 )
-def test_a_totp_secret_may_be_pasted_as_it_is_shown(
-    load: Callable[..., Settings], pasted: str
-) -> None:
+def test_a_totp_secret_is_accepted_as_displayed(load: Callable[..., Settings], pasted: str) -> None:
     secret = load(MARKET_DATA="angel_one", ANGEL_TOTP_SECRET=pasted).angel_totp_secret
 
     code = pyotp.TOTP(secret.get_secret_value()).at(0)
@@ -64,7 +62,7 @@ def test_a_totp_secret_may_be_pasted_as_it_is_shown(
 
 
 @pytest.mark.parametrize("variables", [{"MARKET_DATA": "simulated"}, {"ANGEL_API_KEY": "demo"}])
-def test_a_totp_secret_that_is_not_used_may_be_anything(
+def test_an_unused_totp_secret_is_not_checked(
     load: Callable[..., Settings], variables: dict[str, str]
 ) -> None:
     load(ANGEL_TOTP_SECRET="123456", **variables)
@@ -82,7 +80,7 @@ def test_each_missing_credential_of_angel_one_is_named(
     ]
 
 
-def test_a_missing_credential_and_a_bad_one_are_told_of_together(
+def test_missing_and_invalid_credentials_are_reported_together(
     load: Callable[..., Settings],
 ) -> None:
     with pytest.raises(ConfigurationError) as refusal:

@@ -1,4 +1,4 @@
-"""Secrets: made once, kept for their owner alone, never shown; and what production refuses."""
+"""Secrets: generated once, readable by their owner only, never shown; refusals of production."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     return tuple(getattr(settings, name).get_secret_value() for name in SECRETS)
 
 
-def test_secrets_are_made_at_the_first_start_and_kept(tmp_path: Path) -> None:
+def test_secrets_are_generated_at_the_first_start_and_stored(tmp_path: Path) -> None:
     first = secrets_of(load_settings({"DATA_DIR": str(tmp_path / "data")}))
     second = secrets_of(load_settings({"DATA_DIR": str(tmp_path / "data")}))
 
@@ -39,7 +39,7 @@ def test_secrets_are_made_at_the_first_start_and_kept(tmp_path: Path) -> None:
     assert all(len(secret) == 64 for secret in first)
 
 
-def test_kept_secrets_are_for_their_owner_alone(tmp_path: Path) -> None:
+def test_stored_secrets_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     load_settings({"DATA_DIR": str(tmp_path)})
 
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted(SECRETS)
@@ -47,27 +47,27 @@ def test_kept_secrets_are_for_their_owner_alone(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
 
 
-def test_two_data_folders_have_secrets_of_their_own(tmp_path: Path) -> None:
+def test_each_data_folder_has_its_own_secrets(tmp_path: Path) -> None:
     one = secrets_of(load_settings({"DATA_DIR": str(tmp_path / "one")}))
     other = secrets_of(load_settings({"DATA_DIR": str(tmp_path / "other")}))
 
     assert not set(one) & set(other)
 
 
-def test_a_given_secret_is_used_and_not_kept(tmp_path: Path) -> None:
+def test_a_configured_secret_is_used_and_not_stored(tmp_path: Path) -> None:
     settings = load_settings({"DATA_DIR": str(tmp_path), "SECRET_KEY": "given"})
 
     assert settings.secret_key.get_secret_value() == "given"
     assert [each.name for each in tmp_path.iterdir()] == ["jwt_secret_key"]
 
 
-def test_servers_that_start_at_once_agree_on_the_secrets(tmp_path: Path) -> None:
+def test_servers_that_start_together_agree_on_the_secrets(tmp_path: Path) -> None:
     starters = 8
-    together = threading.Barrier(starters)
+    barrier = threading.Barrier(starters)
     found: list[tuple[str, ...]] = []
 
     def start() -> None:
-        together.wait()
+        barrier.wait()
         found.append(secrets_of(load_settings({"DATA_DIR": str(tmp_path)})))
 
     threads = [threading.Thread(target=start) for _ in range(starters)]
@@ -81,7 +81,7 @@ def test_servers_that_start_at_once_agree_on_the_secrets(tmp_path: Path) -> None
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted(SECRETS)
 
 
-def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_data_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("in the way")
 
@@ -96,7 +96,7 @@ def test_no_secret_shows_in_a_repr(tmp_path: Path) -> None:
         for name, field in Settings.model_fields.items()
         if "SecretStr" in str(field.annotation)
     }
-    # One of them has to be what it is for.
+    # This secret must be valid base32.
     given["ANGEL_TOTP_SECRET"] = "HUNTER" * 4
     settings = load_settings({"DATA_DIR": str(tmp_path), **given})
 
@@ -107,7 +107,7 @@ def test_no_secret_shows_in_a_repr(tmp_path: Path) -> None:
     assert "hunter2" not in settings.model_dump_json()
 
 
-def test_no_secret_shows_in_a_refusal(tmp_path: Path) -> None:
+def test_no_secret_shows_in_an_error_message(tmp_path: Path) -> None:
     refusal = refusal_of(
         DATA_DIR=str(tmp_path),
         PORT="abc",
@@ -130,7 +130,7 @@ def test_production_starts_with_safe_settings(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_production_refuses_all_that_is_unsafe_in_one_message(tmp_path: Path) -> None:
+def test_production_refuses_all_unsafe_settings_in_one_message(tmp_path: Path) -> None:
     refusal = refusal_of(
         DATA_DIR=str(tmp_path), APP_ENV="Production", CORS_ORIGINS="https://a.example,*"
     )
@@ -140,7 +140,7 @@ def test_production_refuses_all_that_is_unsafe_in_one_message(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_production_names_wrong_and_unsafe_values_together(tmp_path: Path) -> None:
+def test_production_names_invalid_and_unsafe_values_together(tmp_path: Path) -> None:
     refusal = refusal_of(DATA_DIR=str(tmp_path), **{**SAFE, "MONGO_URI": "", "PORT": "abc"})
 
     named = [offence.partition(":")[0] for offence in refusal.offences]
@@ -157,7 +157,7 @@ def test_production_refuses_a_secret_that_is_missing_short_or_a_default(
     assert offence.startswith(f"{name}: production needs a secret of your own")
 
 
-def test_development_does_not_mind_what_production_refuses(tmp_path: Path) -> None:
+def test_development_accepts_what_production_refuses(tmp_path: Path) -> None:
     settings = load_settings(
         {"DATA_DIR": str(tmp_path), "SECRET_KEY": "secret", "CORS_ORIGINS": "*"}
     )

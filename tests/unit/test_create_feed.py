@@ -1,4 +1,4 @@
-"""Which feed the configuration asks for."""
+"""The feed that a configuration selects."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_without_credentials_the_market_is_simulated(
     assert feed.name == "simulated"
 
 
-def test_the_simulated_market_takes_its_seed_and_its_step_from_the_configuration(
+def test_seed_and_step_of_the_simulated_market_are_configured(
     make_settings: Callable[..., Settings],
 ) -> None:
     clock = ManualClock()
@@ -88,7 +88,7 @@ def test_a_recording_is_replayed_at_its_speed(
     assert [each.price for each in feed.poll(["^NSEI"])] == [25_000, 25_010]
 
 
-def test_a_recording_that_cannot_be_played_stops_the_start(
+def test_an_unusable_recording_prevents_the_start(
     make_settings: Callable[..., Settings], recording: Path
 ) -> None:
     recording.write_text("timestamp,symbol,price\n2026-11-23T03:45:00Z,AAPL,200\n")
@@ -114,7 +114,7 @@ def test_a_recording_that_cannot_be_played_stops_the_start(
         ({"MARKET_DATA": "yahoo", "MARKET_STREAM": "true", **REAL}, ["yahoo"]),
     ],
 )
-def test_real_prices_come_from_the_sources_asked_for(
+def test_real_prices_come_from_the_configured_sources(
     make_settings: Callable[..., Settings], variables: dict[str, str], sources: list[str]
 ) -> None:
     feed = create_feed(make_settings(**variables), ManualClock())
@@ -124,10 +124,10 @@ def test_real_prices_come_from_the_sources_asked_for(
 
 
 @pytest.mark.parametrize(("choice", "falls_back"), [("auto", True), ("angel_one", False)])
-def test_only_auto_ends_in_the_simulated_market(
+def test_only_auto_falls_back_to_the_simulated_market(
     make_settings: Callable[..., Settings], choice: str, falls_back: bool
 ) -> None:
-    # Nothing listens there.
+    # No server listens there.
     nowhere = f"http://127.0.0.1:{free_port()}"
     settings = make_settings(
         MARKET_DATA=choice, ANGEL_ROOT_URL=nowhere, YAHOO_ROOT_URL=nowhere, **REAL
@@ -143,7 +143,7 @@ def test_only_auto_ends_in_the_simulated_market(
         assert not quote()
 
 
-def test_a_simulated_market_asked_for_needs_no_credentials_and_minds_none(
+def test_a_configured_simulated_market_ignores_credentials(
     make_settings: Callable[..., Settings],
 ) -> None:
     feed = create_feed(make_settings(MARKET_DATA="simulated", **REAL), ManualClock())

@@ -1,4 +1,4 @@
-"""The errors of trading: a sentence, a stable code, details for a program."""
+"""The errors of trading: a message, a stable code, and details for programs."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def test_each_kind_of_error_has_its_own_code(kind: type[PaperTradingError], code
     assert error.details == {}
 
 
-def test_an_error_may_have_a_code_closer_to_what_happened() -> None:
+def test_an_error_may_have_a_more_specific_code() -> None:
     assert NotFound("No such trade.", code="trade_not_found").code == "trade_not_found"
     assert NotFound("Nothing.").code == "not_found"
 
 
-def test_an_error_keeps_details_of_its_own() -> None:
+def test_an_error_has_its_own_details() -> None:
     details = {"field": "is missing"}
     error = InvalidRequest("Bad.", details=details)
     details.clear()
@@ -57,7 +57,7 @@ def test_an_error_keeps_details_of_its_own() -> None:
     assert error.details == {"field": "is missing"}
 
 
-def test_a_margin_that_is_too_small_is_named_beside_the_one_it_takes() -> None:
+def test_insufficient_margin_names_the_available_and_the_required_one() -> None:
     error = InsufficientMargin(Decimal("5000.10"), Decimal("4999.99"))
 
     assert error.code == "insufficient_margin"
@@ -68,7 +68,7 @@ def test_a_margin_that_is_too_small_is_named_beside_the_one_it_takes() -> None:
     }
 
 
-def test_a_level_on_the_wrong_side_is_named_with_the_price() -> None:
+def test_a_level_on_the_wrong_side_is_reported_with_the_price() -> None:
     error = WrongSideOfPrice("target_price", Decimal(99), "above", Decimal(100))
 
     assert error.code == "wrong_side_of_price"
@@ -76,7 +76,7 @@ def test_a_level_on_the_wrong_side_is_named_with_the_price() -> None:
     assert error.details == {"target_price": "must be above 100", "price": Decimal(100)}
 
 
-def test_an_alert_that_would_fire_at_once_names_the_price() -> None:
+def test_an_alert_that_would_fire_immediately_is_reported_with_the_price() -> None:
     error = AlreadyCrossed("below", Decimal(110), Decimal(100))
 
     assert (error.code, isinstance(error, InvalidRequest)) == ("already_crossed", True)
@@ -84,7 +84,7 @@ def test_an_alert_that_would_fire_at_once_names_the_price() -> None:
     assert error.details == {"below": "must be below 100", "price": Decimal(100)}
 
 
-def test_a_trade_that_is_over_tells_how_it_ended() -> None:
+def test_a_closed_trade_is_reported_with_its_outcome() -> None:
     error = TradeNotActive("TARGET_HIT", Decimal("12.50"))
 
     assert isinstance(error, Conflict)
@@ -93,5 +93,5 @@ def test_a_trade_that_is_over_tells_how_it_ended() -> None:
 
 
 @pytest.mark.parametrize("kind", [MarketDataUnavailable, DatabaseUnavailable])
-def test_what_is_unavailable_says_when_to_try_again(kind: type[Unavailable]) -> None:
+def test_an_outage_says_when_to_retry(kind: type[Unavailable]) -> None:
     assert kind("Not now.").retry_after_seconds > 0

@@ -1,4 +1,4 @@
-"""Reading .env: what people's editors write, what they mistype, and what their values hold."""
+"""Reading .env: encodings, mistyped names, and values with special characters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from config import VARIABLES, load_settings
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A .env file to be written; nothing of the machine's own environment interferes."""
+    """The path of a .env file; variables of the machine's environment are removed."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     return tmp_path / ".env"
@@ -34,7 +34,7 @@ def offence_of(file: Path) -> str:
     return offence
 
 
-def test_a_file_in_utf_8_may_begin_with_a_byte_order_mark(file: Path) -> None:
+def test_a_utf_8_file_may_begin_with_a_byte_order_mark(file: Path) -> None:
     file.write_bytes("\ufeffPORT=7000\r\nSMTP_FROM=Prīya\r\n".encode())
 
     environment = read_environment(file)
@@ -43,13 +43,13 @@ def test_a_file_in_utf_8_may_begin_with_a_byte_order_mark(file: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
-def test_another_encoding_is_refused_in_one_sentence(file: Path, encoding: str) -> None:
+def test_another_encoding_is_refused_in_one_line(file: Path, encoding: str) -> None:
     file.write_bytes("PORT=7000\nSMTP_FROM=José\n".encode(encoding))
 
     assert offence_of(file).endswith("save it as UTF-8")
 
 
-def test_the_line_that_is_no_utf_8_is_named(file: Path) -> None:
+def test_the_line_that_is_not_utf_8_is_named(file: Path) -> None:
     file.write_bytes("PORT=7000\n\nSMTP_FROM=José\n".encode("latin-1"))
 
     assert "line 3" in offence_of(file)
@@ -70,7 +70,7 @@ def test_a_line_that_sets_nothing_is_named(file: Path, line: str) -> None:
     assert "line 4: must read NAME=value" in offence_of(file)
 
 
-def test_no_file_is_no_fault(file: Path) -> None:
+def test_a_missing_file_is_not_an_error(file: Path) -> None:
     assert "PORT" not in read_environment(file)
 
 
@@ -87,13 +87,13 @@ def test_no_file_is_no_fault(file: Path) -> None:
         ("SMTP_PASSWORD=a=b", "a=b"),
     ],
 )
-def test_a_value_is_taken_as_it_stands(file: Path, line: str, value: str) -> None:
+def test_a_value_is_read_literally(file: Path, line: str, value: str) -> None:
     file.write_text(f"{line}\n")
 
     assert read_environment(file)["SMTP_PASSWORD"] == value
 
 
-def test_what_flask_has_expanded_is_taken_as_it_stands_in_the_file(
+def test_a_value_that_flask_expanded_is_read_literally_from_the_file(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file.write_text("SMTP_PASSWORD=pa${HOME}ss\n")
@@ -104,7 +104,7 @@ def test_what_flask_has_expanded_is_taken_as_it_stands_in_the_file(
     assert read_environment(file)["SMTP_PASSWORD"] == "pa${HOME}ss"
 
 
-def test_another_folders_file_that_flask_has_read_is_not_ours(
+def test_a_file_of_another_folder_that_flask_read_is_ignored(
     file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file.write_text("PORT=7000\n")
@@ -124,7 +124,7 @@ def test_another_folders_file_that_flask_has_read_is_not_ours(
 
 
 def mistyped(name: str) -> set[str]:
-    """Names with two letters exchanged, one left out, or one written twice."""
+    """Return the name with two letters exchanged, one left out, or one doubled."""
     names = set()
     for i in range(len(name) - 1):
         names.add(name[:i] + name[i + 1] + name[i] + name[i + 2 :])
@@ -133,7 +133,7 @@ def mistyped(name: str) -> set[str]:
     return names - VARIABLES
 
 
-def test_a_mistyped_variable_in_the_file_is_refused_with_the_one_that_is_meant() -> None:
+def test_a_mistyped_variable_in_the_file_is_refused_with_a_suggestion() -> None:
     for name in VARIABLES:
         for wrong in mistyped(name) | {name.lower()}:
             certain, _ = find_misspelled(Environment({wrong: "x"}, [wrong]), VARIABLES)
@@ -148,7 +148,9 @@ def test_a_mistyped_variable_in_the_file_is_refused_with_the_one_that_is_meant()
         ("MARKETDATA", "MARKET_DATA"),
     ],
 )
-def test_one_of_the_process_is_refused_if_it_can_only_be_ours(name: str, meant: str) -> None:
+def test_a_mistyped_variable_of_the_process_is_refused_if_only_we_use_such_names(
+    name: str, meant: str
+) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         load_settings({name: "x"})
 
@@ -159,7 +161,7 @@ def test_one_of_the_process_is_refused_if_it_can_only_be_ours(name: str, meant: 
     ("name", "meant"),
     [("MONGO_URL", "MONGO_URI"), ("REDIS_URI", "REDIS_URL"), ("SMTP_HOST", "SMTP_SERVER")],
 )
-def test_a_name_that_others_use_is_refused_in_the_file_and_mentioned_in_the_process(
+def test_a_name_that_others_use_is_refused_in_the_file_and_logged_in_the_process(
     name: str, meant: str
 ) -> None:
     sentence = f"{name}: is not a variable of this server; did you mean {meant}?"
@@ -169,7 +171,7 @@ def test_a_name_that_others_use_is_refused_in_the_file_and_mentioned_in_the_proc
     assert find_misspelled({name: "x", meant: "y"}, VARIABLES) == ([], [])
 
 
-def test_what_belongs_to_the_machine_and_to_other_programs_is_left_alone() -> None:
+def test_variables_of_the_machine_and_of_other_programs_are_ignored() -> None:
     names = [
         "HOME",
         "HOSTNAME",
@@ -207,7 +209,7 @@ def test_what_belongs_to_the_machine_and_to_other_programs_is_left_alone() -> No
     assert find_misspelled({**os.environ, **dict.fromkeys(names, "x")}, VARIABLES) == ([], [])
 
 
-def test_variables_of_tools_may_stand_in_the_file() -> None:
+def test_variables_of_tools_may_be_in_the_file() -> None:
     names = ["COMPOSE_PROJECT_NAME", "FLASK_APP", "FLASK_DEBUG", "PYTHONUNBUFFERED", "TZ"]
 
     found = find_misspelled(Environment(dict.fromkeys(names, "x"), names), VARIABLES)
@@ -215,7 +217,7 @@ def test_variables_of_tools_may_stand_in_the_file() -> None:
     assert found == ([], [])
 
 
-def test_relative_paths_lie_beside_the_file_whatever_the_current_folder_is(
+def test_relative_paths_start_at_the_folder_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -230,6 +232,6 @@ def test_relative_paths_lie_beside_the_file_whatever_the_current_folder_is(
 
 
 @pytest.mark.parametrize("path", ["", "missing/server.log"])
-def test_a_log_file_that_cannot_be_written_is_refused(tmp_path: Path, path: str) -> None:
+def test_an_unwritable_log_file_is_refused(tmp_path: Path, path: str) -> None:
     with pytest.raises(ConfigurationError, match="LOG_FILE: cannot be written"):
         load_settings({"DATA_DIR": str(tmp_path), "LOG_FILE": str(tmp_path / path)})

@@ -1,4 +1,4 @@
-"""Password hashes: a bounded number at once, a bounded number waiting, the rest refused."""
+"""Password hashes: a bounded number runs, a bounded number waits, the rest is refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.domain.errors import ServerBusy
 CAPACITY = HASHING_THREADS + MAX_WAITING_HASHES
 
 
-def test_more_hashes_than_the_pool_holds_are_refused_and_the_rest_are_computed() -> None:
+def test_hashes_beyond_the_capacity_are_refused_and_the_others_computed() -> None:
     release = threading.Event()
     lock = threading.Lock()
     running = most = 0
@@ -40,7 +40,7 @@ def test_more_hashes_than_the_pool_holds_are_refused_and_the_rest_are_computed()
     assert most == HASHING_THREADS
 
 
-def test_a_failed_hash_frees_its_place() -> None:
+def test_a_failed_hash_frees_its_slot() -> None:
     def fail() -> None:
         raise ValueError("no hash")
 

@@ -1,4 +1,4 @@
-"""Where candles begin, and how short ones make long ones."""
+"""Where candles begin, and how short ones are aggregated to long ones."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def candle(time: datetime, *prices: int) -> Candle:
         (Interval.DAY, ist(23, 0, 0)),
     ],
 )
-def test_candles_are_counted_from_midnight_in_india(
-    interval: Interval, beginning: datetime
-) -> None:
+def test_candles_are_aligned_to_midnight_in_india(interval: Interval, beginning: datetime) -> None:
     time = ist(23, 9, 17, 42)
 
     assert beginning_of(time, interval) == beginning
@@ -52,13 +50,13 @@ def test_a_day_begins_at_midnight_in_india(time: datetime, day: datetime) -> Non
     assert beginning_of(time, Interval.DAY) == day
 
 
-def test_the_first_candle_from_a_time_is_its_own_or_the_next() -> None:
+def test_the_first_candle_from_a_time_begins_then_or_later() -> None:
     assert first_beginning_from(ist(23, 9, 15), Interval.FIVE_MINUTES) == ist(23, 9, 15)
     assert first_beginning_from(ist(23, 9, 15, 1), Interval.FIVE_MINUTES) == ist(23, 9, 20)
     assert first_beginning_from(ist(23, 0, 0, 1), Interval.DAY) == ist(24, 0, 0)
 
 
-def test_short_candles_make_a_long_one_of_their_prices() -> None:
+def test_short_candles_are_aggregated_to_a_long_one() -> None:
     parts = [
         candle(ist(23, 9, 15, 3), 100, 104, 99, 103),
         candle(ist(23, 9, 16), 103, 103, 97),
@@ -75,7 +73,7 @@ def test_short_candles_make_a_long_one_of_their_prices() -> None:
     assert (made[0].symbol, made[0].source) == ("^NSEI", Source.REPLAY)
 
 
-def test_a_span_without_a_price_has_no_candle() -> None:
+def test_an_interval_without_a_price_has_no_candle() -> None:
     parts = [candle(ist(23, 9, 15), 1), candle(ist(23, 12, 0), 2)]
 
     assert [each.time for each in aggregate(parts, Interval.HOUR)] == [
@@ -85,7 +83,7 @@ def test_a_span_without_a_price_has_no_candle() -> None:
     assert aggregate([], Interval.HOUR) == []
 
 
-def test_an_interval_is_as_long_as_it_says() -> None:
+def test_an_interval_has_the_length_of_its_name() -> None:
     assert {each.value: each.length for each in Interval} == {
         "1m": timedelta(minutes=1),
         "5m": timedelta(minutes=5),

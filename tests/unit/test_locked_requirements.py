@@ -1,4 +1,4 @@
-"""The locked requirements install whatever is released later, on every supported system."""
+"""The locked requirements install on every supported system, also after newer releases."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ APPLE_SILICON = {"sys_platform": "darwin", "platform_machine": "arm64"}
 
 
 def entries(file: str) -> Iterator[str]:
-    """Each locked package with its options, on one line."""
+    """Yield each locked package with its options, on one line."""
     text = (ROOT / file).read_text().replace("\\\n", " ")
     for line in text.splitlines():
         if line.strip() and not line.lstrip().startswith("#"):
@@ -32,7 +32,7 @@ def locked(file: str) -> dict[str, Requirement]:
 
 
 def wanted_by(requirement: Requirement) -> Iterator[Requirement]:
-    """What an installed package wants, with the extras that the lock chooses."""
+    """Yield the requirements of an installed package with the extras of the lock."""
     try:
         declared = requires(requirement.name) or []
     except PackageNotFoundError:
@@ -43,7 +43,7 @@ def wanted_by(requirement: Requirement) -> Iterator[Requirement]:
             yield each
 
 
-def test_every_extra_that_a_locked_package_wants_is_named_in_the_lock() -> None:
+def test_every_extra_that_a_locked_package_requires_is_in_the_lock() -> None:
     server, dev = map(locked, FILES)
     missing = [
         f"{each.name} wants {want}"
@@ -54,7 +54,7 @@ def test_every_extra_that_a_locked_package_wants_is_named_in_the_lock() -> None:
     ]
 
     assert not missing
-    # There is one to look at, or this test would pass on anything.
+    # At least one extra is required, or this test could not fail.
     assert {"toml"} <= dev["coverage"].extras
 
 
@@ -67,7 +67,7 @@ def test_every_package_is_pinned_to_one_version_with_hashes(file: str) -> None:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_everything_that_a_locked_package_wants_is_locked(file: str) -> None:
+def test_every_requirement_of_a_locked_package_is_locked(file: str) -> None:
     packages = locked(file) | locked("requirements.txt")
 
     for each in packages.values():
@@ -75,7 +75,7 @@ def test_everything_that_a_locked_package_wants_is_locked(file: str) -> None:
             assert canonicalize_name(want.name) in packages, f"{each.name} wants {want.name}"
 
 
-def test_the_embedded_database_is_left_out_where_it_has_no_wheel() -> None:
+def test_the_embedded_database_is_omitted_where_it_has_no_wheel() -> None:
     marker = locked("requirements.txt")["secantusdb"].marker
 
     assert marker is not None

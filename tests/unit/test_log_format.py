@@ -1,4 +1,4 @@
-"""Nothing in a log line can be taken for another line or another field."""
+"""No value in a log line can be mistaken for another line or field."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def formatted(
 
 
 def shown_as_text(message: object, /, *args: object, **fields: object) -> str:
-    """The line after its time and level."""
+    """Return the formatted line without its time and level."""
     return formatted(TextFormatter(), message, *args, **fields).partition("INFO    ")[2]
 
 
@@ -47,7 +47,7 @@ def shown_as_json(message: object, /, *args: object, **fields: object) -> dict[s
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_whatever_is_not_printable_is_escaped_wherever_it_stands(text: str) -> None:
+def test_unprintable_characters_are_escaped_everywhere(text: str) -> None:
     for line in (shown_as_text(text), shown_as_text("%s", text), shown_as_text("a", value=text)):
         assert line.isprintable()
         assert "\\" in line
@@ -57,7 +57,7 @@ def test_whatever_is_not_printable_is_escaped_wherever_it_stands(text: str) -> N
 
 
 @given(st.text(), st.text())
-def test_any_text_makes_one_printable_line(message: str, value: str) -> None:
+def test_any_text_becomes_one_printable_line(message: str, value: str) -> None:
     assert shown_as_text("%s", message, value=value).isprintable()
     shown_as_json("%s", message, value=value)
 
@@ -76,25 +76,25 @@ def test_no_field_takes_the_place_of_the_message_or_level(name: str) -> None:
     assert shown_as_json("honest", **{name: "forged"})[name] != "forged"
 
 
-def test_values_are_cut_at_200_characters_escapes_included() -> None:
+def test_values_are_cut_at_200_characters_including_escapes() -> None:
     assert shown_as_text("event", value="x" * 10_000) == f"event value={'x' * 197}..."
     assert len(escape("\x00" * 10_000)) == 200
     assert len(shown_as_json("%s", "\U000e0001" * 10_000)["message"]) == 200
     assert len(formatted(TextFormatter(), "x" * 10_000)) < 1100
 
 
-def test_an_empty_value_is_seen() -> None:
+def test_an_empty_value_is_visible() -> None:
     assert shown_as_text("event", value="") == 'event value=""'
 
 
-def test_ordinary_text_stays_as_it_is() -> None:
+def test_ordinary_text_is_unchanged() -> None:
     line = shown_as_text("%s at ₹%.2f for %r", "प्रिया", Decimal("1.5"), "TCS", path="/a/é")
     assert line == "प्रिया at ₹1.50 for 'TCS' path=/a/é"
     assert shown_as_json("%(name)s", {"name": "x"})["message"] == "x"
     assert shown_as_json("a", number=1.5, none=None, yes=True, odd=float("nan"))["odd"] == "nan"
 
 
-def test_a_trace_cannot_be_taken_for_lines_of_the_log() -> None:
+def test_a_traceback_cannot_be_mistaken_for_lines_of_the_log() -> None:
     record = logging.LogRecord(logger.name, logging.ERROR, "", 0, "failed", (), None)
     try:
         raise ValueError("x\n2026-11-27T02:20:08Z ERROR   forged\x1b")

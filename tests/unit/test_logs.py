@@ -1,4 +1,4 @@
-"""The log: one line a request, for people or for machines, that nobody can forge."""
+"""The log: one line per request, as text or JSON, that no client can forge."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REQUEST_ID = "0123456789abcdef"
 def set_up(
     tmp_path: Path, make_settings: Callable[..., Settings]
 ) -> Iterator[Callable[..., Callable[[], list[str]]]]:
-    """Set up logging to a file; return what reads its lines. Undo it afterwards."""
+    """Set up logging to a file; return a function that reads its lines. Undo that afterwards."""
     before = (logger.handlers[:], logger.level, logger.propagate)
     root = logging.getLogger()
     at_root = (root.handlers[:], root.level)
@@ -50,7 +50,7 @@ def set_up(
 
 @pytest.fixture
 def client() -> FlaskClient:
-    """A client of an application that does nothing but log."""
+    """A client of an application that only logs."""
     app = Flask(__name__)
     request_log.init_app(app)
     return app.test_client()
@@ -86,7 +86,7 @@ def test_a_line_may_be_json(set_up: Callable[..., Callable[[], list[str]]]) -> N
     assert second["message"] == "a message"
 
 
-def test_only_what_the_level_asks_for_is_logged(
+def test_messages_below_the_level_are_not_logged(
     set_up: Callable[..., Callable[[], list[str]]],
 ) -> None:
     lines = set_up(LOG_LEVEL="WARNING")
@@ -97,7 +97,7 @@ def test_only_what_the_level_asks_for_is_logged(
     assert [line.rpartition(" ")[2] for line in lines()] == ["loud"]
 
 
-def test_debug_is_logged_where_it_is_asked_for(
+def test_debug_messages_are_logged_at_level_debug(
     set_up: Callable[..., Callable[[], list[str]]],
 ) -> None:
     lines = set_up(LOG_LEVEL="debug")
@@ -107,7 +107,7 @@ def test_debug_is_logged_where_it_is_asked_for(
     assert lines()[0].endswith("an upstream answer")
 
 
-def test_without_a_file_the_log_goes_to_standard_error_alone(
+def test_without_a_file_the_log_goes_to_standard_error_only(
     set_up: Callable[..., Callable[[], list[str]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     set_up(LOG_FILE="")
@@ -120,7 +120,7 @@ def test_without_a_file_the_log_goes_to_standard_error_alone(
     assert shown.out == ""
 
 
-def test_a_request_leaves_one_line_with_its_id_user_status_and_time(
+def test_a_request_writes_one_line_with_id_user_status_and_duration(
     set_up: Callable[..., Callable[[], list[str]]], client: FlaskClient
 ) -> None:
     lines = set_up(LOG_FORMAT="json")
@@ -136,7 +136,7 @@ def test_a_request_leaves_one_line_with_its_id_user_status_and_time(
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_path_cannot_forge_a_line_of_its_own(
+def test_a_path_cannot_forge_a_line(
     set_up: Callable[..., Callable[[], list[str]]], client: FlaskClient, log_format: str
 ) -> None:
     lines = set_up(LOG_FORMAT=log_format)
@@ -149,14 +149,14 @@ def test_a_path_cannot_forge_a_line_of_its_own(
     assert "\x1b" not in line
 
 
-def test_what_libraries_warn_of_has_the_same_form_and_goes_to_the_same_file(
+def test_warnings_of_libraries_have_the_same_form_and_file(
     set_up: Callable[..., Callable[[], list[str]]],
 ) -> None:
     lines = set_up(LOG_FORMAT="json", LOG_LEVEL="DEBUG")
 
     for name in ("engineio.server", "socketio.server", "werkzeug", "urllib3", "py.warnings"):
         logging.getLogger(name).warning("trouble\x1b in %s", name)
-        # At DEBUG libraries log addresses that hold tokens.
+        # At DEBUG, libraries log URLs with tokens.
         logging.getLogger(name).debug("a detail")
 
     messages = [json.loads(line)["message"] for line in lines()]
@@ -164,7 +164,7 @@ def test_what_libraries_warn_of_has_the_same_form_and_goes_to_the_same_file(
     assert len(messages) == 5
 
 
-def test_a_packet_that_cannot_be_read_leaves_one_line_without_a_trace(
+def test_an_unreadable_packet_writes_one_line_without_a_traceback(
     set_up: Callable[..., Callable[[], list[str]]],
 ) -> None:
     lines = set_up()
@@ -178,7 +178,7 @@ def test_a_packet_that_cannot_be_read_leaves_one_line_without_a_trace(
     assert "engineio.server: Unknown receive error (ValueError: " in line
 
 
-def test_an_error_of_our_own_under_a_library_keeps_its_trace(
+def test_an_error_of_our_code_called_by_a_library_keeps_its_traceback(
     set_up: Callable[..., Callable[[], list[str]]],
 ) -> None:
     lines = set_up()
@@ -191,7 +191,7 @@ def test_an_error_of_our_own_under_a_library_keeps_its_trace(
     assert any("to_paisa" in line for line in lines())
 
 
-def test_the_log_file_is_for_its_owner_alone_also_after_rotation(
+def test_the_log_file_is_readable_by_its_owner_only_also_after_rotation(
     set_up: Callable[..., Callable[[], list[str]]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -207,7 +207,7 @@ def test_the_log_file_is_for_its_owner_alone_also_after_rotation(
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
 
 
-def test_a_log_file_that_cannot_be_written_is_reported_once(
+def test_an_unwritable_log_file_is_reported_once(
     set_up: Callable[..., Callable[[], list[str]]],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -215,7 +215,7 @@ def test_a_log_file_that_cannot_be_written_is_reported_once(
     set_up()
     (handler,) = (each for each in logger.handlers if isinstance(each, logging.FileHandler))
     handler.close()
-    # A folder in its place cannot be opened for writing.
+    # A folder cannot be opened for writing.
     (tmp_path / "server.log").unlink(missing_ok=True)
     (tmp_path / "server.log").mkdir()
 
@@ -253,14 +253,14 @@ def test_standard_error_becomes_lines_of_the_log(
     assert "No space left" in failure["exc_info"]
 
 
-def test_a_request_id_is_taken_over_and_sent_back(client: FlaskClient) -> None:
+def test_a_request_id_is_adopted_and_returned(client: FlaskClient) -> None:
     answer = client.get("/", headers={"X-Request-ID": REQUEST_ID})
 
     assert answer.headers["X-Request-ID"] == REQUEST_ID
 
 
 @pytest.mark.parametrize("given", ["", "two words", "x" * 65, "a;b", "<script>"])
-def test_a_request_id_that_could_do_harm_is_replaced(client: FlaskClient, given: str) -> None:
+def test_an_unsafe_request_id_is_replaced(client: FlaskClient, given: str) -> None:
     answers = [client.get("/", headers={"X-Request-ID": given}) for _ in range(2)]
 
     ids = [each.headers["X-Request-ID"] for each in answers]
@@ -269,5 +269,5 @@ def test_a_request_id_that_could_do_harm_is_replaced(client: FlaskClient, given:
     assert all(len(each) == 32 and each.isalnum() for each in ids)
 
 
-def test_no_answer_may_be_taken_for_another_type(client: FlaskClient) -> None:
+def test_responses_forbid_content_sniffing(client: FlaskClient) -> None:
     assert client.get("/").headers["X-Content-Type-Options"] == "nosniff"

@@ -1,4 +1,4 @@
-"""`make run` finds an interpreter that runs, whatever a version manager has set up."""
+"""`make run` finds a working interpreter, also behind a version manager."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def chosen(path: Path, pyenv: Path) -> str:
 
 @pytest.fixture
 def shims(tmp_path: Path) -> Path:
-    """A folder on PATH whose interpreters are there and do not run."""
+    """A folder for PATH with interpreters that do not work."""
     folder = tmp_path / "shims"
     folder.mkdir()
-    # With this PATH make finds nothing else, its own programs included.
+    # With this PATH, make finds only these and the programs it needs.
     for program in ("make", "sh"):
         (folder / program).symlink_to(f"/usr/bin/{program}")
     for name in NAMES:
@@ -48,9 +48,7 @@ def write(script: Path, text: str) -> None:
     script.chmod(0o755)
 
 
-def test_a_shim_that_does_not_run_is_passed_over_for_one_that_does(
-    shims: Path, tmp_path: Path
-) -> None:
+def test_a_broken_shim_is_skipped(shims: Path, tmp_path: Path) -> None:
     working = shims / "python3.11"
     working.unlink()
     working.symlink_to(sys.executable)
@@ -58,9 +56,7 @@ def test_a_shim_that_does_not_run_is_passed_over_for_one_that_does(
     assert chosen(shims, tmp_path) == "python3.11"
 
 
-def test_a_version_that_pyenv_has_is_found_behind_shims_that_do_not_run(
-    shims: Path, tmp_path: Path
-) -> None:
+def test_a_version_of_pyenv_is_found_behind_broken_shims(shims: Path, tmp_path: Path) -> None:
     python = tmp_path / "versions" / "3.11.7" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.symlink_to(sys.executable)
@@ -68,7 +64,7 @@ def test_a_version_that_pyenv_has_is_found_behind_shims_that_do_not_run(
     assert chosen(shims, tmp_path) == str(python)
 
 
-def test_an_interpreter_without_pip_is_passed_over(shims: Path, tmp_path: Path) -> None:
+def test_an_interpreter_without_pip_is_skipped(shims: Path, tmp_path: Path) -> None:
     write(shims / "python3.12", NO_PIP)
     (shims / "python3").unlink()
     (shims / "python3").symlink_to(sys.executable)
@@ -76,9 +72,9 @@ def test_an_interpreter_without_pip_is_passed_over(shims: Path, tmp_path: Path) 
     assert chosen(shims, tmp_path) == "python3"
 
 
-def test_nothing_is_chosen_where_nothing_runs(shims: Path, tmp_path: Path) -> None:
+def test_nothing_is_chosen_if_no_interpreter_works(shims: Path, tmp_path: Path) -> None:
     assert chosen(shims, tmp_path) == ""
 
 
-def test_no_version_file_breaks_the_shims_of_other_versions() -> None:
+def test_a_version_file_does_not_break_the_shims_of_other_versions() -> None:
     assert not (ROOT / ".python-version").exists()

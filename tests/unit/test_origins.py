@@ -1,4 +1,4 @@
-"""CORS_ORIGINS: what browsers send, compared as text; all else is refused at the start."""
+"""CORS_ORIGINS: origins as browsers send them; anything else is refused at the start."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from config import ConfigurationError, load_settings
         ("*", "*"),
     ],
 )
-def test_an_origin_is_kept_as_browsers_send_it(given: str, kept: str) -> None:
+def test_an_origin_is_normalized_as_browsers_send_it(given: str, kept: str) -> None:
     assert parse_origins(given) == (kept,)
 
 
-def test_an_origin_named_twice_is_kept_once() -> None:
+def test_a_repeated_origin_is_kept_once() -> None:
     given = "https://a.example, https://A.example:443/ ,https://b.example"
     assert parse_origins(given) == ("https://a.example", "https://b.example")
 
@@ -61,7 +61,7 @@ def test_an_origin_named_twice_is_kept_once() -> None:
         ("https://", "is not scheme://host"),
     ],
 )
-def test_what_can_never_match_is_refused_in_one_sentence(given: str, says: str) -> None:
+def test_an_origin_that_can_never_match_is_refused(given: str, says: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         load_settings({"CORS_ORIGINS": given})
 
@@ -79,7 +79,7 @@ def test_what_can_never_match_is_refused_in_one_sentence(given: str, says: str) 
         ("*", ("*",)),
     ],
 )
-def test_hosts_are_kept_as_browsers_send_them(given: str, kept: tuple[str, ...]) -> None:
+def test_hosts_are_normalized_as_browsers_send_them(given: str, kept: tuple[str, ...]) -> None:
     assert parse_hosts(given) == kept
 
 
@@ -87,12 +87,12 @@ def test_hosts_are_kept_as_browsers_send_them(given: str, kept: tuple[str, ...])
     "given", ["https://api.example", "api.example:443", "api.example/x", "*.example",
               "a b", ".1.2.3.4"]
 )  # fmt: skip
-def test_what_is_no_host_name_is_refused(given: str) -> None:
+def test_an_invalid_host_name_is_refused(given: str) -> None:
     with pytest.raises(ValueError, match="is not a host name"):
         parse_hosts(given)
 
 
-def test_loopback_is_this_machine_only() -> None:
+def test_only_addresses_of_this_machine_are_loopback() -> None:
     assert all(
         is_loopback(each) for each in ("localhost", "127.8.8.8", "::1", "[::1]", "a.localhost")
     )

@@ -1,4 +1,4 @@
-"""What production refuses, and that each of it can be permitted by a name."""
+"""The settings that production refuses, and the names that permit them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SAFE = {
     "MONGO_URI": "mongodb://desk:pw@db.example:27017/?replicaSet=rs0&tls=true",
     "CORS_ORIGINS": "https://desk.example",
 }
-# Each with what it changes of the safe settings, and the name that permits it.
+# Changes of the safe settings, and the name that permits each.
 UNSAFE = [
     ("SECRET_KEY", "a" * 64, "weak_secrets"),
     ("SECRET_KEY", "a1" * 32, "weak_secrets"),
@@ -52,7 +52,7 @@ def safe(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("name", "value", "override"), UNSAFE)
-def test_what_is_unsafe_is_refused_by_name_and_permitted_by_name(
+def test_an_unsafe_setting_is_refused_and_permitted_by_name(
     safe: dict[str, str], name: str, value: str, override: str
 ) -> None:
     with pytest.raises(ConfigurationError) as refusal:
@@ -82,7 +82,7 @@ def test_what_is_unsafe_is_refused_by_name_and_permitted_by_name(
         ("HOST", "::1"),
     ],
 )
-def test_what_stays_on_this_machine_or_is_protected_is_taken(
+def test_local_or_protected_connections_are_accepted(
     safe: dict[str, str], name: str, value: str
 ) -> None:
     load_settings({**safe, name: value})
@@ -109,7 +109,7 @@ def test_one_message_names_every_offence(safe: dict[str, str]) -> None:
     assert str(refusal.value).count("The configuration cannot be used") == 1
 
 
-def test_what_production_cannot_be_without_has_no_override(safe: dict[str, str]) -> None:
+def test_required_settings_of_production_have_no_override(safe: dict[str, str]) -> None:
     for name in ("SECRET_KEY", "JWT_SECRET_KEY", "MONGO_URI"):
         with pytest.raises(ConfigurationError) as refusal:
             load_settings({**safe, name: "", "PRODUCTION_ALLOWS": ",".join(OVERRIDES)})
@@ -118,7 +118,7 @@ def test_what_production_cannot_be_without_has_no_override(safe: dict[str, str])
         assert "PRODUCTION_ALLOWS" not in offence
 
 
-def test_an_unknown_override_is_named_with_those_there_are(safe: dict[str, str]) -> None:
+def test_an_unknown_override_is_reported_with_the_known_ones(safe: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         load_settings({**safe, "PRODUCTION_ALLOWS": "everything"})
 

@@ -1,4 +1,4 @@
-"""What every schema is made of: times, amounts, and the edge where Decimal ends."""
+"""The types of the schemas: times and amounts, and their JSON form."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_time_is_shown_in_utc_to_the_millisecond(time: datetime, shown: str) -
     assert format_time(time) == shown
 
 
-def test_a_document_becomes_what_json_knows() -> None:
+def test_a_document_becomes_json_values() -> None:
     document = {
         "price": Decimal("1400.05"),
         "at": datetime(2026, 11, 23, tzinfo=UTC),
@@ -76,18 +76,18 @@ def test_an_amount_is_whole_paise(given: int | Decimal, amount: str) -> None:
         (1_001, "less than or equal to 1000"),
     ],
 )
-def test_what_is_no_amount_is_refused_with_the_reason(given: Any, fault: str) -> None:
+def test_an_invalid_amount_is_refused_with_the_reason(given: Any, fault: str) -> None:
     with pytest.raises(ValidationError, match=fault.replace("(", r"\(")):
         AMOUNT.validate_python(given)
 
 
-def test_a_minimum_may_itself_be_asked_for() -> None:
+def test_the_minimum_itself_is_accepted() -> None:
     assert MARGIN.validate_python(10) == 10
     with pytest.raises(ValidationError, match="greater than or equal to 10"):
         MARGIN.validate_python(Decimal("9.99"))
 
 
-def test_the_schema_of_an_amount_says_what_is_taken() -> None:
+def test_the_schema_of_an_amount_describes_its_range() -> None:
     assert AMOUNT.json_schema() == {
         "type": "number",
         "exclusiveMinimum": 0,
@@ -97,7 +97,7 @@ def test_the_schema_of_an_amount_says_what_is_taken() -> None:
     assert MARGIN.json_schema()["minimum"] == 10
 
 
-def test_answers_hold_numbers_and_times_in_their_json_form() -> None:
+def test_responses_have_numbers_and_times_in_json_form() -> None:
     money: TypeAdapter[Any] = TypeAdapter(Money)
     time: TypeAdapter[Any] = TypeAdapter(Timestamp)
 
@@ -106,7 +106,7 @@ def test_answers_hold_numbers_and_times_in_their_json_form() -> None:
     assert time.dump_json(datetime(2026, 1, 2, tzinfo=UTC)) == b'"2026-01-02T00:00:00.000Z"'
 
 
-def test_a_request_holds_nothing_extra() -> None:
+def test_a_request_with_an_unknown_field_is_refused() -> None:
     assert NoBody.model_validate({}) == NoBody()
     with pytest.raises(ValidationError, match="Extra inputs"):
         NoBody.model_validate({"admin": True})

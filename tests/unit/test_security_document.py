@@ -1,4 +1,4 @@
-"""docs/security.md names tests that are there, and each requirement of the standard once."""
+"""docs/security.md names existing tests, and each requirement of the standard once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "security.md").read_text()
-# OWASP ASVS 5.0.0: how many requirements of levels 1 and 2 each section has. They come first.
+# OWASP ASVS 5.0.0: the number of requirements of levels 1 and 2 in each section. They come first.
 SECTIONS = {
     "1": (2, 9, 11, 3, 2),
     "2": (3, 3, 4, 1),
@@ -38,7 +38,7 @@ REQUIREMENTS = [
 
 
 def listed() -> list[str]:
-    """The requirements of the table's rows, ranges written out."""
+    """Return the requirements in the rows of the table, with ranges expanded."""
     found = []
     for row in re.findall(r"^\| (\d+\.\d+\.\d+[^|]*) \|", TEXT, re.MULTILINE):
         for part in row.split(", "):
@@ -56,11 +56,11 @@ def test_each_requirement_of_levels_1_and_2_is_in_the_table_once() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`(tests/[\w/]+\.py)`", TEXT))))
-def test_each_file_of_tests_that_is_named_is_there(path: str) -> None:
+def test_each_named_test_file_exists(path: str) -> None:
     assert (ROOT / path).exists()
 
 
-def test_each_test_that_is_named_is_in_the_file_before_it() -> None:
+def test_each_named_test_is_in_the_file_named_before_it() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)` \(`(test_\w+)`\)", TEXT)
 
     assert named
