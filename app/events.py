@@ -17,6 +17,7 @@ from app.logs import logger
 from app.models import EventDraft, Notification
 from app.services import services
 
+LOGGED_FIELDS = ("trade_id", "symbol", "exit_price", "pnl")
 _signals = Namespace()
 events_committed = _signals.signal("events-committed")
 events_missed = _signals.signal("events-missed")
@@ -36,7 +37,8 @@ def publish_events(events: Sequence[Notification]) -> None:
     if not events:
         return
     for event in events:
-        fields = {"user": event.user_id, "seq": event.seq, **_brief(event)}
+        brief = {name: event.data[name] for name in LOGGED_FIELDS if name in event.data}
+        fields = {"user": event.user_id, "seq": event.seq, **brief}
         logger.info(event.type.replace("\n", " "), extra={"fields": fields})
     # Listeners are connected to the application, not to its proxy, which mypy cannot tell apart.
     app = current_app._get_current_object()  # type: ignore[attr-defined]
@@ -57,8 +59,3 @@ def republish_unconfirmed() -> None:
     """
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # as above
     resolve_unknown_outcomes(lambda user_id: events_missed.send(app, user_id=user_id))
-
-
-def _brief(event: Notification) -> dict[str, object]:
-    named = ("trade_id", "symbol", "exit_price", "pnl")
-    return {name: event.data[name] for name in named if name in event.data}

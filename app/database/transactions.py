@@ -98,7 +98,8 @@ def run_transaction(
         pymongo.timeout(timeout_seconds),
         client.start_session() as session,
     ):
-        _end_orphaned_sessions(state, client)
+        if state.orphaned_sessions:
+            _end_orphaned_sessions(state, client)
         try:
             with session.bind(end_session=False):
                 return session.with_transaction(
@@ -139,12 +140,11 @@ def _state() -> _TransactionState:
 
 def _end_orphaned_sessions(state: _TransactionState, client: MongoClient[Document]) -> None:
     sessions = list(state.orphaned_sessions)
-    if sessions:
-        client.admin.command("killSessions", sessions)
-        for each in sessions:
-            # Another thread may have removed it; killing a session twice does no harm.
-            with suppress(ValueError):
-                state.orphaned_sessions.remove(each)
+    client.admin.command("killSessions", sessions)
+    for session in sessions:
+        # Another thread may have removed it; killing a session twice does no harm.
+        with suppress(ValueError):
+            state.orphaned_sessions.remove(session)
 
 
 @contextmanager

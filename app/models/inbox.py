@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pymongo import UpdateOne
 
 from app.database import Document, collection
-from app.models.bulk import in_clause_batches
+from app.database.batches import batched
+from app.models.bulk import IN_CLAUSE_SIZE
 from app.models.preferences import Preferences
 
 
@@ -52,9 +53,9 @@ class Inbox:
     def find_many(cls, user_ids: Collection[str]) -> dict[str, Inbox]:
         """Return the inboxes of the users by client_id; missing ones are left out."""
         return {
-            each["_id"]: cls.from_document(each)
-            for some in in_clause_batches(list(user_ids))
-            for each in collection("inboxes").find({"_id": {"$in": some}})
+            document["_id"]: cls.from_document(document)
+            for batch in batched(list(user_ids), IN_CLAUSE_SIZE)
+            for document in collection("inboxes").find({"_id": {"$in": batch}})
         }
 
     @classmethod
@@ -79,7 +80,10 @@ class Inbox:
         left out.
         """
         collection("inboxes").bulk_write(
-            [UpdateOne({"_id": each}, _count(count)) for each, count in events.items()],
+            [
+                UpdateOne({"_id": user_id}, {"$inc": {"event_seq": count, "unread_count": count}})
+                for user_id, count in events.items()
+            ],
             ordered=False,
         )
         return cls.find_many(events)
@@ -93,7 +97,3 @@ class Inbox:
     def correct_event_seq(cls, user_id: str, seq: int) -> None:
         """Set the count of events to a recomputed value."""
         collection("inboxes").update_one({"_id": user_id}, {"$set": {"event_seq": seq}})
-
-
-def _count(events: int) -> Document:
-    return {"$inc": {"event_seq": events, "unread_count": events}}

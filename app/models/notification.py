@@ -18,8 +18,9 @@ from bson import ObjectId
 from pymongo import UpdateMany, UpdateOne
 
 from app.database import Document, collection
+from app.database.batches import batched
 from app.domain.errors import AccountGone
-from app.models.bulk import in_clause_batches, value_by_id
+from app.models.bulk import IN_CLAUSE_SIZE, value_by_id
 from app.models.inbox import Inbox
 from app.models.paging import newest_first
 from app.models.preferences import Preferences
@@ -77,7 +78,7 @@ class Notification:
         """
         if not drafts:
             return []
-        counts = Counter(draft.user_id for draft in drafts)
+        counts = Counter([draft.user_id for draft in drafts])
         counted = Inbox.count_events(counts)
         if len(counted) < len(counts):
             raise AccountGone
@@ -232,7 +233,7 @@ class Notification:
             if deliver_at is not None
         ]
         ended = [(each.id, deliveries) for each, deliveries, again in outcomes if again is None]
-        updates += [_end_deliveries(mark, dict(some)) for some in in_clause_batches(ended)]
+        updates += [_end_deliveries(mark, dict(batch)) for batch in batched(ended, IN_CLAUSE_SIZE)]
         with pymongo.timeout(OUTBOX_SECONDS):
             collection("notifications").bulk_write(updates, ordered=False)
 

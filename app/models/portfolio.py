@@ -62,7 +62,9 @@ class Portfolio:
     @classmethod
     def from_document(cls, document: Document) -> Portfolio:
         values = {key: document[key] for key in _FIELDS}
-        exposure = {_symbol(key): Position(**value) for key, value in document["exposure"].items()}
+        exposure = {
+            key.replace(":", "."): Position(**sums) for key, sums in document["exposure"].items()
+        }
         return cls(id=document["_id"], **values, exposure=exposure)
 
     @classmethod
@@ -122,7 +124,8 @@ class Portfolio:
         changes = dict(fields)
         if "exposure" in changes:
             changes["exposure"] = {
-                _key(symbol): asdict(position) for symbol, position in changes["exposure"].items()
+                symbol.replace(".", ":"): asdict(position)
+                for symbol, position in changes["exposure"].items()
             }
         collection("portfolios").update_one(_by_user(user_id), {"$set": changes})
 
@@ -199,16 +202,8 @@ def _settled(delta: PortfolioDelta, now: datetime) -> Document:
 
 def _exposure_increments(exposure: Mapping[str, Position]) -> Document:
     return {
-        f"exposure.{_key(symbol)}.{name}": getattr(position, name)
+        # A dot in a field name would be a path.
+        f"exposure.{symbol.replace('.', ':')}.{name}": getattr(position, name)
         for symbol, position in exposure.items()
         for name in ("trades", "quantity", "cost")
     }
-
-
-def _key(symbol: str) -> str:
-    # A dot in a field name would be a path.
-    return symbol.replace(".", ":")
-
-
-def _symbol(key: str) -> str:
-    return key.replace(":", ".")

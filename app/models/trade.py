@@ -12,12 +12,13 @@ from bson import ObjectId
 from pymongo import UpdateMany
 
 from app.database import Document, collection
+from app.database.batches import batched
 from app.domain.bracket import Bracket, Exit, ExitReason, TradeType
 from app.domain.money import ZERO
 from app.domain.quote import Quote, Source
 from app.domain.trade import TradeStatus, Transition
 from app.domain.triggers import SettledFrom
-from app.models.bulk import in_clause_batches, value_by_id
+from app.models.bulk import IN_CLAUSE_SIZE, value_by_id
 from app.models.paging import newest_first
 from app.models.trigger_index import TriggerIndex
 
@@ -63,7 +64,7 @@ class Trade:
             created_at=document["created_at"],
             client_order_id=document.get("client_order_id"),
             order_fingerprint=document.get("order_fingerprint"),
-            exit=_exit(document),
+            exit=_exit(document) if document.get("closed_at") else None,
             closed_at=document.get("closed_at"),
         )
 
@@ -95,7 +96,7 @@ class Trade:
             "trigger_below": bracket.trigger_below,
             "trigger_above": bracket.trigger_above,
             "status": TradeStatus.ACTIVE.value,
-            "waiting": TradeStatus.ACTIVE.is_open,
+            "waiting": True,
             "margin_used": margin_used,
             "created_at": created_at,
         }
@@ -186,7 +187,7 @@ class Trade:
         updates = [
             _close_equal(transition, batch, now)
             for transition, group in equal.items()
-            for batch in in_clause_batches(group)
+            for batch in batched(group, IN_CLAUSE_SIZE)
         ]
         return collection("trades").bulk_write(updates, ordered=False).modified_count
 
@@ -228,9 +229,7 @@ def _closed(transition: Transition, now: datetime) -> Document:
     }
 
 
-def _exit(document: Document) -> Exit | None:
-    if document.get("closed_at") is None:
-        return None
+def _exit(document: Document) -> Exit:
     return Exit(
         reason=ExitReason(document["exit_reason"]),
         quote=Quote(

@@ -28,7 +28,7 @@ from app.logs import logger
 from app.market_data.feed import Feed, Gap
 from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.quotes import QuoteBoard
-from app.models import MarketState, SymbolState
+from app.models import MarketState, SymbolState, TradeExit
 from app.monitor.gaps import Gaps
 from app.monitor.lease import Lease
 from app.monitor.retention import Limits, Retention
@@ -303,6 +303,10 @@ class Monitor:
             self._wakeup.set()
 
     def _settle(self) -> int:
+        """Write what the ticks trigger, and receive new ones between batches; count the trades.
+
+        Raises PyMongoError, after the last batch, if the database was unavailable.
+        """
         # Only marked symbols can have trades or alerts; the others need no query.
         traded, alerted = self._polled_symbols.traded, self._polled_symbols.alerted
         held = self._gaps.held()
@@ -310,12 +314,18 @@ class Monitor:
         left = taken
         ticks = [tick for tick in taken if tick.symbol not in held]
         deciding = self._gaps.deciding(ticks)
+        closed = 0
+        outage: PyMongoError | None = None
         try:
             exits = find_triggered([tick for tick in ticks if tick.symbol in traded], deciding)
-            self._publish_prices()
-            closed = self._write(close_trades(exits))
             triggers = find_crossed([tick for tick in ticks if tick.symbol in alerted], deciding)
-            self._write(fire_alerts(triggers))
+            self._publish_prices()
+            for result in chain[BatchResult[Any]](close_trades(exits), fire_alerts(triggers)):
+                closed += sum(isinstance(item, TradeExit) for item in result.written)
+                outage = outage or result.outage
+                self._attempt(self._collect_new)
+            if outage:
+                raise outage
             self._gaps.decided(deciding)
             left = [tick for tick in taken if tick.symbol in held]
         finally:
@@ -323,21 +333,6 @@ class Monitor:
             # In front of the ticks that have arrived meanwhile.
             self._unsettled = _unsettled(left, self._unsettled)
         return closed
-
-    def _write(self, results: Iterable[BatchResult[Any]]) -> int:
-        """Write batches, and receive new ticks between them; return how many items it wrote.
-
-        Raises PyMongoError, after the last batch, if the database was unavailable.
-        """
-        written = 0
-        outage: PyMongoError | None = None
-        for result in results:
-            written += len(result.written)
-            outage = outage or result.outage
-            self._attempt(self._collect_new)
-        if outage:
-            raise outage
-        return written
 
     def _publish_prices(self) -> None:
         latest, self._unpublished = self._unpublished, {}

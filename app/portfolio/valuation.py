@@ -62,15 +62,15 @@ def value_portfolio(user_id: str) -> Performance:
 
 def value(portfolio: Portfolio) -> Performance:
     """Value a portfolio at the last known quotes; never waits."""
-    held = {symbol: each for symbol, each in portfolio.exposure.items() if each.trades}
+    held = {symbol: sums for symbol, sums in portfolio.exposure.items() if sums.trades}
     known = services().quotes.known(held)
+    pnls = [held[symbol].pnl_at(known_quote.quote.price) for symbol, known_quote in known.items()]
+    times = [known_quote.quote.timestamp for known_quote in known.values()]
     return Performance(
         portfolio=portfolio,
-        active_pnl=sum(
-            (held[symbol].pnl_at(each.quote.price) for symbol, each in known.items()), ZERO
-        ),
-        active_trades=sum(each.trades for each in held.values()),
-        price_time=min((each.quote.timestamp for each in known.values()), default=None),
-        stale=[symbol for symbol, each in known.items() if each.stale],
+        active_pnl=sum(pnls, ZERO),
+        active_trades=sum([sums.trades for sums in held.values()]),
+        price_time=min(times, default=None),
+        stale=[symbol for symbol, known_quote in known.items() if known_quote.stale],
         unpriced=[symbol for symbol in held if symbol not in known],
     )

@@ -166,7 +166,8 @@ def _close_if_reached(trade: Trade, entry: Quote) -> None:
     The monitor may have settled that tick before the trade was in the database. A failure is
     logged by close_trades: the trade is committed, and its next tick closes it.
     """
-    transitions = (on_quote(trade, tick) for tick in services().quotes.ticks_since(entry))
-    transition = next(filter(None, transitions), None)
-    if transition and services().calendar.trading_allowed(now()):
-        deque(close_trades([TradeExit(trade, transition)]), maxlen=0)
+    for tick in services().quotes.ticks_since(entry):
+        if transition := on_quote(trade, tick):
+            if services().calendar.trading_allowed(now()):
+                deque(close_trades([TradeExit(trade, transition)]), maxlen=0)
+            return
