@@ -141,7 +141,7 @@ def endpoint(
             headers=IdempotencyHeaders if idempotent else None,
             resp=_document_responses(responses, codes),
             security=None if public else {"bearer": []},
-            tags=[view.__module__.split(".")[1]],
+            tags=[view.__module__.removesuffix(".routes").rpartition(".")[2]],
             operation_id=view.__name__,
             skip_validation=True,
         )(view)

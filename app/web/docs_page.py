@@ -1,4 +1,4 @@
-"""The page at /docs: Redoc, from this server alone and without a script in the page."""
+"""The page at /docs: Redoc, served by this server only, without an inline script."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ PAGE = f"""<!doctype html>
 </body>
 </html>
 """
-# Redoc writes styles into the page and searches in a worker. It also asks its maker for a logo and
-# reports its use to them, which the browser is not to do.
+# Redoc writes inline styles and searches in a worker. It also loads its maker's logo and reports its
+# use, which this policy prevents.
 POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self' data:; worker-src blob:; "
@@ -43,7 +43,7 @@ def init_app(app: Flask) -> None:
 
 @blueprint.get("/docs")
 def docs() -> Response:
-    """Show the API to a person; everything the page needs comes from here."""
+    """Show the API to a person. The page loads nothing from other hosts."""
     response = Response(PAGE, mimetype="text/html")
     response.headers["Content-Security-Policy"] = POLICY
     return _cached(response)
@@ -51,7 +51,7 @@ def docs() -> Response:
 
 @blueprint.get("/static/<path:filename>")
 def asset(filename: str) -> Response:
-    """Return the script of the page, compressed once."""
+    """Return the script of the page."""
     if filename != SCRIPT:
         raise NotFound
     compressed = request.accept_encodings["gzip"] > 0

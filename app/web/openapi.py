@@ -59,6 +59,10 @@ def openapi() -> dict[str, Any]:
     spec.app = current_app
     document: dict[str, Any] = spec.spec
     views = {name.rpartition(".")[2]: view for name, view in current_app.view_functions.items()}
+    for schema in document["components"]["schemas"].values():
+        for described in schema.get("properties", {}).values():
+            # Only the name again, in capitals.
+            described.pop("title", None)
     for methods in document["paths"].values():
         for method, operation in methods.items():
             _refine_input(operation, document["components"]["schemas"])
