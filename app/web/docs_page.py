@@ -28,8 +28,8 @@ PAGE = f"""<!doctype html>
 </body>
 </html>
 """
-# Redoc writes inline styles and searches in a worker. It also loads its maker's logo and reports its
-# use, which this policy prevents.
+# Redoc writes inline styles and searches in a worker. It also loads the logo of its maker and
+# reports its use, which this policy prevents.
 POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self' data:; worker-src blob:; "
