@@ -1,4 +1,4 @@
-"""An application whose context is open, for tests that go through models and services."""
+"""Fixtures: an open application context, and fakes of the external servers."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from tests.support.yahoo import PRICES
 
 @pytest.fixture
 def app_context(app: Flask) -> Iterator[Flask]:
-    """The application, within its context."""
+    """The application, with an open context."""
     with app.app_context():
         yield app
 
 
 @pytest.fixture
 def raw_db(app: Flask, mongo_uri: str) -> Iterator[Database[Document]]:
-    """The same database through a client that knows nothing of our codec."""
+    """The same database through a client without our codec."""
     client: MongoClient[Document] = MongoClient(mongo_uri)
     yield client[database().name]
     client.close()
@@ -42,7 +42,7 @@ def raw_db(app: Flask, mongo_uri: str) -> Iterator[Database[Document]]:
 
 @pytest.fixture
 def stream_server() -> Iterator[AngelStreamServer]:
-    """A server of Angel One's stream, which must like all that it hears."""
+    """A fake of Angel One's stream; the test fails if a client violates the protocol."""
     server = AngelStreamServer()
     accept(server, CREDENTIALS)
     with server.open():
@@ -57,7 +57,7 @@ def stream_session() -> Session:
 
 @pytest.fixture
 def streams(caplog: pytest.LogCaptureFixture) -> Iterator[StreamFactory]:
-    """Make streams; none of them, however it fails, may tell a secret to any log."""
+    """Make streams; the test fails if one of them logs a secret."""
     with caplog.at_level(logging.DEBUG), StreamFactory().until_the_end() as streams:
         yield streams
     assert SECRET not in caplog.text
@@ -65,8 +65,8 @@ def streams(caplog: pytest.LogCaptureFixture) -> Iterator[StreamFactory]:
 
 @pytest.fixture
 def yahoo(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeYahoo]:
-    """A server of Yahoo's, which has the prices of three symbols."""
-    # curl would ask a developer's proxy for it.
+    """A fake of Yahoo with the prices of three symbols."""
+    # Otherwise curl would use a developer's proxy.
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with FakeYahoo(clock.now()) as server:
         for symbol, price in PRICES.items():

@@ -1,4 +1,4 @@
-"""Alerts and a database that is away: what was crossed meanwhile is told when it is back."""
+"""Alerts during an outage of the database: they fire when it is available again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.market import ManualClock, ScriptedFeed
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[DatabaseServer]:
-    """A database of the test's own, to be killed."""
+    """A separate database that the test kills."""
     server = DatabaseServer(tmp_path / "own").start()
     yield server
     if mongo.cx is not None:
@@ -42,7 +42,7 @@ def app(
     return create_app(make_settings(), mongo_uri=database.uri, feed=feed, clock=clock)
 
 
-def test_what_an_outage_kept_from_being_told_is_told_by_the_same_ticks(
+def test_alerts_crossed_during_an_outage_fire_by_the_same_ticks(
     app: Flask, database: DatabaseServer, feed: ScriptedFeed
 ) -> None:
     with app.app_context():
@@ -53,7 +53,7 @@ def test_what_an_outage_kept_from_being_told_is_told_by_the_same_ticks(
         assert crossing is not None
         database.kill()
 
-        # Both where the alerts cannot be looked for and where they cannot be written.
+        # Both if the alerts cannot be read and if they cannot be written.
         with pytest.raises(PyMongoError):
             fire_crossed([tick])
         with pytest.raises(PyMongoError):

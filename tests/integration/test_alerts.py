@@ -1,4 +1,4 @@
-"""Alerts: what crosses a level is told once, whatever happens at the same time."""
+"""Alerts: each fires once, also under concurrent changes."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ pytestmark = pytest.mark.usefixtures("app_context")
 
 @pytest.fixture(autouse=True)
 def people(app_context: Flask) -> None:
-    """Users without a portfolio: an alert needs none."""
+    """Users without portfolios: alerts need none."""
     create_user("alice")
     create_user("bob")
 
 
 def insert_many(count: int, user_id: str = "alice") -> None:
-    """Write alerts past the limit of a user: one above 25,001, 25,002, ... each."""
+    """Insert more alerts than a user may have, above 25,001, 25,002, and so on."""
     alert = set_alert(user_id, **request(above=25_001))
     document = alert.as_set()
     collection("alerts").insert_many(
@@ -48,7 +48,7 @@ def insert_many(count: int, user_id: str = "alice") -> None:
     )
 
 
-def test_a_tick_at_a_level_fires_and_one_a_paisa_short_does_not(feed: ScriptedFeed) -> None:
+def test_a_tick_at_a_level_fires_and_a_tick_a_paisa_before_it_does_not(feed: ScriptedFeed) -> None:
     high = set_alert("alice", **request(above=25_100))
     low = set_alert("alice", **request(below=24_900))
 
@@ -60,7 +60,7 @@ def test_a_tick_at_a_level_fires_and_one_a_paisa_short_does_not(feed: ScriptedFe
     assert [each.data["alert_id"] for each in events_of("alice")] == [str(high.id), str(low.id)]
 
 
-def test_a_fired_alert_keeps_its_evidence_and_tells_its_user(
+def test_a_fired_alert_stores_its_quote_and_notifies_its_user(
     feed: ScriptedFeed, clock: ManualClock
 ) -> None:
     alert = set_alert("alice", **request(above=25_100, below=24_900))
@@ -94,7 +94,7 @@ def test_a_fired_alert_keeps_its_evidence_and_tells_its_user(
     }
 
 
-def test_of_two_levels_the_first_that_is_met_fires_and_the_other_never_does(
+def test_of_two_levels_only_the_first_one_reached_fires(
     feed: ScriptedFeed,
 ) -> None:
     alert = set_alert("alice", **request(above=25_100, below=24_900))
@@ -109,7 +109,7 @@ def test_of_two_levels_the_first_that_is_met_fires_and_the_other_never_does(
     assert len(events_of("alice")) == 1
 
 
-def test_the_same_ticks_given_again_fire_nothing_again(feed: ScriptedFeed) -> None:
+def test_repeated_ticks_fire_nothing_again(feed: ScriptedFeed) -> None:
     set_alert("alice", **request(above=25_100))
     set_alert("bob", **request(above=25_200))
     ticks = [feed.set("^NSEI", price) for price in (25_150, 25_250)]
@@ -136,7 +136,7 @@ def test_alerts_fire_in_the_order_of_the_ticks_across_symbols(feed: ScriptedFeed
     assert told == [str(each.id) for each in (early, other, late)]
 
 
-def test_one_tick_fires_more_alerts_than_a_chunk_holds(feed: ScriptedFeed) -> None:
+def test_one_tick_fires_more_alerts_than_fit_in_a_batch(feed: ScriptedFeed) -> None:
     count = BATCH_SIZE + 10
     insert_many(count)
 
@@ -144,7 +144,7 @@ def test_one_tick_fires_more_alerts_than_a_chunk_holds(feed: ScriptedFeed) -> No
     assert len(events_of("alice")) == count
 
 
-def test_an_alert_that_fired_keeps_its_first_evidence_whatever_is_asked_of_it(
+def test_a_fired_alert_keeps_its_first_quote(
     feed: ScriptedFeed, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     alerts = [set_alert("alice", **request(above=25_100)) for _ in range(2)]
@@ -158,12 +158,14 @@ def test_an_alert_that_fired_keeps_its_first_evidence_whatever_is_asked_of_it(
 
     again = run_transaction(lambda: Alert.trigger_many(firings[:1], clock.now()))
     assert (again, reload(alerts[0])) == (0, fired)
-    # It is left out of a chunk, which is not a fault that splits it.
+    # It is skipped without halving its batch.
     assert fire(firings) == 1
     assert [each for each in caplog.records if each.levelname == "ERROR"] == []
 
 
-def test_a_tick_fired_by_two_at_once_is_told_once(app_context: Flask, feed: ScriptedFeed) -> None:
+def test_concurrent_passes_over_one_tick_fire_each_alert_once(
+    app_context: Flask, feed: ScriptedFeed
+) -> None:
     for user_id in ("alice", "bob"):
         for level in range(25_001, 25_011):
             set_alert(user_id, **request(above=level))
@@ -177,7 +179,7 @@ def test_a_tick_fired_by_two_at_once_is_told_once(app_context: Flask, feed: Scri
     assert (len(events_of("alice")), len(events_of("bob"))) == (10, 10)
 
 
-def test_an_alert_deleted_at_the_moment_it_fires_is_either(
+def test_an_alert_deleted_while_it_fires_is_either_fired_or_deleted(
     app_context: Flask, feed: ScriptedFeed
 ) -> None:
     def fire_tick(tick: Quote) -> int:
@@ -228,7 +230,7 @@ def test_an_alert_set_at_a_real_price_is_not_fired_by_a_mock_one(
 
 @contextmanager
 def writing_meanwhile(step: Callable[[], object]) -> Iterator[None]:
-    """Have `step` happen after the quote of an alert was taken and before it is written."""
+    """Call `step` after the quote of a new alert was read and before the alert is written."""
     create = Alert.create.__func__  # type: ignore[attr-defined]
 
     def create_after(cls: type[Alert], /, **fields: object) -> Alert:
@@ -242,7 +244,7 @@ def writing_meanwhile(step: Callable[[], object]) -> Iterator[None]:
 
 def test_a_tick_between_the_quote_and_the_commit_is_not_lost(feed: ScriptedFeed) -> None:
     def make_a_pass() -> None:
-        """As the monitor does: post a tick, then look for what it crosses."""
+        """As the monitor: post a tick, then fire the alerts that it crosses."""
         services().quotes.update([feed.set("^NSEI", 25_200)])
         assert fire_crossed([feed.set("^NSEI", 25_200)]) == 0
 
@@ -272,7 +274,7 @@ def test_a_tick_after_the_market_closed_fires_nothing(
         assert reload(alert).status is AlertStatus.ACTIVE
 
 
-def test_a_listener_hears_of_an_alert_after_it_is_committed(
+def test_a_listener_receives_an_alert_after_its_commit(
     app_context: Flask, feed: ScriptedFeed
 ) -> None:
     alert = set_alert("alice", **request(above=25_100))
@@ -287,9 +289,9 @@ def test_a_listener_hears_of_an_alert_after_it_is_committed(
     assert heard == [AlertStatus.TRIGGERED]
 
 
-def test_one_bad_alert_keeps_none_of_its_neighbours_silent(feed: ScriptedFeed) -> None:
+def test_one_faulty_alert_does_not_stop_the_others_of_its_batch(feed: ScriptedFeed) -> None:
     alerts = [set_alert("alice", **request(above=25_100)) for _ in range(9)]
-    # Of a user who is gone, so that its event has no number to take.
+    # Its user is deleted, so its event cannot get a number.
     gone = {"$set": {"user_id": "nobody", "number": 99}}
     collection("alerts").update_one({"_id": alerts[4].id}, gone)
 
@@ -303,7 +305,7 @@ def test_one_bad_alert_keeps_none_of_its_neighbours_silent(feed: ScriptedFeed) -
 @pytest.mark.parametrize(
     "bound", [{"below": {"$gte": Decimal(26_000)}}, {"above": {"$lte": Decimal(25_002)}}]
 )
-def test_what_a_tick_crosses_is_found_by_an_index(bound: Document) -> None:
+def test_the_alerts_that_a_tick_crosses_are_found_by_an_index(bound: Document) -> None:
     insert_many(200)
 
     winning = plan(collection("alerts").find({"waiting": True, "symbol": "^NSEI", **bound}))
@@ -314,7 +316,7 @@ def test_what_a_tick_crosses_is_found_by_an_index(bound: Document) -> None:
     assert side in winning
 
 
-def test_a_tick_that_crosses_nothing_finds_nothing_of_any_number() -> None:
+def test_a_tick_that_crosses_nothing_reads_none_of_many_alerts() -> None:
     insert_many(200)
 
     assert list(Alert.find_crossed("^NSEI", Decimal(24_000), Decimal(25_000))) == []
@@ -323,7 +325,7 @@ def test_a_tick_that_crosses_nothing_finds_nothing_of_any_number() -> None:
     assert sorted(each.number for each in found) == [1, 2, 3]
 
 
-def test_a_symbol_is_watched_while_anyone_has_an_alert_on_it(
+def test_a_symbol_is_polled_while_any_user_has_an_alert_on_it(
     feed: ScriptedFeed, clock: ManualClock
 ) -> None:
     first = set_alert("alice", **request("RELIANCE", above=1_450))
@@ -340,7 +342,7 @@ def test_a_symbol_is_watched_while_anyone_has_an_alert_on_it(
     assert "RELIANCE.NS" not in services().polled_symbols.symbols()
 
 
-def test_nobody_looks_through_the_alerts_on_an_index_which_is_polled_in_any_case(
+def test_the_alerts_on_a_default_index_are_not_searched(
     feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_alert("alice", **request(above=25_500))
@@ -353,12 +355,12 @@ def test_nobody_looks_through_the_alerts_on_an_index_which_is_polled_in_any_case
     assert SymbolState.find_alerted() == {"^NSEI"}
 
 
-def test_a_symbol_stays_watched_for_an_alert_that_is_still_being_written(
+def test_a_symbol_stays_polled_for_an_alert_that_is_being_written(
     clock: ManualClock,
 ) -> None:
     alert = set_alert("alice", **request("RELIANCE", above=1_450))
     clock.advance(120)
-    # As another process does before it writes one.
+    # As another process does before it writes an alert.
     SymbolState.mark_alerted("RELIANCE.NS", clock.now())
 
     delete_alert("alice", str(alert.id))
@@ -367,7 +369,7 @@ def test_a_symbol_stays_watched_for_an_alert_that_is_still_being_written(
     assert "RELIANCE.NS" in services().polled_symbols.symbols()
 
 
-def test_numbers_run_on_over_deleted_alerts_and_pages_leave_nothing_out() -> None:
+def test_numbers_of_deleted_alerts_are_not_reused_and_pages_are_complete() -> None:
     alerts = [set_alert("alice", **request(above=25_001 + n)) for n in range(12)]
     set_alert("bob", **request(above=26_000))
     for each in alerts[3:8]:
@@ -387,9 +389,7 @@ def test_numbers_run_on_over_deleted_alerts_and_pages_leave_nothing_out() -> Non
 
 
 @pytest.mark.parametrize(("price", "crossed"), [(25_000, 0), (25_003, 3)])
-def test_a_tick_has_the_documents_of_what_it_crosses_read_and_no_other(
-    price: int, crossed: int
-) -> None:
+def test_a_tick_reads_only_the_documents_of_the_alerts_it_crosses(price: int, crossed: int) -> None:
     insert_many(200)
     query = {"waiting": True, "symbol": "^NSEI", "above": {"$lte": Decimal(price)}}
 

@@ -1,4 +1,4 @@
-"""Ticks that come in by themselves, between two polls, and gaps of a feed from afar."""
+"""Ticks that arrive between two polls, and gaps of a remote feed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.users import Trader
 
 
 class DistantFeed(ScriptedFeed):
-    """A scripted market from afar, whose candles may not be had yet."""
+    """A scripted remote market, whose candles may be unavailable."""
 
     remote = True
 
@@ -50,12 +50,12 @@ def distant(clock: ManualClock) -> DistantFeed:
     return DistantFeed(clock)
 
 
-def test_a_tick_that_comes_in_closes_a_trade_without_waiting_for_the_next_poll(
+def test_an_arriving_tick_closes_a_trade_before_the_next_poll(
     alice: Trader, feed: ScriptedFeed, monitor: Monitor
 ) -> None:
     alice.create_trade(stop_loss=24_990)
     with running(monitor):
-        # The interval is 10 s, and the test has no more than 5 in all.
+        # The interval is 10 s, and the test takes at most 5 s.
         feed.push("^NSEI", 24_985)
         eventually(lambda: alice.trades()[0]["status"] == "STOP_LOSS_HIT", timeout=5)
 
@@ -63,7 +63,7 @@ def test_a_tick_that_comes_in_closes_a_trade_without_waiting_for_the_next_poll(
     assert_invariants(alice.client_id)
 
 
-def test_each_tick_that_came_in_counts_in_its_order(
+def test_arrived_ticks_count_in_their_order(
     alice: Trader, feed: ScriptedFeed, monitor: Monitor
 ) -> None:
     alice.create_trade(stop_loss=24_990)
@@ -82,13 +82,13 @@ class TestGapsOfAFeedFromAfar:
         return distant
 
     @pytest.fixture(autouse=True)
-    def _trade_that_was_watched(self, alice: Trader, monitor: Monitor) -> None:
-        """A trade with a stop-loss of 24,900, in a market that was watched until now."""
+    def _watched_trade(self, alice: Trader, monitor: Monitor) -> None:
+        """Open a trade with a stop-loss of 24,900, in a market polled until now."""
         alice.create_trade(stop_loss=24_900)
         monitor.run_once()
 
     def outage(self, feed: DistantFeed, clock: ManualClock) -> None:
-        """Ten minutes without prices, in which NIFTY fell to 24,800 and came back."""
+        """Make a gap of ten minutes, in which NIFTY fell to 24,800 and recovered."""
         began = clock.now()
         feed.record("^NSEI", began + timedelta(minutes=5), 25_000, 24_800, 25_000)
         clock.advance(600)
@@ -120,7 +120,7 @@ class TestGapsOfAFeedFromAfar:
         eventually(lambda: alice.trades()[0]["status"] == "STOP_LOSS_HIT")
         assert alice.trades()[0]["exit_price"] == 24_900.0
 
-    def test_they_do_not_wait_for_ever(
+    def test_they_wait_for_a_limited_time(
         self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
     ) -> None:
         self.outage(feed, clock)
@@ -135,7 +135,7 @@ class TestGapsOfAFeedFromAfar:
         assert alice.notifications()[0]["data"]["settled_from"] == "quote"
         assert HOLD_SECONDS <= 10
 
-    def test_only_the_first_quote_after_the_gap_says_that_it_decided(
+    def test_only_the_first_quote_after_the_gap_is_marked_as_deciding(
         self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
     ) -> None:
         alice.create_trade(stop_loss=24_500)
@@ -151,7 +151,7 @@ class TestGapsOfAFeedFromAfar:
         assert (higher["exit_price"], higher["settled_from"]) == (24_700.0, "quote")
         assert (deeper["exit_price"], deeper["settled_from"]) == (24_400.0, None)
 
-    def test_an_alert_that_the_first_quote_fires_says_so(
+    def test_an_alert_fired_by_the_first_quote_is_marked(
         self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
     ) -> None:
         assert alice.post("/market/alerts", {"symbol": "NIFTY", "below": 24_800}).status_code == 201
@@ -164,7 +164,7 @@ class TestGapsOfAFeedFromAfar:
         (alert,) = alice.get("/market/alerts").get_json()["alerts"]
         assert (alert["price"], alert["settled_from"]) == (24_700.0, "quote")
 
-    def test_candles_that_do_not_come_are_asked_for_a_few_times_and_logged_once(
+    def test_missing_candles_are_requested_a_few_times_and_logged_once(
         self,
         alice: Trader,
         feed: DistantFeed,
@@ -195,7 +195,7 @@ class TestGapsOfAFeedFromAfar:
         assert set(feed.requests.values()) == {MAX_ATTEMPTS}
         assert len([each for each in caplog.messages if "quotes decide" in each]) == 1
 
-    def test_candles_that_are_refused_hold_nothing(
+    def test_refused_candles_delay_nothing(
         self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
     ) -> None:
         feed.failure = CandlesRefused("not subscribed")
@@ -203,21 +203,21 @@ class TestGapsOfAFeedFromAfar:
         feed.tick("^NSEI", 24_700)
         monitor.run_once()
 
-        # The clock stands: no hold runs out.
+        # The clock stands still: no wait ends by time.
         eventually(lambda: monitor.run_arrived() and not active(alice))
 
         (trade,) = alice.trades()
         assert (trade["exit_price"], trade["settled_from"]) == (24_700.0, "quote")
         assert feed.requests["^NSEI"] == 1
 
-    def test_a_running_monitor_releases_the_ticks_by_itself(
+    def test_a_running_monitor_releases_the_waiting_ticks(
         self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
     ) -> None:
         feed.failure = CandlesRefused("not subscribed")
         with running(monitor):
             self.outage(feed, clock)
             feed.push("^NSEI", 24_700)
-            # Well within the interval of 10 s.
+            # Much less than the interval of 10 s.
             eventually(lambda: not active(alice), timeout=5)
 
     def test_a_restart_finds_a_gap_that_was_never_settled(
@@ -230,7 +230,7 @@ class TestGapsOfAFeedFromAfar:
         clock.advance(60)
         assert Monitor(alice.client.application).settle_gap() == 1
 
-    def test_prices_do_not_wait_for_the_candles_of_a_restart(
+    def test_prices_do_not_wait_for_the_candles_after_a_restart(
         self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock
     ) -> None:
         clock.advance(600)

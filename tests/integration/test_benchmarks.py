@@ -1,4 +1,4 @@
-"""The harness of the benchmarks: ratios, the table, what is kept. Nothing is timed here."""
+"""The harness of the benchmarks: ratios, table and stored results. Nothing is timed here."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def test_a_goal_is_a_floor_or_a_ceiling() -> None:
     assert str(Goal(at_most=250, unit="ms")) == "≤ 250 ms"
 
 
-def test_a_percentile_is_what_that_share_does_not_exceed() -> None:
+def test_a_percentile_is_the_value_that_its_share_does_not_exceed() -> None:
     assert percentile(range(100), 0.99) == 99
     assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
 
 
-def test_the_table_says_what_was_met_and_what_fell_short(
+def test_the_table_shows_goals_met_and_missed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = {"good": lambda: [a_result()], "bad": lambda: [a_result("another row", 0.5)]}
@@ -83,7 +83,7 @@ def test_the_table_says_what_was_met_and_what_fell_short(
     assert "SHORT" in next(line for line in lines if line.startswith("another row"))
 
 
-def test_the_results_are_kept_and_shown_beside_a_later_run(
+def test_results_are_stored_and_shown_beside_a_later_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main([], {"one": lambda: [a_result(value=0.75)]}, tmp_path)
@@ -103,7 +103,7 @@ def test_the_results_are_kept_and_shown_beside_a_later_run(
     assert next(line for line in lines if line.startswith("a new row")).endswith("-")
 
 
-def test_a_row_that_fails_leaves_the_others(
+def test_a_failing_row_does_not_stop_the_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> list[Result]:

@@ -1,4 +1,4 @@
-"""`flask doctor`: each fault is found, and told with what to do about it."""
+"""`flask doctor`: each problem is reported with its remedy."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ CHECKS = [
 
 
 def examine(app: Flask) -> tuple[Result, dict[str, list[str]]]:
-    """Run the doctor; return what it said, and the cells of each check's row."""
+    """Run the doctor; return its result, and the cells of each check's row."""
     result = app.test_cli_runner().invoke(args=["doctor"])
     rows = [re.split(r"\s{2,}", line) for line in result.stdout.splitlines()]
     return result, {row[0]: row[1:] for row in rows if row[0] in CHECKS}
 
 
 def assert_only_fault(app: Flask, check: str, found: str, remedy: str) -> None:
-    """See that one check alone found something, what that was, and what is to be done."""
+    """Check that exactly one check found a problem, with these words in problem and remedy."""
     result, rows = examine(app)
     faults = {name: row[1:] for name, row in rows.items() if row[0] == "FAULT"}
     assert result.exit_code == 1, result.output
@@ -51,7 +51,7 @@ def assert_only_fault(app: Flask, check: str, found: str, remedy: str) -> None:
     assert remedy in faults[check][1]
 
 
-def test_a_healthy_server_is_told_so_in_full(app: Flask) -> None:
+def test_a_healthy_server_is_reported_check_by_check(app: Flask) -> None:
     result, rows = examine(app)
 
     assert result.exit_code == 0
@@ -80,14 +80,14 @@ def test_a_missing_index_is_named(app: Flask) -> None:
 
 @pytest.fixture
 def own_database(tmp_path: Path) -> Iterator[EmbeddedDatabase]:
-    """A database of the test's own, which it may end."""
+    """A separate database that the test may stop."""
     database = EmbeddedDatabase(tmp_path / "own")
     database.start()
     yield database
     database.stop()
 
 
-def test_a_database_that_went_away_is_told_by_every_check_that_needs_it(
+def test_a_stopped_database_is_reported_by_every_check_that_needs_it(
     make_app: Callable[..., Flask], own_database: EmbeddedDatabase
 ) -> None:
     app = make_app()
@@ -110,19 +110,21 @@ def test_a_database_that_went_away_is_told_by_every_check_that_needs_it(
     assert all(faults.values())
 
 
-def test_redis_that_does_not_answer_is_told(make_app: Callable[..., Flask]) -> None:
+def test_unreachable_redis_is_reported(make_app: Callable[..., Flask]) -> None:
     app = make_app(REDIS_URL=f"redis://127.0.0.1:{free_port()}")
     assert_only_fault(app, "redis", "ConnectionError", "start Redis, or correct REDIS_URL")
 
 
-def test_a_feed_without_a_price_is_told(app: Flask, feed: ScriptedFeed, clock: ManualClock) -> None:
+def test_a_feed_without_a_price_is_reported(
+    app: Flask, feed: ScriptedFeed, clock: ManualClock
+) -> None:
     feed.set("^NSEI", 0)
     assert_only_fault(app, "prices", "There is no price for ^NSEI", "docs/market-data.md")
 
 
 @pytest.fixture
 def smtp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, object]]:
-    """The variables that name a mail server, which is trusted here, and its user."""
+    """The variables for the fake mail server, whose certificate is trusted, and its user."""
     server = MailServer(*make_certificate(tmp_path))
     monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))
     with server.open():
@@ -136,7 +138,7 @@ def twilio() -> Iterator[TwilioServer]:
 
 
 @pytest.mark.needs("openssl")
-def test_a_mail_server_and_an_sms_gateway_that_let_us_in_are_well(
+def test_a_mail_server_and_an_sms_gateway_that_accept_the_login_pass(
     make_app: Callable[..., Flask], smtp: dict[str, object], twilio: TwilioServer
 ) -> None:
     result, rows = examine(make_app(**smtp, **twilio.environment))
@@ -146,7 +148,7 @@ def test_a_mail_server_and_an_sms_gateway_that_let_us_in_are_well(
     assert twilio.messages == []
 
 
-def test_of_credentials_given_in_part_the_missing_ones_are_named(
+def test_the_missing_ones_of_incomplete_credentials_are_named(
     make_app: Callable[..., Flask],
 ) -> None:
     _, rows = examine(make_app(SMTP_USERNAME=USERNAME, TWILIO_AUTH_TOKEN=TOKEN))
@@ -157,7 +159,7 @@ def test_of_credentials_given_in_part_the_missing_ones_are_named(
 
 
 @pytest.mark.needs("openssl")
-def test_a_mail_server_that_refuses_the_login_is_told_without_the_password(
+def test_a_refused_mail_login_is_reported_without_the_password(
     make_app: Callable[..., Flask], smtp: dict[str, object]
 ) -> None:
     app = make_app(**{**smtp, "SMTP_PASSWORD": "not-the-password"})
@@ -177,7 +179,7 @@ def test_a_mail_server_that_refuses_the_login_is_told_without_the_password(
         ({"TWILIO_PHONE_NUMBER": "+15559999"}, "no such number", "set TWILIO_PHONE_NUMBER"),
     ],
 )
-def test_twilio_credentials_that_are_wrong_are_told_one_by_one_and_not_shown(
+def test_each_wrong_credential_of_twilio_is_reported_and_not_shown(
     make_app: Callable[..., Flask],
     twilio: TwilioServer,
     variables: dict[str, str],
@@ -191,7 +193,7 @@ def test_twilio_credentials_that_are_wrong_are_told_one_by_one_and_not_shown(
     assert TOKEN not in output
 
 
-def test_a_mail_server_and_an_sms_gateway_that_are_away_are_told(
+def test_an_unreachable_mail_server_and_sms_gateway_are_reported(
     make_app: Callable[..., Flask],
 ) -> None:
     app = make_app(
@@ -220,12 +222,12 @@ def angel_one(clock: ManualClock) -> Iterator[tuple[FakeAngelOne, dict[str, str]
         yield angel, {"MARKET_DATA": "angel_one", **angel.variables(root)}
 
 
-def test_without_real_prices_no_source_is_asked(app: Flask) -> None:
+def test_without_real_prices_no_source_is_contacted(app: Flask) -> None:
     _, rows = examine(app)
     assert rows["angel one"][1] == rows["yahoo"][1] == "not used (MARKET_DATA=auto)"
 
 
-def test_angel_one_that_lets_us_in_shows_a_price(
+def test_angel_one_that_accepts_the_login_shows_a_price(
     make_app: Callable[..., Flask], angel_one: tuple[FakeAngelOne, dict[str, str]]
 ) -> None:
     _, rows = examine(make_app(**angel_one[1]))
@@ -233,7 +235,7 @@ def test_angel_one_that_lets_us_in_shows_a_price(
     assert rows["yahoo"] == ["ok", "not used (MARKET_DATA=angel_one)"]
 
 
-def test_angel_one_that_refuses_the_pin_is_told_without_it(
+def test_a_pin_that_angel_one_refuses_is_reported_without_showing_it(
     make_app: Callable[..., Flask], angel_one: tuple[FakeAngelOne, dict[str, str]]
 ) -> None:
     app = make_app(**{**angel_one[1], "ANGEL_PASSWORD": "another-pin"})
@@ -241,6 +243,6 @@ def test_angel_one_that_refuses_the_pin_is_told_without_it(
     assert "another-pin" not in examine(app)[0].output
 
 
-def test_yahoo_that_is_not_there_is_told(make_app: Callable[..., Flask]) -> None:
+def test_unreachable_yahoo_is_reported(make_app: Callable[..., Flask]) -> None:
     app = make_app(MARKET_DATA="yahoo", YAHOO_ROOT_URL=f"http://127.0.0.1:{free_port()}")
     assert_only_fault(app, "yahoo", "YAHOO_ROOT_URL", "docs/market-data.md")

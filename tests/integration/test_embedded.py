@@ -1,4 +1,4 @@
-"""The embedded database: its start, its end, and what outlives a crash."""
+"""The embedded database: start, stop, and durability after a crash."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.server import ROOT
 
 SECONDS = 30
-# A server that has a database and nothing else.
+# A program with an embedded database and nothing else.
 PARENT = """
 import sys
 from pathlib import Path
@@ -66,7 +66,7 @@ def make_database(folder: Path) -> Iterator[Callable[[], EmbeddedDatabase]]:
 
 @pytest.fixture
 def watch() -> Iterator[Callable[[EmbeddedDatabase], None]]:
-    """Watch databases in the background until the test is over."""
+    """Watch databases in the background until the test ends."""
     watched: list[tuple[EmbeddedDatabase, threading.Thread]] = []
 
     def start(database: EmbeddedDatabase) -> None:
@@ -93,7 +93,7 @@ def connection(uri: str) -> socket.socket:
 
 
 def kill_database(folder: Path) -> None:
-    """End the database's process as a crash would, and see it gone."""
+    """Kill the database's process, and wait until it has ended."""
     content = record(folder)
     with connection(
         f"mongodb://127.0.0.1:{content['port']}/?directConnection=true"
@@ -114,7 +114,7 @@ def wait_until_it_answers(uri: str) -> None:
             try:
                 client.admin.command("ping")
             except ConnectionFailure:
-                # The connection to the one that was killed; the next is to the new one.
+                # This connection was to the killed process; the next one is to the new process.
                 assert time.monotonic() < deadline
             else:
                 return
@@ -131,7 +131,7 @@ def read(uri: str) -> list[int]:
         return [each["_id"] for each in client.kept.numbers.find().sort("_id", 1)]
 
 
-def test_it_starts_in_its_folder_and_says_where_it_is(
+def test_it_starts_in_its_folder_and_records_its_address(
     make_database: Callable[[], EmbeddedDatabase], folder: Path
 ) -> None:
     database = make_database()
@@ -148,7 +148,7 @@ def test_it_starts_in_its_folder_and_says_where_it_is(
     assert read(database.uri) == [0]
 
 
-def test_what_starts_it_brings_in_neither_the_application_nor_flask() -> None:
+def test_its_supervisor_imports_neither_the_application_nor_flask() -> None:
     program = (
         "import sys, embedded_db.supervisor\n"
         "slow = ('app', 'config', 'flask', 'pydantic', 'pymongo')\n"
@@ -164,7 +164,7 @@ def test_what_starts_it_brings_in_neither_the_application_nor_flask() -> None:
     assert ran.stdout == "[]\n[]\n"
 
 
-def test_once_begun_its_folder_is_taken_and_it_answers_when_waited_for(
+def test_after_begin_its_folder_is_taken_and_after_the_wait_it_answers(
     make_database: Callable[[], EmbeddedDatabase], folder: Path
 ) -> None:
     database = make_database()
@@ -179,14 +179,14 @@ def test_once_begun_its_folder_is_taken_and_it_answers_when_waited_for(
     assert read(database.uri) == [0]
 
 
-def test_one_that_ends_before_it_is_waited_for_is_started_again(
+def test_a_process_that_ends_before_the_wait_is_restarted(
     make_database: Callable[[], EmbeddedDatabase], folder: Path
 ) -> None:
     database = make_database()
     database.begin()
     pid = record(folder)["database_pid"]
     os.kill(pid, signal.SIGKILL)
-    # Seen to have ended, and left for its owner to bury.
+    # It has ended and is a zombie until its parent reaps it.
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
     database.wait()
@@ -196,7 +196,7 @@ def test_one_that_ends_before_it_is_waited_for_is_started_again(
     assert read(database.uri) == [0]
 
 
-def test_one_that_was_only_begun_is_ended_by_stopping(
+def test_stop_ends_a_process_that_was_only_begun(
     make_database: Callable[[], EmbeddedDatabase], folder: Path
 ) -> None:
     database = make_database()
@@ -210,7 +210,7 @@ def test_one_that_was_only_begun_is_ended_by_stopping(
     make_database().start()
 
 
-def test_it_stops_and_its_data_is_there_at_the_next_start(
+def test_its_data_is_there_at_the_next_start(
     make_database: Callable[[], EmbeddedDatabase], folder: Path
 ) -> None:
     first = make_database()
@@ -227,7 +227,7 @@ def test_it_stops_and_its_data_is_there_at_the_next_start(
     assert read(second.uri) == list(range(20))
 
 
-def test_stopping_twice_or_before_the_start_does_no_harm(
+def test_stopping_twice_or_before_the_start_is_harmless(
     make_database: Callable[[], EmbeddedDatabase],
 ) -> None:
     database = make_database()
@@ -238,7 +238,7 @@ def test_stopping_twice_or_before_the_start_does_no_harm(
     database.stop()
 
 
-def test_a_second_one_on_the_folder_says_whose_it_is_and_leaves_the_first_alone(
+def test_a_second_database_on_the_folder_names_the_owner_and_does_not_disturb_it(
     make_database: Callable[[], EmbeddedDatabase], folder: Path
 ) -> None:
     first = make_database()
@@ -271,7 +271,7 @@ def test_without_a_record_the_owner_is_unknown(
         make_database().start()
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     database = EmbeddedDatabase(tmp_path / "file" / "data")
 
@@ -279,7 +279,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         database.start()
 
 
-def test_what_was_acknowledged_survives_a_kill_and_it_comes_back_where_it_was(
+def test_acknowledged_writes_survive_a_kill_and_the_address_stays(
     make_database: Callable[[], EmbeddedDatabase],
     watch: Callable[[EmbeddedDatabase], None],
     folder: Path,
@@ -298,7 +298,7 @@ def test_what_was_acknowledged_survives_a_kill_and_it_comes_back_where_it_was(
     assert read(uri) == list(range(200))
 
 
-def test_one_that_cannot_start_again_at_once_does_so_as_soon_as_it_can(
+def test_a_restart_that_fails_at_first_is_repeated_until_it_succeeds(
     make_database: Callable[[], EmbeddedDatabase],
     watch: Callable[[EmbeddedDatabase], None],
     folder: Path,
@@ -320,7 +320,7 @@ def test_one_that_cannot_start_again_at_once_does_so_as_soon_as_it_can(
     assert read(database.uri) == list(range(20))
 
 
-def test_it_dies_with_its_parent_and_the_next_start_loses_nothing(
+def test_it_ends_with_its_parent_and_the_next_start_loses_nothing(
     make_database: Callable[[], EmbeddedDatabase], folder: Path
 ) -> None:
     parent = subprocess.Popen(
@@ -347,13 +347,13 @@ def test_it_dies_with_its_parent_and_the_next_start_loses_nothing(
 @pytest.fixture
 def app_on_it(
     make_database: Callable[[], EmbeddedDatabase],
-    # Not used, but ended after the client has said goodbye to a database that still runs.
+    # Unused here; this order closes the client before the database stops.
     watch: Callable[[EmbeddedDatabase], None],
     make_settings: Callable[..., Settings],
     feed: ScriptedFeed,
     clock: ManualClock,
 ) -> Iterator[tuple[Flask, EmbeddedDatabase]]:
-    """An application on a database of its own, in its context."""
+    """An application with its own database, with an open context."""
     database = make_database()
     database.start()
     app = create_app(make_settings(), mongo_uri=database.uri, feed=feed, clock=clock)
@@ -364,7 +364,7 @@ def app_on_it(
     mongo.cx = mongo.db = None
 
 
-def test_while_the_database_is_away_prices_go_out_and_what_they_trigger_is_settled_later(
+def test_during_an_outage_prices_are_published_and_their_triggers_settled_later(
     app_on_it: tuple[Flask, EmbeddedDatabase],
     watch: Callable[[EmbeddedDatabase], None],
     feed: ScriptedFeed,

@@ -1,4 +1,4 @@
-"""What the server says on a system for which there is no embedded database."""
+"""The server's message on a system without a wheel of the embedded database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from embedded_db.supervisor import EmbeddedDatabase, StartError
 
 
-def test_without_the_embedded_database_one_sentence_asks_for_a_mongodb(
+def test_without_the_embedded_database_the_message_asks_for_a_mongodb(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "secantus", None)

@@ -1,4 +1,4 @@
-"""The embedded database is started again, whatever is in the way for a while."""
+"""The embedded database is restarted, also after temporary obstacles."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def answers(uri: str) -> bool:
             return False
 
 
-def test_what_cannot_be_written_for_a_while_does_not_end_the_watch(
+def test_a_folder_that_is_temporarily_unwritable_does_not_end_the_watch(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     database = EmbeddedDatabase(tmp_path)

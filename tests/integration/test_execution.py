@@ -1,4 +1,4 @@
-"""Settlement: what ticks trigger is closed, once, exactly, with its evidence."""
+"""Execution: trades that ticks trigger close once, exactly, with the quote that closed them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def only_trade(client_id: str = "alice") -> Trade:
     return trade
 
 
-def test_one_falling_tick_closes_more_trades_than_a_chunk_holds(feed: ScriptedFeed) -> None:
+def test_one_falling_tick_closes_more_trades_than_fit_in_a_batch(feed: ScriptedFeed) -> None:
     count = BATCH_SIZE + 10
     for n in range(count):
         user_id = "alice" if n % 3 else "bob"
@@ -66,7 +66,7 @@ def test_one_falling_tick_closes_more_trades_than_a_chunk_holds(feed: ScriptedFe
     assert inbox.event_seq == 1 + 2 * len(quantities["alice"])
 
 
-def test_each_closed_trade_has_one_event_in_the_order_of_its_user() -> None:
+def test_each_closed_trade_has_one_event_in_its_users_order() -> None:
     for _ in range(25):
         open_trade("alice", order(stop_loss=24_990))
         open_trade("bob", order(stop_loss=24_990))
@@ -84,7 +84,9 @@ def test_each_closed_trade_has_one_event_in_the_order_of_its_user() -> None:
         assert sorted(told) == sorted(str(each.id) for each in trades_of(user_id))
 
 
-def test_a_closed_trade_keeps_its_evidence(feed: ScriptedFeed, clock: ManualClock) -> None:
+def test_a_closed_trade_stores_the_quote_that_closed_it(
+    feed: ScriptedFeed, clock: ManualClock
+) -> None:
     open_trade("alice", order(trade_type=TradeType.SELL, quantity=4, target_price=24_900))
     clock.advance(30)
     tick = feed.set("^NSEI", "24899.90")
@@ -109,7 +111,7 @@ def test_a_closed_trade_keeps_its_evidence(feed: ScriptedFeed, clock: ManualCloc
     assert "a profit of ₹400.40" in event.message
 
 
-def test_the_first_of_several_ticks_that_reaches_a_trade_closes_it(feed: ScriptedFeed) -> None:
+def test_the_first_tick_that_reaches_a_level_closes_the_trade(feed: ScriptedFeed) -> None:
     open_trade("alice", order(stop_loss=24_990, target_price=25_010))
     ticks = [feed.set("^NSEI", price) for price in (25_005, 25_012, 24_000, 26_000)]
 
@@ -137,7 +139,7 @@ def test_trades_close_in_the_order_of_the_ticks_that_closed_them(feed: ScriptedF
     assert told == [str(each.id) for each in (early, other, late)]
 
 
-def test_ticks_that_reach_nothing_close_nothing(feed: ScriptedFeed) -> None:
+def test_ticks_that_reach_no_level_close_nothing(feed: ScriptedFeed) -> None:
     open_trade("alice", order(stop_loss=24_990))
     open_trade("alice", order())
 
@@ -161,7 +163,7 @@ def test_a_trade_opened_at_a_real_price_never_closes_at_a_mock_one(
     assert close_triggered([feed.set("^NSEI", 24_500)]) == 1
 
 
-def test_a_trade_closed_meanwhile_is_not_closed_twice(feed: ScriptedFeed) -> None:
+def test_a_trade_closed_in_the_meantime_is_not_closed_again(feed: ScriptedFeed) -> None:
     trade = open_trade("alice", order(stop_loss=24_990))
     other = open_trade("alice", order(stop_loss=24_990))
     tick = feed.set("^NSEI", 24_000)
@@ -175,7 +177,7 @@ def test_a_trade_closed_meanwhile_is_not_closed_twice(feed: ScriptedFeed) -> Non
     assert_portfolio_balances("alice")
 
 
-def test_a_stop_loss_and_its_user_at_once_close_a_trade_once(
+def test_a_stop_loss_and_a_concurrent_exit_close_a_trade_once(
     app_context: Flask, feed: ScriptedFeed
 ) -> None:
     trade = open_trade("alice", order(stop_loss=24_990))
@@ -193,7 +195,7 @@ def test_a_stop_loss_and_its_user_at_once_close_a_trade_once(
     assert_portfolio_balances("alice")
 
 
-def test_two_ticks_settled_at_once_close_each_trade_once(
+def test_two_ticks_settled_concurrently_close_each_trade_once(
     app_context: Flask, feed: ScriptedFeed
 ) -> None:
     for _ in range(20):
@@ -210,7 +212,7 @@ def test_two_ticks_settled_at_once_close_each_trade_once(
     assert_portfolio_balances("bob")
 
 
-def test_exiting_all_closes_what_is_open_and_adds_it_up(feed: ScriptedFeed) -> None:
+def test_exit_all_closes_open_trades_and_returns_the_sums(feed: ScriptedFeed) -> None:
     open_trade("alice", order(quantity=2))
     open_trade("alice", order(trade_type=TradeType.SELL, quantity=3))
     open_trade("bob", order())
@@ -223,10 +225,10 @@ def test_exiting_all_closes_what_is_open_and_adds_it_up(feed: ScriptedFeed) -> N
     assert only_trade("bob").status is TradeStatus.ACTIVE
 
 
-def test_one_bad_trade_keeps_none_of_its_neighbours_open(feed: ScriptedFeed) -> None:
+def test_one_faulty_trade_does_not_stop_the_others_of_its_batch(feed: ScriptedFeed) -> None:
     trades = [open_trade("alice", order(stop_loss=24_990)) for _ in range(9)]
     bad = trades[4]
-    # The database itself refuses to add a number to what is no number.
+    # The database refuses to add to a value that is not a number.
     tick = feed.set("^NSEI", 24_000)
     collection("portfolios").update_one({"user_id": "bob"}, {"$set": {"available_margin": "much"}})
     collection("trades").update_one({"_id": bad.id}, {"$set": {"user_id": "bob", "number": 99}})
@@ -239,7 +241,7 @@ def test_one_bad_trade_keeps_none_of_its_neighbours_open(feed: ScriptedFeed) -> 
     assert still == {bad.id}
 
 
-def test_what_was_announced_is_committed(app_context: Flask, feed: ScriptedFeed) -> None:
+def test_published_events_are_committed(app_context: Flask, feed: ScriptedFeed) -> None:
     heard: list[tuple[str, TradeStatus]] = []
 
     def listen(_sender: Flask, events: list[Notification]) -> None:
@@ -255,7 +257,7 @@ def test_what_was_announced_is_committed(app_context: Flask, feed: ScriptedFeed)
     ]
 
 
-def test_a_listener_that_fails_undoes_nothing_and_keeps_nobody_from_hearing(
+def test_a_failing_listener_undoes_nothing_and_does_not_stop_the_others(
     app_context: Flask,
 ) -> None:
     heard: list[str] = []
@@ -275,7 +277,7 @@ def test_a_listener_that_fails_undoes_nothing_and_keeps_nobody_from_hearing(
     assert only_trade().status is TradeStatus.ACTIVE
 
 
-def test_a_symbol_is_watched_before_its_first_trade_is_there() -> None:
+def test_a_symbol_is_polled_before_its_first_trade_is_written() -> None:
     open_trade("alice", order("reliance", quantity=1))
 
     assert SymbolState.find_traded() == {"RELIANCE.NS"}

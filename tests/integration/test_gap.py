@@ -1,4 +1,4 @@
-"""The time that nobody watched: what the monitor settles of it, and how a replay goes on."""
+"""Gaps: how the monitor settles the time of an outage, and how a replay continues."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DOWN_SECONDS = 600
 
 @pytest.fixture
 def watched(monitor: Monitor, clock: ManualClock) -> Callable[[], datetime]:
-    """Make the last pass before the server goes down for ten minutes; return its time."""
+    """Make the last pass before an outage of ten minutes; return its time."""
 
     def go_down() -> datetime:
         clock.advance(1)
@@ -45,7 +45,7 @@ def minute(since: datetime, number: int) -> datetime:
     return since + timedelta(minutes=number)
 
 
-def test_a_level_reached_meanwhile_closes_at_its_price_and_time(
+def test_a_level_reached_in_the_gap_closes_at_its_price_and_time(
     alice: Trader, feed: ScriptedFeed, monitor: Monitor, watched: Callable[[], datetime]
 ) -> None:
     alice.create_trade(quantity=2, stop_loss=24_900, target_price=25_200)
@@ -72,7 +72,7 @@ def test_a_level_reached_meanwhile_closes_at_its_price_and_time(
     assert_invariants(alice.client_id)
 
 
-def test_of_both_levels_it_is_the_one_reached_earlier(
+def test_of_two_levels_the_one_reached_first_closes(
     alice: Trader, feed: ScriptedFeed, monitor: Monitor, watched: Callable[[], datetime]
 ) -> None:
     alice.create_trade(stop_loss=24_900, target_price=25_100)
@@ -87,7 +87,7 @@ def test_of_both_levels_it_is_the_one_reached_earlier(
     assert (sold["status"], sold["exit_price"]) == ("STOP_LOSS_HIT", 25_100.0)
 
 
-def test_both_levels_in_one_candle_are_the_stop_loss(
+def test_a_candle_that_reached_both_levels_closes_at_the_stop_loss(
     alice: Trader, feed: ScriptedFeed, monitor: Monitor, watched: Callable[[], datetime]
 ) -> None:
     alice.create_trade(stop_loss=24_900, target_price=25_100)
@@ -98,7 +98,7 @@ def test_both_levels_in_one_candle_are_the_stop_loss(
     assert alice.trades()[0]["exit_price"] == 24_900.0
 
 
-def test_a_level_that_was_jumped_over_closes_at_the_open(
+def test_a_level_passed_before_the_open_closes_at_the_open(
     alice: Trader, feed: ScriptedFeed, monitor: Monitor, watched: Callable[[], datetime]
 ) -> None:
     alice.create_trade(stop_loss=24_900)
@@ -108,7 +108,7 @@ def test_a_level_that_was_jumped_over_closes_at_the_open(
     assert alice.trades()[0]["exit_price"] == 24_000.0
 
 
-def test_candles_from_before_the_entry_leave_a_trade_alone(
+def test_candles_from_before_the_entry_do_not_close_a_trade(
     alice: Trader,
     feed: ScriptedFeed,
     clock: ManualClock,
@@ -125,7 +125,7 @@ def test_candles_from_before_the_entry_leave_a_trade_alone(
     assert alice.trades()[0]["status"] == "ACTIVE"
 
 
-def test_it_settles_the_trades_of_all_users_in_all_symbols_in_the_order_of_time(
+def test_trades_of_all_users_and_symbols_are_settled_in_order_of_time(
     alice: Trader,
     bob: Trader,
     feed: ScriptedFeed,
@@ -192,7 +192,7 @@ def test_a_first_start_has_no_gap(
     assert monitor.settle_gap() == 0
 
 
-def test_one_restart_after_another_settles_the_gap_once(
+def test_repeated_restarts_settle_the_gap_once(
     app: Flask,
     alice: Trader,
     feed: ScriptedFeed,
@@ -213,7 +213,7 @@ def test_one_restart_after_another_settles_the_gap_once(
     assert_invariants(alice.client_id)
 
 
-def test_a_restart_that_crashed_before_it_had_settled_everything_is_gone_on_from(
+def test_the_next_restart_completes_an_interrupted_settlement(
     app: Flask,
     alice: Trader,
     feed: ScriptedFeed,
@@ -223,7 +223,7 @@ def test_a_restart_that_crashed_before_it_had_settled_everything_is_gone_on_from
     since = watched()
     feed.record("^NSEI", minute(since, 1), 25_000, 24_800)
     Monitor(app).settle_gap()
-    # As after a crash between the closing of the trades and the note of how far it got.
+    # As after a crash between closing the trades and storing the progress.
     with app.app_context():
         MarketState.save_progress(feed.name, since)
 
@@ -259,7 +259,7 @@ def test_a_standby_that_takes_over_settles_the_gap_before_its_first_pass(
         assert MarketState.load_progress(feed.name) == clock.now()
 
 
-def test_each_pass_notes_how_far_the_market_was_watched(
+def test_each_pass_stores_up_to_when_the_market_was_polled(
     app: Flask, feed: ScriptedFeed, clock: ManualClock, monitor: Monitor
 ) -> None:
     for _ in range(2):
@@ -277,7 +277,7 @@ def replay(
     clock: ManualClock,
     tmp_path: Path,
 ) -> Callable[..., Flask]:
-    """Start, or start again, on a recording of two minutes: 25,000, 24,000 and 25,000 again."""
+    """Start or restart with a recording of two minutes: 25,000, 24,000, 25,000."""
     make_app()
     recording = tmp_path / "recording.csv"
     lines = ["timestamp,symbol,price"]
@@ -300,7 +300,7 @@ def recorded_second(app: Flask) -> float:
     return (time - datetime.fromisoformat("2026-01-05T03:45:00Z")).total_seconds()
 
 
-def test_a_replay_that_was_interrupted_goes_on_where_it_would_be(
+def test_an_interrupted_replay_continues_as_if_it_had_not_stopped(
     replay: Callable[..., Flask], clock: ManualClock
 ) -> None:
     Monitor(replay()).run_once()
@@ -309,7 +309,7 @@ def test_a_replay_that_was_interrupted_goes_on_where_it_would_be(
     assert recorded_second(replay(REPLAY_SPEED=2)) == 0
 
 
-def test_a_replay_closes_what_the_time_it_was_down_had_reached(
+def test_a_replay_closes_trades_whose_level_was_reached_while_it_was_down(
     replay: Callable[..., Flask], clock: ManualClock
 ) -> None:
     app = replay()
@@ -324,12 +324,12 @@ def test_a_replay_closes_what_the_time_it_was_down_had_reached(
     assert Monitor(app).settle_gap() == 1
     alice.client = app.test_client()
     (trade,) = alice.trades()
-    # The minute began at 25,000, so the stop-loss was met on the way down.
+    # The minute began at 25,000, so the price fell through the stop-loss.
     assert (trade["exit_price"], trade["settled_from"]) == (24_500.0, "gap")
     assert_invariants(alice.client_id)
 
 
-def test_a_trade_opened_after_the_last_pass_is_settled_from_its_entry_on(
+def test_a_trade_opened_after_the_last_pass_is_settled_from_its_entry(
     replay: Callable[..., Flask], clock: ManualClock
 ) -> None:
     app = replay()
@@ -337,7 +337,7 @@ def test_a_trade_opened_after_the_last_pass_is_settled_from_its_entry_on(
     alice.open_portfolio()
     clock.advance(65)
     Monitor(app).run_once()
-    # Longer than the pass's quote is served: the feed itself is asked for the price.
+    # The quote of the pass is too old by now: the price comes from the feed itself.
     clock.advance(21)
     alice.create_trade(stop_loss=24_500)
     clock.advance(40)
@@ -345,11 +345,11 @@ def test_a_trade_opened_after_the_last_pass_is_settled_from_its_entry_on(
     app = replay()
     assert Monitor(app).settle_gap() == 1
     alice.client = app.test_client()
-    # It entered at the last price handed out, so the rest of that minute counts.
+    # It entered at the last price returned, so the rest of that minute counts.
     assert alice.trades()[0]["exit_price"] == 24_500.0
 
 
-def test_a_replay_that_ended_starts_over_when_nothing_is_open(
+def test_an_ended_replay_starts_over_if_no_trade_is_open(
     replay: Callable[..., Flask], clock: ManualClock
 ) -> None:
     app = replay()
@@ -359,7 +359,7 @@ def test_a_replay_that_ended_starts_over_when_nothing_is_open(
     assert recorded_second(replay()) == 0
 
 
-def test_a_replay_that_ended_stands_while_something_is_open(
+def test_an_ended_replay_stays_at_its_end_while_a_trade_is_open(
     replay: Callable[..., Flask], clock: ManualClock
 ) -> None:
     app = replay()
@@ -379,7 +379,7 @@ def test_a_replay_that_ended_stands_while_something_is_open(
 
 
 @pytest.mark.parametrize("price", ["0", "-5", "NaN", "1e12"])
-def test_a_candle_with_a_price_that_is_none_closes_nothing(
+def test_a_candle_with_an_invalid_price_closes_nothing(
     alice: Trader,
     feed: ScriptedFeed,
     monitor: Monitor,
@@ -400,7 +400,7 @@ def test_a_candle_with_a_price_that_is_none_closes_nothing(
 
 
 @pytest.mark.usefixtures("app_context")
-def test_a_last_quote_in_the_database_that_is_no_price_is_none() -> None:
+def test_an_invalid_stored_quote_is_ignored() -> None:
     for price in (0, -1, "NaN", "1e12"):
         SymbolState.save_quotes([quote(price, symbol="TCS.NS")])
 

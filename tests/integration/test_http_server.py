@@ -1,4 +1,4 @@
-"""The HTTP server over real sockets: what accept may raise, bounds, and times that are up."""
+"""The HTTP server over real sockets: errors of accept, limits, and timeouts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def spawn(target: Callable[..., Any], *args: Any) -> None:
 
 
 class FailingListener:
-    """A listening socket whose accept() fails first, as the system may make it."""
+    """A listening socket whose accept() first raises errors of the system."""
 
     def __init__(self, listener: socket.socket, errors: list[int]) -> None:
         self._listener = listener
@@ -102,11 +102,11 @@ def test_connections_are_accepted_after_every_error_of_accept(
 
 
 @pytest.mark.parametrize("error", [errno.EBADF, errno.EINVAL, errno.ENOTSOCK])
-def test_a_listener_that_is_gone_is_reported(serve: Callable[..., Served], error: int) -> None:
+def test_a_closed_listener_is_reported(serve: Callable[..., Served], error: int) -> None:
     assert serve(errors=(error,)).has_failed.wait(10)
 
 
-def test_one_connection_too_many_takes_the_place_of_the_longest_idle(
+def test_a_connection_beyond_the_limit_replaces_the_longest_idle_one(
     serve: Callable[..., Served],
 ) -> None:
     server = serve(total=3)
@@ -116,7 +116,7 @@ def test_one_connection_too_many_takes_the_place_of_the_longest_idle(
         RawConnection(server.port) as third,
     ):
         eventually(lambda: len(server.table) == 3)
-        # It has been idle for the shortest time now.
+        # Now it has the shortest idle time.
         first.send(REQUEST).answer()
         with RawConnection(server.port) as fourth:
             assert fourth.send(REQUEST).answer().status == 200
@@ -125,7 +125,7 @@ def test_one_connection_too_many_takes_the_place_of_the_longest_idle(
             assert third.send(REQUEST).answer().status == 200
 
 
-def test_a_connection_is_refused_while_all_others_are_at_work(
+def test_a_connection_is_refused_while_all_others_are_busy(
     serve: Callable[..., Served],
 ) -> None:
     server = serve(total=2)
@@ -143,7 +143,7 @@ def test_a_connection_is_refused_while_all_others_are_at_work(
         assert [first.answer().status, second.answer().status] == [200, 200]
 
 
-def test_one_address_has_no_more_connections_than_its_share(serve: Callable[..., Served]) -> None:
+def test_an_address_has_at_most_its_share_of_connections(serve: Callable[..., Served]) -> None:
     server = serve(total=10, per_address=2)
     with (
         RawConnection(server.port) as first,
@@ -166,7 +166,7 @@ def test_one_address_has_no_more_connections_than_its_share(serve: Callable[...,
     ],
     ids=["silent", "half a header", "half a body", "idle"],
 )
-def test_a_connection_whose_time_is_up_is_closed(
+def test_a_connection_is_closed_after_its_timeout(
     serve: Callable[..., Served], sent: bytes, phase: Phase, status: int | None
 ) -> None:
     server = serve()
@@ -187,7 +187,7 @@ def test_a_connection_whose_time_is_up_is_closed(
         assert client.is_closed()
 
 
-def test_more_time_is_not_won_by_a_byte_now_and_then(serve: Callable[..., Served]) -> None:
+def test_occasional_bytes_do_not_extend_a_timeout(serve: Callable[..., Served]) -> None:
     server = serve()
     with RawConnection(server.port) as client:
         client.send(b"GET / HTTP/1.1\r\n")
@@ -200,7 +200,9 @@ def test_more_time_is_not_won_by_a_byte_now_and_then(serve: Callable[..., Served
     assert connection.deadline is None or connection.deadline != deadline
 
 
-def test_a_client_that_does_not_read_its_answer_is_cut_off(serve: Callable[..., Served]) -> None:
+def test_a_client_that_does_not_read_its_response_is_disconnected(
+    serve: Callable[..., Served],
+) -> None:
     server = serve()
     with RawConnection(server.port) as client:
         client.send(REQUEST).answer()
@@ -217,7 +219,7 @@ def _send_until_cut(connection: Any) -> None:
 
 
 def _hurry(connection: Any) -> bool:
-    """Have the time for the block that is being sent be up."""
+    """Let the timeout of the block that is being sent expire."""
     if connection.write_deadline is not None:
         connection.write_deadline = time.monotonic()
     return True

@@ -1,4 +1,4 @@
-"""The indexes: what the hot questions read is what they return."""
+"""Indexes: frequent queries read only the documents they return."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ pytestmark = pytest.mark.usefixtures("app_context")
 
 
 def plan(find: Cursor[Document]) -> str:
-    """Return how the database goes about a find, as text."""
+    """Return the query plan of a find as text."""
     explained: dict[str, Any] = find.explain()
     return json.dumps(explained["queryPlanner"]["winningPlan"], default=str)
 
 
 @pytest.fixture
 def many_trades(app_context: Flask) -> None:
-    """200 open trades with triggers from 1 up, and one user's history."""
+    """Create 200 open trades with triggers from 1 up, and the history of one user."""
     trade = insert_trade()
     document = collection("trades").find_one({"_id": trade.id})
     assert document is not None
@@ -49,7 +49,7 @@ def many_trades(app_context: Flask) -> None:
 
 
 @pytest.mark.usefixtures("many_trades")
-def test_what_a_tick_triggers_is_found_by_an_index() -> None:
+def test_the_trades_that_a_tick_triggers_are_found_by_an_index() -> None:
     below, above = trades.INDEX.queries("^NSEI", Decimal(199), Decimal(10_003))
 
     for query, bound in ((below, "trigger_below"), (above, "trigger_above")):
@@ -62,15 +62,15 @@ def test_what_a_tick_triggers_is_found_by_an_index() -> None:
 @pytest.mark.parametrize(
     ("book", "field"), [(trades.INDEX, "trigger_above"), (alerts.INDEX, "above")]
 )
-def test_what_has_no_upper_level_is_not_read_for_a_price(book: TriggerIndex, field: str) -> None:
-    """Null comes before every number in an index: a range without a lower end reads them all."""
+def test_trades_without_an_upper_level_are_not_read(book: TriggerIndex, field: str) -> None:
+    """Null sorts before every number in an index: a range without a lower bound reads them all."""
     _, above = book.queries("^NSEI", Decimal(1), Decimal(2))
 
     assert above[field] == {"$gt": 0, "$lte": 2}
 
 
 @pytest.mark.usefixtures("many_trades")
-def test_the_two_finds_of_a_tick_return_what_it_triggers_and_nothing_else() -> None:
+def test_the_two_queries_of_a_tick_return_exactly_the_triggered_trades() -> None:
     low = list(Trade.find_triggered("^NSEI", Decimal("199.50"), Decimal(5_000)))
     high = list(Trade.find_triggered("^NSEI", Decimal(5_000), Decimal("10003.50")))
     quiet = list(Trade.find_triggered("^NSEI", Decimal(5_000), Decimal(5_001)))
@@ -79,13 +79,13 @@ def test_the_two_finds_of_a_tick_return_what_it_triggers_and_nothing_else() -> N
     assert sorted(each.number for each in low if each.number > 1) == [200, 201]
     assert {each.number for each in high} >= {2, 3}
     assert len(high) == 3
-    # The first trade's target, 120, is under any of these prices.
+    # The first trade's target, 120, is below all these prices.
     assert [each.number for each in quiet] == [1]
     assert elsewhere == []
 
 
 @pytest.mark.usefixtures("many_trades")
-def test_a_trade_that_both_bounds_reach_is_found_once() -> None:
+def test_a_trade_reached_at_both_levels_is_found_once() -> None:
     found = list(Trade.find_triggered("^NSEI", Decimal(1), Decimal(20_000)))
 
     assert len(found) == len({each.id for each in found}) == 201
@@ -95,7 +95,7 @@ def test_a_trade_that_both_bounds_reach_is_found_once() -> None:
     "query",
     [{"deliver_at": {"$lte": NOON}}, {"deliver_at": {"$gt": NOON - timedelta(days=1)}}],
 )
-def test_what_is_due_for_delivery_is_found_by_an_index(query: Document) -> None:
+def test_due_deliveries_are_found_by_an_index(query: Document) -> None:
     create_users("alice")
     events = notify(*(draft() for _ in range(200)))
     taken = Notification.claim([each.id for each in events[5:]], NOON, timedelta(minutes=2))
@@ -122,14 +122,14 @@ def test_what_is_due_for_delivery_is_found_by_an_index(query: Document) -> None:
         ("notifications", {"user_id": "alice", "is_read": False, "seq": {"$gte": 1, "$lt": 50}}),
     ],
 )
-def test_what_a_request_asks_is_found_by_an_index(name: str, query: Document) -> None:
+def test_queries_of_requests_use_an_index(name: str, query: Document) -> None:
     winning = plan(collection(name).find(query))
 
     assert "IXSCAN" in winning
     assert "COLLSCAN" not in winning
 
 
-def test_making_the_indexes_again_changes_nothing() -> None:
+def test_creating_the_indexes_again_changes_nothing() -> None:
     before = {name: collection(name).index_information() for name in INDEXES}
 
     create_indexes()

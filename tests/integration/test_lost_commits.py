@@ -1,4 +1,4 @@
-"""A database that crashes between a commit and its reply: what was done is done once, and told."""
+"""A database that crashes between a commit and its reply: each change happens exactly once."""
 
 from __future__ import annotations
 
@@ -49,20 +49,20 @@ def mongo_uri(proxy: LosingProxy) -> str:
 
 @pytest.fixture(scope="module")
 def crash(database: DatabaseServer) -> Iterator[Losing]:
-    """Kill the database and start it again, on all that it had written."""
+    """Kill the database and restart it on its data."""
 
     def crash() -> None:
         database.kill()
         database.start()
 
-    # It ends with the thread that started it, and that of a connection ends too soon.
+    # The database ends with the thread that started it, and connection threads end too soon.
     with ThreadPoolExecutor(1) as pool:
         yield lambda: pool.submit(crash).result()
 
 
 @pytest.fixture
 def told(app: Flask) -> Iterator[list[Notification]]:
-    """The events that listeners were told of."""
+    """The events that listeners received."""
     told: list[Notification] = []
 
     def listen(sender: Flask, events: list[Notification]) -> None:
@@ -73,7 +73,7 @@ def told(app: Flask) -> Iterator[list[Notification]]:
 
 
 def updates(socket: Any) -> list[tuple[str, int]]:
-    """Return what a socket has been told of since it was last asked."""
+    """Return the updates that a socket received since the last call."""
     received = [each for each in socket.get_received() if each["name"] == "trade_update"]
     return [(each["args"][0]["event"], each["args"][0]["seq"]) for each in received]
 
@@ -92,7 +92,7 @@ def test_a_trade_is_opened_once(
     assert [each.type for each in told] == ["trade_created"]
 
 
-def test_an_exit_is_answered_as_it_was_made(
+def test_an_exit_returns_its_first_result(
     proxy: LosingProxy,
     crash: Losing,
     monitor: Monitor,
@@ -112,7 +112,7 @@ def test_an_exit_is_answered_as_it_was_made(
     assert [each.type for each in told] == ["trade_created", "trade_exited"]
 
 
-def test_what_a_tick_triggers_is_closed_and_told(
+def test_triggered_trades_are_closed_and_published_once(
     proxy: LosingProxy,
     crash: Losing,
     monitor: Monitor,
@@ -134,7 +134,7 @@ def test_what_a_tick_triggers_is_closed_and_told(
     ]
 
 
-def test_an_alert_is_set_and_told_and_deleted_once(
+def test_an_alert_is_set_fired_and_deleted_once(
     proxy: LosingProxy,
     crash: Losing,
     monitor: Monitor,
@@ -160,7 +160,7 @@ def test_an_alert_is_set_and_told_and_deleted_once(
     assert alice.get("/market/alerts").get_json()["alerts"] == []
 
 
-def test_an_event_of_a_users_own_is_sent_once(
+def test_a_custom_event_is_sent_once(
     proxy: LosingProxy, crash: Losing, alice: Trader, told: list[Notification]
 ) -> None:
     with proxy.losing_a_commit(crash):
@@ -171,16 +171,14 @@ def test_an_event_of_a_users_own_is_sent_once(
     assert [each.message for each in told] == ["Hello"]
 
 
-def test_whoever_registers_is_registered(
-    proxy: LosingProxy, crash: Losing, client: FlaskClient
-) -> None:
+def test_a_registration_succeeds(proxy: LosingProxy, crash: Losing, client: FlaskClient) -> None:
     with proxy.losing_a_commit(crash):
         answer = client.post("/auth/register", json=registration())
 
     assert answer.status_code == 201
 
 
-def test_what_nobody_could_be_told_is_shown_when_the_database_is_back(
+def test_an_unconfirmed_result_is_published_after_the_outage(
     app: Flask,
     proxy: LosingProxy,
     database: DatabaseServer,
@@ -215,7 +213,7 @@ def test_what_nobody_could_be_told_is_shown_when_the_database_is_back(
     assert doubtful == []
 
 
-def test_a_connection_that_breaks_is_no_crash(proxy: LosingProxy, alice: Trader) -> None:
+def test_a_broken_connection_is_not_treated_as_a_crash(proxy: LosingProxy, alice: Trader) -> None:
     with proxy.losing_a_commit(lambda: None):
         answer = alice.create_trade()
 

@@ -77,7 +77,7 @@ def _put_into_shape_2() -> None:
 
 
 def _without_closed_marks(found: Documents) -> Documents:
-    """Return the documents without `waiting: false`, which closed documents need not have."""
+    """Return the documents without `waiting: false`, which is optional in closed documents."""
     for document in [*found["trades"], *found["alerts"]]:
         if document.get("waiting") is False:
             del document["waiting"]
@@ -176,11 +176,11 @@ def test_data_of_the_first_shape_is_refused(before: Documents) -> None:
         migrations.migrate()
 
 
-def test_new_data_is_in_todays_shape_from_the_start() -> None:
+def test_new_data_has_the_current_shape() -> None:
     assert documents("schema") == [{"_id": "version", "number": migrations.VERSION}]
 
 
-def test_data_of_a_later_version_is_left_alone(before: Documents) -> None:
+def test_data_of_a_later_version_is_refused(before: Documents) -> None:
     later = migrations.VERSION + 1
     collection("schema").update_one({"_id": "version"}, {"$set": {"number": later}})
     found = everything()
@@ -191,7 +191,7 @@ def test_data_of_a_later_version_is_left_alone(before: Documents) -> None:
     assert everything() == found
 
 
-def test_a_command_leaves_the_data_of_an_earlier_version_to_the_server(
+def test_a_command_does_not_migrate(
     before: Documents,
 ) -> None:
     found = everything()
@@ -203,4 +203,4 @@ def test_a_command_leaves_the_data_of_an_earlier_version_to_the_server(
 
 
 class Killed(Exception):
-    """What stands for the end of the process."""
+    """Stands for the end of the process."""

@@ -1,4 +1,4 @@
-"""The time that nobody watched: alerts that were crossed in it are told when it is over."""
+"""Alerts whose level was crossed in a gap fire after it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def candles(feed: ScriptedFeed, until: datetime) -> CandlesAfter:
     return lambda symbol, after: feed.candles(symbol, after, until)
 
 
-def test_a_level_crossed_while_nobody_watched_is_told_once_with_its_time(
+def test_a_level_crossed_in_a_gap_fires_once_with_its_time(
     feed: ScriptedFeed, clock: ManualClock
 ) -> None:
     alert = set_alert("alice", **request(above=25_100, below=24_900))
@@ -53,9 +53,7 @@ def test_a_level_crossed_while_nobody_watched_is_told_once_with_its_time(
     )
 
 
-def test_what_came_before_an_alert_was_set_does_not_fire_it(
-    feed: ScriptedFeed, clock: ManualClock
-) -> None:
+def test_prices_from_before_an_alert_do_not_fire_it(feed: ScriptedFeed, clock: ManualClock) -> None:
     since = clock.now()
     feed.record("^NSEI", since + timedelta(minutes=1), 24_000, 26_000)
     clock.advance(300)

@@ -1,4 +1,4 @@
-"""The models on a real database: what is stored, what is found, what is refused."""
+"""The models on a real database: what they store, find and refuse."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def test_a_user_is_found_by_client_id_email_and_id() -> None:
     assert alice.created_at == DAWN
 
 
-def test_a_user_that_is_not_there_is_not_found() -> None:
+def test_an_unknown_user_is_not_found() -> None:
     assert User.find_by_client_id("nobody") is None
     assert User.find_by_email("nobody@example.com") is None
     assert User.find_by_id(ObjectId()) is None
 
 
-def test_several_users_are_found_at_once_and_the_absent_left_out() -> None:
+def test_several_users_are_found_and_unknown_ones_omitted() -> None:
     users = {create_user("alice"), create_user("bob")}
     create_user("carol")
 
@@ -74,7 +74,7 @@ def test_no_two_users_share_a_client_id_or_an_email(taken: str) -> None:
     assert collection("users").count_documents({}) == 1
 
 
-def test_a_user_created_in_a_transaction_is_there_for_it_alone_until_it_commits() -> None:
+def test_a_user_created_in_a_transaction_is_invisible_before_the_commit() -> None:
     def write() -> None:
         User.create(
             client_id="alice",
@@ -104,7 +104,7 @@ def test_a_portfolio_opens_with_its_margin_available() -> None:
     assert Portfolio.find_by_user_id("bob") is None
 
 
-def test_a_second_portfolio_is_the_first_one() -> None:
+def test_creating_a_second_portfolio_returns_the_first() -> None:
     first, _ = Portfolio.create("alice", Decimal(5_000), DAWN)
     second, is_new = Portfolio.create("alice", Decimal(9_000), DAWN + timedelta(days=1))
 
@@ -112,7 +112,7 @@ def test_a_second_portfolio_is_the_first_one() -> None:
     assert second == first
 
 
-def test_portfolios_created_at_once_are_one() -> None:
+def test_concurrent_creations_make_one_portfolio() -> None:
     made = run_concurrently([lambda: Portfolio.create("alice", Decimal(5_000), DAWN)] * 8)
 
     assert sum(is_new for _, is_new in made) == 1
@@ -128,7 +128,7 @@ def test_no_two_portfolios_belong_to_one_user() -> None:
     assert portfolio_of("alice") == portfolio
 
 
-def test_blocking_a_margin_moves_it_and_numbers_the_trade() -> None:
+def test_blocking_margin_moves_it_and_returns_the_trade_number() -> None:
     create_users("alice", margin=Decimal(1_000))
     opened = Position.of(bracket(TradeType.SELL, 2, "100.05"))
 
@@ -145,7 +145,7 @@ def test_blocking_a_margin_moves_it_and_numbers_the_trade() -> None:
 
 
 @pytest.mark.parametrize(("margin", "blocked"), [("1000.00", True), ("1000.01", False)])
-def test_a_margin_is_blocked_to_the_last_paisa_and_no_further(margin: str, blocked: bool) -> None:
+def test_margin_can_be_blocked_to_the_last_paisa(margin: str, blocked: bool) -> None:
     create_users("alice", margin=Decimal(1_000))
     before = portfolio_of("alice")
 
@@ -157,7 +157,7 @@ def test_a_margin_is_blocked_to_the_last_paisa_and_no_further(margin: str, block
     assert (portfolio_of("alice") != before) is blocked
 
 
-def test_a_trade_is_read_as_it_was_created() -> None:
+def test_a_trade_is_read_as_written() -> None:
     trade = insert_trade()
 
     assert Trade.find_by_id(trade.id) == trade
@@ -188,7 +188,7 @@ def test_a_trade_is_closed_once() -> None:
     assert [close_trade(trade), close_trade(trade)] == [1, 0]
 
 
-def test_fields_of_an_active_trade_can_be_set_and_of_a_closed_one_not() -> None:
+def test_an_active_trade_can_be_updated_and_a_closed_one_cannot() -> None:
     trade = insert_trade()
 
     assert Trade.update(trade.id, {"stop_loss": Decimal("95.00")})
@@ -200,7 +200,7 @@ def test_fields_of_an_active_trade_can_be_set_and_of_a_closed_one_not() -> None:
     assert not Trade.update(ObjectId(), {"stop_loss": Decimal("80.00")})
 
 
-def test_a_users_active_trades_are_found_oldest_first() -> None:
+def test_active_trades_of_a_user_are_found_oldest_first() -> None:
     trades = [insert_trade(number) for number in (3, 1, 2)]
     insert_trade(1, "bob")
     close_trade(trades[2])
@@ -229,7 +229,7 @@ def test_events_of_a_user_are_numbered_without_gaps() -> None:
     assert Inbox.find("alice") == Inbox("alice", event_seq=3, unread_count=3)
 
 
-def test_a_new_notification_is_unread_and_to_be_delivered_on_both_channels() -> None:
+def test_a_new_notification_is_unread_and_pending_on_both_channels() -> None:
     create_users("alice")
 
     (event,) = notify(draft())
@@ -243,13 +243,13 @@ def test_a_new_notification_is_unread_and_to_be_delivered_on_both_channels() -> 
     assert Notification.next_due(DAWN) == DAWN
 
 
-def test_no_events_are_no_work() -> None:
+def test_no_events_write_nothing() -> None:
     assert notify() == []
     assert Notification.next_due(DAWN) is None
 
 
 @pytest.mark.parametrize("users", [("nobody",), ("alice", "nobody")])
-def test_an_event_of_a_user_who_is_gone_is_refused_and_nothing_is_numbered(
+def test_an_event_of_a_deleted_user_is_refused_and_takes_no_number(
     users: tuple[str, ...],
 ) -> None:
     create_users("alice")
@@ -269,7 +269,7 @@ def test_no_two_notifications_of_a_user_share_a_number() -> None:
         collection("notifications").insert_one({"user_id": "alice", "seq": 1})
 
 
-def test_a_notification_is_marked_read_once_and_by_its_owner_alone() -> None:
+def test_a_notification_is_marked_read_once_and_by_its_owner_only() -> None:
     create_users("alice", "bob")
     (event,) = notify(draft())
 
@@ -281,7 +281,7 @@ def test_a_notification_is_marked_read_once_and_by_its_owner_alone() -> None:
     assert [mark("alice"), mark("alice")] == [True, False]
 
 
-def test_what_was_missed_is_found_in_order() -> None:
+def test_missed_notifications_are_found_in_order() -> None:
     create_users("alice", "bob")
     notify(*(draft() for _ in range(6)), draft("bob"))
 
@@ -289,7 +289,7 @@ def test_what_was_missed_is_found_in_order() -> None:
     assert Notification.find_after("alice", 6, 6) == []
 
 
-def test_the_last_quotes_of_symbols_are_kept() -> None:
+def test_the_last_quotes_of_symbols_are_stored() -> None:
     SymbolState.mark_traded("TCS.NS", NOON)
     SymbolState.save_quotes([quote("24000.05"), quote("3000", symbol="INFY.NS")])
     SymbolState.save_quotes([quote("25000.05", Source.YAHOO, NOON)])

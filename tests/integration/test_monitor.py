@@ -1,4 +1,4 @@
-"""The monitor: a pass at a time, in its loop, and beside another one."""
+"""The monitor: single passes, its loop, and two monitors on one database."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECONDS = 20
 
 
 class WatchedFeed(ScriptedFeed):
-    """A scripted market that remembers each poll, and may fail one."""
+    """A scripted market that records its polls and can fail them."""
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__(clock)
@@ -66,7 +66,7 @@ def watched_app(
     watched: WatchedFeed,
     clock: ManualClock,
 ) -> Flask:
-    """An application on the watched feed with a short interval, on the test's database."""
+    """An application with the watched feed and a short interval, on the test's database."""
     settings = make_settings(MONITOR_INTERVAL_SECONDS="0.02")
     return create_app(settings, mongo_uri=mongo_uri, feed=watched, clock=clock)
 
@@ -103,7 +103,7 @@ def test_a_pass_without_news_does_nothing(app_context: Flask, monitor: Monitor) 
     assert SymbolState.load_quotes() == {}
 
 
-def test_a_tick_is_settled_in_one_pass_alone(
+def test_a_tick_is_settled_in_one_pass_only(
     app_context: Flask, monitor: Monitor, feed: ScriptedFeed
 ) -> None:
     create_users("alice")
@@ -116,7 +116,7 @@ def test_a_tick_is_settled_in_one_pass_alone(
     assert monitor.run_once() == Pass(ticks=0, closed=0)
 
 
-def test_a_price_that_cannot_be_is_ignored(
+def test_an_invalid_price_is_ignored(
     app_context: Flask, monitor: Monitor, feed: ScriptedFeed
 ) -> None:
     create_users("alice")
@@ -131,7 +131,7 @@ def test_a_price_that_cannot_be_is_ignored(
     assert set(SymbolState.load_quotes()) == {"^BSESN"}
 
 
-def test_the_symbols_polled_are_the_indices_the_traded_and_the_followed(
+def test_indices_and_traded_and_followed_symbols_are_polled(
     watched_app: Flask, watched: WatchedFeed
 ) -> None:
     watched.set("RELIANCE.NS", 1_400)
@@ -141,7 +141,7 @@ def test_the_symbols_polled_are_the_indices_the_traded_and_the_followed(
         create_users("alice")
         open_trade("alice", order("RELIANCE.NS"))
         services().polled_symbols.try_follow(["TCS.NS"], budget=1)
-        # Traded in another process, which only the database tells of.
+        # Traded in another process: known from the database only.
         SymbolState.mark_traded("INFY.NS", services().clock.now())
         monitor.run_once()
         services().polled_symbols.unfollow("TCS.NS")
@@ -155,7 +155,7 @@ def test_the_symbols_polled_are_the_indices_the_traded_and_the_followed(
     ]
 
 
-def test_the_loop_makes_pass_after_pass_until_it_is_stopped(
+def test_the_loop_repeats_passes_until_it_is_stopped(
     watched_app: Flask, watched: WatchedFeed
 ) -> None:
     monitor = Monitor(watched_app)
@@ -170,7 +170,7 @@ def test_the_loop_makes_pass_after_pass_until_it_is_stopped(
     assert len(watched.polls) == polls
 
 
-def test_a_pass_that_fails_does_not_end_the_loop(watched_app: Flask, watched: WatchedFeed) -> None:
+def test_a_failed_pass_does_not_end_the_loop(watched_app: Flask, watched: WatchedFeed) -> None:
     watched.failures = 2
     with watched_app.app_context():
         create_users("alice")
@@ -203,13 +203,13 @@ def test_of_two_monitors_the_one_that_started_last_polls(
             newer_feed.wait_for_polls(1)
             before = len(watched.polls)
             newer_feed.wait_for_polls(10)
-            # The pass it may have been in, and no other.
+            # At most the pass that was running.
             assert len(watched.polls) <= before + 1
         clock.advance(60)
         watched.wait_for_polls(len(watched.polls) + 3)
 
 
-def test_a_lease_is_held_by_one_and_renewed_by_them(app_context: Flask, clock: ManualClock) -> None:
+def test_a_lease_has_one_holder_who_renews_it(app_context: Flask, clock: ManualClock) -> None:
     one, other = (Lease(clock, timedelta(seconds=30)) for _ in range(2))
 
     assert one.renew()
@@ -221,7 +221,7 @@ def test_a_lease_is_held_by_one_and_renewed_by_them(app_context: Flask, clock: M
     assert collection("leases").count_documents({}) == 1
 
 
-def test_a_lease_that_has_run_out_is_anyones(app_context: Flask, clock: ManualClock) -> None:
+def test_an_expired_lease_is_free(app_context: Flask, clock: ManualClock) -> None:
     one, other = (Lease(clock, timedelta(seconds=30)) for _ in range(2))
     one.renew()
 

@@ -1,4 +1,4 @@
-"""The monitor outside market hours: prices are shown, and close nothing, then or later."""
+"""The monitor outside market hours: prices are published, and trigger nothing then or later."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def app(make_app: Callable[..., Flask]) -> Flask:
     return make_app(MARKET_HOURS="enforce")
 
 
-def test_a_tick_outside_hours_is_shown_and_closes_nothing_then_or_later(
+def test_a_tick_outside_market_hours_is_published_and_closes_nothing(
     alice: Trader,
     client: FlaskClient,
     feed: ScriptedFeed,
@@ -59,7 +59,7 @@ def test_the_last_tick_before_the_close_and_the_first_of_a_session_count(
     assert {each["status"] for each in alice.trades()} == {"STOP_LOSS_HIT", "TARGET_HIT"}
 
 
-def test_where_hours_are_ignored_every_tick_counts(
+def test_every_tick_counts_if_market_hours_are_ignored(
     make_app: Callable[..., Flask], alice: Trader, feed: ScriptedFeed, clock: ManualClock
 ) -> None:
     alice.create_trade(stop_loss=24_900)

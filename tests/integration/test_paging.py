@@ -1,4 +1,4 @@
-"""Newest first, a page at a time, over a few hundred documents."""
+"""Pages of a few hundred documents, newest first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COUNT = 320
 
 @pytest.fixture(autouse=True)
 def many_trades(app_context: Flask) -> None:
-    """Give alice trades, every third of another symbol, every tenth cancelled."""
+    """Insert trades of alice, every third in another symbol, every tenth cancelled."""
     template = insert_trade(1)
     document = collection("trades").find_one({"_id": template.id})
     assert document is not None
@@ -38,7 +38,7 @@ def many_trades(app_context: Flask) -> None:
 
 
 def pages(limit: int, **filters: Any) -> list[list[int]]:
-    """Read to the end, a page at a time, each from where the last one ended."""
+    """Return the numbers of all pages, each page read from the end of the previous one."""
     pages: list[list[int]] = []
     below = COUNT + 1
     while found := Trade.find_by_user_id("alice", below=below, limit=limit, **filters):
@@ -47,20 +47,20 @@ def pages(limit: int, **filters: Any) -> list[list[int]]:
     return pages
 
 
-def test_pages_are_newest_first_and_leave_nothing_out() -> None:
+def test_pages_are_newest_first_and_complete() -> None:
     read = pages(50)
 
     assert [len(page) for page in read] == [50] * 6 + [20]
     assert list(chain(*read)) == list(range(COUNT, 0, -1))
 
 
-def test_a_filter_fills_its_pages_from_as_far_back_as_it_takes() -> None:
+def test_a_filter_fills_its_pages_from_older_documents() -> None:
     read = pages(5, status=TradeStatus.CANCELLED, symbol="TCS.NS")
 
     assert read == [[300, 270, 240, 210, 180], [150, 120, 90, 60, 30]]
 
 
-def test_a_filter_that_matches_nothing_comes_to_an_end() -> None:
+def test_a_filter_that_matches_nothing_returns_no_page() -> None:
     assert pages(5, status=TradeStatus.LIQUIDATED) == []
     assert pages(5, symbol="INFY.NS") == []
 
@@ -70,7 +70,7 @@ def test_the_oldest_trade_is_on_the_last_page() -> None:
     assert Trade.find_by_user_id("alice", below=1, limit=5) == []
 
 
-def test_what_lies_behind_a_gap_wider_than_any_window_is_found() -> None:
+def test_documents_behind_a_wide_gap_of_numbers_are_found() -> None:
     far = 5 * MAX_WINDOW
     insert_trade(far)
 
@@ -79,7 +79,7 @@ def test_what_lies_behind_a_gap_wider_than_any_window_is_found() -> None:
     assert [each.number for each in found] == [far, COUNT]
 
 
-def test_unread_notifications_are_paged_like_the_rest() -> None:
+def test_unread_notifications_are_paged_too() -> None:
     create_users("alice")
     events = notify(*(draft() for _ in range(60)))
     read = [each.id for each in events if each.seq % 2]

@@ -79,8 +79,8 @@ def test_the_default_indices_keep_their_marks(
     assert SymbolState.find_traded() == {"^NSEI"}
 
 
-def test_a_mark_without_a_time_is_an_old_one(clock: ManualClock) -> None:
-    # As earlier versions wrote it.
+def test_a_mark_without_a_time_is_old(clock: ManualClock) -> None:
+    # As written by earlier versions.
     collection("symbols").insert_one({"_id": SYMBOL, "traded": True})
     assert SymbolState.find_marks(clock.now()).traded == {SYMBOL}
 

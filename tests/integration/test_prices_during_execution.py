@@ -1,4 +1,4 @@
-"""Prices on their way out: not before it is known what they trigger, and never held up by it."""
+"""Prices are published after the triggered trades are found, and before these are written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECONDS = 10
 
 
 class Log:
-    """What happened, in order: a price shown, trades found, trades closed."""
+    """The order of steps: a price published, trades searched, trades closed."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -75,7 +75,7 @@ def log(app_context: Flask, monkeypatch: pytest.MonkeyPatch) -> Log:
 
 
 def before_each(monkeypatch: pytest.MonkeyPatch, name: str, work: Callable[[], object]) -> None:
-    """Have `work` done before each call of a method of Trade."""
+    """Call `work` before each call of a method of Trade."""
     method = getattr(Trade, name)
 
     def call(*arguments: Any) -> Any:
@@ -85,7 +85,7 @@ def before_each(monkeypatch: pytest.MonkeyPatch, name: str, work: Callable[[], o
     monkeypatch.setattr(Trade, name, call)
 
 
-def test_a_price_is_shown_when_it_is_known_what_it_triggers_and_before_that_is_written(
+def test_a_price_is_published_between_the_search_and_the_writes(
     log: Log, monitor: Monitor, feed: ScriptedFeed
 ) -> None:
     open_trade("alice", order(stop_loss=24_990))
@@ -102,7 +102,7 @@ def test_a_price_is_shown_when_it_is_known_what_it_triggers_and_before_that_is_w
     ]
 
 
-def test_a_price_is_shown_though_nobody_can_tell_what_it_triggers(
+def test_a_price_is_published_also_if_the_search_fails(
     log: Log, monitor: Monitor, feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_trade("alice", order(stop_loss=24_990))
@@ -123,7 +123,7 @@ def test_a_price_is_shown_though_nobody_can_tell_what_it_triggers(
 
 @pytest.fixture
 def crash(log: Log, feed: ScriptedFeed, app_context: Flask) -> None:
-    """A tick that triggers three trades, each closed by a transaction of its own."""
+    """A tick that triggers three trades, each closed in its own transaction."""
     app_context.config["WRITE_BATCH_SIZE"] = 1
     for _ in range(3):
         open_trade("alice", order(stop_loss=24_990))
@@ -132,7 +132,7 @@ def crash(log: Log, feed: ScriptedFeed, app_context: Flask) -> None:
 
 
 @pytest.mark.usefixtures("crash")
-def test_prices_that_come_in_while_many_trades_are_closed_are_shown_meanwhile(
+def test_prices_that_arrive_between_batches_are_published_between_batches(
     log: Log, monitor: Monitor, feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prices = iter([24_970, 24_890, 24_950])
@@ -153,7 +153,7 @@ def test_prices_that_come_in_while_many_trades_are_closed_are_shown_meanwhile(
 
 
 @pytest.mark.usefixtures("crash")
-def test_what_came_in_meanwhile_is_settled_next_in_its_order(
+def test_ticks_that_arrive_between_batches_are_settled_next_in_order(
     monitor: Monitor, feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as falling:
@@ -168,7 +168,7 @@ def test_what_came_in_meanwhile_is_settled_next_in_its_order(
 
 
 @pytest.mark.usefixtures("crash")
-def test_nothing_that_came_in_meanwhile_is_lost_where_the_rest_cannot_be_written(
+def test_ticks_that_arrive_before_a_failure_are_not_lost(
     monitor: Monitor, feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fall_and_fail() -> None:
@@ -186,7 +186,7 @@ def test_nothing_that_came_in_meanwhile_is_lost_where_the_rest_cannot_be_written
 
 
 @pytest.mark.usefixtures("crash")
-def test_a_settlement_longer_than_the_interval_goes_on_asking_for_prices_and_leading(
+def test_a_long_settlement_continues_to_poll_and_to_renew_the_lease(
     log: Log,
     monitor: Monitor,
     feed: ScriptedFeed,
@@ -213,14 +213,14 @@ def test_a_settlement_longer_than_the_interval_goes_on_asking_for_prices_and_lea
 
 
 @pytest.mark.usefixtures("crash")
-def test_what_was_asked_for_meanwhile_does_not_wait_for_the_next_interval(
+def test_ticks_polled_between_batches_do_not_wait_for_the_next_interval(
     monitor: Monitor,
     feed: ScriptedFeed,
     clock: ManualClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fall() -> None:
-        # The clock of the loop stands still after this, 10 s before the next poll.
+        # After this the clock of the loop stands still, 10 s before the next poll.
         clock.advance(10)
         feed.tick("^NSEI", 24_890)
         monkeypatch.undo()

@@ -1,4 +1,4 @@
-"""`flask reconcile`: every corruption of the books is found, shown, and repaired when asked."""
+"""`flask reconcile`: every corruption of a portfolio is found, shown, and repaired on request."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def reconcile(app: Flask) -> Callable[..., Result]:
 
 @pytest.fixture
 def books(alice: Trader, bob: Trader, feed: ScriptedFeed, clock: ManualClock) -> None:
-    """Two users with trades won, lost and still open."""
+    """Create trades of two users: with profit, with loss, and open."""
     for trader in (alice, bob):
         for symbol in ("^NSEI", "RELIANCE.NS"):
             trader.create_trade(symbol=symbol, quantity=2)
@@ -55,7 +55,7 @@ def books(alice: Trader, bob: Trader, feed: ScriptedFeed, clock: ManualClock) ->
 
 
 @pytest.mark.usefixtures("books")
-def test_books_that_agree_are_said_to(reconcile: Callable[..., Result]) -> None:
+def test_consistent_portfolios_are_reported(reconcile: Callable[..., Result]) -> None:
     before = all_documents()
     for options in ((), ("--repair",)):
         result = reconcile(*options)
@@ -65,7 +65,7 @@ def test_books_that_agree_are_said_to(reconcile: Callable[..., Result]) -> None:
     assert all_documents() == before
 
 
-def test_there_may_be_no_portfolios_at_all(reconcile: Callable[..., Result]) -> None:
+def test_a_database_without_portfolios_is_consistent(reconcile: Callable[..., Result]) -> None:
     result = reconcile()
     assert (result.exit_code, result.stdout) == (0, "0 portfolios agree with their trades.\n")
 
@@ -114,7 +114,7 @@ def test_each_corruption_is_found_and_repaired_only_when_asked(
 
 
 @pytest.mark.usefixtures("books")
-def test_the_table_shows_what_is_recorded_and_what_it_should_be(
+def test_the_table_shows_stored_and_expected_values(
     alice: Trader, reconcile: Callable[..., Result]
 ) -> None:
     portfolio(**inc("total_pnl", Decimal("12.34")))(alice.client_id)
@@ -126,7 +126,7 @@ def test_the_table_shows_what_is_recorded_and_what_it_should_be(
 
 
 @pytest.mark.usefixtures("books")
-def test_a_trade_that_was_tampered_with_is_found_by_what_it_adds_up_to(
+def test_a_changed_trade_is_found_by_the_sums(
     alice: Trader, reconcile: Callable[..., Result]
 ) -> None:
     collection("trades").update_one(
@@ -135,12 +135,12 @@ def test_a_trade_that_was_tampered_with_is_found_by_what_it_adds_up_to(
     collection("trades").update_one(
         {"user_id": alice.client_id, "status": "ACTIVE"}, inc("margin_used", Decimal(5))
     )
-    # The five rupees too much and the five too little cancel out in what is available.
+    # The two changes of five rupees cancel out in the available margin.
     assert set(_fields(reconcile(), alice)) >= {"total_pnl", "utilized_margin"}
 
 
 @pytest.mark.usefixtures("books")
-def test_a_trade_and_an_event_that_were_lost_are_found(
+def test_a_missing_trade_and_a_missing_event_are_found(
     alice: Trader, reconcile: Callable[..., Result]
 ) -> None:
     for name, number in (("trades", "number"), ("notifications", "seq")):
@@ -151,7 +151,7 @@ def test_a_trade_and_an_event_that_were_lost_are_found(
 
 
 @pytest.mark.usefixtures("books")
-def test_the_corruptions_of_several_users_are_all_found_and_repaired_at_once(
+def test_corruptions_of_several_users_are_found_and_repaired_together(
     alice: Trader, bob: Trader, reconcile: Callable[..., Result]
 ) -> None:
     for _, corrupt in CORRUPTIONS:

@@ -1,4 +1,4 @@
-"""Retention: what has had its time is deleted, nothing else, and everything still adds up."""
+"""Retention: only documents older than their limit are deleted, and the sums stay correct."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def fire_alert(trader: Trader, feed: ScriptedFeed, monitor: Monitor) -> None:
     monitor.run_once()
 
 
-def test_by_default_nothing_ever_goes(
+def test_nothing_is_deleted_by_default(
     app: Flask, alice: Trader, clock: ManualClock, retention: Callable[..., Result]
 ) -> None:
     notify(alice, 5)
@@ -94,7 +94,7 @@ def test_by_default_nothing_ever_goes(
         assert all_documents() == before
 
 
-def test_only_read_notifications_that_are_old_go_and_the_books_still_agree(
+def test_only_old_read_notifications_are_deleted(
     app_context: Flask,
     alice: Trader,
     bob: Trader,
@@ -118,7 +118,7 @@ def test_only_read_notifications_that_are_old_go_and_the_books_still_agree(
     done = retention("--notifications-days", "30", "--apply")
 
     assert done.exit_code == 0
-    # Unread ones stay, however old: of alice the last two of the first six, and the new one.
+    # Unread notifications stay at any age: alice's last two of the first six, and the new one.
     assert seqs(alice) == [last - 2, last - 1, last]
     assert len(seqs(bob)) == 3
     assert find_differences(alice.client_id) == find_differences(bob.client_id) == []
@@ -126,7 +126,7 @@ def test_only_read_notifications_that_are_old_go_and_the_books_still_agree(
     assert retention("--notifications-days", "30").output.count("for ever") == 2
 
 
-def test_the_newest_event_stays_so_that_no_seq_is_given_twice(
+def test_the_newest_event_stays_so_that_no_seq_is_reused(
     app_context: Flask, alice: Trader, clock: ManualClock, retention: Callable[..., Result]
 ) -> None:
     notify(alice, 4)
@@ -145,7 +145,7 @@ def test_the_newest_event_stays_so_that_no_seq_is_given_twice(
     assert (inbox.event_seq, inbox.unread_count) == (last + 1, 1)
 
 
-def test_what_is_still_to_be_delivered_stays(
+def test_undelivered_notifications_stay(
     alice: Trader, clock: ManualClock, retention: Callable[..., Result]
 ) -> None:
     notify(alice, 3)
@@ -161,7 +161,7 @@ def test_what_is_still_to_be_delivered_stays(
     assert seqs(alice)[0] == first
 
 
-def test_triggered_alerts_go_and_active_ones_stay(
+def test_triggered_alerts_are_deleted_and_active_ones_stay(
     client: FlaskClient,
     alice: Trader,
     clock: ManualClock,
@@ -201,7 +201,7 @@ def test_trades_are_never_deleted(
     assert find_differences(alice.client_id) == []
 
 
-def test_the_monitor_goes_through_all_users_in_small_steps_once_a_day(
+def test_the_monitor_checks_all_users_in_small_steps_once_a_day(
     app: Flask, client: FlaskClient, clock: ManualClock
 ) -> None:
     traders = [sign_up(client) for _ in range(3)]
@@ -220,7 +220,7 @@ def test_the_monitor_goes_through_all_users_in_small_steps_once_a_day(
     assert retention.step() == 1
 
 
-def test_a_step_is_bounded_and_the_next_goes_on_where_it_ended(
+def test_a_step_is_bounded_and_the_next_one_continues(
     app_context: Flask, alice: Trader, clock: ManualClock
 ) -> None:
     notify(alice, STATEMENTS_PER_STEP + 20)
@@ -241,7 +241,7 @@ def test_a_step_is_bounded_and_the_next_goes_on_where_it_ended(
     assert find_differences(alice.client_id) == []
 
 
-def test_pages_and_replay_pass_over_a_gap(
+def test_pages_and_replay_skip_deleted_notifications(
     app: Flask, alice: Trader, clock: ManualClock, retention: Callable[..., Result]
 ) -> None:
     notify(alice, 3)
@@ -260,20 +260,20 @@ def test_pages_and_replay_pass_over_a_gap(
 
 @pytest.mark.parametrize("value", ["0", "-1", "x", "36501"])
 @pytest.mark.parametrize("name", ["RETENTION_NOTIFICATIONS_DAYS", "RETENTION_ALERTS_DAYS"])
-def test_a_number_of_days_that_cannot_be_is_refused(
+def test_an_invalid_number_of_days_is_refused(
     make_settings: Callable[..., Settings], name: str, value: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=name):
         make_settings(**{name: value})
 
 
-def test_the_configuration_says_for_how_long(make_settings: Callable[..., Settings]) -> None:
+def test_the_retention_period_is_configured(make_settings: Callable[..., Settings]) -> None:
     assert Limits.of(make_settings()).is_empty
     given = make_settings(RETENTION_NOTIFICATIONS_DAYS=90, RETENTION_ALERTS_DAYS=30)
     assert Limits.of(given) == Limits(90, 30)
 
 
-def test_a_running_server_deletes_what_has_had_its_time(
+def test_a_running_server_deletes_old_notifications(
     make_server: Callable[..., ServerProcess],
 ) -> None:
     server = make_server()

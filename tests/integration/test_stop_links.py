@@ -1,4 +1,4 @@
-"""Links that stop the emails to their recipient, from the mail to the next that is not sent."""
+"""Unsubscribe links: from a mail with the link to the next mail that is not sent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def variables(mails: MailServer) -> dict[str, Any]:
 
 @pytest.fixture
 def notify(app: Flask, clock: ManualClock) -> Callable[[Trader], str]:
-    """Have something happen to a trader and delivered; return how that went by email."""
+    """Send a trader an event and deliver it; return the status of its email."""
 
     def run(trader: Trader) -> str:
         trader.post("/notifications", {"event": "hello", "message": "There"})
@@ -51,7 +51,7 @@ def link_in(mail: Any) -> str:
 
 
 @pytest.mark.parametrize("by", ["opening it", "the mail program"])
-def test_a_link_in_a_mail_stops_the_mails_of_its_recipient_alone(
+def test_a_link_in_a_mail_stops_the_mails_of_its_recipient_only(
     client: FlaskClient,
     mails: MailServer,
     notify: Callable[[Trader], str],
@@ -62,7 +62,7 @@ def test_a_link_in_a_mail_stops_the_mails_of_its_recipient_alone(
     assert mails.mails[0]["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     link = link_in(mails.mails[0])
 
-    # Nobody is signed in; what a mail program sends is a form.
+    # The request has no token; mail programs send a form.
     for _ in range(2):
         answer = (
             client.get(link)
@@ -77,7 +77,7 @@ def test_a_link_in_a_mail_stops_the_mails_of_its_recipient_alone(
     assert notify(asha) == "sent"
 
 
-def test_a_link_that_was_changed_or_made_up_stops_nothing(
+def test_a_changed_or_invented_link_stops_nothing(
     client: FlaskClient, mails: MailServer, notify: Callable[[Trader], str]
 ) -> None:
     asha = sign_up(client)

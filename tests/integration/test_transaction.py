@@ -1,4 +1,4 @@
-"""Transactions: all or nothing, retried when they conflict, in turn for one user."""
+"""Transactions: atomic, retried after a conflict, one at a time for each user."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def count() -> int:
     return 0 if counter is None else int(counter["n"])
 
 
-def test_what_a_transaction_wrote_is_there_and_its_result_returned() -> None:
+def test_a_transaction_commits_and_returns_its_result() -> None:
     def write() -> str:
         collection("counters").insert_one({"_id": "n", "n": 1})
         collection("others").insert_one({"_id": "m"})
@@ -42,7 +42,7 @@ def test_what_a_transaction_wrote_is_there_and_its_result_returned() -> None:
     assert collection("others").count_documents({}) == 1
 
 
-def test_an_exception_leaves_nothing_of_the_transaction() -> None:
+def test_an_exception_aborts_the_transaction() -> None:
     def write() -> None:
         collection("counters").insert_one({"_id": "n", "n": 1})
         raise InsufficientMargin(Decimal(2), Decimal(1))
@@ -53,7 +53,7 @@ def test_an_exception_leaves_nothing_of_the_transaction() -> None:
     assert count() == 0
 
 
-def test_an_error_of_the_database_leaves_nothing_of_the_transaction() -> None:
+def test_an_error_of_the_database_aborts_the_transaction() -> None:
     collection("others").insert_one({"_id": "taken"})
 
     def write() -> None:
@@ -70,7 +70,7 @@ def add_ten() -> None:
     collection("counters").update_one({"_id": "n"}, {"$inc": {"n": 10}})
 
 
-def test_what_is_not_committed_is_seen_by_nobody_else() -> None:
+def test_uncommitted_writes_are_invisible_to_others() -> None:
     def write() -> None:
         collection("counters").insert_one({"_id": "n", "n": 1})
         assert run_in_thread(count) == 0
@@ -80,7 +80,7 @@ def test_what_is_not_committed_is_seen_by_nobody_else() -> None:
     assert count() == 1
 
 
-def test_a_transaction_that_conflicts_is_tried_again() -> None:
+def test_a_conflicting_transaction_is_retried() -> None:
     collection("counters").insert_one({"_id": "n", "n": 0})
     attempts: list[int] = []
 
@@ -88,7 +88,7 @@ def test_a_transaction_that_conflicts_is_tried_again() -> None:
         found = collection("counters").find_one({"_id": "n"})
         assert found is not None
         if not attempts:
-            # Someone else gets in between what was read and what is written.
+            # Another client writes between the read and the write.
             run_in_thread(add_ten)
         attempts.append(found["n"])
         collection("counters").update_one({"_id": "n"}, {"$set": {"n": found["n"] + 1}})
@@ -100,7 +100,7 @@ def test_a_transaction_that_conflicts_is_tried_again() -> None:
 
 
 @pytest.mark.parametrize("user_ids", [["alice"], []])
-def test_transactions_at_once_lose_no_update(app_context: Flask, user_ids: list[str]) -> None:
+def test_concurrent_transactions_lose_no_update(app_context: Flask, user_ids: list[str]) -> None:
     collection("counters").insert_one({"_id": "n", "n": 0})
 
     def add_one() -> None:
@@ -117,7 +117,7 @@ def test_transactions_at_once_lose_no_update(app_context: Flask, user_ids: list[
     assert count() == 8
 
 
-def test_transactions_of_one_user_wait_for_each_other_rather_than_conflict(
+def test_transactions_of_one_user_wait_instead_of_conflicting(
     app_context: Flask,
 ) -> None:
     inside: list[int] = []
@@ -138,7 +138,7 @@ def test_transactions_of_one_user_wait_for_each_other_rather_than_conflict(
     assert most == [1] * 6
 
 
-def test_a_transaction_that_waits_too_long_for_another_of_its_user_fails(
+def test_waiting_for_another_transaction_of_the_user_has_a_timeout(
     app_context: Flask,
 ) -> None:
     entered, leave = threading.Event(), threading.Event()
@@ -165,7 +165,7 @@ def test_a_transaction_that_waits_too_long_for_another_of_its_user_fails(
     assert run_transaction(lambda: "mine", user_ids=["alice"]) == "mine"
 
 
-def test_a_conflict_that_does_not_go_away_is_given_up_in_time() -> None:
+def test_a_permanent_conflict_fails_after_the_timeout() -> None:
     collection("counters").insert_one({"_id": "n", "n": 0})
 
     def always_late() -> None:
@@ -198,5 +198,5 @@ def test_a_conflict_that_does_not_go_away_is_given_up_in_time() -> None:
         (DuplicateKeyError("taken", 11000), False),
     ],
 )
-def test_a_database_that_is_away_is_told_from_a_fault(error: PyMongoError, outage: bool) -> None:
+def test_an_outage_is_distinguished_from_other_errors(error: PyMongoError, outage: bool) -> None:
     assert is_outage(error) is outage

@@ -1,4 +1,4 @@
-"""Confirming addresses by codes, and what may go out before and after that."""
+"""Confirmation of addresses by codes, and the messages allowed before and after it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def asha(client: FlaskClient) -> Trader:
 
 @pytest.fixture
 def deliver(app: Flask, clock: ManualClock) -> Callable[[], None]:
-    """Deliver all that is due."""
+    """Deliver everything that is due."""
 
     def run() -> None:
         with app.app_context():
@@ -115,7 +115,7 @@ def test_the_database_holds_no_code(asha: Trader, mails: MailServer, texts: Twil
     assert last_code("email", mails, texts) not in str(document)
 
 
-def test_a_wrong_code_is_refused_and_the_right_one_after_five_is_too_late(
+def test_five_wrong_codes_invalidate_the_right_one(
     asha: Trader, mails: MailServer, texts: TwilioServer
 ) -> None:
     asha.post(ROUTES["email"], {})
@@ -127,7 +127,7 @@ def test_a_wrong_code_is_refused_and_the_right_one_after_five_is_too_late(
     assert_error(asha.post(ROUTES["email"], {"code": code}), 409, "code_expired")
 
 
-def test_a_code_is_good_for_ten_minutes_and_until_the_next(
+def test_a_code_is_valid_for_ten_minutes_and_until_the_next_one(
     asha: Trader, mails: MailServer, texts: TwilioServer, clock: ManualClock
 ) -> None:
     assert_error(asha.post(ROUTES["sms"], {"code": "123456"}), 409, "code_expired")
@@ -142,7 +142,7 @@ def test_a_code_is_good_for_ten_minutes_and_until_the_next(
     assert_error(asha.post(ROUTES["sms"], {"code": second}), 409, "code_expired")
 
 
-def test_a_code_is_its_own_users_and_channels(
+def test_a_code_is_valid_for_its_user_and_channel_only(
     client: FlaskClient, asha: Trader, mails: MailServer, texts: TwilioServer
 ) -> None:
     other_user = sign_up(client, phone="9876543210")
@@ -157,7 +157,7 @@ def test_a_code_is_its_own_users_and_channels(
 @pytest.mark.parametrize(
     "code", ["12345", "1234567", "abcdef", "", 123456, None, {"$gt": ""}, "१२३४५६"]
 )
-def test_what_is_no_code_is_named(asha: Trader, code: Any) -> None:
+def test_an_invalid_code_is_refused_by_field(asha: Trader, code: Any) -> None:
     answer = asha.post(ROUTES["email"], {"code": code})
     if code is None:
         assert answer.status_code == 200
@@ -179,7 +179,7 @@ def test_a_number_belongs_to_the_first_account_that_confirms_it(
     assert not user.is_confirmed("sms")
 
 
-def test_codes_are_limited_by_a_minute_by_recipient_and_in_all(
+def test_codes_are_limited_per_minute_per_recipient_and_in_total(
     make_app: MakeApp, variables: dict[str, Any], texts: TwilioServer, clock: ManualClock
 ) -> None:
     app = make_app(**variables, MAX_CODES_PER_RECIPIENT=2, MAX_CODES_PER_DAY=3)
@@ -189,7 +189,7 @@ def test_codes_are_limited_by_a_minute_by_recipient_and_in_all(
     too_soon = first.post(ROUTES["sms"], {})
     assert_error(too_soon, 429, "code_sent_already")
     assert 0 < int(too_soon.headers["Retry-After"]) <= 61
-    # The same number under another account is the same recipient.
+    # The same number of another account counts as the same recipient.
     assert second.post(ROUTES["sms"], {}).status_code == 200
     clock.advance(61)
     refused = [first.post(ROUTES["sms"], {}), second.post(ROUTES["sms"], {})]
@@ -206,7 +206,7 @@ def test_codes_are_limited_by_a_minute_by_recipient_and_in_all(
 PHONES = ("9876543210", "9876543210", "9876543211")
 
 
-def test_a_code_that_could_not_be_sent_counts_for_nothing(
+def test_a_code_that_could_not_be_sent_does_not_count(
     asha: Trader, mails: MailServer, texts: TwilioServer
 ) -> None:
     mails.answer_message = "452 disk full"
@@ -218,13 +218,13 @@ def test_a_code_that_could_not_be_sent_counts_for_nothing(
     assert_error(asha.post(ROUTES["sms"], {}), 409, "code_not_sent")
 
 
-def test_a_server_that_cannot_send_says_so(make_app: MakeApp) -> None:
+def test_a_server_that_cannot_send_codes_reports_it(make_app: MakeApp) -> None:
     trader = sign_up(make_app(ACCOUNT_RULES="strict").test_client())
     for route in ROUTES.values():
         assert_error(trader.post(route, {}), 409, "channel_not_configured")
 
 
-def test_strict_rules_send_nothing_to_what_is_not_confirmed(
+def test_strict_rules_send_nothing_to_unconfirmed_addresses(
     asha: Trader, mails: MailServer, texts: TwilioServer, deliver: Callable[[], None]
 ) -> None:
     asha.open_portfolio()
@@ -240,7 +240,7 @@ def test_strict_rules_send_nothing_to_what_is_not_confirmed(
 
 
 @pytest.mark.parametrize("channel", ["email", "sms"])
-def test_what_is_confirmed_gets_messages_and_nothing_else_does(
+def test_only_confirmed_addresses_get_messages(
     asha: Trader,
     mails: MailServer,
     texts: TwilioServer,
@@ -256,7 +256,7 @@ def test_what_is_confirmed_gets_messages_and_nothing_else_does(
     assert statuses == {"email": "recorded", "sms": "recorded", channel: "sent"}
 
 
-def test_relaxed_rules_send_at_once(
+def test_relaxed_rules_send_immediately(
     make_app: MakeApp,
     variables: dict[str, Any],
     mails: MailServer,
@@ -275,7 +275,7 @@ def test_relaxed_rules_send_at_once(
     assert (len(mails.mails), len(texts.messages)) == (1, 1)
 
 
-def test_the_caps_of_recipient_and_server_hold_and_end_with_the_day(
+def test_the_daily_limits_of_recipient_and_server_hold(
     make_app: MakeApp,
     variables: dict[str, Any],
     mails: MailServer,
@@ -305,7 +305,7 @@ def test_the_caps_of_recipient_and_server_hold_and_end_with_the_day(
     assert len(mails.mails) == 6
 
 
-def test_a_message_that_did_not_go_out_counts_for_no_cap(
+def test_an_unsent_message_does_not_count_for_a_limit(
     make_app: MakeApp, variables: dict[str, Any], mails: MailServer, clock: ManualClock
 ) -> None:
     app = make_app(**{**variables, "ACCOUNT_RULES": "relaxed", "MAX_EMAILS_PER_RECIPIENT": 1})
@@ -321,7 +321,7 @@ def test_a_message_that_did_not_go_out_counts_for_no_cap(
     assert deliveries(trader)["email"][0] == "sent"
 
 
-def test_a_taken_address_is_answered_like_a_free_one_and_its_owner_hears_of_it(
+def test_registering_a_taken_address_looks_the_same_and_notifies_its_owner(
     client: FlaskClient,
     asha: Trader,
     mails: MailServer,
@@ -351,7 +351,7 @@ def test_a_taken_address_is_answered_like_a_free_one_and_its_owner_hears_of_it(
     assert collection("users").count_documents({}) == 2
 
 
-def test_a_taken_client_id_is_told_whatever_the_email(client: FlaskClient, asha: Trader) -> None:
+def test_a_taken_client_id_is_reported_for_any_email(client: FlaskClient, asha: Trader) -> None:
     sign_up(client, client_id="desk")
     for email in ("asha@example.com", "free@example.com"):
         body = registration(email=email, client_id="DESK")
@@ -361,7 +361,7 @@ def test_a_taken_client_id_is_told_whatever_the_email(client: FlaskClient, asha:
     assert User.find_by_client_id("new") is None
 
 
-def test_accounts_of_earlier_versions_confirm_like_new_ones(
+def test_accounts_of_earlier_versions_confirm_in_the_same_way(
     asha: Trader, mails: MailServer, texts: TwilioServer
 ) -> None:
     fields = {"confirmed_email": "", "confirmed_phone": ""}
@@ -371,7 +371,7 @@ def test_accounts_of_earlier_versions_confirm_like_new_ones(
     assert confirmed.get_json()["confirmed"] is True
 
 
-def test_a_number_that_no_sms_may_go_to_gets_no_code(asha: Trader, texts: TwilioServer) -> None:
+def test_a_number_in_a_disallowed_country_gets_no_code(asha: Trader, texts: TwilioServer) -> None:
     collection("users").update_one(
         {"client_id": asha.client_id}, {"$set": {"phone": "+12025550123"}}
     )

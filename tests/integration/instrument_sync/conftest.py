@@ -1,4 +1,4 @@
-"""An application whose list comes from a server on this machine."""
+"""An application whose instrument list comes from a local server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`flask instruments sync`: what is in the new list, and what a person is told of it."""
+"""`flask instruments sync`: the contents of the new list, and the output of the command."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_share_that_is_only_on_bse_needs_no_suffix(sync: Sync, known: Instrume
     assert known.find("LOCAL9.NS") is None
 
 
-def test_a_sync_sets_right_what_shipped_and_keeps_its_names_and_prices(
+def test_a_sync_corrects_shipped_instruments_and_keeps_their_names_and_prices(
     sync: Sync, known: Instruments
 ) -> None:
     before = {each.symbol: each for each in load_instruments()}
@@ -68,7 +68,7 @@ def test_a_synced_share_can_be_found_priced_and_traded(
     assert len(client.get("/market/symbols").get_json()["symbols"]) == 1_303
 
 
-def test_the_next_sync_tells_what_is_new_changed_and_gone(
+def test_the_next_sync_reports_added_changed_and_removed_instruments(
     sync: Sync, server: ScripMasterServer
 ) -> None:
     server.serve(listed(1_100))
@@ -85,7 +85,7 @@ def test_the_next_sync_tells_what_is_new_changed_and_gone(
     assert sync().stdout.splitlines()[0].endswith("0 added, 0 changed, 0 removed, 1,196 kept.")
 
 
-def test_rows_that_cannot_be_used_are_told(sync: Sync, server: ScripMasterServer) -> None:
+def test_unusable_rows_are_reported(sync: Sync, server: ScripMasterServer) -> None:
     server.serve([*listed(), {**nse("SBIN", 1), "token": 1}, "a row"])
 
     assert "2 rows could not be used." in sync().stdout
@@ -102,9 +102,7 @@ def test_a_list_can_come_from_a_file(sync: Sync, known: Instruments, tmp_path: P
     assert_refused(sync("--file", str(tmp_path / "absent.json")), "absent.json cannot be read")
 
 
-def test_show_finds_instruments_and_says_what_to_do_where_there_are_none(
-    app: Flask, sync: Sync
-) -> None:
+def test_show_finds_instruments_and_suggests_a_sync_without_any(app: Flask, sync: Sync) -> None:
     runner = app.test_cli_runner()
     missing = runner.invoke(args=["instruments", "show", "share77"])
     assert missing.exit_code == 1

@@ -1,4 +1,4 @@
-"""`flask instruments sync`: one at a time, and as a whole for whoever reads meanwhile."""
+"""`flask instruments sync`: one at a time, and atomic for concurrent readers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.instrument_sync import Sync, listed
 from tests.support.market import ManualClock
 
 
-def test_of_two_syncs_at_once_one_is_told_that_another_is_running(
+def test_a_second_concurrent_sync_is_refused(
     sync: Sync, server: ScripMasterServer, known: Instruments, clock: ManualClock
 ) -> None:
     server.stall_after = 10_000
@@ -50,7 +50,7 @@ def test_of_two_syncs_at_once_one_is_told_that_another_is_running(
     assert known.get("SHARE1").is_listed
 
 
-def test_a_sync_that_was_killed_keeps_the_next_one_waiting_for_a_minute_only(
+def test_a_killed_sync_blocks_the_next_one_for_a_minute_only(
     sync: Sync, clock: ManualClock, known: Instruments
 ) -> None:
     killed = ObjectId()
@@ -65,15 +65,13 @@ def test_a_sync_that_was_killed_keeps_the_next_one_waiting_for_a_minute_only(
     assert killed not in collection("instruments").distinct("generation")
 
 
-def test_a_claim_of_a_clock_that_was_wrong_counts_for_nothing(
-    sync: Sync, clock: ManualClock
-) -> None:
+def test_a_lease_from_a_wrong_clock_is_ignored(sync: Sync, clock: ManualClock) -> None:
     InstrumentList.claim(ObjectId(), clock.now() + timedelta(days=400), LEASE)
 
     assert sync().exit_code == 0
 
 
-def test_a_sync_that_stood_still_does_not_undo_the_one_that_took_over(
+def test_a_suspended_sync_does_not_undo_its_successor(
     app_context: Flask, clock: ManualClock, tmp_path: Path
 ) -> None:
     new = _instruments(tmp_path, listed(1_100, "NEW"))
@@ -93,7 +91,7 @@ def test_a_sync_that_stood_still_does_not_undo_the_one_that_took_over(
         slow.renew()
 
 
-def test_a_list_that_is_in_use_stays_though_word_of_it_was_lost(
+def test_an_active_list_stays_also_if_the_reply_was_lost(
     app_context: Flask, clock: ManualClock
 ) -> None:
     holder = ObjectId()
@@ -101,7 +99,7 @@ def test_a_list_that_is_in_use_stays_though_word_of_it_was_lost(
     InstrumentList.write(holder, list(load_instruments()))
     assert InstrumentList.publish(holder, 103, clock.now())
 
-    # As the sync does whose last write was answered by a broken connection.
+    # As a sync does if the connection breaks at its last write.
     InstrumentList.release(holder, clock.now())
 
     stored = InstrumentList.load()
@@ -109,7 +107,7 @@ def test_a_list_that_is_in_use_stays_though_word_of_it_was_lost(
     assert len(stored.instruments) == 103
 
 
-def test_readers_see_the_old_list_or_the_new_one_and_nothing_between(
+def test_readers_see_either_the_old_list_or_the_new_one(
     app_context: Flask, tmp_path: Path, clock: ManualClock
 ) -> None:
     lists = [_instruments(tmp_path, listed(4_500, prefix)) for prefix in ("ONE", "TWO")]

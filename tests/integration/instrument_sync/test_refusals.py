@@ -1,4 +1,4 @@
-"""`flask instruments sync`: a list that is spoilt, short or damaged takes nobody's place."""
+"""`flask instruments sync`: a damaged or short list replaces nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.instrument_sync import Sync, assert_refused, listed
     ],
     ids=["error", "cut off", "html", "empty", "object", "wrong rows"],
 )
-def test_a_list_that_is_spoilt_changes_nothing(
+def test_a_damaged_list_changes_nothing(
     sync: Sync, known: Instruments, server: ScripMasterServer, spoil: dict[str, Any]
 ) -> None:
     assert sync().exit_code == 0
@@ -46,7 +46,7 @@ def test_a_list_that_is_spoilt_changes_nothing(
     assert list(known) == before
 
 
-def test_a_list_that_is_too_short_is_refused_unless_forced(
+def test_a_short_list_is_refused_unless_forced(
     sync: Sync, known: Instruments, server: ScripMasterServer
 ) -> None:
     server.serve(listed(999))

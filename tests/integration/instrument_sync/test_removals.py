@@ -1,4 +1,4 @@
-"""`flask instruments sync`: what becomes of a share that the new list does not have."""
+"""`flask instruments sync`: shares that the new list does not have."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.responses import assert_error
 from tests.support.users import Trader
 
 
-def test_a_share_that_was_removed_is_known_and_not_for_new_trades(
+def test_a_removed_share_is_known_but_takes_no_new_trades(
     sync: Sync, server: ScripMasterServer, alice: Trader, feed: ScriptedFeed, client: FlaskClient
 ) -> None:
     server.serve(listed(1_100))
@@ -34,7 +34,7 @@ def test_a_share_that_was_removed_is_known_and_not_for_new_trades(
     assert alice.post(f"/trades/exit/{trade['trade_id']}").status_code == 200
 
 
-def test_a_removed_share_takes_no_new_alerts_and_those_it_has_still_fire(
+def test_a_removed_share_takes_no_new_alerts_and_existing_ones_fire(
     sync: Sync, app: Flask, server: ScripMasterServer, alice: Trader, feed: ScriptedFeed
 ) -> None:
     server.serve(listed(1_100))
@@ -53,7 +53,7 @@ def test_a_removed_share_takes_no_new_alerts_and_those_it_has_still_fire(
     assert (fired["alert_id"], fired["status"]) == (alert["alert_id"], "TRIGGERED")
 
 
-def test_a_removed_share_is_forgotten_after_a_day_unless_it_has_open_trades(
+def test_a_removed_share_is_deleted_after_a_day_unless_it_has_open_trades(
     sync: Sync,
     known: Instruments,
     server: ScripMasterServer,
@@ -82,7 +82,7 @@ def test_a_removed_share_is_forgotten_after_a_day_unless_it_has_open_trades(
     assert known.find("SHARE1099") is None
 
 
-def test_a_removed_share_stays_known_while_it_has_alerts_that_wait(
+def test_a_removed_share_stays_known_while_it_has_active_alerts(
     sync: Sync,
     known: Instruments,
     server: ScripMasterServer,
@@ -107,7 +107,7 @@ def test_a_removed_share_stays_known_while_it_has_alerts_that_wait(
     assert known.find("SHARE1099") is None
 
 
-def test_a_removed_share_that_comes_back_is_listed_again(
+def test_a_removed_share_can_be_listed_again(
     sync: Sync, known: Instruments, server: ScripMasterServer
 ) -> None:
     for count in (1_100, 1_099, 1_100):
@@ -118,7 +118,7 @@ def test_a_removed_share_that_comes_back_is_listed_again(
     assert known.get("SHARE1099").is_listed
 
 
-def test_what_shipped_stays_listed_though_the_list_does_not_have_it(
+def test_shipped_instruments_stay_listed(
     sync: Sync, known: Instruments, server: ScripMasterServer
 ) -> None:
     sync()
