@@ -85,6 +85,7 @@ def _assemble(
     from functools import partial
 
     from app.clock import SystemClock
+    from app.concurrency import HashingPool
     from app.delivery.codes import CodeMessenger
     from app.market_data import create_feed, restarts
     from app.market_data.calendar import TradingCalendar
@@ -139,6 +140,7 @@ def _assemble(
         history=CandleHistory(feed, clock, fresh_seconds=min(interval, 5)),
         instruments=instruments,
         messenger=CodeMessenger(settings, clock),
+        hashing=HashingPool(),
         polled_symbols=PolledSymbols(),
         calendar=calendar,
     )

@@ -1,4 +1,4 @@
-"""What differs between the async modes: running what blocks, in a thread that may."""
+"""What differs between the async modes: background work, and work that blocks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ from typing import ParamSpec, TypeVar, cast
 from app.domain.errors import ServerBusy
 from app.extensions import socketio
 
-# Hashes computed at once, each with a core and tens of megabytes. One core is left to the server.
+# Hashes computed at once. Each takes a core and tens of megabytes; one core is left to the server.
 HASHING_THREADS = min(max((os.cpu_count() or 1) - 1, 1), 4)
-# Requests that wait for their hash. More would wait for seconds: they get a 503 instead.
+# Requests that wait for a hash. More would wait for seconds, so they get a 503.
 MAX_WAITING_HASHES = 16
-
-_hashing = threading.Semaphore(HASHING_THREADS)
-_places = threading.Semaphore(HASHING_THREADS + MAX_WAITING_HASHES)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,10 +24,10 @@ T = TypeVar("T")
 def run_blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run `work`, which computes or waits outside Python's sockets, in a real thread.
 
-    The greenlets of eventlet and gevent go on meanwhile. `work` must not log, lock or touch
-    sockets: those are green here, and not its thread's to use.
+    The greenlets of eventlet and gevent keep running. `work` must not log, lock or use sockets,
+    because the patched versions of these work in the server's thread only.
     """
-    # eventlet and gevent have no types for mypy; what comes back is what `work` returns.
+    # eventlet and gevent have no types; each returns the result of `work`.
     match socketio.async_mode if socketio.server else None:
         case "eventlet":  # pragma: no cover - run end to end in tests/e2e
             from eventlet import tpool
@@ -44,24 +41,30 @@ def run_blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
             return work(*args, **kwargs)
 
 
-def run_hashing(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Hash or check a password in a bounded pool of threads; raise ServerBusy if it is full.
+class HashingPool:
+    """Computes password hashes in a bounded number of threads, with a bounded queue."""
 
-    `work` is bound by the rules of `run_blocking`.
-    """
-    if not _places.acquire(blocking=False):
-        raise ServerBusy("Too many sign-ins at once. Try again shortly.")
-    try:
-        with _hashing:
-            return run_blocking(work, *args, **kwargs)
-    finally:
-        _places.release()
+    def __init__(
+        self, threads: int = HASHING_THREADS, max_waiting: int = MAX_WAITING_HASHES
+    ) -> None:
+        self._running = threading.Semaphore(threads)
+        self._admitted = threading.Semaphore(threads + max_waiting)
+
+    def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work` under the rules of `run_blocking`; raise ServerBusy if the queue is full."""
+        if not self._admitted.acquire(blocking=False):
+            raise ServerBusy("Too many sign-ins at once. Try again shortly.")
+        try:
+            with self._running:
+                return run_blocking(work, *args, **kwargs)
+        finally:
+            self._admitted.release()
 
 
 def spawn(work: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-    """Run `work` in the background: a green thread where the server is green, else a real one."""
+    """Run `work` in the background, in a green thread if the async mode has them."""
     if socketio.server is None:
-        # No server, no green threads: a command, or a part that is used by itself.
+        # A command has no server, and so no green threads.
         threading.Thread(target=work, args=args, kwargs=kwargs, daemon=True).start()
     else:
         socketio.start_background_task(work, *args, **kwargs)

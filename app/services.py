@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from flask import Flask, current_app
 
 from app.clock import Clock
+from app.concurrency import HashingPool
 from app.market_data.calendar import TradingCalendar
 from app.market_data.candle_cache import CandleHistory
 from app.market_data.feed import Feed
@@ -41,6 +42,7 @@ class Services:
     polled_symbols: PolledSymbols
     calendar: TradingCalendar
     messenger: Messenger
+    hashing: HashingPool
 
 
 def init_app(app: Flask, services: Services) -> None:

@@ -7,7 +7,6 @@ from functools import cache
 
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from app.concurrency import run_hashing
 from app.services import services
 
 
@@ -18,7 +17,7 @@ def normalize_password(password: str) -> str:
 
 def hash_password(password: str) -> str:
     """Return a hash to store; raise ServerBusy if too many are being computed."""
-    return run_hashing(generate_password_hash, normalize_password(password), _method())
+    return services().hashing.run(generate_password_hash, normalize_password(password), _method())
 
 
 def is_password(password: str, password_hash: str | None) -> bool:
@@ -29,7 +28,7 @@ def is_password(password: str, password_hash: str | None) -> bool:
     stored = password_hash or _dummy_hash(_method())
     # Earlier versions hashed the password as it was typed.
     forms = dict.fromkeys((normalize_password(password), password))
-    matches = any(run_hashing(check_password_hash, stored, form) for form in forms)
+    matches = any(services().hashing.run(check_password_hash, stored, form) for form in forms)
     return matches and password_hash is not None
 
 
@@ -37,7 +36,9 @@ def is_outdated(password: str, password_hash: str) -> bool:
     """Return whether a matching hash is of an older method or form and should be replaced."""
     return not password_hash.startswith(f"{_method()}$") or (
         normalize_password(password) != password
-        and not run_hashing(check_password_hash, password_hash, normalize_password(password))
+        and not services().hashing.run(
+            check_password_hash, password_hash, normalize_password(password)
+        )
     )
 
 
@@ -47,4 +48,4 @@ def _method() -> str:
 
 @cache
 def _dummy_hash(method: str) -> str:
-    return run_hashing(generate_password_hash, "not the password of any user", method)
+    return services().hashing.run(generate_password_hash, "not the password of any user", method)

@@ -40,16 +40,18 @@ TRACED_FILE = re.compile(r'^ *File "([^"]+)"', re.MULTILINE)
 
 def set_up_logging(settings: Settings) -> None:
     """Send the log of the program and its libraries where the configuration asks."""
+    former = logger.handlers[:]
     _set_up_logger(settings.log_format, settings.log_level)
-    handlers = [each for each in logger.handlers if not isinstance(each, _LogFile)]
-    for former in set(logger.handlers) - set(handlers):
-        former.close()
+    handlers = [handler for handler in logger.handlers if not isinstance(handler, _LogFile)]
+    for handler in logger.handlers:
+        if handler not in handlers:
+            handler.close()
     if settings.log_file:
         handlers.append(_LogFile(settings.log_file, handlers))
         handlers[-1].setFormatter(handlers[0].formatter)
         handlers[-1].setLevel(settings.log_level)
     logger.handlers[:] = handlers
-    _route_libraries(handlers)
+    _route_libraries(handlers, former)
 
 
 def set_up_early_logging(log_format: str) -> None:
@@ -74,13 +76,12 @@ def _set_up_logger(log_format: str, level: str) -> None:
     logzero.setup_logger(name=logger.name, level=logging.getLevelName(level), formatter=formatter)
 
 
-def _route_libraries(handlers: list[logging.Handler]) -> None:
+def _route_libraries(handlers: list[logging.Handler], former: list[logging.Handler]) -> None:
     # Its level stays WARNING, unless a program that embeds this one chose another: at DEBUG they
     # log addresses with tokens in them, and whole requests and answers.
     root = logging.getLogger()
-    for former in _routed:
-        root.removeHandler(former)
-    _routed[:] = handlers
+    for handler in former:
+        root.removeHandler(handler)
     for handler in handlers:
         root.addHandler(handler)
     for name in SELF_CONFIGURING:
@@ -90,10 +91,6 @@ def _route_libraries(handlers: list[logging.Handler]) -> None:
         library.addFilter(_shorten_client_faults)
     for name in REPORTING_REDIS:
         logging.getLogger(name).addFilter(_is_not_of_redis)
-
-
-# The handlers of this module that the root logger has.
-_routed: list[logging.Handler] = []
 
 
 def _is_not_of_redis(record: logging.LogRecord) -> bool:

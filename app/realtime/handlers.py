@@ -19,7 +19,6 @@ from app.domain.errors import (
 )
 from app.extensions import socketio
 from app.logs import logger
-from app.logs.notices import notice
 from app.market_data.instruments.registry import DEFAULT_INDICES
 from app.realtime.connections import Connections
 from app.realtime.prices import price_payload, price_room
@@ -75,7 +74,7 @@ def _refusal(event: str, error: Exception) -> Ack:
     match error:
         case PaperTradingError():
             code = "unauthorized" if isinstance(error, Unauthenticated) else error.code
-            notice(f"socket event {event} refused, {code}", request.remote_addr or "-")
+            _log_client(f"socket event {event} refused, {code}")
             return {"ok": False, "error": error.message, "code": code}
         case PyMongoError():
             logger.warning("database unavailable: %s", type(error).__name__)
@@ -88,16 +87,20 @@ def _refusal(event: str, error: Exception) -> Ack:
             return {"ok": False, "error": message, "code": "internal_error"}
 
 
+def _log_client(event: str) -> None:
+    socketio.server.eio.client_log.write(event, request.remote_addr or "-")
+
+
 @socketio.on("connect")
 def connect(auth: Any = None) -> None:
     """Accept a socket with a valid token or none, and send it the prices of the indices."""
     try:
         principal = read_handshake(auth, request.headers.get("Authorization"), request.args)
     except Unauthenticated:
-        notice("socket refused, unauthorized", request.remote_addr or "-")
+        _log_client("socket refused, unauthorized")
         raise ConnectionRefusedError("unauthorized") from None
     except InvalidRequest as error:
-        notice("socket refused, token in the address", request.remote_addr or "-")
+        _log_client("socket refused, token in the address")
         raise ConnectionRefusedError(error.message) from None
     _connections().add(_socket(), principal)
     emit("status", {"msg": f"Connected as {principal.user_id}" if principal else "Connected"})

@@ -19,7 +19,7 @@ import engineio.socket
 from engineio import exceptions
 from engineio.packet import CLOSE, MESSAGE, OPEN, PING, PONG, Packet
 
-from app.logs.notices import notice
+from app.logs.client_log import ClientLog
 from app.sockets.waiting import bounded
 from app.web.addresses import client_network
 
@@ -162,7 +162,7 @@ class Session(engineio.socket.Socket):  # type: ignore[misc]
     def drop(self, reason: str) -> None:
         """Close the session at once, and throw away what waits for its client."""
         if not self.closed and not self.closing:
-            notice(f"socket closed, {reason}", self.address)
+            self.server.client_log.write(f"socket closed, {reason}", self.address)
             self.close(abort=True, reason=self.server.reason.TRANSPORT_ERROR)
 
     def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
@@ -194,6 +194,7 @@ class Engine(engineio.Server):  # type: ignore[misc]
         self.start_service_task: bool
         self._async: dict[str, Any]
         super().__init__(**options)
+        self.client_log = ClientLog()
         # Here, not where they are served: under any web server sessions are bounded alike.
         self._async = {**self._async, "queue": bounded(self._async["queue"])}
         self._waiting_bytes = 0
@@ -248,7 +249,7 @@ class Engine(engineio.Server):  # type: ignore[misc]
         polling = (each for each in list(self.sockets.values()) if not each.upgraded)
         count = sum(each.address == address and not each.closed for each in polling)
         if count >= MAX_POLLING_SESSIONS_PER_ADDRESS:
-            notice("socket refused, too many polling sessions", address)
+            self.client_log.write("socket refused, too many polling sessions", address)
             return True
         return False
 

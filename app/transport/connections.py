@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from app.logs.notices import notice
+from app.logs.client_log import ClientLog
 from app.transport.budgets import AddressBudgets
 from app.web.addresses import client_network
 
@@ -106,6 +106,9 @@ class Connection:
             return True
         return self.table.pieces.of(self.key).take_messages()
 
+    def log(self, event: str, *, warning: bool = False) -> None:
+        self.table.client_log.write(event, self.address, warning=warning)
+
     @property
     def is_sending(self) -> bool:
         return self.write_deadline is not None
@@ -131,6 +134,7 @@ class ConnectionTable:
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
         self.draining = False
+        self.client_log = ClientLog()
         # Reads of requests that come piece by piece. A thousand connections that send a byte at
         # a time would keep the server busy otherwise.
         self.pieces = AddressBudgets()
@@ -157,7 +161,7 @@ class ConnectionTable:
             self._connections[connection] = None
             self._by_address[key] += 1
         for victim in victims:
-            notice("connection limit reached, closed an idle one", victim.address, "warning")
+            victim.log("connection limit reached, closed an idle one", warning=True)
             victim.abort()
         self.move(connection, Phase.NEW)
         return connection
@@ -193,7 +197,7 @@ class ConnectionTable:
                 slow = connection.write_deadline is not None
                 label = "answer read too slowly" if slow else connection.phase.label
                 if connection.phase not in (Phase.IDLE, Phase.LINGER) or slow:
-                    notice(f"connection closed, {label}", connection.address)
+                    connection.log(f"connection closed, {label}")
                 on_cut(connection)
                 connection.abort()
 

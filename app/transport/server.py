@@ -11,7 +11,6 @@ from typing import Any
 from wsgiref.types import WSGIApplication
 
 from app.logs import logger
-from app.logs.notices import notice
 from app.transport.connections import IN_FLIGHT, Connection, ConnectionTable, Phase
 from app.transport.connections import REAP_INTERVAL_SECONDS as REAP_SECONDS
 from app.transport.requests import RECEIVE_BYTES, RefusedRequest, Request, RequestReader
@@ -93,7 +92,8 @@ class HttpServer:
             if self.table.draining or error.errno in LISTENER_GONE:
                 raise
             # Out of descriptors or memory, or the client left at once: the next may fare better.
-            notice(f"a connection could not be accepted ({error.strerror})", "-", "warning")
+            event = f"a connection could not be accepted ({error.strerror})"
+            self.table.client_log.write(event, "-", warning=True)
             self.table.evict()
             self._sleep(0.05)
             return
@@ -107,7 +107,8 @@ class HttpServer:
         client.settimeout(None)
         connection = self.table.admit(client, str(peer[0]), int(peer[1]))
         if connection is None:
-            notice("connection refused, too many", str(peer[0]), "warning")
+            event = "connection refused, too many"
+            self.table.client_log.write(event, str(peer[0]), warning=True)
             _send_once(client, _too_many())
             client.close()
             return
@@ -139,7 +140,7 @@ class HttpServer:
             try:
                 request = reader.next()
             except RefusedRequest as error:
-                notice(f"request refused, {error.code}", connection.address)
+                connection.log(f"request refused, {error.code}")
                 connection.send(refusal(error))
                 return True
             if request is None:

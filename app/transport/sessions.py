@@ -13,7 +13,6 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import socketio
 from wsproto.frame_protocol import CloseReason
 
-from app.logs.notices import notice
 from app.transport.budgets import HANDSHAKE_MESSAGES, AddressBudgets, SocketBudget
 from app.transport.packets import BadPacket, StrictPacket
 from app.transport.responses import error_body
@@ -102,7 +101,7 @@ class SessionGuard:
             if opening >= MAX_UNCONNECTED or not self._addresses.of(key).take_messages(
                 HANDSHAKE_MESSAGES
             ):
-                notice("handshake refused, too many of one address", key)
+                self._engine.client_log.write("handshake refused, too many of one address", key)
                 return "429 Too Many Requests", "rate_limited", "Too many connections at once."
         elif environ["REQUEST_METHOD"] == "POST" and sid in self._engine.sockets:
             return self._refuse_post(environ, key, sid)
@@ -170,7 +169,7 @@ class SessionGuard:
             return
         session = self._engine.sockets.pop(sid, None)
         if session:
-            notice(f"polling session closed, {reason}", sid[:6])
+            self._engine.client_log.write(f"polling session closed, {reason}", sid[:6])
             session.close(wait=False, abort=True)
 
     def _forget(self, sid: str) -> None:

@@ -19,7 +19,6 @@ from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessa
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, generate_accept_token
 
-from app.logs.notices import notice
 from app.sockets.engine import is_client_packet
 from app.transport.budgets import SocketBudget
 from app.transport.connections import CONNECTION_KEY, Connection, Phase
@@ -122,7 +121,7 @@ class WebSocket:
     def refuse(self, code: int, reason: str) -> None:
         """Close because of what the client does, and log it."""
         if self._protocol.state is ConnectionState.OPEN:
-            notice(f"socket closed, {reason}", self._connection.address)
+            self._connection.log(f"socket closed, {reason}")
         self.close(code, reason)
 
     def _receive(self, data: bytes) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.logs import notices
+from app.extensions import socketio
+from app.logs.client_log import ClientLog
 from tests.support.raw_sockets import RawSocket
 from tests.support.sockets import Socket
 from tests.support.users import Trader
@@ -16,10 +17,9 @@ Connect = Callable[..., Socket]
 
 
 @pytest.fixture(autouse=True)
-def no_earlier_notices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin each test as if nothing had been logged before it."""
-    monkeypatch.setattr(notices, "_last_line", {})
-    monkeypatch.setattr(notices, "_unlogged", {})
+def new_client_log(live_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test a log of clients that has written nothing yet."""
+    monkeypatch.setattr(socketio.server.eio, "client_log", ClientLog())
 
 
 @pytest.fixture

@@ -8,13 +8,15 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import pytest
 
-from app.concurrency import HASHING_THREADS, MAX_WAITING_HASHES, run_hashing
+from app.concurrency import HashingPool
 from app.domain.errors import ServerBusy
 
-CAPACITY = HASHING_THREADS + MAX_WAITING_HASHES
+THREADS = 2
+CAPACITY = 10
 
 
 def test_hashes_beyond_the_capacity_are_refused_and_the_others_computed() -> None:
+    pool = HashingPool(THREADS, CAPACITY - THREADS)
     release = threading.Event()
     lock = threading.Lock()
     running = most = 0
@@ -30,20 +32,22 @@ def test_hashes_beyond_the_capacity_are_refused_and_the_others_computed() -> Non
         return "hash"
 
     with ThreadPoolExecutor(CAPACITY + 5) as clients:
-        waiting = [clients.submit(run_hashing, work) for _ in range(CAPACITY + 5)]
+        waiting = [clients.submit(pool.run, work) for _ in range(CAPACITY + 5)]
         refused = list(itertools.islice(as_completed(waiting, timeout=30), 5))
         release.set()
         results = [future.result(30) for future in waiting if future not in refused]
 
     assert all(isinstance(future.exception(), ServerBusy) for future in refused)
     assert results == ["hash"] * CAPACITY
-    assert most == HASHING_THREADS
+    assert most == THREADS
 
 
 def test_a_failed_hash_frees_its_slot() -> None:
     def fail() -> None:
         raise ValueError("no hash")
 
+    pool = HashingPool(THREADS, CAPACITY - THREADS)
+
     for _ in range(CAPACITY + 1):
         with pytest.raises(ValueError, match="no hash"):
-            run_hashing(fail)
+            pool.run(fail)
