@@ -10,32 +10,32 @@ from app.models import AlertTrigger, EventDraft
 _MOVED = {Direction.ABOVE: "rose", Direction.BELOW: "fell"}
 
 
-def price_alert(firing: AlertTrigger) -> EventDraft:
+def price_alert(alert_trigger: AlertTrigger) -> EventDraft:
     """Return the event of an alert that fired."""
-    alert, crossing = firing.alert, firing.crossing
-    quote, levels = crossing.quote, alert.levels
+    alert, trigger = alert_trigger.alert, alert_trigger.trigger
+    quote, condition = trigger.quote, alert.condition
     return EventDraft(
         user_id=alert.user_id,
         type="price_alert",
-        message=f"{alert.symbol} {_MOVED[crossing.direction]} to {format_rupees(quote.price)}"
-        f"{_when(crossing)}. Your alert was set for "
-        f"{format_rupees(levels.level(crossing.direction))} or {crossing.direction}.",
+        message=f"{alert.symbol} {_MOVED[trigger.direction]} to {format_rupees(quote.price)}"
+        f"{_when(trigger)}. Your alert was set for "
+        f"{format_rupees(condition.level(trigger.direction))} or {trigger.direction}.",
         data={
             "alert_id": str(alert.id),
             "symbol": alert.symbol,
-            "above": levels.above,
-            "below": levels.below,
-            "direction": crossing.direction.value,
+            "above": condition.above,
+            "below": condition.below,
+            "direction": trigger.direction.value,
             "price": quote.price,
             "source": quote.source.value,
             "timestamp": quote.timestamp,
-            **({"settled_from": crossing.settled_from.value} if crossing.settled_from else {}),
+            **({"settled_from": trigger.settled_from.value} if trigger.settled_from else {}),
         },
     )
 
 
-def _when(crossing: Trigger) -> str:
-    if crossing.settled_from is not SettledFrom.GAP:
+def _when(trigger: Trigger) -> str:
+    if trigger.settled_from is not SettledFrom.GAP:
         return ""
-    time = f"{crossing.quote.timestamp:%d %b %Y %H:%M} UTC"
+    time = f"{trigger.quote.timestamp:%d %b %Y %H:%M} UTC"
     return f" at {time}, while the server was away or had no prices"

@@ -34,7 +34,7 @@ def find_crossed(ticks: Sequence[Quote], deciding: Collection[Quote] = ()) -> li
     """
 
     def react(alert: Alert, tick: Quote) -> Trigger | None:
-        return alert.levels.crossed_by(tick, SettledFrom.QUOTE if tick in deciding else None)
+        return alert.condition.crossed_by(tick, SettledFrom.QUOTE if tick in deciding else None)
 
     crossed = triggered_by(ticks, Alert.find_crossed, react)
     return [AlertTrigger(alert, trigger) for alert, trigger in crossed]
@@ -49,8 +49,8 @@ def find_missed_alerts(
         candles_after,
         since,
         find=Alert.find_crossed,
-        began=lambda alert: alert.levels.timestamp,
-        react=lambda alert, candle: alert.levels.crossed_in(candle),
+        began=lambda alert: alert.condition.timestamp,
+        react=lambda alert, candle: alert.condition.crossed_in(candle),
     )
     return [AlertTrigger(alert, trigger) for alert, trigger in crossed]
 
@@ -58,7 +58,7 @@ def find_missed_alerts(
 def fire_alerts(triggers: Sequence[AlertTrigger]) -> Iterator[BatchResult[AlertTrigger]]:
     """Fire those of the alerts that are still active, in batches; yield each result."""
     for result in write_in_batches(triggers, _fire_batch, _name):
-        for symbol in {each.alert.symbol for each in result.written}:
+        for symbol in {trigger.alert.symbol for trigger in result.written}:
             stop_polling(symbol)
         yield result
 
@@ -82,9 +82,9 @@ def _fire_batch(triggers: Sequence[AlertTrigger]) -> None:
         time = now()
         if Alert.trigger_many(triggers, time) < len(triggers):
             raise ClaimLost
-        return record_events([price_alert(each) for each in triggers], time)
+        return record_events([price_alert(trigger) for trigger in triggers], time)
 
-    user_ids = {each.alert.user_id for each in triggers}
+    user_ids = {trigger.alert.user_id for trigger in triggers}
     publish_events(
         run_transaction(write, already_committed=Notification.are_written, user_ids=user_ids)
     )

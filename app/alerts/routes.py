@@ -49,7 +49,7 @@ def list_alerts(query: AlertsQuery) -> AlertsResponse:
         cursor=query.cursor,
         limit=query.limit,
     )
-    return AlertsResponse(alerts=[AlertView.of(each) for each in page], next_cursor=next_cursor)
+    return AlertsResponse(alerts=[AlertView.of(alert) for alert in page], next_cursor=next_cursor)
 
 
 @blueprint.delete("/<alert_id>")

@@ -92,20 +92,20 @@ class AlertView(ResponseModel):
 
     @classmethod
     def of(cls, alert: Alert) -> AlertView:
-        crossing = alert.crossing
+        trigger = alert.trigger
         return cls(
             alert_id=str(alert.id),
             user_id=alert.user_id,
             symbol=alert.symbol,
-            above=alert.levels.above,
-            below=alert.levels.below,
+            above=alert.condition.above,
+            below=alert.condition.below,
             status=alert.status,
             created_at=alert.created_at,
-            direction=crossing.direction if crossing else None,
-            price=crossing.quote.price if crossing else None,
-            source=crossing.quote.source if crossing else None,
-            timestamp=crossing.quote.timestamp if crossing else None,
-            settled_from=crossing.settled_from if crossing else None,
+            direction=trigger.direction if trigger else None,
+            price=trigger.quote.price if trigger else None,
+            source=trigger.quote.source if trigger else None,
+            timestamp=trigger.quote.timestamp if trigger else None,
+            settled_from=trigger.settled_from if trigger else None,
             triggered_at=alert.triggered_at,
         )
 

@@ -108,7 +108,7 @@ def _write_alert(
     _refuse_too_many(user_id)
     time = now()
     alert = Alert.create(
-        user_id=user_id, number=number, symbol=symbol, levels=condition, created_at=time
+        user_id=user_id, number=number, symbol=symbol, condition=condition, created_at=time
     )
     if key:
         IdempotencyRecord.save(key, {"alert": alert.as_set()}, time)
@@ -137,7 +137,7 @@ def _fire_if_crossed(alert: Alert, quote: Quote) -> None:
     The monitor may have settled that tick before the alert was in the database. A failure is
     logged by fire_alerts: the alert is committed, and its next tick fires it.
     """
-    triggers = map(alert.levels.crossed_by, services().quotes.ticks_since(quote))
+    triggers = map(alert.condition.crossed_by, services().quotes.ticks_since(quote))
     trigger = next(filter(None, triggers), None)
     if trigger and services().calendar.trading_allowed(now()):
         deque(fire_alerts([AlertTrigger(alert, trigger)]), maxlen=0)

@@ -79,9 +79,9 @@ def write_in_batches(
 def all_written(results: Iterable[BatchResult[T]]) -> list[T]:
     """Return what all the batches wrote; raise the first error, after the last batch."""
     done = list(results)
-    if error := next((each.error for each in done if each.error), None):
+    if error := next((result.error for result in done if result.error), None):
         raise error
-    return [item for each in done for item in each.written]
+    return [item for result in done for item in result.written]
 
 
 def _halves(batch: Sequence[T]) -> list[Sequence[T]]:

@@ -103,7 +103,7 @@ def _reserve_identities() -> None:
                 collection("identities").insert_many(batch, ordered=False)
             except BulkWriteError as error:
                 # Reserved by another process, or by an interrupted start.
-                if any(each["code"] != DUPLICATE_KEY for each in error.details["writeErrors"]):
+                if any(fault["code"] != DUPLICATE_KEY for fault in error.details["writeErrors"]):
                     raise
 
 

@@ -102,12 +102,12 @@ class Candle:
 
 def sound_candles(candles: Iterable[Candle]) -> list[Candle]:
     """Return the sound ones of the candles."""
-    return [each for each in candles if each.is_sound]
+    return [candle for candle in candles if candle.is_sound]
 
 
 def aggregate(candles: Iterable[Candle], interval: Interval) -> list[Candle]:
     """Return candles of `interval`, made of shorter ones of one symbol, which are in order."""
-    spans = groupby(candles, key=lambda each: beginning_of(each.time, interval))
+    spans = groupby(candles, key=lambda candle: beginning_of(candle.time, interval))
     return [_joined(beginning, list(parts)) for beginning, parts in spans]
 
 

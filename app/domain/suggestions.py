@@ -9,11 +9,11 @@ from difflib import get_close_matches
 
 def closest(name: str, known: Sequence[str]) -> str | None:
     """Return the known name closest to `name`, None if none is similar."""
-    plain = {_plain(each): each for each in known}
+    plain = {_plain(name): name for name in known}
     wanted = _plain(name[:80])
     if matches := get_close_matches(wanted, plain, n=1, cutoff=0.6):
         return plain[matches[0]]
-    return next((each for part, each in plain.items() if wanted in part.split("_")), None)
+    return next((name for part, name in plain.items() if wanted in part.split("_")), None)
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:

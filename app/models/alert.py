@@ -28,10 +28,10 @@ class Alert:
     user_id: str
     number: int
     symbol: str
-    levels: AlertCondition
+    condition: AlertCondition
     status: AlertStatus
     created_at: datetime
-    crossing: Trigger | None = None
+    trigger: Trigger | None = None
     triggered_at: datetime | None = None
 
     @classmethod
@@ -41,7 +41,7 @@ class Alert:
             user_id=document["user_id"],
             number=document["number"],
             symbol=document["symbol"],
-            levels=AlertCondition(
+            condition=AlertCondition(
                 above=document["above"],
                 below=document["below"],
                 source=Source(document["source"]),
@@ -49,7 +49,7 @@ class Alert:
             ),
             status=AlertStatus(document["status"]),
             created_at=document["created_at"],
-            crossing=_crossing(document),
+            trigger=_trigger(document),
             triggered_at=document.get("triggered_at"),
         )
 
@@ -60,12 +60,12 @@ class Alert:
         user_id: str,
         number: int,
         symbol: str,
-        levels: AlertCondition,
+        condition: AlertCondition,
         created_at: datetime,
     ) -> Alert:
         """Insert an active alert."""
         status = AlertStatus.ACTIVE
-        alert = cls(ObjectId(), user_id, number, symbol, levels, status, created_at)
+        alert = cls(ObjectId(), user_id, number, symbol, condition, status, created_at)
         collection("alerts").insert_one(alert.as_set())
         return alert
 
@@ -76,10 +76,10 @@ class Alert:
             "user_id": self.user_id,
             "number": self.number,
             "symbol": self.symbol,
-            "above": self.levels.above,
-            "below": self.levels.below,
-            "source": self.levels.source.value,
-            "timestamp": self.levels.timestamp,
+            "above": self.condition.above,
+            "below": self.condition.below,
+            "source": self.condition.source.value,
+            "timestamp": self.condition.timestamp,
             "status": AlertStatus.ACTIVE.value,
             "waiting": True,
             "created_at": self.created_at,
@@ -122,15 +122,15 @@ class Alert:
         return map(cls.from_document, INDEX.find_reached(symbol, lowest, highest))
 
     @classmethod
-    def trigger_many(cls, firings: Sequence[AlertTrigger], now: datetime) -> int:
+    def trigger_many(cls, triggers: Sequence[AlertTrigger], now: datetime) -> int:
         """Mark the active ones of the alerts as triggered; return how many."""
         result = collection("alerts").bulk_write(
             [
                 UpdateOne(
-                    {"_id": each.alert.id, "status": AlertStatus.ACTIVE.value},
-                    {"$set": _triggered(each.crossing, now)},
+                    {"_id": trigger.alert.id, "status": AlertStatus.ACTIVE.value},
+                    {"$set": _triggered(trigger.trigger, now)},
                 )
-                for each in firings
+                for trigger in triggers
             ],
             ordered=False,
         )
@@ -167,24 +167,24 @@ class AlertTrigger:
     """An alert and how it fires."""
 
     alert: Alert
-    crossing: Trigger
+    trigger: Trigger
 
 
-def _triggered(crossing: Trigger, now: datetime) -> Document:
+def _triggered(trigger: Trigger, now: datetime) -> Document:
     return {
         "status": AlertStatus.TRIGGERED.value,
         "waiting": False,
-        "direction": crossing.direction.value,
+        "direction": trigger.direction.value,
         # The evidence: the quote that reached the level.
-        "crossing_price": crossing.quote.price,
-        "crossing_source": crossing.quote.source.value,
-        "crossing_timestamp": crossing.quote.timestamp,
-        "settled_from": crossing.settled_from.value if crossing.settled_from else None,
+        "crossing_price": trigger.quote.price,
+        "crossing_source": trigger.quote.source.value,
+        "crossing_timestamp": trigger.quote.timestamp,
+        "settled_from": trigger.settled_from.value if trigger.settled_from else None,
         "triggered_at": now,
     }
 
 
-def _crossing(document: Document) -> Trigger | None:
+def _trigger(document: Document) -> Trigger | None:
     if document.get("triggered_at") is None:
         return None
     return Trigger(

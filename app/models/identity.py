@@ -14,7 +14,7 @@ class Identity:
     @classmethod
     def create(cls, client_id: str, *names: str) -> None:
         """Reserve all spellings of the names; DuplicateKeyError if one belongs to another user."""
-        keys = dict.fromkeys(identity_key(each) for each in names)
+        keys = dict.fromkeys(identity_key(name) for name in names)
         for key in keys:
             document: Document = {"_id": key, "client_id": client_id}
             collection("identities").insert_one(document)

@@ -61,7 +61,7 @@ class Inbox:
     @classmethod
     def all_user_ids(cls) -> list[str]:
         """Return the client_id of every user."""
-        return [each["_id"] for each in collection("inboxes").find({}, {"_id": 1})]
+        return [document["_id"] for document in collection("inboxes").find({}, {"_id": 1})]
 
     @classmethod
     def save_preferences(cls, user_id: str, preferences: Preferences) -> bool:

@@ -59,9 +59,9 @@ class InstrumentList:
             if generation is None or generation == known:
                 return None
             instruments = [
-                _from_document(each)
+                _from_document(document)
                 for chunk in collection("instruments").find({"generation": generation})
-                for each in chunk["instruments"]
+                for document in chunk["instruments"]
             ]
             # A list that is deleted while it is read has a successor.
             if len(instruments) == pointer["count"]:

@@ -57,7 +57,7 @@ class Notification:
     @property
     def is_to_be_sent(self) -> bool:
         """Whether a delivery is still pending."""
-        return any(each["status"] == "pending" for each in self.deliveries)
+        return any(delivery["status"] == "pending" for delivery in self.deliveries)
 
     @classmethod
     def from_document(cls, document: Document) -> Notification:
@@ -115,14 +115,14 @@ class Notification:
             {"user_id": user_id, "seq": {"$gt": seq, "$lte": up_to}}
         )
         return sorted(
-            (cls.from_document(document) for document in found), key=lambda each: each.seq
+            (cls.from_document(document) for document in found), key=lambda event: event.seq
         )
 
     @classmethod
     def last_seq(cls, user_id: str) -> int:
         """Return the highest seq of the user's notifications, 0 if there are none."""
         found = collection("notifications").find({"user_id": user_id}, {"seq": 1})
-        return max((int(each["seq"]) for each in found), default=0)
+        return max((int(document["seq"]) for document in found), default=0)
 
     @classmethod
     def mark_read(cls, notification_id: ObjectId, user_id: str) -> bool | None:
@@ -169,11 +169,11 @@ class Notification:
                 collection("notifications").find(
                     {"deliver_at": {"$lte": now}}, {"user_id": 1, "deliver_at": 1}
                 ),
-                key=lambda each: each["deliver_at"],
+                key=lambda document: document["deliver_at"],
             )
         by_user: dict[str, list[ObjectId]] = defaultdict(list)
-        for each in due:
-            by_user[each["user_id"]].append(each["_id"])
+        for document in due:
+            by_user[document["user_id"]].append(document["_id"])
         return list(by_user.values())
 
     @classmethod
@@ -194,7 +194,7 @@ class Notification:
         found = notifications.find({"_id": {"$in": list(ids)}, "claim": mark})
         in_order = sorted(
             (cls.from_document(document) for document in found),
-            key=lambda each: (each.user_id, each.seq),
+            key=lambda event: (event.user_id, event.seq),
         )
         return Claim(mark, in_order)
 
@@ -204,7 +204,7 @@ class Notification:
         notifications = collection("notifications")
         ours = {"_id": {"$in": list(ids)}, "claim": mark}
         notifications.update_many(ours, {"$set": {"deliver_at": until}})
-        return {each["_id"] for each in notifications.find(ours, {"_id": 1})}
+        return {document["_id"] for document in notifications.find(ours, {"_id": 1})}
 
     @classmethod
     def next_due(cls, by: datetime) -> datetime | None:
@@ -212,7 +212,7 @@ class Notification:
         documents = collection("notifications").find(
             {"deliver_at": {"$gt": LONG_AGO, "$lte": by}}, {"deliver_at": 1}
         )
-        return min((each["deliver_at"] for each in documents), default=None)
+        return min((document["deliver_at"] for document in documents), default=None)
 
     @classmethod
     def record_deliveries(
@@ -226,13 +226,13 @@ class Notification:
         """
         updates: list[UpdateOne | UpdateMany] = [
             UpdateOne(
-                {"_id": each.id, "claim": mark},
+                {"_id": event.id, "claim": mark},
                 {"$set": {"deliveries": deliveries, "deliver_at": deliver_at}},
             )
-            for each, deliveries, deliver_at in outcomes
+            for event, deliveries, deliver_at in outcomes
             if deliver_at is not None
         ]
-        ended = [(each.id, deliveries) for each, deliveries, again in outcomes if again is None]
+        ended = [(event.id, deliveries) for event, deliveries, again in outcomes if again is None]
         updates += [_end_deliveries(mark, dict(batch)) for batch in batched(ended, IN_CLAUSE_SIZE)]
         with pymongo.timeout(OUTBOX_SECONDS):
             collection("notifications").bulk_write(updates, ordered=False)
@@ -262,12 +262,12 @@ def _document(draft: EventDraft, seq: int, now: datetime) -> Document:
 
 
 def _pending(now: datetime) -> Document:
-    deliveries = [{"channel": each, "status": "pending", "attempts": 0} for each in CHANNELS]
+    deliveries = [{"channel": channel, "status": "pending", "attempts": 0} for channel in CHANNELS]
     return {"deliveries": deliveries, "deliver_at": now}
 
 
 def _recorded(draft: EventDraft, preferences: Preferences, now: datetime) -> Document:
-    wanted = {each: preferences.allow(each, draft.type) for each in CHANNELS}
+    wanted = {channel: preferences.allow(channel, draft.type) for channel in CHANNELS}
     return {
         "deliveries": [
             {

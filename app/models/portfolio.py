@@ -116,7 +116,8 @@ class Portfolio:
     @classmethod
     def all_user_ids(cls) -> list[str]:
         """Return the client_id of every user who has a portfolio."""
-        return [each["user_id"] for each in collection("portfolios").find({}, {"user_id": 1})]
+        portfolios = collection("portfolios").find({}, {"user_id": 1})
+        return [portfolio["user_id"] for portfolio in portfolios]
 
     @classmethod
     def correct(cls, user_id: str, fields: Mapping[str, Any]) -> None:

@@ -51,17 +51,17 @@ class Preferences:
         if document is None:
             return cls()
         names = document["events"]
-        events = None if names is None else frozenset(EventType.of(each) for each in names)
+        events = None if names is None else frozenset(EventType.of(name) for name in names)
         return cls(document["email"], document["sms"], events)
 
     def to_document(self) -> dict[str, Any]:
-        events = None if self.events is None else [each.value for each in self.event_types]
+        events = None if self.events is None else [type.value for type in self.event_types]
         return {"email": self.email, "sms": self.sms, "events": events}
 
     @property
     def event_types(self) -> list[EventType]:
         """The chosen types, in their order of declaration."""
-        return [each for each in EventType if self.events is None or each in self.events]
+        return [type for type in EventType if self.events is None or type in self.events]
 
     def allow(self, channel: str, event: str) -> bool:
         """Return whether an event of this name may be sent by this channel."""

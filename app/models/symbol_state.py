@@ -60,7 +60,7 @@ class SymbolState:
     def find_alerted(cls) -> set[str]:
         """Return every symbol that is polled for alerts."""
         query = {"alerted_at": {"$exists": True}}
-        return {each["_id"] for each in collection("symbols").find(query, {"_id": 1})}
+        return {document["_id"] for document in collection("symbols").find(query, {"_id": 1})}
 
     @classmethod
     def mark_followed(cls, symbols: Iterable[str], until: datetime) -> None:
@@ -77,27 +77,27 @@ class SymbolState:
         """Return every marked symbol, by one query."""
         marks = Marks(set(), set(), set())
         fields = {"traded": 1, "alerted_at": 1, "followed_until": 1}
-        for each in collection("symbols").find({}, fields):
-            if each.get("traded"):
-                marks.traded.add(each["_id"])
-            if "alerted_at" in each:
-                marks.alerted.add(each["_id"])
-            if "followed_until" in each and each["followed_until"] > now:
-                marks.followed.add(each["_id"])
+        for document in collection("symbols").find({}, fields):
+            if document.get("traded"):
+                marks.traded.add(document["_id"])
+            if "alerted_at" in document:
+                marks.alerted.add(document["_id"])
+            if "followed_until" in document and document["followed_until"] > now:
+                marks.followed.add(document["_id"])
         return marks
 
     @classmethod
     def find_traded(cls, *, before: datetime | None = None) -> set[str]:
         """Return every symbol that is polled for trades, or those last marked by `before`."""
         query = _traded(before) if before else {"traded": True}
-        return {each["_id"] for each in collection("symbols").find(query, {"_id": 1})}
+        return {document["_id"] for document in collection("symbols").find(query, {"_id": 1})}
 
     @classmethod
     def save_quotes(cls, quotes: Iterable[Quote], seen_at: datetime | None = None) -> None:
         """Store the last quotes of their symbols, received from their sources at `seen_at`."""
         updates = [
-            UpdateOne({"_id": each.symbol}, {"$set": _last(each, seen_at)}, upsert=True)
-            for each in quotes
+            UpdateOne({"_id": quote.symbol}, {"$set": _last(quote, seen_at)}, upsert=True)
+            for quote in quotes
         ]
         if updates:
             # One commit: a disk sync for each of 500 symbols takes seconds.
@@ -108,7 +108,7 @@ class SymbolState:
         """Return the stored quotes, by symbol."""
         found = collection("symbols").find({"price": {"$exists": True}})
         quotes = [quote for quote in map(_quote, found) if quote]
-        return {each.symbol: each for each in quotes}
+        return {quote.symbol: quote for quote in quotes}
 
     @classmethod
     def find_quote(cls, symbol: str) -> Quote | None:
@@ -121,7 +121,7 @@ class SymbolState:
         """Return the stored quotes of these symbols, and when they were received."""
         query = {"_id": {"$in": list(symbols)}, "price": {"$exists": True}}
         found = collection("symbols").find(query)
-        return {each["_id"]: seen for each in found if (seen := _seen(each))}
+        return {document["_id"]: seen for document in found if (seen := _seen(document))}
 
     @classmethod
     def find_real_quote(cls, symbol: str) -> SeenQuote | None:

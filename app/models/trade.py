@@ -181,9 +181,9 @@ class Trade:
         # SecantusDB: takes 0.5 ms for each update, however few documents it matches, so trades
         # whose exits differ in their P&L only share one. MongoDB would take one for each trade.
         equal: dict[Transition, list[TradeExit]] = defaultdict(list)
-        for each in exits:
-            exit = replace(each.exit, pnl=ZERO)
-            equal[replace(each.transition, exit=exit)].append(each)
+        for item in exits:
+            exit = replace(item.exit, pnl=ZERO)
+            equal[replace(item.transition, exit=exit)].append(item)
         updates = [
             _close_equal(transition, batch, now)
             for transition, group in equal.items()

@@ -90,7 +90,7 @@ def repair(user_id: str) -> list[Difference]:
 
     def write() -> list[Difference]:
         differences = _differences(user_id)
-        fields = {each.field: each.recomputed for each in differences}
+        fields = {difference.field: difference.recomputed for difference in differences}
         last_event = fields.pop("event_seq", None)
         if fields:
             Portfolio.correct(user_id, fields)

@@ -51,7 +51,7 @@ class Performance:
 
 def known_quotes(trades: Iterable[Trade]) -> Mapping[str, KnownQuote]:
     """Return the last known quotes of the symbols of active trades; never waits."""
-    symbols = {each.symbol for each in trades if each.status is TradeStatus.ACTIVE}
+    symbols = {trade.symbol for trade in trades if trade.status is TradeStatus.ACTIVE}
     return services().quotes.known(symbols)
 
 

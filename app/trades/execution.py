@@ -65,7 +65,7 @@ def close_batch(
     The transaction also does `also(now)`. Raises ClaimLost if a trade is no longer active.
     """
     deltas: dict[str, PortfolioDelta] = defaultdict(PortfolioDelta)
-    for trade, exit in ((each.trade, each.exit) for each in exits):
+    for trade, exit in ((item.trade, item.exit) for item in exits):
         closed = Position.of(trade.bracket)
         deltas[trade.user_id].add(trade.symbol, closed, trade.margin_used, exit.pnl)
 
@@ -77,7 +77,7 @@ def close_batch(
             raise ClaimLost
         if Portfolio.settle_many(deltas, time) != len(deltas):
             raise RuntimeError("a portfolio vanished while its trades were being closed")
-        return record_events([trade_closed(each.trade, each.exit) for each in exits], time)
+        return record_events([trade_closed(item.trade, item.exit) for item in exits], time)
 
     events = run_transaction(write, already_committed=Notification.are_written, user_ids=deltas)
     publish_events(events)

@@ -245,7 +245,7 @@ class TradesResponse(ResponseModel):
         cls, trades: Iterable[Trade], known: Mapping[str, KnownQuote], next_cursor: str | None
     ) -> TradesResponse:
         """Return a page of trades, valued at the quotes `known` by symbol."""
-        views = [TradeView.of(each, known.get(each.symbol)) for each in trades]
+        views = [TradeView.of(trade, known.get(trade.symbol)) for trade in trades]
         return cls(trades=views, next_cursor=next_cursor)
 
 
@@ -287,7 +287,7 @@ class ExitAllResponse(ResponseModel):
             message=message if left else "All trades exited",
             total_pnl=exited.total_pnl,
             count=exited.count,
-            not_exited=[NotExitedView(**each) for each in exited.not_exited],
+            not_exited=[NotExitedView(**fields) for fields in exited.not_exited],
         )
 
 

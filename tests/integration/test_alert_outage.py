@@ -49,15 +49,15 @@ def test_alerts_crossed_during_an_outage_fire_by_the_same_ticks(
         create_user("alice")
         alerts = [set_alert("alice", "^NSEI", above=Decimal(25_100)) for _ in range(2)]
         tick = feed.set("^NSEI", 25_200)
-        crossing = alerts[0].levels.crossed_by(tick)
-        assert crossing is not None
+        trigger = alerts[0].condition.crossed_by(tick)
+        assert trigger is not None
         database.kill()
 
         # Both if the alerts cannot be read and if they cannot be written.
         with pytest.raises(PyMongoError):
             fire_crossed([tick])
         with pytest.raises(PyMongoError):
-            fire([AlertTrigger(each, crossing) for each in alerts])
+            fire([AlertTrigger(each, trigger) for each in alerts])
         database.start()
 
         assert [fire_crossed([tick]), fire_crossed([tick])] == [2, 0]

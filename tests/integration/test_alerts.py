@@ -71,9 +71,9 @@ def test_a_fired_alert_stores_its_quote_and_notifies_its_user(
     assert fire_crossed([tick]) == 1
 
     fired = reload(alert)
-    assert fired.crossing is not None
-    assert (fired.crossing.direction, fired.crossing.quote) == (Direction.ABOVE, tick)
-    assert fired.crossing.settled_from is None
+    assert fired.trigger is not None
+    assert (fired.trigger.direction, fired.trigger.quote) == (Direction.ABOVE, tick)
+    assert fired.trigger.settled_from is None
     assert fired.triggered_at == clock.now()
     (event,) = events_of("alice")
     assert event.type == "price_alert"
@@ -103,7 +103,7 @@ def test_of_two_levels_only_the_first_one_reached_fires(
     assert fire_crossed(ticks) == 1
     assert fire_crossed([feed.set("^NSEI", 25_300)]) == 0
 
-    crossing = reload(alert).crossing
+    crossing = reload(alert).trigger
     assert crossing is not None
     assert (crossing.direction, crossing.quote) == (Direction.BELOW, ticks[1])
     assert len(events_of("alice")) == 1
@@ -149,7 +149,7 @@ def test_a_fired_alert_keeps_its_first_quote(
 ) -> None:
     alerts = [set_alert("alice", **request(above=25_100)) for _ in range(2)]
     late = feed.set("^NSEI", 26_000)
-    crossing = alerts[0].levels.crossed_by(late)
+    crossing = alerts[0].condition.crossed_by(late)
     assert crossing is not None
     firings = [AlertTrigger(each, crossing) for each in alerts]
     fire([firings[0]])

@@ -40,7 +40,7 @@ def test_a_level_crossed_in_a_gap_fires_once_with_its_time(
         after = candles(feed, clock.now())
         assert fire_missed(["^NSEI", "TCS.NS"], after, since) == fired
 
-    crossing = reload(alert).crossing
+    crossing = reload(alert).trigger
     assert crossing is not None
     assert crossing.settled_from is SettledFrom.GAP
     assert (crossing.direction, crossing.quote.price) == (Direction.ABOVE, Decimal(25_100))
