@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import g
+from flask import request
 
 from app.auth.notices import notify_of_failures
 from app.domain.contact import identity_key
@@ -88,7 +88,7 @@ class SignInAttempt:
     def _log(self, outcome: str) -> None:
         # An unknown name is not logged: it may be a password, typed into the wrong field.
         fields = {
-            "request_id": g.get("request_id", "-"),
+            "request_id": request.headers["X-Request-ID"],
             "user": self._user.client_id if self._user else "unknown",
             "address": address_key().partition(":")[2],
         }

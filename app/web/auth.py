@@ -149,7 +149,7 @@ def rate_limit_key() -> str:
 
     On a public route a token changes nothing: otherwise each account would add to the limit.
     """
-    if g.principal is None or route_is_public():
+    if g.principal is None or g.is_public:
         return address_key()
     return f"user:{g.principal.user_id}"
 
@@ -159,13 +159,9 @@ def address_key() -> str:
     return f"address:{client_network(request.remote_addr)}"
 
 
-def route_is_public() -> bool:
-    """Return whether this request's route, if it has one, needs no token."""
-    view = current_app.view_functions.get(request.endpoint or "")
-    return not getattr(view, "requires_token", False)
-
-
 def _authenticate_request() -> None:
+    view = current_app.view_functions.get(request.endpoint or "")
+    g.is_public = not getattr(view, "requires_token", False)
     g.principal = None
     try:
         g.principal = authenticate(bearer_token(request.headers.get("Authorization", "")))

@@ -1,7 +1,7 @@
-"""Which web pages may call the API and open sockets: one rule for both.
+"""CORS: which web pages may call the API and open sockets.
 
-An origin is compared as text, in the form that browsers send. Refused origins are logged, because
-a page that is refused looks to its developer like a server that is down.
+Origins are compared as text, in the form that browsers send. Refused origins are logged, because
+to the developer of the page a refusal looks like a server that is down.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
-from flask import Flask, current_app, request
+from flask import Flask
 
 from app.configuration.origins import normalize_origin
 from app.extensions import cors
@@ -18,12 +18,12 @@ from app.web.rate_limits import HEADERS, LogBudget
 from config import Settings
 
 KEY = "origin_policy"
-# The scheme of a page that opens a socket with the scheme of the socket instead of its own.
+# Some clients send the scheme of the socket in place of that of the page.
 PAGE_SCHEMES = {"ws": "http", "wss": "https"}
 
 
 class OriginPolicy:
-    """Decide which origins are allowed, and log those that are not."""
+    """Decides which origins are allowed, and logs the others."""
 
     def __init__(self, origins: tuple[str, ...]) -> None:
         self._origins = frozenset(origins)
@@ -36,7 +36,7 @@ class OriginPolicy:
         sent = normalize_origin(origin)
         if sent is not None and (sent in self._origins or _as_page(sent) == _own_origin(environ)):
             return True
-        self._log_refusal(sent or "one that is malformed")
+        self._log_refusal(sent or "a malformed one")
         return False
 
     def _log_refusal(self, origin: str) -> None:
@@ -45,7 +45,7 @@ class OriginPolicy:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Let the pages of CORS_ORIGINS read answers of the REST API."""
+    """Let the pages of CORS_ORIGINS read responses of the REST API."""
     app.extensions[KEY] = OriginPolicy(settings.cors_origins)
     cors.init_app(
         app,
@@ -53,24 +53,16 @@ def init_app(app: Flask, settings: Settings) -> None:
         always_send=False,
         expose_headers=["X-Request-ID", "Retry-After", *HEADERS],
     )
-    app.before_request(_log_refused)
 
 
 def policy(app: Flask) -> OriginPolicy:
-    """Return the policy of an application."""
+    """Return the origin policy of an application."""
     return cast(OriginPolicy, app.extensions[KEY])
 
 
 def _exactly(origin: str) -> str | re.Pattern[str]:
     # Flask-CORS guesses whether a text is a pattern, and takes an IPv6 address for one.
     return origin if origin == "*" else re.compile(re.escape(origin) + r"\Z")
-
-
-def _log_refused() -> None:
-    origin = request.headers.get("Origin")
-    if origin is not None:
-        # The browser decides: it sends the request, and keeps the answer from the page.
-        policy(current_app).allows(origin, request.environ)
 
 
 def _as_page(origin: str) -> str:

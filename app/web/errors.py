@@ -111,7 +111,10 @@ def _body(status: int, message: str, code: str, details: dict[str, Any] | None =
     if (request.content_length or 0) > MAXIMUM_BODY_BYTES:
         _drain()
     response = jsonify(
-        error=message, code=code, details=to_json(details or {}), request_id=g.request_id
+        error=message,
+        code=code,
+        details=to_json(details or {}),
+        request_id=request.headers["X-Request-ID"],
     )
     response.status_code = status
     return response

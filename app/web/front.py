@@ -1,12 +1,14 @@
-"""What every request passes before routing, and what every answer carries, sockets included.
+"""The WSGI application in front of Flask and Socket.IO.
 
-Requests for a host that is not ours, JSONP and too many new sockets are refused here: nothing of
-the application has run, and nothing was logged.
+Every request gets its id here, and every response its security headers. Requests for unknown
+hosts, from other web servers, by JSONP and for too many new sockets are refused before routing.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import time
 import uuid
 from collections.abc import Iterable
 from functools import lru_cache
@@ -20,28 +22,32 @@ from limits import parse_many
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.configuration.origins import host_of, hosts_of, is_address, is_loopback
-from app.domain.errors import InvalidRequest, PaperTradingError, RateLimited
+from app.domain.errors import InvalidRequest, PaperTradingError, RateLimited, Unavailable
 from app.extensions import socketio
 from app.logs import logger
 from app.web.addresses import client_network
 from app.web.cors import policy
 from app.web.errors import status_of
 from app.web.headers import SECURITY_HEADERS, TRANSPORT_SECURITY
+from app.web.health import MONITOR_KEY, NO_MONITOR
 from app.web.rate_limits import SOCKETS, LogBudget, counts_of
-from app.web.request_log import REQUEST_ID
+from app.web.request_log import STARTED
 from config import Settings
 
 SOCKETS_PATH = "/socket.io/"
 HEALTH_PATH = "/health/"
-# Names that no public name server answers for, so that no page can lead a browser here by one.
+# Names outside the public DNS: no other page can make a browser use them for this server.
 PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa")
+# Variables by which web servers identify themselves in a request; a test client sets neither.
+SERVER_NAMES = frozenset({"SERVER_SOFTWARE", "uwsgi.version"})
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Hosts:
-    """Which hosts a request may name: those of ALLOWED_HOSTS, else those no other page can use.
+    """The hosts that a request may name: those of ALLOWED_HOSTS, else those no page can misuse.
 
-    A page of evil.example can have its own name lead to this machine, and then read answers as its
-    own. It cannot do so with an address, or with a name that is not public.
+    A page of evil.example can point its own name to this machine and then read the responses (DNS
+    rebinding). It cannot do so with an address, or with a name outside the public DNS.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -49,7 +55,7 @@ class Hosts:
         self._names = {settings.host.lower(), *hosts_of(settings.cors_origins)}
 
     def allow(self, netloc: str | None) -> bool:
-        """Return whether a request with this Host header is for us. HTTP/1.0 has none."""
+        """Return whether to accept a request with this Host header; HTTP/1.0 has none."""
         if netloc is None or "*" in self._listed:
             return True
         host = host_of(netloc)
@@ -60,30 +66,36 @@ class Hosts:
             return True
         if self._listed:
             return any(
-                f".{host}".endswith(each) if each.startswith(".") else host == each
-                for each in self._listed
+                f".{host}".endswith(name) if name.startswith(".") else host == name
+                for name in self._listed
             )
         is_private = "." not in host or host.endswith(PRIVATE_SUFFIXES)
         return is_private or is_address(host) or host in self._names
 
 
 class Front:
-    """The WSGI application in front of the Flask application and its sockets."""
-
     def __init__(self, app: Flask, settings: Settings) -> None:
         self._app = app
         self._inner: WSGIApplication = app.wsgi_app
-        # Clients name the same few hosts in every request.
+        # Requests name the same few hosts.
         self._allows_host = lru_cache(1_000)(Hosts(settings).allow)
         self._socket_limits = sorted(parse_many(settings.ratelimit_sockets))
         self._refusals_to_log = LogBudget(per_key="1 per minute", total="60 per minute")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        # The same id in the header, the body and the log, whoever writes them.
-        environ["HTTP_X_REQUEST_ID"] = _request_id(environ)
+        environ[STARTED] = time.perf_counter()
+        # One id for the header, the body and the log.
+        request_id = environ.get("HTTP_X_REQUEST_ID", "")
+        if not REQUEST_ID.fullmatch(request_id):
+            request_id = environ["HTTP_X_REQUEST_ID"] = uuid.uuid4().hex
+        required = [*SECURITY_HEADERS.items(), ("X-Request-ID", request_id)]
+        if environ.get("wsgi.url_scheme") == "https":
+            required.append(TRANSPORT_SECURITY)
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            return start_response(status, headers + _missing(headers, environ), *rest)
+            present = {name.lower() for name, _ in headers}
+            missing = [header for header in required if header[0].lower() not in present]
+            return start_response(status, headers + missing, *rest)
 
         try:
             self._check(environ)
@@ -98,21 +110,32 @@ class Front:
     def _check(self, environ: WSGIEnvironment) -> None:
         path = environ.get("PATH_INFO", "")
         host = environ.get("HTTP_HOST")
-        # Probes name the address or the container, whatever it is called.
+        # Health checks may name the address or the container.
         if not self._allows_host(host) and not path.startswith(HEALTH_PATH):
             raise InvalidRequest(
-                "This server does not answer to the host of this request. "
-                "Its operator can name it in ALLOWED_HOSTS.",
+                "This server does not accept the host of this request. "
+                "Its operator can add it to ALLOWED_HOSTS.",
                 code="host_not_allowed",
             )
-        if path.startswith(SOCKETS_PATH) and environ["REQUEST_METHOD"] != "OPTIONS":
-            self._check_socket(environ)
+        if path.startswith(SOCKETS_PATH):
+            if environ["REQUEST_METHOD"] != "OPTIONS":
+                self._check_socket(environ)
+            return
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is not None:
+            # Logs a refused origin. The browser then keeps the response from the page.
+            policy(self._app).allows(origin, environ)
+        if MONITOR_KEY in self._app.extensions or path.startswith(HEALTH_PATH):
+            return
+        if not SERVER_NAMES.isdisjoint(environ):
+            # Another web server runs no monitor: nothing would watch the stop-losses.
+            raise Unavailable(NO_MONITOR, code="no_monitor")
 
     def _check_socket(self, environ: WSGIEnvironment) -> None:
         query = parse_qs(environ.get("QUERY_STRING", ""))
         if "j" in query:
             raise InvalidRequest("JSONP is not served: use CORS_ORIGINS.", code="jsonp_not_served")
-        # What names no socket there is wants a new one, or guesses.
+        # A request without the id of an open socket opens a new one, or guesses.
         if query.get("sid", [""])[0] not in socketio.server.eio.sockets:
             counts_of(self._app).hit(self._socket_limits, SOCKETS, _address(environ))
 
@@ -136,13 +159,13 @@ class Front:
             ("X-Request-ID", request_id),
             *self._cors_headers(environ),
         ]
+        if isinstance(error, (RateLimited, Unavailable)):
+            headers.append(("Retry-After", str(error.retry_after_seconds)))
         if isinstance(error, RateLimited):
-            seconds = str(error.retry_after_seconds)
             headers += [
-                ("Retry-After", seconds),
                 ("RateLimit-Limit", str(error.amount)),
                 ("RateLimit-Remaining", "0"),
-                ("RateLimit-Reset", seconds),
+                ("RateLimit-Reset", str(error.retry_after_seconds)),
             ]
         status = HTTPStatus(status_of(error))
         start(f"{status.value} {status.phrase}", headers)
@@ -163,22 +186,6 @@ def init_app(app: Flask, settings: Settings) -> None:
         front = ProxyFix(front, x_for=hops, x_proto=hops)
     # As Flask's documentation does; mypy takes it for an assignment to a method.
     app.wsgi_app = front  # type: ignore[method-assign]
-
-
-def _missing(headers: list[tuple[str, str]], environ: WSGIEnvironment) -> list[tuple[str, str]]:
-    """Return the headers that every answer has, without those that this one has already."""
-    given = {name.lower() for name, _ in headers}
-    missing = [each for each in SECURITY_HEADERS.items() if each[0].lower() not in given]
-    if environ.get("wsgi.url_scheme") == "https":
-        missing.append(TRANSPORT_SECURITY)
-    if "x-request-id" not in given:
-        missing.append(("X-Request-ID", environ["HTTP_X_REQUEST_ID"]))
-    return missing
-
-
-def _request_id(environ: WSGIEnvironment) -> str:
-    given = environ.get("HTTP_X_REQUEST_ID", "")
-    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
 def _address(environ: WSGIEnvironment) -> str:

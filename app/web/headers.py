@@ -1,4 +1,4 @@
-"""The headers that every answer carries, whoever writes it."""
+"""The security headers of every response."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": POLICY,
-    # Prices change by the second, and the rest is of one user: documentation says otherwise itself.
+    # Prices change every second, and the rest is private. The documentation sets its own header.
     "Cache-Control": "no-store",
 }
-# One year, as browsers want it for a server that is reached by TLS alone.
+# One year, as browsers recommend for servers that use only TLS.
 TRANSPORT_SECURITY = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Flask, current_app, request
+from flask import Blueprint, Flask, current_app
 from pydantic import BaseModel, Field
 
 from app.database.pulse import Pulse
-from app.domain.errors import MarketDataUnavailable, Unavailable
+from app.domain.errors import MarketDataUnavailable
 from app.extensions import limiter
 from app.realtime.relay import KEY as RELAY_KEY
 from app.services import services
@@ -38,14 +38,9 @@ class HealthResponse(BaseModel):
     )
 
 
-# Variables by which web servers identify themselves in a request; a test client sets neither.
-SERVER_NAMES = ("SERVER_SOFTWARE", "uwsgi.version")
-
-
 def init_app(app: Flask) -> None:
     limiter.exempt(blueprint)
     app.extensions[PULSE_KEY] = Pulse()
-    app.before_request(_require_monitor)
     app.register_blueprint(blueprint)
 
 
@@ -150,11 +145,3 @@ def _check_monitor() -> dict[str, Any]:
         "status": "unavailable" if late or monitor.is_failing else "ok",
         "seconds_since_last_pass": round(age, 1),
     }
-
-
-def _require_monitor() -> None:
-    """Refuse what another web server than ours passes on: no stop-loss would be watched."""
-    if MONITOR_KEY in current_app.extensions or request.blueprint == blueprint.name:
-        return
-    if any(name in request.environ for name in SERVER_NAMES):
-        raise Unavailable(NO_MONITOR, code="no_monitor")

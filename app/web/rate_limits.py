@@ -20,7 +20,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, Not
 
 from app.domain.errors import RateLimited
 from app.extensions import limiter
-from app.web.auth import address_key, rate_limit_key, route_is_public
+from app.web.auth import address_key, rate_limit_key
 from app.web.errors import error_response, http_error
 from config import Settings
 
@@ -202,7 +202,7 @@ class _LimitsOfRequest:
             return iter(())
         if g.principal is None or request.method not in READ_METHODS:
             return iter(self._of_routes)
-        return iter(self._public_reads if route_is_public() else self._reads)
+        return iter(self._public_reads if g.is_public else self._reads)
 
 
 def _limit_unknown_addresses(error: HTTPException) -> Response:

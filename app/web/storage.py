@@ -16,7 +16,8 @@ READING_ENDPOINTS = frozenset({"auth.login"})
 def init_app(app: Flask, disk: Disk | None) -> None:
     """Refuse requests that write if `disk` has a problem; it is None for a MongoDB server."""
     app.extensions[KEY] = disk
-    app.before_request(_refuse_writes)
+    if disk is not None:
+        app.before_request(_refuse_writes)
 
 
 def storage_error() -> Unavailable | None:

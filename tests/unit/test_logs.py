@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 
 from app.domain.money import to_paisa
 from app.logs import logger, output
-from app.web import request_log
+from app.web import front, request_log
 from config import Settings
 
 REQUEST_ID = "0123456789abcdef"
@@ -53,6 +53,7 @@ def client() -> FlaskClient:
     """A client of an application that only logs."""
     app = Flask(__name__)
     request_log.init_app(app)
+    front.init_app(app, Settings.model_validate({}))
     return app.test_client()
 
 
