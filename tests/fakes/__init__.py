@@ -1,1 +1,1 @@
-"""Local servers that speak the protocols of the outside, and misbehave when told to."""
+"""Local servers with the protocols of external services, and configurable failures."""

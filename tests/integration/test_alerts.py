@@ -132,8 +132,8 @@ def test_alerts_fire_in_the_order_of_the_ticks_across_symbols(feed: ScriptedFeed
         ]
     )
 
-    told = [each.data["alert_id"] for each in events_of("alice")]
-    assert told == [str(each.id) for each in (early, other, late)]
+    alert_ids = [each.data["alert_id"] for each in events_of("alice")]
+    assert alert_ids == [str(each.id) for each in (early, other, late)]
 
 
 def test_one_tick_fires_more_alerts_than_fit_in_a_batch(feed: ScriptedFeed) -> None:
@@ -278,21 +278,21 @@ def test_a_listener_receives_an_alert_after_its_commit(
     app_context: Flask, feed: ScriptedFeed
 ) -> None:
     alert = set_alert("alice", **request(above=25_100))
-    heard: list[AlertStatus] = []
+    statuses: list[AlertStatus] = []
 
     def listen(_app: Flask, events: list[Notification]) -> None:
-        heard.extend(reload(alert).status for _ in events)
+        statuses.extend(reload(alert).status for _ in events)
 
     with events_committed.connected_to(listen, sender=app_context):
         fire_crossed([feed.set("^NSEI", 25_200)])
 
-    assert heard == [AlertStatus.TRIGGERED]
+    assert statuses == [AlertStatus.TRIGGERED]
 
 
 def test_one_faulty_alert_does_not_stop_the_others_of_its_batch(feed: ScriptedFeed) -> None:
     alerts = [set_alert("alice", **request(above=25_100)) for _ in range(9)]
     # Its user is deleted, so its event cannot get a number.
-    gone = {"$set": {"user_id": "nobody", "number": 99}}
+    gone = {"$set": {"user_id": "unknown", "number": 99}}
     collection("alerts").update_one({"_id": alerts[4].id}, gone)
 
     assert fire_crossed([feed.set("^NSEI", 25_200)]) == 8

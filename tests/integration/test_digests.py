@@ -33,8 +33,8 @@ from tests.support.users import Trader
 BURST = 205
 
 
-class Postman:
-    """A channel of the test's own: it keeps what it is given, or fails as it is told."""
+class TimedSender:
+    """A sender that records messages and the times of attempts, and raises `failure` while set."""
 
     outcome = "sent"
 
@@ -58,27 +58,27 @@ class Postman:
 
 @pytest.fixture
 def variables() -> dict[str, Any]:
-    """Messages leave, so that events are written to be sent; by whom, each test says."""
+    """Settings with which events are queued for delivery; each test brings its senders."""
     return CREDENTIALS
 
 
 @pytest.fixture
-def email(clock: ManualClock) -> Postman:
-    return Postman("email", clock)
+def email(clock: ManualClock) -> TimedSender:
+    return TimedSender("email", clock)
 
 
 @pytest.fixture
-def sms(clock: ManualClock) -> Postman:
-    return Postman("sms", clock)
+def sms(clock: ManualClock) -> TimedSender:
+    return TimedSender("sms", clock)
 
 
 @pytest.fixture
-def outbox(app: Flask, clock: ManualClock, email: Postman, sms: Postman) -> Outbox:
+def outbox(app: Flask, clock: ManualClock, email: TimedSender, sms: TimedSender) -> Outbox:
     return Outbox(app, clock, [email, sms])
 
 
 @pytest.fixture
-def told(alice: Trader, outbox: Outbox) -> Callable[..., dict[str, Any]]:
+def delivery_of(alice: Trader, outbox: Outbox) -> Callable[..., dict[str, Any]]:
     """Return how the newest notification of alice was delivered on a channel."""
 
     def newest(channel: str = "email") -> dict[str, Any]:
@@ -89,7 +89,7 @@ def told(alice: Trader, outbox: Outbox) -> Callable[..., dict[str, Any]]:
 
 
 def empty(outbox: Outbox) -> None:
-    """Deliver all that is due."""
+    """Deliver everything that is due."""
     while outbox.run_once():
         pass
 
@@ -101,8 +101,8 @@ def test_a_burst_of_closures_is_one_message_a_user_and_channel(
     feed: ScriptedFeed,
     monitor: Monitor,
     outbox: Outbox,
-    email: Postman,
-    sms: Postman,
+    email: TimedSender,
+    sms: TimedSender,
     size: int,
 ) -> None:
     for trader in (alice, bob):
@@ -135,7 +135,7 @@ def test_a_burst_of_closures_is_one_message_a_user_and_channel(
 
 
 def test_a_burst_larger_than_a_batch_is_one_message_too(
-    app: Flask, alice: Trader, bob: Trader, outbox: Outbox, clock: ManualClock, email: Postman
+    app: Flask, alice: Trader, bob: Trader, outbox: Outbox, clock: ManualClock, email: TimedSender
 ) -> None:
     owners = [alice.client_id] * BURST + [bob.client_id] * 2
     drafts = [
@@ -154,7 +154,7 @@ def test_a_burst_larger_than_a_batch_is_one_message_too(
 
 
 def test_a_digest_tells_in_order_and_counts_what_it_leaves_out(
-    alice: Trader, outbox: Outbox, email: Postman
+    alice: Trader, outbox: Outbox, email: TimedSender
 ) -> None:
     for number in range(MAX_LINES + 5):
         alice.create_trade(symbol="RELIANCE.NS", quantity=number + 1)
@@ -170,23 +170,23 @@ def test_a_digest_tells_in_order_and_counts_what_it_leaves_out(
 def test_a_failing_channel_is_retried_with_growing_delays_and_given_up_visibly(
     alice: Trader,
     outbox: Outbox,
-    email: Postman,
-    sms: Postman,
+    email: TimedSender,
+    sms: TimedSender,
     clock: ManualClock,
-    told: Callable[..., dict[str, Any]],
+    delivery_of: Callable[..., dict[str, Any]],
 ) -> None:
     email.failure = DeliveryError("ConnectionRefusedError")
     alice.create_trade()
     for _ in range(5_000):
         empty(outbox)
-        if told()["status"] == "failed":
+        if delivery_of()["status"] == "failed":
             break
-        assert told()["status"] == "pending"
+        assert delivery_of()["status"] == "pending"
         clock.advance(5)
 
-    assert told()["attempts"] == len(email.tried_at) == MAX_ATTEMPTS
-    assert told()["error"] == "ConnectionRefusedError"
-    assert told()["at"]
+    assert delivery_of()["attempts"] == len(email.tried_at) == MAX_ATTEMPTS
+    assert delivery_of()["error"] == "ConnectionRefusedError"
+    assert delivery_of()["at"]
     delays = [
         later - earlier for earlier, later in zip(email.tried_at, email.tried_at[1:], strict=False)
     ]
@@ -195,7 +195,7 @@ def test_a_failing_channel_is_retried_with_growing_delays_and_given_up_visibly(
         assert longest / 2 <= delay <= longest + timedelta(seconds=5)
     assert delays[-1] > 10 * delays[0]
     # The other channel went through the first time, and was left alone.
-    assert told("sms")["status"] == "sent"
+    assert delivery_of("sms")["status"] == "sent"
     assert len(sms.delivered) == 1
     clock.advance(10**6)
     assert outbox.run_once() == 0
@@ -204,9 +204,9 @@ def test_a_failing_channel_is_retried_with_growing_delays_and_given_up_visibly(
 def test_a_channel_that_recovers_delivers_what_waited(
     alice: Trader,
     outbox: Outbox,
-    email: Postman,
+    email: TimedSender,
     clock: ManualClock,
-    told: Callable[..., dict[str, Any]],
+    delivery_of: Callable[..., dict[str, Any]],
 ) -> None:
     email.failure = DeliveryError("TimeoutError")
     alice.create_trade()
@@ -215,35 +215,39 @@ def test_a_channel_that_recovers_delivers_what_waited(
     clock.advance(FIRST_RETRY.total_seconds())
     empty(outbox)
 
-    assert (told()["status"], told()["attempts"]) == ("sent", 2)
-    assert told()["error"] is None
+    assert (delivery_of()["status"], delivery_of()["attempts"]) == ("sent", 2)
+    assert delivery_of()["error"] is None
     assert len(email.delivered) == 1
 
 
 def test_a_failure_that_no_retry_can_mend_is_given_up_at_once(
-    alice: Trader, outbox: Outbox, sms: Postman, told: Callable[..., dict[str, Any]]
+    alice: Trader, outbox: Outbox, sms: TimedSender, delivery_of: Callable[..., dict[str, Any]]
 ) -> None:
     sms.failure = DeliveryError("Twilio answered 400 (error 21211)", permanent=True)
     alice.create_trade()
     empty(outbox)
-    assert (told("sms")["status"], told("sms")["attempts"]) == ("failed", 1)
-    assert told("email")["status"] == "sent"
+    assert (delivery_of("sms")["status"], delivery_of("sms")["attempts"]) == ("failed", 1)
+    assert delivery_of("email")["status"] == "sent"
 
 
 def test_a_sender_that_fails_in_a_way_nobody_thought_of_is_retried_like_any_other(
     alice: Trader,
     bob: Trader,
     outbox: Outbox,
-    sms: Postman,
-    email: Postman,
-    told: Callable[..., dict[str, Any]],
+    sms: TimedSender,
+    email: TimedSender,
+    delivery_of: Callable[..., dict[str, Any]],
 ) -> None:
     email.failure = ValueError("a header may not hold this")
     alice.create_trade()
     bob.create_trade()
     empty(outbox)
 
-    assert (told()["status"], told()["error"], told()["attempts"]) == ("pending", "ValueError", 1)
+    assert (delivery_of()["status"], delivery_of()["error"], delivery_of()["attempts"]) == (
+        "pending",
+        "ValueError",
+        1,
+    )
     assert {user for user, _ in sms.delivered} == {alice.client_id, bob.client_id}
 
 
@@ -255,7 +259,7 @@ def test_jitter_spreads_retries_and_the_longest_delay_bounds_them() -> None:
 
 
 def test_what_a_dead_worker_had_claimed_is_delivered_when_its_lease_runs_out(
-    app: Flask, alice: Trader, outbox: Outbox, email: Postman, clock: ManualClock
+    app: Flask, alice: Trader, outbox: Outbox, email: TimedSender, clock: ManualClock
 ) -> None:
     alice.create_trade()
     with app.app_context():
@@ -271,7 +275,7 @@ def test_what_a_dead_worker_had_claimed_is_delivered_when_its_lease_runs_out(
 
 
 def test_a_worker_that_died_after_sending_sends_again_rather_than_never(
-    alice: Trader, outbox: Outbox, email: Postman, clock: ManualClock
+    alice: Trader, outbox: Outbox, email: TimedSender, clock: ManualClock
 ) -> None:
     alice.create_trade()
     (before,) = documents("notifications", user_id=alice.client_id)
@@ -290,7 +294,7 @@ def test_two_workers_share_what_is_due_and_send_nothing_twice(
     alice: Trader,
     bob: Trader,
     clock: ManualClock,
-    email: Postman,
+    email: TimedSender,
     outbox: Outbox,
 ) -> None:
     other = Outbox(app, clock, [email])

@@ -80,8 +80,8 @@ def test_each_closed_trade_has_one_event_in_its_users_order() -> None:
         assert inbox is not None
         events = Notification.find_after(user_id, 0, inbox.event_seq)
         assert [each.seq for each in events] == list(range(1, inbox.event_seq + 1))
-        told = [each.data["trade_id"] for each in events if each.type == "trade_auto_closed"]
-        assert sorted(told) == sorted(str(each.id) for each in trades_of(user_id))
+        trade_ids = [each.data["trade_id"] for each in events if each.type == "trade_auto_closed"]
+        assert sorted(trade_ids) == sorted(str(each.id) for each in trades_of(user_id))
 
 
 def test_a_closed_trade_stores_the_quote_that_closed_it(
@@ -135,8 +135,8 @@ def test_trades_close_in_the_order_of_the_ticks_that_closed_them(feed: ScriptedF
 
     assert close_triggered(ticks) == 3
 
-    told = [each.data["trade_id"] for each in Notification.find_after("alice", 3, 6)]
-    assert told == [str(each.id) for each in (early, other, late)]
+    trade_ids = [each.data["trade_id"] for each in Notification.find_after("alice", 3, 6)]
+    assert trade_ids == [str(each.id) for each in (early, other, late)]
 
 
 def test_ticks_that_reach_no_level_close_nothing(feed: ScriptedFeed) -> None:
@@ -242,16 +242,16 @@ def test_one_faulty_trade_does_not_stop_the_others_of_its_batch(feed: ScriptedFe
 
 
 def test_published_events_are_committed(app_context: Flask, feed: ScriptedFeed) -> None:
-    heard: list[tuple[str, TradeStatus]] = []
+    received: list[tuple[str, TradeStatus]] = []
 
     def listen(_sender: Flask, events: list[Notification]) -> None:
-        heard.extend((each.type, only_trade().status) for each in events)
+        received.extend((each.type, only_trade().status) for each in events)
 
     events_committed.connect(listen, sender=app_context)
     open_trade("alice", order(stop_loss=24_990))
     close_triggered([feed.set("^NSEI", 24_000)])
 
-    assert heard == [
+    assert received == [
         ("trade_created", TradeStatus.ACTIVE),
         ("trade_auto_closed", TradeStatus.STOP_LOSS_HIT),
     ]
@@ -260,20 +260,20 @@ def test_published_events_are_committed(app_context: Flask, feed: ScriptedFeed) 
 def test_a_failing_listener_undoes_nothing_and_does_not_stop_the_others(
     app_context: Flask,
 ) -> None:
-    heard: list[str] = []
+    received: list[str] = []
 
     def broken(_sender: Flask, events: list[Notification]) -> None:
         raise RuntimeError("deaf")
 
     def listen(_sender: Flask, events: list[Notification]) -> None:
-        heard.extend(each.type for each in events)
+        received.extend(each.type for each in events)
 
     events_committed.connect(broken, sender=app_context)
     events_committed.connect(listen, sender=app_context)
 
     open_trade("alice", order())
 
-    assert heard == ["trade_created"]
+    assert received == ["trade_created"]
     assert only_trade().status is TradeStatus.ACTIVE
 
 

@@ -61,15 +61,15 @@ def crash(database: DatabaseServer) -> Iterator[Losing]:
 
 
 @pytest.fixture
-def told(app: Flask) -> Iterator[list[Notification]]:
+def published(app: Flask) -> Iterator[list[Notification]]:
     """The events that listeners received."""
-    told: list[Notification] = []
+    published: list[Notification] = []
 
     def listen(sender: Flask, events: list[Notification]) -> None:
-        told.extend(events)
+        published.extend(events)
 
     with events_committed.connected_to(listen, sender=app):
-        yield told
+        yield published
 
 
 def updates(socket: Any) -> list[tuple[str, int]]:
@@ -79,7 +79,7 @@ def updates(socket: Any) -> list[tuple[str, int]]:
 
 
 def test_a_trade_is_opened_once(
-    proxy: LosingProxy, crash: Losing, alice: Trader, told: list[Notification]
+    proxy: LosingProxy, crash: Losing, alice: Trader, published: list[Notification]
 ) -> None:
     with proxy.losing_a_commit(crash):
         answer = alice.create_trade()
@@ -89,7 +89,7 @@ def test_a_trade_is_opened_once(
     assert trade["trade_id"] == answer.get_json()["trade_id"]
     assert alice.portfolio()["utilized_margin"] == 5_000
     assert [each["type"] for each in alice.notifications()] == ["trade_created"]
-    assert [each.type for each in told] == ["trade_created"]
+    assert [each.type for each in published] == ["trade_created"]
 
 
 def test_an_exit_returns_its_first_result(
@@ -98,7 +98,7 @@ def test_an_exit_returns_its_first_result(
     monitor: Monitor,
     feed: ScriptedFeed,
     alice: Trader,
-    told: list[Notification],
+    published: list[Notification],
 ) -> None:
     trade_id = alice.create_trade().get_json()["trade_id"]
     feed.tick("^NSEI", 25_010)
@@ -109,7 +109,7 @@ def test_an_exit_returns_its_first_result(
     assert answer.status_code == 200
     assert answer.get_json()["pnl"] == 10
     assert alice.portfolio()["total_pnl"] == 10
-    assert [each.type for each in told] == ["trade_created", "trade_exited"]
+    assert [each.type for each in published] == ["trade_created", "trade_exited"]
 
 
 def test_triggered_trades_are_closed_and_published_once(
@@ -118,17 +118,17 @@ def test_triggered_trades_are_closed_and_published_once(
     monitor: Monitor,
     feed: ScriptedFeed,
     alice: Trader,
-    told: list[Notification],
+    published: list[Notification],
 ) -> None:
     for _ in range(2):
         alice.create_trade(target_price=25_010)
-    told.clear()
+    published.clear()
     feed.tick("^NSEI", 25_020)
     with proxy.losing_a_commit(crash):
         monitor.run_once()
 
     assert [each["status"] for each in alice.trades()] == ["TARGET_HIT"] * 2
-    assert [(each.type, each.seq) for each in told] == [
+    assert [(each.type, each.seq) for each in published] == [
         ("trade_auto_closed", 3),
         ("trade_auto_closed", 4),
     ]
@@ -141,7 +141,7 @@ def test_an_alert_is_set_fired_and_deleted_once(
     feed: ScriptedFeed,
     clock: ManualClock,
     alice: Trader,
-    told: list[Notification],
+    published: list[Notification],
 ) -> None:
     with proxy.losing_a_commit(crash):
         set_up = alice.post("/market/alerts", {"symbol": "^NSEI", "above": 25_010})
@@ -151,7 +151,7 @@ def test_an_alert_is_set_fired_and_deleted_once(
     feed.tick("^NSEI", 25_020)
     with proxy.losing_a_commit(crash):
         monitor.run_once()
-    assert [each.type for each in told] == ["price_alert"]
+    assert [each.type for each in published] == ["price_alert"]
     path = f"/market/alerts/{set_up.get_json()['alert_id']}"
     with proxy.losing_a_commit(crash):
         deleted = alice.client.delete(path, headers=alice.headers)
@@ -161,14 +161,14 @@ def test_an_alert_is_set_fired_and_deleted_once(
 
 
 def test_a_custom_event_is_sent_once(
-    proxy: LosingProxy, crash: Losing, alice: Trader, told: list[Notification]
+    proxy: LosingProxy, crash: Losing, alice: Trader, published: list[Notification]
 ) -> None:
     with proxy.losing_a_commit(crash):
         answer = alice.post("/notifications", {"event": "note", "message": "Hello"})
 
     assert answer.status_code < 300
     assert [each["message"] for each in alice.notifications()] == ["Hello"]
-    assert [each.message for each in told] == ["Hello"]
+    assert [each.message for each in published] == ["Hello"]
 
 
 def test_a_registration_succeeds(proxy: LosingProxy, crash: Losing, client: FlaskClient) -> None:

@@ -50,8 +50,8 @@ def test_a_user_is_found_by_client_id_email_and_id() -> None:
 
 
 def test_an_unknown_user_is_not_found() -> None:
-    assert User.find_by_client_id("nobody") is None
-    assert User.find_by_email("nobody@example.com") is None
+    assert User.find_by_client_id("unknown") is None
+    assert User.find_by_email("unknown@example.com") is None
     assert User.find_by_id(ObjectId()) is None
 
 
@@ -59,7 +59,7 @@ def test_several_users_are_found_and_unknown_ones_omitted() -> None:
     users = {create_user("alice"), create_user("bob")}
     create_user("carol")
 
-    assert set(User.find_many(["alice", "bob", "nobody"])) == users
+    assert set(User.find_many(["alice", "bob", "unknown"])) == users
 
 
 @pytest.mark.parametrize("taken", ["client_id", "email"])
@@ -248,7 +248,7 @@ def test_no_events_write_nothing() -> None:
     assert Notification.next_due(DAWN) is None
 
 
-@pytest.mark.parametrize("users", [("nobody",), ("alice", "nobody")])
+@pytest.mark.parametrize("users", [("unknown",), ("alice", "unknown")])
 def test_an_event_of_a_deleted_user_is_refused_and_takes_no_number(
     users: tuple[str, ...],
 ) -> None:

@@ -108,7 +108,7 @@ def test_a_notification_is_sent_once_on_each_channel(
     outbox.run_once()
 
     for box in (email, sms):
-        assert [(to, lines_of(message)) for to, message in box.letters] == [("alice", ["Bought."])]
+        assert [(to, lines_of(message)) for to, message in box.sent] == [("alice", ["Bought."])]
     assert statuses() == {"email": "sent", "sms": "sent"}
 
 
@@ -120,8 +120,8 @@ def test_a_burst_is_one_message_a_user_and_channel(
     assert outbox.run_once() == 51
 
     for box in (email, sms):
-        letters = dict(box.letters)
-        assert len(box.letters) == 2
+        letters = dict(box.sent)
+        assert len(box.sent) == 2
         assert lines_of(letters["bob"]) == ["Only one."]
         assert lines_of(letters["alice"])[:2] == ["Event 0.", "Event 1."]
         assert lines_of(letters["alice"])[MAX_LINES:] == [f"... and {50 - MAX_LINES} more."]
@@ -158,7 +158,7 @@ def test_what_failed_is_tried_again_later_on_that_channel_alone(
     sms.failure = None
     clock.advance(7)
     assert outbox.run_once() == 1
-    assert (len(email.letters), len(sms.letters)) == (1, 1)
+    assert (len(email.sent), len(sms.sent)) == (1, 1)
     assert deliveries()["sms"] == {
         "channel": "sms",
         "status": "sent",
@@ -187,7 +187,7 @@ def test_what_keeps_failing_is_given_up_in_the_end(
     assert max(waits) <= MAX_RETRY
     assert statuses() == {"email": "failed", "sms": "sent"}
     assert deliveries()["email"]["attempts"] == MAX_ATTEMPTS
-    assert len(sms.letters) == 1
+    assert len(sms.sent) == 1
 
 
 def test_what_can_never_work_is_not_tried_again(
@@ -212,8 +212,8 @@ def test_a_sender_that_breaks_holds_up_nobody_elses_messages(
 
     outbox.run_once()
 
-    assert [to for to, _ in email.letters] == ["bob"]
-    assert sorted(to for to, _ in sms.letters) == ["alice", "bob"]
+    assert [to for to, _ in email.sent] == ["bob"]
+    assert sorted(to for to, _ in sms.sent) == ["alice", "bob"]
     assert statuses("bob") == {"email": "sent", "sms": "sent"}
     assert statuses("alice") == {"email": "pending", "sms": "sent"}
     assert deliveries()["email"]["error"] == "ValueError"
@@ -225,7 +225,7 @@ def test_messages_for_a_user_who_is_gone_are_given_up(outbox: Outbox, email: Fak
 
     outbox.run_once()
 
-    assert email.letters == []
+    assert email.sent == []
     assert statuses() == {"email": "failed", "sms": "failed"}
     assert deliveries()["email"]["error"] == "the user is gone"
     assert next_due() is None
@@ -244,7 +244,7 @@ def test_two_workers_never_deliver_one_notification_twice(
     counts = run_concurrently([outbox.run_once, other.run_once, outbox.run_once, other.run_once])
 
     assert sum(counts) == 20
-    lines = [line for _, message in email.letters for line in lines_of(message)]
+    lines = [line for _, message in email.sent for line in lines_of(message)]
     assert sorted(lines) == sorted(f"{user} {n}" for n in range(10) for user in ("alice", "bob"))
 
 
@@ -259,7 +259,7 @@ def test_what_a_worker_took_and_died_with_is_due_again_after_its_lease(
     assert outbox.run_once() == 0
     clock.advance(1)
     assert outbox.run_once() == 1
-    assert len(email.letters) == 1
+    assert len(email.sent) == 1
     assert taken.user_id == "alice"
 
 
@@ -288,7 +288,7 @@ def test_a_worker_delivers_what_it_finds_and_wakes_for_what_comes(
             send("alice", "greeting", f"Hello {n}.")
         email.wait_for(5)
 
-    texts = [line for _, message in email.letters for line in lines_of(message)]
+    texts = [line for _, message in email.sent for line in lines_of(message)]
     assert texts == ["Left over.", *(f"Hello {n}." for n in range(1, 5))]
 
 

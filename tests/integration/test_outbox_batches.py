@@ -95,7 +95,7 @@ def test_a_backlog_is_listed_once_however_many_batches_it_is(
     assert len(listings) == 1
     assert outbox.run_once() == 0
     assert len(listings) == 2
-    assert len(email.letters) == len(USERS)
+    assert len(email.sent) == len(USERS)
 
 
 def test_what_becomes_due_behind_a_long_backlog_is_seen_within_a_minute(
@@ -110,7 +110,7 @@ def test_what_becomes_due_behind_a_long_backlog_is_seen_within_a_minute(
     for _ in USERS:
         outbox.run_once()
 
-    letters = dict(email.letters)
+    letters = dict(email.sent)
     assert lines_of(letters[USERS[3]]) == ["Old.", "New."]
     assert waiting() == 0
 
@@ -122,7 +122,7 @@ def test_a_flood_for_one_user_is_told_in_digests_of_a_size_that_can_be_written_d
     notify(*(draft() for _ in range(45)))
 
     assert [outbox.run_once() for _ in range(4)] == [20, 20, 5, 0]
-    assert [message.events for _, message in email.letters] == [20, 20, 5]
+    assert [message.events for _, message in email.sent] == [20, 20, 5]
 
 
 def test_a_slow_batch_stays_with_its_worker_past_its_lease(
@@ -138,7 +138,7 @@ def test_a_slow_batch_stays_with_its_worker_past_its_lease(
     email.meanwhile = take_time
 
     assert outbox.run_once() == len(USERS)
-    assert sorted(user for user, _ in email.letters) == USERS
+    assert sorted(user for user, _ in email.sent) == USERS
     assert waiting() == 0
 
 
@@ -165,7 +165,7 @@ def test_what_another_worker_took_from_one_that_was_frozen_is_left_to_it(
 
     # It tried the one that it was at, and no other; what it says of that one counts no more.
     assert email.tries == 1
-    assert sorted(user for user, _ in other_email.letters) == USERS
+    assert sorted(user for user, _ in other_email.sent) == USERS
     assert statuses(USERS[0]) == {"email": "sent", "sms": "sent"}
     assert waiting() == 0
     assert outbox.run_once() == 0
@@ -180,7 +180,7 @@ def test_a_worker_that_is_stopped_hands_back_what_it_has_not_begun(
 
     outbox.run_once()
 
-    assert [user for user, _ in email.letters] == USERS[:1]
+    assert [user for user, _ in email.sent] == USERS[:1]
     assert other.run_once() == len(USERS) - 1
 
 
@@ -195,7 +195,7 @@ def test_a_digest_that_failed_is_one_message_again(
         clock.advance(0.1)
 
     assert retried == 5
-    assert [lines_of(message) for _, message in email.letters] == [["0.", "1.", "2.", "3.", "4."]]
+    assert [lines_of(message) for _, message in email.sent] == [["0.", "1.", "2.", "3.", "4."]]
 
 
 def test_a_channel_waits_as_long_as_it_was_told_and_the_other_does_not(
@@ -209,12 +209,12 @@ def test_a_channel_waits_as_long_as_it_was_told_and_the_other_does_not(
 
     clock.advance(10)
     assert outbox.run_once() == 1
-    assert (len(email.letters), sms.tries) == (1, 1)
+    assert (len(email.sent), sms.tries) == (1, 1)
     clock.advance(9 * 60)
     assert outbox.run_once() == 0
     clock.advance(60)
     assert outbox.run_once() == 1
-    assert (len(email.letters), len(sms.letters)) == (1, 1)
+    assert (len(email.sent), len(sms.sent)) == (1, 1)
     assert statuses() == {"email": "sent", "sms": "sent"}
     assert waiting() == 0
 
@@ -244,7 +244,7 @@ def test_preferences_rule_what_goes_out_and_the_rest_is_skipped(
     assert outbox.run_once() == 1
     assert statuses() == expected
     for sender in (email, sms):
-        assert len(sender.letters) == (expected[sender.channel] == "sent")
+        assert len(sender.sent) == (expected[sender.channel] == "sent")
     assert waiting() == 0
 
 
@@ -258,7 +258,7 @@ def test_a_digest_tells_what_is_wanted_and_skips_the_rest(
 
     outbox.run_once()
 
-    ((_, message),) = email.letters
+    ((_, message),) = email.sent
     assert message.events == 2
     assert [statuses(seq=seq)["email"] for seq in (1, 2, 3)] == ["sent", "skipped", "sent"]
 
@@ -275,7 +275,7 @@ def test_what_is_switched_off_before_it_went_out_does_not_go_out(
     clock.advance(60)
     outbox.run_once()
 
-    assert email.letters == []
+    assert email.sent == []
     assert statuses() == {"email": "skipped", "sms": "sent"}
     prefer(email=True)
     clock.advance(86_400)
@@ -295,7 +295,7 @@ def test_what_is_switched_off_while_a_long_batch_is_under_way_counts_within_seco
     email.meanwhile = switch_off
     outbox.run_once()
 
-    assert [user for user, _ in email.letters] == USERS[:-1]
+    assert [user for user, _ in email.sent] == USERS[:-1]
     assert statuses(USERS[-1]) == {"email": "skipped", "sms": "sent"}
 
 
@@ -309,18 +309,18 @@ def test_messages_tell_the_balance_after_an_entry_and_as_it_is_now_after_an_exit
     trade = open_trade("alice", order(quantity=2))
     open_trade("alice", order(trade_type=TradeType.SELL, stop_loss=25_010))
     outbox.run_once()
-    (_, opened) = email.letters[-1]
+    (_, opened) = email.sent[-1]
     feed.tick("^NSEI", "25010.50")
     monitor.run_once()
     outbox.run_once()
-    (_, stopped) = email.letters[-1]
+    (_, stopped) = email.sent[-1]
     exit_trade("alice", str(trade.id))
     outbox.run_once()
 
     assert "Available margin now: ₹9,99,85,000.00" in opened.text
     assert stopped.subject == "Stop-loss hit: SELL 1 ^NSEI, loss ₹10.50"
     assert "Available margin now: ₹9,99,89,989.50" in stopped.text
-    ((_, first), (_, second), (_, last)) = sms.letters
+    ((_, first), (_, second), (_, last)) = sms.sent
     assert first.sms.endswith("Available margin now: Rs 9,99,85,000.00.")
     assert second.sms == (
         "Paper trading: Stop-loss hit: your SELL of 1 ^NSEI was closed at Rs 25,010.50, "
@@ -342,7 +342,7 @@ def test_a_single_entry_tells_what_was_available_right_after_it(
 
     outbox.run_once()
 
-    ((_, message),) = email.letters
+    ((_, message),) = email.sent
     assert "Available margin: ₹9,99,95,000.00" in message.text
 
 

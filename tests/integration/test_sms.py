@@ -45,9 +45,9 @@ def sms(make_sender: MakeSender) -> SmsSender:
 def failure(work: Callable[[], None]) -> DeliveryError:
     with pytest.raises(DeliveryError) as error:
         work()
-    told = f"{error.value} {error.value.remedy}"
-    assert TOKEN not in told
-    assert ACCOUNT not in told
+    shown = f"{error.value} {error.value.remedy}"
+    assert TOKEN not in shown
+    assert ACCOUNT not in shown
     return error.value
 
 

@@ -66,7 +66,7 @@ class PortfolioDriver:
         self.trade_ids: dict[tuple[str, int], str] = {}
         self.requests: list[Request] = []
         self.first_answers: dict[tuple[str, str], bytes] = {}
-        self.heard: list[Notification] = []
+        self.published: list[Notification] = []
         self.tokens: dict[str, str] = {}
         self.start()
         for user, margin in USERS.items():
@@ -81,13 +81,13 @@ class PortfolioDriver:
         # So small that a few trades are closed in several transactions.
         self.app.config["WRITE_BATCH_SIZE"] = 2
         self.monitor = Monitor(self.app)
-        events_committed.connect(self._hear, sender=self.app)
+        events_committed.connect(self._record, sender=self.app)
         with self.app.app_context():
             # As if a socket had subscribed: the symbols are polled with or without trades.
             services().polled_symbols.try_follow(PRICES, budget=len(PRICES))
 
-    def _hear(self, _: Flask, events: Sequence[Notification]) -> None:
-        self.heard += events
+    def _record(self, _: Flask, events: Sequence[Notification]) -> None:
+        self.published += events
 
     def _register(self, user: str) -> None:
         with self.app.app_context():

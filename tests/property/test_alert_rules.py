@@ -90,13 +90,13 @@ def test_levels_are_accepted_on_their_own_side_of_the_price_only(
 
 @given(levels(), near_prices, st.sampled_from(Source), st.sampled_from(Source))
 def test_an_alert_set_at_a_real_price_ignores_only_mock_prices(
-    alert: AlertCondition, price: Decimal, set_at: Source, told_by: Source
+    alert: AlertCondition, price: Decimal, set_at: Source, source: Source
 ) -> None:
     alert = AlertCondition(alert.above, alert.below, set_at, NOON)
-    crossing = alert.crossed_by(quote(price, told_by))
+    crossing = alert.crossed_by(quote(price, source))
 
-    kept_out = set_at in REAL_SOURCES and told_by is Source.MOCK
-    assert (crossing is not None) is (meets(alert, price) and not kept_out)
+    is_ignored = set_at in REAL_SOURCES and source is Source.MOCK
+    assert (crossing is not None) is (meets(alert, price) and not is_ignored)
 
 
 @given(levels(), walks)

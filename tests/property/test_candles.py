@@ -1,4 +1,4 @@
-"""Candles under any ticks: nothing is lost or made up on the way from short to long ones."""
+"""Candles of any ticks: aggregation loses and invents no price."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_every_time_is_in_one_candle(time: datetime, interval: Interval) -> None
 
 
 @given(times, intervals)
-def test_the_first_candle_from_a_time_is_the_earliest_that_is_not_before_it(
+def test_the_first_candle_from_a_time_does_not_begin_before_it(
     time: datetime, interval: Interval
 ) -> None:
     first = first_beginning_from(time, interval)
@@ -76,9 +76,7 @@ def test_the_first_candle_from_a_time_is_the_earliest_that_is_not_before_it(
 
 
 @given(ticks, intervals)
-def test_candles_hold_the_prices_of_their_ticks_and_no_others(
-    ticks: list[Quote], interval: Interval
-) -> None:
+def test_candles_have_the_prices_of_their_ticks(ticks: list[Quote], interval: Interval) -> None:
     candles = aggregate(map(single, ticks), interval)
 
     for candle in candles:
@@ -92,7 +90,7 @@ def test_candles_hold_the_prices_of_their_ticks_and_no_others(
 
 
 @given(ticks, intervals, intervals)
-def test_long_candles_are_the_same_by_way_of_shorter_ones(
+def test_long_candles_can_be_aggregated_from_shorter_ones(
     ticks: list[Quote], one: Interval, other: Interval
 ) -> None:
     short, long = sorted((one, other), key=lambda each: each.length)
@@ -102,7 +100,7 @@ def test_long_candles_are_the_same_by_way_of_shorter_ones(
 
 
 @given(ticks, intervals, st.integers(0, 310_000), times, times)
-def test_a_replay_tells_the_candles_of_what_it_has_played(
+def test_a_replay_returns_the_candles_of_its_played_ticks(
     ticks: list[Quote], interval: Interval, played: int, since: datetime, until: datetime
 ) -> None:
     clock = ManualClock()
@@ -112,9 +110,9 @@ def test_a_replay_tells_the_candles_of_what_it_has_played(
     reached = ticks[0].timestamp + timedelta(seconds=played)
     seen = [single(tick) for tick in ticks if tick.timestamp <= reached]
 
-    told = feed.history("X.NS", interval, since, until)
+    candles = feed.history("X.NS", interval, since, until)
 
-    assert told == [each for each in aggregate(seen, interval) if since <= each.time < until]
+    assert candles == [each for each in aggregate(seen, interval) if since <= each.time < until]
 
 
 @settings(max_examples=25, deadline=None)
@@ -126,7 +124,7 @@ def test_a_replay_tells_the_candles_of_what_it_has_played(
     st.integers(0, 4_000),
     st.integers(0, PAST_DAYS),
 )
-def test_the_simulated_past_agrees_at_every_scale(
+def test_the_simulated_past_agrees_at_every_interval(
     base_paise: int, tick_size: Decimal, seed: str, second: int, run: int, days_ago: int
 ) -> None:
     start = datetime(2026, 11, 22, 18, 30, tzinfo=UTC) + timedelta(seconds=second)
@@ -160,10 +158,10 @@ def test_the_simulated_past_agrees_at_every_scale(
     st.lists(st.integers(1, 40), max_size=25),
     intervals,
 )
-def test_simulated_candles_are_those_of_the_ticks_however_it_was_polled(
+def test_simulated_candles_do_not_depend_on_the_polls(
     seed: str, step_seconds: float, milliseconds: int, waits: list[int], interval: Interval
 ) -> None:
-    """A poll at every step sees every price; one now and then does not change the candles."""
+    """A poll at every step sees every price; fewer polls give the same candles."""
     start = OPENING + timedelta(milliseconds=milliseconds)
     often, seldom = ManualClock(start), ManualClock(start)
     watched = market(often, 100_000, Decimal("0.05"), seed, step_seconds)
@@ -175,15 +173,15 @@ def test_simulated_candles_are_those_of_the_ticks_however_it_was_polled(
             seen += watched.poll(["X.NS"])
         seldom.advance(wait * step_seconds)
         glanced_at.poll(["X.NS"])
-    # Where a step falls on the edge of a candle, the last bit of its time would decide.
+    # If a step falls on the edge of a candle, the last bit of its time would decide.
     assume(milliseconds % 1_000 not in (0, 999))
     first = first_beginning_from(start, interval)
 
-    told = watched.history("X.NS", interval, first, often.now() + interval.length)
+    candles = watched.history("X.NS", interval, first, often.now() + interval.length)
 
-    assert told == glanced_at.history("X.NS", interval, first, seldom.now() + interval.length)
+    assert candles == glanced_at.history("X.NS", interval, first, seldom.now() + interval.length)
     expected = aggregate(map(single, seen), interval)
-    assert told == [each for each in expected if each.time >= first]
+    assert candles == [each for each in expected if each.time >= first]
 
 
 @given(
@@ -192,7 +190,7 @@ def test_simulated_candles_are_those_of_the_ticks_however_it_was_polled(
     st.one_of(st.none(), times),
     times,
 )
-def test_a_window_is_of_whole_candles_that_are_meant_and_not_too_many(
+def test_a_window_has_whole_candles_and_at_most_the_maximum(
     interval: Interval, since: datetime | None, until: datetime | None, now: datetime
 ) -> None:
     try:

@@ -314,8 +314,8 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
             assert_invariants(found)
             assert_agreement(found, self.model.accounts[user])
             # Listeners received each event exactly once.
-            heard = sorted(each.seq for each in self.heard if each.user_id == user)
-            assert heard == list(range(1, len(found.events) + 1))
+            published = sorted(each.seq for each in self.published if each.user_id == user)
+            assert published == list(range(1, len(found.events) + 1))
 
 
 # Reproducible, so that only changes make it fail; BOOKS_EXAMPLES=5000 searches further.

@@ -41,7 +41,7 @@ class FakeSender:
         # Called while a message is being sent.
         self.meanwhile: Callable[[], object] | None = None
         self.tries = 0
-        self.letters: list[tuple[str, Message]] = []
+        self.sent: list[tuple[str, Message]] = []
         self._changed = threading.Condition()
 
     def send(self, user: User, message: Message) -> None:
@@ -51,7 +51,7 @@ class FakeSender:
                 self.meanwhile()
             if self.failure and self.fails_for in (None, user.client_id):
                 raise self.failure
-            self.letters.append((user.client_id, message))
+            self.sent.append((user.client_id, message))
             self._changed.notify_all()
 
     def verify(self) -> None:
@@ -59,4 +59,4 @@ class FakeSender:
 
     def wait_for(self, count: int) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self.letters) >= count, SECONDS)
+            assert self._changed.wait_for(lambda: len(self.sent) >= count, SECONDS)

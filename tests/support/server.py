@@ -61,7 +61,7 @@ class ServerProcess:
         while time.monotonic() < deadline:
             assert self.process is not None
             if self.process.poll() is not None:
-                raise AssertionError(f"the server ended at once:\n{self.output()}")
+                raise AssertionError(f"the server ended immediately:\n{self.output()}")
             try:
                 if requests.get(f"{self.url}/health/ready", timeout=5).status_code == 200:
                     return self

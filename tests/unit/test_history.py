@@ -1,4 +1,4 @@
-"""Which candles a request means, and the cache between requests and the feed."""
+"""The window of candles that a request means, and the cache in front of the feed."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def refusal(since: datetime | None = None, until: datetime | None = None) -> Inv
     return error.value
 
 
-def test_without_ends_it_is_the_last_500_candles_with_the_one_that_is_forming() -> None:
+def test_the_default_window_is_the_last_500_candles_and_the_forming_one() -> None:
     chosen = window()
 
     assert chosen.until == at(4, 5)
     assert chosen.until - chosen.since == 500 * FIVE.length
 
 
-def test_both_ends_are_moved_to_the_next_beginning_of_a_candle() -> None:
+def test_both_ends_are_rounded_up_to_the_beginning_of_a_candle() -> None:
     assert (
         window(at(3, 1), at(3, 58)) == window(at(3, 5), at(4, 0)) == window(at(3, 0, 1), at(4, 0))
     )
@@ -53,7 +53,7 @@ def test_both_ends_are_moved_to_the_next_beginning_of_a_candle() -> None:
     )
 
 
-def test_an_end_of_its_own_has_500_candles_before_it() -> None:
+def test_an_end_without_a_start_has_500_candles_before_it() -> None:
     chosen = window(until=at(3, 0))
 
     assert (chosen.since, chosen.until) == (at(3, 0) - 500 * FIVE.length, at(3, 0))
@@ -63,7 +63,7 @@ def test_an_end_in_the_future_is_now() -> None:
     assert window(at(3, 0), at(12, 0, day=30)) == window(at(3, 0))
 
 
-def test_a_span_in_the_future_is_empty() -> None:
+def test_a_window_in_the_future_is_empty() -> None:
     chosen = window(at(5, 0), at(6, 0))
     assert chosen.since == chosen.until
     chosen = window(at(4, 2, 29))
@@ -78,14 +78,14 @@ def test_a_time_zone_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("since", "until"), [(at(3, 0), at(3, 0)), (at(3, 1), at(3, 0)), (NOW, None), (at(9, 0), None)]
 )
-def test_it_must_begin_before_it_ends(since: datetime, until: datetime | None) -> None:
+def test_a_window_must_begin_before_it_ends(since: datetime, until: datetime | None) -> None:
     error = refusal(since, until)
 
     assert set(error.details) == {"from"}
     assert "before" in error.message
 
 
-def test_a_thousand_candles_are_answered_and_no_more() -> None:
+def test_a_window_has_at_most_a_thousand_candles() -> None:
     start = at(4, 0) - 1_000 * FIVE.length
     assert window(start, at(4, 0)).since == start
 
@@ -107,7 +107,7 @@ def test_a_time_without_a_market_is_refused(year: int, hours: int) -> None:
 
 
 class CountingFeed(ScriptedFeed):
-    """A market that counts what it is asked for its past, and answers when it is let."""
+    """A market that records requests for candles, and answers while `gate` is set."""
 
     def __init__(self, clock: ManualClock, source: Source = Source.MOCK) -> None:
         super().__init__(clock, source)
@@ -141,7 +141,7 @@ Make = Callable[..., tuple[CountingFeed, CandleHistory]]
 
 @pytest.fixture
 def make(clock: ManualClock) -> Make:
-    """Make a market with some candles, and the cache before it."""
+    """Make a market with some candles, and the cache in front of it."""
 
     def make(source: Source = Source.MOCK, **bounds: int) -> tuple[CountingFeed, CandleHistory]:
         feed = CountingFeed(clock, source)
@@ -170,7 +170,9 @@ def test_the_feed_is_asked_for_whole_candles(make: Make) -> None:
     assert [each.open for each in found] == [6, 11]
 
 
-def test_the_same_again_is_not_asked_again_for_a_while(make: Make, clock: ManualClock) -> None:
+def test_a_repeated_request_is_served_from_the_cache_for_a_while(
+    make: Make, clock: ManualClock
+) -> None:
     feed, history = make()
     first = history.candles("^NSEI", FIVE, None, None)
     feed.record("^NSEI", at(4, 0), 500)
@@ -183,7 +185,7 @@ def test_the_same_again_is_not_asked_again_for_a_while(make: Make, clock: Manual
     assert len(feed.asked) == 2
 
 
-def test_another_symbol_interval_or_span_is_another_question(make: Make) -> None:
+def test_another_symbol_interval_or_window_is_requested(make: Make) -> None:
     feed, history = make()
     history.candles("^NSEI", FIVE, at(3, 0), at(4, 0))
     history.candles("^BSESN", FIVE, at(3, 0), at(4, 0))
@@ -194,7 +196,7 @@ def test_another_symbol_interval_or_span_is_another_question(make: Make) -> None
     assert len(feed.asked) == 5
 
 
-def test_with_the_next_candle_it_is_asked_for(make: Make, clock: ManualClock) -> None:
+def test_the_next_candle_makes_a_new_request(make: Make, clock: ManualClock) -> None:
     feed, history = make()
     clock.advance(149)
     history.candles("^NSEI", FIVE, None, None)
@@ -208,7 +210,7 @@ def test_with_the_next_candle_it_is_asked_for(make: Make, clock: ManualClock) ->
     ("source", "day", "asked"),
     [(Source.YAHOO, 20, 1), (Source.YAHOO, 23, 2), (Source.MOCK, 20, 2), (Source.REPLAY, 20, 2)],
 )
-def test_real_candles_that_ended_long_ago_are_kept_for_long(
+def test_old_real_candles_are_cached_for_long(
     make: Make, clock: ManualClock, source: Source, day: int, asked: int
 ) -> None:
     feed, history = make(source)
@@ -219,7 +221,7 @@ def test_real_candles_that_ended_long_ago_are_kept_for_long(
     assert len(feed.asked) == asked
 
 
-def test_a_source_that_had_nothing_is_asked_again(make: Make, clock: ManualClock) -> None:
+def test_an_empty_answer_is_requested_again(make: Make, clock: ManualClock) -> None:
     feed, history = make(Source.YAHOO)
     for _ in range(2):
         assert history.candles("^NSEI", FIVE, at(3, 0, day=1), at(3, 30, day=1)) == ()
@@ -228,14 +230,14 @@ def test_a_source_that_had_nothing_is_asked_again(make: Make, clock: ManualClock
     assert len(feed.asked) == 2
 
 
-def test_an_empty_span_is_not_asked_for(make: Make) -> None:
+def test_an_empty_window_is_not_requested(make: Make) -> None:
     feed, history = make()
 
     assert history.candles("^NSEI", FIVE, at(5, 0), at(6, 0)) == ()
     assert feed.asked == []
 
 
-def test_many_who_want_the_same_at_once_ask_once(make: Make) -> None:
+def test_concurrent_callers_of_one_window_make_one_request(make: Make) -> None:
     feed, history = make()
     feed.gate.clear()
     open_gate_once_asked(feed)
@@ -247,7 +249,7 @@ def test_many_who_want_the_same_at_once_ask_once(make: Make) -> None:
     assert all(each == found[0] for each in found)
 
 
-def test_a_slow_answer_holds_up_no_other_question(make: Make) -> None:
+def test_a_slow_request_delays_no_other_window(make: Make) -> None:
     feed, history = make()
     history.candles("^NSEI", FIVE, at(3, 0), at(4, 0))
     feed.gate.clear()
@@ -260,7 +262,7 @@ def test_a_slow_answer_holds_up_no_other_question(make: Make) -> None:
     slow.join(10)
 
 
-def test_a_failure_is_everyones_who_waited_and_nobodys_after(make: Make) -> None:
+def test_a_failure_reaches_all_waiting_callers_and_no_later_one(make: Make) -> None:
     feed, history = make()
     feed.failure = MarketDataUnavailable("Not now.")
     feed.gate.clear()
@@ -276,7 +278,7 @@ def test_a_failure_is_everyones_who_waited_and_nobodys_after(make: Make) -> None
     assert len(history.candles("^NSEI", FIVE, at(3, 0), at(4, 0))) == 12
 
 
-def test_one_that_is_ended_from_outside_ends_no_other(make: Make) -> None:
+def test_a_caller_that_is_ended_from_outside_ends_no_other(make: Make) -> None:
     feed, history = make()
     feed.failure = SystemExit()
     feed.gate.clear()
@@ -297,7 +299,7 @@ def test_one_that_is_ended_from_outside_ends_no_other(make: Make) -> None:
         asker.join(10)
 
     assert len(raised) == len(askers)
-    # An asker that came too late to wait asked the feed itself.
+    # A caller that came too late to wait made its own request.
     assert sum(isinstance(each, SystemExit) for each in raised) == len(feed.asked)
     assert {type(each) for each in raised} == {SystemExit, MarketDataUnavailable}
 
@@ -314,7 +316,7 @@ def test_the_size_of_the_cache_is_bounded(make: Make) -> None:
         history.candles("^NSEI", FIVE, since, since + timedelta(minutes=20))
 
     assert len(history.cache) <= 30
-    # The last window asked for is still there.
+    # The last window requested is still cached.
     asked = len(feed.asked)
     history.candles("^NSEI", FIVE, empty[-1], empty[-1] + timedelta(minutes=20))
     assert len(feed.asked) == asked
@@ -332,7 +334,7 @@ def test_the_least_recently_used_window_is_dropped(make: Make) -> None:
     assert len(feed.asked) == 4
 
 
-def test_prices_are_handed_on_as_they_are(make: Make) -> None:
+def test_prices_are_returned_unchanged(make: Make) -> None:
     _, history = make()
 
     assert history.candles("^NSEI", FIVE, at(3, 0), at(3, 5)) == (

@@ -28,7 +28,7 @@ INTERVAL = 10.0
 
 
 class Market:
-    """A live feed over two scripted sources, polled a round at a time."""
+    """A live feed with two scripted sources, polled one round at a time."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Market:
         )
 
     def round(self, *symbols: str) -> dict[str, Quote]:
-        """Poll, and return the tick of each symbol when all have come in."""
+        """Poll, wait for the ticks of all symbols, and return them by symbol."""
         ticks = {each.symbol: each for each in self.feed.poll(symbols)}
 
         def all_in() -> bool:
@@ -88,7 +88,7 @@ def test_prices_come_from_the_first_source(market: Market) -> None:
     assert market.yahoo.questions == []
 
 
-def test_a_symbol_that_the_first_source_lacks_comes_from_the_next_and_moves_no_other(
+def test_a_symbol_that_the_first_source_lacks_comes_from_the_next(
     market: Market,
 ) -> None:
     del market.angel.prices[RELIANCE]
@@ -100,7 +100,7 @@ def test_a_symbol_that_the_first_source_lacks_comes_from_the_next_and_moves_no_o
     assert market.yahoo.questions == [[RELIANCE]]
 
 
-def test_when_the_first_source_fails_the_next_prices_all(market: Market) -> None:
+def test_if_the_first_source_fails_the_next_prices_all_symbols(market: Market) -> None:
     market.angel.failing = SourceUnavailable("down")
     ticks = market.round(NIFTY, RELIANCE)
     assert {each.source for each in ticks.values()} == {Source.YAHOO}
@@ -119,7 +119,7 @@ def test_its_recovery_is_noticed_without_a_restart(market: Market) -> None:
     assert ticks[NIFTY].source is Source.ANGEL_ONE
 
 
-def test_bad_credentials_leave_the_rest_of_the_chain_at_work(market: Market) -> None:
+def test_wrong_credentials_of_one_source_do_not_affect_the_next(market: Market) -> None:
     market.angel.failing = SourceRefused("the PIN is wrong")
     for _ in range(3):
         assert market.round(NIFTY)[NIFTY].source is Source.YAHOO
@@ -127,9 +127,7 @@ def test_bad_credentials_leave_the_rest_of_the_chain_at_work(market: Market) -> 
     assert len(market.angel.questions) == 1
 
 
-def test_a_source_that_hangs_holds_up_no_symbol_of_another(
-    clock: ManualClock, market: Market
-) -> None:
+def test_a_hanging_source_delays_no_symbol_of_another(clock: ManualClock, market: Market) -> None:
     market.angel.only = {NIFTY}
     market.angel.go.clear()
 
@@ -151,7 +149,7 @@ def test_a_poll_never_waits(market: Market) -> None:
     assert market.feed.poll([NIFTY, RELIANCE]) == []
 
 
-def test_a_hiccup_keeps_the_last_real_price(market: Market) -> None:
+def test_a_single_failure_keeps_the_last_real_price(market: Market) -> None:
     market.round(NIFTY)
     market.fails()
     market.clock.advance(INTERVAL)
@@ -164,7 +162,7 @@ def test_a_hiccup_keeps_the_last_real_price(market: Market) -> None:
     assert quote.source is Source.ANGEL_ONE
 
 
-def test_after_a_hiccup_the_simulated_market_goes_on_from_the_last_real_price(
+def test_after_repeated_failures_the_simulated_market_continues_from_the_last_real_price(
     market: Market,
 ) -> None:
     market.round(NIFTY)
@@ -177,7 +175,9 @@ def test_after_a_hiccup_the_simulated_market_goes_on_from_the_last_real_price(
     assert abs(quote.price - 25_000) < 100
 
 
-def test_without_a_simulated_market_there_is_no_price_then(clock: ManualClock) -> None:
+def test_without_a_simulated_market_there_is_no_price_after_repeated_failures(
+    clock: ManualClock,
+) -> None:
     market = Market(clock, simulated=False)
     market.round(NIFTY)
     market.fails()
@@ -186,7 +186,7 @@ def test_without_a_simulated_market_there_is_no_price_then(clock: ManualClock) -
     assert market.feed.latest(NIFTY) is None
 
 
-def test_a_symbol_nobody_watched_is_asked_for_when_it_is_wanted(market: Market) -> None:
+def test_an_unpolled_symbol_is_requested_on_demand(market: Market) -> None:
     quote = market.feed.latest(RELIANCE)
 
     assert quote
@@ -194,7 +194,7 @@ def test_a_symbol_nobody_watched_is_asked_for_when_it_is_wanted(market: Market) 
     assert market.angel.questions == [[RELIANCE]]
 
 
-def test_a_quote_that_is_recent_is_served_without_asking(market: Market) -> None:
+def test_a_recent_quote_is_served_without_a_request(market: Market) -> None:
     market.round(NIFTY)
     market.clock.advance(2 * INTERVAL)
     asked = len(market.angel.questions)
@@ -203,7 +203,7 @@ def test_a_quote_that_is_recent_is_served_without_asking(market: Market) -> None
     assert len(market.angel.questions) == asked
 
 
-def test_what_another_process_polled_is_served_without_asking(clock: ManualClock) -> None:
+def test_a_quote_polled_by_another_process_is_served_without_a_request(clock: ManualClock) -> None:
     elsewhere = Quote(NIFTY, Decimal("25001.00"), Source.ANGEL_ONE, clock.now())
     market = Market(clock, last_quote=lambda _: elsewhere)
 
@@ -216,7 +216,7 @@ def test_what_another_process_polled_is_served_without_asking(clock: ManualClock
     assert quote.price == 25_000
 
 
-def test_a_kept_price_of_another_market_is_not_served(clock: ManualClock) -> None:
+def test_a_stored_price_of_another_market_is_not_served(clock: ManualClock) -> None:
     simulated = Quote(NIFTY, Decimal("1.00"), Source.MOCK, clock.now())
     market = Market(clock, simulated=False, last_quote=lambda _: simulated)
 
@@ -245,7 +245,7 @@ def test_a_slow_second_source_does_not_overtake_the_first(clock: ManualClock) ->
     assert quote.source is Source.ANGEL_ONE
 
 
-def test_an_outage_leaves_a_gap_and_a_hiccup_leaves_none(market: Market) -> None:
+def test_an_outage_leaves_a_gap_and_a_single_failure_does_not(market: Market) -> None:
     market.round(NIFTY)
     began = market.clock.now()
     market.fails()
@@ -276,7 +276,7 @@ def test_candles_come_from_the_first_source_that_has_any(market: Market) -> None
     assert [each.source for each in candles] == [Source.YAHOO]
 
 
-def test_without_any_source_history_is_not_known_now(market: Market) -> None:
+def test_history_is_unavailable_without_a_source(market: Market) -> None:
     market.fails()
     now = market.clock.now()
     with pytest.raises(MarketDataUnavailable):
@@ -284,7 +284,7 @@ def test_without_any_source_history_is_not_known_now(market: Market) -> None:
 
 
 class ScriptedStream:
-    """A stream that is live for the symbols it is told to be."""
+    """A stream that is live for the symbols in `live`."""
 
     def __init__(self) -> None:
         self.live: set[str] = set()
@@ -301,7 +301,7 @@ class ScriptedStream:
         self.closed = True
 
 
-def test_what_the_stream_brings_is_not_polled(market: Market) -> None:
+def test_streamed_symbols_are_not_polled(market: Market) -> None:
     stream = ScriptedStream()
     market.feed.use_stream(stream)
     stream.live = {NIFTY}
@@ -324,7 +324,7 @@ def test_what_the_stream_brings_is_not_polled(market: Market) -> None:
     assert stream.closed
 
 
-def test_an_answer_that_was_under_way_does_not_overtake_the_stream(market: Market) -> None:
+def test_a_late_polled_price_does_not_overtake_the_stream(market: Market) -> None:
     stream = ScriptedStream()
     market.feed.use_stream(stream)
     market.angel.go.clear()
@@ -339,7 +339,7 @@ def test_an_answer_that_was_under_way_does_not_overtake_the_stream(market: Marke
     assert market.feed.latest(NIFTY) == tick
 
 
-def test_three_hundred_symbols_are_asked_for_in_batches(market: Market) -> None:
+def test_three_hundred_symbols_are_requested_in_batches(market: Market) -> None:
     symbols = [each.symbol for each in load_instruments()]
     market.angel.prices.update(dict.fromkeys(symbols, Decimal(100)))
 
@@ -348,7 +348,7 @@ def test_three_hundred_symbols_are_asked_for_in_batches(market: Market) -> None:
     assert [len(batch) for batch in market.angel.questions] == [50, 50, len(symbols) - 100]
 
 
-def test_many_symbols_without_a_price_are_waited_for_once(clock: ManualClock) -> None:
+def test_one_wait_covers_many_symbols_without_a_price(clock: ManualClock) -> None:
     market = Market(clock, simulated=False)
     symbols = [each.symbol for each in load_instruments().search("")[:30]]
     started = time.monotonic()
@@ -362,7 +362,7 @@ def many(number: int) -> list[str]:
     return [each.symbol for each in load_instruments() if each.symbol != RELIANCE][:number]
 
 
-def test_preferred_symbols_are_asked_for_before_those_that_have_waited_long(
+def test_preferred_symbols_are_requested_before_older_ones(
     market: Market,
 ) -> None:
     followed = many(90)
@@ -379,7 +379,7 @@ def test_preferred_symbols_are_asked_for_before_those_that_have_waited_long(
     assert market.angel.questions[1] == [RELIANCE]
 
 
-def test_the_symbol_of_an_order_is_asked_for_before_those_that_are_only_followed(
+def test_the_symbol_of_an_order_is_requested_before_followed_ones(
     market: Market,
 ) -> None:
     market.angel.batch_size = 10
@@ -397,7 +397,7 @@ def test_the_symbol_of_an_order_is_asked_for_before_those_that_are_only_followed
     assert market.angel.questions[1] == [RELIANCE]
 
 
-def test_those_that_wait_keep_their_turn(market: Market) -> None:
+def test_waiting_symbols_keep_their_order(market: Market) -> None:
     followed = many(30)
     market.angel.batch_size = 10
     market.angel.go.clear()
@@ -424,7 +424,7 @@ def test_a_request_does_not_wait_for_sources_that_have_failed(clock: ManualClock
 
 
 @pytest.mark.parametrize("price", [0, -1, 10**8, Decimal("NaN"), Decimal("Infinity")])
-def test_a_streamed_price_that_is_none_does_not_come_in(
+def test_an_invalid_streamed_price_is_dropped(
     market: Market, clock: ManualClock, price: Decimal | int
 ) -> None:
     bad = Quote(NIFTY, Decimal(price), Source.ANGEL_ONE, clock.now())

@@ -230,10 +230,10 @@ def test_a_digest_by_sms_is_one_segment_of_whole_lines_and_ends_with_the_balance
 
     assert fits_segment("\n".join(lines))
     assert lines[-1] == "Available margin now: Rs 1,23,456.50."
-    told = lines.count("It rose.")
-    assert told >= 2
-    rest = [f"... and {count - told} more."] if told < count else []
-    assert lines[1 + told : -1] == rest
+    listed = lines.count("It rose.")
+    assert listed >= 2
+    rest = [f"... and {count - listed} more."] if listed < count else []
+    assert lines[1 + listed : -1] == rest
 
 
 def test_a_digest_of_long_words_is_an_sms_all_the_same() -> None:

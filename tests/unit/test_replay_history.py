@@ -107,9 +107,9 @@ def test_both_ends_are_beginnings_of_candles() -> None:
     feed.poll(["^NSEI"])
     third, seventh = OPENING + timedelta(minutes=3), OPENING + timedelta(minutes=7)
 
-    told = feed.history("^NSEI", Interval.MINUTE, third, seventh)
+    candles = feed.history("^NSEI", Interval.MINUTE, third, seventh)
 
-    assert [each.open for each in told] == [4, 5, 6, 7]
+    assert [each.open for each in candles] == [4, 5, 6, 7]
     # The candle that is forming is cut off like any other.
     ninth = OPENING + timedelta(minutes=9)
     assert feed.history("^NSEI", Interval.MINUTE, ninth, ninth) == []

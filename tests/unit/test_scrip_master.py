@@ -1,4 +1,4 @@
-"""Reading the scrip master: which rows are shares, and what a spoilt list is called."""
+"""Reading the scrip master: which rows are shares, and the errors of damaged lists."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Read = Callable[..., MasterContent]
 
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
-    """Read a list of these rows from a file."""
+    """Write these rows to a file, and read it."""
 
     def read_rows(*rows: Any) -> MasterContent:
         path = tmp_path / "master.json"
@@ -94,7 +94,7 @@ def test_every_series_of_shares_is_read(read: Read, series: str) -> None:
     ],
     ids=lambda other: other["symbol"],
 )
-def test_what_is_no_share_is_passed_over(read: Read, other: Row) -> None:
+def test_other_instruments_are_skipped(read: Read, other: Row) -> None:
     content = read(nse("SBIN", 3045), other)
 
     assert set(content.instruments) == {"SBIN.NS"}
@@ -112,7 +112,7 @@ def test_a_ticker_may_hold_more_than_letters(read: Read) -> None:
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_of_a_share_in_two_series_the_one_with_rolling_settlement_is_kept(
+def test_of_two_series_of_a_share_the_one_with_rolling_settlement_is_kept(
     read: Read, order: int
 ) -> None:
     rows = [nse("SBIN", 1, "BE"), nse("SBIN", 2, "EQ"), nse("SBIN", 3, "BZ")][::order]
@@ -143,12 +143,12 @@ def test_our_indices_are_read_for_their_tokens(read: Read) -> None:
         ("", "0.05"),
     ],
 )
-def test_a_tick_size_that_cannot_be_is_the_usual_one(read: Read, paise: str, rupees: str) -> None:
+def test_an_invalid_tick_size_becomes_the_default(read: Read, paise: str, rupees: str) -> None:
     assert only(read(nse("SBIN", 1, tick_size=paise))).tick_size == Decimal(rupees)
 
 
 @pytest.mark.parametrize("lot", ["0", "-1", "", "many", "NaN", "Infinity", "1e99"])
-def test_a_lot_size_that_cannot_be_is_one(read: Read, lot: str) -> None:
+def test_an_invalid_lot_size_becomes_one(read: Read, lot: str) -> None:
     assert only(read(nse("SBIN", 1, lotsize=lot))).lot_size == 1
 
 
@@ -177,7 +177,7 @@ def test_a_lot_size_that_cannot_be_is_one(read: Read, lot: str) -> None:
     ],
     ids=repr,
 )
-def test_a_row_that_cannot_be_used_is_counted_and_harms_no_other(read: Read, spoilt: Any) -> None:
+def test_an_unusable_row_is_counted_and_skipped(read: Read, spoilt: Any) -> None:
     content = read(spoilt, nse("TCS", 11536))
 
     assert set(content.instruments) == {"TCS.NS"}
@@ -185,14 +185,14 @@ def test_a_row_that_cannot_be_used_is_counted_and_harms_no_other(read: Read, spo
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x\ny", "\x00", "n" * 200])
-def test_a_name_that_cannot_be_shown_is_the_symbol(read: Read, name: str) -> None:
+def test_an_unprintable_name_is_replaced_by_the_symbol(read: Read, name: str) -> None:
     assert only(read(spoil(name=name))).name == "SBIN.NS"
 
 
 @pytest.mark.parametrize(
     "text", ["", "<html>busy</html>", "[", '[{"token": "1"', "[{}],", '[{"token": "\x01"}]', "]"]
 )
-def test_what_is_no_whole_json_is_told_so(tmp_path: Path, text: str) -> None:
+def test_incomplete_json_is_reported(tmp_path: Path, text: str) -> None:
     path = tmp_path / "master.json"
     path.write_text(text)
 
@@ -201,7 +201,7 @@ def test_what_is_no_whole_json_is_told_so(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", "null", '{"status": false, "data": []}', '["a"]'])
-def test_json_that_is_no_list_of_instruments_is_told_so(tmp_path: Path, text: str) -> None:
+def test_json_that_is_not_a_list_of_instruments_is_reported(tmp_path: Path, text: str) -> None:
     path = tmp_path / "master.json"
     path.write_text(text)
 
@@ -209,24 +209,24 @@ def test_json_that_is_no_list_of_instruments_is_told_so(tmp_path: Path, text: st
         read_master(file)
 
 
-def test_a_file_that_is_not_there_is_told_by_name(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "absent.json"
     with pytest.raises(ScripMasterError, match=r"absent\.json cannot be read: No such file"):
         open_file(path).__enter__()
 
 
-def test_a_list_comes_over_http_and_tells_how_far_it_is(server: ScripMasterServer) -> None:
-    told: list[int] = []
+def test_a_list_is_read_over_http_with_progress(server: ScripMasterServer) -> None:
+    progress: list[int] = []
     with download(server.url) as file:
-        file.on_progress = told.append
+        file.on_progress = progress.append
         content = read_master(file)
 
     assert content.shares == 2_000
-    assert sum(told) == file.size == len(server.body)
-    assert len(told) > 3
+    assert sum(progress) == file.size == len(server.body)
+    assert len(progress) > 3
 
 
-def test_a_list_may_be_packed_and_its_length_unsaid(server: ScripMasterServer) -> None:
+def test_a_list_may_be_compressed_and_without_a_length(server: ScripMasterServer) -> None:
     server.packed = True
     assert fetch(server).shares == 2_000
     server.sends_length = False
@@ -238,7 +238,7 @@ def test_a_list_may_be_packed_and_its_length_unsaid(server: ScripMasterServer) -
 
 
 @pytest.mark.parametrize("sends_length", [True, False])
-def test_a_list_that_breaks_off_is_told_so(server: ScripMasterServer, sends_length: bool) -> None:
+def test_a_truncated_list_is_reported(server: ScripMasterServer, sends_length: bool) -> None:
     server.sends_length = sends_length
     server.cut_after = len(server.body) // 2
 
@@ -246,7 +246,7 @@ def test_a_list_that_breaks_off_is_told_so(server: ScripMasterServer, sends_leng
         fetch(server)
 
 
-def test_a_server_that_falls_silent_is_not_waited_for(server: ScripMasterServer) -> None:
+def test_a_silent_server_causes_a_timeout(server: ScripMasterServer) -> None:
     server.stall_after = len(server.body) // 2
     started = time.monotonic()
 
@@ -256,7 +256,7 @@ def test_a_server_that_falls_silent_is_not_waited_for(server: ScripMasterServer)
     assert time.monotonic() - started < 5
 
 
-def test_a_server_that_answers_with_an_error_is_told_with_its_status(
+def test_an_error_of_the_server_is_reported_with_its_status(
     server: ScripMasterServer,
 ) -> None:
     server.status = 503
@@ -264,14 +264,14 @@ def test_a_server_that_answers_with_an_error_is_told_with_its_status(
         fetch(server)
 
 
-def test_a_server_that_is_away_is_told_without_its_whole_address() -> None:
+def test_an_unreachable_server_is_reported_without_its_full_url() -> None:
     with pytest.raises(ScripMasterError) as refusal:
         download("http://user:a-password@127.0.0.1:9/list?token=a-token").__enter__()
 
     assert str(refusal.value) == "127.0.0.1 does not answer (ConnectionError)."
 
 
-def test_it_does_not_matter_what_the_server_calls_the_list(server: ScripMasterServer) -> None:
+def test_the_content_type_of_the_list_does_not_matter(server: ScripMasterServer) -> None:
     server.content_type = "text/html"
     assert fetch(server).shares == 2_000
     server.body = b"<html>Down for maintenance</html>"

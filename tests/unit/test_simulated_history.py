@@ -133,7 +133,7 @@ def test_the_same_seed_has_the_same_past() -> None:
     for interval in Interval:
         past = last(one, interval, 100)
         assert past == last(other, interval, 100)
-        # It is told from the start: a day later, the same happened a day later.
+        # It is last_price from the start: a day later, the same happened a day later.
         assert shape(past) == shape(last(next_day, interval, 100))
         assert past != last(another, interval, 100)
 
@@ -307,13 +307,13 @@ def test_a_walk_that_nobody_saw_begins_where_it_is_told() -> None:
 def test_a_price_that_is_told_is_put_on_the_grid() -> None:
     feed = market(ManualClock(START))
     tick_size = INSTRUMENTS.get("RELIANCE.NS").tick_size
-    for told in (Decimal("1400.03"), Decimal("0.01"), Decimal(0)):
-        feed.continue_from("RELIANCE.NS", told)
+    for last_price in (Decimal("1400.03"), Decimal("0.01"), Decimal(0)):
+        feed.continue_from("RELIANCE.NS", last_price)
         quote = feed.latest("RELIANCE.NS")
         assert quote is not None
         assert quote.price % tick_size == 0
         assert quote.price >= tick_size
-        assert abs(quote.price - told) <= tick_size
+        assert abs(quote.price - last_price) <= tick_size
 
 
 def test_the_time_that_nobody_asked_for_is_left_out_before_a_price_that_is_told() -> None:

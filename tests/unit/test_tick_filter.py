@@ -1,4 +1,4 @@
-"""The tick_filter: which ticks may be acted on, and what it takes to believe the others."""
+"""The tick filter: which ticks it admits, and what confirms the others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def tick_filter(clock: ManualClock) -> TickFilter:
 
 @pytest.fixture
 def says(tick_filter: TickFilter, clock: ManualClock) -> Callable[..., bool]:
-    """Have a source say a price, a second after the last; tell whether it is let through."""
+    """Send a tick, a second after the last one; return whether the filter admits it."""
 
     def say(
         price: int | str,
@@ -47,7 +47,7 @@ def says(tick_filter: TickFilter, clock: ManualClock) -> Callable[..., bool]:
 
 
 @pytest.mark.parametrize("price", ["0", "-0.01", "-25000"])
-def test_a_price_that_is_not_positive_is_never_let_through(
+def test_a_price_that_is_not_positive_is_never_admitted(
     tick_filter: TickFilter, says: Callable[..., bool], price: str
 ) -> None:
     assert says(25_000)
@@ -58,21 +58,19 @@ def test_a_price_that_is_not_positive_is_never_let_through(
     assert says(25_001)
 
 
-def test_the_first_price_of_a_symbol_is_believed(says: Callable[..., bool]) -> None:
+def test_the_first_price_of_a_symbol_is_admitted(says: Callable[..., bool]) -> None:
     assert says(25_000)
     assert says(1, symbol="RELIANCE.NS")
 
 
 @pytest.mark.parametrize("price", [20_000, 30_000])
-def test_a_move_of_exactly_the_largest_share_is_no_doubt(
-    says: Callable[..., bool], price: int
-) -> None:
+def test_a_move_of_exactly_the_maximum_is_admitted(says: Callable[..., bool], price: int) -> None:
     assert says(25_000)
     assert says(price)
 
 
 @pytest.mark.parametrize("price", ["19999.99", "30000.01"])
-def test_a_larger_move_is_held_until_two_further_ticks_say_the_same(
+def test_a_larger_move_is_rejected_until_two_further_ticks_confirm_it(
     tick_filter: TickFilter, says: Callable[..., bool], price: str
 ) -> None:
     assert says(25_000)
@@ -85,32 +83,32 @@ def test_a_larger_move_is_held_until_two_further_ticks_say_the_same(
     assert says(price)
 
 
-def test_a_second_real_source_confirms_at_once(says: Callable[..., bool]) -> None:
+def test_a_second_real_source_confirms_immediately(says: Callable[..., bool]) -> None:
     assert says(25_000)
     assert not says(15_000)
     assert says(15_010, Source.ANGEL_ONE)
 
 
-def test_a_second_source_that_says_otherwise_does_not(says: Callable[..., bool]) -> None:
+def test_a_second_source_with_another_price_does_not_confirm(says: Callable[..., bool]) -> None:
     assert says(25_000)
     assert not says(15_000)
     assert not says(5_000, Source.ANGEL_ONE)
     assert says(25_010, Source.ANGEL_ONE)
 
 
-def test_the_old_price_again_ends_the_doubt(
+def test_a_return_to_the_old_price_clears_the_pending_tick(
     tick_filter: TickFilter, says: Callable[..., bool]
 ) -> None:
     assert says(25_000)
     assert not says(2_500)
     assert says(25_005)
     assert tick_filter.pending == {}
-    # What was held before is forgotten: the next one needs two confirmations of its own.
+    # The earlier tick is forgotten: the next one needs two confirmations again.
     assert not says(2_500)
     assert not says(2_500)
 
 
-def test_wild_ticks_that_contradict_each_other_are_all_held(says: Callable[..., bool]) -> None:
+def test_contradicting_ticks_are_all_rejected(says: Callable[..., bool]) -> None:
     assert says(25_000)
     assert not any(says(price) for price in (10_000, 50_000, 2_500, 90_000, 10_000, 50_000))
 
@@ -123,7 +121,7 @@ def test_a_repeated_quote_confirms_nothing(tick_filter: TickFilter, clock: Manua
     assert tick_filter.rejected[RejectReason.MOVED_TOO_FAR] == 10
 
 
-def test_a_quote_older_than_the_doubtful_one_confirms_nothing(
+def test_a_quote_older_than_the_pending_one_confirms_nothing(
     says: Callable[..., bool],
 ) -> None:
     assert says(25_000)
@@ -131,7 +129,7 @@ def test_a_quote_older_than_the_doubtful_one_confirms_nothing(
     assert not any(says(2_500, age=20) for _ in range(5))
 
 
-def test_doubt_about_one_symbol_holds_no_other(says: Callable[..., bool]) -> None:
+def test_a_pending_tick_of_one_symbol_does_not_affect_others(says: Callable[..., bool]) -> None:
     assert says(25_000)
     assert says(1_400, symbol="RELIANCE.NS")
     assert not says(2_500)
@@ -146,7 +144,7 @@ def test_a_quote_older_than_three_intervals_is_stale(
     assert tick_filter.rejected[RejectReason.STALE] == held
 
 
-def test_a_source_that_is_always_late_is_let_in_once_confirmed(
+def test_a_source_that_is_always_late_is_admitted_once_confirmed(
     tick_filter: TickFilter, says: Callable[..., bool]
 ) -> None:
     assert not says(25_000, age=900)
@@ -155,7 +153,7 @@ def test_a_source_that_is_always_late_is_let_in_once_confirmed(
     assert tick_filter.rejected == {RejectReason.STALE: 2}
 
 
-def test_a_late_source_is_known_by_symbol_and_until_it_is_on_time_again(
+def test_lateness_is_known_per_symbol_until_the_source_is_on_time(
     says: Callable[..., bool],
 ) -> None:
     assert [says(25_000, age=900) for _ in range(3)] == [False, False, True]
@@ -165,7 +163,7 @@ def test_a_late_source_is_known_by_symbol_and_until_it_is_on_time_again(
     assert not says(25_000, age=900)
 
 
-def test_a_stuck_feed_is_not_taken_for_a_late_one(
+def test_a_stuck_feed_is_not_treated_as_a_late_one(
     tick_filter: TickFilter, clock: ManualClock
 ) -> None:
     stuck = Quote("^NSEI", Decimal(25_000), Source.YAHOO, clock.now() - timedelta(minutes=15))
@@ -174,7 +172,7 @@ def test_a_stuck_feed_is_not_taken_for_a_late_one(
         assert tick_filter.admit([stuck]) == []
 
 
-def test_a_recording_is_never_stale_and_yet_may_move_too_far(
+def test_a_recording_is_never_stale_but_can_move_too_far(
     tick_filter: TickFilter, says: Callable[..., bool]
 ) -> None:
     assert says(25_000, Source.REPLAY, age=10**8)
@@ -182,7 +180,7 @@ def test_a_recording_is_never_stale_and_yet_may_move_too_far(
     assert tick_filter.rejected == {RejectReason.MOVED_TOO_FAR: 1}
 
 
-def test_another_market_is_not_measured_by_this_one(says: Callable[..., bool]) -> None:
+def test_markets_are_filtered_independently(says: Callable[..., bool]) -> None:
     assert says(25_000, Source.REPLAY)
     assert says(100, Source.MOCK)
 
@@ -194,7 +192,7 @@ def test_max_quote_move_is_configured(make_settings: Callable[..., Settings]) ->
         make_settings(MAX_QUOTE_MOVE="0")
 
 
-def test_max_quote_move_decides_what_the_monitor_acts_on(
+def test_the_monitor_applies_max_quote_move(
     make_app: Callable[..., Flask], feed: ScriptedFeed
 ) -> None:
     monitor = Monitor(make_app(MAX_QUOTE_MOVE="0.01"))
@@ -205,7 +203,7 @@ def test_max_quote_move_decides_what_the_monitor_acts_on(
     assert monitor.run_once().ticks == 2
 
 
-def test_a_fat_finger_closes_no_trade(
+def test_a_single_implausible_tick_closes_no_trade(
     alice: Trader, bob: Trader, feed: ScriptedFeed, monitor: Monitor
 ) -> None:
     alice.create_trade(stop_loss=24_900, target_price=25_100)
@@ -224,7 +222,7 @@ def test_a_fat_finger_closes_no_trade(
         assert_invariants(trader.client_id)
 
 
-def test_a_crash_closes_every_trade_at_the_tick_that_confirms_it(
+def test_a_crash_closes_every_trade_at_the_confirming_tick(
     alice: Trader, bob: Trader, feed: ScriptedFeed, clock: ManualClock, monitor: Monitor
 ) -> None:
     for trader in (alice, bob):
@@ -244,7 +242,7 @@ def test_a_crash_closes_every_trade_at_the_tick_that_confirms_it(
         assert_invariants(trader.client_id)
 
 
-def test_nobody_trades_at_a_doubtful_price_either(
+def test_no_trade_opens_at_an_unconfirmed_price(
     alice: Trader, feed: ScriptedFeed, monitor: Monitor
 ) -> None:
     feed.tick("^NSEI", 25_000)
@@ -255,7 +253,7 @@ def test_nobody_trades_at_a_doubtful_price_either(
     assert alice.post(f"/trades/exit/{trade['trade_id']}").get_json()["exit_price"] == 25_000.0
 
 
-def test_a_doubtful_price_is_shown_as_such_beside_the_last_good_one(
+def test_an_unconfirmed_price_is_shown_beside_the_last_good_one(
     client: FlaskClient, feed: ScriptedFeed, monitor: Monitor
 ) -> None:
     feed.tick("^NSEI", 25_000)
@@ -275,7 +273,7 @@ def test_a_doubtful_price_is_shown_as_such_beside_the_last_good_one(
     }
 
 
-def test_readiness_counts_the_ticks_that_were_held(
+def test_readiness_counts_the_rejected_ticks(
     app: Flask, client: FlaskClient, feed: ScriptedFeed, monitor: Monitor
 ) -> None:
     app.extensions[MONITOR_KEY] = monitor

@@ -41,16 +41,16 @@ def quote(time: datetime, source: Source = ANGEL_ONE, price: int = 25_000) -> Qu
     [
         ("2026-11-23 20:00", "2026-11-23 15:30"),
         ("2026-11-23 20:00", "2026-11-23 15:34:40"),
-        # A share that the closing auction found no price for.
+        # A share without a price in the closing auction.
         ("2026-11-23 15:28", "2026-11-23 15:14:59"),
         ("2026-11-24 12:00", "2026-11-23 15:14:59"),
         ("2026-11-25 09:14:59", "2026-11-23 15:30"),
-        # Nothing was traded yet in the first seconds of the day.
+        # No trades yet in the first seconds of the day.
         ("2026-11-25 09:15:30", "2026-11-23 15:30"),
     ],
 )
 @pytest.mark.parametrize("source", [ANGEL_ONE, YAHOO])
-def test_the_last_close_is_let_through_at_once_until_the_exchange_opens(
+def test_the_last_close_is_admitted_until_the_exchange_opens(
     tick_filter: TickFilter, clock: ManualClock, now: str, time: str, source: Source
 ) -> None:
     advance_to(clock, ist(now))
@@ -63,14 +63,14 @@ def test_the_last_close_is_let_through_at_once_until_the_exchange_opens(
     ("now", "time"),
     [
         ("2026-11-23 11:00", "2026-11-23 10:59:29"),
-        # It stopped moving an hour before the close.
+        # It stopped an hour before the close.
         ("2026-11-23 20:00", "2026-11-23 14:30"),
         ("2026-11-25 09:15:31", "2026-11-23 15:30"),
         ("2026-11-25 11:00", "2026-11-23 15:30"),
         ("2026-11-23 20:00", "2026-10-23 15:30"),
     ],
 )
-def test_a_price_that_stopped_while_the_exchange_was_open_is_held(
+def test_a_price_that_stopped_while_the_exchange_was_open_is_rejected(
     tick_filter: TickFilter, clock: ManualClock, now: str, time: str
 ) -> None:
     advance_to(clock, ist(now))
@@ -84,7 +84,7 @@ def test_a_price_that_stopped_while_the_exchange_was_open_is_held(
     [
         ("2026-11-23 11:00", "2026-11-23 10:39:30", False),
         ("2026-11-23 11:00", "2026-11-23 10:39:29", True),
-        # The first twenty minutes of the day are told of when they are over.
+        # Prices of the first twenty minutes arrive after them.
         ("2026-11-25 09:35:30", "2026-11-23 15:30", False),
         ("2026-11-25 09:35:31", "2026-11-23 15:30", True),
     ],
@@ -97,14 +97,14 @@ def test_yahoo_may_be_twenty_minutes_late(
     assert (tick_filter.admit([quote(ist(time), YAHOO)]) == []) is held
 
 
-def test_a_simulated_price_ages_by_night(tick_filter: TickFilter, clock: ManualClock) -> None:
+def test_a_simulated_price_ages_at_night_too(tick_filter: TickFilter, clock: ManualClock) -> None:
     advance_to(clock, ist("2026-11-23 20:00"))
 
     assert tick_filter.admit([quote(clock.now() - OLDEST - SECOND, Source.MOCK)]) == []
     assert tick_filter.admit([quote(clock.now() - OLDEST, Source.MOCK)]) != []
 
 
-def test_the_calendar_is_asked_for_only_by_what_looks_old(clock: ManualClock) -> None:
+def test_the_calendar_is_loaded_only_for_quotes_that_look_old(clock: ManualClock) -> None:
     loads: list[ExchangeDays] = []
 
     def count_load() -> ExchangeDays:
