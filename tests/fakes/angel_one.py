@@ -135,9 +135,9 @@ class FakeAngelOne:
 
     def drop_connections(self) -> None:
         """Close every open connection."""
-        for each in list(self._open):
+        for connection in list(self._open):
             with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
 
     def variables(self, root: str) -> dict[str, str]:
         """Return the environment variables of an application that uses this account."""
@@ -184,11 +184,13 @@ class FakeAngelOne:
 
     def count(self, route: str) -> int:
         """Return the number of requests to a route."""
-        return sum(each.route == route for each in list(self.requests))
+        return sum(request.route == route for request in list(self.requests))
 
     def busiest(self, seconds: float, *routes: str) -> int:
         """Return the maximum number of requests to the routes, or to all, within `seconds`."""
-        times = [each.at for each in list(self.requests) if not routes or each.route in routes]
+        times = [
+            request.at for request in list(self.requests) if not routes or request.route in routes
+        ]
         return max((sum(t <= other < t + seconds for other in times) for t in times), default=0)
 
     def take(self, request: _Handler) -> None:
@@ -201,7 +203,7 @@ class FakeAngelOne:
             send_reply(request, fault.body, fault.status)
             return
         if fault is not None and fault in list(Failure):
-            credentials = [seen.headers.get(each) for each in ("X-PrivateKey", "Authorization")]
+            credentials = [seen.headers.get(name) for name in ("X-PrivateKey", "Authorization")]
             misbehave(request, Failure(fault), self._closing, f"{credentials} {seen.body}")
             return
         try:
@@ -241,7 +243,7 @@ class FakeAngelOne:
         with self._lock:
             if fault := next(self._failures[route], None):
                 return fault
-            recent = sum(each.at > time.monotonic() - 1 for each in self.requests)
+            recent = sum(request.at > time.monotonic() - 1 for request in self.requests)
         if self.requests_a_second is not None and recent > self.requests_a_second:
             return Failure.ACCESS_RATE
         return None
@@ -289,14 +291,14 @@ class FakeAngelOne:
         return {"clientcode": CLIENT_CODE, "name": "TEST CLIENT", "exchanges": ["nse_cm", "bse_cm"]}
 
     def _quote(self, body: dict[str, Any]) -> dict[str, list[Any]]:
-        asked = [
-            (exchange, each)
+        requested = [
+            (exchange, token)
             for exchange, tokens in body["exchangeTokens"].items()
-            for each in tokens
+            for token in tokens
         ]
-        if len(asked) > MAX_TOKENS or body["mode"] not in ("LTP", "OHLC", "FULL"):
+        if len(requested) > MAX_TOKENS or body["mode"] not in ("LTP", "OHLC", "FULL"):
             raise Refused("AB2000")
-        fetched = [self._row(each) for each in asked if each in self.prices]
+        fetched = [self._row(key) for key in requested if key in self.prices]
         unfetched = [
             {
                 "exchange": e,
@@ -304,7 +306,7 @@ class FakeAngelOne:
                 "message": "Symbol token not found",
                 "errorCode": "AB4046",
             }
-            for e, t in asked
+            for e, t in requested
             if (e, t) not in self.prices
         ]
         return {"fetched": [*fetched, *self.further_rows], "unfetched": unfetched}
@@ -325,12 +327,16 @@ class FakeAngelOne:
         return {**body, "ltp": price}
 
     def _search(self, body: dict[str, Any]) -> list[dict[str, str]]:
-        found = [
+        rows = [
             {"exchange": exchange, "tradingsymbol": f"symbol {token}", "symboltoken": token}
             for exchange, token in self.prices
         ]
         wanted = (body["exchange"], body["searchscrip"])
-        return [e for e in found if e["exchange"] == wanted[0] and wanted[1] in e["tradingsymbol"]]
+        return [
+            row
+            for row in rows
+            if row["exchange"] == wanted[0] and wanted[1] in row["tradingsymbol"]
+        ]
 
     def _candles(self, body: dict[str, Any]) -> list[list[Any]]:
         start, end = (

@@ -173,8 +173,10 @@ class AngelStreamServer:
         for client in self._open_clients():
             client.send(
                 *(
-                    TextMessage(data=each) if isinstance(each, str) else BytesMessage(data=each)
-                    for each in messages
+                    TextMessage(data=message)
+                    if isinstance(message, str)
+                    else BytesMessage(data=message)
+                    for message in messages
                 )
             )
 

@@ -53,12 +53,12 @@ def indices() -> list[Row]:
 
 def shipped() -> list[Row]:
     """Return the shares that ship with the application, with tokens of this list."""
-    shares = [each for each in shipped_instruments() if not each.is_index]
+    shares = [instrument for instrument in shipped_instruments() if not instrument.is_index]
     return [
-        nse(each.ticker, 9_000_000 + number)
-        if each.exchange == "NSE"
-        else bse(each.ticker, 590_000 + number)
-        for number, each in enumerate(shares)
+        nse(instrument.ticker, 9_000_000 + number)
+        if instrument.exchange == "NSE"
+        else bse(instrument.ticker, 590_000 + number)
+        for number, instrument in enumerate(shares)
     ]
 
 
@@ -97,7 +97,7 @@ def master(size: int = 150_000, share_count: int = 10_000) -> list[Row]:
     mixed = iter(rest)
     for share in listed:
         rows.append(share)
-        rows += [each for _, each in zip(range(every), mixed, strict=False)]
+        rows += [instrument for _, instrument in zip(range(every), mixed, strict=False)]
     return [*rows, *mixed]
 
 

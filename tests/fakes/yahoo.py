@@ -124,7 +124,7 @@ class FakeYahoo:
 
     def charts(self) -> list[Request]:
         """Return the requests for charts."""
-        return [each for each in self.requests if each.path.startswith(CHART)]
+        return [request for request in self.requests if request.path.startswith(CHART)]
 
     def answer(self, request: Request) -> tuple[int, str, dict[str, str]]:
         """Return status, body and headers, after the delay of a failure."""
@@ -218,7 +218,7 @@ class FakeYahoo:
         if interval == "1d":
             halved = [None if close is None else close / 2 for close in closes]
             indicators["adjclose"] = [{"adjclose": halved}]
-        timestamps = [int(each.timestamp()) for each in times]
+        timestamps = [int(time.timestamp()) for time in times]
         return {"meta": meta, "timestamp": timestamps, "indicators": indicators}
 
 

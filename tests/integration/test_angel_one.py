@@ -44,8 +44,7 @@ def source(
 def shares(number: int) -> list[Instrument]:
     """Return instruments that are not among the shipped ones."""
     return [
-        replace(RELIANCE, symbol=f"SHARE{each}.NS", angel_token=str(each))
-        for each in range(1, number + 1)
+        replace(RELIANCE, symbol=f"SHARE{n}.NS", angel_token=str(n)) for n in range(1, number + 1)
     ]
 
 
@@ -61,7 +60,7 @@ def test_quotes_have_whole_paise_and_the_time_of_the_answer(
         Quote("^BSESN", Decimal("81001.20"), Source.ANGEL_ONE, clock.now()),
     ]
     assert str(quotes[1].price) == "81001.20"
-    assert [each.body for each in angel.requests if each.route == "quote"] == [
+    assert [request.body for request in angel.requests if request.route == "quote"] == [
         {"mode": "LTP", "exchangeTokens": {"NSE": ["99926000"], "BSE": ["99919000"]}}
     ]
 
@@ -82,7 +81,7 @@ def test_instruments_unknown_to_the_vendor_are_skipped(source: AngelOneSource) -
 
     assert not source.knows(elsewhere)
     assert not source.knows(nameless)
-    assert [each.symbol for each in source.fetch([RELIANCE, NIFTY_50, elsewhere, nameless])] == [
+    assert [quote.symbol for quote in source.fetch([RELIANCE, NIFTY_50, elsewhere, nameless])] == [
         "^NSEI"
     ]
 
@@ -95,7 +94,7 @@ def test_an_invalid_price_is_skipped(
 ) -> None:
     angel.prices[NIFTY] = price  # type: ignore[assignment]
 
-    assert [each.symbol for each in source.fetch([NIFTY_50, SENSEX_30])] == ["^BSESN"]
+    assert [quote.symbol for quote in source.fetch([NIFTY_50, SENSEX_30])] == ["^BSESN"]
 
 
 def test_a_token_that_was_not_requested_is_skipped(
@@ -110,20 +109,22 @@ def test_a_token_that_was_not_requested_is_skipped(
         "row",
     ]
 
-    assert [str(each.price) for each in source.fetch([SENSEX_30])] == ["81001.20"]
+    assert [str(quote.price) for quote in source.fetch([SENSEX_30])] == ["81001.20"]
 
 
 def test_a_request_has_at_most_fifty_instruments(
     source: AngelOneSource, angel: FakeAngelOne
 ) -> None:
     many = shares(120)
-    angel.prices = {(each.exchange, each.angel_token): 100.0 for each in many}
+    angel.prices = {(instrument.exchange, instrument.angel_token): 100.0 for instrument in many}
 
     quotes = source.fetch(many)
 
-    assert [each.symbol for each in quotes] == [each.symbol for each in many]
+    assert [quote.symbol for quote in quotes] == [instrument.symbol for instrument in many]
     sizes = [
-        len(each.body["exchangeTokens"]["NSE"]) for each in angel.requests if each.route == "quote"
+        len(request.body["exchangeTokens"]["NSE"])
+        for request in angel.requests
+        if request.route == "quote"
     ]
     assert sizes == [50, 50, 20]
 
@@ -162,13 +163,15 @@ def test_all_threads_share_three_requests_a_second(
         sources = [AngelOneSource(settings, SystemClock()) for _ in range(2)]
         quotes: list[Quote] = []
         threads = [
-            threading.Thread(target=lambda each: quotes.extend(each.fetch([NIFTY_50])), args=[each])
-            for each in sources * 3
+            threading.Thread(
+                target=lambda source: quotes.extend(source.fetch([NIFTY_50])), args=[source]
+            )
+            for source in sources * 3
         ]
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     assert len(quotes) == 6
     assert angel.count("login") == 2
@@ -213,7 +216,7 @@ NINE_FIFTEEN = datetime(2026, 11, 20, 9, 15, tzinfo=IST)
 def test_only_candles_of_the_requested_span_are_returned(
     source: AngelOneSource, angel: FakeAngelOne
 ) -> None:
-    times = [NINE_FIFTEEN + timedelta(minutes=each) for each in range(5)]
+    times = [NINE_FIFTEEN + timedelta(minutes=number) for number in range(5)]
     angel.history["99926000", "ONE_MINUTE"] = [
         (time, 100 + n, 110.055 + n, 90 + n, 105 + n, 7) for n, time in enumerate(times)
     ]
@@ -263,7 +266,7 @@ def test_a_span_beyond_the_vendors_maximum_is_requested_in_parts(
 
     candles = source.candles(NIFTY_50, interval, since, until)
 
-    assert [each.time for each in candles] == times[:3]
+    assert [candle.time for candle in candles] == times[:3]
     assert angel.count("candles") == 3
 
 
@@ -314,14 +317,14 @@ def test_invalid_candles_are_skipped(source: AngelOneSource, angel: FakeAngelOne
 
     candles = source.candles(NIFTY_50, Interval.MINUTE, minute(0), minute(9))
 
-    assert [each.time for each in candles] == [minute(0)]
+    assert [candle.time for candle in candles] == [minute(0)]
 
 
 def test_verifying_signs_in_and_prices_one_index(
     source: AngelOneSource, angel: FakeAngelOne
 ) -> None:
     assert source.verify() == "signed in; NIFTY 50 at 25012.35"
-    assert [each.route for each in angel.requests] == ["login", "quote"]
+    assert [request.route for request in angel.requests] == ["login", "quote"]
 
     del angel.prices[NIFTY]
     with pytest.raises(SourceUnavailable, match="My Apps"):
@@ -344,4 +347,4 @@ def test_other_calls_of_smartconnect_use_the_same_connection(
     )
     assert angel.connections == 1
     # SmartConnect would put the token there.
-    assert not any("a-refresh-token" in each.path for each in angel.requests)
+    assert not any("a-refresh-token" in request.path for request in angel.requests)

@@ -79,7 +79,7 @@ def test_quotes_are_unavailable_during_a_failure_and_then_recover(
         source.fetch([NIFTY_50])
 
     assert source.fetch([NIFTY_50])
-    assert [each.route for each in angel.requests] == ["login", "quote", "quote"]
+    assert [request.route for request in angel.requests] == ["login", "quote", "quote"]
 
 
 @pytest.mark.parametrize("how", MESSAGES)
@@ -259,7 +259,10 @@ def test_refused_candles_are_not_requested_again_that_day(
         clock.advance(60)
     assert angel.count("candles") == 1
     assert upstream.fetch([NIFTY_50])
-    assert len([each for each in caplog.messages if "candle requests stop for today" in each]) == 1
+    assert (
+        len([message for message in caplog.messages if "candle requests stop for today" in message])
+        == 1
+    )
 
     clock.advance(86_400)
     angel.recover()

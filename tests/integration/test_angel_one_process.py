@@ -106,9 +106,9 @@ WAYS = (
 
 def secrets_of(angel: FakeAngelOne) -> set[str]:
     """Return every secret of the account and its sessions, and every TOTP code sent."""
-    codes = {each.body["totp"] for each in angel.requests if each.route == "login"}
+    codes = {request.body["totp"] for request in angel.requests if request.route == "login"}
     tokens = {part for pair in angel.sessions().items() for part in pair}
-    assert all(len(each) == 6 for each in codes)
+    assert all(len(code) == 6 for code in codes)
     return {API_KEY, CLIENT_CODE, PIN, TOTP_SECRET, "not-a-real-refresh-token", *codes, *tokens}
 
 
@@ -127,9 +127,9 @@ def test_no_secret_of_a_failed_login_is_in_any_output(folder: Path) -> None:
     assert result.stdout.count("failed ") == len(WAYS) + 1
     assert angel.count("login") == len(WAYS) + 1
     assert angel.count("quote") == 2
-    written = [each for each in folder.rglob("*") if each.is_file()]
-    outputs = [result.stdout, result.stderr, *(each.read_text("utf-8") for each in written)]
-    assert {each.name for each in written} == {"file.log", "secret_key", "jwt_secret_key"}
+    written = [path for path in folder.rglob("*") if path.is_file()]
+    outputs = [result.stdout, result.stderr, *(path.read_text("utf-8") for path in written)]
+    assert {path.name for path in written} == {"file.log", "secret_key", "jwt_secret_key"}
     # The output contains every log level, and the server's messages.
     assert "urllib3" in result.stderr
     assert "Traceback" in result.stderr

@@ -58,10 +58,10 @@ def fetch_at_once(source: AngelOneSource, threads: int = 8) -> list[object]:
             outcomes.append(error)
 
     running = [threading.Thread(target=fetch) for _ in range(threads)]
-    for each in running:
-        each.start()
-    for each in running:
-        each.join()
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
     return outcomes
 
 
@@ -70,7 +70,7 @@ def test_eight_threads_share_one_login(source: AngelOneSource, angel: FakeAngelO
 
     outcomes = fetch_at_once(source)
 
-    assert not [each for each in outcomes if isinstance(each, SourceError)]
+    assert not [outcome for outcome in outcomes if isinstance(outcome, SourceError)]
     assert len(outcomes) == 8
     assert angel.count("login") == 1
 
@@ -83,7 +83,7 @@ def test_a_failed_login_fails_for_every_waiting_thread(
 
     outcomes = fetch_at_once(source)
 
-    assert [type(each) for each in outcomes] == [AngelFailure] * 8
+    assert [type(outcome) for outcome in outcomes] == [AngelFailure] * 8
     assert angel.count("login") == 1
 
 
@@ -110,7 +110,7 @@ def test_after_the_end_of_a_session_one_login_precedes_the_retry(
 
     assert source.fetch([NIFTY_50])
 
-    assert [each.route for each in angel.requests] == [
+    assert [request.route for request in angel.requests] == [
         *("login", "quote"),
         *("quote", "login", "quote"),
     ]
@@ -134,7 +134,7 @@ def test_eight_threads_share_one_login_after_the_end_of_a_session(
 
     outcomes = fetch_at_once(source)
 
-    assert not [each for each in outcomes if isinstance(each, SourceError)]
+    assert not [outcome for outcome in outcomes if isinstance(outcome, SourceError)]
     assert angel.count("login") == 2
 
 
@@ -182,7 +182,7 @@ def test_wrong_credentials_are_tried_and_logged_once(
         source.session.credentials()
 
     assert len(angel.requests) == 1
-    assert [each.levelno for each in caplog.records].count(logging.ERROR) == 1
+    assert [record.levelno for record in caplog.records].count(logging.ERROR) == 1
 
 
 def test_eight_threads_with_wrong_credentials_make_one_login(
@@ -192,7 +192,7 @@ def test_eight_threads_with_wrong_credentials_make_one_login(
 
     outcomes = fetch_at_once(make_source(ANGEL_PASSWORD="another-pin"))
 
-    assert [type(each) for each in outcomes] == [SourceRefused] * 8
+    assert [type(outcome) for outcome in outcomes] == [SourceRefused] * 8
     assert angel.count("login") == 1
 
 

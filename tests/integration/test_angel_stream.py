@@ -22,7 +22,9 @@ from tests.support.stream import (
     shares,
 )
 
-NIFTY_TOKEN, SENSEX_TOKEN, RELIANCE_TOKEN = (each.angel_token for each in (NIFTY, SENSEX, RELIANCE))
+NIFTY_TOKEN, SENSEX_TOKEN, RELIANCE_TOKEN = (
+    instrument.angel_token for instrument in (NIFTY, SENSEX, RELIANCE)
+)
 MORNING = datetime(2026, 11, 23, 4, 0, 0, 123_000, tzinfo=UTC)
 MORNING_MS = 1_795_406_400_123
 
@@ -45,7 +47,7 @@ def test_the_stream_connects_with_the_first_instrument(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     stream, listener = streams.follow(stream_server.url, stream_session)
-    assert (stream_server.connections, stream_session.asked) == (0, 0)
+    assert (stream_server.connections, stream_session.requests) == (0, 0)
 
     stream.follow([NIFTY])
 
@@ -77,7 +79,9 @@ def test_only_the_difference_is_requested(
     stream.follow([SENSEX, RELIANCE])
     eventually(lambda: stream_server.subscribed == {(BSE, SENSEX_TOKEN), (NSE, RELIANCE_TOKEN)})
 
-    listed = [(each["action"], each["params"]["tokenList"]) for each in stream_server.requests]
+    listed = [
+        (request["action"], request["params"]["tokenList"]) for request in stream_server.requests
+    ]
     assert listed == [
         (
             1,
@@ -179,14 +183,14 @@ def test_three_connections_share_3000_instruments_and_the_rest_is_not_streamed(
     listener.wait_for(lambda: listener.states == [True])
 
     def tick_all() -> None:
-        for each in instruments:
-            exchange_type, token = key_of(each)
+        for instrument in instruments:
+            exchange_type, token = key_of(instrument)
             stream_server.tick(token, 10_000, exchange_type=exchange_type)
 
     tick_all()
     eventually(lambda: len(stream.live_symbols) == 3_000)
-    assert all(stream.is_live(each.symbol) for each in instruments[:3_000])
-    assert not any(stream.is_live(each.symbol) for each in instruments[3_000:])
+    assert all(stream.is_live(instrument.symbol) for instrument in instruments[:3_000])
+    assert not any(stream.is_live(instrument.symbol) for instrument in instruments[3_000:])
 
     # Free room goes to instruments without a connection; no other one is moved.
     stream.follow(instruments[200:])
@@ -195,7 +199,8 @@ def test_three_connections_share_3000_instruments_and_the_rest_is_not_streamed(
     eventually(lambda: len(stream.live_symbols) == 2_900)
     assert stream_server.connections == 3
     assert (
-        sum(len(_tokens(each)) for each in stream_server.requests if each["action"] == 1) == 3_100
+        sum(len(_tokens(request)) for request in stream_server.requests if request["action"] == 1)
+        == 3_100
     )
 
 

@@ -45,7 +45,7 @@ def test_an_unreachable_server_is_retried(
     stream_server = AngelStreamServer(port=free_port())
     accept(stream_server, CREDENTIALS)
     _, listener = streams.follow(stream_server.url, stream_session, [NIFTY])
-    eventually(lambda: stream_session.asked >= 5)
+    eventually(lambda: stream_session.requests >= 5)
 
     with stream_server.open():
         listener.wait_for(lambda: listener.states == [True])
@@ -73,7 +73,7 @@ def test_refused_credentials_are_renewed_once(
 
     listener.wait_for(lambda: listener.states == [True])
     assert stream_session.refused == [CREDENTIALS]
-    assert [each for each, _ in stream_server.handshakes] == [status, 101]
+    assert [answer for answer, _ in stream_server.handshakes] == [status, 101]
 
 
 def test_credentials_refused_repeatedly_are_renewed_once(
@@ -118,7 +118,7 @@ def test_rejected_credentials_are_requested_once(stream_session: Session) -> Non
         with pytest.raises(SourceRefused, match="no"):
             access.credentials()
 
-    assert stream_session.asked == 1
+    assert stream_session.requests == 1
 
 
 def test_a_rate_limit_does_not_renew_the_credentials(
@@ -172,7 +172,7 @@ def test_wrong_credentials_end_the_stream_and_are_logged_once(
     stream.follow([NIFTY, RELIANCE])
 
     eventually(lambda: stream.has_ended, timeout=5)
-    assert (stream_session.asked, stream_server.connections, listener.states) == (1, 0, [])
+    assert (stream_session.requests, stream_server.connections, listener.states) == (1, 0, [])
     assert warnings(caplog) == [
         "Angel One's stream is off until the next start: "
         "Angel One does not know ANGEL_CLIENT_CODE (AB1007)."
@@ -184,7 +184,7 @@ def test_an_unavailable_session_is_requested_again_later(
 ) -> None:
     stream_session.error = SourceUnavailable("Angel One did not answer in time.")
     _, listener = streams.follow(stream_server.url, stream_session, [NIFTY])
-    eventually(lambda: stream_session.asked >= 3)
+    eventually(lambda: stream_session.requests >= 3)
 
     stream_session.error = None
 
@@ -200,7 +200,7 @@ def test_an_unexpected_error_of_the_session_does_not_end_the_stream(
     # A defect whose text contains a secret.
     stream_session.error = ValueError(f"bad header {SECRET}")  # type: ignore[assignment]
     _, listener = streams.follow(stream_server.url, stream_session, [NIFTY])
-    eventually(lambda: stream_session.asked >= 3)
+    eventually(lambda: stream_session.requests >= 3)
 
     stream_session.error = None
 

@@ -117,18 +117,18 @@ def test_one_lost_connection_of_two_is_reported_and_the_other_continues(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     instruments = shares(1_500)
-    for each in instruments:
-        stream_server.last_prices[key_of(each)] = 10_000
+    for instrument in instruments:
+        stream_server.last_prices[key_of(instrument)] = 10_000
     stream, listener = streams.follow(stream_server.url, stream_session, instruments)
     eventually(lambda: len(stream.live_symbols) == 1_500)
     listener.wait_for(lambda: listener.states == [True])
 
     stream_server.refuse_with = 503
-    lost = next(each for each in stream_server.clients if len(each.subscribed) == 500)
+    lost = next(client for client in stream_server.clients if len(client.subscribed) == 500)
     lost.hang_up()
 
     listener.wait_for(lambda: listener.states == [True, False])
-    assert stream.live_symbols == [each.symbol for each in instruments[:1_000]]
+    assert stream.live_symbols == [instrument.symbol for instrument in instruments[:1_000]]
     stream_server.refuse_with = None
     listener.wait_for(lambda: listener.states == [True, False, True])
     eventually(lambda: len(stream.live_symbols) == 1_500)

@@ -40,8 +40,8 @@ def test_a_batch_has_one_request_per_symbol_and_one_cookie_and_crumb(
 
     charts = yahoo.charts()
     assert len(charts) == 9
-    assert all(each.has_cookie and each.query["crumb"] == yahoo.crumb for each in charts)
-    assert [each.path for each in yahoo.requests if each not in charts] == [
+    assert all(request.has_cookie and request.query["crumb"] == yahoo.crumb for request in charts)
+    assert [request.path for request in yahoo.requests if request not in charts] == [
         "/",
         "/v1/test/getcrumb",
     ]
@@ -51,28 +51,31 @@ def test_symbols_are_quoted_in_the_url(yahoo: FakeYahoo, source: YahooSource) ->
     source.fetch([NIFTY])
     source.fetch([MAHINDRA])
 
-    assert [each.path.rpartition("/")[2] for each in yahoo.charts()] == ["%5ENSEI", "M%26M.NS"]
+    assert [request.path.rpartition("/")[2] for request in yahoo.charts()] == [
+        "%5ENSEI",
+        "M%26M.NS",
+    ]
 
 
 def test_every_shipped_symbol_has_a_price(yahoo: FakeYahoo, source: YahooSource) -> None:
     every = list(load_instruments())
-    for each in every:
-        assert source.knows(each)
-        yahoo.set_price(each.symbol, float(each.start_price))
+    for instrument in every:
+        assert source.knows(instrument)
+        yahoo.set_price(instrument.symbol, float(instrument.start_price))
 
     quotes = [
         quote
         for first in range(0, len(every), source.batch_size)
         for quote in source.fetch(every[first : first + source.batch_size])
     ]
-    assert prices(quotes) == {each.symbol: each.start_price for each in every}
+    assert prices(quotes) == {instrument.symbol: instrument.start_price for instrument in every}
 
 
 def test_connections_are_reused(yahoo: FakeYahoo, source: YahooSource) -> None:
     for _ in range(5):
         source.fetch(THREE)
 
-    assert len({each.port for each in yahoo.requests}) <= 3
+    assert len({request.port for request in yahoo.requests}) <= 3
 
 
 @pytest.mark.parametrize("price", [None, float("nan"), float("inf"), 0, -5.5, 0.001, "12", 1e300])

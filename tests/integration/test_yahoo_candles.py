@@ -51,7 +51,7 @@ def test_candles_have_utc_times_and_whole_paise_and_gaps_stay(
         candle("TCS.NS", begin, "100.05", "101.50", "99.95", "100.30"),
         candle("TCS.NS", begin + timedelta(minutes=3), "100.30", "100.40", "100.10", "100.20"),
     ]
-    assert all(each.time.tzinfo is UTC for each in candles)
+    assert all(candle.time.tzinfo is UTC for candle in candles)
 
 
 def test_candles_begin_from_since_and_before_until(
@@ -62,7 +62,7 @@ def test_candles_begin_from_since_and_before_until(
     since, until = begin + timedelta(minutes=10), begin + timedelta(minutes=20)
 
     candles = source.candles(TCS, Interval.MINUTE, since, until)
-    assert [each.time for each in candles] == [since + timedelta(minutes=n) for n in range(10)]
+    assert [candle.time for candle in candles] == [since + timedelta(minutes=n) for n in range(10)]
 
 
 @pytest.mark.parametrize(
@@ -81,10 +81,10 @@ def test_each_interval_is_requested_by_its_name(
     yahoo.set_rows("TCS.NS", interval.value, minutes(begin, 6, step))
 
     candles = source.candles(TCS, interval, begin, begin + timedelta(days=1))
-    assert [each.time for each in candles] == [
+    assert [candle.time for candle in candles] == [
         begin + timedelta(minutes=step * n) for n in range(6)
     ]
-    assert {each.query["interval"] for each in yahoo.charts()} == {interval.value}
+    assert {request.query["interval"] for request in yahoo.charts()} == {interval.value}
 
 
 def test_days_begin_at_midnight_in_india_and_are_not_adjusted_for_dividends(
@@ -95,7 +95,7 @@ def test_days_begin_at_midnight_in_india_and_are_not_adjusted_for_dividends(
     midnight = begin - OPENING - timedelta(hours=5, minutes=30)
 
     candles = source.candles(TCS, Interval.DAY, midnight, midnight + timedelta(days=5))
-    assert [each.time for each in candles] == [midnight + timedelta(days=n) for n in range(5)]
+    assert [candle.time for candle in candles] == [midnight + timedelta(days=n) for n in range(5)]
     assert candles[0].open == Decimal("100.00")
     assert candles[0].close == Decimal("100.25")
 
@@ -121,7 +121,7 @@ def test_a_long_span_of_minutes_is_requested_a_week_at_a_time(
 
     candles = source.candles(TCS, Interval.MINUTE, clock.now() - timedelta(days=40), clock.now())
     reach = clock.now() - timedelta(days=30) + timedelta(minutes=5)
-    assert [each.time for each in candles] == [row[0] for row in rows if row[0] >= reach]
+    assert [candle.time for candle in candles] == [row[0] for row in rows if row[0] >= reach]
     assert len(yahoo.charts()) == 5
 
 
@@ -183,7 +183,7 @@ def test_rows_with_invalid_or_contradictory_prices_are_skipped(
         (100.0, 99.0, 98.0, 98.5),
         (100.0, 101.0, 99.5, 99.0),
     ]
-    rows: list[Row] = [(begin + timedelta(minutes=n), *each) for n, each in enumerate(bad)]
+    rows: list[Row] = [(begin + timedelta(minutes=n), *prices) for n, prices in enumerate(bad)]
     rows.append((begin + timedelta(minutes=len(bad)), 100.0, 101.0, 99.0, 100.0))
     yahoo.set_rows("TCS.NS", "1m", rows)
 

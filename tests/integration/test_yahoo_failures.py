@@ -155,16 +155,20 @@ def test_an_empty_result_is_a_symbol_without_a_price(yahoo: FakeYahoo, source: Y
 def test_a_symbol_that_hangs_delays_the_others_for_seconds_only(
     yahoo: FakeYahoo, source: YahooSource
 ) -> None:
-    others = [each for each in load_instruments() if each.symbol not in ("TCS.NS", "^NSEI")][:23]
-    for each in others:
-        yahoo.set_price(each.symbol, float(each.start_price))
+    others = [
+        instrument
+        for instrument in load_instruments()
+        if instrument.symbol not in ("TCS.NS", "^NSEI")
+    ][:23]
+    for instrument in others:
+        yahoo.set_price(instrument.symbol, float(instrument.start_price))
     yahoo.failures["TCS.NS"] = HANG
     source.fetch([NIFTY])
 
     began = time.monotonic()
-    found = prices(source.fetch([TCS, NIFTY, *others]))
+    priced = prices(source.fetch([TCS, NIFTY, *others]))
     assert time.monotonic() - began < 10
-    assert set(found) == {"^NSEI", *(each.symbol for each in others)}
+    assert set(priced) == {"^NSEI", *(instrument.symbol for instrument in others)}
 
 
 def test_a_call_ends_while_everything_hangs_and_the_next_one_works(
@@ -196,12 +200,12 @@ def test_a_failing_cookie_request_does_not_prevent_prices_and_is_paused(
     yahoo.failures[path] = HANG
     yahoo.failures["/consent"] = HANG
     assert len(source.fetch(THREE)) == 3
-    asked = [each.path for each in yahoo.requests].count(path)
+    count = [request.path for request in yahoo.requests].count(path)
 
     began = time.monotonic()
     assert len(source.fetch(THREE)) == 3
     assert time.monotonic() - began < 1.4
-    assert [each.path for each in yahoo.requests].count(path) == asked == 1
+    assert [request.path for request in yahoo.requests].count(path) == count == 1
 
 
 def test_a_closed_port_is_an_outage(
@@ -239,7 +243,9 @@ def test_more_calls_than_connections_end_in_time(yahoo: FakeYahoo, source: Yahoo
 def test_at_most_six_requests_run_at_a_time(yahoo: FakeYahoo, source: YahooSource) -> None:
     yahoo.failures["*"] = Failure(delay=0.2)
 
-    assert [len(each) for each in run_concurrently([lambda: source.fetch(THREE)] * 6)] == [3] * 6
+    assert [len(quotes) for quotes in run_concurrently([lambda: source.fetch(THREE)] * 6)] == [
+        3
+    ] * 6
     assert yahoo.max_parallel == 6
 
 
@@ -261,7 +267,7 @@ def test_without_a_root_url_requests_go_to_yahoo(
 def test_several_threads_may_fetch_at_the_same_time(yahoo: FakeYahoo, source: YahooSource) -> None:
     answers = run_concurrently([lambda: source.fetch(THREE)] * 8)
 
-    assert [len(each) for each in answers] == [3] * 8
+    assert [len(answer) for answer in answers] == [3] * 8
 
 
 def test_verify_describes_the_price(yahoo: FakeYahoo, source: YahooSource) -> None:

@@ -81,12 +81,12 @@ def test_each_tick_is_a_quote_or_counted_however_they_are_batched(
 ) -> None:
     frames = [tick_frame(*key, sequence, time, price) for key, sequence, time, price in ticks]
     cut = data.draw(st.integers(0, len(frames)))
-    whole, halves = TickReader(ManualClock()), TickReader(ManualClock())
+    unsplit, halves = TickReader(ManualClock()), TickReader(ManualClock())
 
-    quotes = whole.read(frames, SYMBOLS)
+    quotes = unsplit.read(frames, SYMBOLS)
 
     assert halves.read(frames[:cut], SYMBOLS) + halves.read(frames[cut:], SYMBOLS) == quotes
-    assert len(quotes) + whole.dropped.total() == len(frames)
+    assert len(quotes) + unsplit.dropped.total() == len(frames)
 
 
 @given(small_ticks)

@@ -47,18 +47,18 @@ class ScriptedSource:
     def fetch(
         self, instruments: Sequence[Instrument], *, deadline: float = NO_DEADLINE
     ) -> list[Quote]:
-        self.questions.append([each.symbol for each in instruments])
+        self.questions.append([instrument.symbol for instrument in instruments])
         self.deadlines.append(deadline)
         self._behave()
         return [
             Quote(
-                each.symbol,
-                Decimal(self.prices[each.symbol]).quantize(Decimal("0.01")),
+                instrument.symbol,
+                Decimal(self.prices[instrument.symbol]).quantize(Decimal("0.01")),
                 self.source,
                 self._clock.now(),
             )
-            for each in instruments
-            if each.symbol in self.prices
+            for instrument in instruments
+            if instrument.symbol in self.prices
         ]
 
     def candles(

@@ -75,11 +75,11 @@ class Session:
         self.current = CREDENTIALS
         self.fresh = FRESH
         self.error: SourceError | None = None
-        self.asked = 0
+        self.requests = 0
         self.refused: list[StreamCredentials] = []
 
     def credentials(self) -> StreamCredentials:
-        self.asked += 1
+        self.requests += 1
         if self.error:
             raise self.error
         return self.current
@@ -164,4 +164,4 @@ class StreamFactory:
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Return the messages logged at WARNING or above."""
-    return [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]

@@ -116,11 +116,11 @@ def test_after_three_failures_the_source_is_paused(
 ) -> None:
     source.failing = SourceUnavailable("down")
     fail(upstream, FAILURES_TO_OPEN)
-    asked = len(source.questions)
+    before = len(source.questions)
 
     fail(upstream, 5)
 
-    assert len(source.questions) == asked
+    assert len(source.questions) == before
     assert upstream.describe()["status"] == "open"
     assert upstream.describe()["last_error"] == "down"
 
@@ -208,7 +208,7 @@ def test_one_of_many_simultaneous_callers_makes_the_probe(
     source.failing = SourceUnavailable("down")
     fail(upstream, FAILURES_TO_OPEN)
     clock.advance(31)
-    asked = len(source.questions)
+    before = len(source.questions)
     threads = [threading.Thread(target=fail, args=(upstream,)) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -216,7 +216,7 @@ def test_one_of_many_simultaneous_callers_makes_the_probe(
         thread.join()
 
     # One probe and its retry.
-    assert len(source.questions) == asked + 2
+    assert len(source.questions) == before + 2
 
 
 def test_quotes_and_candles_with_invalid_prices_are_dropped(clock: ManualClock) -> None:

@@ -93,7 +93,9 @@ class AngelOneSource:
         return f"signed in; {index.name} at {quotes[0].price}"
 
     def _fetch_batch(self, instruments: Sequence[Instrument]) -> list[Quote]:
-        requested = {(each.exchange, each.angel_token): each for each in instruments}
+        requested = {
+            (instrument.exchange, instrument.angel_token): instrument for instrument in instruments
+        }
         tokens: dict[str, list[str]] = defaultdict(list)
         for exchange, token in requested:
             tokens[exchange].append(token)
