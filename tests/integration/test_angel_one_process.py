@@ -82,7 +82,7 @@ def test_smartapi_python_alone_does_connect(folder: Path) -> None:
 
 FAILING = """
 import logging, traceback
-from app.logs import set_up_logging
+from app.logs.output import set_up_logging
 logging.basicConfig(level=logging.NOTSET)
 set_up_logging(settings)
 for _ in range(int(os.environ["TIMES"])):

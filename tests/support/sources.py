@@ -32,7 +32,7 @@ class ScriptedSource:
         self.prices: dict[str, Decimal] = {}
         self.candles_by_symbol: dict[str, list[Candle]] = {}
         self.failing: Exception | None = None
-        self.questions: list[list[str]] = []
+        self.calls: list[list[str]] = []
         self.deadlines: list[float] = []
         self.go = threading.Event()
         self.go.set()
@@ -47,7 +47,7 @@ class ScriptedSource:
     def fetch(
         self, instruments: Sequence[Instrument], *, deadline: float = NO_DEADLINE
     ) -> list[Quote]:
-        self.questions.append([instrument.symbol for instrument in instruments])
+        self.calls.append([instrument.symbol for instrument in instruments])
         self.deadlines.append(deadline)
         self._behave()
         return [

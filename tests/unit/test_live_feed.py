@@ -85,7 +85,7 @@ def test_prices_come_from_the_first_source(market: Market) -> None:
     ticks = market.round(NIFTY, RELIANCE)
 
     assert {each.source for each in ticks.values()} == {Source.ANGEL_ONE}
-    assert market.yahoo.questions == []
+    assert market.yahoo.calls == []
 
 
 def test_a_symbol_that_the_first_source_lacks_comes_from_the_next(
@@ -97,7 +97,7 @@ def test_a_symbol_that_the_first_source_lacks_comes_from_the_next(
 
     assert ticks[NIFTY].source is Source.ANGEL_ONE
     assert ticks[RELIANCE].source is Source.YAHOO
-    assert market.yahoo.questions == [[RELIANCE]]
+    assert market.yahoo.calls == [[RELIANCE]]
 
 
 def test_if_the_first_source_fails_the_next_prices_all_symbols(market: Market) -> None:
@@ -124,7 +124,7 @@ def test_wrong_credentials_of_one_source_do_not_affect_the_next(market: Market) 
     for _ in range(3):
         assert market.round(NIFTY)[NIFTY].source is Source.YAHOO
         market.clock.advance(INTERVAL)
-    assert len(market.angel.questions) == 1
+    assert len(market.angel.calls) == 1
 
 
 def test_a_hanging_source_delays_no_symbol_of_another(clock: ManualClock, market: Market) -> None:
@@ -154,7 +154,7 @@ def test_a_single_failure_keeps_the_last_real_price(market: Market) -> None:
     market.fails()
     market.clock.advance(INTERVAL)
     market.feed.poll([NIFTY])
-    eventually(lambda: market.yahoo.questions)
+    eventually(lambda: market.yahoo.calls)
 
     quote = market.feed.latest(NIFTY)
 
@@ -191,16 +191,16 @@ def test_an_unpolled_symbol_is_requested_on_demand(market: Market) -> None:
 
     assert quote
     assert (quote.price, quote.source) == (Decimal(1_400), Source.ANGEL_ONE)
-    assert market.angel.questions == [[RELIANCE]]
+    assert market.angel.calls == [[RELIANCE]]
 
 
 def test_a_recent_quote_is_served_without_a_request(market: Market) -> None:
     market.round(NIFTY)
     market.clock.advance(2 * INTERVAL)
-    asked = len(market.angel.questions)
+    asked = len(market.angel.calls)
 
     assert market.feed.latest(NIFTY)
-    assert len(market.angel.questions) == asked
+    assert len(market.angel.calls) == asked
 
 
 def test_a_quote_polled_by_another_process_is_served_without_a_request(clock: ManualClock) -> None:
@@ -208,7 +208,7 @@ def test_a_quote_polled_by_another_process_is_served_without_a_request(clock: Ma
     market = Market(clock, last_quote=lambda _: elsewhere)
 
     assert market.feed.latest(NIFTY) == elsewhere
-    assert market.angel.questions == []
+    assert market.angel.calls == []
 
     clock.advance(3 * INTERVAL)
     quote = market.feed.latest(NIFTY)
@@ -231,7 +231,7 @@ def test_a_slow_second_source_does_not_overtake_the_first(clock: ManualClock) ->
     market.angel.failing = SourceUnavailable("down")
     market.yahoo.go.clear()
     market.feed.poll([NIFTY])
-    eventually(lambda: market.yahoo.questions)
+    eventually(lambda: market.yahoo.calls)
     market.angel.failing = None
     market.round(NIFTY)
 
@@ -312,14 +312,14 @@ def test_streamed_symbols_are_not_polled(market: Market) -> None:
 
     assert ticks[NIFTY] == tick
     assert stream.followed == {NIFTY, RELIANCE}
-    assert market.angel.questions == [[RELIANCE]]
+    assert market.angel.calls == [[RELIANCE]]
 
     market.clock.advance(3600)
     assert market.feed.latest(NIFTY) == tick
 
     stream.live = set()
     market.round(NIFTY)
-    assert market.angel.questions[-1] == [NIFTY]
+    assert market.angel.calls[-1] == [NIFTY]
     market.feed.close()
     assert stream.closed
 
@@ -345,7 +345,7 @@ def test_three_hundred_symbols_are_requested_in_batches(market: Market) -> None:
 
     market.round(*symbols)
 
-    assert [len(batch) for batch in market.angel.questions] == [50, 50, len(symbols) - 100]
+    assert [len(batch) for batch in market.angel.calls] == [50, 50, len(symbols) - 100]
 
 
 def test_one_wait_covers_many_symbols_without_a_price(clock: ManualClock) -> None:
@@ -369,14 +369,14 @@ def test_preferred_symbols_are_requested_before_older_ones(
     market.angel.batch_size = 10
     market.angel.go.clear()
     market.feed.poll(followed)
-    eventually(lambda: market.angel.questions)
+    eventually(lambda: market.angel.calls)
 
     market.feed.prefer([RELIANCE])
     market.feed.poll([*followed, RELIANCE])
     market.angel.go.set()
 
-    eventually(lambda: len(market.angel.questions) >= 3)
-    assert market.angel.questions[1] == [RELIANCE]
+    eventually(lambda: len(market.angel.calls) >= 3)
+    assert market.angel.calls[1] == [RELIANCE]
 
 
 def test_the_symbol_of_an_order_is_requested_before_followed_ones(
@@ -385,16 +385,16 @@ def test_the_symbol_of_an_order_is_requested_before_followed_ones(
     market.angel.batch_size = 10
     market.angel.go.clear()
     market.feed.poll(many(90))
-    eventually(lambda: market.angel.questions)
+    eventually(lambda: market.angel.calls)
 
     with ThreadPoolExecutor() as pool:
         order = pool.submit(market.feed.latest, RELIANCE)
-        # The second question comes after the queue took it.
+        # The second call follows after the queue took it.
         eventually(lambda: market.angel.asked_whether_known.count(RELIANCE) >= 2)
         market.angel.go.set()
 
         assert order.result() is not None
-    assert market.angel.questions[1] == [RELIANCE]
+    assert market.angel.calls[1] == [RELIANCE]
 
 
 def test_waiting_symbols_keep_their_order(market: Market) -> None:
@@ -402,13 +402,13 @@ def test_waiting_symbols_keep_their_order(market: Market) -> None:
     market.angel.batch_size = 10
     market.angel.go.clear()
     market.feed.poll(followed)
-    eventually(lambda: market.angel.questions)
+    eventually(lambda: market.angel.calls)
     market.feed.poll(followed[::-1])
     market.angel.go.set()
 
-    eventually(lambda: len(market.angel.questions) >= 3)
-    asked = [symbol for question in market.angel.questions[:3] for symbol in question]
-    assert asked == followed
+    eventually(lambda: len(market.angel.calls) >= 3)
+    fetched = [symbol for call in market.angel.calls[:3] for symbol in call]
+    assert fetched == followed
 
 
 def test_a_request_does_not_wait_for_sources_that_have_failed(clock: ManualClock) -> None:

@@ -60,7 +60,7 @@ def test_it_returns_the_quotes_of_its_source(upstream: ResilientSource) -> None:
 def test_a_failed_call_is_retried_once(upstream: ResilientSource, source: ScriptedSource) -> None:
     source.failing = SourceUnavailable("a failure")
     fail(upstream)
-    assert len(source.questions) == 2
+    assert len(source.calls) == 2
 
 
 def test_a_source_that_hangs_is_abandoned_in_time(
@@ -92,7 +92,7 @@ def test_an_abandoned_call_is_not_retried(
     source.go.set()
 
     eventually(lambda: threading.active_count() < hanging)
-    assert len(source.questions) == 1
+    assert len(source.calls) == 1
 
 
 def test_a_late_answer_is_dropped_and_makes_room(
@@ -108,7 +108,7 @@ def test_at_most_three_calls_hang_at_a_time(source: ScriptedSource, clock: Manua
     upstream = ResilientSource(source, clock, probe_seconds=0, fetch_seconds=0.02)
     source.go.clear()
     fail(upstream, 10)
-    assert len(source.questions) == 3
+    assert len(source.calls) == 3
 
 
 def test_after_three_failures_the_source_is_paused(
@@ -116,11 +116,11 @@ def test_after_three_failures_the_source_is_paused(
 ) -> None:
     source.failing = SourceUnavailable("down")
     fail(upstream, FAILURES_TO_OPEN)
-    before = len(source.questions)
+    before = len(source.calls)
 
     fail(upstream, 5)
 
-    assert len(source.questions) == before
+    assert len(source.calls) == before
     assert upstream.describe()["status"] == "open"
     assert upstream.describe()["last_error"] == "down"
 
@@ -161,7 +161,7 @@ def test_a_source_that_asks_for_a_pause_gets_it(
     source.failing = None
     clock.advance(59)
     fail(upstream)
-    assert len(source.questions) == 1
+    assert len(source.calls) == 1
 
     clock.advance(2)
     assert upstream.fetch([NIFTY])
@@ -176,7 +176,7 @@ def test_a_source_that_refuses_the_credentials_gets_no_more_requests(
             upstream.fetch([NIFTY])
         clock.advance(3600)
 
-    assert len(source.questions) == 1
+    assert len(source.calls) == 1
     assert upstream.describe()["status"] == "refused"
 
 
@@ -208,7 +208,7 @@ def test_one_of_many_simultaneous_callers_makes_the_probe(
     source.failing = SourceUnavailable("down")
     fail(upstream, FAILURES_TO_OPEN)
     clock.advance(31)
-    before = len(source.questions)
+    before = len(source.calls)
     threads = [threading.Thread(target=fail, args=(upstream,)) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -216,7 +216,7 @@ def test_one_of_many_simultaneous_callers_makes_the_probe(
         thread.join()
 
     # One probe and its retry.
-    assert len(source.questions) == before + 2
+    assert len(source.calls) == before + 2
 
 
 def test_quotes_and_candles_with_invalid_prices_are_dropped(clock: ManualClock) -> None:
