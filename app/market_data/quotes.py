@@ -200,7 +200,7 @@ class QuoteBoard:
             return quote
         if stale := self._stale_trade(symbol):
             return stale
-        # Until a rejected price is confirmed, the last good one stands.
+        # The last good price stays valid until the rejected one is confirmed.
         return entry.last if entry and symbol in self.tick_filter.pending else None
 
     def _stale_trade(self, symbol: str) -> Quote | None:
@@ -219,7 +219,7 @@ class QuoteBoard:
         )
 
     def _update_locally(self, symbol: str) -> None:
-        """Ask a feed that answers at once."""
+        """Ask the feed if it is local, so that it never waits."""
         quote = None if self._feed.remote else self._feed.latest(symbol)
         if quote is None:
             return

@@ -2,8 +2,8 @@
 
 Each round, a symbol goes down the chain of sources (Angel One, Yahoo) until one prices it, so a
 source that recovers is used again in the next round. No caller waits for a source: polls collect
-what has arrived. Requests are served what is known, and wait a moment for a symbol without a
-price. If every real source has failed for two intervals, and the chain ends in the simulated
+the ticks that have arrived, and a request gets the known price, or waits a moment if there is
+none. If every real source has failed for two intervals, and the chain ends in the simulated
 market, that continues from the last real price.
 """
 

@@ -101,10 +101,10 @@ class SimulatedFeed(LocalFeed):
         return self._clock.now()
 
     def skip_to(self, time: datetime) -> None:
-        """Do nothing: a poll has only the price of its own time."""
+        """Do nothing: a poll returns only current prices."""
 
     def candles(self, symbol: str, since: datetime, until: datetime) -> list[Candle]:
-        """Return none: the market stands still while no server runs."""
+        """Return none: the market does not move while no server runs."""
         return []
 
     def history(
