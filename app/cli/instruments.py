@@ -40,12 +40,12 @@ instruments = AppGroup("instruments", help="Load the shares of NSE and BSE, and 
     type=click.Path(path_type=Path, dir_okay=False),
     help="Read the list from a file instead of ANGEL_SCRIP_MASTER_URL.",
 )
-@click.option("--force", is_flag=True, help="Take a list that looks too short to be whole.")
+@click.option("--force", is_flag=True, help="Accept a list that looks too short.")
 def sync(path: Path | None, force: bool) -> None:
     """Load every share of NSE and BSE from Angel One's scrip master.
 
-    The new list takes the place of the old one as a whole, and running servers take it up
-    within a minute. Where anything goes wrong, nothing is changed and the exit status is 1.
+    The new list replaces the old one as a whole, and running servers load it within a minute.
+    If anything fails, nothing is changed and the exit status is 1.
     """
     source = open_file(path) if path else download(services().settings.angel_scrip_master_url)
     try:
@@ -59,26 +59,26 @@ def sync(path: Path | None, force: bool) -> None:
             "nothing was changed. Run the sync again."
         ) from None
     click.echo(summary)
-    # For whatever else this process does; other processes look by themselves.
+    # Only for this process: other processes check for a newer list themselves.
     services().instruments.refresh(0)
 
 
 @instruments.command()
 @click.argument("text")
 def show(text: str) -> None:
-    """Show the instruments whose symbol or name holds TEXT, best first."""
-    found = services().instruments.search(text)
+    """Show the instruments whose symbol or name contains TEXT, best first."""
+    matches = services().instruments.search(text)
     rows = [
         (each.symbol, each.name, each.tick_size, each.lot_size, each.angel_token)
-        for each in found[:MAX_SHOWN]
+        for each in matches[:MAX_SHOWN]
     ]
     if not rows:
         raise click.ClickException(
             f"Nothing is called {text!r}. `flask --app run instruments sync` loads every share."
         )
     click.echo(table(("symbol", "name", "tick", "lot", "Angel One token"), rows))
-    if len(found) > MAX_SHOWN:
-        click.echo(f"and {len(found) - MAX_SHOWN:,} more")
+    if len(matches) > MAX_SHOWN:
+        click.echo(f"and {len(matches) - MAX_SHOWN:,} more")
 
 
 def _sync(source: AbstractContextManager[MasterFile], lease: SyncLease, force: bool) -> str:
@@ -88,10 +88,10 @@ def _sync(source: AbstractContextManager[MasterFile], lease: SyncLease, force: b
 
 def _read(source: AbstractContextManager[MasterFile], lease: SyncLease) -> MasterContent:
     with source as file:
-        # Without a length, which a server need not tell, the bar counts without an end.
-        without_length = iter(bytes, b"")
+        # If the server sends no length, the bar only counts.
+        endless = iter(bytes, b"")
         with click.progressbar(
-            without_length, length=file.size, label="Reading the list", file=sys.stderr
+            endless, length=file.size, label="Reading the list", file=sys.stderr
         ) as progress:
             file.on_progress = progress.update
             return read_master(file, lease.renew)
@@ -105,15 +105,15 @@ def _publish(content: MasterContent, lease: SyncLease, force: bool) -> SyncDiff:
         return publish(listed, lease, force=force, on_written=progress.update)
 
 
-def _summary(content: MasterContent, changes: SyncDiff) -> str:
+def _summary(content: MasterContent, diff: SyncDiff) -> str:
     lines = [
         f"{content.shares:,} shares in a list of {content.rows:,} rows: "
-        f"{changes.added:,} added, {changes.changed:,} changed, "
-        f"{changes.removed:,} removed, {changes.kept:,} kept."
+        f"{diff.added:,} added, {diff.changed:,} changed, "
+        f"{diff.removed:,} removed, {diff.kept:,} kept."
     ]
-    if changes.unlisted:
+    if diff.unlisted:
         lines.append(
-            f"{changes.unlisted:,} that are no longer listed stay known, for the trades in them."
+            f"{diff.unlisted:,} that are no longer listed stay known, for the trades in them."
         )
     if content.unusable:
         lines.append(f"{content.unusable:,} rows could not be used.")
