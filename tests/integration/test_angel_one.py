@@ -134,6 +134,21 @@ def test_no_instruments_cause_no_request(source: AngelOneSource, angel: FakeAnge
     assert angel.requests == []
 
 
+def test_no_request_begins_after_the_deadline(source: AngelOneSource, angel: FakeAngelOne) -> None:
+    with pytest.raises(SourceUnavailable, match="too much time"):
+        source.fetch([NIFTY_50], deadline=time.monotonic())
+    with pytest.raises(SourceUnavailable, match="too much time"):
+        source.candles(
+            NIFTY_50,
+            Interval.DAY,
+            datetime(2026, 11, 1, tzinfo=UTC),
+            datetime(2026, 11, 20, tzinfo=UTC),
+            deadline=time.monotonic(),
+        )
+
+    assert angel.requests == []
+
+
 def test_one_connection_serves_every_request(source: AngelOneSource, angel: FakeAngelOne) -> None:
     for _ in range(5):
         source.fetch([NIFTY_50])

@@ -187,6 +187,16 @@ def test_a_call_ends_while_everything_hangs_and_the_next_one_works(
     assert len(source.fetch(THREE)) == 3
 
 
+def test_no_request_begins_after_the_deadline(yahoo: FakeYahoo, source: YahooSource) -> None:
+    week = yahoo.now - timedelta(days=7)
+    with pytest.raises(SourceUnavailable):
+        source.fetch(THREE, deadline=time.monotonic())
+    with pytest.raises(SourceUnavailable):
+        source.candles(TCS, Interval.DAY, week, yahoo.now, deadline=time.monotonic())
+
+    assert yahoo.charts() == []
+
+
 def test_a_slow_yahoo_is_waited_for(yahoo: FakeYahoo, source: YahooSource) -> None:
     yahoo.failures["*"] = Failure(delay=1)
 
