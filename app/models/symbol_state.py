@@ -57,12 +57,6 @@ class SymbolState:
         return result.modified_count == 1
 
     @classmethod
-    def find_alerted(cls) -> set[str]:
-        """Return every symbol that is polled for alerts."""
-        query = {"alerted_at": {"$exists": True}}
-        return {document["_id"] for document in collection("symbols").find(query, {"_id": 1})}
-
-    @classmethod
     def mark_followed(cls, symbols: Iterable[str], until: datetime) -> None:
         """Have the symbols polled until a time, for sockets of a process that does not poll."""
         updates = [

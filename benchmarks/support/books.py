@@ -219,6 +219,7 @@ def move(here: World, symbol: str, price: Decimal) -> None:
 def _remove_sample(here: World) -> None:
     for name, field in (
         ("users", "client_id"),
+        ("identities", "client_id"),
         ("inboxes", "_id"),
         ("portfolios", "user_id"),
         ("trades", "user_id"),

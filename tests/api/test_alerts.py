@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from app.alerts.service import MAX_ACTIVE
-from app.models import SymbolState
+from tests.support.alerts import alerted_symbols
 from tests.support.concurrency import run_concurrently
 from tests.support.execution import fire_crossed
 from tests.support.market import ManualClock, ScriptedFeed
@@ -255,7 +255,7 @@ def test_a_user_has_so_many_active_alerts_at_most(
     assert assert_error(refused, 409, "too_many_alerts") == {"limit": MAX_ACTIVE}
     with app.app_context():
         # What was refused is not watched.
-        assert SymbolState.find_alerted() == {"^NSEI"}
+        assert alerted_symbols() == {"^NSEI"}
     create(bob, above=26_000)
     assert tick(app, feed, "^NSEI", 25_001) == 1
     create(carol, above=26_000)

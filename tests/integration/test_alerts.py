@@ -22,7 +22,7 @@ from app.events import events_committed
 from app.models import Alert, AlertTrigger, Notification, SymbolState
 from app.services import services
 from tests.integration.test_indexes import plan
-from tests.support.alerts import events_of, reload, request
+from tests.support.alerts import alerted_symbols, events_of, reload, request
 from tests.support.concurrency import run_concurrently
 from tests.support.execution import fire, fire_crossed
 from tests.support.factories import create_user
@@ -330,15 +330,15 @@ def test_a_symbol_is_polled_while_any_user_has_an_alert_on_it(
 ) -> None:
     first = set_alert("alice", **request("RELIANCE", above=1_450))
     set_alert("bob", **request("RELIANCE", above=1_500))
-    assert SymbolState.find_alerted() == {"RELIANCE.NS"}
+    assert alerted_symbols() == {"RELIANCE.NS"}
     assert "RELIANCE.NS" in services().polled_symbols.symbols()
     clock.advance(120)
 
     delete_alert("alice", str(first.id))
-    assert SymbolState.find_alerted() == {"RELIANCE.NS"}
+    assert alerted_symbols() == {"RELIANCE.NS"}
     assert fire_crossed([feed.set("RELIANCE.NS", 1_501)]) == 1
 
-    assert SymbolState.find_alerted() == set()
+    assert alerted_symbols() == set()
     assert "RELIANCE.NS" not in services().polled_symbols.symbols()
 
 
@@ -352,7 +352,7 @@ def test_the_alerts_on_a_default_index_are_not_searched(
     assert fire_crossed([feed.set("^NSEI", 25_600)]) == 1
     delete_alert("alice", str(kept.id))
 
-    assert SymbolState.find_alerted() == {"^NSEI"}
+    assert alerted_symbols() == {"^NSEI"}
 
 
 def test_a_symbol_stays_polled_for_an_alert_that_is_being_written(
@@ -365,7 +365,7 @@ def test_a_symbol_stays_polled_for_an_alert_that_is_being_written(
 
     delete_alert("alice", str(alert.id))
 
-    assert SymbolState.find_alerted() == {"RELIANCE.NS"}
+    assert alerted_symbols() == {"RELIANCE.NS"}
     assert "RELIANCE.NS" in services().polled_symbols.symbols()
 
 

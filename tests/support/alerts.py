@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from app.models import Alert, Inbox, Notification
+from app.models import Alert, Inbox, Notification, SymbolState
+from app.services import services
 
 
 def request(
@@ -16,6 +17,11 @@ def request(
         "above": None if above is None else Decimal(above),
         "below": None if below is None else Decimal(below),
     }
+
+
+def alerted_symbols() -> set[str]:
+    """Return the symbols that are marked as polled for alerts."""
+    return SymbolState.find_marks(services().clock.now()).alerted
 
 
 def reload(alert: Alert) -> Alert:
