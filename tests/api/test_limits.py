@@ -1,4 +1,4 @@
-"""Rate limits: how many requests a user, or an address, gets."""
+"""Rate limits of users and addresses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.responses import assert_error
 
 @pytest.fixture
 def limited(make_app: Callable[..., Flask]) -> Flask:
-    """An application that allows three requests a minute to each route, and five reads."""
+    """An application that allows three requests a minute per route, and five reads."""
     return make_app(
         RATELIMIT_ENABLED="true",
         RATELIMIT_DEFAULT="3 per minute",
@@ -35,7 +35,7 @@ def statuses(client: FlaskClient, path: str, times: int, **kwargs: object) -> li
     return [client.get(path, **kwargs).status_code for _ in range(times)]
 
 
-def test_one_too_many_is_a_429_that_says_when_to_come_back(limited: Flask) -> None:
+def test_a_request_over_the_limit_is_a_429_that_says_when_to_retry(limited: Flask) -> None:
     client = limited.test_client()
     assert statuses(client, "/market/symbols", 3) == [200, 200, 200]
 
@@ -54,7 +54,7 @@ def test_one_too_many_is_a_429_that_says_when_to_come_back(limited: Flask) -> No
     }  # fmt: skip
 
 
-def test_answers_count_down_without_asking_to_come_back(limited: Flask) -> None:
+def test_responses_count_down_without_retry_after(limited: Flask) -> None:
     client = limited.test_client()
     answers = [client.get("/market/symbols") for _ in range(3)]
 
@@ -68,7 +68,7 @@ def test_each_route_counts_for_itself(limited: Flask) -> None:
     assert client.get("/market/live/NIFTY").status_code == 200
 
 
-def test_users_of_one_address_count_apart(limited: Flask) -> None:
+def test_users_of_one_address_count_separately(limited: Flask) -> None:
     client = limited.test_client()
     one, other = headers_of(limited, "one"), headers_of(limited, "other")
 
@@ -77,7 +77,7 @@ def test_users_of_one_address_count_apart(limited: Flask) -> None:
     assert statuses(client, "/notifications", 1) == [401]
 
 
-def test_a_user_counts_as_one_from_whatever_address(limited: Flask) -> None:
+def test_a_user_counts_as_one_from_any_address(limited: Flask) -> None:
     headers = headers_of(limited, "one")
     found = [
         limited.test_client()
@@ -88,7 +88,7 @@ def test_a_user_counts_as_one_from_whatever_address(limited: Flask) -> None:
     assert found == [200] * 5 + [429]
 
 
-def test_who_is_not_signed_in_counts_by_address_forged_tokens_and_all(limited: Flask) -> None:
+def test_requests_without_a_valid_token_count_by_address(limited: Flask) -> None:
     client = limited.test_client()
     for number in range(3):
         headers = {"Authorization": f"Bearer forged.{number}.token"}
@@ -99,7 +99,7 @@ def test_who_is_not_signed_in_counts_by_address_forged_tokens_and_all(limited: F
     assert client.get("/notifications", environ_overrides=elsewhere).status_code == 401
 
 
-def test_an_address_cannot_be_claimed_by_a_header(limited: Flask) -> None:
+def test_a_header_cannot_change_the_address(limited: Flask) -> None:
     client = limited.test_client()
     found = [
         client.get("/market/symbols", headers={"X-Forwarded-For": f"10.0.0.{n}"}).status_code
@@ -108,7 +108,7 @@ def test_an_address_cannot_be_claimed_by_a_header(limited: Flask) -> None:
     assert found == [200, 200, 200, 429]
 
 
-def test_behind_a_trusted_proxy_the_address_is_the_one_it_names(
+def test_a_trusted_proxy_names_the_address(
     make_app: Callable[..., Flask],
 ) -> None:
     app = make_app(RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT="1 per minute", TRUSTED_PROXIES=1)
@@ -128,7 +128,7 @@ def test_health_is_exempt(limited: Flask) -> None:
         assert set(statuses(client, path, 10)) == {200}
 
 
-def test_the_default_is_fifty_an_hour_of_each_route(make_app: Callable[..., Flask]) -> None:
+def test_the_default_is_fifty_an_hour_per_route(make_app: Callable[..., Flask]) -> None:
     client = make_app(RATELIMIT_ENABLED="true").test_client()
 
     assert statuses(client, "/market/symbols", 51) == [200] * 50 + [429]

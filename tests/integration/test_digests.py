@@ -95,7 +95,7 @@ def empty(outbox: Outbox) -> None:
 
 
 @pytest.mark.parametrize("size", [2, MAX_LINES + 1])
-def test_a_burst_of_closures_is_one_message_a_user_and_channel(
+def test_a_burst_of_exits_is_one_message_per_user_and_channel(
     alice: Trader,
     bob: Trader,
     feed: ScriptedFeed,
@@ -153,7 +153,7 @@ def test_a_burst_larger_than_a_batch_is_one_message_too(
     }
 
 
-def test_a_digest_tells_in_order_and_counts_what_it_leaves_out(
+def test_a_digest_lists_events_in_order_and_counts_the_rest(
     alice: Trader, outbox: Outbox, email: TimedSender
 ) -> None:
     for number in range(MAX_LINES + 5):
@@ -167,7 +167,7 @@ def test_a_digest_tells_in_order_and_counts_what_it_leaves_out(
     assert lines[MAX_LINES:] == ["... and 5 more."]
 
 
-def test_a_failing_channel_is_retried_with_growing_delays_and_given_up_visibly(
+def test_a_failing_channel_is_retried_with_growing_delays_and_then_failed(
     alice: Trader,
     outbox: Outbox,
     email: TimedSender,
@@ -201,7 +201,7 @@ def test_a_failing_channel_is_retried_with_growing_delays_and_given_up_visibly(
     assert outbox.run_once() == 0
 
 
-def test_a_channel_that_recovers_delivers_what_waited(
+def test_a_channel_that_recovers_delivers_the_pending_events(
     alice: Trader,
     outbox: Outbox,
     email: TimedSender,
@@ -220,7 +220,7 @@ def test_a_channel_that_recovers_delivers_what_waited(
     assert len(email.delivered) == 1
 
 
-def test_a_failure_that_no_retry_can_mend_is_given_up_at_once(
+def test_a_permanent_failure_is_not_retried(
     alice: Trader, outbox: Outbox, sms: TimedSender, delivery_of: Callable[..., dict[str, Any]]
 ) -> None:
     sms.failure = DeliveryError("Twilio answered 400 (error 21211)", permanent=True)
@@ -230,7 +230,7 @@ def test_a_failure_that_no_retry_can_mend_is_given_up_at_once(
     assert delivery_of("email")["status"] == "sent"
 
 
-def test_a_sender_that_fails_in_a_way_nobody_thought_of_is_retried_like_any_other(
+def test_an_unexpected_error_is_retried_like_any_other(
     alice: Trader,
     bob: Trader,
     outbox: Outbox,
@@ -251,14 +251,14 @@ def test_a_sender_that_fails_in_a_way_nobody_thought_of_is_retried_like_any_othe
     assert {user for user, _ in sms.delivered} == {alice.client_id, bob.client_id}
 
 
-def test_jitter_spreads_retries_and_the_longest_delay_bounds_them() -> None:
+def test_jitter_spreads_retries_within_the_maximum_delay() -> None:
     delays = {max_delay(3) * draw_jitter() for _ in range(50)}
     assert len(delays) > 25
     assert all(FIRST_RETRY * 2 <= each <= FIRST_RETRY * 4 for each in delays)
     assert max(max_delay(10_000) * draw_jitter() for _ in range(50)) <= MAX_RETRY
 
 
-def test_what_a_dead_worker_had_claimed_is_delivered_when_its_lease_runs_out(
+def test_the_claim_of_a_dead_worker_is_delivered_after_its_lease(
     app: Flask, alice: Trader, outbox: Outbox, email: TimedSender, clock: ManualClock
 ) -> None:
     alice.create_trade()
@@ -274,13 +274,13 @@ def test_what_a_dead_worker_had_claimed_is_delivered_when_its_lease_runs_out(
     assert [user for user, _ in email.delivered] == [alice.client_id]
 
 
-def test_a_worker_that_died_after_sending_sends_again_rather_than_never(
+def test_a_worker_that_dies_after_sending_sends_twice_rather_than_never(
     alice: Trader, outbox: Outbox, email: TimedSender, clock: ManualClock
 ) -> None:
     alice.create_trade()
     (before,) = documents("notifications", user_id=alice.client_id)
     assert outbox.run_once() == 1
-    # As after a crash between the sending and the note of it.
+    # As after a crash between sending and saving.
     lost = {"deliveries": before["deliveries"], "deliver_at": clock.now() + LEASE}
     collection("notifications").update_one({"_id": before["_id"]}, {"$set": lost})
     clock.advance(LEASE.total_seconds())
@@ -289,7 +289,7 @@ def test_a_worker_that_died_after_sending_sends_again_rather_than_never(
     assert len(email.delivered) == 2
 
 
-def test_two_workers_share_what_is_due_and_send_nothing_twice(
+def test_two_workers_share_the_work_and_send_nothing_twice(
     app: Flask,
     alice: Trader,
     bob: Trader,

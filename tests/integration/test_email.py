@@ -47,7 +47,7 @@ def make_sender(
     clock: ManualClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> MakeSender:
-    """Make senders that trust the server's certificate, and it alone."""
+    """Return a factory of senders that trust only the server's certificate."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
 
     def make(
@@ -62,7 +62,7 @@ def make_sender(
                 **variables,
             }
         )
-        # No test may listen on 465, the port that stands for TLS from the start.
+        # Tests cannot listen on 465, the port of TLS from the start.
         tls_port = settings.smtp_port if tls else 465
         return EmailSender(settings, clock=clock, tls_port=tls_port, seconds=seconds)
 
@@ -84,7 +84,7 @@ def parts(mail: EmailMessage) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("implicit_tls", [False, True], ids=["STARTTLS", "TLS from the start"])
-def test_a_mail_arrives_by_either_kind_of_tls_as_text_and_html(
+def test_an_email_arrives_by_either_kind_of_tls_as_text_and_html(
     make_sender: MakeSender, certificate: Certificate, implicit_tls: bool
 ) -> None:
     with MailServer(*certificate, implicit_tls=implicit_tls).open() as server:
@@ -97,7 +97,7 @@ def test_a_mail_arrives_by_either_kind_of_tls_as_text_and_html(
     assert parts(mail) == {"text/plain": HELLO.text, "text/html": HELLO.html}
 
 
-def test_a_mails_headers_say_what_happened_whose_it_is_and_that_nobody_wrote_it(
+def test_the_headers_name_event_sender_and_recipient_and_mark_it_as_automatic(
     make_sender: MakeSender, mail_server: MailServer, clock: ManualClock
 ) -> None:
     make_sender(mail_server).send(ALICE, HELLO)
@@ -119,7 +119,7 @@ def test_a_mails_headers_say_what_happened_whose_it_is_and_that_nobody_wrote_it(
         ("no-reply@desk.example", "Paper Trading <no-reply@desk.example>"),
     ],
 )
-def test_a_mail_is_from_the_address_that_was_configured(
+def test_an_email_is_from_the_configured_address(
     make_sender: MakeSender, mail_server: MailServer, configured: str, sender: str
 ) -> None:
     make_sender(mail_server, SMTP_FROM=configured).send(ALICE, HELLO)
@@ -130,7 +130,7 @@ def test_a_mail_is_from_the_address_that_was_configured(
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n", "\r", "\u2028", "\x85", "\x0b", "\x00\n"])
-def test_nothing_that_a_user_wrote_adds_a_header_or_a_recipient(
+def test_text_of_a_user_adds_no_header_or_recipient(
     make_sender: MakeSender, mail_server: MailServer, end: str
 ) -> None:
     name = f'Eve"{end}Bcc: everyone@example.com'
@@ -148,7 +148,7 @@ def test_nothing_that_a_user_wrote_adds_a_header_or_a_recipient(
 
 
 @pytest.mark.parametrize("length", [10, 100, 400])
-def test_a_link_that_stops_the_mails_arrives_whole(
+def test_the_link_that_stops_the_emails_is_not_folded(
     make_sender: MakeSender, mail_server: MailServer, length: int
 ) -> None:
     link = f"https://desk.example/notifications/unsubscribe/{'0123456789' * (length // 10)}"
@@ -192,7 +192,7 @@ def test_long_lines_and_every_script_arrive_as_they_were_written(
         ("answer_message", "452 disk full", "the mail server refused the message (452)"),
     ],
 )
-def test_a_refusal_is_given_up_where_the_server_says_it_is_for_good(
+def test_a_refusal_is_permanent_only_with_a_5xx(
     make_sender: MakeSender, mail_server: MailServer, point: str, answer: str, reason: str
 ) -> None:
     setattr(mail_server, point, answer)
@@ -205,7 +205,7 @@ def test_a_refusal_is_given_up_where_the_server_says_it_is_for_good(
 
 
 @pytest.mark.parametrize("answer", ["550 no such user", "451 come back later"])
-def test_a_refused_recipient_is_given_up_where_the_server_says_so(
+def test_a_refused_recipient_is_permanent_only_with_a_5xx(
     make_sender: MakeSender, mail_server: MailServer, answer: str
 ) -> None:
     mail_server.refused[ALICE.email] = answer
@@ -217,7 +217,7 @@ def test_a_refused_recipient_is_given_up_where_the_server_says_so(
 
 
 @pytest.mark.parametrize("implicit_tls", [False, True])
-def test_a_wrong_password_is_given_up_and_told_nowhere(
+def test_a_wrong_password_is_permanent_and_not_in_the_error(
     make_sender: MakeSender, certificate: Certificate, implicit_tls: bool
 ) -> None:
     with MailServer(*certificate, implicit_tls=implicit_tls).open() as server:
@@ -231,7 +231,7 @@ def test_a_wrong_password_is_given_up_and_told_nowhere(
 
 @pytest.mark.parametrize("implicit_tls", [False, True])
 @pytest.mark.parametrize("host", ["localhost", "mail.example.net"])
-def test_no_password_is_sent_to_a_server_that_cannot_prove_who_it_is(
+def test_no_password_is_sent_to_a_server_without_a_valid_certificate(
     make_sender: MakeSender,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -240,7 +240,7 @@ def test_no_password_is_sent_to_a_server_that_cannot_prove_who_it_is(
 ) -> None:
     stranger = make_certificate(tmp_path, host)
     if host != "localhost":
-        # Signed by someone who is trusted, for a host that is another.
+        # Signed by a trusted authority, for another host.
         monkeypatch.setenv("SSL_CERT_FILE", str(stranger[0]))
     with MailServer(*stranger, implicit_tls=implicit_tls).open() as server:
         error = failure(make_sender(server, tls=implicit_tls))
@@ -250,7 +250,7 @@ def test_no_password_is_sent_to_a_server_that_cannot_prove_who_it_is(
     assert (server.mails, server.logins) == ([], [])
 
 
-def test_a_server_without_starttls_is_sent_neither_password_nor_mail(
+def test_a_server_without_starttls_gets_neither_password_nor_email(
     make_sender: MakeSender, certificate: Certificate
 ) -> None:
     with MailServer(*certificate, starttls=False).open() as server:
@@ -261,7 +261,7 @@ def test_a_server_without_starttls_is_sent_neither_password_nor_mail(
     assert (server.mails, server.logins) == ([], [])
 
 
-def test_tls_from_the_start_where_the_server_expects_starttls_is_told(
+def test_tls_to_a_port_of_starttls_is_reported(
     make_sender: MakeSender, mail_server: MailServer
 ) -> None:
     error = failure(make_sender(mail_server, tls=True))
@@ -271,7 +271,7 @@ def test_tls_from_the_start_where_the_server_expects_starttls_is_told(
     assert not error.permanent
 
 
-def test_a_server_that_is_away_or_unknown_is_tried_again_later(
+def test_an_unreachable_or_unknown_server_is_a_temporary_error(
     make_sender: MakeSender, mail_server: MailServer
 ) -> None:
     away = failure(make_sender(mail_server, SMTP_PORT=free_port()))
@@ -283,9 +283,7 @@ def test_a_server_that_is_away_or_unknown_is_tried_again_later(
     assert not unknown.permanent
 
 
-def test_a_server_that_falls_silent_is_left_in_time(
-    make_sender: MakeSender, mail_server: MailServer
-) -> None:
+def test_a_silent_server_is_left_in_time(make_sender: MakeSender, mail_server: MailServer) -> None:
     mail_server.silence = 30
     began = time.monotonic()
 
@@ -298,7 +296,7 @@ def test_a_server_that_falls_silent_is_left_in_time(
 
 @pytest.mark.parametrize("smtputf8", [True, False])
 @pytest.mark.parametrize("domain", ["bücher.example", "उदाहरण.भारत", "xn--bcher-kva.example"])
-def test_mail_to_any_domain_goes_out_in_punycode(
+def test_domains_are_sent_in_punycode(
     make_sender: MakeSender, certificate: Certificate, domain: str, smtputf8: bool
 ) -> None:
     with MailServer(*certificate, smtputf8=smtputf8).open() as server:
@@ -313,7 +311,7 @@ def test_mail_to_any_domain_goes_out_in_punycode(
     assert mail["Message-ID"].endswith(f"@{punycode}>")
 
 
-def test_letters_before_the_at_sign_go_to_a_server_with_smtputf8(
+def test_an_international_local_part_is_sent_to_a_server_with_smtputf8(
     make_sender: MakeSender, mail_server: MailServer
 ) -> None:
     make_sender(mail_server).send(replace(ALICE, email="आशा@bücher.example"), HELLO)
@@ -322,7 +320,7 @@ def test_letters_before_the_at_sign_go_to_a_server_with_smtputf8(
 
 
 @pytest.mark.parametrize("implicit_tls", [False, True])
-def test_letters_before_the_at_sign_are_given_up_at_once_without_smtputf8(
+def test_an_international_local_part_without_smtputf8_is_a_permanent_error(
     make_sender: MakeSender, certificate: Certificate, implicit_tls: bool
 ) -> None:
     with MailServer(*certificate, implicit_tls=implicit_tls, smtputf8=False).open() as server:
@@ -339,7 +337,7 @@ def test_letters_before_the_at_sign_are_given_up_at_once_without_smtputf8(
     assert "SMTP_FROM" in sender_address.value.remedy
 
 
-def test_an_address_whose_domain_is_none_is_given_up(
+def test_an_invalid_domain_is_a_permanent_error(
     make_sender: MakeSender, mail_server: MailServer
 ) -> None:
     with pytest.raises(DeliveryError) as error:
@@ -347,7 +345,7 @@ def test_an_address_whose_domain_is_none_is_given_up(
     assert error.value.permanent
 
 
-def test_a_mail_that_was_taken_is_sent_whatever_the_goodbye(
+def test_an_accepted_email_counts_as_sent_even_if_quit_fails(
     make_sender: MakeSender, mail_server: MailServer
 ) -> None:
     mail_server.answer_goodbye = "421 too many of you"
@@ -357,7 +355,7 @@ def test_a_mail_that_was_taken_is_sent_whatever_the_goodbye(
     assert len(mail_server.mails) == 1
 
 
-def test_a_password_that_cannot_be_sent_and_a_sender_that_is_no_address_are_told(
+def test_a_password_outside_ascii_and_an_invalid_sender_are_reported(
     make_sender: MakeSender, mail_server: MailServer
 ) -> None:
     password = failure(make_sender(mail_server, SMTP_PASSWORD="pässword"))
@@ -369,7 +367,7 @@ def test_a_password_that_cannot_be_sent_and_a_sender_that_is_no_address_are_told
     assert address.remedy.startswith("set SMTP_FROM")
 
 
-def test_a_refused_login_at_gmail_asks_for_an_app_password() -> None:
+def test_a_refused_login_at_gmail_suggests_an_app_password() -> None:
     refused = smtplib.SMTPAuthenticationError(535, b"5.7.8 Username and Password not accepted")
 
     error = explain(refused, "smtp.gmail.com")
@@ -379,14 +377,14 @@ def test_a_refused_login_at_gmail_asks_for_an_app_password() -> None:
     assert "https://myaccount.google.com/apppasswords" in error.remedy
 
 
-def test_an_app_password_may_be_pasted_as_google_shows_it() -> None:
+def test_an_app_password_may_have_the_spaces_that_google_shows() -> None:
     shown = SecretStr("abcd efgh ijkl mnop")
 
     assert login_password("smtp.gmail.com", shown).get_secret_value() == "abcdefghijklmnop"
     assert login_password("mail.example.com", shown) == shown
 
 
-def test_a_recorded_message_is_a_line_in_the_log_without_its_words(
+def test_a_recorded_message_is_a_line_in_the_log_without_its_text(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     sender = RecordingSender("sms")

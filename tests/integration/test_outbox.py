@@ -1,4 +1,4 @@
-"""The outbox: every notification delivered, together, again, and by one worker alone."""
+"""The outbox: every notification is delivered, in digests, with retries, by one worker only."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.support.senders import (
 
 
 class CountedClock(ManualClock):
-    """A clock that knows how often it was looked at."""
+    """A clock that counts how often it was read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class CountedClock(ManualClock):
 
 @pytest.fixture
 def variables() -> dict[str, Any]:
-    """Messages leave, so that events are written to be sent; by whom, each test says."""
+    """With credentials, so that events are written to be sent; each test has its own senders."""
     return CREDENTIALS
 
 
@@ -72,7 +72,7 @@ def next_due() -> datetime | None:
 
 
 def claim(now: datetime, limit: int = BATCH_SIZE) -> list[Notification]:
-    """Take up to `limit` of what is due, as a worker would."""
+    """Claim up to `limit` due notifications, as a worker does."""
     due = [each for share in Notification.find_due(now) for each in share]
     return Notification.claim(due[:limit], now, LEASE).notifications
 
@@ -81,7 +81,7 @@ def statuses(client_id: str = "alice", seq: int = 1) -> dict[str, str]:
     return {channel: each["status"] for channel, each in deliveries(client_id, seq).items()}
 
 
-def test_what_waited_when_the_credentials_were_taken_away_is_recorded(
+def test_pending_notifications_are_recorded_when_the_credentials_are_removed(
     app_context: Flask, clock: ManualClock
 ) -> None:
     create_users("alice")
@@ -112,7 +112,7 @@ def test_a_notification_is_sent_once_on_each_channel(
     assert statuses() == {"email": "sent", "sms": "sent"}
 
 
-def test_a_burst_is_one_message_a_user_and_channel(
+def test_a_burst_is_one_message_per_user_and_channel(
     outbox: Outbox, email: FakeSender, sms: FakeSender
 ) -> None:
     notify(*(draft(message=f"Event {n}.") for n in range(50)), draft("bob", "Only one."))
@@ -139,7 +139,7 @@ def test_more_than_a_batch_is_delivered_batch_by_batch(
     assert [outbox.run_once() for _ in range(3)] == [20, 20, 0]
 
 
-def test_what_failed_is_tried_again_later_on_that_channel_alone(
+def test_a_failed_delivery_is_retried_only_on_its_channel(
     outbox: Outbox, email: FakeSender, sms: FakeSender, clock: ManualClock
 ) -> None:
     sms.failure = DeliveryError("the line is busy")
@@ -168,7 +168,7 @@ def test_what_failed_is_tried_again_later_on_that_channel_alone(
     assert next_due() is None
 
 
-def test_what_keeps_failing_is_given_up_in_the_end(
+def test_a_delivery_that_keeps_failing_ends_as_failed(
     outbox: Outbox, email: FakeSender, sms: FakeSender, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("no route")
@@ -190,7 +190,7 @@ def test_what_keeps_failing_is_given_up_in_the_end(
     assert len(sms.sent) == 1
 
 
-def test_what_can_never_work_is_not_tried_again(
+def test_a_permanent_error_is_not_retried(
     outbox: Outbox, email: FakeSender, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("no such address", permanent=True)
@@ -204,7 +204,7 @@ def test_what_can_never_work_is_not_tried_again(
     assert statuses() == {"email": "failed", "sms": "sent"}
 
 
-def test_a_sender_that_breaks_holds_up_nobody_elses_messages(
+def test_an_error_of_one_message_does_not_delay_the_others(
     outbox: Outbox, email: FakeSender, sms: FakeSender
 ) -> None:
     email.failure, email.fails_for = ValueError("secret inside"), "alice"
@@ -219,7 +219,7 @@ def test_a_sender_that_breaks_holds_up_nobody_elses_messages(
     assert deliveries()["email"]["error"] == "ValueError"
 
 
-def test_messages_for_a_user_who_is_gone_are_given_up(outbox: Outbox, email: FakeSender) -> None:
+def test_messages_for_a_deleted_user_fail(outbox: Outbox, email: FakeSender) -> None:
     notify(draft())
     collection("users").delete_one({"client_id": "alice"})
 
@@ -248,7 +248,7 @@ def test_two_workers_never_deliver_one_notification_twice(
     assert sorted(lines) == sorted(f"{user} {n}" for n in range(10) for user in ("alice", "bob"))
 
 
-def test_what_a_worker_took_and_died_with_is_due_again_after_its_lease(
+def test_notifications_claimed_by_a_dead_worker_are_due_again_after_its_lease(
     outbox: Outbox, clock: ManualClock, email: FakeSender
 ) -> None:
     notify(draft())
@@ -263,7 +263,7 @@ def test_what_a_worker_took_and_died_with_is_due_again_after_its_lease(
     assert taken.user_id == "alice"
 
 
-def test_claims_made_at_once_share_nothing(outbox: Outbox, clock: ManualClock) -> None:
+def test_concurrent_claims_are_disjoint(outbox: Outbox, clock: ManualClock) -> None:
     for _ in range(4):
         notify(*(draft() for _ in range(40)))
 
@@ -273,7 +273,7 @@ def test_claims_made_at_once_share_nothing(outbox: Outbox, clock: ManualClock) -
         assert len(claimed) == len(set(claimed)) >= 5
 
 
-def test_a_worker_delivers_what_it_finds_and_wakes_for_what_comes(
+def test_a_worker_delivers_waiting_notifications_and_wakes_up_for_new_ones(
     app_context: Flask, email: FakeSender, sms: FakeSender
 ) -> None:
     create_users("alice")
@@ -283,7 +283,7 @@ def test_a_worker_delivers_what_it_finds_and_wakes_for_what_comes(
     with running(Outbox(app_context, clock, [email, sms])):
         for n in range(1, 5):
             sms.wait_for(n)
-            # Each message has it look at the clock six times, and finding no more twice.
+            # It reads the clock six times per message, and twice to find no more.
             clock.wait_for_looks(8 * n)
             send("alice", "greeting", f"Hello {n}.")
         email.wait_for(5)
@@ -292,7 +292,7 @@ def test_a_worker_delivers_what_it_finds_and_wakes_for_what_comes(
     assert texts == ["Left over.", *(f"Hello {n}." for n in range(1, 5))]
 
 
-def test_a_worker_that_waits_for_a_retry_makes_it_when_it_is_due(
+def test_a_worker_retries_when_the_retry_is_due(
     outbox: Outbox, email: FakeSender, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("busy")
@@ -307,7 +307,7 @@ def test_a_worker_that_waits_for_a_retry_makes_it_when_it_is_due(
     assert statuses() == {"email": "sent", "sms": "sent"}
 
 
-def test_an_idle_worker_stops_at_once(outbox: Outbox) -> None:
+def test_an_idle_worker_stops_immediately(outbox: Outbox) -> None:
     with running(outbox) as thread:
         outbox.stop()
         thread.join(SECONDS)

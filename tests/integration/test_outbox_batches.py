@@ -1,4 +1,4 @@
-"""The outbox at length: long backlogs, slow batches, preferences, and the balance it tells."""
+"""The outbox with long backlogs, slow batches, preferences and balances."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ USERS = [f"user{n}" for n in range(6)]
 
 @pytest.fixture
 def variables() -> dict[str, Any]:
-    """Messages leave, so that events are written to be sent; by whom, each test says."""
+    """With credentials, so that events are written to be sent; each test has its own senders."""
     return CREDENTIALS
 
 
@@ -72,11 +72,11 @@ def statuses(client_id: str = "alice", seq: int = 1) -> dict[str, str]:
 
 
 def waiting() -> int:
-    """Count what the outbox still has before it."""
+    """Return the number of notifications that are still to be delivered."""
     return collection("notifications").count_documents({"deliver_at": {"$exists": True}})
 
 
-def test_a_backlog_is_listed_once_however_many_batches_it_is(
+def test_a_backlog_of_several_batches_is_listed_once(
     make_outbox: Callable[..., Outbox], monkeypatch: pytest.MonkeyPatch, email: FakeSender
 ) -> None:
     outbox = make_outbox(batch_size=10)
@@ -98,7 +98,7 @@ def test_a_backlog_is_listed_once_however_many_batches_it_is(
     assert len(email.sent) == len(USERS)
 
 
-def test_what_becomes_due_behind_a_long_backlog_is_seen_within_a_minute(
+def test_a_notification_due_during_a_long_backlog_is_found_within_a_minute(
     make_outbox: Callable[..., Outbox], clock: ManualClock, email: FakeSender
 ) -> None:
     outbox = make_outbox(batch_size=1)
@@ -115,7 +115,7 @@ def test_what_becomes_due_behind_a_long_backlog_is_seen_within_a_minute(
     assert waiting() == 0
 
 
-def test_a_flood_for_one_user_is_told_in_digests_of_a_size_that_can_be_written_down(
+def test_a_flood_of_events_of_one_user_becomes_digests_of_limited_size(
     make_outbox: Callable[..., Outbox], email: FakeSender
 ) -> None:
     outbox = make_outbox(batch_size=10, max_digest=20)
@@ -125,7 +125,7 @@ def test_a_flood_for_one_user_is_told_in_digests_of_a_size_that_can_be_written_d
     assert [message.events for _, message in email.sent] == [20, 20, 5]
 
 
-def test_a_slow_batch_stays_with_its_worker_past_its_lease(
+def test_a_worker_renews_the_lease_of_a_slow_batch(
     outbox: Outbox, other: Outbox, clock: ManualClock, email: FakeSender
 ) -> None:
     for user_id in USERS:
@@ -143,7 +143,7 @@ def test_a_slow_batch_stays_with_its_worker_past_its_lease(
 
 
 @pytest.mark.parametrize("permanent", [False, True])
-def test_what_another_worker_took_from_one_that_was_frozen_is_left_to_it(
+def test_a_frozen_worker_skips_what_another_worker_has_claimed_meanwhile(
     outbox: Outbox,
     other: Outbox,
     clock: ManualClock,
@@ -163,7 +163,7 @@ def test_what_another_worker_took_from_one_that_was_frozen_is_left_to_it(
     email.meanwhile = freeze
     outbox.run_once()
 
-    # It tried the one that it was at, and no other; what it says of that one counts no more.
+    # It tried only its current message, and the result of that attempt is discarded.
     assert email.tries == 1
     assert sorted(user for user, _ in other_email.sent) == USERS
     assert statuses(USERS[0]) == {"email": "sent", "sms": "sent"}
@@ -171,7 +171,7 @@ def test_what_another_worker_took_from_one_that_was_frozen_is_left_to_it(
     assert outbox.run_once() == 0
 
 
-def test_a_worker_that_is_stopped_hands_back_what_it_has_not_begun(
+def test_a_stopped_worker_releases_the_rest_of_its_batch(
     outbox: Outbox, other: Outbox, email: FakeSender
 ) -> None:
     for user_id in USERS:
@@ -184,7 +184,7 @@ def test_a_worker_that_is_stopped_hands_back_what_it_has_not_begun(
     assert other.run_once() == len(USERS) - 1
 
 
-def test_a_digest_that_failed_is_one_message_again(
+def test_a_failed_digest_is_retried_as_one_message(
     outbox: Outbox, email: FakeSender, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("busy")
@@ -198,7 +198,7 @@ def test_a_digest_that_failed_is_one_message_again(
     assert [lines_of(message) for _, message in email.sent] == [["0.", "1.", "2.", "3.", "4."]]
 
 
-def test_a_channel_waits_as_long_as_it_was_told_and_the_other_does_not(
+def test_a_channel_waits_for_its_retry_after_and_the_other_does_not(
     outbox: Outbox, email: FakeSender, sms: FakeSender, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("busy")
@@ -231,7 +231,7 @@ def test_a_channel_waits_as_long_as_it_was_told_and_the_other_does_not(
         ({"events": [EventType.CUSTOM]}, {"email": "sent", "sms": "sent"}),
     ],
 )
-def test_preferences_rule_what_goes_out_and_the_rest_is_skipped(
+def test_events_outside_the_preferences_are_skipped(
     outbox: Outbox,
     email: FakeSender,
     sms: FakeSender,
@@ -248,7 +248,7 @@ def test_preferences_rule_what_goes_out_and_the_rest_is_skipped(
     assert waiting() == 0
 
 
-def test_a_digest_tells_what_is_wanted_and_skips_the_rest(
+def test_a_digest_has_the_wanted_events_and_skips_the_others(
     outbox: Outbox, email: FakeSender
 ) -> None:
     prefer(events=[EventType.TRADE_CREATED])
@@ -263,7 +263,7 @@ def test_a_digest_tells_what_is_wanted_and_skips_the_rest(
     assert [statuses(seq=seq)["email"] for seq in (1, 2, 3)] == ["sent", "skipped", "sent"]
 
 
-def test_what_is_switched_off_before_it_went_out_does_not_go_out(
+def test_an_event_type_switched_off_before_sending_is_not_sent(
     outbox: Outbox, email: FakeSender, clock: ManualClock
 ) -> None:
     email.failure = DeliveryError("busy")
@@ -282,7 +282,7 @@ def test_what_is_switched_off_before_it_went_out_does_not_go_out(
     assert outbox.run_once() == 0
 
 
-def test_what_is_switched_off_while_a_long_batch_is_under_way_counts_within_seconds(
+def test_preferences_changed_during_a_long_batch_apply_within_seconds(
     outbox: Outbox, clock: ManualClock, email: FakeSender
 ) -> None:
     for user_id in USERS:
@@ -299,7 +299,7 @@ def test_what_is_switched_off_while_a_long_batch_is_under_way_counts_within_seco
     assert statuses(USERS[-1]) == {"email": "skipped", "sms": "sent"}
 
 
-def test_messages_tell_the_balance_after_an_entry_and_as_it_is_now_after_an_exit(
+def test_messages_show_the_balance_after_an_entry_and_the_current_one_after_an_exit(
     outbox: Outbox,
     feed: ScriptedFeed,
     monitor: Monitor,
@@ -332,7 +332,7 @@ def test_messages_tell_the_balance_after_an_entry_and_as_it_is_now_after_an_exit
     )
 
 
-def test_a_single_entry_tells_what_was_available_right_after_it(
+def test_a_message_about_an_entry_shows_the_margin_available_right_after_it(
     outbox: Outbox, email: FakeSender
 ) -> None:
     open_trade("alice", order())
@@ -346,7 +346,7 @@ def test_a_single_entry_tells_what_was_available_right_after_it(
     assert "Available margin: ₹9,99,95,000.00" in message.text
 
 
-def test_nothing_is_read_for_messages_that_are_only_recorded(
+def test_recording_reads_no_balances(
     app_context: Flask, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_users("alice")
@@ -359,7 +359,7 @@ def test_nothing_is_read_for_messages_that_are_only_recorded(
     assert statuses() == {"email": "recorded", "sms": "skipped"}
 
 
-def test_what_is_only_recorded_is_written_down_once_a_batch_and_each_as_it_went(
+def test_recorded_deliveries_are_saved_once_per_batch(
     app_context: Flask, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_users("alice", *USERS)
@@ -386,10 +386,10 @@ def test_what_is_only_recorded_is_written_down_once_a_batch_and_each_as_it_went(
     assert waiting() == 0
 
 
-def test_what_was_sent_is_written_down_before_the_next_user_is_told(
+def test_a_sent_message_is_saved_before_the_next_user_is_served(
     outbox: Outbox, email: FakeSender
 ) -> None:
-    """Or a crash between the two would have it sent again."""
+    """A crash between the two would otherwise send it again."""
     notify(draft("alice"), draft(USERS[0]))
     seen: list[int] = []
     email.meanwhile = lambda: seen.append(waiting())

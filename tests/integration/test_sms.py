@@ -63,9 +63,7 @@ def test_a_text_message_arrives_at_its_number(sms: SmsSender, twilio: TwilioServ
     assert twilio.messages == [{"To": ALICE.phone, "From": NUMBER, "Body": body}]
 
 
-def test_the_longest_message_is_taken_whole_words_only(
-    sms: SmsSender, twilio: TwilioServer
-) -> None:
+def test_a_long_message_is_cut_between_words(sms: SmsSender, twilio: TwilioServer) -> None:
     sms.send(ALICE, saying("seven77 " * 250))
 
     (message,) = twilio.messages
@@ -73,7 +71,7 @@ def test_the_longest_message_is_taken_whole_words_only(
     assert message["Body"].endswith(" seven77...")
 
 
-def test_a_bad_number_is_given_up(sms: SmsSender, twilio: TwilioServer) -> None:
+def test_an_invalid_number_is_a_permanent_error(sms: SmsSender, twilio: TwilioServer) -> None:
     twilio.bad_numbers.add(ALICE.phone)
 
     error = failure_to_send(sms)
@@ -96,7 +94,7 @@ def test_a_bad_number_is_given_up(sms: SmsSender, twilio: TwilioServer) -> None:
         (503, 20503, False),
     ],
 )
-def test_a_refusal_is_given_up_only_where_trying_again_is_no_use(
+def test_a_refusal_is_permanent_only_if_a_retry_is_useless(
     sms: SmsSender, twilio: TwilioServer, status: int, code: int, permanent: bool
 ) -> None:
     twilio.refusals = [Refusal(status, code)]
@@ -110,7 +108,7 @@ def test_a_refusal_is_given_up_only_where_trying_again_is_no_use(
     assert len(twilio.messages) == 1
 
 
-def test_how_long_twilio_says_to_wait_is_kept(
+def test_the_retry_after_of_twilio_is_kept(
     sms: SmsSender, twilio: TwilioServer, clock: ManualClock
 ) -> None:
     date = format_datetime(clock.now() + timedelta(minutes=5), usegmt=False)
@@ -131,7 +129,7 @@ def test_how_long_twilio_says_to_wait_is_kept(
 
 
 @pytest.mark.parametrize("breaks", ["hang", "hang up", "cut short", "garbage"])
-def test_a_server_that_hangs_or_breaks_is_tried_again_later(
+def test_a_hanging_or_broken_server_is_a_temporary_error(
     make_sender: MakeSender, twilio: TwilioServer, breaks: str
 ) -> None:
     sms = make_sender(seconds=0.5)
@@ -145,7 +143,7 @@ def test_a_server_that_hangs_or_breaks_is_tried_again_later(
     sms.send(ALICE, HELLO)
 
 
-def test_a_server_that_is_away_is_tried_again_later(make_sender: MakeSender) -> None:
+def test_an_unreachable_server_is_a_temporary_error(make_sender: MakeSender) -> None:
     sms = make_sender(TWILIO_ROOT_URL=f"http://127.0.0.1:{free_port()}")
 
     error = failure_to_send(sms)
@@ -154,16 +152,14 @@ def test_a_server_that_is_away_is_tried_again_later(make_sender: MakeSender) -> 
     assert not error.permanent
 
 
-def test_an_account_with_its_own_number_is_verified_and_nothing_sent(
-    sms: SmsSender, twilio: TwilioServer
-) -> None:
+def test_verifying_an_account_sends_nothing(sms: SmsSender, twilio: TwilioServer) -> None:
     sms.verify()
 
     assert twilio.paths == [f"{ROOT}.json", f"{ROOT}/IncomingPhoneNumbers.json"]
     assert twilio.messages == []
 
 
-def test_credentials_that_are_wrong_are_told_with_where_to_find_them(
+def test_wrong_credentials_are_reported_with_where_to_find_them(
     make_sender: MakeSender,
 ) -> None:
     token = failure(make_sender(TWILIO_AUTH_TOKEN="not-the-token").verify)
@@ -175,7 +171,7 @@ def test_credentials_that_are_wrong_are_told_with_where_to_find_them(
         assert "TWILIO_AUTH_TOKEN" in error.remedy
 
 
-def test_a_number_that_is_not_the_accounts_or_cannot_send_is_told(
+def test_a_number_of_another_account_or_without_sms_is_reported(
     make_sender: MakeSender, twilio: TwilioServer
 ) -> None:
     strange = failure(make_sender(TWILIO_PHONE_NUMBER="+15559999").verify)
@@ -188,7 +184,7 @@ def test_a_number_that_is_not_the_accounts_or_cannot_send_is_told(
         assert "TWILIO_PHONE_NUMBER" in error.remedy
 
 
-def test_a_suspended_account_is_told(sms: SmsSender, twilio: TwilioServer) -> None:
+def test_a_suspended_account_is_reported(sms: SmsSender, twilio: TwilioServer) -> None:
     twilio.account_status = "suspended"
 
     assert str(failure(sms.verify)) == "the Twilio account is suspended"

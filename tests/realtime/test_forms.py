@@ -1,4 +1,4 @@
-"""Forms of one plain meaning that clients send: tokens, users and symbols."""
+"""Forms of tokens, users and symbols that clients send, each with one plain meaning."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Connect = Callable[..., Socket]
         lambda token: {"authorization": f"Bearer {token}"},
     ],
 )
-def test_a_token_in_auth_may_come_as_in_a_header(
+def test_a_token_in_auth_may_have_the_form_of_a_header(
     connect: Connect, alice: Trader, wrap: Callable[[str], Any], transport: str
 ) -> None:
     socket = connect(auth=wrap(alice.token), transport=transport)
@@ -35,12 +35,12 @@ def test_a_token_in_auth_may_come_as_in_a_header(
     assert socket.call("join", {"user_id": alice.client_id})["ok"] is True
 
 
-def test_a_token_in_a_join_may_come_as_in_a_header(connect: Connect, alice: Trader) -> None:
+def test_a_token_in_a_join_may_have_the_form_of_a_header(connect: Connect, alice: Trader) -> None:
     own = {"user_id": alice.client_id, "token": f"bearer {alice.token}"}
     assert connect().call("join", own)["ok"] is True
 
 
-def test_a_token_in_the_address_is_refused_with_what_to_do(
+def test_a_token_in_the_address_is_refused_with_a_remedy(
     live_server: str, alice: Trader, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
@@ -55,7 +55,7 @@ def test_a_token_in_the_address_is_refused_with_what_to_do(
     socket.close()
 
 
-def test_a_token_in_the_address_does_not_hinder_one_in_auth(
+def test_a_token_in_the_address_is_ignored_beside_one_in_auth(
     live_server: str, alice: Trader
 ) -> None:
     socket = Socket().connect(f"{live_server}?token=x", auth={"token": alice.token})
@@ -83,9 +83,7 @@ def test_a_user_may_be_named_in_each_plain_form(
     assert socket.call("JOIN", {"user_id": alice.client_id}) == own
 
 
-def test_an_unknown_field_is_named_together_with_the_known_one(
-    connect: Connect, alice: Trader
-) -> None:
+def test_the_error_of_a_missing_field_names_a_similar_one(connect: Connect, alice: Trader) -> None:
     socket = connect(alice.token)
     assert "sent 'userId': did you mean user_id?" in socket.call("join", {"userId": "x"})["error"]
     assert "'symbolz'" in socket.call("subscribe", {"symbolz": []})["error"]

@@ -1,4 +1,4 @@
-"""Limits: what a socket may follow and send, and that nothing of it outlives it."""
+"""Limits: what a socket may follow and send, and that nothing of it remains afterwards."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def raw(live_server: str) -> Iterator[Callable[..., RawSocket]]:
     "name",
     ["connect", "disconnect", "connect_error", "*", "Disconnect", " connect ", "unknown event", ""],
 )
-def test_an_event_by_a_reserved_name_is_unknown_and_changes_nothing(
+def test_an_event_with_a_reserved_name_is_unknown_and_changes_nothing(
     raw: Callable[..., RawSocket],
     connections: Connections,
     watchlist: PolledSymbols,
@@ -108,7 +108,7 @@ def test_a_subscription_over_the_limit_subscribes_to_none_of_it(
     assert watchlist.symbols() == before
 
 
-def test_all_sockets_share_a_budget_of_which_those_without_a_token_leave_a_part(
+def test_all_sockets_share_a_budget_and_those_without_a_token_get_half_of_it(
     connect: Connect, alice: Trader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "FOLLOWED_SYMBOLS_BUDGET", 8)
@@ -133,7 +133,7 @@ BAD_FRAMES: list[str | bytes] = [
 
 
 @pytest.mark.parametrize("frame", BAD_FRAMES)
-def test_a_frame_that_no_client_sends_ends_the_socket_without_a_stack_trace(
+def test_a_malformed_frame_ends_the_socket_without_a_stack_trace(
     raw: Callable[..., RawSocket],
     connections: Connections,
     caplog: pytest.LogCaptureFixture,
@@ -163,13 +163,13 @@ def test_a_polling_request_with_a_bad_packet_is_refused(
 
 
 @pytest.mark.parametrize("text", ["b" + "eA==", "d=4", 'd=42["join"]'])
-def test_a_polling_request_in_another_form_is_refused(live_server: str, text: str) -> None:
+def test_a_polling_request_in_an_unknown_encoding_is_refused(live_server: str, text: str) -> None:
     polling = RawPolling(live_server)
     assert polling.post("40").status_code == 200
     assert polling.post(text).status_code == 400
 
 
-def test_what_fits_into_a_polling_request_is_handled_and_more_is_refused(live_server: str) -> None:
+def test_a_polling_request_over_64_kib_is_refused(live_server: str) -> None:
     polling = RawPolling(live_server)
     polling.post("40")
     asked = [f'42{number}["unsubscribe",{{"symbols":[]}}]' for number in range(400)]
@@ -181,7 +181,7 @@ def test_what_fits_into_a_polling_request_is_handled_and_more_is_refused(live_se
     assert polling.post("4" * (64 * 1024 + 1)).status_code == 413
 
 
-def test_one_poll_brings_no_more_packets_than_python_takes(live_server: str) -> None:
+def test_a_poll_has_no_more_packets_than_the_python_client_accepts(live_server: str) -> None:
     polling = RawPolling(live_server)
     polling.post("40")
     polling.post(*[f'42{number}["unsubscribe",{{"symbols":[]}}]' for number in range(40)])
@@ -189,7 +189,7 @@ def test_one_poll_brings_no_more_packets_than_python_takes(live_server: str) -> 
     assert len(polling.get().text.split("\x1e")) == 16
 
 
-def test_an_answer_to_a_ping_that_was_not_read_is_no_sign_of_life(
+def test_a_pong_to_an_unread_ping_is_no_sign_of_life(
     live_server: str, connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socketio.server.eio, "ping_timeout", 1)
@@ -203,7 +203,7 @@ def test_an_answer_to_a_ping_that_was_not_read_is_no_sign_of_life(
     eventually(lambda: not connections._by_socket)
 
 
-def test_an_address_has_only_so_many_polling_sessions(
+def test_the_polling_sessions_of_an_address_are_limited(
     live_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "MAX_POLLING_SESSIONS_PER_ADDRESS", 2)
@@ -215,7 +215,7 @@ def test_an_address_has_only_so_many_polling_sessions(
     RawSocket(live_server).close()
 
 
-def test_a_dead_socket_that_an_event_finds_holds_up_no_other(
+def test_an_event_for_a_dead_socket_does_not_delay_the_others(
     connect: Connect, raw: Callable[..., RawSocket], alice: Trader, connections: Connections
 ) -> None:
     alive = connect(alice.token)
@@ -224,7 +224,7 @@ def test_a_dead_socket_that_an_event_finds_holds_up_no_other(
     dead.call("join", {"user_id": alice.client_id})
     sessions = socketio.server.eio.sockets.values()
     session = next(each for each in sessions if each.sid != alive.engine_id)
-    # As if it had not answered a ping for long.
+    # As if it had not responded to a ping for a long time.
     session.last_ping = time.time() - 100
 
     alice.create_trade()
@@ -234,7 +234,7 @@ def test_a_dead_socket_that_an_event_finds_holds_up_no_other(
     eventually(lambda: len(connections._by_socket) == 1)
 
 
-def test_a_message_still_being_handled_leaves_nothing_of_a_socket_that_ended(
+def test_a_message_in_progress_leaves_nothing_behind_of_a_disconnected_socket(
     app: Flask,
     raw: Callable[..., RawSocket],
     alice: Trader,
@@ -286,5 +286,5 @@ def test_a_slow_reader_gets_a_long_replay_whole(
     asking.join(15)
 
     assert [json.loads(each[2:])[1]["seq"] for each in updates] == list(range(1, 31))
-    # The read-ahead, and the last page, which is sent at once.
+    # The read-ahead, and the last page, which is sent without waiting.
     assert most < 2_000 + 12 * 1_000

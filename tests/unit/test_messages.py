@@ -1,4 +1,4 @@
-"""Messages of the outbox: their words in each form, and when they are tried again."""
+"""Messages: their text in each form, and the delays of retries."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def closed(reason: str = "stop_loss", pnl: str = "-10.50") -> Notification:
 
 
 class Page(html.parser.HTMLParser):
-    """What a page shows, and everything in it that could load something."""
+    """The text of a page, and everything in it that could load something."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Page(html.parser.HTMLParser):
         self.shown.append(text)
 
 
-def test_an_opened_trade_is_told_with_its_price_its_levels_and_the_balance_after_it() -> None:
+def test_a_message_about_an_entry_has_its_price_levels_and_the_balance_after_it() -> None:
     message = compose("Asha Rao", [OPENED], BALANCE)
 
     assert message.subject == "Bought 2 ^NSEI at ₹25,000.00"
@@ -102,7 +102,7 @@ def test_an_opened_trade_is_told_with_its_price_its_levels_and_the_balance_after
         ("user", "0.00", "Exited: SELL 1 ^NSEI, no profit, no loss"),
     ],
 )
-def test_a_closed_trade_is_told_with_its_result_and_the_balance_now(
+def test_a_message_about_an_exit_has_its_result_and_the_balance_now(
     reason: str, pnl: str, subject: str
 ) -> None:
     message = compose("Asha Rao", [closed(reason, pnl)], BALANCE)
@@ -113,7 +113,7 @@ def test_a_closed_trade_is_told_with_its_result_and_the_balance_now(
     assert message.sms.endswith(". Available margin now: Rs 1,23,456.50.")
 
 
-def test_a_price_alert_is_told_with_its_price() -> None:
+def test_a_message_about_an_alert_has_its_price() -> None:
     alert = notification(
         "NIFTY rose.", "price_alert", symbol="^NSEI", price=Decimal("25100.00"), timestamp=NOON
     )
@@ -125,7 +125,7 @@ def test_a_price_alert_is_told_with_its_price() -> None:
     assert "Available" not in message.text + message.sms
 
 
-def test_what_was_reached_while_the_server_was_away_is_told_with_its_own_time() -> None:
+def test_a_message_about_an_exit_from_a_gap_has_the_time_of_the_exit() -> None:
     event = closed()
     event.data["settled_from"] = "gap"
     event.data["quote"] = {"timestamp": NOON - timedelta(hours=2)}
@@ -134,7 +134,7 @@ def test_what_was_reached_while_the_server_was_away_is_told_with_its_own_time() 
 
 
 @pytest.mark.parametrize("type", ["trade_created", "trade_auto_closed", "price_alert", "x_y"])
-def test_an_event_without_figures_is_told_in_its_own_words(type: str) -> None:
+def test_a_message_about_an_event_without_amounts_has_its_text(type: str) -> None:
     message = compose("Asha Rao", [notification("Look\nhere.", type, note="Look")], BALANCE)
 
     name = type.replace("_", " ").capitalize()
@@ -143,7 +143,7 @@ def test_an_event_without_figures_is_told_in_its_own_words(type: str) -> None:
     assert message.sms.startswith("Paper trading: Look\nhere. Available margin now: Rs 1,23,456")
 
 
-def test_the_html_says_what_the_text_says_and_loads_nothing() -> None:
+def test_the_html_has_the_content_of_the_text_and_loads_nothing() -> None:
     message = compose("Asha Rao", [closed()], BALANCE)
     page = Page(message.html)
 
@@ -162,7 +162,7 @@ def test_the_html_says_what_the_text_says_and_loads_nothing() -> None:
     assert "content=light dark" in page.attributes
 
 
-def test_the_html_leaves_ground_and_words_to_the_mail_programs_own_light_or_dark() -> None:
+def test_the_html_leaves_background_and_text_colour_to_the_mail_program() -> None:
     page = compose("Asha Rao", [closed(), OPENED], BALANCE).html
 
     assert "background" not in page
@@ -173,7 +173,7 @@ def test_the_html_leaves_ground_and_words_to_the_mail_programs_own_light_or_dark
 
 @pytest.mark.parametrize("colour", ["#767676", "#188038", "#d93025"])
 @pytest.mark.parametrize("ground", [0.0, 1.0])
-def test_each_colour_can_be_read_on_white_and_on_black(colour: str, ground: float) -> None:
+def test_each_colour_is_readable_on_white_and_on_black(colour: str, ground: float) -> None:
     # https://www.w3.org/TR/WCAG21/#dfn-contrast-ratio
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
@@ -183,7 +183,7 @@ def test_each_colour_can_be_read_on_white_and_on_black(colour: str, ground: floa
     assert (lighter + 0.05) / (darker + 0.05) > 4
 
 
-def test_markup_in_what_a_user_wrote_is_shown_and_never_obeyed() -> None:
+def test_markup_in_the_text_of_a_user_is_escaped() -> None:
     evil = "<script>alert(1)</script> & <img src=http://evil.example/x>\n</div>"
     message = compose(evil, [notification(evil, "<b>bold</b>")], None)
     page = Page(message.html)
@@ -195,7 +195,7 @@ def test_markup_in_what_a_user_wrote_is_shown_and_never_obeyed() -> None:
     assert "Hello Trader," in message.text
 
 
-def test_several_events_are_one_message_in_their_order_with_what_they_come_to() -> None:
+def test_several_events_are_one_message_in_order_with_their_total_result() -> None:
     events = [closed(pnl="-10.50"), OPENED, closed("target", "110.50")]
 
     message = compose("Asha Rao", events, BALANCE)
@@ -204,7 +204,7 @@ def test_several_events_are_one_message_in_their_order_with_what_they_come_to() 
     body = [each.message for each in events]
     assert message.text.startswith("Hello Asha Rao,\n\n" + "\n".join(body) + "\n\n")
     assert "Available margin now: ₹1,23,456.50" in message.text
-    # What was available after one of them is not the balance after all of them.
+    # The balance after one of them is not the balance after all of them.
     assert "90,000.00" not in message.text
     assert message.sms == (
         "Paper trading: 3 events, in all profit Rs 100.00.\nAvailable margin now: Rs 1,23,456.50."
@@ -212,7 +212,7 @@ def test_several_events_are_one_message_in_their_order_with_what_they_come_to() 
     assert message.events == 3
 
 
-def test_a_long_list_of_events_is_cut_and_the_rest_counted() -> None:
+def test_an_email_lists_twenty_events_and_counts_the_rest() -> None:
     whole = compose("A", [notification(f"Event {n}.") for n in range(MAX_LINES)], None)
     longer = compose("A", [notification(f"Event {n}.") for n in range(MAX_LINES + 7)], None)
 
@@ -236,13 +236,13 @@ def test_a_digest_by_sms_is_one_segment_of_whole_lines_and_ends_with_the_balance
     assert lines[1 + listed : -1] == rest
 
 
-def test_a_digest_of_long_words_is_an_sms_all_the_same() -> None:
+def test_a_digest_of_long_events_still_fits_into_an_sms() -> None:
     message = compose("A", [notification("x" * 2_000), notification("y " * 1_000)], BALANCE)
 
     assert message.sms == ("Paper trading: 2 events.\nAvailable margin now: Rs 1,23,456.50.")
 
 
-def test_an_sms_of_trades_is_written_in_the_small_alphabet() -> None:
+def test_an_sms_about_a_trade_is_in_gsm_7() -> None:
     # https://www.twilio.com/docs/glossary/what-is-gsm-7-character-encoding
     for event in (OPENED, closed(), closed("target", "10"), closed("user", "0")):
         sms = compose("Ünal", [event], BALANCE).sms
@@ -269,17 +269,17 @@ def test_an_sms_is_cut_between_words(length: int) -> None:
     ("text", "characters"),
     [
         ("a" * 500, 160),
-        # Each costs two of the small alphabet.
+        # Each takes two units of GSM-7.
         ("[" * 500, 81),
         ("€" * 500, 81),
         ("नमस्ते " * 99, 70),
         ("🙂" * 99, 36),
-        # A letter of the large alphabet that is cut away costs nothing.
+        # Characters outside GSM-7 that are cut away do not count.
         ("b" * 155 + "🙂🙂🙂🙂🙂🙂", 158),
         ("\u201cit\u2019s \u2014 up\u2026\u201d " * 50, 160),
     ],
 )
-def test_an_sms_is_one_segment_of_either_alphabet(text: str, characters: int) -> None:
+def test_an_sms_is_one_segment_in_either_encoding(text: str, characters: int) -> None:
     message = compose("Asha", [notification(text)], BALANCE)
 
     for sms in (cut(text), message.sms):
@@ -309,7 +309,7 @@ def test_an_sms_is_one_segment_of_either_alphabet(text: str, characters: int) ->
         "//evil.example",
     ],
 )
-def test_no_link_that_a_user_wrote_goes_out(link: str) -> None:
+def test_links_that_a_user_wrote_are_removed(link: str) -> None:
     for event in (
         notification(f"Claim your prize at {link} now", "prize"),
         notification(f"Claim your prize at {link}.", link),
@@ -326,13 +326,13 @@ def test_no_link_that_a_user_wrote_goes_out(link: str) -> None:
 @pytest.mark.parametrize(
     "words", ["Sold RELIANCE.NS at 1,400.50.", "M&M.BO rose by 2.5 %", "at 15:30, e.g. now", "a/b"]
 )
-def test_words_and_symbols_that_are_no_links_go_out_as_they_are(words: str) -> None:
+def test_text_and_symbols_that_are_not_links_stay_as_they_are(words: str) -> None:
     message = compose("Asha R. Rao", [notification(words)], None)
 
     assert f"Hello Asha R. Rao,\n\n{words}\n" in message.text
 
 
-def test_an_email_says_where_it_can_be_stopped() -> None:
+def test_an_email_ends_with_the_link_that_stops_the_emails() -> None:
     link = "https://desk.example/notifications/unsubscribe/x.y"
     message = compose("Asha", [OPENED], None, link)
 
@@ -341,7 +341,7 @@ def test_an_email_says_where_it_can_be_stopped() -> None:
     assert f'<a href="{link}"' in message.html
 
 
-def test_a_single_word_too_long_for_an_sms_is_cut_where_it_has_to_be() -> None:
+def test_a_single_word_too_long_for_an_sms_is_cut() -> None:
     assert cut("x" * 5_000) == "x" * 157 + "..."
 
 
@@ -349,14 +349,14 @@ def test_a_single_word_too_long_for_an_sms_is_cut_where_it_has_to_be() -> None:
     "type",
     ["hello\r\nBcc: everyone@example.com", "a\u2028b", "line\nbreak", "tab\tbed", "\x00\x1b"],
 )
-def test_no_name_or_words_of_an_event_add_a_line_to_the_subject(type: str) -> None:
+def test_the_subject_is_one_printable_line_for_any_event(type: str) -> None:
     subject = summarize(notification(f"Hello.{type}", type)).subject
 
     assert len(subject.splitlines()) == 1
     assert subject.isprintable()
 
 
-def test_a_long_event_is_shortened_in_the_subject_alone() -> None:
+def test_a_long_event_is_shortened_only_in_the_subject() -> None:
     words = "word " * 300
 
     message = saying(words)
@@ -367,11 +367,11 @@ def test_a_long_event_is_shortened_in_the_subject_alone() -> None:
 
 
 @pytest.mark.parametrize("attempts", range(1, MAX_ATTEMPTS + 1))
-def test_each_retry_waits_twice_as_long_as_the_one_before(attempts: int) -> None:
+def test_the_delay_doubles_with_each_retry(attempts: int) -> None:
     assert max_delay(attempts) == min(FIRST_RETRY * 2 ** (attempts - 1), MAX_RETRY)
 
 
-def test_no_retry_waits_longer_than_an_hour() -> None:
+def test_the_delay_is_at_most_an_hour() -> None:
     assert max_delay(10_000) == MAX_RETRY == timedelta(hours=1)
 
 
