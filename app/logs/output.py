@@ -38,7 +38,7 @@ TRACE = "Traceback (most recent call last):"
 TRACED_FILE = re.compile(r'^ *File "([^"]+)"', re.MULTILINE)
 
 
-def set_up_logging(settings: Settings) -> None:
+def set_up_logging(settings: Settings, *, max_file_bytes: int = MAX_FILE_BYTES) -> None:
     """Send the log of the program and its libraries where the configuration asks."""
     former = logger.handlers[:]
     _set_up_logger(settings.log_format, settings.log_level)
@@ -47,7 +47,7 @@ def set_up_logging(settings: Settings) -> None:
         if handler not in handlers:
             handler.close()
     if settings.log_file:
-        handlers.append(_LogFile(settings.log_file, handlers))
+        handlers.append(_LogFile(settings.log_file, handlers, max_file_bytes))
         handlers[-1].setFormatter(handlers[0].formatter)
         handlers[-1].setLevel(settings.log_level)
     logger.handlers[:] = handlers
@@ -133,8 +133,8 @@ def _last_line(text: str) -> str:
 class _LogFile(logging.handlers.RotatingFileHandler):
     """LOG_FILE, for its owner alone, rotated. A full disk is reported once, elsewhere."""
 
-    def __init__(self, path: Any, others: list[logging.Handler]) -> None:
-        super().__init__(path, maxBytes=MAX_FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8")
+    def __init__(self, path: Any, others: list[logging.Handler], max_bytes: int) -> None:
+        super().__init__(path, maxBytes=max_bytes, backupCount=OLD_FILES, encoding="utf-8")
         self._others = list(others)
         self._is_failing = False
         self._failed = False

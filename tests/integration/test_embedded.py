@@ -237,6 +237,11 @@ def test_stopping_twice_or_before_the_start_is_harmless(
     database.stop()
     database.stop()
 
+    database = make_database()
+    database.start()
+    write(database.uri, 1)
+    assert read(database.uri) == [0]
+
 
 def test_a_second_database_on_the_folder_names_the_owner_and_does_not_disturb_it(
     make_database: Callable[[], EmbeddedDatabase], folder: Path

@@ -65,7 +65,9 @@ def test_a_totp_secret_is_accepted_as_displayed(load: Callable[..., Settings], p
 def test_an_unused_totp_secret_is_not_checked(
     load: Callable[..., Settings], variables: dict[str, str]
 ) -> None:
-    load(ANGEL_TOTP_SECRET="123456", **variables)
+    settings = load(ANGEL_TOTP_SECRET="123456", **variables)
+
+    assert settings.angel_totp_secret.get_secret_value() == "123456"
 
 
 @pytest.mark.parametrize("nothing", ["", " ", "demo"])

@@ -2,83 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
 from app.domain.candle import Candle, Interval
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote, Source
-from app.market_data.feeds.live import LiveFeed
-from app.market_data.feeds.simulated import SimulatedFeed
-from app.market_data.instruments.registry import Instrument, load_instruments
+from app.market_data.instruments.registry import Instrument
 from app.market_data.providers.base import SourceRefused, SourceUnavailable
-from app.market_data.providers.resilience import ResilientSource
 from tests.support.live import eventually
+from tests.support.live_market import INTERVAL, NIFTY, RELIANCE, Market
 from tests.support.market import ManualClock
-from tests.support.sources import ScriptedSource
-
-NIFTY, SENSEX, RELIANCE = "^NSEI", "^BSESN", "RELIANCE.NS"
-INTERVAL = 10.0
-
-
-class Market:
-    """A live feed with two scripted sources, polled one round at a time."""
-
-    def __init__(
-        self,
-        clock: ManualClock,
-        *,
-        simulated: bool = True,
-        fetch_seconds: float = 0.3,
-        **options: Any,
-    ) -> None:
-        self.clock = clock
-        self.angel = ScriptedSource(clock, Source.ANGEL_ONE)
-        self.yahoo = ScriptedSource(clock, Source.YAHOO)
-        self.angel.prices.update({NIFTY: Decimal(25_000), RELIANCE: Decimal(1_400)})
-        self.yahoo.prices.update({NIFTY: Decimal(24_990), RELIANCE: Decimal(1_399)})
-        instruments = load_instruments()
-        self.feed = LiveFeed(
-            [
-                ResilientSource(
-                    each, clock, probe_seconds=30, fetch_seconds=fetch_seconds, candles_seconds=0.3
-                )
-                for each in (self.angel, self.yahoo)
-            ],
-            instruments,
-            clock,
-            interval_seconds=INTERVAL,
-            fallback=SimulatedFeed(instruments, clock, seed="x") if simulated else None,
-            **options,
-        )
-
-    def round(self, *symbols: str) -> dict[str, Quote]:
-        """Poll, wait for the ticks of all symbols, and return them by symbol."""
-        ticks = {each.symbol: each for each in self.feed.poll(symbols)}
-
-        def all_in() -> bool:
-            ticks.update({each.symbol: each for each in self.feed.collect()})
-            return ticks.keys() >= set(symbols)
-
-        eventually(all_in)
-        return ticks
-
-    def fails(self, error: Exception | None = None) -> None:
-        self.angel.failing = self.yahoo.failing = error or SourceUnavailable("down")
-
-
-@pytest.fixture
-def market(clock: ManualClock) -> Iterator[Market]:
-    market = Market(clock)
-    yield market
-    market.angel.go.set()
-    market.yahoo.go.set()
 
 
 def test_prices_come_from_the_first_source(market: Market) -> None:
@@ -337,90 +274,6 @@ def test_a_late_polled_price_does_not_overtake_the_stream(market: Market) -> Non
 
     eventually(lambda: market.feed.describe()["angel_one"]["seconds_since_last_answer"] == 0)
     assert market.feed.latest(NIFTY) == tick
-
-
-def test_three_hundred_symbols_are_requested_in_batches(market: Market) -> None:
-    symbols = [each.symbol for each in load_instruments()]
-    market.angel.prices.update(dict.fromkeys(symbols, Decimal(100)))
-
-    market.round(*symbols)
-
-    assert [len(batch) for batch in market.angel.calls] == [50, 50, len(symbols) - 100]
-
-
-def test_one_wait_covers_many_symbols_without_a_price(clock: ManualClock) -> None:
-    market = Market(clock, simulated=False)
-    symbols = [each.symbol for each in load_instruments().search("")[:30]]
-    started = time.monotonic()
-
-    assert market.feed.latest_of(symbols).keys() == {NIFTY, RELIANCE}
-    # A second for each of the others would be 28.
-    assert time.monotonic() - started < 10
-
-
-def many(number: int) -> list[str]:
-    return [each.symbol for each in load_instruments() if each.symbol != RELIANCE][:number]
-
-
-def test_preferred_symbols_are_requested_before_older_ones(
-    market: Market,
-) -> None:
-    followed = many(90)
-    market.angel.batch_size = 10
-    market.angel.go.clear()
-    market.feed.poll(followed)
-    eventually(lambda: market.angel.calls)
-
-    market.feed.prefer([RELIANCE])
-    market.feed.poll([*followed, RELIANCE])
-    market.angel.go.set()
-
-    eventually(lambda: len(market.angel.calls) >= 3)
-    assert market.angel.calls[1] == [RELIANCE]
-
-
-def test_the_symbol_of_an_order_is_requested_before_followed_ones(
-    market: Market,
-) -> None:
-    market.angel.batch_size = 10
-    market.angel.go.clear()
-    market.feed.poll(many(90))
-    eventually(lambda: market.angel.calls)
-
-    with ThreadPoolExecutor() as pool:
-        order = pool.submit(market.feed.latest, RELIANCE)
-        # The second call follows after the queue took it.
-        eventually(lambda: market.angel.asked_whether_known.count(RELIANCE) >= 2)
-        market.angel.go.set()
-
-        assert order.result() is not None
-    assert market.angel.calls[1] == [RELIANCE]
-
-
-def test_waiting_symbols_keep_their_order(market: Market) -> None:
-    followed = many(30)
-    market.angel.batch_size = 10
-    market.angel.go.clear()
-    market.feed.poll(followed)
-    eventually(lambda: market.angel.calls)
-    market.feed.poll(followed[::-1])
-    market.angel.go.set()
-
-    eventually(lambda: len(market.angel.calls) >= 3)
-    fetched = [symbol for call in market.angel.calls[:3] for symbol in call]
-    assert fetched == followed
-
-
-def test_a_request_does_not_wait_for_sources_that_have_failed(clock: ManualClock) -> None:
-    market = Market(clock, simulated=False)
-    market.fails(SourceRefused("wrong credentials"))
-    began = time.monotonic()
-
-    for _ in range(20):
-        assert market.feed.latest(RELIANCE) is None
-
-    # Twenty waits of a second each would take longer.
-    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("price", [0, -1, 10**8, Decimal("NaN"), Decimal("Infinity")])

@@ -31,9 +31,12 @@ def set_up(
     root = logging.getLogger()
     at_root = (root.handlers[:], root.level)
 
-    def start(**variables: str) -> Callable[[], list[str]]:
+    def start(
+        max_file_bytes: int = output.MAX_FILE_BYTES, **variables: str
+    ) -> Callable[[], list[str]]:
         file = tmp_path / "server.log"
-        output.set_up_logging(make_settings(**{"LOG_FILE": file, **variables}))
+        settings = make_settings(**{"LOG_FILE": file, **variables})
+        output.set_up_logging(settings, max_file_bytes=max_file_bytes)
         return lambda: file.read_text().splitlines()
 
     yield start
@@ -193,12 +196,9 @@ def test_an_error_of_our_code_called_by_a_library_keeps_its_traceback(
 
 
 def test_the_log_file_is_readable_by_its_owner_only_also_after_rotation(
-    set_up: Callable[..., Callable[[], list[str]]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    set_up: Callable[..., Callable[[], list[str]]], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(output, "MAX_FILE_BYTES", 100)
-    set_up()
+    set_up(max_file_bytes=100)
 
     for _ in range(3):
         logger.info("x" * 90)

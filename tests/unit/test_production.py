@@ -85,11 +85,13 @@ def test_an_unsafe_setting_is_refused_and_permitted_by_name(
 def test_local_or_protected_connections_are_accepted(
     safe: dict[str, str], name: str, value: str
 ) -> None:
-    load_settings({**safe, name: value})
+    assert load_settings({**safe, name: value}).app_env == "production"
 
 
 def test_a_proxy_in_front_makes_any_host_safe(safe: dict[str, str]) -> None:
-    load_settings({**safe, "HOST": "0.0.0.0", "TRUSTED_PROXIES": "1"})
+    settings = load_settings({**safe, "HOST": "0.0.0.0", "TRUSTED_PROXIES": "1"})
+
+    assert settings.app_env == "production"
 
 
 def test_one_message_names_every_offence(safe: dict[str, str]) -> None:
