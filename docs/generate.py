@@ -162,9 +162,14 @@ def _objects(document: Object) -> str:
 
 def _field(name: str, schema: Object, required: bool) -> str:
     mark = "" if required else "?"
-    examples = schema.get("examples", [])
+    examples = _examples(schema)
     example = f"`{json.dumps(examples[0], ensure_ascii=False)}`" if examples else ""
     return f"| `{name}`{mark} | {_type(schema)} | {schema['description']} | {example} |"
+
+
+def _examples(schema: Object) -> list[Any]:
+    nested = (each for each in schema.get("anyOf", []) if "examples" in each)
+    return next((each["examples"] for each in (schema, *nested) if "examples" in each), [])
 
 
 def _type(schema: Object) -> str:

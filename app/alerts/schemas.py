@@ -11,14 +11,18 @@ from app.domain.quote import Source
 from app.domain.triggers import SettledFrom
 from app.models import Alert
 from app.web.schemas import (
-    Cursor,
     Level,
     Money,
+    NextCursor,
+    PageCursor,
     PageSize,
     RequestModel,
     ResponseModel,
+    Symbol,
+    SymbolFilter,
     SymbolName,
     Timestamp,
+    UserId,
     choice,
 )
 
@@ -32,7 +36,7 @@ class CreateAlertRequest(RequestModel):
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [_gives("above"), _gives("below")]})
 
-    symbol: SymbolName = Field(description="A symbol or alias in any case.", examples=["NIFTY"])
+    symbol: SymbolName
     above: Level | None = Field(
         default=None, description="Fire at a price at or above this, in rupees.", examples=[24_500]
     )
@@ -51,8 +55,8 @@ class AlertView(ResponseModel):
     """An alert. A TRIGGERED one has the price that fired it."""
 
     alert_id: str = Field(description="The id of the alert.", examples=["6744a1f0c2d5e8b7a9f01234"])
-    user_id: str = Field(description="The `client_id` of its owner.", examples=["asha@example.com"])
-    symbol: str = Field(description="The canonical symbol.", examples=["^NSEI"])
+    user_id: UserId
+    symbol: Symbol
     above: Money | None = Field(
         description="It fires at a price at or above this, in rupees.", examples=[24_500.0]
     )
@@ -60,9 +64,7 @@ class AlertView(ResponseModel):
         description="It fires at a price at or below this, in rupees.", examples=[23_900.0]
     )
     status: AlertStatus = Field(description="Whether it still waits.", examples=["ACTIVE"])
-    created_at: Timestamp = Field(
-        description="When it was set, UTC.", examples=["2026-11-27T05:30:00.000Z"]
-    )
+    created_at: Timestamp = Field(description="When it was set, UTC.")
     direction: Direction | None = Field(
         default=None, description="Which level the price reached; null before.", examples=["above"]
     )
@@ -75,9 +77,7 @@ class AlertView(ResponseModel):
         default=None, description="The source of that price; null before.", examples=["mock"]
     )
     timestamp: Timestamp | None = Field(
-        default=None,
-        description="When the source made that price, UTC; null before.",
-        examples=["2026-11-27T05:30:00.000Z"],
+        default=None, description="When the source made that price, UTC; null before."
     )
     settled_from: SettledFrom | None = Field(
         default=None,
@@ -85,9 +85,7 @@ class AlertView(ResponseModel):
         examples=["gap"],
     )
     triggered_at: Timestamp | None = Field(
-        default=None,
-        description="When it fired, UTC; null before.",
-        examples=["2026-11-27T05:30:00.000Z"],
+        default=None, description="When it fired, UTC; null before."
     )
 
     @classmethod
@@ -114,17 +112,11 @@ class AlertsQuery(RequestModel):
     status: Annotated[AlertStatus, choice(AlertStatus)] | None = Field(
         default=None, description="Only alerts of this status.", examples=["ACTIVE"]
     )
-    symbol: SymbolName | None = Field(
-        default=None, description="Only alerts of this symbol or alias.", examples=["NIFTY"]
-    )
-    limit: PageSize = Field(default=50, description="The maximum number of alerts.", examples=[50])
-    cursor: Cursor | None = Field(
-        default=None, description="The `next_cursor` of the previous page.", examples=[51]
-    )
+    symbol: SymbolFilter = None
+    limit: PageSize = 50
+    cursor: PageCursor = None
 
 
 class AlertsResponse(ResponseModel):
     alerts: list[AlertView] = Field(description="The alerts, newest first.")
-    next_cursor: str | None = Field(
-        description="The `cursor` of the next page; null on the last.", examples=["51"]
-    )
+    next_cursor: NextCursor

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from app.domain.contact import format_phone, looks_forged, normalize_email, parse_phone
-from app.web.schemas import RequestModel, ResponseModel, Timestamp
+from app.web.schemas import RequestModel, ResponseModel, ResultMessage, Timestamp
 
 
 def _email(value: str) -> str:
@@ -72,9 +72,7 @@ class RegisterRequest(RequestModel):
 
 
 class RegisterResponse(ResponseModel):
-    message: str = Field(
-        description="What was done, in words for a person.", examples=["User registered"]
-    )
+    message: ResultMessage
     client_id: str = Field(
         description="The user's identity in tokens and paths.", examples=["asha@example.com"]
     )
@@ -124,14 +122,10 @@ class VerifyRequest(RequestModel):
 class VerifyResponse(ResponseModel):
     """Whether the address is confirmed, else until when the new code is valid."""
 
-    message: str = Field(
-        description="What was done, in words for a person.", examples=["A code was sent"]
-    )
+    message: ResultMessage
     confirmed: bool = Field(description="Whether the address is confirmed.", examples=[False])
     expires_at: Timestamp | None = Field(
-        default=None,
-        description="When the code that was sent expires, UTC. Null once confirmed.",
-        examples=["2026-11-27T05:30:00.000Z"],
+        default=None, description="When the code that was sent expires, UTC. Null once confirmed."
     )
 
 

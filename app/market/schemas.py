@@ -20,6 +20,7 @@ from app.web.schemas import (
     PageSize,
     RequestModel,
     ResponseModel,
+    Symbol,
     Timestamp,
     TimestampParam,
     choice,
@@ -30,9 +31,7 @@ class UnconfirmedQuote(ResponseModel):
     """A newer price that needs confirmation, and why."""
 
     price: Money = Field(description="The unconfirmed price in rupees.", examples=[30_120.0])
-    timestamp: Timestamp = Field(
-        description="The time of the price, UTC.", examples=["2026-11-27T05:30:00.000Z"]
-    )
+    timestamp: Timestamp = Field(description="The time of the price, UTC.")
     source: Source = Field(description="The source of the price.", examples=["angel_one"])
     reason: RejectReason = Field(
         description="Why it needs confirmation.", examples=["moved_too_far"]
@@ -52,11 +51,9 @@ class UnconfirmedQuote(ResponseModel):
 class QuoteResponse(ResponseModel):
     """The last traded price, however old."""
 
-    symbol: str = Field(description="The canonical symbol.", examples=["^NSEI"])
+    symbol: Symbol
     price: Money = Field(description="The last traded price in rupees.", examples=[24_210.55])
-    timestamp: Timestamp = Field(
-        description="The time of the price, UTC.", examples=["2026-11-27T05:30:00.000Z"]
-    )
+    timestamp: Timestamp = Field(description="The time of the price, UTC.")
     age: Duration = Field(description="Seconds since `timestamp`.", examples=[1.25])
     source: Source = Field(
         description="The source of the price; `mock` is the simulated market.", examples=["mock"]
@@ -94,7 +91,7 @@ class SymbolsQuery(RequestModel):
 
 
 class SymbolView(ResponseModel):
-    symbol: str = Field(description="The canonical symbol.", examples=["RELIANCE.NS"])
+    symbol: Symbol
     name: str = Field(
         description="The name of the index or company.", examples=["Reliance Industries"]
     )
@@ -191,9 +188,7 @@ class HistoryQuery(RequestModel):
 class CandleView(ResponseModel):
     """One candle. The last of a list may still be forming."""
 
-    time: Timestamp = Field(
-        description="When the candle begins, UTC.", examples=["2026-11-27T05:30:00.000Z"]
-    )
+    time: Timestamp = Field(description="When the candle begins, UTC.")
     open: Money = Field(description="The first price in rupees.", examples=[24_200.1])
     high: Money = Field(description="The highest price in rupees.", examples=[24_231.4])
     low: Money = Field(description="The lowest price in rupees.", examples=[24_188.75])
@@ -203,7 +198,7 @@ class CandleView(ResponseModel):
 class HistoryResponse(ResponseModel):
     """The candles of one symbol."""
 
-    symbol: str = Field(description="The canonical symbol.", examples=["^NSEI"])
+    symbol: Symbol
     interval: Interval = Field(description="The length of one candle.", examples=["5m"])
     source: Source | None = Field(
         description="The source of the candles; null if there are none.", examples=["mock"]

@@ -7,7 +7,15 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from app.models import EventType, Notification, Preferences
-from app.web.schemas import Cursor, PageSize, RequestModel, ResponseModel, Timestamp, to_json
+from app.web.schemas import (
+    NextCursor,
+    PageCursor,
+    PageSize,
+    RequestModel,
+    ResponseModel,
+    Timestamp,
+    to_json,
+)
 
 Text = StringConstraints(strip_whitespace=True, min_length=1)
 EVENT_TYPES = [each.value for each in EventType]
@@ -41,12 +49,8 @@ class NotificationsQuery(RequestModel):
     unread: bool | None = Field(
         default=None, description="true: only unread ones; false: only read ones.", examples=[True]
     )
-    limit: PageSize = Field(
-        default=50, description="The maximum number of notifications.", examples=[50]
-    )
-    cursor: Cursor | None = Field(
-        default=None, description="The `next_cursor` of the previous page.", examples=[51]
-    )
+    limit: PageSize = 50
+    cursor: PageCursor = None
 
 
 class PreferencesRequest(RequestModel):
@@ -102,9 +106,7 @@ class Delivery(ResponseModel):
         default=None, description="Why it was not sent; else null.", examples=["no credentials"]
     )
     at: Timestamp | None = Field(
-        default=None,
-        description="When the last attempt ended, UTC; null before the first.",
-        examples=["2026-11-27T05:30:00.000Z"],
+        default=None, description="When the last attempt ended, UTC; null before the first."
     )
 
 
@@ -125,9 +127,7 @@ class NotificationView(ResponseModel):
     )
     seq: int = Field(description="The number of the event among the user's, from 1.", examples=[7])
     is_read: bool = Field(description="Whether the user has read it.", examples=[False])
-    created_at: Timestamp = Field(
-        description="When the event was written, UTC.", examples=["2026-11-27T05:30:00.000Z"]
-    )
+    created_at: Timestamp = Field(description="When the event was written, UTC.")
     deliveries: list[Delivery] = Field(description="The delivery on each channel.")
 
     @classmethod
@@ -149,6 +149,4 @@ class NotificationsResponse(ResponseModel):
     unread_count: int = Field(
         description="The number of unread notifications in all.", examples=[3]
     )
-    next_cursor: str | None = Field(
-        description="The `cursor` of the next page; null on the last.", examples=["51"]
-    )
+    next_cursor: NextCursor

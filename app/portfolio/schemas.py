@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app.models import Portfolio
-from app.web.schemas import Money, RequestModel, ResponseModel, Timestamp, rupees
+from app.web.schemas import Money, RequestModel, ResponseModel, Timestamp, UserId, rupees
 
 
 class CreatePortfolioRequest(RequestModel):
@@ -23,7 +23,7 @@ class PortfolioResponse(ResponseModel):
     portfolio_id: str = Field(
         description="The id of the portfolio.", examples=["6744a1f0c2d5e8b7a9f01234"]
     )
-    user_id: str = Field(description="The `client_id` of its owner.", examples=["asha@example.com"])
+    user_id: UserId
     available_margin: Money = Field(description="Rupees free for new trades.", examples=[90_348.6])
     utilized_margin: Money = Field(description="Rupees blocked by open trades.", examples=[9_680.0])
     total_pnl: Money = Field(
@@ -33,9 +33,7 @@ class PortfolioResponse(ResponseModel):
     initial_margin: Money = Field(
         description="Rupees the portfolio was opened with.", examples=[100_000.0]
     )
-    last_updated: Timestamp = Field(
-        description="When the portfolio last changed, UTC.", examples=["2026-11-27T05:30:00.000Z"]
-    )
+    last_updated: Timestamp = Field(description="When the portfolio last changed, UTC.")
 
     @classmethod
     def of(cls, portfolio: Portfolio) -> PortfolioResponse:

@@ -248,7 +248,8 @@ def _never_null(schema: Schema) -> Schema:
     """Return the schema of a value that an event always has and the REST API may lack."""
     value = next(each for each in schema["anyOf"] if each != {"type": "null"})
     description = re.sub(r"(; |\. |; else )[Nn]ull.*$", ".", schema["description"])
-    return {**value, "description": description, "examples": schema["examples"]}
+    examples = schema.get("examples") or value["examples"]
+    return {**value, "description": description, "examples": examples}
 
 
 def _object(properties: Properties, description: str) -> Schema:

@@ -19,14 +19,18 @@ from app.models import Trade
 from app.portfolio.valuation import Performance
 from app.trades.exits import ExitedAll
 from app.web.schemas import (
-    Cursor,
     Level,
     Money,
+    NextCursor,
+    PageCursor,
     PageSize,
     RequestModel,
     ResponseModel,
+    Symbol,
+    SymbolFilter,
     SymbolName,
     Timestamp,
+    UserId,
     choice,
     whole_number,
 )
@@ -38,7 +42,7 @@ SetStatus = Annotated[TradeStatus, WithJsonSchema({"type": "string", "enum": STA
 
 
 class CreateTradeRequest(RequestModel):
-    symbol: SymbolName = Field(description="A symbol or alias in any case.", examples=["NIFTY"])
+    symbol: SymbolName
     trade_type: Annotated[TradeType, choice(TradeType)] = Field(
         description="BUY earns when the price rises, SELL when it falls.", examples=["BUY"]
     )
@@ -89,8 +93,8 @@ class TradeView(ResponseModel):
     """
 
     trade_id: str = Field(description="The id of the trade.", examples=["6744a1f0c2d5e8b7a9f01234"])
-    user_id: str = Field(description="The `client_id` of its owner.", examples=["asha@example.com"])
-    symbol: str = Field(description="The canonical symbol.", examples=["^NSEI"])
+    user_id: UserId
+    symbol: Symbol
     trade_type: TradeType = Field(
         description="BUY earns when the price rises, SELL when it falls.", examples=["BUY"]
     )
@@ -105,9 +109,7 @@ class TradeView(ResponseModel):
         description="Rupees at which it closes with a profit.", examples=[24_452.66]
     )
     status: SetStatus = Field(description="ACTIVE, or how it ended.", examples=["ACTIVE"])
-    created_at: Timestamp = Field(
-        description="When it was opened, UTC.", examples=["2026-11-27T05:30:00.000Z"]
-    )
+    created_at: Timestamp = Field(description="When it was opened, UTC.")
     margin_used: Money = Field(
         description="Rupees it blocked when it was opened.", examples=[9_684.22]
     )
@@ -127,9 +129,7 @@ class TradeView(ResponseModel):
         examples=[484.3],
     )
     closed_at: Timestamp | None = Field(
-        default=None,
-        description="When it closed, UTC; null while ACTIVE.",
-        examples=["2026-11-27T05:30:00.000Z"],
+        default=None, description="When it closed, UTC; null while ACTIVE."
     )
     exit_reason: ExitReason | None = Field(
         default=None, description="Why it closed; null while ACTIVE.", examples=["target"]
@@ -145,9 +145,7 @@ class TradeView(ResponseModel):
         examples=[24_230.0],
     )
     price_time: Timestamp | None = Field(
-        default=None,
-        description="When the last price was made, UTC; null unless ACTIVE.",
-        examples=["2026-11-27T05:30:00.000Z"],
+        default=None, description="When the last price was made, UTC; null unless ACTIVE."
     )
     stale: bool | None = Field(
         default=None,
@@ -195,9 +193,7 @@ class QuoteView(ResponseModel):
 
     price: Money = Field(description="The price in rupees.", examples=[24_210.55])
     source: Source = Field(description="The source of the price.", examples=["mock"])
-    timestamp: Timestamp = Field(
-        description="When the source made it, UTC.", examples=["2026-11-27T05:30:00.000Z"]
-    )
+    timestamp: Timestamp = Field(description="When the source made it, UTC.")
 
 
 class TradeDetail(TradeView):
@@ -225,20 +221,14 @@ class TradesQuery(RequestModel):
     status: Annotated[SetStatus, choice(TradeStatus)] | None = Field(
         default=None, description="Only trades of this status.", examples=["ACTIVE"]
     )
-    symbol: SymbolName | None = Field(
-        default=None, description="Only trades of this symbol or alias.", examples=["NIFTY"]
-    )
-    limit: PageSize = Field(default=50, description="The maximum number of trades.", examples=[50])
-    cursor: Cursor | None = Field(
-        default=None, description="The `next_cursor` of the previous page.", examples=[51]
-    )
+    symbol: SymbolFilter = None
+    limit: PageSize = 50
+    cursor: PageCursor = None
 
 
 class TradesResponse(ResponseModel):
     trades: list[TradeView] = Field(description="The trades, newest first.")
-    next_cursor: str | None = Field(
-        description="The `cursor` of the next page; null on the last.", examples=["51"]
-    )
+    next_cursor: NextCursor
 
     @classmethod
     def of(
@@ -261,7 +251,7 @@ class NotExitedView(ResponseModel):
     """A trade that stays open, and why."""
 
     trade_id: str = Field(description="The id of the trade.", examples=["6744a1f0c2d5e8b7a9f01234"])
-    symbol: str = Field(description="The canonical symbol.", examples=["TCS.NS"])
+    symbol: Symbol
     code: str = Field(
         description="The error code that its own exit would return.",
         examples=["market_data_unavailable"],
@@ -325,8 +315,7 @@ class PerformanceResponse(ResponseModel):
         description="The winning part of the closed trades, in per cent.", examples=[75.0]
     )
     price_time: Timestamp | None = Field(
-        description="When the oldest of the prices was made, UTC; null without open trades.",
-        examples=["2026-11-27T05:30:00.000Z"],
+        description="When the oldest of the prices was made, UTC; null without open trades."
     )
     stale: bool = Field(description="Whether any of the prices is out of date.", examples=[False])
     stale_symbols: list[str] = Field(

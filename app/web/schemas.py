@@ -47,12 +47,6 @@ class NoBody(RequestModel):
     """{} or an empty body."""
 
 
-class MessageResponse(ResponseModel):
-    message: str = Field(
-        description="What was done, in words for a person.", examples=["Trade exited"]
-    )
-
-
 def format_time(time: datetime) -> str:
     """Return a time as the API shows it: ISO 8601, UTC, milliseconds, Z."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -186,9 +180,21 @@ def _date_and_time(text: str) -> datetime:
 
 # Types of requests: a price level, a symbol or alias, and the page of a list.
 Level = Annotated[Decimal, *rupees(0, MAX_PRICE, exclusive=True)]
-SymbolName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
-PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE)]
-Cursor = Annotated[int, Field(ge=1, le=2**53)]
+SymbolName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=40),
+    Field(description="A symbol or alias in any case.", examples=["NIFTY"]),
+]
+SymbolFilter = Annotated[
+    SymbolName | None, Field(description="Only results of this symbol or alias.")
+]
+PageSize = Annotated[
+    int, Field(ge=1, le=MAX_PAGE, description="The maximum number of results.", examples=[50])
+]
+PageCursor = Annotated[
+    Annotated[int, Field(ge=1, le=2**53)] | None,
+    Field(description="The `next_cursor` of the previous page.", examples=[51]),
+]
 
 # A time in a query: ISO 8601 (UTC without a zone), a date (midnight in India), or seconds since
 # 1970 as chart libraries count them.
@@ -211,6 +217,17 @@ TimestampParam = Annotated[
 ]
 
 # Types of responses.
+Symbol = Annotated[str, Field(description="The canonical symbol.", examples=["^NSEI"])]
+UserId = Annotated[
+    str, Field(description="The `client_id` of its owner.", examples=["asha@example.com"])
+]
+ResultMessage = Annotated[
+    str, Field(description="What was done, in words for a person.", examples=["Trade exited"])
+]
+NextCursor = Annotated[
+    str | None,
+    Field(description="The `cursor` of the next page; null on the last.", examples=["51"]),
+]
 Money = Annotated[
     Decimal,
     PlainSerializer(_number, return_type=float),
@@ -219,10 +236,17 @@ Money = Annotated[
 Timestamp = Annotated[
     datetime,
     PlainSerializer(format_time, return_type=str),
-    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "examples": ["2026-11-27T05:30:00.000Z"]},
+        mode="serialization",
+    ),
 ]
 Duration = Annotated[
     timedelta,
     PlainSerializer(format_seconds, return_type=float),
     WithJsonSchema({"type": "number", "minimum": 0}, mode="serialization"),
 ]
+
+
+class MessageResponse(ResponseModel):
+    message: ResultMessage
