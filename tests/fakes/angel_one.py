@@ -96,7 +96,8 @@ class FakeAngelOne:
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
-        self.prices: dict[tuple[str, str], float] = {NIFTY: 25_012.35, SENSEX: 81_001.2}
+        # Usually numbers; a test may set invalid values.
+        self.prices: dict[tuple[str, str], Any] = {NIFTY: 25_012.35, SENSEX: 81_001.2}
         # Rows added to each answer to a request for quotes, even if not requested.
         self.further_rows: list[Any] = []
         # By (token, interval): rows of an aware time, four prices and a volume.

@@ -102,13 +102,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def mails(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[MailServer]:
+def mail_server(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MailServer]:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     with MailServer(*certificate).open() as server:
         yield server
 
 
 @pytest.fixture
-def texts() -> Iterator[TwilioServer]:
+def sms_server() -> Iterator[TwilioServer]:
     with TwilioServer().open() as server:
         yield server

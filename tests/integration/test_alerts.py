@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 import pytest
 from bson import ObjectId
@@ -231,14 +232,14 @@ def test_an_alert_set_at_a_real_price_is_not_fired_by_a_mock_one(
 @contextmanager
 def writing_meanwhile(step: Callable[[], object]) -> Iterator[None]:
     """Call `step` after the quote of a new alert was read and before the alert is written."""
-    create = Alert.create.__func__  # type: ignore[attr-defined]
+    create = Alert.create
 
-    def create_after(cls: type[Alert], /, **fields: object) -> Alert:
+    def create_after(**fields: Any) -> Alert:
         step()
-        return create(cls, **fields)  # type: ignore[no-any-return]
+        return create(**fields)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Alert, "create", classmethod(create_after))
+        patch.setattr(Alert, "create", create_after)
         yield
 
 

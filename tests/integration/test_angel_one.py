@@ -92,7 +92,7 @@ def test_instruments_unknown_to_the_vendor_are_skipped(source: AngelOneSource) -
 def test_an_invalid_price_is_skipped(
     source: AngelOneSource, angel: FakeAngelOne, price: object
 ) -> None:
-    angel.prices[NIFTY] = price  # type: ignore[assignment]
+    angel.prices[NIFTY] = price
 
     assert [quote.symbol for quote in source.fetch([NIFTY_50, SENSEX_30])] == ["^BSESN"]
 

@@ -198,7 +198,7 @@ def test_an_unexpected_error_of_the_session_does_not_end_the_stream(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     # A defect whose text contains a secret.
-    stream_session.error = ValueError(f"bad header {SECRET}")  # type: ignore[assignment]
+    stream_session.error = ValueError(f"bad header {SECRET}")
     _, listener = streams.follow(stream_server.url, stream_session, [NIFTY])
     eventually(lambda: stream_session.requests >= 3)
 

@@ -24,8 +24,8 @@ PUBLIC_URL = "https://desk.example"
 
 
 @pytest.fixture
-def variables(mails: MailServer) -> dict[str, Any]:
-    return {**mails.environment, "SMTP_SERVER": "localhost", "PUBLIC_URL": f"{PUBLIC_URL}/"}
+def variables(mail_server: MailServer) -> dict[str, Any]:
+    return {**mail_server.environment, "SMTP_SERVER": "localhost", "PUBLIC_URL": f"{PUBLIC_URL}/"}
 
 
 @pytest.fixture
@@ -53,14 +53,14 @@ def link_in(mail: Any) -> str:
 @pytest.mark.parametrize("by", ["opening it", "the mail program"])
 def test_a_link_in_a_mail_stops_the_mails_of_its_recipient_only(
     client: FlaskClient,
-    mails: MailServer,
+    mail_server: MailServer,
     notify: Callable[[Trader], str],
     by: str,
 ) -> None:
     asha, bina = sign_up(client), sign_up(client)
     assert notify(asha) == notify(bina) == "sent"
-    assert mails.mails[0]["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    link = link_in(mails.mails[0])
+    assert mail_server.mails[0]["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    link = link_in(mail_server.mails[0])
 
     # The request has no token; mail programs send a form.
     for _ in range(2):
@@ -78,11 +78,11 @@ def test_a_link_in_a_mail_stops_the_mails_of_its_recipient_only(
 
 
 def test_a_changed_or_invented_link_stops_nothing(
-    client: FlaskClient, mails: MailServer, notify: Callable[[Trader], str]
+    client: FlaskClient, mail_server: MailServer, notify: Callable[[Trader], str]
 ) -> None:
     asha = sign_up(client)
     notify(asha)
-    link = link_in(mails.mails[0])
+    link = link_in(mail_server.mails[0])
     folder, _, token = link.rpartition("/")
     user, _, signature = token.partition(".")
     other = f"{int(user, 16) + 1:024x}"
@@ -94,13 +94,13 @@ def test_a_changed_or_invented_link_stops_nothing(
 
 
 def test_without_a_public_address_there_is_no_link(
-    make_app: MakeApp, variables: dict[str, Any], mails: MailServer, clock: ManualClock
+    make_app: MakeApp, variables: dict[str, Any], mail_server: MailServer, clock: ManualClock
 ) -> None:
     app = make_app(**{**variables, "PUBLIC_URL": ""})
     trader = sign_up(app.test_client())
     trader.post("/notifications", {"event": "hello", "message": "There"})
     Outbox(app, clock, create_senders(settings_of(app))).run_once()
 
-    (mail,) = mails.mails
+    (mail,) = mail_server.mails
     assert mail["List-Unsubscribe"] is None
     assert "http" not in mail.as_string()

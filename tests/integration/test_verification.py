@@ -28,11 +28,11 @@ ROUTES = {"email": "/auth/verify/email", "sms": "/auth/verify/phone"}
 
 
 @pytest.fixture
-def variables(mails: MailServer, texts: TwilioServer) -> dict[str, Any]:
+def variables(mail_server: MailServer, sms_server: TwilioServer) -> dict[str, Any]:
     return {
-        **mails.environment,
+        **mail_server.environment,
         "SMTP_SERVER": "localhost",
-        **texts.environment,
+        **sms_server.environment,
         "ACCOUNT_RULES": "strict",
     }
 
@@ -60,10 +60,10 @@ def code_in(text: str) -> str:
     return str(code)
 
 
-def last_code(channel: str, mails: MailServer, texts: TwilioServer) -> str:
+def last_code(channel: str, mail_server: MailServer, sms_server: TwilioServer) -> str:
     if channel == "sms":
-        return code_in(texts.messages[-1]["Body"])
-    body = mails.mails[-1].get_body(("plain",))
+        return code_in(sms_server.messages[-1]["Body"])
+    body = mail_server.mails[-1].get_body(("plain",))
     assert body is not None
     return code_in(body.get_content())
 
@@ -82,8 +82,8 @@ def deliveries(trader: Trader) -> dict[str, tuple[str, str | None]]:
 def test_a_code_confirms_the_address_it_was_sent_to(
     make_app: MakeApp,
     variables: dict[str, Any],
-    mails: MailServer,
-    texts: TwilioServer,
+    mail_server: MailServer,
+    sms_server: TwilioServer,
     channel: str,
     rules: str,
 ) -> None:
@@ -94,8 +94,10 @@ def test_a_code_confirms_the_address_it_was_sent_to(
     assert asked.status_code == 200, asked.text
     assert asked.get_json()["confirmed"] is False
     assert asked.get_json()["expires_at"]
-    assert [len(mails.mails), len(texts.messages)] == ([1, 0] if channel == "email" else [0, 1])
-    code = last_code(channel, mails, texts)
+    assert [len(mail_server.mails), len(sms_server.messages)] == (
+        [1, 0] if channel == "email" else [0, 1]
+    )
+    code = last_code(channel, mail_server, sms_server)
     assert code not in asked.text
 
     confirmed = asha.post(ROUTES[channel], {"code": f" {code} "})
@@ -106,20 +108,22 @@ def test_a_code_confirms_the_address_it_was_sent_to(
     assert user.is_confirmed(channel)
     again = asha.post(ROUTES[channel], {})
     assert again.get_json()["confirmed"] is True
-    assert len(mails.mails) + len(texts.messages) == 1
+    assert len(mail_server.mails) + len(sms_server.messages) == 1
 
 
-def test_the_database_holds_no_code(asha: Trader, mails: MailServer, texts: TwilioServer) -> None:
+def test_the_database_holds_no_code(
+    asha: Trader, mail_server: MailServer, sms_server: TwilioServer
+) -> None:
     asha.post(ROUTES["email"], {})
     (document,) = collection("codes").find({})
-    assert last_code("email", mails, texts) not in str(document)
+    assert last_code("email", mail_server, sms_server) not in str(document)
 
 
 def test_five_wrong_codes_invalidate_the_right_one(
-    asha: Trader, mails: MailServer, texts: TwilioServer
+    asha: Trader, mail_server: MailServer, sms_server: TwilioServer
 ) -> None:
     asha.post(ROUTES["email"], {})
-    code = last_code("email", mails, texts)
+    code = last_code("email", mail_server, sms_server)
 
     for left in (4, 3, 2, 1, 0):
         answer = asha.post(ROUTES["email"], {"code": other(code)})
@@ -128,14 +132,14 @@ def test_five_wrong_codes_invalidate_the_right_one(
 
 
 def test_a_code_is_valid_for_ten_minutes_and_until_the_next_one(
-    asha: Trader, mails: MailServer, texts: TwilioServer, clock: ManualClock
+    asha: Trader, mail_server: MailServer, sms_server: TwilioServer, clock: ManualClock
 ) -> None:
     assert_error(asha.post(ROUTES["sms"], {"code": "123456"}), 409, "code_expired")
     asha.post(ROUTES["sms"], {})
-    first = last_code("sms", mails, texts)
+    first = last_code("sms", mail_server, sms_server)
     clock.advance(60)
     asha.post(ROUTES["sms"], {})
-    second = last_code("sms", mails, texts)
+    second = last_code("sms", mail_server, sms_server)
     if first != second:
         assert_error(asha.post(ROUTES["sms"], {"code": first}), 409, "code_wrong")
     clock.advance(10 * 60)
@@ -143,11 +147,11 @@ def test_a_code_is_valid_for_ten_minutes_and_until_the_next_one(
 
 
 def test_a_code_is_valid_for_its_user_and_channel_only(
-    client: FlaskClient, asha: Trader, mails: MailServer, texts: TwilioServer
+    client: FlaskClient, asha: Trader, mail_server: MailServer, sms_server: TwilioServer
 ) -> None:
     other_user = sign_up(client, phone="9876543210")
     asha.post(ROUTES["sms"], {})
-    code = last_code("sms", mails, texts)
+    code = last_code("sms", mail_server, sms_server)
 
     assert_error(asha.post(ROUTES["email"], {"code": code}), 409, "code_expired")
     assert_error(other_user.post(ROUTES["sms"], {"code": code}), 409, "code_expired")
@@ -166,12 +170,12 @@ def test_an_invalid_code_is_refused_by_field(asha: Trader, code: Any) -> None:
 
 
 def test_a_number_belongs_to_the_first_account_that_confirms_it(
-    client: FlaskClient, asha: Trader, mails: MailServer, texts: TwilioServer
+    client: FlaskClient, asha: Trader, mail_server: MailServer, sms_server: TwilioServer
 ) -> None:
     second = sign_up(client, phone="+91 98765 43210")
     for trader, status in ((asha, 200), (second, 409)):
         trader.post(ROUTES["sms"], {})
-        answer = trader.post(ROUTES["sms"], {"code": last_code("sms", mails, texts)})
+        answer = trader.post(ROUTES["sms"], {"code": last_code("sms", mail_server, sms_server)})
         assert answer.status_code == status
     assert_error(answer, 409, "phone_taken")
     user = User.find_by_client_id(second.client_id)
@@ -180,7 +184,7 @@ def test_a_number_belongs_to_the_first_account_that_confirms_it(
 
 
 def test_codes_are_limited_per_minute_per_recipient_and_in_total(
-    make_app: MakeApp, variables: dict[str, Any], texts: TwilioServer, clock: ManualClock
+    make_app: MakeApp, variables: dict[str, Any], sms_server: TwilioServer, clock: ManualClock
 ) -> None:
     app = make_app(**variables, MAX_CODES_PER_RECIPIENT=2, MAX_CODES_PER_DAY=3)
     first, second, third = (sign_up(app.test_client(), phone=phone) for phone in PHONES)
@@ -198,7 +202,7 @@ def test_codes_are_limited_per_minute_per_recipient_and_in_total(
     assert third.post(ROUTES["sms"], {}).status_code == 200
     clock.advance(61)
     assert_error(third.post(ROUTES["sms"], {}), 429, "too_many_codes")
-    assert len(texts.messages) == 3
+    assert len(sms_server.messages) == 3
     clock.advance(24 * 60 * 60)
     assert first.post(ROUTES["sms"], {}).status_code == 200
 
@@ -207,14 +211,14 @@ PHONES = ("9876543210", "9876543210", "9876543211")
 
 
 def test_a_code_that_could_not_be_sent_does_not_count(
-    asha: Trader, mails: MailServer, texts: TwilioServer
+    asha: Trader, mail_server: MailServer, sms_server: TwilioServer
 ) -> None:
-    mails.answer_message = "452 disk full"
+    mail_server.answer_message = "452 disk full"
     for _ in range(6):
         assert_error(asha.post(ROUTES["email"], {}), 503, "code_not_sent")
-    mails.answer_message = ""
+    mail_server.answer_message = ""
     assert asha.post(ROUTES["email"], {}).status_code == 200
-    texts.refusals.append(Refusal(400, 21211))
+    sms_server.refusals.append(Refusal(400, 21211))
     assert_error(asha.post(ROUTES["sms"], {}), 409, "code_not_sent")
 
 
@@ -225,14 +229,14 @@ def test_a_server_that_cannot_send_codes_reports_it(make_app: MakeApp) -> None:
 
 
 def test_strict_rules_send_nothing_to_unconfirmed_addresses(
-    asha: Trader, mails: MailServer, texts: TwilioServer, deliver: Callable[[], None]
+    asha: Trader, mail_server: MailServer, sms_server: TwilioServer, deliver: Callable[[], None]
 ) -> None:
     asha.open_portfolio()
     asha.create_trade()
     asha.post("/notifications", {"event": "spam", "message": "Buy at http://evil.example now"})
     deliver()
 
-    assert (mails.mails, texts.messages) == ([], [])
+    assert (mail_server.mails, sms_server.messages) == ([], [])
     assert deliveries(asha) == {
         "email": ("recorded", "not confirmed: POST /auth/verify/email"),
         "sms": ("recorded", "not confirmed: POST /auth/verify/phone"),
@@ -242,13 +246,13 @@ def test_strict_rules_send_nothing_to_unconfirmed_addresses(
 @pytest.mark.parametrize("channel", ["email", "sms"])
 def test_only_confirmed_addresses_get_messages(
     asha: Trader,
-    mails: MailServer,
-    texts: TwilioServer,
+    mail_server: MailServer,
+    sms_server: TwilioServer,
     deliver: Callable[[], None],
     channel: str,
 ) -> None:
     asha.post(ROUTES[channel], {})
-    asha.post(ROUTES[channel], {"code": last_code(channel, mails, texts)})
+    asha.post(ROUTES[channel], {"code": last_code(channel, mail_server, sms_server)})
     asha.post("/notifications", {"event": "hello", "message": "It works"})
     deliver()
 
@@ -259,8 +263,8 @@ def test_only_confirmed_addresses_get_messages(
 def test_relaxed_rules_send_immediately(
     make_app: MakeApp,
     variables: dict[str, Any],
-    mails: MailServer,
-    texts: TwilioServer,
+    mail_server: MailServer,
+    sms_server: TwilioServer,
     clock: ManualClock,
 ) -> None:
     app = make_app(**{**variables, "ACCOUNT_RULES": "relaxed"})
@@ -272,14 +276,14 @@ def test_relaxed_rules_send_immediately(
         "email": "sent",
         "sms": "sent",
     }
-    assert (len(mails.mails), len(texts.messages)) == (1, 1)
+    assert (len(mail_server.mails), len(sms_server.messages)) == (1, 1)
 
 
 def test_the_daily_limits_of_recipient_and_server_hold(
     make_app: MakeApp,
     variables: dict[str, Any],
-    mails: MailServer,
-    texts: TwilioServer,
+    mail_server: MailServer,
+    sms_server: TwilioServer,
     clock: ManualClock,
 ) -> None:
     caps = {"MAX_EMAILS_PER_RECIPIENT": 2, "MAX_SMS_PER_RECIPIENT": 9, "MAX_SMS_PER_DAY": 3}
@@ -294,27 +298,27 @@ def test_the_daily_limits_of_recipient_and_server_hold(
 
     for _ in range(3):
         hello()
-    assert len(mails.mails) == 4
-    assert len(texts.messages) == 3
+    assert len(mail_server.mails) == 4
+    assert len(sms_server.messages) == 3
     assert deliveries(traders[0]) == {
         "email": ("skipped", "the recipient has had 2 messages by email today"),
         "sms": ("skipped", "the server has sent 3 messages by sms today"),
     }
     clock.advance(24 * 60 * 60)
     hello()
-    assert len(mails.mails) == 6
+    assert len(mail_server.mails) == 6
 
 
 def test_an_unsent_message_does_not_count_for_a_limit(
-    make_app: MakeApp, variables: dict[str, Any], mails: MailServer, clock: ManualClock
+    make_app: MakeApp, variables: dict[str, Any], mail_server: MailServer, clock: ManualClock
 ) -> None:
     app = make_app(**{**variables, "ACCOUNT_RULES": "relaxed", "MAX_EMAILS_PER_RECIPIENT": 1})
     trader = sign_up(app.test_client())
     outbox = Outbox(app, clock, create_senders(settings_of(app)))
-    mails.answer_message = "452 disk full"
+    mail_server.answer_message = "452 disk full"
     trader.post("/notifications", {"event": "hello", "message": "again"})
     outbox.run_once()
-    mails.answer_message = ""
+    mail_server.answer_message = ""
     clock.advance(60)
     outbox.run_once()
 
@@ -324,16 +328,16 @@ def test_an_unsent_message_does_not_count_for_a_limit(
 def test_registering_a_taken_address_looks_the_same_and_notifies_its_owner(
     client: FlaskClient,
     asha: Trader,
-    mails: MailServer,
-    texts: TwilioServer,
+    mail_server: MailServer,
+    sms_server: TwilioServer,
     deliver: Callable[[], None],
 ) -> None:
     client.post("/auth/register", json=registration(email="Asha@example.com"))
     eventually(lambda: asha.notifications())
     deliver()
-    assert mails.mails == []
+    assert mail_server.mails == []
     asha.post(ROUTES["email"], {})
-    asha.post(ROUTES["email"], {"code": last_code("email", mails, texts)})
+    asha.post(ROUTES["email"], {"code": last_code("email", mail_server, sms_server)})
     free = client.post("/auth/register", json=registration(email="free@example.com"))
     taken = [
         client.post("/auth/register", json=registration(email="Asha@example.com")) for _ in range(3)
@@ -347,7 +351,7 @@ def test_registering_a_taken_address_looks_the_same_and_notifies_its_owner(
     deliver()
     assert {each["type"] for each in asha.notifications()} == {"registration_attempted"}
     assert len(asha.notifications()) == 2
-    assert mails.recipients == ["asha@example.com"] * 2
+    assert mail_server.recipients == ["asha@example.com"] * 2
     assert collection("users").count_documents({}) == 2
 
 
@@ -362,18 +366,20 @@ def test_a_taken_client_id_is_reported_for_any_email(client: FlaskClient, asha: 
 
 
 def test_accounts_of_earlier_versions_confirm_in_the_same_way(
-    asha: Trader, mails: MailServer, texts: TwilioServer
+    asha: Trader, mail_server: MailServer, sms_server: TwilioServer
 ) -> None:
     fields = {"confirmed_email": "", "confirmed_phone": ""}
     collection("users").update_one({"client_id": asha.client_id}, {"$unset": fields})
     asha.post(ROUTES["sms"], {})
-    confirmed = asha.post(ROUTES["sms"], {"code": last_code("sms", mails, texts)})
+    confirmed = asha.post(ROUTES["sms"], {"code": last_code("sms", mail_server, sms_server)})
     assert confirmed.get_json()["confirmed"] is True
 
 
-def test_a_number_in_a_disallowed_country_gets_no_code(asha: Trader, texts: TwilioServer) -> None:
+def test_a_number_in_a_disallowed_country_gets_no_code(
+    asha: Trader, sms_server: TwilioServer
+) -> None:
     collection("users").update_one(
         {"client_id": asha.client_id}, {"$set": {"phone": "+12025550123"}}
     )
     assert_error(asha.post(ROUTES["sms"], {}), 409, "phone_not_allowed")
-    assert texts.messages == []
+    assert sms_server.messages == []

@@ -20,7 +20,6 @@ from app.market_data.instruments.registry import Instrument, load_instruments
 from app.market_data.providers.angel_one.connection import Timing
 from app.market_data.providers.angel_one.session import StreamCredentials
 from app.market_data.providers.angel_one.stream import AngelStream
-from app.market_data.providers.base import SourceError
 from tests.fakes.angel_stream import BSE, NSE, AngelStreamServer
 
 CREDENTIALS = StreamCredentials(
@@ -74,7 +73,7 @@ class Session:
     def __init__(self) -> None:
         self.current = CREDENTIALS
         self.fresh = FRESH
-        self.error: SourceError | None = None
+        self.error: Exception | None = None
         self.requests = 0
         self.refused: list[StreamCredentials] = []
 

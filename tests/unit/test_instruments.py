@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -177,10 +178,10 @@ class Lists:
         return None if known == self.version else self._listing
 
 
-def share(ticker: str, exchange: str = "NSE", **changes: object) -> Instrument:
+def share(ticker: str, exchange: str = "NSE", **changes: Any) -> Instrument:
     suffix = ".NS" if exchange == "NSE" else ".BO"
-    fields = {"tick_size": Decimal("0.05"), "lot_size": 1, "angel_token": "1", **changes}
-    return Instrument(f"{ticker}{suffix}", ticker, exchange, **fields)  # type: ignore[arg-type]
+    fields: dict[str, Any] = {"tick_size": Decimal("0.05"), "lot_size": 1, "angel_token": "1"}
+    return Instrument(f"{ticker}{suffix}", ticker, exchange, **{**fields, **changes})
 
 
 def test_a_known_name_asks_nobody_and_an_unknown_one_every_few_seconds() -> None:
