@@ -53,7 +53,7 @@ class AlertCondition:
     def set_at(
         cls, quote: Quote, *, above: Decimal | None = None, below: Decimal | None = None
     ) -> AlertCondition:
-        """Set levels at `quote`; raise AlreadyCrossed for one that the quote has reached.
+        """Set levels at `quote`; raise AlreadyCrossed for a level that the quote reaches.
 
         Raises InvalidRequest if there is no level.
         """

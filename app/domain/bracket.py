@@ -1,7 +1,7 @@
 """The bracket: an entry with an optional stop-loss and target, and the exits that prices cause.
 
-A bracket closes when the price falls to `trigger_below` or rises to `trigger_above`, whichever
-side it is on. Both are stored with the trade, so one query finds the trades that a tick closes.
+A bracket of either side closes when the price falls to `trigger_below` or rises to
+`trigger_above`. Both are stored with the trade, so queries find the trades that a tick closes.
 """
 
 from __future__ import annotations

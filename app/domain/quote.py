@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Source(StrEnum):
-    """Where a price comes from. `replay` is a recording, `mock` the simulated market."""
+    """The source of a price. `replay` is a recording, `mock` the simulated market."""
 
     ANGEL_ONE = "angel_one"
     YAHOO = "yahoo"

@@ -1,7 +1,7 @@
 """Triggers: what ticks or candles set off, each at the first price that reaches it.
 
 Trades wait for a stop-loss or a target, alerts for a level. One query by symbol and price range
-finds those that may be set off; a pure function then decides for each, tick by tick.
+finds the candidates; a pure function then decides about each, tick by tick.
 """
 
 from __future__ import annotations

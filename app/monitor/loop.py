@@ -295,7 +295,7 @@ class Monitor:
             ticks = self._receive(self._feed.collect())
         else:
             ticks = self._receive(self._poll())
-            # Otherwise another process would take the lease of one that is busy settling.
+            # Otherwise another process would take the lease during a long settlement.
             self._lease.renew()
         self._publish_prices()
         self._receive_gaps()

@@ -1,6 +1,6 @@
-"""Retention: deletes what has been kept for as long as the configuration says, in small batches.
+"""Retention: deletes old documents after the configured number of days, in small batches.
 
-Only read notifications and triggered alerts go, and nothing goes by default. Trades stay: the
+It deletes read notifications and triggered alerts only, and nothing by default. Trades stay:
 portfolios are recomputed from them.
 """
 
@@ -11,22 +11,23 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from app.clock import Clock
 from app.models import Alert, Inbox, Notification, User
 from config import Settings
 
-# Running numbers that one statement looks through.
+# The range of numbers that one statement covers.
 WINDOW_SIZE = 1_000
-# SecantusDB: runs one statement at a time, and each of these takes milliseconds. MongoDB would take
-# a whole round at once.
+# SecantusDB: runs one statement at a time, and each of these takes milliseconds. MongoDB would need
+# no steps.
 STATEMENTS_PER_STEP = 100
 ROUND_SECONDS = 24 * 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """For how many days each kind is kept; None is for ever."""
+    """The days that each kind of document is kept; None is forever."""
 
     notifications_days: int | None = None
     alerts_days: int | None = None
@@ -40,14 +41,14 @@ class Limits:
         return self.notifications_days is None and self.alerts_days is None
 
 
-# One statement: its kind, and how many documents it counted or deleted.
-Statement = Callable[[], tuple[str, int]]
+# The kind of document, and a function that returns how many it counted or deleted.
+Statement = tuple[str, Callable[[], int]]
 
 
 def statements(
     user_id: str, limits: Limits, now: datetime, *, apply: bool, window_size: int = WINDOW_SIZE
 ) -> Iterator[Statement]:
-    """Yield statements that count, or with `apply` delete, what a user has had for too long."""
+    """Yield statements that count, or with `apply` delete, the old documents of a user."""
     if limits.notifications_days is not None:
         until = now - timedelta(days=limits.notifications_days)
         # The newest event stays: `reconcile` checks the count of events against it.
@@ -55,24 +56,24 @@ def statements(
         for low, high in _windows(inbox.event_seq if inbox else 0, window_size):
             if Notification.is_younger(user_id, low, until):
                 break
-            yield _notifications(user_id, low, high, until, apply)
+            delete = partial(Notification.purge, user_id, low, high, until, apply=apply)
+            yield "notifications", delete
     if limits.alerts_days is not None:
         until = now - timedelta(days=limits.alerts_days)
         for low, high in _windows(User.last_alert_number(user_id) + 1, window_size):
-            yield _alerts(user_id, low, high, until, apply)
+            yield "alerts", partial(Alert.purge, user_id, low, high, until, apply=apply)
 
 
 def purge(user_id: str, limits: Limits, now: datetime, *, apply: bool) -> Counter[str]:
-    """Count, or with `apply` delete, all that a user has had for too long."""
+    """Count, or with `apply` delete, all old documents of a user, by kind."""
     counted: Counter[str] = Counter()
-    for statement in statements(user_id, limits, now, apply=apply):
-        kind, count = statement()
-        counted[kind] += count
+    for kind, run in statements(user_id, limits, now, apply=apply):
+        counted[kind] += run()
     return counted
 
 
 class Retention:
-    """Applies the limits of the configuration, user by user, a round a day."""
+    """Applies the configured limits, user by user, one round a day."""
 
     def __init__(self, clock: Clock, limits: Limits, *, window_size: int = WINDOW_SIZE) -> None:
         self._clock = clock
@@ -80,36 +81,36 @@ class Retention:
         self._limits = limits
         self._due_at = clock.monotonic()
         self._users: deque[str] = deque()
-        self._left: Iterator[Statement] = iter(())
+        self._statements: Iterator[Statement] = iter(())
         self._is_under_way = False
         self._lock = threading.Lock()
 
     def step(self) -> int:
-        """Do a few statements of a round that is due; return how many documents it deleted.
+        """Run a few statements of a due round; return how many documents it deleted.
 
-        Raises PyMongoError; the next step goes on with the next user then.
+        Raises PyMongoError; the next step then continues with the next user.
         """
         if self._limits.is_empty or self._clock.monotonic() < self._due_at:
             return 0
         if not self._lock.acquire(blocking=False):
-            # The step before is slow.
+            # The previous step is still running.
             return 0
         try:
-            return self._do_some()
+            return self._run_statements()
         finally:
             self._lock.release()
 
-    def _do_some(self) -> int:
+    def _run_statements(self) -> int:
         if not self._is_under_way:
             self._users.extend(Inbox.all_user_ids())
             self._is_under_way = True
         deleted = 0
         for _ in range(STATEMENTS_PER_STEP):
-            statement = next(self._left, None)
+            statement = next(self._statements, None)
             if statement is not None:
-                deleted += statement()[1]
+                deleted += statement[1]()
             elif self._users:
-                self._left = statements(
+                self._statements = statements(
                     self._users.popleft(),
                     self._limits,
                     self._clock.now(),
@@ -124,20 +125,6 @@ class Retention:
 
 
 def _windows(end: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield the numbers from 1 to under `end` as ranges: first number, number after the last."""
+    """Yield the numbers from 1 to below `end` as ranges of (first, after the last)."""
     for low in range(1, end, size):
         yield low, min(low + size, end)
-
-
-def _notifications(user_id: str, low: int, high: int, until: datetime, apply: bool) -> Statement:
-    def run() -> tuple[str, int]:
-        return "notifications", Notification.purge(user_id, low, high, until, apply=apply)
-
-    return run
-
-
-def _alerts(user_id: str, low: int, high: int, until: datetime, apply: bool) -> Statement:
-    def run() -> tuple[str, int]:
-        return "alerts", Alert.purge(user_id, low, high, until, apply=apply)
-
-    return run

@@ -1,7 +1,7 @@
 """Closing trades: here a stop-loss or a target fires.
 
-`find_triggered` finds the trades that ticks close, `find_missed` those that candles close, and
-`close_trades` closes them in batches. One transaction claims the trades of a batch, releases their
+`find_triggered` finds the trades that ticks close, `find_missed` the trades that candles close.
+`close_trades` closes them in batches: one transaction claims the trades of a batch, releases their
 margin, books their P&L and records their events.
 """
 

@@ -36,7 +36,7 @@ from app.trades.service import get_trade
 
 @dataclass(frozen=True, slots=True)
 class ExitedAll:
-    """How many trades were exited, their P&L in rupees, and those that could not be."""
+    """The number of exited trades, their P&L in rupees, and the trades that could not exit."""
 
     count: int
     total_pnl: Decimal

@@ -69,7 +69,7 @@ def exit_trade(trade_id: str, body: ExitRequest, key: IdempotencyKey | None) -> 
     idempotent=True,
 )
 def exit_all_trades(user_id: str, body: ExitRequest, key: IdempotencyKey | None) -> ExitAllResponse:
-    """Close all active trades that have a price; name those that stay open."""
+    """Close all active trades that have a price; list the ones that stay open."""
     return ExitAllResponse.of(exits.exit_all(user_id, key, at_last_price=bool(body.at_last_price)))
 
 
