@@ -1,7 +1,7 @@
-"""Configuration from the environment, checked as a whole before anything starts.
+"""The settings, read from the environment and checked as a whole before anything starts.
 
-`load_settings()` either returns one frozen `Settings` or raises `ConfigurationError`
-with one message that names every variable that is wrong and what it should be.
+`load_settings()` returns a frozen `Settings`, or raises a `ConfigurationError` that names every
+invalid variable and a valid value.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from embedded_db.data_folder import kept_secret, take_folder
 __all__ = ["ConfigurationError", "Settings", "load_settings", "read_environment"]
 
 DATABASE_NAME = "paper_trading"
-# The settings that OWASP's password storage cheat sheet gives as equally strong. They take 128, 64,
-# 32, 16 and 8 MB for a hash, and more time the less memory they take.
+# The settings that OWASP's password storage cheat sheet lists as equally strong. A hash takes 128,
+# 64, 32, 16 or 8 MB, and the less memory, the more time.
 OWASP_METHODS = (
     *("scrypt:131072:8:1", "scrypt:65536:8:2", "scrypt:32768:8:3"),
     *("scrypt:16384:8:5", "scrypt:8192:8:10"),
 )
-# Not the one with the most memory: a flood of sign-ins should not take hundreds of megabytes.
+# Uses 32 MB, so that a flood of sign-ins does not take hundreds of megabytes.
 HASH_METHOD = "scrypt:32768:8:3"
 _DEFAULT_RULES = {"production": "strict"}
 ANGEL_CREDENTIALS = ("angel_api_key", "angel_client_code", "angel_password", "angel_totp_secret")
@@ -66,11 +66,11 @@ def _hash_method(value: str) -> str:
 
 
 def _countries(value: Any) -> Any:
-    # Imported only if the variable is set: that takes a while.
+    # Imported only if the variable is set, because the import is slow.
     from phonenumbers import SUPPORTED_REGIONS
 
-    countries = [each.strip() for each in value.upper().split(",") if each.strip()]
-    if unknown := [each for each in countries if each not in SUPPORTED_REGIONS]:
+    countries = [country for part in value.upper().split(",") if (country := part.strip())]
+    if unknown := [country for country in countries if country not in SUPPORTED_REGIONS]:
         raise ValueError(f"is not a list of two-letter countries such as IN,GB: {unknown[0]}")
     return countries
 
@@ -80,7 +80,7 @@ def _mongo_uri(value: str) -> str:
         try:
             parse_uri(value, validate=False)
         except (PyMongoError, ValueError):
-            # PyMongo's own words may quote a part of the password.
+            # PyMongo's message may quote a part of the password.
             raise ValueError(
                 "is not a MongoDB URI that can be used: look at its form, whether its host exists, "
                 "and that user name and password are percent-encoded"
@@ -89,7 +89,7 @@ def _mongo_uri(value: str) -> str:
 
 
 def _beside_env_file(value: Path) -> Path:
-    # Not the current folder: the server and each command must find the same files.
+    # Independent of the current folder: the server and every command must find the same files.
     try:
         return ROOT / value.expanduser()
     except RuntimeError:
@@ -106,7 +106,7 @@ def _readable_file(value: Path) -> Path:
 
 def _writable_file(value: Path) -> Path:
     try:
-        # Made for its owner alone: there are names and addresses in a log.
+        # Readable by its owner only: a log has names and addresses.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
         os.close(os.open(value, flags, 0o600))
     except OSError as error:
@@ -123,7 +123,7 @@ def _lower(value: Any) -> Any:
 
 
 def _joined(value: SecretStr) -> SecretStr:
-    # Keys are often shown, and so pasted, in groups.
+    # Keys are often shown, and then pasted, in groups.
     return SecretStr(re.sub(r"[\s-]", "", value.get_secret_value()))
 
 
@@ -134,7 +134,7 @@ Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
 class Settings(BaseModel):
-    """Every setting of the server. A field's name in capitals is its variable."""
+    """Every setting of the server. The variable is the field's name in capitals."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -235,11 +235,11 @@ class Settings(BaseModel):
             self.angel_password,
             self.angel_totp_secret,
         )
-        return all(each.get_secret_value() not in ("", "demo") for each in credentials)
+        return all(secret.get_secret_value() not in ("", "demo") for secret in credentials)
 
     @property
     def uses_real_prices(self) -> bool:
-        """Whether MARKET_DATA asks for an exchange's prices, not simulated or recorded ones."""
+        """Whether MARKET_DATA stands for prices of an exchange, not simulated or recorded ones."""
         if self.market_data == "auto":
             return self.has_angel_one_credentials
         return self.market_data in ("angel_one", "yahoo")
@@ -253,7 +253,7 @@ class Settings(BaseModel):
 
     @property
     def strict_accounts(self) -> bool:
-        """Whether accounts of strangers are expected: ACCOUNT_RULES, by default in production."""
+        """Whether ACCOUNT_RULES, by default those of APP_ENV, expect strangers to register."""
         return (self.account_rules or _DEFAULT_RULES.get(self.app_env)) == "strict"
 
     @property
@@ -277,9 +277,9 @@ VARIABLES = frozenset(name.upper() for name in Settings.model_fields)
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Check the whole environment; raise ConfigurationError naming all that is wrong."""
+    """Return the settings; raise ConfigurationError with every offence in the environment."""
     environ = read_environment() if environ is None else environ
-    # An empty variable, as .env.example leaves many, means its default.
+    # An empty variable, like many in .env.example, means its default.
     given = {
         name: environ[name.upper()].strip()
         for name in Settings.model_fields
@@ -309,7 +309,7 @@ def _offence(detail: Any, given: Mapping[str, str]) -> str:
 
 
 def _is_secret(name: str) -> bool:
-    # A URI may hold a password, so it counts as one.
+    # A URI may contain a password.
     return Settings.model_fields[name].annotation is SecretStr or name.endswith(("_uri", "_url"))
 
 
@@ -339,7 +339,7 @@ def _unsafe_in_production(given: Mapping[str, str]) -> list[str]:
 
 
 def _with_secrets(settings: Settings) -> Settings:
-    """Fill the secrets that were not given from the data folder, made at first start."""
+    """Fill missing secrets from the data folder, where the first start creates them."""
     kept = {
         name: SecretStr(_kept_secret(settings.data_dir / name))
         for name in ("secret_key", "jwt_secret_key")

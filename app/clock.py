@@ -1,4 +1,4 @@
-"""The clock, as a seam: everything that asks for the time is handed one."""
+"""The clock: every part that needs the time gets one as a parameter."""
 
 from __future__ import annotations
 

@@ -275,8 +275,8 @@ class EmbeddedDatabase:
         }
         options = [str(part) for flag in flags.items() for part in flag]
         python = [sys.executable, "-P", str(CHILD), str(os.getpid())]
-        # SecantusDB: without --sync-on-commit, kill -9 loses acknowledged commits. Without
-        # --standalone, each change is also written for change streams, which we do not use.
+        # Without --sync-on-commit, kill -9 loses acknowledged commits. Without --standalone, each
+        # change is also written for change streams, which we do not use.
         return [*python, *options, "--sync-on-commit", "--standalone"]
 
     def _wait_for_end(self) -> None:

@@ -1,4 +1,4 @@
-"""`flask --app run doctor`: is everything that the server needs there and working?"""
+"""`flask --app run doctor`: check that everything the server needs is present and works."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from app.services import services
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found, and, where that is a fault, what to do about it."""
+    """The result of one check, with a remedy if it is a fault."""
 
     ok: bool
     found: str
@@ -35,7 +35,7 @@ class Finding:
 @click.command()
 @with_appcontext
 def doctor() -> None:
-    """Check the configuration and all that it names; exit 1 where something is wrong."""
+    """Check the configuration and everything that it names; exit 1 on a fault."""
     rows = []
     healthy = True
     checks = click.progressbar(CHECKS.items(), label="Checking", file=sys.stderr)
@@ -57,7 +57,7 @@ def doctor() -> None:
 
 
 def _configuration() -> Finding:
-    # The application would not be here with a configuration that cannot be used.
+    # With an invalid configuration the application would not have started.
     return Finding(True, f"APP_ENV={services().settings.app_env}")
 
 

@@ -1,4 +1,4 @@
-"""`flask --app run instruments`: load what can be traded, and look it up."""
+"""`flask --app run instruments`: load the tradable instruments, and look them up."""
 
 from __future__ import annotations
 

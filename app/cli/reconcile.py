@@ -1,4 +1,4 @@
-"""`flask --app run reconcile`: does every portfolio say what its trades say?"""
+"""`flask --app run reconcile`: check that every portfolio agrees with its trades."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.portfolio.reconciliation import Difference, find_differences, repair
 @click.option("--repair", "repairs", is_flag=True, help="Set each portfolio right.")
 @with_appcontext
 def reconcile(repairs: bool) -> None:
-    """Recompute every portfolio from its trades; exit 1 where one differs."""
+    """Recompute every portfolio from its trades; exit 1 if one differs."""
     users = Portfolio.all_user_ids()
     differences: list[Difference] = []
     with click.progressbar(users, label="Reconciling", file=sys.stderr) as progress:

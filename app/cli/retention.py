@@ -1,4 +1,4 @@
-"""`flask --app run retention`: what has been kept for longer than it has to be?"""
+"""`flask --app run retention`: count or delete data beyond its retention period."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DAYS = click.IntRange(min=1)
 @click.option("--apply", "applies", is_flag=True, help="Delete it.")
 @with_appcontext
 def retention(notifications_days: int | None, alerts_days: int | None, applies: bool) -> None:
-    """Count what is kept for longer than configured; nothing is deleted without --apply."""
+    """Count the data beyond its retention period; nothing is deleted without --apply."""
     configured = Limits.of(services().settings)
     limits = Limits(
         notifications_days or configured.notifications_days, alerts_days or configured.alerts_days

@@ -1,4 +1,4 @@
-"""What config.py is made of: the environment, origins, the data folder, checks of production.
+"""The parts of config.py: the environment, origins, the checks of production.
 
-It imports neither Flask nor the database, so that it is read before either.
+It imports neither Flask nor the database, because it is imported before both.
 """

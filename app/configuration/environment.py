@@ -1,6 +1,6 @@
-"""The variables that the server is given: those of the process, then those of .env.
+"""The variables of the server: those of the process, then those of .env.
 
-Imported before anything else, so nothing is imported here that takes long.
+Imported before everything else, so it imports nothing that loads slowly.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from dotenv import dotenv_values, find_dotenv
 from dotenv.parser import parse_stream
 
 ROOT = Path(__file__).resolve().parents[2]
-# In .env, what resembles a variable this much is taken for a misspelling of it.
+# Minimum similarity at which a name in .env counts as a misspelled variable.
 SIMILAR_IN_FILE = 0.8
-# The environment of the process also holds what belongs to other programs.
+# Higher, because the environment of the process has variables of other programs as well.
 SIMILAR_IN_PROCESS = 0.85
 SHORTEST_BEGINNING = 6
 SHORTEST_NAME = 8
-# First words that other programs give to their own variables as well.
+# First words that variables of other programs have as well.
 COMMON_FIRST_WORDS = frozenset({"APP", "DATA", "FLASK", "HOST", "LOG", "PORT", "SECRET", "TEST"})
-# What other programs call the same thing: in the process it may be there for one of them.
+# Names in other programs. In the process, such a variable may belong to one of them.
 OTHER_NAMES = {
     "MONGO_URL": "MONGO_URI",
     "MONGODB_URI": "MONGO_URI",
@@ -41,7 +41,7 @@ OTHER_NAMES = {
 
 
 class ConfigurationError(Exception):
-    """The environment cannot be used; the message names every offence."""
+    """The environment is invalid; the message names every offence."""
 
     def __init__(self, offences: list[str]) -> None:
         self.offences = offences
@@ -53,7 +53,7 @@ class ConfigurationError(Exception):
 
 
 class Environment(dict[str, str]):
-    """The variables by name, and which of them .env has."""
+    """The variables by name, and the names that .env contains."""
 
     def __init__(self, values: Mapping[str, str], in_file: Collection[str] = ()) -> None:
         super().__init__(values)
@@ -61,9 +61,9 @@ class Environment(dict[str, str]):
 
 
 def read_environment(dotenv_file: Path | None = None) -> Environment:
-    """Return the variables of .env, overruled by those of the process.
+    """Return the variables of .env, overridden by those of the process.
 
-    Raises ConfigurationError if .env is there and cannot be read.
+    Raises ConfigurationError if .env exists and cannot be read.
     """
     from_file = _read_file(dotenv_file or ROOT / ".env")
     set_by_flask = _set_by_flask()
@@ -78,8 +78,8 @@ def find_misspelled(
 ) -> tuple[list[str], list[str]]:
     """Return a sentence for each variable that looks like a misspelled one of `known`.
 
-    The first list is of those that can only be meant for this server, the second of those that
-    may be there for another program.
+    The first list has the variables that are meant for this server, the second those that may
+    belong to another program.
     """
     in_file = environ.in_file if isinstance(environ, Environment) else frozenset()
     certain, possible = [], []
@@ -118,7 +118,7 @@ def _read_file(path: Path) -> dict[str, str]:
 
 def _decode(path: Path, raw: bytes) -> str:
     try:
-        # Some editors put a byte order mark before UTF-8.
+        # Some editors write a byte order mark before UTF-8.
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -130,10 +130,10 @@ def _decode(path: Path, raw: bytes) -> str:
 
 
 def _set_by_flask() -> Mapping[str, str | None]:
-    """Return what the `flask` command has put into the environment itself.
+    """Return the variables that the `flask` command itself has set.
 
-    It reads the .env and .flaskenv files of the current folder and those above it, which need not
-    be ours, and expands `${NAME}` in them. Neither is the same for `python run.py`.
+    It reads .env and .flaskenv in the current folder and the folders above it, which may belong to
+    another project, and expands `${NAME}`. `python run.py` does neither.
     """
     if os.environ.get("FLASK_RUN_FROM_CLI") != "true" or os.environ.get("FLASK_SKIP_DOTENV"):
         return {}
@@ -173,11 +173,11 @@ def _most_similar(name: str, known: Collection[str], similar: float) -> str | No
 
 
 def _begun(name: str, known: Collection[str]) -> str | None:
-    """Return what `name` is the beginning of, or what it begins with as in APP_ENVIRONMENT."""
+    """Return a variable that begins with `name`, or with which it begins as in APP_ENVIRONMENT."""
     for each in sorted(known):
         shorter, longer = sorted((name, each), key=len)
         rest = longer.removeprefix(shorter)
-        # What follows an underscore makes it another variable: SMTP_FROM_NAME.
+        # An underscore begins another word, as in SMTP_FROM_NAME.
         may_end = longer == each or not rest.startswith("_")
         if rest != longer and len(shorter) >= SHORTEST_BEGINNING and may_end:
             return each

@@ -1,7 +1,7 @@
-"""Web origins and host names, as the configuration and a request name them.
+"""Web origins and host names, as in the configuration and in requests.
 
-Both are brought into the one form that browsers send, and then compared as text: no pattern, no
-prefix and no regular expression decides who may read an answer.
+Both are normalized to the form that browsers send and then compared as text. No pattern, prefix
+or regular expression decides who may read a response.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DEFAULT_ORIGINS = (
     "http://127.0.0.1:5173",
 )
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-# Browsers send the origin of a page as http or https. The rest are applications and extensions.
+# Pages of browsers have http or https. The others are apps and extensions.
 ORIGIN_SCHEMES = frozenset(
     {"http", "https", "app", "capacitor", "ionic", "tauri", "vscode-webview"}
     | {"chrome-extension", "moz-extension", "safari-web-extension"}
@@ -29,7 +29,7 @@ HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 
 
 def parse_origins(text: str) -> tuple[str, ...]:
-    """Return the origins of a comma separated list; raise ValueError for one that cannot match."""
+    """Return the origins of a comma separated list; raise ValueError if one can never match."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if "*" in parts:
         return ("*",)
@@ -53,14 +53,14 @@ def _listed_origin(text: str) -> str:
 
 
 def normalize_origin(text: str) -> str | None:
-    """Return an origin as browsers send it, without its default port; None if it is none."""
+    """Return an origin as browsers send it, without a default port; None if it is invalid."""
     parts = _split(text)
     if parts is None or not parts.scheme or parts.path or parts.query or parts.fragment:
         return None
     host = host_of(parts.netloc)
     if host is None:
         return None
-    # `_split` has read the port already.
+    # `_split` has checked the port.
     port = parts.port if parts.port != DEFAULT_PORTS.get(parts.scheme) else None
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
@@ -83,9 +83,9 @@ def host_of(netloc: str) -> str | None:
 
 
 def parse_hosts(text: str) -> tuple[str, ...]:
-    """Return the host names of a comma separated list; raise ValueError for what is none.
+    """Return the host names of a comma separated list; raise ValueError if one is invalid.
 
-    `*` is every host, and a name that begins with a dot is every name below it.
+    `*` stands for every host, and a leading dot for every name below the rest.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     return tuple(dict.fromkeys(_listed_host(part) for part in parts))
@@ -110,7 +110,7 @@ def is_address(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host can only be this machine."""
+    """Return whether a host is always this machine."""
     address = _address(host.strip("[]"))
     if address is not None:
         return ipaddress.ip_address(address).is_loopback
@@ -119,8 +119,8 @@ def is_loopback(host: str) -> bool:
 
 def hosts_of(origins: Iterable[str]) -> set[str]:
     """Return the hosts of origins."""
-    parts = (_split(origin) for origin in origins if origin != "*")
-    return {each.hostname for each in parts if each and each.hostname}
+    split = (_split(origin) for origin in origins if origin != "*")
+    return {parts.hostname for parts in split if parts and parts.hostname}
 
 
 def _split(text: str) -> SplitResult | None:
@@ -128,7 +128,7 @@ def _split(text: str) -> SplitResult | None:
         return None
     try:
         parts = urlsplit(text.lower())
-        # Read here, because a port that is no number raises only when it is read.
+        # Reading an invalid port raises ValueError.
         is_usable = parts.port is None or parts.port >= 1
     except ValueError:
         return None

@@ -1,7 +1,6 @@
-"""What production refuses, and the name by which PRODUCTION_ALLOWS permits it all the same.
+"""Settings that production refuses, each with a name by which PRODUCTION_ALLOWS permits it.
 
-The checks read the variables as they were given, so that one message names what is unsafe
-together with what is wrong.
+The checks read the raw variables, so that one message can name unsafe and invalid ones.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from app.configuration.origins import hosts_of, is_loopback, parse_origins
 
 MINIMUM_SECRET_LENGTH = 32
 MINIMUM_SECRET_BITS = 88
-# No secret that was made at random has one of these in it.
+# A random secret contains none of these.
 DEFAULT_SECRETS = ("changeme", "secretkey", "yoursecret", "password", "placeholder", "qwerty")
 FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 UPSTREAMS = ("angel_root_url", "angel_stream_url", "angel_scrip_master_url", "yahoo_root_url",
              "twilio_root_url")  # fmt: skip
-# What each name permits.
+# What each name in PRODUCTION_ALLOWS permits.
 OVERRIDES = {
     "weak_secrets": "secrets that can be guessed, or that are the same",
     "plain_database": "a database on another machine without a password or without TLS",
@@ -46,7 +45,7 @@ Found = Iterator[tuple[str | None, str]]
 
 
 def parse_overrides(text: str) -> tuple[str, ...]:
-    """Return the names of a comma separated list; raise ValueError for one that is unknown."""
+    """Return the names of a comma separated list; raise ValueError if one is unknown."""
     names = tuple(part.strip().lower() for part in text.split(",") if part.strip())
     unknown = [name for name in names if name not in OVERRIDES]
     if unknown:
@@ -55,7 +54,7 @@ def parse_overrides(text: str) -> tuple[str, ...]:
 
 
 def find_unsafe(given: Given) -> list[str]:
-    """Return what is unsafe in production, except what PRODUCTION_ALLOWS permits."""
+    """Return each unsafe setting that PRODUCTION_ALLOWS does not permit."""
     allowed = {part.strip().lower() for part in given.get("production_allows", "").split(",")}
     return [
         f"{offence}; PRODUCTION_ALLOWS={override} permits it" if override else offence
@@ -66,7 +65,7 @@ def find_unsafe(given: Given) -> list[str]:
 
 
 def is_weak(secret: str) -> bool:
-    """Return whether a secret can be guessed: short, known, repetitive or a sequence."""
+    """Return whether a secret can be guessed: short, well known, repetitive or a sequence."""
     plain = secret.lower().replace("-", "").replace("_", "").replace(" ", "")
     if len(secret) < MINIMUM_SECRET_LENGTH or any(each in plain for each in DEFAULT_SECRETS):
         return True
@@ -74,12 +73,12 @@ def is_weak(secret: str) -> bool:
     counts = Counter(unit).values()
     bits = -sum(count * math.log2(count / len(unit)) for count in counts)
     steps = [abs(ord(one) - ord(other)) for one, other in pairwise(unit)]
-    # In a random secret one pair of neighbours in eight is as close.
+    # In a random secret, one in eight pairs of neighbours is this close.
     return bits < MINIMUM_SECRET_BITS or sum(step <= 1 for step in steps) > len(steps) / 2
 
 
 def _period(text: str) -> int:
-    # The least distance at which the text repeats itself, its length if it does not.
+    # The shortest period of the text; its length if it does not repeat itself.
     return next(n for n in range(1, len(text) + 1) if text[n:] == text[: len(text) - n])
 
 
@@ -119,7 +118,7 @@ def _missing_of_database(uri: str) -> list[str]:
         for name, values in parse_qs(parts.query if parts else "").items()
     }
     if uri.lower().startswith("mongodb+srv://"):
-        # Its hosts are in DNS, and it uses TLS unless that is turned off.
+        # The hosts are in DNS, and TLS is on by default.
         has_tls = options.get("tls", options.get("ssl", "true")) not in FALSE
     else:
         try:
@@ -204,7 +203,7 @@ def _server(given: Given) -> Found:
 def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
-        # Read here, because a host in brackets that is none raises only when it is read.
+        # Reading an invalid host in brackets raises ValueError.
         _ = parts.hostname, parts.password
     except ValueError:
         return None

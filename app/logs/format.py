@@ -1,7 +1,7 @@
-"""How a line of the log is written: nothing in it can be taken for another line or field.
+"""The format of log lines: no value can be mistaken for another line or field.
 
-What clients send reaches the log in messages and fields. Whatever is not printable is escaped,
-values are cut, and in text a value that could be read as several fields is quoted.
+Messages and fields contain input of clients. Unprintable characters are escaped and values are
+cut. In text, a value that could be read as several fields is quoted.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ MAX_MESSAGE_LENGTH = 1000
 
 
 def escape(value: object, max_length: int = MAX_VALUE_LENGTH) -> str:
-    """Return a value as printable text of one line, cut to `max_length` characters."""
-    # Each character becomes one at least, so no more of them need a look.
+    """Return a value as one line of printable text, cut to `max_length` characters."""
+    # Escaping never shortens text, so the rest would be cut anyway.
     text = str(value)[: max_length + 1]
     if not text.isprintable():
-        text = "".join(each if each.isprintable() else _escaped(each) for each in text)
+        text = "".join(char if char.isprintable() else _escaped(char) for char in text)
     return text if len(text) <= max_length else f"{text[: max_length - 3]}..."
 
 
@@ -37,13 +37,13 @@ def _escaped(character: str) -> str:
 
 def quote(text: str) -> str:
     """Return text in quotation marks if it could be read as more than one value."""
-    if text and not any(each in text for each in ' ="'):
+    if text and not any(char in text for char in ' ="'):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 class _Argument:
-    """An argument of a message, as it is to be shown."""
+    """An argument of a message that formats as escaped text."""
 
     def __init__(self, value: object, *, quoted: bool) -> None:
         self._value = value
@@ -69,23 +69,23 @@ def _message(record: logging.LogRecord, *, quoted: bool) -> str:
     message = escape(str(record.msg) % args if args else record.msg, MAX_MESSAGE_LENGTH)
     if not args and quoted and "=" in message:
         message = quote(message)
-    # Whose line it is, if it is not the program's own.
+    # Lines of libraries begin with the name of their logger.
     return message if record.name == logger.name else f"{record.name}: {message}"
 
 
 def _argument(value: object, *, quoted: bool) -> object:
-    # Numbers keep their type: a message may format them with %d or %.1f.
+    # Numbers keep their type, because a message may format them with %d or %.1f.
     return value if isinstance(value, Number) else _Argument(value, quoted=quoted)
 
 
 def _trace(formatted: str) -> str:
-    """Return a traceback whose lines cannot be taken for lines of the log."""
+    """Return a traceback whose lines cannot be mistaken for log lines."""
     lines = formatted.split("\n")
     return "\n".join(f"  | {escape(each, MAX_MESSAGE_LENGTH)}" for each in lines)
 
 
 class TextFormatter(logging.Formatter):
-    """The message, then the fields of the record as name=value."""
+    """The message, followed by the fields of the record as name=value."""
 
     def __init__(self) -> None:
         super().__init__(TEXT_FORMAT, TIME_FORMAT)
@@ -105,7 +105,7 @@ class TextFormatter(logging.Formatter):
 
 # logzero has no types, so its class is Any to mypy.
 class JsonFormatter(logzero.JsonFormatter):  # type: ignore[misc]
-    """logzero's JSON line, with the fields of the record beside the message."""
+    """logzero's JSON line with the fields of the record."""
 
     def __init__(self) -> None:
         super().__init__(JSON_FORMAT, TIME_FORMAT, json_ensure_ascii=True)
@@ -113,7 +113,7 @@ class JsonFormatter(logzero.JsonFormatter):  # type: ignore[misc]
     def add_fields(
         self, log_record: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
     ) -> None:
-        """Write the message and the fields; what a client sent is in neither as it came."""
+        """Write the message and the fields, with input of clients escaped."""
         log_record.update(
             asctime=record.asctime,
             levelname=record.levelname,

@@ -1,6 +1,6 @@
-"""Where the log goes: to standard error and to LOG_FILE, whoever wrote the line.
+"""The destinations of the log, standard error and LOG_FILE, for the program and its libraries.
 
-Imported before the application, so nothing is imported here that takes long.
+Imported before the application, so it imports nothing that loads slowly.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from config import Settings
 
 MAX_FILE_BYTES = 50 * 1024 * 1024
 OLD_FILES = 5
-# They would add a handler of their own to a logger that has no level, past LOG_FILE and LOG_FORMAT.
+# Libraries that add their own handler to a logger without a level, bypassing LOG_FORMAT.
 SELF_CONFIGURING = ("engineio.server", "socketio.server", "werkzeug")
 
-# What reads the packets of clients.
+# Libraries that parse input of clients.
 PROTOCOL_LIBRARIES = ("engineio", "socketio", "simple_websocket", "wsproto", "gevent", "eventlet")
-# They report each attempt to reach Redis. The relay says once that it is away or back.
+# They log each failed attempt to reach Redis. The relay logs an outage once.
 REPORTING_REDIS = ("socketio.server", "flask-limiter")
 TRACE = "Traceback (most recent call last):"
 TRACED_FILE = re.compile(r'^ *File "([^"]+)"', re.MULTILINE)
 
 
 def set_up_logging(settings: Settings, *, max_file_bytes: int = MAX_FILE_BYTES) -> None:
-    """Send the log of the program and its libraries where the configuration asks."""
+    """Send the log of the program and its libraries to the configured destinations."""
     former = logger.handlers[:]
     _set_up_logger(settings.log_format, settings.log_level)
     handlers = [handler for handler in logger.handlers if not isinstance(handler, _LogFile)]
@@ -55,30 +55,30 @@ def set_up_logging(settings: Settings, *, max_file_bytes: int = MAX_FILE_BYTES) 
 
 
 def set_up_early_logging(log_format: str) -> None:
-    """Send the log to standard error until the configuration is known to be usable."""
+    """Send the log to standard error while the configuration is still unchecked."""
     _set_up_logger(log_format, "INFO")
 
 
 def capture_standard_error() -> None:
-    """Make what anything else writes to standard error, or warns of, lines of the log."""
+    """Turn warnings, uncaught exceptions and other output to standard error into log lines."""
     sys.stderr = _LoggedStream(sys.stderr)
     sys.excepthook = _log_exception
-    threading.excepthook = lambda each: _log_exception(
-        each.exc_type, each.exc_value, each.exc_traceback
+    threading.excepthook = lambda args: _log_exception(
+        args.exc_type, args.exc_value, args.exc_traceback
     )
     logging.captureWarnings(True)
 
 
 def _set_up_logger(log_format: str, level: str) -> None:
     formatter = JsonFormatter() if log_format == "json" else TextFormatter()
-    # UTC, as every other time that the program shows.
+    # UTC, like every other time in the output.
     formatter.converter = time.gmtime
     logzero.setup_logger(name=logger.name, level=logging.getLevelName(level), formatter=formatter)
 
 
 def _route_libraries(handlers: list[logging.Handler], former: list[logging.Handler]) -> None:
-    # Its level stays WARNING, unless a program that embeds this one chose another: at DEBUG they
-    # log addresses with tokens in them, and whole requests and answers.
+    # The root level stays WARNING, unless an embedding program has changed it: at DEBUG, libraries
+    # log URLs with tokens, and whole requests and responses.
     root = logging.getLogger()
     for handler in former:
         root.removeHandler(handler)
@@ -99,7 +99,7 @@ def _is_not_of_redis(record: logging.LogRecord) -> bool:
 
 
 def _shorten_client_faults(record: logging.LogRecord) -> bool:
-    """Leave the traceback out of a record if a client's packet is at fault and not our code."""
+    """Drop the traceback of a record if a client's packet caused the error, not our code."""
     message = record.getMessage()
     if record.exc_info and record.exc_info[1]:
         frames = traceback.extract_tb(record.exc_info[2])
@@ -116,7 +116,7 @@ def _shorten_client_faults(record: logging.LogRecord) -> bool:
 
 
 def _is_ours(files: Iterable[str]) -> bool:
-    """Return whether our code failed, called by the library, and not the library called by it."""
+    """Return whether the innermost frame is in our code, not in a protocol library."""
     ours = False
     for file in files:
         if file.startswith(f"{ROOT / 'app'}{os.sep}"):
@@ -131,7 +131,7 @@ def _last_line(text: str) -> str:
 
 
 class _LogFile(logging.handlers.RotatingFileHandler):
-    """LOG_FILE, for its owner alone, rotated. A full disk is reported once, elsewhere."""
+    """LOG_FILE: private, rotated. A write error is reported once, by the other handlers."""
 
     def __init__(self, path: Any, others: list[logging.Handler], max_bytes: int) -> None:
         super().__init__(path, maxBytes=max_bytes, backupCount=OLD_FILES, encoding="utf-8")
@@ -157,12 +157,12 @@ class _LogFile(logging.handlers.RotatingFileHandler):
             report = logger.makeRecord(
                 logger.name, logging.ERROR, "", 0, "LOG_FILE cannot be written: %s", (error,), None
             )
-            for each in self._others:
-                each.handle(report)
+            for handler in self._others:
+                handler.handle(report)
 
 
 class _LoggedStream(io.TextIOBase):
-    """Standard error, each line of which becomes one of the log."""
+    """Standard error, with each line turned into a log line."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -171,7 +171,7 @@ class _LoggedStream(io.TextIOBase):
         self._local = threading.local()
 
     def write(self, text: str) -> int:
-        # What goes wrong while a line is logged must not be logged again, and again.
+        # An error while a line is logged must not be logged in turn.
         if getattr(self._local, "busy", False):
             return len(text)
         *lines, self._pending = (self._pending + text).split("\n")
@@ -184,7 +184,7 @@ class _LoggedStream(io.TextIOBase):
         return len(text)
 
     def _log(self, line: str) -> None:
-        """Log a line; the lines of a traceback become one record, with its last as the message."""
+        """Log a line; a traceback becomes one record, with its last line as the message."""
         if line.startswith(TRACE):
             self._trace = [line]
         elif self._trace and line.startswith(" "):
@@ -213,5 +213,5 @@ class _LoggedStream(io.TextIOBase):
 def _log_exception(
     kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
 ) -> None:
-    # The interpreter's hook writes one line for each of the traceback's.
+    # The interpreter's hook would write a separate line for each line of the traceback.
     logger.critical("the program fails", exc_info=(kind, error or kind(), trace))

@@ -1,4 +1,4 @@
-"""Links that stop the emails to a user: signed, so that each stops its own user's alone."""
+"""Signed links that stop the emails to one user."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PATH = "/notifications/unsubscribe/"
 
 
 def make_stop_link(user_id: ObjectId) -> str | None:
-    """Return the link for the emails to a user; None if the server's address is not known."""
+    """Return the link for the emails to a user; None without PUBLIC_URL."""
     public_url = services().settings.public_url
     if public_url is None:
         return None
@@ -21,7 +21,7 @@ def make_stop_link(user_id: ObjectId) -> str | None:
 
 
 def read_stop_token(token: str) -> ObjectId | None:
-    """Return whose emails the last part of a link stops; None if the link is not ours."""
+    """Return the user of a link's last part; None if its signature is invalid."""
     try:
         return ObjectId(_signer().unsign(token).decode())
     except (BadSignature, InvalidId, UnicodeError):

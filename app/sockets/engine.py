@@ -1,9 +1,9 @@
-"""Engine.IO: its sessions, and how what waits for each is handed over.
+"""Engine.IO: sessions, and the delivery of their queues.
 
-python-engineio drops what it cannot read with a 200, takes the answer to a ping that never left
-the server for a sign of life, and ends a session in whichever thread finds it dead, also one that
-holds a lock which the end needs. Its classes are extended here, for polling and WebSocket alike.
-How much a client may send is in `app.transport`.
+python-engineio answers unreadable input with 200, accepts a pong for a ping that was never sent,
+and ends a dead session in the thread that finds it, even if that thread holds a lock that the end
+needs. The subclasses here correct that for polling and WebSocket. `app.transport` limits what a
+client may send.
 """
 
 from __future__ import annotations
@@ -23,53 +23,53 @@ from app.logs.client_log import ClientLog
 from app.sockets.waiting import bounded
 from app.web.addresses import client_network
 
-# While more than this waits for all clients together, a client for which more than the smaller
-# amount waits is closed: so the slowest readers leave first.
+# If the queues of all clients together exceed the first limit, a client whose queue exceeds the
+# second is closed: the slowest readers go first.
 MAX_TOTAL_WAITING_BYTES = 16 * 1024 * 1024
 MAX_WAITING_BYTES_UNDER_PRESSURE = 64 * 1024
 COUNT_INTERVAL_SECONDS = 0.25
-# What is sent page by page goes on while no more than this waits for its client.
+# Replays send the next page once the queue of their client is below this.
 READ_AHEAD_BYTES = 128 * 1024
-# The seconds in which a client that something waits for has to read at least a part of it.
+# A client with a queue must read a part of it within this time.
 READ_TIMEOUT_SECONDS = 20.0
 READ_CHECK_SECONDS = 0.02
-# What is handed over at a time. python-engineio's own client takes no more packets in one poll.
+# The maximum of one poll; python-engineio's client accepts no more packets.
 MAX_POLL_PACKETS = 16
 MAX_POLL_BYTES = 64 * 1024
 MAX_POLLING_SESSIONS_PER_ADDRESS = 500
-# Each Engine.IO packet that a client of Socket.IO sends: a Socket.IO packet without attachments,
-# an answer to a ping, a close, and the two of an upgrade to WebSocket.
+# The Engine.IO packets of a Socket.IO client: a Socket.IO packet without attachments, a pong, a
+# close, and the two packets of an upgrade to WebSocket.
 CLIENT_PACKET = re.compile(r"4[0-3]|[135]\Z|2probe\Z")
 SEPARATOR = "\x1e"
 
 
 # The packages have no types, so their classes are Any to mypy.
 class ProtocolError(exceptions.SocketIsClosedError):  # type: ignore[misc]
-    """The client sent what no client of this protocol sends; its session has been closed."""
+    """The client violated the protocol, and its session has been closed."""
 
 
 class Session(engineio.socket.Socket):  # type: ignore[misc]
-    """One Engine.IO session, by polling, WebSocket, or first one and then the other."""
+    """One Engine.IO session, by polling, by WebSocket, or upgraded from one to the other."""
 
     def __init__(self, server: Engine, sid: str, address: str) -> None:
         super().__init__(server, sid)
         self.address = address
-        # When the ping was sent that is not answered yet.
+        # When the unanswered ping was queued.
         self.last_ping: float | None
-        # Whether that ping has left the server.
+        # Whether that ping has been sent.
         self._is_pinged = False
         self._is_waited_for = False
         self._read_count = 0
         self._cut_off: Callable[[], None] | None = None
 
     def receive(self, pkt: Packet) -> None:
-        """Handle one packet; raise ProtocolError if the session has ended, or ends by it."""
-        # The next packet may be there already: without this its sender would be served alone.
+        """Handle one packet; raise ProtocolError if the session has ended or the packet ends it."""
+        # Let others run: the next packet may have arrived already.
         self.server.sleep(0)
         if self.closed:
             raise ProtocolError
         if pkt.packet_type == PONG:
-            # The answer to a ping that still waits here is none: its client does not read.
+            # A pong before its ping was sent does not count: the client is not reading.
             if self._is_pinged:
                 self._is_pinged = False
                 self.schedule_ping()
@@ -81,7 +81,7 @@ class Session(engineio.socket.Socket):  # type: ignore[misc]
             raise ProtocolError
 
     def handle_post_request(self, environ: WSGIEnvironment) -> None:
-        """Handle each packet of a polling request; raise an EngineIOError for a bad one."""
+        """Handle the packets of a polling request; raise an EngineIOError for an invalid one."""
         body = environ["wsgi.input"].read(self.server.max_http_buffer_size + 1)
         if len(body) > self.server.max_http_buffer_size:
             raise exceptions.ContentTooLongError
@@ -96,7 +96,7 @@ class Session(engineio.socket.Socket):  # type: ignore[misc]
         return super()._websocket_handler(_TextFrames(ws, self))
 
     def send(self, pkt: Packet) -> None:
-        """Queue a packet, if the client is there and reads."""
+        """Queue a packet, unless the session has ended or its client does not read."""
         if self.closed or not self.check_ping_timeout():
             return
         waiting = self.queue.waiting_bytes
@@ -110,7 +110,7 @@ class Session(engineio.socket.Socket):  # type: ignore[misc]
         return not self.closed and bool(super().check_ping_timeout())
 
     def poll(self) -> list[Packet]:
-        """Return what to hand over next, waiting for it; an empty list at the end."""
+        """Wait for and return the next packets; an empty list at the end of the session."""
         empty = self.server.get_queue_empty_exception()
         wait = self.server.ping_interval + self.server.ping_timeout
         packets: list[Packet] = []
@@ -125,7 +125,7 @@ class Session(engineio.socket.Socket):  # type: ignore[misc]
             self.queue.task_done()
             if pkt is None:
                 if packets:
-                    # The end, for the next poll to find.
+                    # The end of the session, for the next poll.
                     self.queue.put(None)
                 break
             packets.append(pkt)
@@ -134,9 +134,9 @@ class Session(engineio.socket.Socket):  # type: ignore[misc]
         return packets
 
     def wait_until_read(self) -> bool:
-        """Wait until the client has read most of what it was sent.
+        """Wait until the client has read most of its queue.
 
-        Return False if the session has ended, also because its client does not read.
+        Returns False if the session has ended, perhaps because its client does not read.
         """
         self._is_waited_for = True
         read_count, deadline = self._read_count, time.monotonic() + READ_TIMEOUT_SECONDS
@@ -153,31 +153,31 @@ class Session(engineio.socket.Socket):  # type: ignore[misc]
 
     def _note_read(self, packets: list[Packet]) -> None:
         self._read_count += len(packets)
-        # Its answers to pings are not looked at while it is waited for.
+        # Its pongs are not handled during `wait_until_read`.
         if self._is_waited_for and self.last_ping:
             self.last_ping = time.time()
         if any(pkt.packet_type == PING for pkt in packets):
             self._is_pinged = True
 
     def drop(self, reason: str) -> None:
-        """Close the session at once, and throw away what waits for its client."""
+        """Close the session and discard its queue."""
         if not self.closed and not self.closing:
             self.server.client_log.write(f"socket closed, {reason}", self.address)
             self.close(abort=True, reason=self.server.reason.TRANSPORT_ERROR)
 
     def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
-        """Close the session; with `abort`, or if its client is gone, without sending what waits."""
+        """Close the session; with `abort`, or if its client is gone, discard its queue."""
         if self.closed or self.closing:
             return
-        # Waiting until all of it has been read could take forever.
+        # Never wait for the client to read: that could take forever.
         super().close(wait=False, abort=abort, reason=reason)
         if abort or reason == self.server.reason.PING_TIMEOUT:
-            self._throw_away()
+            self._discard_queue()
             if self._cut_off is not None:
-                # A WebSocket may have to wait until its client takes the last frame.
+                # In the background, because closing a WebSocket may wait for its client.
                 self.server.start_background_task(self._cut_off)
 
-    def _throw_away(self) -> None:
+    def _discard_queue(self) -> None:
         empty = self.server.get_queue_empty_exception()
         try:
             while True:
@@ -188,20 +188,20 @@ class Session(engineio.socket.Socket):  # type: ignore[misc]
 
 
 class Engine(engineio.Server):  # type: ignore[misc]
-    """The Engine.IO server: it makes sessions of our own class, and not too many."""
+    """The Engine.IO server: it creates our Sessions and limits their number."""
 
     def __init__(self, **options: Any) -> None:
         self.start_service_task: bool
         self._async: dict[str, Any]
         super().__init__(**options)
         self.client_log = ClientLog()
-        # Here, not where they are served: under any web server sessions are bounded alike.
+        # Set here to bound the queues under every web server.
         self._async = {**self._async, "queue": bounded(self._async["queue"])}
         self._waiting_bytes = 0
         self._counted_at = 0.0
 
     def is_under_pressure(self) -> bool:
-        """Return whether too much waits for all clients together."""
+        """Return whether the queues of all clients together are too large."""
         now = time.monotonic()
         if now - self._counted_at > COUNT_INTERVAL_SECONDS:
             self._counted_at = now
@@ -216,7 +216,7 @@ class Engine(engineio.Server):  # type: ignore[misc]
         transport: str,
         jsonp_index: int | None = None,
     ) -> Any:
-        """Begin a session, as python-engineio does, if its address has not too many."""
+        """Begin a session as python-engineio does, unless its address has too many."""
         address = client_network(environ.get("REMOTE_ADDR", ""))
         if transport == "polling" and self._has_too_many(address):
             return _too_many_sessions()
@@ -255,13 +255,13 @@ class Engine(engineio.Server):  # type: ignore[misc]
 
     def _trigger_event(self, event: str, *args: Any, **kwargs: Any) -> Any:
         if event == "disconnect":
-            # Whoever closes a session may hold the lock of a room that the session has to leave.
+            # The current thread may hold the lock of a room that the session has to leave.
             kwargs["run_async"] = True
         return super()._trigger_event(event, *args, **kwargs)
 
 
 class _TextFrames:
-    """A WebSocket that ends at the first frame that is not of the protocol."""
+    """A WebSocket that ends at the first frame that violates the protocol."""
 
     def __init__(self, websocket: Any, session: Session) -> None:
         self._websocket = websocket
@@ -285,7 +285,7 @@ class _TextFrames:
 
 
 def is_client_packet(text: str) -> bool:
-    """Return whether a text may be an Engine.IO packet of a client of Socket.IO."""
+    """Return whether a text may be an Engine.IO packet of a Socket.IO client."""
     return CLIENT_PACKET.match(text) is not None
 
 

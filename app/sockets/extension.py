@@ -10,20 +10,20 @@ from socketio import RedisManager
 
 from app.sockets.server import Server
 
-# Flask-SocketIO's own name for it: processes of an earlier version share it.
+# Flask-SocketIO's default, shared with processes of an earlier version.
 CHANNEL = "flask-socketio"
 PATH = "socket.io"
 
 
 # The package has no types, so its class is Any to mypy.
 class SocketIO(flask_socketio.SocketIO):  # type: ignore[misc]
-    """Flask-SocketIO, which makes a server of its own class and leaves no choice."""
+    """Flask-SocketIO with our Server: it offers no way to choose the class."""
 
-    # A Server, once an application is bound.
+    # Our Server, once an application is bound.
     server: Any
 
     def init_app(self, app: Flask, *, message_queue: str | None = None, **options: Any) -> None:
-        """Serve the events of the handlers at /socket.io of an application."""
+        """Serve the handlers at /socket.io of an application."""
         app.extensions["socketio"] = self
         self.manage_session = False
         if message_queue:
@@ -33,5 +33,5 @@ class SocketIO(flask_socketio.SocketIO):  # type: ignore[misc]
         for event, handler, namespace in self.handlers:
             self.server.on(event, handler, namespace=namespace)
         middleware = flask_socketio._SocketIOMiddleware(self.server, app, socketio_path=PATH)
-        # Flask's own documentation wraps it so; mypy takes it for assigning to a method.
+        # As Flask's documentation does; mypy takes it for an assignment to a method.
         app.wsgi_app = middleware  # type: ignore[method-assign]

@@ -1,8 +1,8 @@
-"""Socket.IO: the packets that this application has a use for, handled one after the other.
+"""Socket.IO: only the packets that this application uses, handled in order.
 
-python-socketio hands events that a client names `connect`, `disconnect` or `*` to the handlers of
-those names, and lets a disconnect overtake a message that is still being handled. What is no
-packet of a client is refused by `app.transport.packets`.
+python-socketio passes events that a client names `connect`, `disconnect` or `*` to the handlers of
+those names, and lets a disconnect overtake a message that is still being handled.
+`app.transport.packets` refuses invalid packets.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from socketio import packet
 
 from app.sockets.engine import Engine
 
-# The handler of every event that has none; no client can send it by this name.
+# The handler of events without one. Clients cannot send it by this name.
 UNKNOWN_EVENT = "unknown event"
 MAX_EVENT_NAME = 64
-# Names that python-socketio, or a client library, gives a meaning of its own.
+# Names with a special meaning in python-socketio or a client library.
 RESERVED_EVENTS = frozenset({"connect", "disconnect", "connect_error", "*", UNKNOWN_EVENT})
 
 
@@ -29,33 +29,33 @@ class Server(socketio.Server):  # type: ignore[misc]
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        # Held while a packet of the session is handled, and while its end is.
-        self._user_locks: dict[str, threading.Lock] = {}
+        # Held while a packet, or the end, of the session is handled.
+        self._session_locks: dict[str, threading.Lock] = {}
 
     def _engineio_server_class(self) -> type[Engine]:
         return Engine
 
     def _handle_eio_connect(self, eio_sid: str, environ: WSGIEnvironment) -> None:
-        self._user_locks[eio_sid] = threading.Lock()
+        self._session_locks[eio_sid] = threading.Lock()
         super()._handle_eio_connect(eio_sid, environ)
 
     def _handle_eio_message(self, eio_sid: str, data: str) -> None:
-        turn = self._user_locks.get(eio_sid)
-        if turn is None:
+        lock = self._session_locks.get(eio_sid)
+        if lock is None:
             return
-        with turn:
-            # It may have ended while this waited for its turn.
+        with lock:
+            # The session may have ended meanwhile.
             if eio_sid in self.environ:
                 self._handle_text(eio_sid, data)
 
     def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
-        turn = self._user_locks.pop(eio_sid, None)
-        if turn is not None:
-            with turn:
+        lock = self._session_locks.pop(eio_sid, None)
+        if lock is not None:
+            with lock:
                 super()._handle_eio_disconnect(eio_sid, reason)
 
     def wait_until_read(self, sid: str) -> bool:
-        """Wait until a socket has read most of what it was sent; return False if it has ended."""
+        """Wait until a client has read most of its queue; return False if the session has ended."""
         session = self.eio.sockets.get(self.manager.eio_sid_from_sid(sid, "/"))
         return session is not None and bool(session.wait_until_read())
 
@@ -69,8 +69,8 @@ class Server(socketio.Server):  # type: ignore[misc]
             self._handle_connect(eio_sid, namespace, received.data)
         elif received.packet_type == packet.DISCONNECT:
             self._handle_disconnect(eio_sid, namespace, self.reason.CLIENT_DISCONNECT)
-        # Acknowledgements are ignored, since nothing here asks for any. Other types, and packets
-        # with attachments, have been refused by the packet class.
+        # The server requests no acknowledgements, so it ignores them. The packet class has refused
+        # other types and packets with attachments.
 
     def _handle_event(
         self, eio_sid: str, namespace: str | None, id: int | None, data: list[Any]
@@ -78,12 +78,12 @@ class Server(socketio.Server):  # type: ignore[misc]
         super()._handle_event(eio_sid, namespace, id, self._known(data))
 
     def _known(self, data: list[Any]) -> list[Any]:
-        """Return the event with its name as its handler has it, else the unknown event."""
+        """Return the event under the name of its handler, or the unknown event."""
         name = str(data[0])[:MAX_EVENT_NAME]
         known = name.strip().lower()
         if known in RESERVED_EVENTS or known not in self.handlers["/"]:
             return [UNKNOWN_EVENT, {"name": name}]
-        # Clients may send more arguments than the one that an event has.
+        # Each event has one argument; further ones are ignored.
         return [known, *data[1:2]]
 
     def _handle_event_internal(
@@ -95,7 +95,7 @@ class Server(socketio.Server):  # type: ignore[misc]
         namespace: str,
         id: int | None,
     ) -> None:
-        """Call the handler and acknowledge its answer; report a refusal that would not be seen."""
+        """Call the handler and acknowledge; without acknowledgement, report a refusal by status."""
         answer = self._trigger_event(data[0], namespace, sid, *data[1:])
         is_refused = isinstance(answer, dict) and answer.get("ok") is False
         if is_refused and (id is None or data[0] == "join"):

@@ -1,4 +1,4 @@
-"""What waits to be sent to a client: bounded in bytes, since the client may not read."""
+"""The queue of a client, bounded in bytes because the client may not read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 MAX_WAITING_BYTES = 512 * 1024
-# A packet takes more memory than its text.
+# Memory of a packet besides its text.
 PACKET_OVERHEAD = 200
 
 
@@ -16,9 +16,9 @@ def _size_of(item: Any) -> int:
 
 
 def bounded(queue_class: Any) -> type[Any]:
-    """Return the queue of an async mode, made to refuse what a client is too slow for."""
+    """Return a subclass of the async mode's queue that refuses items beyond its bound."""
 
-    # The base is the async mode's, known at run time only.
+    # The base class depends on the async mode, which is known at run time only.
     class BoundedQueue(queue_class):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
@@ -33,7 +33,7 @@ def bounded(queue_class: Any) -> type[Any]:
 
         def get(self, *args: Any, **kwargs: Any) -> Any:
             item = super().get(*args, **kwargs)
-            # Exact whatever two threads did at once: an empty queue weighs nothing.
+            # Two threads may have miscounted, so an empty queue resets the sum.
             left = self.waiting_bytes - (_size_of(item) if item is not None else 0)
             self.waiting_bytes = 0 if self.empty() else max(left, 0)
             return item

@@ -1,4 +1,4 @@
-"""How much one socket, and one address, may send: token buckets of messages and bytes."""
+"""Limits on what one socket, and one address, may send: token buckets of messages and bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What may come in a second, and how much at once after a pause."""
+    """Sustained units per second, and the burst allowed after a pause."""
 
     per_second: float
     burst: float
@@ -18,15 +18,15 @@ SOCKET_MESSAGES = Rate(100, 1_000)
 SOCKET_BYTES = Rate(64 * 1024, 512 * 1024)
 ADDRESS_MESSAGES = Rate(500, 4_000)
 ADDRESS_BYTES = Rate(512 * 1024, 4 * 1024 * 1024)
-# A handshake is more work than a message.
+# A handshake costs as much as this many messages.
 HANDSHAKE_MESSAGES = 4
-# An address whose buckets are full again is forgotten.
+# After this long unused, the buckets of an address are full again and are dropped.
 FORGET_SECONDS = 30.0
 
 
 @dataclass(slots=True)
 class Bucket:
-    """A token bucket, full at first."""
+    """A token bucket that starts full."""
 
     rate: Rate
     level: float = field(init=False)
@@ -37,7 +37,7 @@ class Bucket:
         self.filled_at = time.monotonic()
 
     def take(self, amount: float) -> bool:
-        """Take `amount` if it is there."""
+        """Take `amount` if the bucket holds it; return whether it did."""
         now = time.monotonic()
         filled = self.level + (now - self.filled_at) * self.rate.per_second
         self.level = min(filled, self.rate.burst)
@@ -49,7 +49,7 @@ class Bucket:
 
 
 class Budget:
-    """What one socket or one address has left."""
+    """The remaining messages and bytes of one socket or address."""
 
     __slots__ = ("_bytes", "_messages")
 
@@ -85,7 +85,7 @@ class SocketBudget:
 
 
 class AddressBudgets:
-    """The budgets of the addresses that sent something lately."""
+    """The budgets of the addresses that were recently active."""
 
     def __init__(self) -> None:
         self._budgets: dict[str, Budget] = {}

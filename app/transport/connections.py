@@ -1,4 +1,4 @@
-"""The open connections: how many there may be, and how long each may take for what it does."""
+"""The open connections: limits on their number, and a timeout for each phase."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from app.logs.client_log import ClientLog
 from app.transport.budgets import AddressBudgets
 from app.web.addresses import client_network
 
-# How much is sent within one WRITE_TIMEOUT_SECONDS: a client that reads slower is cut off.
+# Bytes that a client must read within WRITE_TIMEOUT_SECONDS, or it is disconnected.
 WRITE_BLOCK = 64 * 1024
 WRITE_TIMEOUT_SECONDS = 20.0
 REAP_INTERVAL_SECONDS = 0.5
-# In the environ of a request, and among the extensions of the application.
+# Keys in the environ of a request and in `app.extensions`.
 CONNECTION_KEY = "paper_trading.connection"
 CONNECTIONS_KEY = "connections"
 
 
 class Phase(Enum):
-    """What a connection is doing, and the seconds it may take; None is without a limit."""
+    """What a connection is doing, and its timeout in seconds; None is no timeout."""
 
-    # Connected, nothing sent yet.
+    # Connected; nothing received yet.
     NEW = ("nothing sent", 10.0)
-    # Kept alive after an answer.
+    # Kept alive after a response.
     IDLE = ("idle", 60.0)
     HEADER = ("header too slow", 10.0)
     BODY = ("body too slow", 20.0)
     REQUEST = ("request", None)
     POLL = ("poll", None)
     WEBSOCKET = ("websocket", None)
-    # Answered and closing: what the client still sends is thrown away.
+    # Answered and closing; further input is discarded.
     LINGER = ("closing", 5.0)
 
     def __init__(self, label: str, seconds: float | None) -> None:
@@ -45,14 +45,14 @@ class Phase(Enum):
         self.seconds = seconds
 
 
-# A connection in one of these has no request under way: it can be closed to make room.
+# Without a request under way, a connection can be closed to make room.
 EVICTABLE = frozenset({Phase.NEW, Phase.IDLE, Phase.HEADER, Phase.BODY, Phase.LINGER})
 IN_FLIGHT = frozenset({Phase.HEADER, Phase.BODY, Phase.REQUEST})
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many connections there may be, in all and of one address; None is without a limit."""
+    """The maximum number of connections, in total and per address; None is no maximum."""
 
     total: int
     per_address: int | None
@@ -70,25 +70,25 @@ class Connection:
     phase: Phase = Phase.NEW
     deadline: float | None = None
     write_deadline: float | None = None
-    # Bytes that came after the head of an upgrade.
+    # Bytes received after the head of an upgrade request.
     unread: bytes = b""
-    # Set once a WebSocket has taken the connection over.
+    # The WebSocket that has taken over the connection.
     websocket: Any = None
     _sending: threading.Lock = field(default_factory=threading.Lock)
 
     def enter(self, phase: Phase) -> None:
-        """Begin a phase, with its timeout."""
+        """Begin a phase and its timeout."""
         self.table.move(self, phase)
 
     def receive(self, size: int) -> bytes:
-        """Return the next bytes; b"" at the end, whatever ended it."""
+        """Return the next bytes; b"" at the end or after an error."""
         try:
             return self.socket.recv(size)
         except OSError:
             return b""
 
     def send(self, data: bytes | bytearray) -> None:
-        """Send all of it, or raise OSError; a client that does not read is cut off."""
+        """Send all data; raise OSError. A client that does not read is disconnected."""
         with self._sending:
             view = memoryview(data)
             try:
@@ -100,9 +100,9 @@ class Connection:
                 self.write_deadline = None
 
     def take_piece(self) -> bool:
-        """Return whether its address may send another piece of a request that is not whole."""
+        """Return whether the address may send another piece of an incomplete request."""
         if self.table.bounds.per_address is None:
-            # The address is a proxy's, which carries the requests of everyone.
+            # A proxy's address stands for all its clients.
             return True
         return self.table.pieces.of(self.key).take_messages()
 
@@ -114,12 +114,12 @@ class Connection:
         return self.write_deadline is not None
 
     def finish_sending(self) -> None:
-        """Send no more, and wait a little for the client to close its side."""
+        """Close the sending side, and give the client a moment to close the other."""
         self.enter(Phase.LINGER)
         self.socket.shutdown(socket.SHUT_WR)
 
     def abort(self) -> None:
-        """Cut the connection off; whoever waits for it sees its end."""
+        """Shut the connection down; pending reads and writes end."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 
@@ -135,10 +135,10 @@ class ConnectionTable:
         self.bounds = bounds
         self.draining = False
         self.client_log = ClientLog()
-        # Reads of requests that come piece by piece. A thousand connections that send a byte at
-        # a time would keep the server busy otherwise.
+        # Limits requests that arrive in small pieces: a thousand connections that send single
+        # bytes would keep the server busy.
         self.pieces = AddressBudgets()
-        # In the order of their last change of phase.
+        # Ordered by their last change of phase.
         self._connections: dict[Connection, None] = {}
         self._evictable: dict[str, dict[Connection, None]] = {}
         self._by_address: Counter[str] = Counter()
@@ -148,9 +148,9 @@ class ConnectionTable:
         return len(self._connections)
 
     def admit(self, client: socket.socket, address: str, port: int) -> Connection | None:
-        """Add a connection, closing the longest idle one for it if there are too many.
+        """Add a connection; close the longest idle one if there are too many.
 
-        Return None if there is no room for it.
+        Returns None if none is idle.
         """
         key = client_network(address)
         connection = Connection(client, address, port, self, key)
@@ -167,7 +167,7 @@ class ConnectionTable:
         return connection
 
     def evict(self) -> None:
-        """Close the longest idle connection, if any: descriptors have run out."""
+        """Close the longest idle connection, if any, to free a descriptor."""
         with self._lock:
             victim = self._pop_idle(self._heaviest())
         if victim:
@@ -178,7 +178,7 @@ class ConnectionTable:
             self._forget(connection)
 
     def move(self, connection: Connection, phase: Phase) -> None:
-        """Note a connection's phase and its deadline."""
+        """Set the phase of a connection, and its deadline."""
         connection.phase = phase
         connection.deadline = time.monotonic() + phase.seconds if phase.seconds else None
         with self._lock:
@@ -190,7 +190,7 @@ class ConnectionTable:
                 del self._evictable[connection.key]
 
     def cut_overdue(self, on_cut: Callable[[Connection], None]) -> None:
-        """Cut off each connection whose time is up."""
+        """Close each connection whose deadline has passed, after calling `on_cut` with it."""
         now = time.monotonic()
         for connection in list(self._connections):
             if connection.is_overdue(now):
@@ -200,7 +200,6 @@ class ConnectionTable:
                     connection.log(f"connection closed, {label}")
                 on_cut(connection)
                 connection.abort()
-
         self.pieces.forget_idle()
 
     def in_phases(self, *phases: Phase) -> list[Connection]:

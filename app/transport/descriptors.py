@@ -1,4 +1,4 @@
-"""File descriptors: as many as the system allows, some kept for the server itself."""
+"""File descriptors: the limit is raised as far as possible, and some are reserved."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if sys.platform != "win32":
 MAX_DEFAULT_CONNECTIONS = 10_000
 # For the database's pool, log files, Redis and upstreams.
 RESERVED_DESCRIPTORS = 192
-# A file descriptor limit may be "infinity"; nothing here needs more than this.
+# Used if the limit is infinite.
 MAX_USEFUL_DESCRIPTORS = 65_536
 
 

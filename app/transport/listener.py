@@ -11,7 +11,7 @@ BACKLOG = 1024
 
 
 def listen(settings: Settings) -> socket.socket:
-    """Return a socket that listens on HOST and PORT; ConfigurationError where it cannot."""
+    """Return a socket that listens on HOST and PORT; raise ConfigurationError."""
     host = settings.host.strip("[]")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)[
@@ -19,11 +19,11 @@ def listen(settings: Settings) -> socket.socket:
         ]
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Accepted connections inherit it. Without it gevent's server answers each request but
-        # the first of a connection 40 ms late.
+        # Accepted connections inherit it. Without it, gevent answers all but the first request of
+        # a connection 40 ms late.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if family == socket.AF_INET6:
-            # So that HOST=:: takes IPv4 as well, whatever the system's default is.
+            # HOST=:: accepts IPv4 as well, on every system.
             with contextlib.suppress(OSError):
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind(address)
@@ -37,6 +37,6 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def location(host: str, port: int) -> str:
-    """Return host and port as they stand in a URL: an IPv6 address in brackets."""
+    """Return host:port as in a URL, with an IPv6 address in brackets."""
     host = host.strip("[]")
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,4 +1,4 @@
-"""Socket.IO packets, read strictly: what is no packet of a client is told from faults of ours."""
+"""Strict parsing of Socket.IO packets, so that bad packets do not look like bugs of the server."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from typing import Any
 
 from socketio import packet
 
-# Nothing here is sent as bytes, so packets with attachments are refused altogether.
+# The API has no binary data, so packets with attachments are refused.
 ACCEPTED = frozenset({packet.CONNECT, packet.DISCONNECT, packet.EVENT, packet.ACK})
 MAX_ID = 2**53
 
 
 class BadPacket(ValueError):
-    """What a client sent is no Socket.IO packet that it may send."""
+    """A client sent something other than an allowed Socket.IO packet."""
 
 
 # python-socketio has no types, so its class is Any to mypy.
 class StrictPacket(packet.Packet):  # type: ignore[misc]
-    """A packet that raises BadPacket, and nothing else, when it cannot be decoded."""
+    """A packet that raises only BadPacket if it cannot be decoded."""
 
     def decode(self, encoded_packet: Any) -> int:
-        """Read a packet of a client."""
+        """Decode a packet of a client; raise BadPacket."""
         if not isinstance(encoded_packet, str):
             raise BadPacket("not text")
         try:

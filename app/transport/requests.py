@@ -1,4 +1,4 @@
-"""Reading HTTP/1.1 requests: strict in framing, bounded in size, bodies of every kind alike."""
+"""Parsing HTTP/1.1 requests: strict framing, bounded size."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from app.transport.connections import Connection, Phase
 
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
-# A chunked body is longer on the wire than it is: a byte a chunk takes six.
+# A chunked body is longer on the wire: a chunk of one byte takes six.
 MAX_WIRE_FACTOR = 8
 RECEIVE_BYTES = 16 * 1024
-# Reads of one request that cost its address nothing: more come of large bodies, or of trickles.
+# Reads of one request that are not counted. Large bodies and trickled requests need more.
 FREE_PIECES = 8
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class RefusedRequest(Exception):
-    """A request that is not answered by the application, with the answer to it."""
+    """A request that is refused before the application sees it, with the response."""
 
     def __init__(self, status: str, code: str, message: str) -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ def _head_too_large() -> RefusedRequest:
 
 @dataclass(slots=True)
 class Request:
-    """A request as it was sent; `body` is at most one byte longer than the limit."""
+    """A parsed request; `body` is cut to one byte more than the limit."""
 
     url: bytes = b""
     method: str = ""
@@ -72,7 +72,7 @@ class Request:
 
 
 class _Collector:
-    """Receives what the parser finds, and makes requests of it."""
+    """Receives the callbacks of the parser and builds requests."""
 
     def __init__(self, max_body: int) -> None:
         self.parser = httptools.HttpRequestParser(self)
@@ -91,7 +91,7 @@ class _Collector:
     def on_header(self, name: bytes, value: bytes) -> None:
         request = self._request()
         if request.has_head:
-            # Of a trailer, which nothing here uses: it may not pass for a header.
+            # A trailer, which must not be mistaken for a header.
             return
         request.headers.append((name.lower(), value))
         self._count(request, len(name) + len(value))
@@ -101,7 +101,7 @@ class _Collector:
         request.has_head = True
         request.method = self.parser.get_method().decode("ascii")
         request.version = self.parser.get_http_version()
-        _understand(request)
+        _interpret_headers(request)
 
     def on_body(self, body: bytes) -> None:
         request = self._request()
@@ -127,8 +127,8 @@ class _Collector:
             raise _head_too_large()
 
 
-def _understand(request: Request) -> None:
-    """Read what the headers say of the message itself; raise RefusedRequest if it is unclear."""
+def _interpret_headers(request: Request) -> None:
+    """Read the framing from the headers; raise RefusedRequest if it is ambiguous."""
     if request.version not in ("1.0", "1.1"):
         raise RefusedRequest(
             "505 HTTP Version Not Supported", "http_version", "Use HTTP/1.1 or HTTP/1.0."
@@ -142,7 +142,7 @@ def _understand(request: Request) -> None:
         if headers[b"transfer-encoding"].lower() != b"chunked" or request.version == "1.0":
             raise _malformed("The only Transfer-Encoding is chunked, in HTTP/1.1.")
         request.is_chunked = True
-    # The parser has refused anything but one number.
+    # The parser has already refused anything but a single number.
     if b"content-length" in headers:
         request.content_length = int(headers[b"content-length"])
     request.expects_continue = headers.get(b"expect", b"").lower() == b"100-continue"
@@ -150,7 +150,7 @@ def _understand(request: Request) -> None:
 
 
 class RequestReader:
-    """Reads the requests of one connection, one after the other."""
+    """Reads the requests of one connection in order."""
 
     def __init__(self, connection: Connection, max_body: int) -> None:
         self._connection = connection
@@ -161,9 +161,9 @@ class RequestReader:
         self._pieces = 0
 
     def next(self) -> Request | None:
-        """Return the next request, or None at the end; raise RefusedRequest for no HTTP.
+        """Return the next request, or None at the end; raise RefusedRequest if it is malformed.
 
-        A request that is too long is returned without being complete.
+        A request whose body is too long is returned incomplete.
         """
         while not self._collector.complete:
             request = self._collector.current
@@ -174,7 +174,7 @@ class RequestReader:
                 raise RefusedRequest(
                     "429 Too Many Requests", "rate_limited", "Requests come in too many pieces."
                 )
-            self._note_phase(request)
+            self._update_phase(request)
             data = self._connection.receive(RECEIVE_BYTES)
             if not data:
                 return None
@@ -183,7 +183,7 @@ class RequestReader:
         self._received = self._pieces = 0
         return self._collector.complete.popleft()
 
-    def _note_phase(self, request: Request | None) -> None:
+    def _update_phase(self, request: Request | None) -> None:
         connection = self._connection
         if request and request.has_head:
             if connection.phase is not Phase.BODY:
@@ -200,7 +200,7 @@ class RequestReader:
         try:
             self._collector.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._turn(data[upgrade.args[0] :])
+            self._upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
             if isinstance(error.__context__, RefusedRequest):
                 raise error.__context__ from None
@@ -212,13 +212,13 @@ class RequestReader:
             self._collector.complete[-1].keep_alive = False
         self._check_size()
 
-    def _turn(self, rest: bytes) -> None:
+    def _upgrade(self, rest: bytes) -> None:
         request = self._collector.complete[-1]
         if request.is_websocket:
             self._connection.unread = rest
             return
-        # An offer of another protocol, such as h2c, which is not taken up: the request is read
-        # as if there had been none. The parser leaves out its body otherwise.
+        # An offer of another protocol, such as h2c, is ignored: the request is parsed again without
+        # it, because the parser skips the body of an upgrade.
         self._collector.complete.pop()
         headers = [(name, value) for name, value in request.headers if name != b"upgrade"]
         lines = [b"%s: %s\r\n" % header for header in headers]

@@ -1,4 +1,4 @@
-"""Answering a request: from the HTTP request to the application's environ, and back."""
+"""From an HTTP request to the WSGI environ, and from the application's response to HTTP."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BODILESS = ("1", "204", "304")
 
 
 def environ_of(request: Request, connection: Connection) -> WSGIEnvironment:
-    """Return the WSGI environ; the body is read, so its length is known whatever carried it."""
+    """Return the WSGI environ. The body has been read, so CONTENT_LENGTH is always known."""
     path, query = _target(request.url)
     host, port = connection.socket.getsockname()[:2]
     is_cut = not request.is_complete
@@ -51,7 +51,7 @@ def environ_of(request: Request, connection: Connection) -> WSGIEnvironment:
         CONNECTION_KEY: connection,
     }
     for name, value in request.headers:
-        # `X_Real_IP` must not pass for `X-Real-IP`: both would be one variable.
+        # `X_Real_IP` would become the same variable as `X-Real-IP`.
         if b"_" not in name and name not in (b"content-length", b"transfer-encoding"):
             key, text = _variable(name), value.decode("latin-1")
             environ[key] = f"{environ[key]},{text}" if key in environ else text
@@ -64,7 +64,7 @@ def _target(url: bytes) -> tuple[str, str]:
     if not url.startswith(b"/"):
         scheme, separator, rest = url.partition(b"://")
         if separator and scheme.lower() in (b"http", b"https"):
-            # As proxies are asked: the path is what follows the host.
+            # The absolute form, as sent to proxies: the path follows the host.
             slash, mark = rest.find(b"/"), rest.find(b"?")
             at = min((place for place in (slash, mark) if place >= 0), default=len(rest))
             url = rest[at:] if rest[at : at + 1] == b"/" else b"/" + rest[at:]
@@ -78,8 +78,8 @@ def _variable(name: bytes) -> str:
     return text if text == "CONTENT_TYPE" else f"HTTP_{text}"
 
 
-class IdempotencyRecord:
-    """The answer to one request, sent as the application makes it."""
+class ResponseWriter:
+    """Sends the response to one request as the application produces it."""
 
     def __init__(self, connection: Connection, request: Request, keep_alive: bool) -> None:
         self._connection = connection
@@ -91,7 +91,7 @@ class IdempotencyRecord:
         self.has_begun = False
 
     def run(self, app: WSGIApplication, environ: WSGIEnvironment) -> None:
-        """Call the application and send what it answers; raise OSError if the client left."""
+        """Call the application and send its response; raise OSError if the client has left."""
         result: Iterable[bytes] = app(environ, self._start)
         try:
             if self._connection.websocket is None:
@@ -142,7 +142,7 @@ class IdempotencyRecord:
         if len(body) < 16 * 1024:
             self._connection.send(head + body)
         else:
-            # A long body may be one that is kept: it is sent without a copy of it.
+            # Sent separately, to avoid a copy of a long body.
             self._connection.send(head)
             self._connection.send(body)
 
@@ -153,7 +153,7 @@ def _date(second: int) -> str:
 
 
 def error_response(status: str, code: str, message: str, retry_after: int | None = None) -> bytes:
-    """Return a whole answer in the API's shape of errors, after which the connection closes."""
+    """Return a complete error response of the API, after which the connection closes."""
     request_id = uuid.uuid4().hex
     body = error_body(code, message, request_id)
     lines = [
@@ -171,7 +171,7 @@ def error_response(status: str, code: str, message: str, retry_after: int | None
 
 
 def error_body(code: str, message: str, request_id: str | None) -> bytes:
-    """Return the API's body of an error."""
+    """Return the body of an error response of the API."""
     request_id = request_id or uuid.uuid4().hex
     error = {"error": message, "code": code, "details": {}, "request_id": request_id}
     return json.dumps(error).encode()
@@ -182,7 +182,7 @@ def refusal(error: RefusedRequest) -> bytes:
 
 
 def failure() -> bytes:
-    """Return the answer to a request in which the application itself failed."""
+    """Log the current exception; return the response to the request that caused it."""
     logger.exception("unexpected error in a request")
     message = "Something went wrong on our side; the request_id helps us find it."
     return error_response("500 Internal Server Error", "internal_error", message)

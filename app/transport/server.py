@@ -1,4 +1,4 @@
-"""The HTTP server: accepts, serves each connection in a thread of its mode, ends in order."""
+"""The HTTP server: accepts connections and serves each in a thread of the async mode."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from app.logs import logger
 from app.transport.connections import IN_FLIGHT, Connection, ConnectionTable, Phase
 from app.transport.connections import REAP_INTERVAL_SECONDS as REAP_SECONDS
 from app.transport.requests import RECEIVE_BYTES, RefusedRequest, Request, RequestReader
-from app.transport.responses import IdempotencyRecord, environ_of, error_response, failure, refusal
+from app.transport.responses import ResponseWriter, environ_of, error_response, failure, refusal
 
 ACCEPT_TIMEOUT_SECONDS = 0.5
 DRAIN_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
-# After an answer to a request that was not read to its end, so that its sender gets to see it.
+# Maximum input discarded after a response to an unread request, so that the client can read it.
 MAX_LINGER_BYTES = 32 * 1024 * 1024
 SOCKET_PATH = "/socket.io"
-# What accept() raises if the listening socket itself is gone.
+# Errors of accept() if the listening socket is closed.
 LISTENER_GONE = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
 
 
@@ -50,14 +50,14 @@ class HttpServer:
         self._closed = threading.Event()
 
     def start(self) -> None:
-        """Begin to accept, in the background."""
-        # So that accepting looks up from time to time, also where closing does not wake it.
+        """Begin to accept connections in the background."""
+        # In some modes closing the socket does not wake accept().
         self._listener.settimeout(ACCEPT_TIMEOUT_SECONDS)
         self._spawn(self._accept_all)
         self._spawn(self._cut_overdue)
 
     def stop(self, close_sockets: Callable[[], None]) -> None:
-        """Accept no more, let requests end, then close WebSockets and what is left."""
+        """Stop accepting, let requests finish, then close WebSockets and the other connections."""
         self.table.draining = True
         self._listener.close()
         self._wait_until_none_in(DRAIN_SECONDS, *IN_FLIGHT)
@@ -76,7 +76,7 @@ class HttpServer:
         try:
             while not self.table.draining:
                 self._accept()
-                # Without it a flood of connections would be accepted before anything else.
+                # Let other greenlets run during a flood of connections.
                 self._sleep(0)
         except Exception:
             if not self.table.draining:
@@ -91,7 +91,7 @@ class HttpServer:
         except OSError as error:
             if self.table.draining or error.errno in LISTENER_GONE:
                 raise
-            # Out of descriptors or memory, or the client left at once: the next may fare better.
+            # Out of descriptors or memory, or the client has left already. The next may succeed.
             event = f"a connection could not be accepted ({error.strerror})"
             self.table.client_log.write(event, "-", warning=True)
             self.table.evict()
@@ -115,7 +115,7 @@ class HttpServer:
         try:
             self._spawn(self._serve, connection)
         except Exception:
-            # Too many threads, for example.
+            # For example, no more threads can be started.
             self.table.remove(connection)
             raise
 
@@ -134,7 +134,7 @@ class HttpServer:
             connection.socket.close()
 
     def _serve_requests(self, connection: Connection) -> bool:
-        """Serve until the connection ends; return whether the client may still be sending."""
+        """Serve until the connection ends; return whether the client may still send."""
         reader = RequestReader(connection, self._max_body)
         while True:
             try:
@@ -150,28 +150,28 @@ class HttpServer:
             connection.enter(Phase.IDLE)
 
     def _answer(self, connection: Connection, request: Request) -> bool:
-        """Answer a request; return whether the connection can serve another."""
+        """Answer a request; return whether the connection can serve the next."""
         environ = environ_of(request, connection)
         is_poll = environ["PATH_INFO"].startswith(SOCKET_PATH)
         connection.enter(Phase.POLL if is_poll else Phase.REQUEST)
         lasting = request.keep_alive and request.is_complete and not request.is_websocket
-        # A polling client comes back for the end of its session.
-        answer = IdempotencyRecord(
+        # A polling client needs another request to learn that its session has ended.
+        response = ResponseWriter(
             connection, request, lasting and (is_poll or not self.table.draining)
         )
         try:
-            answer.run(self._app, environ)
+            response.run(self._app, environ)
         except OSError:
             raise
         except Exception:
-            response = failure()
-            if not answer.has_begun:
-                connection.send(response)
+            error = failure()
+            if not response.has_begun:
+                connection.send(error)
             return False
-        return answer.keep_alive
+        return response.keep_alive
 
     def _linger(self, connection: Connection) -> None:
-        """Throw away what the client still sends: closing at once would take the answer back."""
+        """Discard further input: closing at once could lose the response."""
         connection.finish_sending()
         left = MAX_LINGER_BYTES
         while left > 0 and (data := connection.receive(RECEIVE_BYTES)):
@@ -180,11 +180,11 @@ class HttpServer:
 
     def _cut_overdue(self) -> None:
         while not self._closed.is_set():
-            self.table.cut_overdue(_say_why)
+            self.table.cut_overdue(_send_timeout)
             self._sleep(REAP_SECONDS)
 
 
-def _say_why(connection: Connection) -> None:
+def _send_timeout(connection: Connection) -> None:
     if connection.phase in (Phase.HEADER, Phase.BODY):
         _send_once(connection.socket, _too_slow())
 
@@ -200,7 +200,7 @@ def _too_slow() -> bytes:
 
 
 def _send_once(client: socket.socket, data: bytes) -> None:
-    """Send a short answer if it can be sent without waiting."""
+    """Send a short response if that does not block."""
     try:
         client.setblocking(False)
         client.send(data)

@@ -1,4 +1,4 @@
-"""Engine.IO held to limits: its handshakes, its polling requests, its packets, its sessions."""
+"""Limits on Engine.IO: handshakes, polling requests, packets and sessions."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from app.transport.responses import error_body
 from app.transport.websocket import WebSocket, connection_in, handshake_error
 from app.web.addresses import client_network
 
-# A session that has not sent a Socket.IO CONNECT packet by then is closed.
+# A session without a Socket.IO CONNECT packet is closed after this time.
 CONNECT_SECONDS = 5.0
-# WebSockets of one address that have not sent it yet. An honest client sends it at once; in the
-# threading mode each of them takes two threads.
+# Maximum WebSockets of one address without a CONNECT packet. Real clients send it immediately. In
+# the threading mode each WebSocket takes two threads.
 MAX_UNCONNECTED = 128
 SWEEP_SECONDS = 0.5
 SEPARATOR = b"\x1e"
@@ -32,7 +32,7 @@ Headers = list[tuple[str, str]]
 
 
 class SessionGuard:
-    """Stands between the HTTP server and an Engine.IO server, and watches its sessions."""
+    """Checks the requests and packets for an Engine.IO server, and watches its sessions."""
 
     def __init__(self, server: socketio.Server) -> None:
         self._server = server
@@ -41,12 +41,12 @@ class SessionGuard:
         self._budgets: dict[str, SocketBudget] = {}
         self._websockets: dict[str, WebSocket] = {}
         self._unconnected_since: dict[str, float] = {}
-        # The address of each WebSocket without a CONNECT packet, as of the last sweep.
+        # Address by session, for WebSockets without a CONNECT packet at the last sweep.
         self._opening: dict[str, str] = {}
         self._is_stopped = False
 
     def install(self) -> None:
-        """Take effect; the Socket.IO server may not have clients yet."""
+        """Hook into the server, before it has clients."""
         engine = self._engine
         self._server.packet_class = StrictPacket
         self._handle_request = engine.handle_request
@@ -57,7 +57,7 @@ class SessionGuard:
         self._server.start_background_task(self._watch)
 
     def close_all(self) -> None:
-        """Close every session because the server ends; clients may connect again elsewhere."""
+        """Close every session because the server stops."""
         self._is_stopped = True
         for sid, session in list(self._engine.sockets.items()):
             websocket = self._websockets.get(sid)
@@ -69,7 +69,7 @@ class SessionGuard:
     def handle_request(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Answer an Engine.IO request, errors in the API's shape."""
+        """Answer an Engine.IO request, with errors in the format of the API."""
         key = client_network(environ.get("REMOTE_ADDR"))
         sid = parse_qs(environ.get("QUERY_STRING", "")).get("sid", [None])[0]
         error = self._refusal(environ, key, sid)
@@ -80,10 +80,10 @@ class SessionGuard:
                 headers.append(("Retry-After", "5"))
             start_response(status, headers)
             return [error_body(code, message, environ.get("HTTP_X_REQUEST_ID"))]
-        answer = _Shaped(start_response, environ.get("HTTP_X_REQUEST_ID"))
-        result = self._handle_request(environ, answer.start)
-        if answer.is_error:
-            return [answer.finish(result)]
+        response = _ErrorFormat(start_response, environ.get("HTTP_X_REQUEST_ID"))
+        result = self._handle_request(environ, response.start)
+        if response.is_error:
+            return [response.finish(result)]
         return result  # type: ignore[no-any-return]
 
     def _refusal(
@@ -110,7 +110,7 @@ class SessionGuard:
     def _refuse_post(
         self, environ: WSGIEnvironment, key: str, sid: str
     ) -> tuple[str, str, str] | None:
-        """Take what a polling client sends from its budget, before any of it is read."""
+        """Charge a polling request to the budget of its client before it is handled."""
         limit = self._engine.max_http_buffer_size
         body = environ["wsgi.input"].read(limit + 1)
         if len(body) > limit or int(environ.get("CONTENT_LENGTH") or 0) > limit:
@@ -127,8 +127,8 @@ class SessionGuard:
         return self._budgets.setdefault(sid, SocketBudget(self._addresses.of(key)))
 
     def _transport(self, handler: Callable[[WebSocket], Any], _engine: Any) -> Callable[..., Any]:
-        """Return what Engine.IO calls to have a request upgraded."""
-        # The bound method of a session.
+        """Return the function that Engine.IO calls to upgrade a request."""
+        # `handler` is a bound method of the session.
         session: Any = handler.__self__  # type: ignore[attr-defined]
 
         def upgrade(environ: WSGIEnvironment, _start: StartResponse) -> list[Any]:
@@ -154,7 +154,7 @@ class SessionGuard:
         session = self._engine.sockets.get(sid)
         if session is None or session.closed:
             return
-        # The next message may be there already: its sender would be served alone.
+        # Let others run: the next message may have arrived already.
         self._server.sleep(0)
         try:
             self._handle_message(sid, data)
@@ -162,7 +162,7 @@ class SessionGuard:
             self.refuse(sid, "a message that is no Socket.IO packet")
 
     def refuse(self, sid: str, reason: str) -> None:
-        """Close a session because of what its client does."""
+        """Close a session because its client broke a rule; log the reason."""
         websocket = self._websockets.get(sid)
         if websocket:
             websocket.refuse(CloseReason.POLICY_VIOLATION, reason)
@@ -212,8 +212,8 @@ class SessionGuard:
                 self.refuse(sid, "what it is sent is not read")
 
 
-class _Shaped:
-    """Passes an answer on; one that is an error it holds back, to give it the API's shape."""
+class _ErrorFormat:
+    """Passes a response on, but holds an error back to give it the format of the API."""
 
     def __init__(self, start_response: StartResponse, request_id: str | None) -> None:
         self._start_response = start_response

@@ -1,7 +1,7 @@
 """The WebSocket transport under Engine.IO, one for every async mode.
 
-Text messages only, no extensions. The first violation of the protocol, of the limits or of the
-budget closes the connection. After each frame of any kind others get their turn.
+Text messages only, no extensions. The first violation of the protocol, a limit or the budget
+closes the connection. Other greenlets run after each frame.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def handshake_error(environ: WSGIEnvironment) -> str | None:
 
 
 class WebSocket:
-    """One WebSocket, with the interface that Engine.IO expects of its transports."""
+    """One WebSocket, with the interface of an Engine.IO transport."""
 
     def __init__(
         self, connection: Connection, budget: SocketBudget, sleep: Callable[[float], None]
@@ -61,7 +61,7 @@ class WebSocket:
         self._size = 0
 
     def accept(self, key: str) -> None:
-        """Answer the handshake and take the connection over."""
+        """Answer the handshake and take over the connection."""
         connection = self._connection
         accept = generate_accept_token(key.strip().encode("latin-1")).decode()
         connection.send(
@@ -89,7 +89,7 @@ class WebSocket:
                 self._connection.abort()
                 return None
             if self._protocol.state is not ConnectionState.OPEN:
-                # We have closed it: what still comes is of no interest.
+                # Closed by us: further input is discarded.
                 self._sleep(0)
             else:
                 self._receive(data)
@@ -103,13 +103,13 @@ class WebSocket:
         self._connection.send(frame)
 
     def close(self, code: int = CloseReason.NORMAL_CLOSURE, reason: str = "") -> None:
-        """Close from our side; the connection ends when the client has answered, or soon."""
+        """Send a close frame; the connection ends with the reply or after a timeout."""
         try:
             frame = self._protocol.send(CloseConnection(code=code, reason=reason))
         except LocalProtocolError:
             return
         if self._connection.is_sending:
-            # The client does not read what it was sent: it would not read this.
+            # The client is not reading, so it would not see a close frame.
             self._connection.abort()
             return
         try:
@@ -119,7 +119,7 @@ class WebSocket:
             self._connection.abort()
 
     def refuse(self, code: int, reason: str) -> None:
-        """Close because of what the client does, and log it."""
+        """Close because the client broke a rule; log the reason."""
         if self._protocol.state is ConnectionState.OPEN:
             self._connection.log(f"socket closed, {reason}")
         self.close(code, reason)
@@ -131,7 +131,7 @@ class WebSocket:
         self._protocol.receive_data(data)
 
     def _take(self, event: Event) -> str | None:
-        """Act on one event; return a message that is complete."""
+        """Handle one event; return a message that is complete."""
         if not self._budget.take_messages():
             self.refuse(CloseReason.POLICY_VIOLATION, "too many messages a second")
         elif isinstance(event, CloseConnection):
@@ -146,7 +146,7 @@ class WebSocket:
 
     def _answer_close(self, event: CloseConnection) -> None:
         if self._protocol.state is ConnectionState.OPEN:
-            # The parser's own: the bytes are no WebSocket.
+            # The parser reports invalid bytes by an event of its own.
             self.refuse(event.code, "a violation of the WebSocket protocol")
             return
         frame = self._protocol.send(event.response())
@@ -172,6 +172,6 @@ class WebSocket:
 
 
 def connection_in(environ: WSGIEnvironment) -> Connection | None:
-    """Return our connection that a request came by; None under another WSGI server."""
+    """Return the connection of a request; None under another WSGI server."""
     connection: Any = environ.get(CONNECTION_KEY)
     return connection if isinstance(connection, Connection) else None

@@ -1,4 +1,4 @@
-"""Addresses of clients, as limits count them."""
+"""Addresses of clients as rate limits count them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from functools import lru_cache
 from ipaddress import IPv4Address, ip_address, ip_network
 
 
-# Parsing takes longer than the rest of a limit, and clients call many times.
+# Cached, because parsing takes longer than the rest of a rate limit.
 @lru_cache(maxsize=10_000)
 def client_network(address: str | None) -> str:
-    """Return the part of an address that one client cannot change: all of IPv4, /64 of IPv6."""
+    """Return the part of an address that a client cannot vary: all of IPv4, /64 of IPv6."""
     try:
         parsed = ip_address(_without_port(address or "").partition("%")[0])
     except ValueError:
@@ -20,7 +20,7 @@ def client_network(address: str | None) -> str:
 
 
 def _without_port(address: str) -> str:
-    # Some proxies name the port of the client as well, which is another for each connection.
+    # Some proxies add the port of the client, which differs for each connection.
     if address.startswith("["):
         return address[1:].partition("]")[0]
     return address.partition(":")[0] if address.count(":") == 1 else address

@@ -30,7 +30,7 @@ class OriginPolicy:
         self._refusals_to_log = LogBudget(per_key="1 per hour", total="20 per hour")
 
     def allows(self, origin: str | None, environ: dict[str, Any]) -> bool:
-        """Return whether a page of this origin may use the server of this request."""
+        """Return whether a page of this origin may use the server that this request names."""
         if "*" in self._origins or origin is None:
             return True
         sent = normalize_origin(origin)
@@ -61,7 +61,7 @@ def policy(app: Flask) -> OriginPolicy:
 
 
 def _exactly(origin: str) -> str | re.Pattern[str]:
-    # Flask-CORS guesses whether a text is a pattern, and takes an IPv6 address for one.
+    # Flask-CORS guesses whether a text is a pattern, and mistakes an IPv6 address for one.
     return origin if origin == "*" else re.compile(re.escape(origin) + r"\Z")
 
 
