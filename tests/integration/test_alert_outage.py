@@ -57,8 +57,8 @@ def test_alerts_crossed_during_an_outage_fire_by_the_same_ticks(
         with pytest.raises(PyMongoError):
             fire_crossed([tick])
         with pytest.raises(PyMongoError):
-            fire([AlertTrigger(each, trigger) for each in alerts])
+            fire([AlertTrigger(alert, trigger) for alert in alerts])
         database.start()
 
         assert [fire_crossed([tick]), fire_crossed([tick])] == [2, 0]
-        assert [each.seq for each in Notification.find_after("alice", 0, 9)] == [1, 2]
+        assert [event.seq for event in Notification.find_after("alice", 0, 9)] == [1, 2]

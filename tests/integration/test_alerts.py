@@ -58,7 +58,7 @@ def test_a_tick_at_a_level_fires_and_a_tick_a_paisa_before_it_does_not(feed: Scr
     assert fire_crossed([feed.set("^NSEI", "24900.00")]) == 1
 
     assert [reload(each).status for each in (high, low)] == [AlertStatus.TRIGGERED] * 2
-    assert [each.data["alert_id"] for each in events_of("alice")] == [str(high.id), str(low.id)]
+    assert [event.data["alert_id"] for event in events_of("alice")] == [str(high.id), str(low.id)]
 
 
 def test_a_fired_alert_stores_its_quote_and_notifies_its_user(
@@ -89,7 +89,7 @@ def test_a_fired_alert_stores_its_quote_and_notifies_its_user(
         "source": "mock",
         "timestamp": tick.timestamp,
     }
-    assert {each["channel"]: each["status"] for each in event.deliveries} == {
+    assert {delivery["channel"]: delivery["status"] for delivery in event.deliveries} == {
         "email": "recorded",
         "sms": "recorded",
     }
@@ -133,7 +133,7 @@ def test_alerts_fire_in_the_order_of_the_ticks_across_symbols(feed: ScriptedFeed
         ]
     )
 
-    alert_ids = [each.data["alert_id"] for each in events_of("alice")]
+    alert_ids = [event.data["alert_id"] for event in events_of("alice")]
     assert alert_ids == [str(each.id) for each in (early, other, late)]
 
 
@@ -152,7 +152,7 @@ def test_a_fired_alert_keeps_its_first_quote(
     late = feed.set("^NSEI", 26_000)
     crossing = alerts[0].condition.crossed_by(late)
     assert crossing is not None
-    firings = [AlertTrigger(each, crossing) for each in alerts]
+    firings = [AlertTrigger(alert, crossing) for alert in alerts]
     fire([firings[0]])
     fired = reload(alerts[0])
     clock.advance(5)
@@ -161,7 +161,7 @@ def test_a_fired_alert_keeps_its_first_quote(
     assert (again, reload(alerts[0])) == (0, fired)
     # It is skipped without halving its batch.
     assert fire(firings) == 1
-    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_concurrent_passes_over_one_tick_fire_each_alert_once(
@@ -298,7 +298,7 @@ def test_one_faulty_alert_does_not_stop_the_others_of_its_batch(feed: ScriptedFe
 
     assert fire_crossed([feed.set("^NSEI", 25_200)]) == 8
 
-    assert [reload(each).status for each in alerts].count(AlertStatus.ACTIVE) == 1
+    assert [reload(alert).status for alert in alerts].count(AlertStatus.ACTIVE) == 1
     assert reload(alerts[4]).status is AlertStatus.ACTIVE
     assert len(events_of("alice")) == 8
 
@@ -373,8 +373,8 @@ def test_a_symbol_stays_polled_for_an_alert_that_is_being_written(
 def test_numbers_of_deleted_alerts_are_not_reused_and_pages_are_complete() -> None:
     alerts = [set_alert("alice", **request(above=25_001 + n)) for n in range(12)]
     set_alert("bob", **request(above=26_000))
-    for each in alerts[3:8]:
-        delete_alert("alice", str(each.id))
+    for alert in alerts[3:8]:
+        delete_alert("alice", str(alert.id))
     newest = set_alert("alice", **request(above=26_000))
 
     seen: list[int] = []

@@ -42,7 +42,7 @@ class DistantFeed(ScriptedFeed):
 
 
 def active(trader: Trader) -> list[str]:
-    return [each["trade_id"] for each in trader.trades("?status=ACTIVE&symbol=NIFTY")]
+    return [trade["trade_id"] for trade in trader.trades("?status=ACTIVE&symbol=NIFTY")]
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ class TestGapsOfAFeedFromAfar:
             clock.advance(10)
             monitor.run_once()
         assert set(feed.requests.values()) == {MAX_ATTEMPTS}
-        assert len([each for each in caplog.messages if "quotes decide" in each]) == 1
+        assert len([message for message in caplog.messages if "quotes decide" in message]) == 1
 
     def test_refused_candles_delay_nothing(
         self, alice: Trader, feed: DistantFeed, monitor: Monitor, clock: ManualClock

@@ -115,7 +115,7 @@ def test_a_failing_row_does_not_stop_the_others(
     assert "no such luck" in printed.err
     assert "a row" in printed.out
     (kept,) = tmp_path.glob("*.json")
-    assert [each["row"] for each in json.loads(kept.read_text())["rows"]] == ["a row"]
+    assert [row["row"] for row in json.loads(kept.read_text())["rows"]] == ["a row"]
 
 
 def test_rows_are_measured_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,7 +83,7 @@ def delivery_of(alice: Trader, outbox: Outbox) -> Callable[..., dict[str, Any]]:
 
     def newest(channel: str = "email") -> dict[str, Any]:
         deliveries = alice.notifications()[0]["deliveries"]
-        return next(each for each in deliveries if each["channel"] == channel)
+        return next(delivery for delivery in deliveries if delivery["channel"] == channel)
 
     return newest
 
@@ -128,8 +128,10 @@ def test_a_burst_of_exits_is_one_message_per_user_and_channel(
             assert message.text.count("Stop-loss hit") == min(size, MAX_LINES)
     for trader in (alice, bob):
         closures = trader.notifications(f"?limit={size}")
-        assert {each["type"] for each in closures} == {"trade_auto_closed"}
-        statuses = {(d["status"], d["attempts"]) for each in closures for d in each["deliveries"]}
+        assert {closure["type"] for closure in closures} == {"trade_auto_closed"}
+        statuses = {
+            (d["status"], d["attempts"]) for closure in closures for d in closure["deliveries"]
+        }
         assert statuses == {("sent", 1)}
         assert_invariants(trader.client_id)
 
@@ -139,7 +141,7 @@ def test_a_burst_larger_than_a_batch_is_one_message_too(
 ) -> None:
     owners = [alice.client_id] * BURST + [bob.client_id] * 2
     drafts = [
-        EventDraft(user_id=each, type="greeting", message="Hello.", data={}) for each in owners
+        EventDraft(user_id=owner, type="greeting", message="Hello.", data={}) for owner in owners
     ]
     with app.app_context():
         run_transaction(lambda: Notification.create(drafts, clock.now()))
@@ -254,7 +256,7 @@ def test_an_unexpected_error_is_retried_like_any_other(
 def test_jitter_spreads_retries_within_the_maximum_delay() -> None:
     delays = {max_delay(3) * draw_jitter() for _ in range(50)}
     assert len(delays) > 25
-    assert all(FIRST_RETRY * 2 <= each <= FIRST_RETRY * 4 for each in delays)
+    assert all(FIRST_RETRY * 2 <= delay <= FIRST_RETRY * 4 for delay in delays)
     assert max(max_delay(10_000) * draw_jitter() for _ in range(50)) <= MAX_RETRY
 
 

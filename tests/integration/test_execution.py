@@ -79,9 +79,11 @@ def test_each_closed_trade_has_one_event_in_its_users_order() -> None:
         inbox = Inbox.find(user_id)
         assert inbox is not None
         events = Notification.find_after(user_id, 0, inbox.event_seq)
-        assert [each.seq for each in events] == list(range(1, inbox.event_seq + 1))
-        trade_ids = [each.data["trade_id"] for each in events if each.type == "trade_auto_closed"]
-        assert sorted(trade_ids) == sorted(str(each.id) for each in trades_of(user_id))
+        assert [event.seq for event in events] == list(range(1, inbox.event_seq + 1))
+        trade_ids = [
+            event.data["trade_id"] for event in events if event.type == "trade_auto_closed"
+        ]
+        assert sorted(trade_ids) == sorted(str(trade.id) for trade in trades_of(user_id))
 
 
 def test_a_closed_trade_stores_the_quote_that_closed_it(
@@ -135,7 +137,7 @@ def test_trades_close_in_the_order_of_the_ticks_that_closed_them(feed: ScriptedF
 
     assert close_triggered(ticks) == 3
 
-    trade_ids = [each.data["trade_id"] for each in Notification.find_after("alice", 3, 6)]
+    trade_ids = [event.data["trade_id"] for event in Notification.find_after("alice", 3, 6)]
     assert trade_ids == [str(each.id) for each in (early, other, late)]
 
 
@@ -245,7 +247,7 @@ def test_published_events_are_committed(app_context: Flask, feed: ScriptedFeed) 
     received: list[tuple[str, TradeStatus]] = []
 
     def listen(_sender: Flask, events: list[Notification]) -> None:
-        received.extend((each.type, only_trade().status) for each in events)
+        received.extend((event.type, only_trade().status) for event in events)
 
     events_committed.connect(listen, sender=app_context)
     open_trade("alice", order(stop_loss=24_990))
@@ -266,7 +268,7 @@ def test_a_failing_listener_undoes_nothing_and_does_not_stop_the_others(
         raise RuntimeError("deaf")
 
     def listen(_sender: Flask, events: list[Notification]) -> None:
-        received.extend(each.type for each in events)
+        received.extend(event.type for event in events)
 
     events_committed.connect(broken, sender=app_context)
     events_committed.connect(listen, sender=app_context)

@@ -140,7 +140,7 @@ def test_trades_of_all_users_and_symbols_are_settled_in_order_of_time(
 
     assert monitor.settle_gap() == 4
     for trader in (alice, bob):
-        status = {each["symbol"]: each["status"] for each in trader.trades()}
+        status = {trade["symbol"]: trade["status"] for trade in trader.trades()}
         assert status == {
             "^NSEI": "STOP_LOSS_HIT",
             "RELIANCE.NS": "STOP_LOSS_HIT",
@@ -283,7 +283,7 @@ def test_a_candle_with_an_invalid_price_closes_nothing(
 
     assert monitor.settle_gap() == 0
 
-    assert {each["status"] for each in alice.trades()} == {"ACTIVE"}
+    assert {trade["status"] for trade in alice.trades()} == {"ACTIVE"}
 
 
 @pytest.mark.usefixtures("app_context")

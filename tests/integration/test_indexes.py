@@ -98,8 +98,8 @@ def test_a_trade_reached_at_both_levels_is_found_once() -> None:
 def test_due_deliveries_are_found_by_an_index(query: Document) -> None:
     create_users("alice")
     events = notify(*(draft() for _ in range(200)))
-    taken = Notification.claim([each.id for each in events[5:]], NOON, timedelta(minutes=2))
-    done = [(each, each.deliveries, None) for each in taken.notifications]
+    taken = Notification.claim([event.id for event in events[5:]], NOON, timedelta(minutes=2))
+    done = [(notification, notification.deliveries, None) for notification in taken.notifications]
     Notification.record_deliveries(taken.mark, done)
 
     winning = plan(collection("notifications").find(query).sort("deliver_at", 1).limit(10))

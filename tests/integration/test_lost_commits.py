@@ -88,7 +88,7 @@ def test_a_trade_is_opened_once(
     (trade,) = alice.trades()
     assert trade["trade_id"] == answer.get_json()["trade_id"]
     assert alice.portfolio()["utilized_margin"] == 5_000
-    assert [each["type"] for each in alice.notifications()] == ["trade_created"]
+    assert [notification["type"] for notification in alice.notifications()] == ["trade_created"]
     assert [each.type for each in published] == ["trade_created"]
 
 
@@ -127,7 +127,7 @@ def test_triggered_trades_are_closed_and_published_once(
     with proxy.losing_a_commit(crash):
         monitor.run_once()
 
-    assert [each["status"] for each in alice.trades()] == ["TARGET_HIT"] * 2
+    assert [trade["status"] for trade in alice.trades()] == ["TARGET_HIT"] * 2
     assert [(each.type, each.seq) for each in published] == [
         ("trade_auto_closed", 3),
         ("trade_auto_closed", 4),
@@ -167,7 +167,7 @@ def test_a_custom_event_is_sent_once(
         answer = alice.post("/notifications", {"event": "note", "message": "Hello"})
 
     assert answer.status_code < 300
-    assert [each["message"] for each in alice.notifications()] == ["Hello"]
+    assert [notification["message"] for notification in alice.notifications()] == ["Hello"]
     assert [each.message for each in published] == ["Hello"]
 
 

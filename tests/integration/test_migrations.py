@@ -98,8 +98,8 @@ def test_trades_and_alerts_continue_after_it(before: Documents) -> None:
 
     open_trade("alice", order())
 
-    assert sorted(each.number for each in trades_of("alice")) == [1, 2, 3]
-    assert [each.seq for each in Notification.find_after("alice", 0, 9)] == [1, 2, 3, 4]
+    assert sorted(trade.number for trade in trades_of("alice")) == [1, 2, 3]
+    assert [event.seq for event in Notification.find_after("alice", 0, 9)] == [1, 2, 3, 4]
     assert find_differences("alice") == []
     assert len(list(Trade.find_triggered("RELIANCE.NS", Decimal(999), Decimal(999)))) == len(USERS)
     assert len(list(Alert.find_crossed("^NSEI", Decimal(26_000), Decimal(26_000)))) == len(USERS)
@@ -159,7 +159,7 @@ def test_it_runs_once(before: Documents) -> None:
 
     migrations.migrate()
 
-    assert not [each for each in documents("trades") if "waiting" in each]
+    assert not [trade for trade in documents("trades") if "waiting" in trade]
 
 
 def test_a_starting_server_migrates(before: Documents, make_app: Callable[[], Flask]) -> None:

@@ -285,7 +285,7 @@ def test_missed_notifications_are_found_in_order() -> None:
     create_users("alice", "bob")
     notify(*(draft() for _ in range(6)), draft("bob"))
 
-    assert [each.seq for each in Notification.find_after("alice", 2, 5)] == [3, 4, 5]
+    assert [event.seq for event in Notification.find_after("alice", 2, 5)] == [3, 4, 5]
     assert Notification.find_after("alice", 6, 6) == []
 
 
@@ -325,6 +325,6 @@ def test_money_is_stored_as_decimal128(raw_db: Database[Document]) -> None:
     cost = portfolio["exposure"]["^NSEI"]["cost"]
     amounts = [*money.values(), *levels.values(), *margins.values(), cost, symbol["price"]]
     assert len(margins) == 4
-    assert {type(each) for each in amounts} == {Decimal128}
+    assert {type(amount) for amount in amounts} == {Decimal128}
     assert money["entry_price"] == Decimal128("100.05")
     assert money["pnl"].to_decimal() == Decimal("20.00")

@@ -182,7 +182,7 @@ def test_a_failed_pass_does_not_end_the_loop(watched_app: Flask, watched: Watche
         watched.wait_for_polls(5)
 
     with watched_app.app_context():
-        assert [each.status for each in trades_of("alice")] == [TradeStatus.STOP_LOSS_HIT]
+        assert [trade.status for trade in trades_of("alice")] == [TradeStatus.STOP_LOSS_HIT]
 
 
 def test_of_two_monitors_the_one_that_started_last_polls(

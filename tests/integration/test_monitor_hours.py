@@ -56,7 +56,7 @@ def test_the_last_tick_before_the_close_and_the_first_of_a_session_count(
     closed.append(monitor.run_once().closed)
 
     assert closed == [1, 1]
-    assert {each["status"] for each in alice.trades()} == {"STOP_LOSS_HIT", "TARGET_HIT"}
+    assert {trade["status"] for trade in alice.trades()} == {"STOP_LOSS_HIT", "TARGET_HIT"}
 
 
 def test_every_tick_counts_if_market_hours_are_ignored(

@@ -64,7 +64,7 @@ def outbox(app_context: Flask, clock: ManualClock, email: FakeSender, sms: FakeS
 
 def deliveries(client_id: str = "alice", seq: int = 1) -> dict[str, dict[str, Any]]:
     (event,) = Notification.find_after(client_id, seq - 1, seq)
-    return {each["channel"]: each for each in event.deliveries}
+    return {delivery["channel"]: delivery for delivery in event.deliveries}
 
 
 def next_due() -> datetime | None:

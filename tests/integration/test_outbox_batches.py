@@ -68,7 +68,7 @@ def prefer(client_id: str = "alice", **preferences: Any) -> None:
 
 def statuses(client_id: str = "alice", seq: int = 1) -> dict[str, str]:
     (event,) = Notification.find_after(client_id, seq - 1, seq)
-    return {each["channel"]: each["status"] for each in event.deliveries}
+    return {delivery["channel"]: delivery["status"] for delivery in event.deliveries}
 
 
 def waiting() -> int:

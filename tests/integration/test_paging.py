@@ -82,7 +82,7 @@ def test_documents_behind_a_wide_gap_of_numbers_are_found() -> None:
 def test_unread_notifications_are_paged_too() -> None:
     create_users("alice")
     events = notify(*(draft() for _ in range(60)))
-    read = [each.id for each in events if each.seq % 2]
+    read = [event.id for event in events if event.seq % 2]
     collection("notifications").update_many({"_id": {"$in": read}}, {"$set": {"is_read": True}})
 
     def seqs(unread: bool | None, below: int = 61) -> list[int]:

@@ -163,7 +163,7 @@ def test_ticks_that_arrive_between_batches_are_settled_next_in_order(
 
     assert monitor.run_arrived().closed == 1
 
-    exits = sorted(each.exit.price for each in trades_of("alice") if each.exit)
+    exits = sorted(trade.exit.price for trade in trades_of("alice") if trade.exit)
     assert exits == [24_890, 24_980, 24_980, 24_980]
 
 
@@ -181,7 +181,7 @@ def test_ticks_that_arrive_before_a_failure_are_not_lost(
             monitor.run_once()
 
     assert monitor.run_arrived().closed == 4
-    exits = sorted(each.exit.price for each in trades_of("alice") if each.exit)
+    exits = sorted(trade.exit.price for trade in trades_of("alice") if trade.exit)
     assert exits == [24_890, 24_980, 24_980, 24_980]
 
 

@@ -176,6 +176,8 @@ def _fields(result: Result, trader: Trader) -> list[str]:
 
 def _books() -> Any:
     documents = all_documents()
-    for each in documents["portfolios"]:
-        each["exposure"] = {key: sums for key, sums in each["exposure"].items() if sums["trades"]}
+    for portfolio in documents["portfolios"]:
+        portfolio["exposure"] = {
+            key: sums for key, sums in portfolio["exposure"].items() if sums["trades"]
+        }
     return documents

@@ -58,8 +58,8 @@ def notifications(trader: Trader) -> list[dict[str, Any]]:
 
 
 def read_all(trader: Trader, but: int = 0) -> None:
-    for each in notifications(trader)[but:]:
-        path = f"/notifications/{each['id']}/read"
+    for notification in notifications(trader)[but:]:
+        path = f"/notifications/{notification['id']}/read"
         assert trader.put(path).status_code == 200
 
 
@@ -254,7 +254,7 @@ def test_pages_and_replay_skip_deleted_notifications(
     retention("--notifications-days", "30", "--apply")
 
     assert seqs(alice) == [unread, last - 1, last]
-    assert [each.seq for each in Notification.find_after(alice.client_id, 0, last)] == seqs(alice)
+    assert [event.seq for event in Notification.find_after(alice.client_id, 0, last)] == seqs(alice)
     assert len(notifications(alice)) == 3
 
 

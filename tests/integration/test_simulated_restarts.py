@@ -49,7 +49,7 @@ def run(app: Flask, clock: ManualClock, passes: int, interval: float = 10) -> No
 def prices(app: Flask) -> list[Decimal]:
     with app.app_context():
         quotes = [services().feed.latest(symbol) for symbol in SYMBOLS]
-    return [each.price for each in quotes if each]
+    return [quote.price for quote in quotes if quote]
 
 
 def history(app: Flask, until: datetime) -> list[Sequence[Candle]]:

@@ -36,7 +36,11 @@ def notify(app: Flask, clock: ManualClock) -> Callable[[Trader], str]:
         trader.post("/notifications", {"event": "hello", "message": "There"})
         Outbox(app, clock, create_senders(settings_of(app))).run_once()
         (newest, *_) = trader.notifications()
-        (status,) = (each["status"] for each in newest["deliveries"] if each["channel"] == "email")
+        (status,) = (
+            delivery["status"]
+            for delivery in newest["deliveries"]
+            if delivery["channel"] == "email"
+        )
         return str(status)
 
     return run

@@ -74,7 +74,10 @@ def other(code: str) -> str:
 
 def deliveries(trader: Trader) -> dict[str, tuple[str, str | None]]:
     (newest, *_) = trader.notifications()
-    return {each["channel"]: (each["status"], each["error"]) for each in newest["deliveries"]}
+    return {
+        delivery["channel"]: (delivery["status"], delivery["error"])
+        for delivery in newest["deliveries"]
+    }
 
 
 @pytest.mark.parametrize("rules", ["strict", "relaxed"])
@@ -349,7 +352,9 @@ def test_registering_a_taken_address_looks_the_same_and_notifies_its_owner(
         assert sorted(answer.headers.keys()) == sorted(free.headers.keys())
     eventually(lambda: len(asha.notifications()) == 2)
     deliver()
-    assert {each["type"] for each in asha.notifications()} == {"registration_attempted"}
+    assert {notification["type"] for notification in asha.notifications()} == {
+        "registration_attempted"
+    }
     assert len(asha.notifications()) == 2
     assert mail_server.recipients == ["asha@example.com"] * 2
     assert collection("users").count_documents({}) == 2

@@ -54,8 +54,8 @@ class Snapshot:
             user: cls(
                 inboxes[user],
                 portfolios[user],
-                sorted((each for each in trades if each["user_id"] == user), key=_number),
-                sorted((each for each in events if each["user_id"] == user), key=_seq),
+                sorted((trade for trade in trades if trade["user_id"] == user), key=_number),
+                sorted((event for event in events if event["user_id"] == user), key=_seq),
             )
             for user in users
         }
@@ -64,8 +64,8 @@ class Snapshot:
 def assert_invariants(found: Snapshot) -> None:
     """Check the invariants of the design on the documents alone."""
     portfolio, trades, events = found.portfolio, found.trades, found.events
-    active = [each for each in trades if each["status"] == "ACTIVE"]
-    closed = [each for each in trades if each["status"] != "ACTIVE"]
+    active = [trade for trade in trades if trade["status"] == "ACTIVE"]
+    closed = [trade for trade in trades if trade["status"] != "ACTIVE"]
     margin = portfolio["available_margin"] + portfolio["utilized_margin"]
     assert margin == portfolio["initial_margin"] + portfolio["total_pnl"]
     assert portfolio["utilized_margin"] == sum(each["margin_used"] for each in active)
@@ -73,9 +73,9 @@ def assert_invariants(found: Snapshot) -> None:
     assert (portfolio["trade_count"], portfolio["closed_count"]) == (len(trades), len(closed))
     assert portfolio["winner_count"] == sum(each["pnl"] > 0 for each in closed)
 
-    assert [each["seq"] for each in events] == list(range(1, len(events) + 1))
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert found.inbox["event_seq"] == found.inbox["unread_count"] == len(events)
-    exits = [each["data"]["trade_id"] for each in events if each["type"] != "trade_created"]
+    exits = [event["data"]["trade_id"] for event in events if event["type"] != "trade_created"]
     assert sorted(exits) == sorted(str(each["_id"]) for each in closed), "not one exit for each"
 
 
@@ -88,7 +88,7 @@ def assert_agreement(found: Snapshot, account: Account) -> None:
         account.utilized,
         account.total_pnl,
     ]
-    assert [_recorded(each) for each in found.trades] == [_expected(lot) for lot in account.lots]
+    assert [_recorded(trade) for trade in found.trades] == [_expected(lot) for lot in account.lots]
     assert _events(found) == account.events
     assert _exposure(found.portfolio) == _expected_exposure(account)
 
@@ -143,15 +143,15 @@ def _expected(lot: Lot) -> dict[str, Any]:
 
 
 def _events(found: Snapshot) -> list[Event]:
-    numbers = {str(each["_id"]): each["number"] for each in found.trades}
+    numbers = {str(trade["_id"]): trade["number"] for trade in found.trades}
     return [
         Event(
-            type=each["type"],
-            number=numbers[each["data"]["trade_id"]],
-            pnl=paise(each["data"].get("pnl")),
-            exit_price=paise(each["data"].get("exit_price")),
+            type=event["type"],
+            number=numbers[event["data"]["trade_id"]],
+            pnl=paise(event["data"].get("pnl")),
+            exit_price=paise(event["data"].get("exit_price")),
         )
-        for each in found.events
+        for event in found.events
     ]
 
 

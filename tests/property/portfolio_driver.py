@@ -143,7 +143,9 @@ class PortfolioDriver:
         self.request(Request(user, order=order, key=key))
 
     def named_orders(self) -> list[Request]:
-        return [each for each in self.requests if each.order and each.order.client_order_id]
+        return [
+            request for request in self.requests if request.order and request.order.client_order_id
+        ]
 
     def request(self, request: Request) -> None:
         self.compare(request, self.send(request))

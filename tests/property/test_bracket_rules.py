@@ -121,7 +121,7 @@ def test_closing_every_trade_releases_its_margin_and_leaves_no_position(
 ) -> None:
     exposure, blocked, settlement = Position(), ZERO, PortfolioDelta()
     brackets = [open_at(*trade) for trade in trades]
-    margins = [required_margin(each.entry_price, each.quantity, rate) for each in brackets]
+    margins = [required_margin(bracket.entry_price, bracket.quantity, rate) for bracket in brackets]
     for bracket, margin in zip(brackets, margins, strict=True):
         exposure += Position.of(bracket)
         blocked += margin

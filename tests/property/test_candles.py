@@ -81,11 +81,13 @@ def test_candles_have_the_prices_of_their_ticks(ticks: list[Quote], interval: In
 
     for candle in candles:
         prices = [
-            each.price for each in ticks if beginning_of(each.timestamp, interval) == candle.time
+            tick.price for tick in ticks if beginning_of(tick.timestamp, interval) == candle.time
         ]
         assert (candle.open, candle.close) == (prices[0], prices[-1])
         assert (candle.high, candle.low) == (max(prices), min(prices))
-    assert {each.time for each in candles} == {beginning_of(t.timestamp, interval) for t in ticks}
+    assert {candle.time for candle in candles} == {
+        beginning_of(t.timestamp, interval) for t in ticks
+    }
     assert all(a.time < b.time for a, b in pairwise(candles))
 
 
@@ -144,7 +146,7 @@ def test_the_simulated_past_agrees_at_every_interval(
         assert candle.high == max(prices)
         assert all(price % tick_size == 0 for price in prices)
         assert candle.time <= clock.now()
-    before = [each for each in minutes if each.time + timedelta(minutes=1) <= start]
+    before = [minute for minute in minutes if minute.time + timedelta(minutes=1) <= start]
     assert all(
         b.open == a.close and b.time - a.time == timedelta(minutes=1) for a, b in pairwise(before)
     )

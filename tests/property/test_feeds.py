@@ -118,5 +118,5 @@ def test_the_board_keeps_every_tick_after_an_entry(symbols: list[str], data: st.
     board.update(ticks[cut:])
     entry = data.draw(st.integers(0, len(ticks) - 1))
 
-    later = [each for each in ticks[entry + 1 :] if each.symbol == ticks[entry].symbol]
+    later = [tick for tick in ticks[entry + 1 :] if tick.symbol == ticks[entry].symbol]
     assert board.ticks_since(ticks[entry]) == later

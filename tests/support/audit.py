@@ -90,7 +90,7 @@ class Auditor:
     problems: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.trades = {str(each["_id"]): each for each in self.snapshot.trades}
+        self.trades = {str(trade["_id"]): trade for trade in self.snapshot.trades}
         self.by_user: dict[str, list[Document]] = defaultdict(list)
         for trade in self.snapshot.trades:
             self.by_user[trade["user_id"]].append(trade)
@@ -134,8 +134,8 @@ class Auditor:
             self.problems.append(f"{name} closed at a price that reached no level: {trade}")
 
     def _check_portfolio(self, portfolio: Document, trades: list[Document]) -> None:
-        active = [each for each in trades if each["status"] == "ACTIVE"]
-        closed = [each for each in trades if each["status"] != "ACTIVE"]
+        active = [trade for trade in trades if trade["status"] == "ACTIVE"]
+        closed = [trade for trade in trades if trade["status"] != "ACTIVE"]
         utilized = sum((each["margin_used"] for each in active), Decimal(0))
         total_pnl = sum((each["pnl"] for each in closed), Decimal(0))
         exposure: dict[str, list[Any]] = {}
@@ -159,15 +159,15 @@ class Auditor:
             if each["trades"] or each["quantity"] or each["cost"]
         }
         self._expect(recorded, exposure, f"{portfolio['user_id']} exposure")
-        numbers = sorted(each["number"] for each in trades)
+        numbers = sorted(trade["number"] for trade in trades)
         self._expect(numbers, list(range(1, len(trades) + 1)), "the trades' numbers")
 
     def _check_events(self, inbox: Document, events: list[Document]) -> None:
         who = inbox["_id"]
-        seqs = [each["seq"] for each in events]
+        seqs = [event["seq"] for event in events]
         self._expect(seqs, list(range(1, len(seqs) + 1)), f"seqs of {who}")
         self._expect(inbox["event_seq"], len(events), f"event_seq of {who}")
-        unread = sum(not each["is_read"] for each in events)
+        unread = sum(not event["is_read"] for event in events)
         self._expect(inbox["unread_count"], unread, f"unread_count of {who}")
 
     def _check_events_of_trades(self, user_id: str) -> None:
@@ -225,7 +225,7 @@ class Auditor:
         if operation.key is None:
             return
         key = {"user_id": operation.user_id, "key": operation.key}
-        result = next(each["result"] for each in self.snapshot.answers if each["_id"] == key)
+        result = next(answer["result"] for answer in self.snapshot.answers if answer["_id"] == key)
         left = [
             trade
             for trade in map(self.trades.__getitem__, map(str, result["trade_ids"]))
@@ -237,16 +237,16 @@ class Auditor:
 
     def _check_no_trade_without_request(self) -> None:
         """Every trade comes from a request, and each repeatable request made at most one."""
-        creates = [each for each in self.operations if each.kind == "create"]
+        creates = [operation for operation in self.operations if operation.kind == "create"]
         if not creates:
             return
-        created = Counter(each.answer["trade_id"] for each in creates if each.succeeded)
+        created = Counter(create.answer["trade_id"] for create in creates if create.succeeded)
         shared = [trade_id for trade_id, count in created.items() if count > 1]
         self._expect(shared, [], "trades that two different requests returned")
         strays = Counter(
             trade["user_id"] for name, trade in self.trades.items() if name not in created
         )
-        unanswered = Counter(each.user_id for each in creates if each.is_open)
+        unanswered = Counter(create.user_id for create in creates if create.is_open)
         for user_id, count in strays.items():
             if count > unanswered[user_id]:
                 self.problems.append(
@@ -259,12 +259,14 @@ def rest_differences(server: ServerProcess, user_id: str, token: str) -> list[st
     """Return the problems in a user's events and trades as the API shows them."""
     problems = []
     events = _pages(server, token, "/notifications", "notifications")
-    seqs = [each["seq"] for each in events]
+    seqs = [event["seq"] for event in events]
     if seqs != list(range(len(seqs), 0, -1)):
         problems.append(f"the events of {user_id} are {seqs}")
     trades = _pages(server, token, f"/trades/{user_id}", "trades")
-    opened = Counter(each["data"]["trade_id"] for each in events if each["type"] == "trade_created")
-    closed = Counter(each["data"]["trade_id"] for each in events if each["type"] in CLOSING)
+    opened = Counter(
+        event["data"]["trade_id"] for event in events if event["type"] == "trade_created"
+    )
+    closed = Counter(event["data"]["trade_id"] for event in events if event["type"] in CLOSING)
     for trade in trades:
         name = trade["trade_id"]
         # A trade that closed after the events were read has no closing event here yet.
@@ -307,7 +309,7 @@ def missed_triggers(snapshot: Snapshot, recording: Recording) -> list[str]:
 
 
 def _owned(documents: list[Document], owner: str, user_ids: Collection[str]) -> list[Document]:
-    return [each for each in documents if each[owner] in user_ids]
+    return [document for document in documents if document[owner] in user_ids]
 
 
 def pnl_of(trade: Document, price: Decimal) -> Decimal:

@@ -28,8 +28,8 @@ def assert_invariants(user_id: str) -> None:
     (inbox,) = documents("inboxes", _id=user_id)
     trades = documents("trades", user_id=user_id)
     events = documents("notifications", user_id=user_id)
-    held = [each for each in trades if each["status"] in ("PENDING", "ACTIVE")]
-    ended = [each for each in trades if each not in held]
+    held = [trade for trade in trades if trade["status"] in ("PENDING", "ACTIVE")]
+    ended = [trade for trade in trades if trade not in held]
 
     assert portfolio["utilized_margin"] == sum((each["margin_used"] for each in held), Decimal(0))
     assert portfolio["total_pnl"] == sum((each["pnl"] for each in ended), Decimal(0))
@@ -37,11 +37,11 @@ def assert_invariants(user_id: str) -> None:
         portfolio["available_margin"] + portfolio["utilized_margin"]
         == portfolio["initial_margin"] + portfolio["total_pnl"]
     )
-    assert sorted(each["number"] for each in trades) == list(range(1, len(trades) + 1))
-    assert sorted(each["seq"] for each in events) == list(range(1, inbox["event_seq"] + 1))
-    assert _trades_in(events, "trade_created") == Counter(str(each["_id"]) for each in trades)
+    assert sorted(trade["number"] for trade in trades) == list(range(1, len(trades) + 1))
+    assert sorted(event["seq"] for event in events) == list(range(1, inbox["event_seq"] + 1))
+    assert _trades_in(events, "trade_created") == Counter(str(trade["_id"]) for trade in trades)
     assert _trades_in(events, *CLOSING) == Counter(str(each["_id"]) for each in ended)
 
 
 def _trades_in(events: list[dict[str, Any]], *types: str) -> Counter[str]:
-    return Counter(each["data"]["trade_id"] for each in events if each["type"] in types)
+    return Counter(event["data"]["trade_id"] for event in events if event["type"] in types)

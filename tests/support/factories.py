@@ -75,8 +75,8 @@ def assert_portfolio_balances(client_id: str) -> None:
     """Check that the portfolio equals the sums over the user's trades."""
     portfolio = portfolio_of(client_id)
     trades = trades_of(client_id)
-    held = [each for each in trades if each.status is TradeStatus.ACTIVE]
-    pnls = [each.exit.pnl for each in trades if each.exit]
+    held = [trade for trade in trades if trade.status is TradeStatus.ACTIVE]
+    pnls = [trade.exit.pnl for trade in trades if trade.exit]
     exposure: dict[str, Position] = {}
     for each in held:
         exposure[each.symbol] = exposure.get(each.symbol, Position()) + Position.of(each.bracket)

@@ -31,8 +31,8 @@ def await_seq(follower: Follower, seq: int, seconds: float = 30) -> list[dict[st
     deadline = time.monotonic() + seconds
     while True:
         updates = follower.updates()
-        if seq == 0 or any(each["seq"] == seq for each in updates):
-            return [each for each in updates if each["seq"] <= seq]
+        if seq == 0 or any(update["seq"] == seq for update in updates):
+            return [update for update in updates if update["seq"] <= seq]
         last = updates[-1]["seq"] if updates else 0
         assert time.monotonic() < deadline, f"{follower} is at {last} of {seq}"
         time.sleep(0.05)

@@ -97,7 +97,7 @@ class LiveTrader:
         return list(listed.json()["trades"])
 
     def trade(self, trade_id: str) -> dict[str, Any]:
-        return next(each for each in self.trades() if each["trade_id"] == trade_id)
+        return next(trade for trade in self.trades() if trade["trade_id"] == trade_id)
 
     def price(self, symbol: str = "^NSEI") -> float:
         return float(self.get(f"/market/live/{symbol}").json()["price"])

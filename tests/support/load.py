@@ -140,7 +140,11 @@ class Customer(threading.Thread):
 
     def repeat(self) -> None:
         """Repeat an answered request: the response must equal the first one."""
-        earlier = [each for each in self.operations if each.succeeded and each.is_repeatable]
+        earlier = [
+            operation
+            for operation in self.operations
+            if operation.succeeded and operation.is_repeatable
+        ]
         if not earlier:
             return
         operation = self._random.choice(earlier)
@@ -218,7 +222,7 @@ class Load:
         self.customers = [Customer(server, f"{name}{i}", seed) for i in range(customers)]
 
     def user_ids(self) -> set[str]:
-        return {each.user_id for each in self.customers}
+        return {customer.user_id for customer in self.customers}
 
     def sign_up(self) -> None:
         for customer in self.customers:
@@ -242,15 +246,19 @@ class Load:
 
     def operations(self) -> list[Operation]:
         """Return all requests so far, with their responses."""
-        return [replace(each) for customer in self.customers for each in list(customer.operations)]
+        return [
+            replace(operation)
+            for customer in self.customers
+            for operation in list(customer.operations)
+        ]
 
     def faults(self) -> list[str]:
-        return [each for customer in self.customers for each in customer.faults]
+        return [fault for customer in self.customers for fault in customer.faults]
 
     def await_success(self, seconds: float = 30) -> None:
         """Wait until a request of every customer succeeds."""
         since = time.monotonic()
-        while any(each.latest_success < since for each in self.customers):
+        while any(customer.latest_success < since for customer in self.customers):
             waited = time.monotonic() - since
             assert waited < seconds, f"no success within {waited:.0f} s:\n{self.server.output()}"
             time.sleep(0.05)

@@ -183,7 +183,7 @@ def test_each_exit_reason_has_its_own_status(reason: ExitReason, status: TradeSt
 
 def test_the_values_of_the_domain_are_those_of_the_contract() -> None:
     assert {each.value for each in TradeType} == {"BUY", "SELL"}
-    assert {each.value for each in TradeStatus} == {
+    assert {tradestatu.value for tradestatu in TradeStatus} == {
         "PENDING",
         "ACTIVE",
         "CLOSED",

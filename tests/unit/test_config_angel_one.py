@@ -88,7 +88,7 @@ def test_missing_and_invalid_credentials_are_reported_together(
     with pytest.raises(ConfigurationError) as refusal:
         load(MARKET_DATA="angel_one", ANGEL_PASSWORD="", ANGEL_TOTP_SECRET="123456")
 
-    assert [each.partition(":")[0] for each in refusal.value.offences] == [
+    assert [offence.partition(":")[0] for offence in refusal.value.offences] == [
         "ANGEL_PASSWORD",
         "ANGEL_TOTP_SECRET",
     ]

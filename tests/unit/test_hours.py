@@ -106,7 +106,7 @@ def test_the_log_asks_once_for_a_newer_calendar_before_this_one_ends(
     for _ in range(3):
         calendar.trading_allowed(ist(f"{ends - timedelta(days=days_before)} 11:00"))
 
-    found = [each for each in caplog.messages if "newer exchange_calendars" in each]
+    found = [message for message in caplog.messages if "newer exchange_calendars" in message]
     assert len(found) == notices
 
 

@@ -28,10 +28,14 @@ INSTRUMENTS = load_instruments()
 
 
 def test_there_are_three_indices_and_fifty_shares_on_two_exchanges() -> None:
-    symbols = [each.symbol for each in INSTRUMENTS]
+    symbols = [instrument.symbol for instrument in INSTRUMENTS]
 
     assert len(INSTRUMENTS) == len(set(symbols)) == 103
-    assert [each for each in symbols if each.startswith("^")] == ["^NSEI", "^NSEBANK", "^BSESN"]
+    assert [symbol for symbol in symbols if symbol.startswith("^")] == [
+        "^NSEI",
+        "^NSEBANK",
+        "^BSESN",
+    ]
     shares = {
         exchange: {s[:-3] for s in symbols if s.endswith(exchange)} for exchange in (".NS", ".BO")
     }
@@ -40,20 +44,22 @@ def test_there_are_three_indices_and_fifty_shares_on_two_exchanges() -> None:
 
 
 def test_every_instrument_can_be_traded_as_it_stands() -> None:
-    for each in INSTRUMENTS:
-        assert each.name
-        assert each.exchange == (
-            "BSE" if each.symbol in ("^BSESN",) or each.symbol.endswith(".BO") else "NSE"
+    for instrument in INSTRUMENTS:
+        assert instrument.name
+        assert instrument.exchange == (
+            "BSE"
+            if instrument.symbol in ("^BSESN",) or instrument.symbol.endswith(".BO")
+            else "NSE"
         )
-        assert each.tick_size >= Decimal("0.01")
-        assert each.lot_size >= 1
-        assert each.angel_token.isdigit()
-        assert each.base_price
-        assert each.base_price > 0
+        assert instrument.tick_size >= Decimal("0.01")
+        assert instrument.lot_size >= 1
+        assert instrument.angel_token.isdigit()
+        assert instrument.base_price
+        assert instrument.base_price > 0
 
 
 def test_no_two_instruments_of_an_exchange_share_a_token() -> None:
-    tokens = [(each.exchange, each.angel_token) for each in INSTRUMENTS]
+    tokens = [(instrument.exchange, instrument.angel_token) for instrument in INSTRUMENTS]
 
     assert len(set(tokens)) == len(tokens)
 
@@ -273,8 +279,8 @@ def test_a_search_has_the_best_first() -> None:
     shares = ["NATATA", "TATASTEEL", "OTHER", "TATA", "ALSO"]
     names = {"OTHER": "The Tata Company", "ALSO": "Natatan"}
     known = Instruments(
-        Instrument(f"{each}.NS", names.get(each, each), "NSE", Decimal("0.05"), 1, "1")
-        for each in shares
+        Instrument(f"{share}.NS", names.get(share, share), "NSE", Decimal("0.05"), 1, "1")
+        for share in shares
     )
 
     found = [each.ticker for each in known.search("tata")]

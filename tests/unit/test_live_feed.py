@@ -21,7 +21,7 @@ from tests.support.market import ManualClock
 def test_prices_come_from_the_first_source(market: Market) -> None:
     ticks = market.round(NIFTY, RELIANCE)
 
-    assert {each.source for each in ticks.values()} == {Source.ANGEL_ONE}
+    assert {tick.source for tick in ticks.values()} == {Source.ANGEL_ONE}
     assert market.yahoo.calls == []
 
 
@@ -40,7 +40,7 @@ def test_a_symbol_that_the_first_source_lacks_comes_from_the_next(
 def test_if_the_first_source_fails_the_next_prices_all_symbols(market: Market) -> None:
     market.angel.failing = SourceUnavailable("down")
     ticks = market.round(NIFTY, RELIANCE)
-    assert {each.source for each in ticks.values()} == {Source.YAHOO}
+    assert {tick.source for tick in ticks.values()} == {Source.YAHOO}
 
 
 def test_its_recovery_is_noticed_without_a_restart(market: Market) -> None:
@@ -210,7 +210,7 @@ def test_candles_come_from_the_first_source_that_has_any(market: Market) -> None
 
     candles = market.feed.candles(NIFTY, start + timedelta(seconds=30), start + timedelta(hours=1))
 
-    assert [each.source for each in candles] == [Source.YAHOO]
+    assert [candle.source for candle in candles] == [Source.YAHOO]
 
 
 def test_history_is_unavailable_without_a_source(market: Market) -> None:
@@ -229,7 +229,7 @@ class ScriptedStream:
         self.closed = False
 
     def follow(self, instruments: Collection[Instrument]) -> None:
-        self.followed = {each.symbol for each in instruments}
+        self.followed = {instrument.symbol for instrument in instruments}
 
     def is_live(self, symbol: str) -> bool:
         return symbol in self.live

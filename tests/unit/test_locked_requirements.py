@@ -28,7 +28,7 @@ def entries(file: str) -> Iterator[str]:
 
 def locked(file: str) -> dict[str, Requirement]:
     requirements = (Requirement(entry.partition(" --hash")[0]) for entry in entries(file))
-    return {canonicalize_name(each.name): each for each in requirements}
+    return {canonicalize_name(requirement.name): requirement for requirement in requirements}
 
 
 def wanted_by(requirement: Requirement) -> Iterator[Requirement]:
@@ -46,10 +46,10 @@ def wanted_by(requirement: Requirement) -> Iterator[Requirement]:
 def test_every_extra_that_a_locked_package_requires_is_in_the_lock() -> None:
     server, dev = map(locked, FILES)
     missing = [
-        f"{each.name} wants {want}"
+        f"{package.name} wants {want}"
         for packages in (server, {**server, **dev})
-        for each in packages.values()
-        for want in wanted_by(each)
+        for package in packages.values()
+        for want in wanted_by(package)
         if want.extras - packages[canonicalize_name(want.name)].extras
     ]
 
@@ -70,9 +70,9 @@ def test_every_package_is_pinned_to_one_version_with_hashes(file: str) -> None:
 def test_every_requirement_of_a_locked_package_is_locked(file: str) -> None:
     packages = locked(file) | locked("requirements.txt")
 
-    for each in packages.values():
-        for want in wanted_by(each):
-            assert canonicalize_name(want.name) in packages, f"{each.name} wants {want.name}"
+    for package in packages.values():
+        for want in wanted_by(package):
+            assert canonicalize_name(want.name) in packages, f"{package.name} wants {want.name}"
 
 
 def test_the_embedded_database_is_omitted_where_it_has_no_wheel() -> None:

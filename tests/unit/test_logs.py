@@ -118,7 +118,7 @@ def test_without_a_file_the_log_goes_to_standard_error_only(
 
     logger.info("to whom it may concern")
 
-    assert not [each for each in logger.handlers if isinstance(each, logging.FileHandler)]
+    assert not [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
     shown = capsys.readouterr()
     assert "to whom it may concern" in shown.err
     assert shown.out == ""
@@ -214,7 +214,9 @@ def test_an_unwritable_log_file_is_reported_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     set_up()
-    (handler,) = (each for each in logger.handlers if isinstance(each, logging.FileHandler))
+    (handler,) = (
+        handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)
+    )
     handler.close()
     # A folder cannot be opened for writing.
     (tmp_path / "server.log").unlink(missing_ok=True)
@@ -264,7 +266,7 @@ def test_a_request_id_is_adopted_and_returned(client: FlaskClient) -> None:
 def test_an_unsafe_request_id_is_replaced(client: FlaskClient, given: str) -> None:
     answers = [client.get("/", headers={"X-Request-ID": given}) for _ in range(2)]
 
-    ids = [each.headers["X-Request-ID"] for each in answers]
+    ids = [answer.headers["X-Request-ID"] for answer in answers]
     assert given not in ids
     assert len(set(ids)) == 2
     assert all(len(each) == 32 and each.isalnum() for each in ids)

@@ -158,7 +158,11 @@ def test_the_html_has_the_content_of_the_text_and_loads_nothing() -> None:
     ):
         assert words in shown
     assert not page.tags & {"img", "link", "script", "style", "a", "iframe", "form", "font"}
-    assert not [each for each in page.attributes if re.search("url|http|^src=|^href=|^on", each)]
+    assert not [
+        attribute
+        for attribute in page.attributes
+        if re.search("url|http|^src=|^href=|^on", attribute)
+    ]
     assert "content=light dark" in page.attributes
 
 
@@ -201,7 +205,7 @@ def test_several_events_are_one_message_in_order_with_their_total_result() -> No
     message = compose("Asha Rao", events, BALANCE)
 
     assert message.subject == "3 events, in all profit ₹100.00"
-    body = [each.message for each in events]
+    body = [event.message for event in events]
     assert message.text.startswith("Hello Asha Rao,\n\n" + "\n".join(body) + "\n\n")
     assert "Available margin now: ₹1,23,456.50" in message.text
     # The balance after one of them is not the balance after all of them.
@@ -382,11 +386,11 @@ def settings(**variables: str) -> Settings:
 def test_without_credentials_messages_are_recorded() -> None:
     senders = create_senders(settings())
 
-    assert [(each.channel, each.outcome) for each in senders] == [
+    assert [(sender.channel, sender.outcome) for sender in senders] == [
         ("email", "recorded"),
         ("sms", "recorded"),
     ]
-    assert all(isinstance(each, RecordingSender) for each in senders)
+    assert all(isinstance(sender, RecordingSender) for sender in senders)
 
 
 def test_with_credentials_messages_are_sent() -> None:

@@ -106,7 +106,7 @@ def test_one_message_names_every_offence(safe: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         load_settings({**safe, **unsafe})
 
-    named = [each.partition(":")[0] for each in refusal.value.offences]
+    named = [offence.partition(":")[0] for offence in refusal.value.offences]
     assert set(named) == set(unsafe)
     assert str(refusal.value).count("The configuration cannot be used") == 1
 

@@ -36,7 +36,7 @@ def tick(seconds: float, price: int, symbol: str = "^NSEI") -> Quote:
 
 
 def prices(ticks: list[Quote]) -> list[Decimal]:
-    return [each.price for each in ticks]
+    return [tick.price for tick in ticks]
 
 
 def test_every_tick_is_handed_out_once_in_order() -> None:
@@ -129,7 +129,7 @@ def test_a_recording_is_read_with_its_times_prices_and_aliases(tmp_path: Path) -
             OPENING + timedelta(seconds=1, milliseconds=250),
         ),
     ]
-    assert all(each.timestamp.tzinfo is UTC for each in ticks)
+    assert all(tick.timestamp.tzinfo is UTC for tick in ticks)
 
 
 def test_a_time_without_a_zone_is_in_india(tmp_path: Path) -> None:

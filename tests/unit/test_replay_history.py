@@ -25,7 +25,7 @@ def tick(seconds: float, price: int | str, symbol: str = "^NSEI") -> Quote:
 
 
 def shape(candles: list[Candle]) -> list[tuple[Decimal | int, ...]]:
-    return [prices_of(each) for each in candles]
+    return [prices_of(candle) for candle in candles]
 
 
 def history(feed: ReplayFeed, interval: Interval = Interval.MINUTE) -> list[Candle]:
@@ -49,9 +49,9 @@ def told_apart(ticks: list[Quote], interval: Interval) -> dict[int, list[Decimal
     """Return open, high, low and close by the Unix time at which a candle begins."""
     length = int(interval.length.total_seconds())
     prices: dict[int, list[Decimal]] = {}
-    for each in ticks:
-        seconds = int(each.timestamp.timestamp()) + 19_800
-        prices.setdefault(seconds - seconds % length - 19_800, []).append(each.price)
+    for tick in ticks:
+        seconds = int(tick.timestamp.timestamp()) + 19_800
+        prices.setdefault(seconds - seconds % length - 19_800, []).append(tick.price)
     return {at: [its[0], max(its), min(its), its[-1]] for at, its in prices.items()}
 
 
@@ -64,15 +64,16 @@ def test_candles_are_those_of_the_ticks_played_so_far(interval: Interval, played
     clock.advance(played)
     feed.poll(["^NSEI"])
     until = ticks[0].timestamp + timedelta(seconds=played)
-    seen = [each for each in ticks if each.symbol == "^NSEI" and each.timestamp <= until]
+    seen = [tick for tick in ticks if tick.symbol == "^NSEI" and tick.timestamp <= until]
 
     candles = history(feed, interval)
 
     assert {
-        int(each.time.timestamp()): [each.open, each.high, each.low, each.close] for each in candles
+        int(candle.time.timestamp()): [candle.open, candle.high, candle.low, candle.close]
+        for candle in candles
     } == told_apart(seen, interval)
-    assert [each.time for each in candles] == sorted(each.time for each in candles)
-    assert {each.source for each in candles} <= {Source.REPLAY}
+    assert [candle.time for candle in candles] == sorted(candle.time for candle in candles)
+    assert {candle.source for candle in candles} <= {Source.REPLAY}
 
 
 def test_nothing_of_the_future_is_told() -> None:
@@ -109,7 +110,7 @@ def test_both_ends_are_beginnings_of_candles() -> None:
 
     candles = feed.history("^NSEI", Interval.MINUTE, third, seventh)
 
-    assert [each.open for each in candles] == [4, 5, 6, 7]
+    assert [candle.open for candle in candles] == [4, 5, 6, 7]
     # The candle that is forming is cut off like any other.
     ninth = OPENING + timedelta(minutes=9)
     assert feed.history("^NSEI", Interval.MINUTE, ninth, ninth) == []

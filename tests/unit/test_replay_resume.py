@@ -28,7 +28,7 @@ TICKS = [tick(10 * n, 25_000 + n) for n in range(31)]
 
 
 def prices(ticks: list[Quote]) -> list[int]:
-    return [int(each.price) for each in ticks]
+    return [int(tick.price) for tick in ticks]
 
 
 def test_a_replay_that_goes_on_is_where_it_would_be_without_the_restart(
@@ -76,10 +76,10 @@ def test_skipping_back_hands_out_nothing_twice(clock: ManualClock) -> None:
 def test_candles_are_of_whole_minutes_after_since_and_up_to_until(clock: ManualClock) -> None:
     candles = ReplayFeed(TICKS, clock).candles("^NSEI", at(50), at(180))
 
-    assert [each.time for each in candles] == [at(60), at(120), at(180)]
-    assert [int(each.open) for each in candles] == [25_006, 25_012, 25_018]
-    assert [int(each.close) for each in candles] == [25_011, 25_017, 25_018]
-    assert {each.source for each in candles} == {Source.REPLAY}
+    assert [candle.time for candle in candles] == [at(60), at(120), at(180)]
+    assert [int(candle.open) for candle in candles] == [25_006, 25_012, 25_018]
+    assert [int(candle.close) for candle in candles] == [25_011, 25_017, 25_018]
+    assert {candle.source for candle in candles} == {Source.REPLAY}
 
 
 def test_the_first_candle_holds_only_what_came_after_since(clock: ManualClock) -> None:

@@ -93,7 +93,7 @@ def test_a_poll_a_little_early_or_late_is_still_at_its_step() -> None:
 def test_each_instrument_takes_a_walk_of_its_own() -> None:
     feed = market(ManualClock())
 
-    starts = {price(feed, each.symbol) / each.start_price for each in INSTRUMENTS}
+    starts = {price(feed, instrument.symbol) / instrument.start_price for instrument in INSTRUMENTS}
 
     assert len({round(start, 5) for start in starts}) > 50
 
@@ -101,18 +101,18 @@ def test_each_instrument_takes_a_walk_of_its_own() -> None:
 def test_a_market_starts_near_the_base_of_each_instrument() -> None:
     feed = market(ManualClock())
 
-    for each in INSTRUMENTS:
-        start = price(feed, each.symbol)
-        spread = each.start_price * Decimal(str(START_SPREAD))
-        assert abs(start - each.start_price) <= spread + each.tick_size
+    for instrument in INSTRUMENTS:
+        start = price(feed, instrument.symbol)
+        spread = instrument.start_price * Decimal(str(START_SPREAD))
+        assert abs(start - instrument.start_price) <= spread + instrument.tick_size
 
 
 def test_every_price_is_a_multiple_of_the_tick_size() -> None:
     clock = ManualClock()
     feed = market(clock)
     for _ in range(10):
-        for each in INSTRUMENTS:
-            assert price(feed, each.symbol) % each.tick_size == 0
+        for instrument in INSTRUMENTS:
+            assert price(feed, instrument.symbol) % instrument.tick_size == 0
         clock.advance(10)
 
 

@@ -44,7 +44,7 @@ def last(
 
 
 def shape(candles: list[Candle]) -> list[tuple[Decimal, ...]]:
-    return [(each.open, each.high, each.low, each.close) for each in candles]
+    return [(candle.open, candle.high, candle.low, candle.close) for candle in candles]
 
 
 def watch(feed: SimulatedFeed, clock: ManualClock, polls: int, seconds: float = 10) -> list[Quote]:
@@ -71,8 +71,8 @@ def test_candles_since_the_start_are_made_of_the_prices_that_polls_handed_out(
     assert candles[0].close == expected[0].close
     assert candles[0].high >= expected[0].high
     assert candles[0].low <= expected[0].low
-    assert [each.time for each in candles] == [each.time for each in expected]
-    assert {each.source for each in candles} == {Source.MOCK}
+    assert [candle.time for candle in candles] == [each.time for each in expected]
+    assert {candle.source for candle in candles} == {Source.MOCK}
 
 
 def test_a_chart_shows_the_same_whether_anyone_watched_or_not() -> None:
@@ -224,8 +224,8 @@ def test_a_market_that_steps_seldom_has_candles_where_it_stepped() -> None:
     ticks = watch(feed, clock, 5, seconds=600)
     candles = feed.history("^NSEI", Interval.MINUTE, START, clock.now())
 
-    assert [each.close for each in candles] == [tick.price for tick in ticks[1:]]
-    assert [each.time for each in candles] == [
+    assert [candle.close for candle in candles] == [tick.price for tick in ticks[1:]]
+    assert [candle.time for candle in candles] == [
         beginning_of(tick.timestamp, Interval.MINUTE) for tick in ticks[1:]
     ]
 
@@ -250,10 +250,10 @@ def test_after_a_sleep_the_candles_go_on_at_the_time_it_is() -> None:
 
     candles = feed.history("^NSEI", Interval.MINUTE, START, clock.now())
 
-    times = [each.time for each in candles]
+    times = [candle.time for candle in candles]
     assert times[-1] == beginning_of(clock.now(), Interval.MINUTE)
     assert max(b - a for a, b in pairwise(times)) >= timedelta(hours=7, minutes=58)
-    assert not [each for each in times if slept_from < each < slept_from + timedelta(hours=7)]
+    assert not [time for time in times if slept_from < time < slept_from + timedelta(hours=7)]
 
 
 def test_a_clock_set_back_leaves_the_candles_in_order() -> None:
@@ -267,7 +267,7 @@ def test_a_clock_set_back_leaves_the_candles_in_order() -> None:
     candles = feed.history("^NSEI", Interval.MINUTE, START, clock.now())
 
     assert candles[: len(before) - 1] == before[:-1]
-    assert [each.time for each in candles] == sorted({each.time for each in candles})
+    assert [candle.time for candle in candles] == sorted({candle.time for candle in candles})
     latest = feed.latest("^NSEI")
     assert latest is not None
     assert candles[-1].close == latest.price

@@ -77,7 +77,7 @@ def test_a_candle_that_reaches_the_target_closes_an_active_trade() -> None:
     assert transition.exit.settled_from is SettledFrom.GAP
 
 
-@pytest.mark.parametrize("status", [each for each in TradeStatus if each != "ACTIVE"])
+@pytest.mark.parametrize("status", [status for status in TradeStatus if status != "ACTIVE"])
 def test_prices_change_no_trade_that_is_not_active(status: TradeStatus) -> None:
     assert on_quote(trade(status), quote(90)) is None
     assert on_candle(trade(status), Candle.of([quote(90)])) is None

@@ -120,7 +120,9 @@ def test_readers_see_either_the_old_list_or_the_new_one(
         while not done.is_set():
             stored = InstrumentList.load()
             assert stored is not None
-            tickers = [each.ticker[:3] for each in stored.instruments if each.is_listed]
+            tickers = [
+                instrument.ticker[:3] for instrument in stored.instruments if instrument.is_listed
+            ]
             seen.add((tickers.count("ONE"), tickers.count("TWO")))
 
     def replace() -> None:

@@ -30,7 +30,7 @@ def test_a_removed_share_is_known_but_takes_no_new_trades(
     refusal = alice.create_trade(symbol="SHARE1099")
     assert refusal.status_code == 400
     assert refusal.get_json()["code"] == "unlisted_symbol"
-    assert [each["trade_id"] for each in alice.trades("?symbol=SHARE1099")] == [trade["trade_id"]]
+    assert [found["trade_id"] for found in alice.trades("?symbol=SHARE1099")] == [trade["trade_id"]]
     assert alice.post(f"/trades/exit/{trade['trade_id']}").status_code == 200
 
 
