@@ -59,8 +59,8 @@ def _write_registration(email: str) -> None:
     owner = User.find_by_name(email)
     if owner is None:
         return
-    # Counted apart: a notice that an unconfirmed owner is not sent must not use up the one that
-    # the confirmed owner is.
+    # Counted apart: an unconfirmed owner is sent nothing, so that notice must not use up the quota
+    # of the confirmed owner.
     kind = "owner-notice" if owner.is_confirmed("email") else "unconfirmed-owner-notice"
     if not Quota.take(Quota.key(kind, now(), owner.email), MAX_REGISTRATION_NOTICES):
         return

@@ -1,4 +1,4 @@
-"""Codes that confirm an address. They are sent at once: the user is waiting."""
+"""Codes that confirm an address. They bypass the outbox, because the user is waiting."""
 
 from __future__ import annotations
 

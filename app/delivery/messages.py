@@ -132,7 +132,7 @@ def compose(
 ) -> EventMessage:
     """Return one message to `name` about all the notifications, in their order.
 
-    `available_margin` is what is available now, in rupees; None if there is no portfolio.
+    `available_margin` is the current one, in rupees; None if there is no portfolio.
     """
     notifications = [_without_links(each) for each in notifications]
     summaries = [summarize(each) for each in notifications]

@@ -1,6 +1,6 @@
 """The outbox: a worker that delivers each notification by email and SMS, at least once.
 
-A notification is in the database before anyone hears of it, so a crash delays a message and never
+A notification is in the database before it is published, so a crash delays a message and never
 loses it. A slow or failing sender costs requests nothing: they were answered long before.
 """
 

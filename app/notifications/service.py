@@ -22,7 +22,7 @@ def send(user_id: str, event: str, message: str) -> None:
 
 
 def write_event(draft: EventDraft) -> None:
-    """Write and publish one event in a transaction of its own."""
+    """Write one event in its own transaction, and publish it."""
 
     def write() -> list[Notification]:
         return record_events([draft], now())

@@ -1,1 +1,1 @@
-"""What every HTTP route shares: the shape of routes, tokens, errors, limits, health."""
+"""What all HTTP routes share: declaration, tokens, errors, rate limits, health checks."""

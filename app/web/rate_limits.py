@@ -121,7 +121,7 @@ class Counts:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Bind the limiter. Processes share the counts through Redis, if it is there."""
+    """Bind the limiter. With Redis, all processes share the counts."""
     app.config.update(
         RATELIMIT_ENABLED=settings.ratelimit_enabled,
         RATELIMIT_HEADERS_ENABLED=True,

@@ -27,7 +27,7 @@ def _log(response: Response) -> Response:
         "status": response.status_code,
         "milliseconds": round((time.perf_counter() - request.environ[STARTED]) * 1000, 1),
     }
-    # Quoted again, so that no path can forge a line of its own.
+    # Quoted again, so that a path cannot forge a line.
     path = quote(request.path, safe="/^@:+~")
     logger.info("%s %s", request.method, path, extra={"fields": fields})
     return response
