@@ -33,8 +33,11 @@ SERVER_FAULTS = frozenset({1, 14031})
 # By default PyMongo retries a conflicting transaction for up to 120 s, much longer than a client
 # waits for its response.
 TRANSACTION_TIMEOUT_SECONDS = 10
-DURABLE = WriteConcern("majority", j=True)
-SNAPSHOT = ReadConcern("snapshot")
+OPTIONS: dict[str, Any] = {
+    "read_concern": ReadConcern("snapshot"),
+    "write_concern": WriteConcern("majority", j=True),
+    "read_preference": ReadPreference.PRIMARY,
+}
 EXTENSION = "paper_trading.transactions"
 
 
@@ -102,12 +105,7 @@ def run_transaction(
             _end_orphaned_sessions(state, client)
         try:
             with session.bind(end_session=False):
-                return session.with_transaction(
-                    work_unless_committed,
-                    read_concern=SNAPSHOT,
-                    write_concern=DURABLE,
-                    read_preference=ReadPreference.PRIMARY,
-                )
+                return session.with_transaction(work_unless_committed, **OPTIONS)
         except _AlreadyCommitted:
             return results[-1]
         except PyMongoError as error:

@@ -111,18 +111,15 @@ class Notification:
     @classmethod
     def find_after(cls, user_id: str, seq: int, up_to: int) -> list[Notification]:
         """Return the user's notifications from seq + 1 to `up_to`, in order."""
-        found = collection("notifications").find(
-            {"user_id": user_id, "seq": {"$gt": seq, "$lte": up_to}}
-        )
-        return sorted(
-            (cls.from_document(document) for document in found), key=lambda event: event.seq
-        )
+        query = {"user_id": user_id, "seq": {"$gt": seq, "$lte": up_to}}
+        events = map(cls.from_document, collection("notifications").find(query))
+        return sorted(events, key=lambda event: event.seq)
 
     @classmethod
     def last_seq(cls, user_id: str) -> int:
         """Return the highest seq of the user's notifications, 0 if there are none."""
-        found = collection("notifications").find({"user_id": user_id}, {"seq": 1})
-        return max((int(document["seq"]) for document in found), default=0)
+        documents = collection("notifications").find({"user_id": user_id}, {"seq": 1})
+        return max((int(document["seq"]) for document in documents), default=0)
 
     @classmethod
     def mark_read(cls, notification_id: ObjectId, user_id: str) -> bool | None:
@@ -135,8 +132,8 @@ class Notification:
     def is_younger(cls, user_id: str, seq: int, than: datetime) -> bool:
         """Return whether a notification exists and is not older than a time."""
         query = {"user_id": user_id, "seq": seq}
-        found = collection("notifications").find_one(query, {"created_at": 1})
-        return found is not None and found["created_at"] >= than
+        document = collection("notifications").find_one(query, {"created_at": 1})
+        return document is not None and document["created_at"] >= than
 
     @classmethod
     def purge(cls, user_id: str, low: int, high: int, until: datetime, *, apply: bool) -> int:

@@ -100,8 +100,8 @@ class SymbolState:
     @classmethod
     def load_quotes(cls) -> dict[str, Quote]:
         """Return the stored quotes, by symbol."""
-        found = collection("symbols").find({"price": {"$exists": True}})
-        quotes = [quote for quote in map(_quote, found) if quote]
+        documents = collection("symbols").find({"price": {"$exists": True}})
+        quotes = [quote for quote in map(_quote, documents) if quote]
         return {quote.symbol: quote for quote in quotes}
 
     @classmethod
@@ -114,8 +114,8 @@ class SymbolState:
     def find_quotes(cls, symbols: Collection[str]) -> dict[str, SeenQuote]:
         """Return the stored quotes of these symbols, and when they were received."""
         query = {"_id": {"$in": list(symbols)}, "price": {"$exists": True}}
-        found = collection("symbols").find(query)
-        return {document["_id"]: seen for document in found if (seen := _seen(document))}
+        documents = collection("symbols").find(query)
+        return {document["_id"]: seen for document in documents if (seen := _seen(document))}
 
     @classmethod
     def find_real_quote(cls, symbol: str) -> SeenQuote | None:

@@ -112,8 +112,8 @@ class User:
     @classmethod
     def find_many(cls, client_ids: list[str]) -> list[User]:
         """Return the users with these client_ids, in no particular order."""
-        found = collection("users").find({"client_id": {"$in": client_ids}})
-        return [cls.from_document(document) for document in found]
+        documents = collection("users").find({"client_id": {"$in": client_ids}})
+        return [cls.from_document(document) for document in documents]
 
     @classmethod
     def count_alert(cls, client_id: str) -> int | None:
