@@ -19,7 +19,7 @@ $(shell rm -f $(VENV)/.created $(VENV)/.installed $(VENV)/.installed-dev)
 endif
 endif
 
-.PHONY: help run doctor test faults bench docs check audit format lock clean install install-dev
+.PHONY: help run doctor test coverage faults bench docs check audit format lock clean install install-dev
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -30,11 +30,20 @@ run: install ## start the server: embedded database, simulated market
 doctor: install ## check configuration, database, prices, email and SMS, and say what to correct
 	@FLASK_SKIP_DOTENV=1 $(BIN)/flask --app run doctor
 
+# More workers than cores, because many tests wait; whole files, because their tests share servers;
+# in the order of tests/conftest.py, slow files first.
+PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+# Coverage sees only the process of the tests; the other tests run servers as processes.
+MEASURED := tests/unit tests/property tests/integration tests/api tests/realtime
+
 test: install-dev node_modules/.installed ## run every test (REQUIRE_ALL=1 turns skips for missing programs into failures)
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	$(PYTEST) $(ARGS)
+
+coverage: install-dev node_modules/.installed ## check that the tests inside the process cover 95 % of app's branches
+	$(PYTEST) --cov --cov-report=term-missing:skip-covered $(MEASURED) $(ARGS)
 
 faults: install-dev node_modules/.installed ## kill, stop and starve everything; all 50 kills of the server
-	FAULT_KILLS=50 $(BIN)/python -m pytest tests/faults --no-cov $(ARGS)
+	FAULT_KILLS=50 $(BIN)/python -m pytest tests/faults $(ARGS)
 
 bench: install-dev ## measure against floors and peers, as one table of ratios (ARGS='create settle' for some)
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -48,7 +57,7 @@ check: install-dev ## formatter, linter, types, import rules, bandit, locked pac
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive app embedded_db *.py
-	$(BIN)/python -m pytest --no-cov tests/unit/test_locked_requirements.py
+	$(BIN)/python -m pytest tests/unit/test_locked_requirements.py
 
 audit: install-dev ## ask PyPI, over the network, whether a locked package is known to be vulnerable
 	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements.txt

@@ -1,4 +1,4 @@
-"""Fixtures: one embedded database for the session, one database in it for each test."""
+"""Fixtures: one embedded database for the session, emptied after each test."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pymongo
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from pymongo import MongoClient
 
 from app import create_app
 from app.extensions import limiter, mongo
@@ -24,10 +24,21 @@ from tests.support.server import CHEAP_HASH, ServerProcess, servers_in
 from tests.support.users import Trader, sign_up
 
 _database_numbers = itertools.count(1)
+DATABASE_NAME = f"test_{os.getpid()}"
+
+
+# Directories whose files take longest come first: a slow file that starts last keeps one worker
+# busy while the others have nothing left to run.
+SLOWEST_FIRST = (
+    *("faults", "fuzz", "property", "e2e", "security"),
+    *("integration", "realtime", "api", "unit"),
+)
+TESTS = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests that need a missing program, and name its package."""
+    """Run slow directories first. Skip tests that need a missing program, and name its package."""
+    items.sort(key=lambda item: SLOWEST_FIRST.index(item.path.relative_to(TESTS).parts[0]))
     required = os.environ.get("REQUIRE_ALL") == "1"
     for item in items:
         for marker in item.iter_markers("needs"):
@@ -51,12 +62,34 @@ def mongo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     embedded.stop()
 
 
+@pytest.fixture(scope="session")
+def database_client(mongo_server: str) -> Iterator[MongoClient[dict[str, Any]]]:
+    """A client of the database server that outlives the applications."""
+    with MongoClient[dict[str, Any]](mongo_server, timeoutMS=60_000) as client:
+        yield client
+        client.drop_database(DATABASE_NAME)
+
+
 @pytest.fixture
-def mongo_uri(mongo_server: str) -> str:
-    """The URI of a fresh database."""
+def mongo_uri(
+    request: pytest.FixtureRequest,
+    mongo_server: str,
+    database_client: MongoClient[dict[str, Any]],
+) -> Iterator[str]:
+    """The URI of an empty database.
+
+    The tests of a process share its collections and indexes: making and dropping these takes
+    longer than most tests. A test that changes them is marked `own_database`.
+    """
     base, _, options = mongo_server.partition("?")
-    name = f"test_{os.getpid()}_{next(_database_numbers)}"
-    return f"{base.rstrip('/')}/{name}?{options}"
+    is_own = request.node.get_closest_marker("own_database") is not None
+    name = f"{DATABASE_NAME}_{next(_database_numbers)}" if is_own else DATABASE_NAME
+    yield f"{base.rstrip('/')}/{name}?{options}"
+    # SecantusDB: drops empty collections many times faster than full ones.
+    for collection in database_client[name].list_collection_names():
+        database_client[name][collection].delete_many({})
+    if is_own:
+        database_client.drop_database(name)
 
 
 @pytest.fixture
@@ -96,7 +129,7 @@ def feed(clock: ManualClock) -> ScriptedFeed:
 def make_app(
     make_settings: Callable[..., Settings], mongo_uri: str, feed: ScriptedFeed, clock: ManualClock
 ) -> Iterator[Callable[..., Flask]]:
-    """Make applications on the test's database; drop that afterwards."""
+    """Make applications on the test's database; close their client afterwards."""
 
     apps: list[Flask] = []
 
@@ -106,12 +139,7 @@ def make_app(
         return apps[-1]
 
     yield make
-    if mongo.cx is not None and mongo.db is not None:
-        with pymongo.timeout(60):
-            # SecantusDB: drops empty collections many times faster than full ones.
-            for name in mongo.db.list_collection_names():
-                mongo.db[name].delete_many({})
-            mongo.cx.drop_database(mongo.db.name)
+    if mongo.cx is not None:
         mongo.cx.close()
         mongo.cx = mongo.db = None
     if any(app.config["RATELIMIT_ENABLED"] for app in apps):

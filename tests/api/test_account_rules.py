@@ -1,4 +1,4 @@
-"""Strict account rules: what they refuse, and that relaxed ones take it."""
+"""Strict account rules refuse weak accounts; relaxed rules accept them."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def test_an_unknown_symbol_is_refused(carol: Trader) -> None:
     assert_error(carol.get("/market/alerts?symbol=NOSUCH"), 400, "unknown_symbol")
 
 
-def test_without_a_price_there_is_no_alert(carol: Trader) -> None:
+def test_an_alert_without_a_price_is_refused(carol: Trader) -> None:
     answer = carol.post("/market/alerts", {"symbol": "TCS", "above": 5_000})
 
     assert_error(answer, 503, "market_data_unavailable")
@@ -161,8 +161,8 @@ def test_without_a_price_there_is_no_alert(carol: Trader) -> None:
 
 
 def test_only_the_signed_in_have_alerts(carol: Trader, deleted_user: Trader) -> None:
-    nobody = {"json": {"symbol": "^NSEI", "above": 26_000}}
-    assert carol.client.post("/market/alerts", **nobody).status_code == 401
+    anonymous = {"json": {"symbol": "^NSEI", "above": 26_000}}
+    assert carol.client.post("/market/alerts", **anonymous).status_code == 401
     assert carol.client.get("/market/alerts").status_code == 401
     assert carol.client.delete(f"/market/alerts/{UNKNOWN}").status_code == 401
     answer = deleted_user.post("/market/alerts", {"symbol": "^NSEI", "above": 26_000})
@@ -218,7 +218,7 @@ def test_an_alert_can_be_deleted_once_fired_or_not(
         assert (answer.status_code, answer.get_json()) == (200, {"message": "Alert deleted"})
         assert_error(delete(carol, alert["alert_id"]), 404, "alert_not_found")
     assert listed(carol) == []
-    # What it told stays told.
+    # The event stays in the list.
     assert len(carol.notifications()) == 1
 
 
@@ -235,7 +235,7 @@ def test_anothers_alert_is_as_good_as_none(carol: Trader, bob: Trader) -> None:
     assert len(listed(carol)) == 1
 
 
-def test_a_user_has_so_many_active_alerts_at_most(
+def test_a_user_has_a_maximum_of_active_alerts(
     app: Flask, feed: ScriptedFeed, carol: Trader, bob: Trader, clock: ManualClock
 ) -> None:
     for n in range(MAX_ACTIVE - 1):
@@ -254,7 +254,7 @@ def test_a_user_has_so_many_active_alerts_at_most(
     refused = carol.post("/market/alerts", {"symbol": "RELIANCE", "above": 2_000})
     assert assert_error(refused, 409, "too_many_alerts") == {"limit": MAX_ACTIVE}
     with app.app_context():
-        # What was refused is not watched.
+        # A refused alert is not watched.
         assert alerted_symbols() == {"^NSEI"}
     create(bob, above=26_000)
     assert tick(app, feed, "^NSEI", 25_001) == 1

@@ -169,7 +169,7 @@ BAD_FIELDS: list[tuple[str, Any]] = [
 ]
 
 
-def test_registering_names_each_field_that_is_wrong_and_registers_nobody(
+def test_a_refused_registration_names_each_wrong_field_and_creates_no_user(
     client: FlaskClient, subtests: pytest.Subtests
 ) -> None:
     for field, value in BAD_FIELDS:
@@ -191,7 +191,7 @@ def test_registering_names_missing_and_extra_fields(client: FlaskClient) -> None
     assert set(assert_error(extra, 400, "validation_error")) == {"is_admin", "event_seq"}
 
 
-def test_an_unknown_user_and_a_wrong_password_are_told_apart_by_nothing(
+def test_an_unknown_user_and_a_wrong_password_get_the_same_response(
     client: FlaskClient,
 ) -> None:
     trader = sign_up(client)

@@ -1,4 +1,4 @@
-"""Bodies that are no orders: refused in words, with nothing written."""
+"""Invalid orders are refused with an explanation, and nothing is written."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def send(trader: Trader, body: str | bytes, content_type: str = "application/jso
     ],
     ids=lambda body: repr(body)[-40:],
 )
-def test_what_is_not_json_is_malformed(deleted_user: Trader, body: str | bytes) -> None:
+def test_a_body_that_is_not_json_is_malformed(deleted_user: Trader, body: str | bytes) -> None:
     assert assert_error(send(deleted_user, body), 400, "malformed_json") == {}
 
 

@@ -1,4 +1,4 @@
-"""The same things at the same moment, by real threads against the real database."""
+"""Concurrent requests, by real threads against the real database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Call = Callable[[], TestResponse]
 
 
 def posts(app: Flask, trader: Trader, path: str, times: int, body: object = None) -> list[Call]:
-    """Return calls that post the same, each by a client of its own."""
+    """Return calls that post the same body, each with its own client."""
     clients = [replace(trader, client=app.test_client()) for _ in range(times)]
     return [partial(client.post, path, body) for client in clients]
 
@@ -120,11 +120,11 @@ def test_exit_all_racing_a_falling_tick_closes_each_trade_once(
         assert {trade["status"] for trade in trader.trades()} <= {"CLOSED", "STOP_LOSS_HIT"}
         assert trader.portfolio()["utilized_margin"] == 0.0
         assert_portfolio_balances(trader.client_id)
-    told = sum(answer.get_json()["total_pnl"] for answer in answers)
+    reported = sum(answer.get_json()["total_pnl"] for answer in answers)
     booked = sum(
         trade["pnl"] for t in (alice, bob) for trade in t.trades() if trade["status"] == "CLOSED"
     )
-    assert round(told, 2) == round(booked, 2)
+    assert round(reported, 2) == round(booked, 2)
 
 
 def test_exits_racing_the_tick_that_closes_the_trade_agree_on_one_end(

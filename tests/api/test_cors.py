@@ -1,4 +1,4 @@
-"""Pages of other origins: those listed may call the API, no others."""
+"""Pages of listed origins may call the API; pages of other origins may not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def allowed_origin(answer: TestResponse) -> str | None:
     "origin",
     [LISTED, "http://localhost:5173", "http://127.0.0.1:3000", "http://127.0.0.1:5173"],
 )
-def test_a_listed_origin_is_let_in_and_may_read_what_it_needs(
+def test_a_listed_origin_is_allowed_and_may_read_the_exposed_headers(
     client: FlaskClient, origin: str
 ) -> None:
     answer = client.get("/market/live/NIFTY", headers={"Origin": origin})

@@ -17,7 +17,7 @@ from app.web.errors import HTTP_CODES
 from tests.support.server import ROOT
 
 COMMON = {400, 429, 500, 503}
-# Every route of the contract: its statuses besides the common ones, and whether it is public.
+# Every route: its statuses without the common ones, and whether it is public.
 CONTRACT = {
     ("post", "/auth/register"): ({201, 409, 413, 415}, True),
     ("post", "/auth/login"): ({200, 401, 413, 415}, True),
@@ -108,7 +108,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any], client: Flask
     assert references <= set(document["components"]["schemas"])
 
 
-def test_every_route_has_a_summary_and_an_operation_id_of_its_own(
+def test_every_route_has_a_summary_and_a_unique_operation_id(
     document: dict[str, Any],
 ) -> None:
     listed = operations(document).values()
@@ -141,7 +141,7 @@ def properties(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]
 
 def test_every_property_is_described_with_an_example(document: dict[str, Any]) -> None:
     for name, described in properties(document).items():
-        # An object, or a list of them, has the examples of its own properties.
+        # An object or a list of objects takes its example from its properties.
         is_nested = "$ref" in str(described.get("items", described.get("anyOf", described)))
         assert described.get("description"), name
         assert "'examples': [" in str(described) or is_nested, name
@@ -234,7 +234,7 @@ def test_a_browser_shows_the_page_and_fetches_nothing_from_elsewhere(
                 args=["--no-sandbox", "--disable-background-networking"],
             )
             page = browser.new_page()
-            # Whatever leaves the page for another host comes by here; what its policy stops not.
+            # Every request to another host passes here, unless the page's policy stops it.
             page.route(lambda url: not url.startswith((home, "blob:", "data:")), refuse)
             page.goto(f"{home}/docs")
             page.get_by_text("/trades/exit/{trade_id}").first.wait_for(timeout=20_000)

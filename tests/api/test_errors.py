@@ -1,4 +1,4 @@
-"""The one error body, whatever went wrong, and the id that every answer carries."""
+"""Every error has the same body, and every response has a request id."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_given_request_id_is_echoed(client: FlaskClient) -> None:
     assert answer.get_json()["request_id"] == "abc-123_X.9"
 
 
-def test_every_answer_has_a_request_id_of_its_own(client: FlaskClient) -> None:
+def test_every_response_has_a_unique_request_id(client: FlaskClient) -> None:
     answers = [client.get(path) for path in ("/health/live", "/market/live/NIFTY", "/nope") * 2]
 
     ids = [answer.headers["X-Request-ID"] for answer in answers]

@@ -129,7 +129,7 @@ def test_exiting_all_closes_every_active_trade_of_the_user_alone(
     assert_portfolio_balances(bob.client_id)
 
 
-def test_exiting_all_of_none_is_no_error(alice: Trader, carol: Trader) -> None:
+def test_exit_all_without_active_trades_succeeds(alice: Trader, carol: Trader) -> None:
     for trader in (alice, carol):
         answer = trader.post(f"/trades/exit-all/{trader.client_id}")
         assert answer.status_code == 200
@@ -169,7 +169,7 @@ def test_a_trade_opened_at_a_real_price_is_not_exited_at_a_mock_one(
     assert_portfolio_balances(alice.client_id)
 
 
-def test_what_closed_a_trade_is_kept_with_it(make_app: Callable[..., Flask]) -> None:
+def test_the_reason_of_an_exit_is_stored_with_the_trade(make_app: Callable[..., Flask]) -> None:
     trader = sign_up(make_app().test_client())
     trader.open_portfolio()
     trader.create_trade()

@@ -1,4 +1,4 @@
-"""Health: whether the server lives, and whether it can work."""
+"""Liveness and readiness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candles over HTTP: which ones a request gets, in which form, and from which feed."""
+"""Candles over HTTP: their range, their form and their feed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from config import Settings
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.responses import assert_error
 
-# The clock of the tests stands at 04:00, half past nine in India.
+# The clock of the tests shows 04:00 UTC, 09:30 in India.
 NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 URL = "/market/history/^NSEI"
 
@@ -68,7 +68,7 @@ def test_candles_are_answered_oldest_first_with_their_source(client: FlaskClient
     }
 
 
-def test_it_needs_nobody_to_be_signed_in_and_knows_aliases(client: FlaskClient) -> None:
+def test_it_needs_no_token_and_accepts_aliases(client: FlaskClient) -> None:
     bodies = [client.get(f"/market/history/{name}").get_json() for name in ("^NSEI", "nifty")]
 
     assert bodies[0] == bodies[1]
@@ -127,7 +127,7 @@ def test_a_date_is_its_beginning_in_india(client: FlaskClient, feed: ScriptedFee
 
 
 @pytest.mark.parametrize("name", ["from", "to"])
-def test_what_is_no_time_is_refused(
+def test_an_invalid_time_is_refused(
     client: FlaskClient, name: str, subtests: pytest.Subtests
 ) -> None:
     rule = "must be a time in ISO 8601, a date, or seconds since 1970"
@@ -175,7 +175,7 @@ def test_an_end_in_the_future_is_now(client: FlaskClient) -> None:
     assert times(client, **{"from": "2026-12-01", "to": "2027-01-01"}) == []
 
 
-def test_a_parameter_that_is_not_there_is_refused_by_name(client: FlaskClient) -> None:
+def test_an_unknown_parameter_is_refused_by_name(client: FlaskClient) -> None:
     assert set(refusal(client, since="2026-11-23")) == {"since"}
     assert set(refusal(client, limit=5)) == {"limit"}
 
@@ -254,7 +254,7 @@ def test_the_last_candle_closes_at_the_price_that_was_polled_last(
         clock.advance(10)
 
 
-def test_a_replay_is_told_up_to_the_time_it_has_reached(
+def test_a_replay_returns_candles_up_to_its_current_time(
     serve: Callable[[Feed], Flask], clock: ManualClock
 ) -> None:
     opening = datetime(2025, 4, 1, 3, 45, tzinfo=UTC)
@@ -298,7 +298,7 @@ def test_the_document_names_the_parameters_as_they_are_sent(client: FlaskClient)
 
 
 @pytest.mark.parametrize("price", ["0", "-1", "NaN", "Infinity", "1e12"])
-def test_a_candle_with_a_price_that_is_none_is_not_shown(
+def test_a_candle_with_an_invalid_price_is_not_shown(
     client: FlaskClient, feed: ScriptedFeed, price: str
 ) -> None:
     time = NOW - timedelta(minutes=2)

@@ -1,4 +1,4 @@
-"""Retries: the same request again is told the same, and nothing happens twice."""
+"""A retried request gets the same response, and nothing happens twice."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def announced(app: Flask) -> Iterator[list[Notification]]:
-    """Every event that sockets and the outbox hear of."""
-    heard: list[Notification] = []
+    """Every event that sockets and the outbox receive."""
+    received: list[Notification] = []
 
-    def hear(_sender: object, events: list[Notification]) -> None:
-        heard.extend(events)
+    def record(_sender: object, events: list[Notification]) -> None:
+        received.extend(events)
 
-    events_committed.connect(hear, sender=app)
-    yield heard
-    events_committed.disconnect(hear, sender=app)
+    events_committed.connect(record, sender=app)
+    yield received
+    events_committed.disconnect(record, sender=app)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_retry_is_answered_when_the_price_has_passed_the_stop_loss(
     assert len(alice.trades()) == 1
 
 
-def test_a_retry_is_answered_when_there_is_no_margin_left(
+def test_a_retry_is_answered_without_margin_left(
     alice: Trader, retried: Callable[..., TestResponse]
 ) -> None:
     first = retried(alice)
@@ -121,7 +121,7 @@ def test_a_retry_is_answered_when_the_trade_was_closed(
     assert_invariants(alice.client_id)
 
 
-def test_a_retry_is_answered_when_there_is_no_price_any_more(
+def test_a_retry_is_answered_without_a_price(
     alice: Trader,
     retried: Callable[..., TestResponse],
     feed: ScriptedFeed,
@@ -233,7 +233,7 @@ def test_the_same_exit_all_many_times_at_once_closes_each_trade_once(
     assert_invariants(alice.client_id)
 
 
-def test_an_exit_all_that_was_interrupted_is_gone_on_with_and_told_as_a_whole(
+def test_a_retried_exit_all_continues_and_reports_all_exits(
     alice: Trader, move: Callable[[int], None]
 ) -> None:
     trades = [create(alice).get_json() for _ in range(4)]

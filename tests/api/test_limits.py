@@ -142,7 +142,7 @@ def test_guessing_passwords_is_limited_too(limited: Flask) -> None:
     assert found == [401, 401, 401, 429]
 
 
-def test_all_reads_of_a_user_count_together(limited: Flask) -> None:
+def test_all_reads_of_a_user_share_a_limit(limited: Flask) -> None:
     client = limited.test_client()
     headers = headers_of(limited, "one")
     paths = ["/notifications", "/market/alerts", "/trades/one", "/market/status", "/notifications"]

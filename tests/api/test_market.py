@@ -179,7 +179,7 @@ def test_a_limit_leaves_the_best(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "501", "x", "1.5"])
-def test_a_limit_that_is_none_is_refused_by_name(client: FlaskClient, limit: str) -> None:
+def test_an_invalid_limit_is_refused_by_name(client: FlaskClient, limit: str) -> None:
     answer = client.get("/market/symbols", query_string={"limit": limit})
 
     assert set(assert_error(answer, 400, "validation_error")) == {"limit"}
@@ -189,7 +189,7 @@ def test_an_empty_search_lists_them_all(client: FlaskClient) -> None:
     assert client.get("/market/symbols?q=").data == client.get("/market/symbols").data
 
 
-def test_a_parameter_that_is_not_there_is_refused_by_name(client: FlaskClient) -> None:
+def test_an_unknown_parameter_is_refused_by_name(client: FlaskClient) -> None:
     details = assert_error(client.get("/market/symbols?query=x"), 400, "validation_error")
     assert set(details) == {"query"}
     long = client.get("/market/symbols", query_string={"q": "x" * 101})

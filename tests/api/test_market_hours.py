@@ -1,4 +1,4 @@
-"""Market hours as clients meet them: the status, and orders that are refused."""
+"""Market hours over HTTP: the status, and refused orders."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def close(clock: ManualClock, calendar: TradingCalendar) -> Callable[[], dict[st
     return close
 
 
-def test_the_status_says_all_there_is_to_say(
+def test_the_status_has_every_field(
     client: FlaskClient, at: Callable[[str], None], calendar: TradingCalendar
 ) -> None:
     at("2030-11-20 10:00")
@@ -110,7 +110,7 @@ def test_the_status_follows_the_clock_through_a_day(
     ]
 
 
-def test_the_status_is_the_exchanges_own_where_hours_are_ignored(
+def test_the_status_is_that_of_the_exchange_if_hours_are_ignored(
     make_app: Callable[..., Flask], at: Callable[[str], None]
 ) -> None:
     at("2030-11-23 11:00")
@@ -120,7 +120,7 @@ def test_the_status_is_the_exchanges_own_where_hours_are_ignored(
     assert (body["open"], body["enforced"]) == (False, False)
 
 
-def test_where_hours_are_ignored_trades_go_on(
+def test_trading_continues_if_hours_are_ignored(
     make_app: Callable[..., Flask], at: Callable[[str], None], alice: Trader
 ) -> None:
     at("2030-11-23 11:00")
@@ -183,7 +183,7 @@ def test_exits_outside_hours_are_refused_and_write_nothing(
     assert_invariants(alice.client_id)
 
 
-def test_what_cannot_be_exited_at_any_time_is_told_so(
+def test_an_exit_that_is_never_possible_is_refused_with_its_own_error(
     close: Callable[[], dict[str, Any]], alice: Trader
 ) -> None:
     trade = create(alice).get_json()
@@ -213,7 +213,7 @@ def test_a_retry_after_the_close_gets_the_first_answer(
     assert all_documents() == before
 
 
-def test_an_interrupted_exit_all_goes_on_at_the_next_opening(
+def test_an_interrupted_exit_all_continues_at_the_next_opening(
     close: Callable[[], dict[str, Any]],
     clock: ManualClock,
     feed: ScriptedFeed,

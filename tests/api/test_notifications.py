@@ -38,7 +38,7 @@ def test_a_notification_sent_is_listed_as_its_own_event(carol: Trader) -> None:
 @pytest.mark.parametrize(
     ("variables", "status", "attempts"), [({}, "recorded", 1), (CREDENTIALS, "pending", 0)]
 )
-def test_a_delivery_is_recorded_at_once_where_nothing_can_send_it_else_pending_at_first(
+def test_a_delivery_is_pending_if_a_sender_is_configured_and_recorded_otherwise(
     carol: Trader, status: str, attempts: int
 ) -> None:
     send(carol)
@@ -118,7 +118,7 @@ def test_reading_one_changes_the_count_and_the_filter(carol: Trader) -> None:
     assert carol.notifications()[1]["is_read"] is True
 
 
-def test_the_unread_filter_pages_through_what_it_leaves_out(carol: Trader) -> None:
+def test_the_unread_filter_pages_to_the_end(carol: Trader) -> None:
     for _ in range(6):
         send(carol)
     for each in carol.notifications()[1:5]:
@@ -160,7 +160,7 @@ def test_an_unknown_or_bad_id_is_a_404(carol: Trader) -> None:
         assert_error(carol.put(f"/notifications/{bad}/read"), 404, "notification_not_found")
 
 
-def test_what_cannot_be_sent_is_refused_by_field(
+def test_an_invalid_notification_is_refused_by_field(
     deleted_user: Trader, subtests: pytest.Subtests
 ) -> None:
     wrong = [

@@ -38,7 +38,7 @@ def test_creating_it_again_answers_200_with_the_same_body(
     assert carol.portfolio() == first.get_json()
 
 
-def test_it_is_created_with_no_body_at_all(carol: Trader) -> None:
+def test_it_is_created_without_a_body(carol: Trader) -> None:
     assert carol.post("/portfolio/create").status_code == 201
 
 
@@ -82,7 +82,7 @@ def test_showing_it_answers_the_same_body(alice: Trader) -> None:
     assert answer.get_json() == alice.post("/portfolio/create", {}).get_json()
 
 
-def test_showing_none_is_a_404(carol: Trader) -> None:
+def test_a_missing_portfolio_is_a_404(carol: Trader) -> None:
     assert_error(carol.get(f"/portfolio/{carol.client_id}"), 404, "portfolio_not_found")
 
 

@@ -1,4 +1,4 @@
-"""Choosing by which channels, and of what, one is told."""
+"""Preferences: the channels and the types of events that a user wants."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def put(trader: Trader, **changes: Any) -> dict[str, Any]:
     return preferences
 
 
-def test_a_new_user_is_told_of_everything_by_every_channel(carol: Trader) -> None:
+def test_a_new_user_gets_every_event_by_every_channel(carol: Trader) -> None:
     answer = carol.get(PATH)
 
     assert answer.status_code == 200
@@ -104,7 +104,7 @@ def test_what_cannot_be_used_is_refused_by_field(carol: Trader, field: str, valu
 
 
 @pytest.mark.parametrize("missing", ["email", "sms", "events"])
-def test_what_is_left_out_is_asked_for_because_all_of_it_is_replaced(
+def test_a_missing_field_is_refused_because_a_put_replaces_everything(
     carol: Trader, missing: str
 ) -> None:
     body = {name: value for name, value in ALL_ON.items() if name != missing}
@@ -112,7 +112,7 @@ def test_what_is_left_out_is_asked_for_because_all_of_it_is_replaced(
     assert set(assert_error(carol.put(PATH, json=body), 400, "validation_error")) == {missing}
 
 
-def test_nobody_reads_or_changes_them_without_a_token(client: Any) -> None:
+def test_reading_and_changing_them_needs_a_token(client: Any) -> None:
     assert_error(client.get(PATH), 401, "token_missing")
     assert_error(client.put(PATH, json=ALL_ON), 401, "token_missing")
 
@@ -122,7 +122,7 @@ def test_an_account_that_is_gone_has_none(deleted_user: Trader) -> None:
     assert_error(deleted_user.put(PATH, json=ALL_ON), 401, "account_gone")
 
 
-def test_what_is_off_is_listed_and_told_by_socket_all_the_same_and_skipped_by_channel(
+def test_an_event_that_is_off_is_listed_and_pushed_and_not_delivered(
     alice: Trader,
 ) -> None:
     put(alice, email=False, events=["trade_created"])

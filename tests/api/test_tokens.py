@@ -1,4 +1,4 @@
-"""Tokens: who is let in, and that everyone else is told so in the same way."""
+"""Valid tokens are accepted; every other token gets the same response."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ROUTES = [
 
 
 def signed(app: Flask, *, key: str | None = None, algorithm: str = "HS256", **claims: Any) -> str:
-    """Return a token like ours, with claims and a key of one's own."""
+    """Return a token like the application's, with other claims or another key."""
     now = int(time.time())
     ours = {"sub": "deleted", "iat": now, "nbf": now, "exp": now + 60, "type": "access", "jti": "1"}
     payload = {**ours, "fresh": False, **claims}
@@ -156,12 +156,12 @@ def test_a_token_says_who_issued_it_and_whom_it_is_for(app: Flask) -> None:
     assert (claims["iss"], claims["aud"], claims["sub"]) == (ISSUER, AUDIENCE, "deleted")
 
 
-def test_a_token_of_an_earlier_version_is_let_in(app: Flask, client: FlaskClient) -> None:
+def test_a_token_of_an_earlier_version_is_accepted(app: Flask, client: FlaskClient) -> None:
     headers = {"Authorization": f"Bearer {signed(app)}"}
     assert client.get("/notifications", headers=headers).status_code == 200
 
 
-def test_a_token_that_was_let_in_expires_all_the_same(app: Flask, client: FlaskClient) -> None:
+def test_a_token_that_was_accepted_still_expires(app: Flask, client: FlaskClient) -> None:
     expiry = int(time.time()) - CLOCK_LEEWAY_SECONDS + 2
     headers = {"Authorization": f"Bearer {signed(app, exp=expiry)}"}
     assert client.get("/notifications", headers=headers).status_code == 200
@@ -171,7 +171,7 @@ def test_a_token_that_was_let_in_expires_all_the_same(app: Flask, client: FlaskC
     assert_error(client.get("/notifications", headers=headers), 401, "token_expired")
 
 
-def test_a_token_of_another_secret_is_not_let_in_for_having_been_known(
+def test_a_remembered_token_is_refused_under_another_secret(
     make_app: Callable[..., Flask],
 ) -> None:
     app = make_app(JWT_SECRET_KEY="a" * 64)
@@ -199,13 +199,13 @@ def test_public_routes_ask_for_no_token_and_mind_no_bad_one(client: FlaskClient)
         assert client.get(path, headers={"Authorization": "Bearer bad"}).status_code == 200
 
 
-def test_no_token_says_anything_of_what_was_wrong_inside(app: Flask, client: FlaskClient) -> None:
+def test_a_refusal_does_not_say_why_a_token_is_invalid(app: Flask, client: FlaskClient) -> None:
     token = signed(app, key="k" * 64)
     answer = client.get("/notifications", headers={"Authorization": f"Bearer {token}"})
     assert answer.get_json()["error"] == "This token is not valid."
 
 
-def test_a_token_whose_user_is_gone_opens_nothing(deleted_user: Trader) -> None:
+def test_the_token_of_a_deleted_user_is_refused(deleted_user: Trader) -> None:
     assert_error(deleted_user.post("/portfolio/create", {}), 401, "account_gone")
     assert Portfolio.find_by_user_id("deleted") is None
     assert_error(

@@ -1,4 +1,4 @@
-"""Listing trades a page at a time, and what they come to."""
+"""Pages of trades, and their performance."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_an_active_trade_is_valued_and_a_closed_one_is_not(
     assert (exited["last_price"], exited["unrealized_pnl"], exited["pnl"]) == (None, None, 0.0)
 
 
-def test_an_active_trade_is_valued_at_its_last_price_while_there_is_no_newer_one(
+def test_an_active_trade_is_valued_at_its_last_price_until_a_newer_one_arrives(
     alice: Trader, feed: ScriptedFeed, clock: ManualClock, monitor: Monitor
 ) -> None:
     alice.create_trade()
@@ -132,7 +132,7 @@ def test_status_and_symbol_filter_alone_and_together(alice: Trader) -> None:
     assert ids("?symbol=NIFTY&status=ACTIVE") == [index]
 
 
-def test_a_filtered_list_pages_to_the_end_through_what_it_leaves_out(alice: Trader) -> None:
+def test_a_filtered_list_pages_to_the_end(alice: Trader) -> None:
     old = open_many(alice, 2)
     for _ in range(12):
         alice.create_trade()

@@ -105,7 +105,7 @@ def test_a_level_on_the_wrong_side_is_refused_naming_the_price(
     assert alice.trades() == []
 
 
-def test_too_little_margin_says_how_much_is_needed_and_there(alice: Trader) -> None:
+def test_too_little_margin_states_the_required_and_the_available_amount(alice: Trader) -> None:
     alice.create_trade(quantity=19)
     answer = alice.create_trade(quantity=2)
 
@@ -197,7 +197,7 @@ def test_the_utilization_is_zero_or_more_and_a_hundred_or_more_without_equity(
     assert (utilization(), copysign(1, utilization())) == (0.0, 1.0)
 
 
-def test_without_a_portfolio_there_is_nothing_to_trade_with(carol: Trader) -> None:
+def test_an_order_without_a_portfolio_is_refused(carol: Trader) -> None:
     assert_error(carol.create_trade(), 404, "portfolio_not_found")
 
 
@@ -219,7 +219,7 @@ BAD_FIELDS: list[tuple[str, Any]] = [
 ]
 
 
-def test_what_an_order_cannot_be_is_refused_by_field_and_nothing_is_written(
+def test_an_invalid_order_is_refused_by_field_and_nothing_is_written(
     alice: Trader, subtests: pytest.Subtests
 ) -> None:
     for field, value in BAD_FIELDS:

@@ -1,4 +1,4 @@
-"""The ways to serve."""
+"""The async modes."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ ASYNC_MODES = ("eventlet", "gevent", "threading")
 
 @pytest.fixture(params=ASYNC_MODES)
 def async_mode(request: pytest.FixtureRequest) -> str:
-    """Each way to serve, one after the other."""
+    """Every async mode."""
     return str(request.param)

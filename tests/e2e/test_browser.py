@@ -30,13 +30,13 @@ REST = """async ({url, path, token}) => {
 }"""
 SOCKET = """({url, token, userId}) => new Promise((resolve, reject) => {
   const socket = io(url, {auth: {token}, reconnection: false});
-  const heard = {};
+  const received = {};
   socket.on("live_price", (price) => {
-    heard.price = price;
-    if (heard.joined) { socket.disconnect(); resolve(heard); }
+    received.price = price;
+    if (received.joined) { socket.disconnect(); resolve(received); }
   });
   socket.on("connect", async () => {
-    heard.joined = await socket.emitWithAck("join", {user_id: userId});
+    received.joined = await socket.emitWithAck("join", {user_id: userId});
   });
   socket.on("connect_error", (error) => reject(error));
 })"""
@@ -129,15 +129,15 @@ def test_a_page_of_a_listed_origin_uses_the_api_and_its_sockets(
         REST,
         {"url": server.url, "path": f"/portfolio/{trader.client_id}", "token": trader.token},
     )
-    heard = page.evaluate(
+    received = page.evaluate(
         SOCKET, {"url": server.url, "token": trader.token, "userId": trader.client_id}
     )
 
     assert shown["statuses"] == [201, 200]
     assert shown["body"]["user_id"] == trader.client_id
     assert shown["requestId"]
-    assert heard["joined"]["ok"] is True
-    assert heard["price"]["source"] == "mock"
+    assert received["joined"]["ok"] is True
+    assert received["price"]["source"] == "mock"
 
 
 def test_a_page_of_an_unlisted_origin_gets_nothing(

@@ -31,7 +31,7 @@ def server(make_shared_server: Callable[..., ServerProcess]) -> ServerProcess:
 
 @pytest.fixture
 def run_client(server: ServerProcess) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Run examples/client.js; end those that still run afterwards."""
+    """Run examples/client.js; end the running clients afterwards."""
     processes: list[subprocess.Popen[str]] = []
 
     def run(*arguments: Any, url: str = server.url) -> subprocess.Popen[str]:
@@ -155,7 +155,7 @@ def test_the_node_client_catches_up_after_an_outage(
     server.kill()
     next(line for line in lines if line.startswith("disconnected"))
     server.start()
-    # Whether the client is back before or after these, it is shown each of them once.
+    # The client shows each of these once, whether it reconnects before or after them.
     for _ in range(3):
         trader.create_trade()
 
@@ -164,13 +164,13 @@ def test_the_node_client_catches_up_after_an_outage(
     assert process.wait(5) == 0
 
 
-def test_the_node_client_says_what_is_wrong(
+def test_the_node_client_explains_its_failures(
     server: ServerProcess, run_client: Callable[..., subprocess.Popen[str]]
 ) -> None:
     trader = LiveTrader(server)
-    nobody = f"http://127.0.0.1:{free_port()}"
+    unused = f"http://127.0.0.1:{free_port()}"
     wrong = {
-        "Cannot reach": run_client(url=nobody),
+        "Cannot reach": run_client(url=unused),
         "The email or password is wrong": run_client("--email", trader.email, "--password", "nope"),
         "--email and --password go together": run_client("--email", trader.email),
         "--exit-after takes a whole number": run_client("--exit-after", "soon"),

@@ -1,4 +1,4 @@
-"""`flask --app run ...` as a person types it, from the repository's folder."""
+"""`flask --app run ...`, run from the repository's folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def flask(tmp_path: Path) -> Run:
-    """Run a command of the application in a process of its own."""
+    """Run a command of the application as a process."""
 
     def run(*arguments: str, **environment: Any) -> subprocess.CompletedProcess[str]:
         surroundings = {name: os.environ[name] for name in INHERITED if name in os.environ}
@@ -104,7 +104,7 @@ def test_doctor_finds_a_fresh_folder_well(flask: Run) -> None:
     assert_no_traceback(result)
 
 
-def test_a_configuration_that_cannot_be_used_is_told_in_full_without_a_traceback(
+def test_an_invalid_configuration_is_reported_in_full_without_a_traceback(
     flask: Run,
 ) -> None:
     for command in ("doctor", "reconcile"):
@@ -116,7 +116,7 @@ def test_a_configuration_that_cannot_be_used_is_told_in_full_without_a_traceback
         assert_no_traceback(result)
 
 
-def test_a_database_that_is_away_is_told_without_a_traceback(flask: Run) -> None:
+def test_an_unreachable_database_is_reported_without_a_traceback(flask: Run) -> None:
     uri = f"mongodb://user:a-password@127.0.0.1:{free_port()}/"
     result = flask("doctor", MONGO_URI=uri)
     assert result.returncode != 0

@@ -1,4 +1,4 @@
-"""kill -9 of the server, of its database, of both: nothing acknowledged is lost."""
+"""kill -9 of the server, its database or both loses nothing acknowledged."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def database_pid(server: ServerProcess) -> int:
 
 @contextmanager
 def orders_under_way(trader: LiveTrader, acknowledged: list[str]) -> Iterator[None]:
-    """Order from several sides for as long as anyone answers; keep what was acknowledged."""
+    """Send orders from several threads until the server is gone; keep the acknowledged ones."""
     stopping = False
 
     def order() -> None:

@@ -1,4 +1,4 @@
-"""A server that was killed and comes back: what its users would have had, they have."""
+"""After a kill and a restart, users have the trades they would have had without it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FALL, RECOVERY, RISE, END = 14, 15, 16, 18
 
 
 def record(path: Path) -> Path:
-    """Write a market that stands, falls for a minute, stands, and rises at the end."""
+    """Write a market that pauses, falls for a minute, pauses, and rises at the end."""
     lines = ["timestamp,symbol,price", "2026-01-05T04:00:00Z,^BSESN,80000"]
     for half_minute in range(2 * END + 1):
         minute, seconds = divmod(half_minute * 30, 60)
@@ -68,7 +68,7 @@ def recorded_minute(server: ServerProcess) -> float:
     return (int(hours) - 4) * 60 + int(minutes) + float(seconds) / 60
 
 
-def test_what_was_reached_while_the_server_was_dead_is_settled_at_its_price_and_time(
+def test_levels_reached_during_the_downtime_are_executed_at_their_price_and_time(
     make_server: Callable[..., ServerProcess], tmp_path: Path
 ) -> None:
     server = make_server(
@@ -106,7 +106,7 @@ def test_what_was_reached_while_the_server_was_dead_is_settled_at_its_price_and_
         assert closure["quote"]["timestamp"].startswith(minute)
     assert trades[untouched["trade_id"]]["status"] == "ACTIVE"
 
-    # Something is open, so the ended replay stands, however often the server starts again.
+    # A trade is open, so the ended replay stays at its end through every restart.
     assert recorded_minute(server) == END
     server.kill()
     server.start()
@@ -120,7 +120,7 @@ def test_what_was_reached_while_the_server_was_dead_is_settled_at_its_price_and_
     assert portfolio["total_pnl"] == 450.0
     assert portfolio["available_margin"] == 100_450.0
 
-    # Nothing is open any more: the recording starts over.
+    # No trade is open, so the recording starts over.
     server.kill()
     server.start()
     assert recorded_minute(server) < END

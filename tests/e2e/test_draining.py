@@ -1,4 +1,4 @@
-"""A stop in order: requests in flight end, then sockets are closed with a reason."""
+"""An orderly stop finishes the requests in flight, then closes the sockets with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`flask --app run instruments sync` as a person runs it: its limits, and a server beside it."""
+"""`flask --app run instruments sync`: its limits, and a server that runs meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment of a start ends it without a word."""
+"""Ctrl-C at any moment of a start ends it without a message."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_ctrl_c_while_an_async_mode_is_imported_says_nothing(
     assert output_of(server, module, signal.SIGINT) == (128 + signal.SIGINT, "")
 
 
-def test_sigterm_ends_a_start_as_well(make_server: Callable[..., ServerProcess]) -> None:
+def test_sigterm_also_ends_a_start(make_server: Callable[..., ServerProcess]) -> None:
     server = make_server()
 
     assert output_of(server, "app.server", signal.SIGTERM) == (128 + signal.SIGTERM, "")

@@ -1,4 +1,4 @@
-"""A server on real prices: the whole chain against servers that speak the vendors' protocols."""
+"""A server with real prices, against fakes that speak the vendors' protocols."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ def test_each_symbol_is_priced_by_the_best_source_that_has_it(
     assert ready["source"] == "angel_one"
     assert ready["sources"]["angel_one"]["status"] == "closed"
     with Listener(server, None) as listener:
-        heard = listener.wait_for_price(lambda price: price["symbol"] == "^NSEI")
-    assert heard["source"] == "angel_one"
+        price = listener.wait_for_price(lambda update: update["symbol"] == "^NSEI")
+    assert price["source"] == "angel_one"
     for secret in (API_KEY, CLIENT_CODE, PIN, TOTP_SECRET):
         assert secret not in server.output()
 

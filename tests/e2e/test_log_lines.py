@@ -1,4 +1,4 @@
-"""Every line of a server's output is one of its log, whatever clients send."""
+"""Every line of the server's output is a log line, whatever clients send."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BAD_PACKETS = ("9\x1b[31m", "49", "4\x1b[31m", "45999-[", '42["user=admin status
 
 
 def send_and_read(server: ServerProcess, request: bytes) -> None:
-    """Send what is no request, and read until the server has had enough."""
+    """Send an invalid request, and read until the server closes the connection."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
         client.sendall(request)
         client.shutdown(socket.SHUT_WR)
@@ -42,7 +42,7 @@ def send_bad_packets(server: ServerProcess) -> None:
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_what_clients_send_is_one_printable_line_without_a_trace(
+def test_client_input_is_logged_as_one_printable_line_without_a_traceback(
     make_server: Callable[..., ServerProcess], async_mode: str, log_format: str
 ) -> None:
     server = make_server(SOCKETIO_ASYNC_MODE=async_mode, LOG_FORMAT=log_format)

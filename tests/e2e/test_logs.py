@@ -1,4 +1,4 @@
-"""What the log tells, and what it never does."""
+"""What the log contains, and what it never contains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Market hours in a server of each kind: the real calendar, loaded while others are served."""
+"""Market hours in every async mode, with the real calendar."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_server_that_enforces_hours_trades_only_while_the_exchange_is_open(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_the_calendar_is_loaded_when_asked_for_and_holds_nobody_up(
+def test_the_calendar_is_loaded_lazily_and_delays_nobody(
     make_server: Callable[..., ServerProcess], async_mode: str
 ) -> None:
     server = make_server(SOCKETIO_ASYNC_MODE=async_mode).start()

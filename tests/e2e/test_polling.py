@@ -1,4 +1,4 @@
-"""Node's client by polling: every packet of a request counts."""
+"""Node's client by polling: every packet of a request is handled."""
 
 from __future__ import annotations
 

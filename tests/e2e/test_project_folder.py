@@ -1,4 +1,4 @@
-"""The project folder: its .env file is read, and its data is found, from wherever one starts."""
+"""The server reads .env and finds its data from every working directory."""
 
 from __future__ import annotations
 

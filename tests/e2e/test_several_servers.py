@@ -1,4 +1,4 @@
-"""Servers on one database of their own choosing, and Redis between them."""
+"""Two servers on one configured database, connected by Redis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MakeServer = Callable[..., ServerProcess]
 
 
 class Redis:
-    """A Redis of the test's own, which keeps nothing."""
+    """A Redis server for one test, without persistence."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -73,7 +73,7 @@ def make_pair(make_server: MakeServer, mongo_uri: str) -> Callable[..., list[Ser
     return make
 
 
-def test_a_database_of_ones_own_is_used_and_no_other_started(
+def test_a_configured_database_is_used_and_no_other_is_started(
     make_server: MakeServer, mongo_uri: str
 ) -> None:
     server = make_server(MONGO_URI=mongo_uri).start()
@@ -140,7 +140,7 @@ def test_failed_sign_ins_and_unknown_addresses_are_counted_together_and_without_
 
     redis_server.kill()
 
-    # Each counts by itself, from the beginning.
+    # Each server counts by itself, from zero.
     found = statuses("POST", "/auth/login", 7, json=guess)
     assert found == [401] * 12 + [429] * 2
     assert statuses("GET", "/nope", 21) == [404] * 40 + [429] * 2
@@ -166,12 +166,12 @@ def test_events_of_one_server_reach_sockets_of_another_once_and_in_order(
         for socket in (there, here):
             socket.wait_for_update(lambda update: update["seq"] == 60)
             assert [update["seq"] for update in socket.updates] == list(range(1, 61))
-            # Prices are polled by one of the two and heard through either.
+            # One of the two polls prices; sockets of both receive them.
             socket.wait_for_price(lambda price: price["symbol"] == "^BSESN")
 
 
 @pytest.mark.needs("redis-server")
-def test_what_happened_while_redis_was_away_is_shown_once_it_is_back(
+def test_events_of_a_redis_outage_are_shown_after_it(
     make_pair: Callable[..., list[ServerProcess]], redis_server: Redis, async_mode: str
 ) -> None:
     a, b = make_pair(REDIS_URL=redis_server.url, SOCKETIO_ASYNC_MODE=async_mode)
@@ -221,7 +221,7 @@ def test_without_redis_requests_flow_and_own_events_arrive(
 
 
 @pytest.mark.needs("redis-server")
-def test_redis_away_is_said_once_and_so_is_its_return(
+def test_a_redis_outage_and_its_end_are_each_logged_once(
     make_server: MakeServer, redis_server: Redis, async_mode: str
 ) -> None:
     server = make_server(
@@ -243,7 +243,7 @@ def test_redis_away_is_said_once_and_so_is_its_return(
     redis_server.kill()
     eventually(lambda: readiness() == (200, "degraded", "degraded"))
     for _ in range(3):
-        # Counted, published and listened for: each fails, and each was reported.
+        # Counting, publishing and listening each fail and each are reported.
         assert server.request("GET", "/market/live/NIFTY").status_code == 200
     assert [("WARNING" in line, "does not respond" in line) for line in lines_of_redis()] == [
         (True, True)

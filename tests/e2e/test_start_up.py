@@ -1,4 +1,4 @@
-"""What the server says as it starts, and why it will not."""
+"""The banner, and the messages of a start that is refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MakeServer = Callable[..., ServerProcess]
 
 @pytest.fixture
 def refused(make_server: MakeServer) -> Callable[..., str]:
-    """Start a server that cannot start; return what it said."""
+    """Start a server that cannot start; return its output."""
 
     def start(**environment: Any) -> str:
         server = make_server("refused", **environment)
@@ -28,7 +28,9 @@ def refused(make_server: MakeServer) -> Callable[..., str]:
     return start
 
 
-def test_the_banner_tells_a_newcomer_what_they_need(make_server: MakeServer) -> None:
+def test_the_banner_shows_address_market_data_folder_and_a_first_request(
+    make_server: MakeServer,
+) -> None:
     server = make_server().start()
 
     banner = server.output()
@@ -108,7 +110,7 @@ def test_a_recording_that_cannot_be_played_is_named_with_its_line(
     assert f"{recording}, line 2" in message
 
 
-def test_a_database_that_does_not_answer_is_told_of(refused: Callable[..., str]) -> None:
+def test_a_database_that_does_not_answer_is_reported(refused: Callable[..., str]) -> None:
     message = refused(MONGO_URI="mongodb://someone:a-mongo-password@127.0.0.1:1/")
 
     assert "MONGO_URI" in message
@@ -141,7 +143,7 @@ def test_a_taken_port_is_named_before_a_database_is_started(
 
 
 def test_one_seed_makes_one_market(make_server: MakeServer) -> None:
-    # An interval longer than the test: both servers are still at the market's first step.
+    # The interval is longer than the test, so both servers stay at the market's first step.
     first, second, other = (
         make_server(name, MARKET_SEED=seed, MONITOR_INTERVAL_SECONDS=600).start()
         for name, seed in {"first": "42", "second": "42", "other": "43"}.items()
@@ -157,7 +159,7 @@ def test_one_seed_makes_one_market(make_server: MakeServer) -> None:
 def test_a_market_without_a_seed_continues_where_it_was(
     make_server: MakeServer, tmp_path: Path
 ) -> None:
-    # Further from where a new simulated market begins than one ever is.
+    # Too far from the first price of a simulated market to be one.
     recording = write_recording(tmp_path / "day.csv", standing_still(20_000))
     server = make_server(MARKET_DATA="replay", REPLAY_FILE=recording).start()
     trader = LiveTrader(server)

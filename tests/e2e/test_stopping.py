@@ -1,4 +1,4 @@
-"""Ctrl-C and `kill`: the server ends soon, in order, and leaves nothing behind."""
+"""Ctrl-C and `kill` end the server within seconds, in order, without a remaining process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_signal_ends_the_server_within_three_seconds(
     database = json.loads(record.read_text())["database_pid"]
     assert is_running(database)
     trader = LiveTrader(server)
-    # Someone is connected in every way there is: none of them holds the server up.
+    # Clients of every kind are connected; none delays the stop.
     with requests.Session() as session, Listener(server, trader.token) as socket:
         session.get(f"{server.url}/health/live", timeout=5)
         polling = Listener(server, None, "polling")

@@ -1,4 +1,4 @@
-"""What the tests with faults share: the seed of their random choices."""
+"""The seed of the random choices in tests with faults."""
 
 from __future__ import annotations
 

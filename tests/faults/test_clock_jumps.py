@@ -1,4 +1,4 @@
-"""A wall clock that is set back, or leaps: stops still close, nothing is told twice."""
+"""After jumps of the wall clock, stop-losses still close and no event is sent twice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ JUMPS = [BACK, timedelta(seconds=-2), timedelta(days=-400), timedelta(hours=30)]
 
 
 class Mailbox:
-    """A sender that keeps what it is given."""
+    """A sender that records its messages."""
 
     channel = "email"
     outcome = "sent"
@@ -49,7 +49,7 @@ def clock() -> SettableClock:
 
 @pytest.fixture
 def trader(app: Flask) -> Callable[[], Trader]:
-    """Sign in anew, as a user does whose token the jump has made invalid."""
+    """Sign in again, because the jump has invalidated the token."""
 
     def sign_in() -> Trader:
         trader = sign_up(app.test_client())
@@ -135,7 +135,7 @@ def test_each_event_is_delivered_once(
     trader().create_trade(symbol="RELIANCE.NS")
     for _ in range(3):
         outbox.run_once()
-    # What was due by the old time is so again at the latest when that time has come.
+    # A delivery that was due by the old time is due again when the clock reaches that time.
     assert sum("RELIANCE" in text for text in mailbox.texts) == 1
     clock.set_by(max(-jump, timedelta(0)))
     clock.advance(1)

@@ -1,4 +1,4 @@
-"""kill -9 in a burst of closures: each event is mailed at least once, and the burst as digests."""
+"""kill -9 during many closures: every event is mailed at least once, in digests."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def open_trades(customer: Customer) -> None:
 
 
 def deliveries(server: ServerProcess) -> Counter[str]:
-    """Count what became of the mails of all closures."""
+    """Count the delivery statuses of all closures."""
     snapshot = Snapshot.take(embedded_uri(server.folder / "data"))
     return Counter(
         each["deliveries"][0]["status"]
@@ -56,7 +56,7 @@ def deliveries(server: ServerProcess) -> Counter[str]:
 
 
 def let_claims_run_out(server: ServerProcess) -> None:
-    """Make it `LEASE` later for those that the killed server was about to send."""
+    """Expire the claims of the killed server, as if `LEASE` had passed."""
     uri = embedded_uri(server.folder / "data")
     client: MongoClient[Document] = MongoClient(uri, tz_aware=True, type_registry=TYPE_REGISTRY)
     with client:
@@ -72,8 +72,8 @@ def let_claims_run_out(server: ServerProcess) -> None:
         )
 
 
-def events_told(mail_server: MailServer, since: int) -> int:
-    """Count the events that the mails tell of."""
+def count_mailed_events(mail_server: MailServer, since: int) -> int:
+    """Count the events in the mails."""
     counts = [
         re.search(r"(\d+) events", str(mail["Subject"])) for mail in mail_server.mails[since:]
     ]
@@ -111,5 +111,5 @@ def test_a_burst_is_mailed_as_digests_and_nothing_is_left_out(
         assert time.monotonic() < deadline, f"{counted}:\n{server.output()}"
         time.sleep(0.3)
 
-    assert events_told(mail_server, before) >= closures
+    assert count_mailed_events(mail_server, before) >= closures
     assert len(mail_server.mails) - before <= 10 * CUSTOMERS

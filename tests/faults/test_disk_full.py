@@ -1,4 +1,4 @@
-"""A disk that fills up, a data folder that goes, a database that fails while the server runs."""
+"""The disk fills up, the data folder disappears, or the database fails while the server runs."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def app(
     return create_app(make_settings(), mongo_uri=mongo_uri, feed=feed, clock=clock, disk=disk)
 
 
-def test_below_the_floor_what_writes_gets_a_503_and_what_reads_is_answered(
+def test_below_the_minimum_of_free_space_writes_get_a_503_and_reads_are_answered(
     app: Flask,
     client: FlaskClient,
     monitor: Monitor,
@@ -113,7 +113,7 @@ def test_below_the_floor_a_stop_loss_is_still_settled(
     assert monitor.run_once().closed == 1
 
 
-def test_a_folder_that_was_replaced_is_not_written_until_it_is_back(
+def test_a_replaced_folder_is_not_written_until_the_original_returns(
     client: FlaskClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     trader = sign_up(client)
@@ -125,7 +125,7 @@ def test_a_folder_that_was_replaced_is_not_written_until_it_is_back(
         refused = trader.post("/trades/create", ORDER)
         assert_error(refused, 503, "database_unavailable")
         assert "Retry-After" in refused.headers
-        # Another folder in its place is no better: what it takes would be lost.
+        # A new folder in its place is not used either: its data would be lost.
         storage.mkdir(exist_ok=True)
     assert client.get("/health/ready").get_json()["checks"]["disk"]["reason"] == (
         "data_folder_missing"
@@ -159,7 +159,7 @@ def customer_of(server: ServerProcess) -> tuple[str, str]:
     return client_id, token
 
 
-def test_a_server_whose_disk_is_nearly_full_starts_and_serves_what_reads(
+def test_a_server_with_a_nearly_full_disk_starts_and_serves_reads(
     make_server: Callable[..., ServerProcess],
 ) -> None:
     server = make_server().start()

@@ -52,7 +52,7 @@ pytestmark = [
 
 @dataclass
 class Storm:
-    """A server that was killed again and again, and what was seen of it."""
+    """A server that is killed repeatedly, and the problems that were found."""
 
     server: ServerProcess
     load: Load
@@ -168,8 +168,8 @@ def test_sockets_that_rejoin_see_each_event_once_and_in_order(storm: Storm) -> N
     snapshot = storm.find_differences("before the sockets are asked")
     for follower in storm.followers:
         events = [each for each in snapshot.notifications if each["user_id"] == follower.user_id]
-        told = await_seq(follower, len(events))
+        updates = await_seq(follower, len(events))
 
-        assert [each["seq"] for each in told] == list(range(1, len(events) + 1))
+        assert [each["seq"] for each in updates] == list(range(1, len(events) + 1))
         kept = {each["seq"]: (each["type"], each["data"]["trade_id"]) for each in events}
-        assert {each["seq"]: (each["event"], each["data"]["trade_id"]) for each in told} == kept
+        assert {each["seq"]: (each["event"], each["data"]["trade_id"]) for each in updates} == kept

@@ -1,4 +1,4 @@
-"""What schemathesis is told of this API beyond its OpenAPI document. It runs in its process."""
+"""Schemathesis loads this module: it adds what the OpenAPI document cannot express."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SHARED_ADDRESSES = {
 
 @schemathesis.hook
 def filter_failure(context: HookContext, failure: Any, case: Case[Any], response: Response) -> bool:
-    """Tell whether a failure counts."""
+    """Return whether a failure counts."""
     kind = type(failure).__name__
     if kind == "RejectedPositiveData" and response.status_code == 400:
         return bool(response.json().get("code") not in RULES_OF_TRADING)

@@ -68,7 +68,7 @@ def configuration(
         "query.to": [_minutes_ago(60), _minutes_ago(-60)],
         "body.symbol": list(SYMBOLS),
         "body.quantity": [1, 2, 75],
-        # On the right sides of every price, for whoever buys.
+        # Valid levels of a BUY at every price.
         "body.stop_loss": [0.01, 1.5],
         "body.target_price": [9_999_999.99, 10_000_000],
         "body.below": [0.01, 1.5],
@@ -117,7 +117,7 @@ def test_every_response_is_as_documented(
 
     print(run.stdout, run.stderr)
     assert run.returncode == 0, "see what schemathesis printed"
-    # It also ends well where it was kept from asking anything.
+    # It also succeeds without having sent any request.
     operations = server.request("GET", "/openapi.json").json()["paths"].values()
     assert f"Tested: {sum(map(len, operations))}\n" in run.stdout
     assert server.process is not None

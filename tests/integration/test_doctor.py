@@ -70,6 +70,7 @@ def test_a_healthy_server_is_reported_check_by_check(app: Flask) -> None:
     assert "Checking" in result.stderr
 
 
+@pytest.mark.own_database
 def test_a_missing_index_is_named(app: Flask) -> None:
     collection("trades").drop_index("waiting_1_symbol_1_trigger_below_1")
     assert_only_fault(app, "indexes", "trades.waiting_symbol_trigger_below", "restart the server")

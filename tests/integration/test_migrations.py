@@ -23,7 +23,7 @@ from tests.support.concurrency import run_concurrently, run_in_thread
 from tests.support.database_state import documents
 from tests.support.factories import create_users, draft, notify, order, trades_of
 
-pytestmark = pytest.mark.usefixtures("app_context")
+pytestmark = [pytest.mark.usefixtures("app_context"), pytest.mark.own_database]
 
 Documents = dict[str, list[dict[str, Any]]]
 USERS = ("alice", "bob", "carol")

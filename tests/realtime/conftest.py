@@ -1,4 +1,4 @@
-"""Fixtures of the realtime tests: a server on a real port, and sockets to it."""
+"""Fixtures of the socket tests: a server on a real port, and sockets connected to it."""
 
 from __future__ import annotations
 

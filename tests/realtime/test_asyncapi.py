@@ -88,7 +88,7 @@ def test_every_field_is_described_with_an_example_and_every_schema_is_used(
     assert set(references) == set(document["components"]["schemas"])
 
 
-def test_what_sockets_receive_is_as_documented(
+def test_received_events_are_as_documented(
     connect: Connect,
     alice: Trader,
     feed: ScriptedFeed,

@@ -1,4 +1,4 @@
-"""Connecting: with a good token, with none, and with a bad one."""
+"""Connecting with a good token, a bad one, or none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Connect = Callable[..., Socket]
 
 @pytest.fixture
 def token(app: Flask) -> str:
-    """A good token; connecting asks for no more."""
+    """A valid token, which is all that connecting needs."""
     with app.app_context():
         return issue_token("someone")
 

@@ -55,7 +55,7 @@ def test_a_socket_leaves_the_room_when_its_token_expires_until_it_joins_with_ano
     assert [each["seq"] for each in socket.rest("trade_update")] == [2]
 
 
-def test_a_join_with_another_token_in_time_goes_on_without_a_break(
+def test_a_join_with_a_newer_token_in_time_loses_no_event(
     connect: Connect, alice: Trader, short_token: str
 ) -> None:
     renewed, other = connect(short_token), connect(short_token)

@@ -1,4 +1,4 @@
-"""Joining and leaving rooms: only one's own."""
+"""Users join and leave only their own room."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_token_may_come_with_the_join(connect: Connect, alice: Trader, bob: Tr
     assert anonymous.next("trade_update")["seq"] == 1
 
 
-def test_a_bad_token_in_the_join_is_refused_even_where_the_connection_had_a_good_one(
+def test_a_bad_token_in_the_join_is_refused_even_if_the_connection_had_a_good_one(
     connect: Connect, alice: Trader
 ) -> None:
     socket = connect(alice.token)
@@ -110,7 +110,7 @@ def test_after_leaving_nothing_comes_until_one_joins_again(connect: Connect, ali
     assert [each["seq"] for each in socket.rest("trade_update")] == [2]
 
 
-def test_leaving_where_one_never_was_changes_nothing_for_others(
+def test_leaving_a_room_without_joining_it_changes_nothing_for_others(
     connect: Connect, alice: Trader, bob: Trader
 ) -> None:
     hers = connect(alice.token)

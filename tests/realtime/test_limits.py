@@ -100,7 +100,7 @@ def test_a_socket_follows_100_symbols_and_one_without_a_token_20(
         eventually(partial(follows, first))
 
 
-def test_a_subscription_over_the_limit_subscribes_to_none_of_it(
+def test_a_subscription_over_the_limit_subscribes_to_nothing(
     connect: Connect, watchlist: PolledSymbols
 ) -> None:
     before = watchlist.symbols()

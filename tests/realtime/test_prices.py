@@ -1,4 +1,4 @@
-"""Live prices: the indices to everyone, the rest to whoever subscribed."""
+"""Live prices: indices for every socket, other symbols for their subscribers."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_subscription_begins_with_the_latest_price(settled: Connect) -> None:
     ]
 
 
-def test_subscribing_to_many_symbols_waits_for_none_of_their_prices(
+def test_subscribing_to_many_symbols_does_not_wait_for_their_prices(
     app: Flask, clock: ManualClock, settled: Connect, alice: Trader
 ) -> None:
     feed = RemoteFeed(clock)
@@ -191,7 +191,7 @@ def test_subscribing_twice_brings_a_price_once_and_one_unsubscribe_ends_it(
     assert prices(other) == [("TCS.NS", 3_002.0)]
 
 
-def test_a_list_that_is_none_is_refused(settled: Connect, subtests: pytest.Subtests) -> None:
+def test_an_invalid_list_is_refused(settled: Connect, subtests: pytest.Subtests) -> None:
     socket = settled()
     bad: list[Any] = [None, 5, True, {}, {"symbols": None}, {"symbols": 5}, [5], "{", "[{"]
     bad += [{"symbols": [5]}, {"symbols": ["NIFTY", None]}, {"symbols": ["x"] * 501}]

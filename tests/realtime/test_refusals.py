@@ -1,4 +1,4 @@
-"""Refusals: a client that asks for no acknowledgement sees them too."""
+"""Refusals also reach clients that request no acknowledgement."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_refused_join_without_acknowledgement_is_reported_by_status(
         assert isinstance(status["msg"], str)
 
 
-def test_a_refused_join_with_acknowledgement_is_reported_by_status_as_well(
+def test_a_refused_join_with_acknowledgement_is_also_reported_by_status(
     connect: Connect, alice: Trader
 ) -> None:
     socket = connect()

@@ -1,4 +1,4 @@
-"""`since`: what a socket missed comes first, in order, then what happens; nothing twice."""
+"""`since` replays missed events in order before the live ones; no event comes twice."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Connect = Callable[..., Socket]
 
 
 def record_events(app: Flask, trader: Trader, count: int) -> list[Notification]:
-    """Commit events of the user, all in one transaction, and tell nobody."""
+    """Commit events of the user in one transaction, without publishing them."""
     draft = EventDraft(user_id=trader.client_id, type="note", message="x", data={})
     with app.app_context():
         return run_transaction(lambda: Notification.create([draft] * count, now()))
@@ -80,7 +80,7 @@ def test_without_since_nothing_old_comes(connect: Connect, alice: Trader) -> Non
     assert socket.rest("trade_update") == []
 
 
-def test_a_socket_that_was_away_gets_what_it_missed(connect: Connect, alice: Trader) -> None:
+def test_a_reconnected_socket_gets_the_events_it_missed(connect: Connect, alice: Trader) -> None:
     first = connect(alice.token)
     first.call("join", {"user_id": alice.client_id})
     alice.create_trade()
@@ -178,7 +178,7 @@ def test_events_published_at_once_by_many_threads_are_sent_in_order(
         assert seqs(socket.rest("trade_update")) == list(range(1, 41))
 
 
-def test_what_nobody_published_comes_with_the_next_event(
+def test_an_unpublished_event_comes_with_the_next_one(
     app: Flask, connect: Connect, alice: Trader
 ) -> None:
     socket = connect(alice.token)
@@ -189,7 +189,7 @@ def test_what_nobody_published_comes_with_the_next_event(
     assert seqs(socket.rest("trade_update")) == [1, 2, 3]
 
 
-def test_catching_up_shows_what_another_process_committed(
+def test_catching_up_shows_the_events_of_another_process(
     app: Flask, connect: Connect, alice: Trader, rooms: UserRooms
 ) -> None:
     socket = connect(alice.token)

@@ -1,4 +1,4 @@
-"""Trade updates: each event of a user, to each of their sockets and nobody else's."""
+"""Trade updates: every event of a user reaches all of their sockets and no others."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_an_automatic_close_tells_the_payload_of_the_contract(
     }
 
 
-def test_nobody_else_hears_of_it(
+def test_no_other_user_receives_it(
     joined: Joined, connect: Connect, alice: Trader, bob: Trader
 ) -> None:
     hers, his, anonymous = joined(alice), joined(bob), connect()
@@ -176,7 +176,7 @@ def test_two_sockets_of_one_user_both_get_every_event(
     assert [each["seq"] for each in other.rest("trade_update")] == [1, 2, 3, 4]
 
 
-def test_a_refused_order_tells_nobody_anything(joined: Joined, alice: Trader) -> None:
+def test_a_refused_order_makes_no_event(joined: Joined, alice: Trader) -> None:
     socket = joined(alice)
     alice.create_trade(quantity=1_000)
     alice.create_trade(stop_loss=26_000)

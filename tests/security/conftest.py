@@ -1,4 +1,4 @@
-"""A server in each async mode, and what an attack may not cost it."""
+"""A server in every async mode, and the maximum cost of an attack."""
 
 from __future__ import annotations
 

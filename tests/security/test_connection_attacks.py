@@ -1,4 +1,4 @@
-"""Connections and requests that do their worst: others are served, and nothing grows."""
+"""Hostile connections and requests neither delay others nor use up memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""File descriptors: the server raises its limit, and running short of them locks nobody out."""
+"""The server raises its limit of file descriptors, and serves others when few are left."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def connections_of(server: ServerProcess) -> dict[str, object]:
     return checks
 
 
-def test_more_idle_connections_than_descriptors_lock_nobody_out(
+def test_more_idle_connections_than_descriptors_lock_out_nobody(
     make_server: Callable[..., ServerProcess], async_mode: str
 ) -> None:
     server = make_server(SOCKETIO_ASYNC_MODE=async_mode)

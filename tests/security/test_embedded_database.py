@@ -61,7 +61,7 @@ def connect(uri: str) -> MongoClient[dict[str, Any]]:
 
 
 def open_to_all(folder: Path) -> None:
-    """Give a folder and what is in it the modes that earlier versions gave."""
+    """Give a folder and its contents the modes of earlier versions."""
     for each in [folder, *folder.rglob("*")]:
         each.chmod(0o755 if each.is_dir() else 0o644)
 
@@ -72,7 +72,7 @@ def assert_closed(folder: Path) -> None:
     assert wide == []
 
 
-def test_only_its_owner_may_read_what_it_writes(database: EmbeddedDatabase, folder: Path) -> None:
+def test_only_its_owner_may_read_its_files(database: EmbeddedDatabase, folder: Path) -> None:
     with connect(database.uri) as client:
         client.kept.numbers.insert_one({"_id": 1})
 
@@ -201,7 +201,7 @@ def test_the_secret_is_neither_in_the_arguments_nor_in_the_environment_of_the_pr
     assert secret not in listed.stdout
 
 
-def test_each_folder_has_a_secret_of_its_own(database: EmbeddedDatabase, tmp_path: Path) -> None:
+def test_each_folder_has_its_own_secret(database: EmbeddedDatabase, tmp_path: Path) -> None:
     other = EmbeddedDatabase(tmp_path / "other")
     other.start()
     try:
@@ -234,10 +234,10 @@ def test_the_server_leaves_a_port_that_another_program_took_and_tells_it_nothing
     person = registration()
     assert server.request("POST", "/auth/register", json=person).status_code == 201
     record = json.loads((server.folder / "data" / "database.json").read_text())
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     os.kill(record["database_pid"], signal.SIGKILL)
-    impostor = take_port(record["port"], heard)
+    impostor = take_port(record["port"], received)
     try:
         eventually(lambda: "listens on port" in server.output(), SECONDS)
         eventually(lambda: server.request("GET", "/health/ready").status_code == 200, SECONDS)
@@ -247,14 +247,14 @@ def test_the_server_leaves_a_port_that_another_program_took_and_tells_it_nothing
     assert moved["port"] != record["port"]
     login = {"email": person["email"], "password": person["password"]}
     assert server.request("POST", "/auth/login", json=login).status_code == 200
-    said = b"".join(heard)
+    said = b"".join(received)
     assert person["email"].encode() not in said
     assert b"\x02find\x00" not in said
     assert (server.folder / "data" / "database_secret").read_text().encode() not in said
 
 
-def take_port(port: int, heard: list[bytes]) -> socket.socket:
-    """Listen on a port as soon as it is free; write down what is said to it, and never answer."""
+def take_port(port: int, received: list[bytes]) -> socket.socket:
+    """Listen on a port as soon as it is free; record what it receives, and never reply."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
@@ -274,7 +274,7 @@ def take_port(port: int, heard: list[bytes]) -> socket.socket:
             try:
                 connections.append(listener.accept()[0])
                 connections[-1].settimeout(0.2)
-                heard.append(connections[-1].recv(65_536))
+                received.append(connections[-1].recv(65_536))
             except TimeoutError:
                 continue
             except OSError:

@@ -1,4 +1,4 @@
-"""WebSockets: handshakes that are none, and with which code a connection is closed."""
+"""Invalid WebSocket handshakes, and the close code of each protocol violation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attack: lead a browser here by another name, or have it do more with an answer than read it."""
+"""Attack: reach the server by another host name, or make a browser misuse a response."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_allowed_hosts_are_those_named_and_this_machine(make_app: Callable[..., 
         assert ask(client, host).status_code == 400, host
 
 
-def test_every_host_is_allowed_where_that_is_asked_for(make_app: Callable[..., Flask]) -> None:
+def test_every_host_is_allowed_if_configured(make_app: Callable[..., Flask]) -> None:
     assert ask(make_app(ALLOWED_HOSTS="*").test_client(), "anything.example").status_code == 200
 
 
@@ -113,7 +113,7 @@ def test_every_answer_carries_the_security_headers(client: FlaskClient, path: st
         assert len(answer.headers.getlist(name)) == 1
 
 
-def test_what_is_one_users_is_kept_nowhere(alice: Trader) -> None:
+def test_private_responses_are_not_cached(alice: Trader) -> None:
     body = {"client_id": alice.client_id, "password": "wrong"}
     for answer in (
         alice.get(f"/portfolio/{alice.client_id}"),
@@ -123,7 +123,7 @@ def test_what_is_one_users_is_kept_nowhere(alice: Trader) -> None:
         assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_browsers_are_told_to_stay_with_tls_where_it_is_used(
+def test_responses_over_tls_require_tls(
     make_app: Callable[..., Flask],
 ) -> None:
     client = make_app(TRUSTED_PROXIES=1).test_client()
@@ -162,7 +162,7 @@ def test_new_sockets_of_an_address_are_limited_before_they_are_logged(
     assert elsewhere.status_code == 200
 
 
-def test_a_socket_that_is_there_is_not_counted_again(make_app: Callable[..., Flask]) -> None:
+def test_an_open_socket_is_not_counted_again(make_app: Callable[..., Flask]) -> None:
     client = make_app(RATELIMIT_ENABLED="true", RATELIMIT_SOCKETS="1 per minute").test_client()
     session = re.search('"sid":"([^"]+)"', client.get(HANDSHAKE).text)
     assert session

@@ -1,4 +1,4 @@
-"""Bodies: every kind is read alike in every async mode, and what is ambiguous is refused."""
+"""Every kind of body is read in the same way in every async mode; ambiguous ones are refused."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def test_a_body_in_several_packets_is_read(server: ServerProcess, trader: LiveTr
         assert opened_with(connection.send(head[:30], head[30:], *parts)) == 500_000
 
 
-def test_no_body_at_all_opens_with_the_default(server: ServerProcess, trader: LiveTrader) -> None:
+def test_a_missing_body_opens_a_portfolio_with_the_default(
+    server: ServerProcess, trader: LiveTrader
+) -> None:
     with RawConnection(server.port) as connection:
         assert opened_with(connection.send(post("/portfolio/create", bearer(trader)))) == 100_000
 
@@ -190,7 +192,7 @@ def test_chunks_of_a_bad_size_are_refused(server: ServerProcess, chunks: bytes) 
     ],
     ids=["a long header", "a long address", "many headers", "HTTP/2", "TLS", "a proxy's request"],
 )
-def test_what_is_no_request_is_refused_in_our_shape(
+def test_an_invalid_request_is_refused_with_the_standard_error(
     server: ServerProcess, request_: bytes, status: int
 ) -> None:
     with RawConnection(server.port) as connection:

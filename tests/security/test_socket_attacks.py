@@ -1,4 +1,4 @@
-"""Sockets that do their worst: others are served, stop-losses close, memory and log stay small."""
+"""Hostile sockets delay neither clients nor stop-losses, and fill neither memory nor log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sockets in each async mode: what a client may not do, and what it sees of it."""
+"""Forbidden events and their errors, in every async mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client that asks for replay after replay and reads none of them."""
+"""A client that requests replay after replay without reading them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.server import ServerProcess
 EVENTS = 60
 JOINS = 1_500
 MAX_GROWTH = 50 * 1024 * 1024
-# A client that reads nothing is closed within 20 s; the rest is for a busy machine.
+# The server closes a client that reads nothing within 20 s; the rest allows for a busy machine.
 SECONDS = 60
 
 

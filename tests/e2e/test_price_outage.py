@@ -1,4 +1,4 @@
-"""A real source that hangs: what only reads is answered at once, however much is held."""
+"""If a real source hangs, reads return immediately, even with many open trades."""
 
 from __future__ import annotations
 

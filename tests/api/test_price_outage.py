@@ -1,4 +1,4 @@
-"""Reads while the source of prices is away: answered at once, with the last known prices."""
+"""Reads during an outage of the price source return immediately, with the last known prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database killed, stopped, unreachable: no false answer meanwhile, and none needed after."""
+"""A killed, stopped or unreachable database: no wrong response, and recovery by itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.server import ServerProcess
 # Past every timeout of the server, the longest being that of a transaction, 10 s.
 STOPPED_SECONDS = 20
 CLOSED_SECONDS = 8
-# What was under way in the database when it stopped may still be answered at first.
+# Operations that were in progress when the database stopped may still succeed.
 LAST_ANSWERS_SECONDS = 1
 PROMPT_SECONDS = 2
 
@@ -76,7 +76,7 @@ def assert_out_of_order(server: ServerProcess, load: Load, seconds: float) -> No
     assert latest < began + LAST_ANSWERS_SECONDS
 
 
-def test_a_killed_database_comes_back_by_itself(server: ServerProcess, seed: str) -> None:
+def test_a_killed_database_is_restarted(server: ServerProcess, seed: str) -> None:
     with customers_of(server, seed, "killed"):
         killed = database_pid(server)
         os.kill(killed, signal.SIGKILL)

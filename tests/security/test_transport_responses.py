@@ -1,4 +1,4 @@
-"""Answers that the transport writes itself carry what all others carry, in each async mode."""
+"""Responses of the transport itself have the headers of all others, in every async mode."""
 
 from __future__ import annotations
 

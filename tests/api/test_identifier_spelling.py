@@ -65,9 +65,7 @@ def test_every_spelling_of_an_email_is_taken_by_its_first_user(
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_whoever_registers_with_another_spelling_has_the_normal_one(
-    client: FlaskClient, spelling: str
-) -> None:
+def test_a_client_id_is_normalized_at_registration(client: FlaskClient, spelling: str) -> None:
     answer = client.post("/auth/register", json=registration(email=spelling))
     assert answer.get_json()["client_id"] == REGISTERED
 

@@ -1,4 +1,4 @@
-"""Clients that go away in the middle of a request, or before its answer."""
+"""Clients that disconnect during a request, or before its response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attack: be counted as someone else, or as nobody."""
+"""Attack: be counted as another client, or not be counted."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_one_client_is_counted_as_one_whatever_address_it_takes(
         ("a socket file", "a socket file"),
     ],
 )
-def test_an_address_is_known_by_what_its_client_cannot_change(
+def test_an_address_is_identified_by_parts_its_client_cannot_change(
     address: str | None, network: str
 ) -> None:
     assert client_network(address) == network
@@ -114,7 +114,7 @@ def test_registrations_of_one_address_are_few_a_day(client: FlaskClient) -> None
     assert elsewhere.status_code == 201
 
 
-def test_addresses_that_lead_nowhere_are_limited_together_and_then_not_logged(
+def test_unknown_paths_share_a_limit_and_are_not_logged_beyond_it(
     client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "paper_trading")
@@ -134,7 +134,7 @@ def test_addresses_that_lead_nowhere_are_limited_together_and_then_not_logged(
     assert client.get("/market/status").status_code == 200
 
 
-def test_what_a_short_limit_refuses_does_not_use_up_a_long_one(
+def test_a_request_that_a_short_limit_refuses_does_not_use_a_long_one(
     make_app: Callable[..., Flask],
 ) -> None:
     app = make_app(RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT="20 per day;2 per minute")
@@ -168,7 +168,7 @@ def test_tokens_do_not_multiply_unknown_addresses(client: FlaskClient) -> None:
         ("GET", "/health/live", 60),
     ],
 )
-def test_what_is_refused_or_has_no_limit_cannot_fill_the_log(
+def test_refused_and_unlimited_requests_cannot_fill_the_log(
     client: FlaskClient, caplog: pytest.LogCaptureFixture, method: str, path: str, lines: int
 ) -> None:
     caplog.set_level("INFO", "paper_trading")

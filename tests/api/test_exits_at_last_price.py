@@ -135,7 +135,7 @@ def test_a_share_that_has_a_price_is_exited_at_that_whatever_is_asked_for(
     assert alice.trades("?symbol=TCS")[0]["settled_from"] is None
 
 
-def test_exit_all_takes_last_prices_as_well(
+def test_exit_all_also_uses_last_prices(
     alice: Trader, feed: ScriptedFeed, clock: ManualClock, monitor: Monitor
 ) -> None:
     open_three(alice, feed, monitor)

@@ -34,7 +34,7 @@ def limit_files_to(size: int) -> Callable[[], None]:
 
 
 def end_of_start(server: ServerProcess, preexec: Callable[[], None]) -> tuple[int, str]:
-    """Start a server that cannot; return its exit status and what it said."""
+    """Start a server that cannot start; return its exit status and output."""
     ended = subprocess.run(
         [sys.executable, str(ROOT / "run.py")],
         cwd=server.folder,

@@ -1,4 +1,4 @@
-"""Requests with one plain meaning are taken; what is unknown is named with what is known."""
+"""Unambiguous input is accepted; an unknown name is refused with the known ones."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_an_unknown_field_is_named_with_the_one_that_was_meant(
     assert alice.trades() == []
 
 
-def test_an_unknown_field_like_none_is_named_with_those_that_are_known(alice: Trader) -> None:
+def test_an_unknown_field_unlike_any_other_is_named_with_the_known_ones(alice: Trader) -> None:
     details = assert_error(alice.create_trade(xyz=1), 400, "validation_error")
     assert details["xyz"].startswith("unknown field xyz. Known: symbol, trade_type")
 

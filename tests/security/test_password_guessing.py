@@ -132,7 +132,7 @@ def test_an_owner_is_not_kept_out(victim: Trader, wall_clock: SimpleNamespace) -
     for number in range(40):
         guess(victim, f"198.51.100.{number}")
 
-    # At home at once, and anywhere else within a minute.
+    # From the usual address immediately, from others within a minute.
     assert guess(victim, HOME, PASSWORD).status_code == 200
     elsewhere = guess(victim, "203.0.113.5", PASSWORD)
     assert elsewhere.status_code == 429
@@ -171,7 +171,7 @@ def test_the_owner_is_notified_once_a_day(victim: Trader, wall_clock: SimpleName
     assert notice["data"] == {"failures": NOTICE_AT}
 
 
-def test_the_owners_own_typing_errors_notify_nobody(victim: Trader) -> None:
+def test_typing_errors_of_the_owner_send_no_notification(victim: Trader) -> None:
     for _ in range(OF_ONE_ADDRESS.free):
         guess(victim, HOME)
 

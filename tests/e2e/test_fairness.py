@@ -1,4 +1,4 @@
-"""A client that never pauses: the others are served all the same."""
+"""A client that never pauses does not delay the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.server import ServerProcess
 REQUEST = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 # More than are answered while another asks once, on however fast a machine.
 REQUESTS = 3_000
-# Fewer than a socket may send at once.
+# Fewer than a socket may send in one burst.
 MESSAGES = 900
 # While so many of them are answered, a client that keeps asking is answered as well; not once
 # if the messages are read as long as there are any.
@@ -36,7 +36,7 @@ def ask(connection: http.client.HTTPConnection) -> None:
 
 # Threads take turns by themselves.
 @pytest.mark.parametrize("mode", ["eventlet", "gevent"])
-def test_a_client_whose_next_request_is_always_there_holds_up_nobody(
+def test_a_client_that_never_pauses_delays_nobody(
     make_server: Callable[..., ServerProcess], mode: str
 ) -> None:
     server = make_server(mode, SOCKETIO_ASYNC_MODE=mode).start()
@@ -75,7 +75,7 @@ def test_a_client_whose_next_request_is_always_there_holds_up_nobody(
 
 
 @pytest.mark.parametrize("mode", ["eventlet", "gevent"])
-def test_a_socket_whose_next_message_is_always_there_holds_up_nobody(
+def test_a_socket_that_never_pauses_delays_nobody(
     make_server: Callable[..., ServerProcess], mode: str
 ) -> None:
     server = make_server(mode, SOCKETIO_ASYNC_MODE=mode).start()

@@ -1,4 +1,4 @@
-"""A database that is away: a 503 to be tried again, never a hang or a crash."""
+"""Without its database the server responds 503 with Retry-After; it neither hangs nor crashes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def app(
     return create_app(make_settings(), mongo_uri=database.uri, feed=feed, clock=clock)
 
 
-def test_an_outage_is_a_503_on_each_route_and_over_as_soon_as_the_database_is_back(
+def test_every_route_responds_503_during_an_outage_and_recovers_with_the_database(
     app: Flask, database: EmbeddedDatabase, tmp_path: Path
 ) -> None:
     trader = sign_up(app.test_client())
@@ -106,7 +106,7 @@ def _assert_the_rest_still_works(trader: Trader) -> None:
     client = trader.client
     for path in ("/market/live/NIFTY", "/market/symbols", "/health/live", "/docs"):
         assert client.get(path).status_code == 200
-    assert_error(trader.get("/portfolio/somebody-else"), 403, "forbidden")
+    assert_error(trader.get("/portfolio/another-user"), 403, "forbidden")
     assert_error(trader.create_trade(quantity=0), 400, "validation_error")
     ready = client.get("/health/ready")
     assert ready.status_code == 503

@@ -1,4 +1,4 @@
-"""A start that comes to nothing after the database was begun: nothing of it stays."""
+"""A start that fails after the database was started leaves nothing behind."""
 
 from __future__ import annotations
 

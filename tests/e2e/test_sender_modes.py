@@ -1,4 +1,4 @@
-"""Senders in each async mode: they send, and every other greenlet runs meanwhile."""
+"""Senders in every async mode: other greenlets run while they send."""
 
 from __future__ import annotations
 

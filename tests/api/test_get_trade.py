@@ -1,4 +1,4 @@
-"""One trade by its id, and what its address says to those who mistake it for another."""
+"""One trade by its id, and the errors of similar paths."""
 
 from __future__ import annotations
 
@@ -65,6 +65,6 @@ def test_the_id_of_a_trade_in_place_of_a_user_is_pointed_to_its_address(alice: T
     answer = alice.get(f"/trades/{trade_id}")
     assert_error(answer, 403, "forbidden")
     assert "GET /trades/<user_id>/<trade_id>" in answer.get_json()["error"]
-    other = alice.get("/trades/somebody-else")
+    other = alice.get("/trades/another-user")
     assert_error(other, 403, "forbidden")
     assert "trade_id" not in other.get_json()["error"]
