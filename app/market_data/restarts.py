@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pymongo
 from pymongo.errors import PyMongoError
@@ -14,8 +15,14 @@ from app.clock import Clock
 from app.database import Document
 from app.domain.quote import REAL_SOURCES, SeenQuote, Source
 from app.logs import logger
+from app.market_data import create_feed
+from app.market_data.calendar import TradingCalendar
+from app.market_data.feed import Feed
 from app.market_data.feeds.price_path import Run, seconds_of
 from app.market_data.feeds.simulated import Course, SimulatedFeed
+from app.market_data.instruments.registry import Instruments
+from app.market_data.quotes import QuoteBoard
+from app.market_data.tick_filter import DELAYS, TickFilter
 from app.models import MarketState, SymbolState
 from config import Settings
 
@@ -24,6 +31,49 @@ READ_TIMEOUT_SECONDS = 2
 # prices: at a start, each symbol repeats all its steps.
 MAX_STEPS = 500_000
 MAX_RUNS = 1_000
+
+
+def resume_feed(
+    settings: Settings, clock: Clock, instruments: Instruments, feed: Feed | None, *, store: bool
+) -> Feed:
+    """Return `feed`, or else the configured one as it continues; save the new state if `store`."""
+    feed = feed or create_feed(
+        settings,
+        clock,
+        instruments,
+        last_prices=last_prices,
+        last_quote=SymbolState.find_quote,
+        resume_simulation=partial(resume_simulation, settings, clock, store=store),
+        resume_replay=partial(resume_replay, settings, clock, store=store),
+    )
+    if store and not isinstance(feed, SimulatedFeed):
+        # The next simulated market begins at the prices of this feed.
+        MarketState.forget_simulation()
+    return feed
+
+
+def resume_quotes(
+    settings: Settings, clock: Clock, feed: Feed, calendar: TradingCalendar
+) -> QuoteBoard:
+    """Return the quote board, with a tick filter that knows the last saved quotes."""
+    interval = settings.monitor_interval_seconds
+    tick_filter = TickFilter(
+        clock,
+        max_age=timedelta(seconds=3 * interval),
+        max_move=settings.max_quote_move,
+        calendar=calendar,
+        delays=DELAYS,
+    )
+    tick_filter.remember(SymbolState.load_quotes().values())
+    return QuoteBoard(
+        feed,
+        clock,
+        tick_filter,
+        # During a slow pass, quotes of the pass before last are still served.
+        fresh_seconds=2 * interval,
+        stale_seconds=3 * interval,
+        stored=partial(last_quotes, settings),
+    )
 
 
 def last_prices() -> Mapping[str, Decimal]:
