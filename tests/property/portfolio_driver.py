@@ -18,7 +18,7 @@ from app.monitor import Monitor
 from app.services import services
 from app.web.auth import issue_token
 from tests.property.portfolio_database import paise
-from tests.property.portfolio_model import ExpectedBalances, Lot, Market, Order, Refused
+from tests.property.portfolio_model import PortfolioModel, Lot, Market, Order, Refused
 from tests.support.market import ManualClock, ScriptedFeed
 
 # An eighth, so that margins often end in half a paisa, which has to be rounded.
@@ -62,7 +62,7 @@ class PortfolioDriver:
         self.feed.source = Source.MOCK
         for symbol, price in PRICES.items():
             self.feed.set(symbol, rupees(price))
-        self.model = ExpectedBalances(Market(dict(PRICES)), MARGIN_RATE)
+        self.model = PortfolioModel(Market(dict(PRICES)), MARGIN_RATE)
         self.trade_ids: dict[tuple[str, int], str] = {}
         self.requests: list[Request] = []
         self.first_answers: dict[tuple[str, str], bytes] = {}

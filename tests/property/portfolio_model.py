@@ -131,7 +131,7 @@ class Market:
     real: bool = False
 
 
-class ExpectedBalances:
+class PortfolioModel:
     """The accounts of all users. Each method is one request, or one event of the market."""
 
     def __init__(self, market: Market, margin_rate: Fraction) -> None:
