@@ -1,4 +1,4 @@
-"""A simulated market over its restarts: it continues where it was, and its past stays."""
+"""Restarts of the simulated market: it continues at its last prices with the same past."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_restarted_market_continues_at_its_last_prices_with_its_past(
     for number in range(4):
         run(app, clock, 20)
         before, until = prices(app), clock.now()
-        # A candle is told only once its minute is over.
+        # A candle is returned only after its minute.
         past = history(app, until - timedelta(minutes=1))
         clock.advance(3_600 * number)
 
@@ -81,7 +81,7 @@ def test_a_restarted_market_continues_at_its_last_prices_with_its_past(
     assert before != first
 
 
-def test_a_restarted_market_moves_on_as_it_would_have(start: Start, clock: ManualClock) -> None:
+def test_a_restarted_market_moves_as_without_the_restart(start: Start, clock: ManualClock) -> None:
     app = start(MARKET_SEED="42")
     run(app, clock, 5)
     again = start(MARKET_SEED="42")
@@ -91,7 +91,7 @@ def test_a_restarted_market_moves_on_as_it_would_have(start: Start, clock: Manua
         assert prices(again) == prices(app)
 
 
-def test_a_market_goes_on_without_its_seed_and_at_another_pace(
+def test_a_market_continues_without_its_seed_and_with_other_steps(
     start: Start, clock: ManualClock
 ) -> None:
     app = start(MARKET_SEED="42")
@@ -109,7 +109,7 @@ def test_a_market_goes_on_without_its_seed_and_at_another_pace(
     assert history(app, until) == past
 
 
-def test_another_seed_is_another_market_from_the_last_prices_on(
+def test_another_seed_is_another_market_from_the_last_prices(
     start: Start, clock: ManualClock
 ) -> None:
     app = start(MARKET_SEED="42")
@@ -125,7 +125,7 @@ def test_another_seed_is_another_market_from_the_last_prices_on(
     assert prices(start(MARKET_SEED="43")) == before
 
 
-def test_a_command_leaves_the_market_alone(start: Start, clock: ManualClock) -> None:
+def test_a_command_does_not_change_the_market(start: Start, clock: ManualClock) -> None:
     app = start()
     run(app, clock, 5)
     with app.app_context():

@@ -18,7 +18,7 @@ from app.monitor import Monitor
 from app.services import services
 from app.web.auth import issue_token
 from tests.property.portfolio_database import paise
-from tests.property.portfolio_model import PortfolioModel, Lot, Market, Order, Refused
+from tests.property.portfolio_model import Lot, Market, Order, PortfolioModel, Refused
 from tests.support.market import ManualClock, ScriptedFeed
 
 # An eighth, so that margins often end in half a paisa, which has to be rounded.

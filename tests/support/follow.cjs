@@ -14,7 +14,7 @@ const socket = io(url, {
 
 function join() {
   socket.emit("join", { user_id: userId, since: seen }, (answer) => {
-    // The database may be away for a moment; a dropped socket joins as it connects again.
+    // During an outage of the database, retry; a disconnected socket joins when it reconnects.
     if (!answer.ok && socket.connected) setTimeout(join, 200);
   });
 }

@@ -22,7 +22,7 @@ ORDER = {"symbol": "^NSEI", "trade_type": "BUY", "quantity": 2}
 
 
 def send(trader: Trader, path: str, key: str | None = None, body: Any = None) -> TestResponse:
-    """Send a request with a new test client; may be called from any thread."""
+    """Send a request with a new test client; any thread may call this."""
     headers = trader.headers | ({"Idempotency-Key": key} if key is not None else {})
     client = trader.client.application.test_client()
     return client.post(path, headers=headers, json={} if body is None else body)

@@ -130,7 +130,7 @@ def test_muhurat_trading_opens_on_a_holiday_of_the_calendar(calendar: TradingCal
     assert calendar.next_open(ist("2025-10-20 16:00")) == ist("2025-10-21 13:45")
 
 
-def test_a_session_on_a_sunday_is_one(calendar: TradingCalendar) -> None:
+def test_a_special_session_on_a_sunday_is_a_session(calendar: TradingCalendar) -> None:
     assert calendar.is_open(ist("2026-02-01 11:00"))
     assert calendar.status(ist("2026-02-01 11:00")).occasion == "Union Budget"
     assert calendar.status(ist("2026-02-02 11:00")).occasion is None
@@ -150,7 +150,7 @@ def test_beyond_the_calendar_every_weekday_is_a_session(calendar: TradingCalenda
     [
         ("2026-11-23 10:00", "2026-11-23 10:20", 20),
         ("2026-11-23 09:00", "2026-11-23 09:20", 5),
-        # Prices stand still in the closing auction and at night.
+        # Prices do not move in the closing auction and at night.
         ("2026-11-23 15:10", "2026-11-23 15:29", 5),
         ("2026-11-23 15:10", "2026-11-23 23:00", 5),
         ("2026-11-23 15:30", "2026-11-25 09:14", 0),
@@ -158,7 +158,7 @@ def test_beyond_the_calendar_every_weekday_is_a_session(calendar: TradingCalenda
         ("2026-11-20 15:00", "2026-11-25 09:20", 15 + 360 + 5),
         ("2026-07-31 15:10", "2026-07-31 16:00", 20),
         ("2025-10-20 15:30", "2025-10-21 14:00", 15),
-        # What is older than any pause is old by the wall clock, and at no cost.
+        # A quote older than any pause is old by the wall clock, without a lookup.
         ("2026-10-01 15:30", "2026-11-23 15:30", 53 * 24 * 60),
         ("1970-01-01 00:00", "2026-11-23 00:00", 20_780 * 24 * 60),
         ("2026-11-23 10:20", "2026-11-23 10:00", 0),

@@ -1,4 +1,4 @@
-"""Market hours: what is asked of them, when the calendar is loaded, and what the log says."""
+"""Market hours: refusals, loading of the calendar, and log messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ANGEL_ONE = {
 }
 
 
-def test_where_hours_are_ignored_trading_is_always_allowed() -> None:
+def test_trading_is_always_allowed_if_hours_are_ignored() -> None:
     ignored = TradingCalendar(enforced=False)
 
     assert ignored.trading_allowed(OPEN)
@@ -36,7 +36,7 @@ def test_where_hours_are_ignored_trading_is_always_allowed() -> None:
     ignored.require_trading(CLOSED)
 
 
-def test_where_they_are_enforced_trading_is_allowed_while_the_exchange_is_open() -> None:
+def test_trading_is_allowed_while_the_exchange_is_open_if_hours_are_enforced() -> None:
     enforced = TradingCalendar(enforced=True)
 
     assert enforced.trading_allowed(OPEN)
@@ -55,12 +55,12 @@ def test_a_refusal_names_the_next_opening_in_india_and_in_utc() -> None:
     assert refusal.value.details == {"next_open": ist("2026-11-25 09:15")}
 
 
-def test_the_status_is_the_exchanges_own_also_where_it_is_ignored() -> None:
+def test_the_status_is_that_of_the_exchange_also_if_hours_are_ignored() -> None:
     assert TradingCalendar(enforced=False).status(OPEN).open
     assert not TradingCalendar(enforced=False).status(CLOSED).open
 
 
-def test_many_concurrent_questions_load_the_calendar_once() -> None:
+def test_concurrent_calls_load_the_calendar_once() -> None:
     loads: list[ExchangeDays] = []
 
     def count_load() -> ExchangeDays:
@@ -81,7 +81,7 @@ def test_many_concurrent_questions_load_the_calendar_once() -> None:
     assert len(loads) == 1
 
 
-def test_nothing_is_imported_while_hours_are_ignored_and_nobody_asks() -> None:
+def test_ignored_hours_import_nothing_until_the_status_is_read() -> None:
     program = (
         "import sys; from datetime import datetime, UTC\n"
         "from app.market_data.calendar import TradingCalendar\n"
@@ -97,7 +97,7 @@ def test_nothing_is_imported_while_hours_are_ignored_and_nobody_asks() -> None:
 
 
 @pytest.mark.parametrize(("days_before", "notices"), [(15, 0), (10, 1), (-800, 1)])
-def test_the_log_asks_once_for_a_newer_calendar_before_this_one_ends(
+def test_a_calendar_that_ends_soon_is_logged_once(
     caplog: pytest.LogCaptureFixture, days_before: int, notices: int
 ) -> None:
     calendar = TradingCalendar(enforced=True)
@@ -124,12 +124,12 @@ def test_the_log_asks_once_for_a_newer_calendar_before_this_one_ends(
         ({"MARKET_DATA": "simulated", "MARKET_HOURS": "Enforce"}, True),
     ],
 )
-def test_hours_are_enforced_with_real_prices_unless_told_otherwise(
+def test_hours_are_enforced_with_real_prices_by_default(
     make_settings: Callable[..., Settings], variables: dict[str, Any], enforced: bool
 ) -> None:
     assert make_settings(**variables).enforces_market_hours is enforced
 
 
-def test_market_hours_is_one_of_two_words(make_settings: Callable[..., Settings]) -> None:
+def test_an_invalid_market_hours_setting_is_refused(make_settings: Callable[..., Settings]) -> None:
     with pytest.raises(ConfigurationError, match="MARKET_HOURS"):
         make_settings(MARKET_HOURS="sometimes")

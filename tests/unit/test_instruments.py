@@ -1,4 +1,4 @@
-"""The instruments, and the names people give them."""
+"""The instruments, their aliases, and the search."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_there_are_three_indices_and_fifty_shares_on_two_exchanges() -> None:
     assert shares[".NS"] == shares[".BO"]
 
 
-def test_every_instrument_can_be_traded_as_it_stands() -> None:
+def test_every_shipped_instrument_can_be_traded() -> None:
     for instrument in INSTRUMENTS:
         assert instrument.name
         assert instrument.exchange == (
@@ -72,7 +72,7 @@ def test_no_two_instruments_of_an_exchange_share_a_token() -> None:
         ("^BSESN", "99919000", 80_000),
     ],
 )
-def test_the_indices_have_their_tokens_and_bases(symbol: str, token: str, base: int) -> None:
+def test_the_indices_have_their_tokens_and_start_prices(symbol: str, token: str, base: int) -> None:
     index = INSTRUMENTS.get(symbol)
 
     assert (index.angel_token, index.base_price) == (token, Decimal(base))
@@ -102,7 +102,7 @@ def test_the_indices_have_their_tokens_and_bases(symbol: str, token: str, base: 
         (("M&M", "m&m.ns"), "M&M.NS"),
     ],
 )
-def test_an_alias_in_any_case_is_the_canonical_symbol(names: tuple[str, ...], symbol: str) -> None:
+def test_an_alias_in_any_case_resolves_to_the_symbol(names: tuple[str, ...], symbol: str) -> None:
     assert {INSTRUMENTS.get(name).symbol for name in names} == {symbol}
 
 
@@ -116,7 +116,7 @@ def test_any_other_name_is_not_found(name: str) -> None:
     assert len(refusal.value.message) < 120
 
 
-def test_searching_for_nothing_finds_everything() -> None:
+def test_an_empty_search_finds_every_instrument() -> None:
     assert INSTRUMENTS.search("") == list(INSTRUMENTS)
 
 
@@ -136,18 +136,18 @@ def test_a_search_finds_symbols_names_and_aliases(text: str, symbols: set[str]) 
     assert bool(INSTRUMENTS.search(text)) is bool(symbols)
 
 
-def test_the_default_indices_are_always_watched() -> None:
+def test_the_default_indices_are_always_polled() -> None:
     assert PolledSymbols().symbols() == set(DEFAULT_INDICES) == {"^NSEI", "^BSESN"}
 
 
-def test_what_was_traded_is_watched() -> None:
+def test_traded_symbols_are_polled() -> None:
     polled = PolledSymbols()
     polled.traded.add("TCS.NS")
 
     assert polled.symbols() == {*DEFAULT_INDICES, "TCS.NS"}
 
 
-def test_a_symbol_is_watched_until_its_last_follower_leaves() -> None:
+def test_a_symbol_is_polled_until_its_last_follower_leaves() -> None:
     polled = PolledSymbols()
     for _ in range(2):
         assert polled.try_follow(["TCS.NS"], budget=1)
@@ -158,7 +158,7 @@ def test_a_symbol_is_watched_until_its_last_follower_leaves() -> None:
     assert "TCS.NS" not in polled.symbols()
 
 
-def test_a_follower_too_many_gone_does_not_hide_the_next_one() -> None:
+def test_an_extra_unfollow_does_not_hide_the_next_follower() -> None:
     polled = PolledSymbols()
     polled.unfollow("TCS.NS")
 
@@ -168,7 +168,7 @@ def test_a_follower_too_many_gone_does_not_hide_the_next_one() -> None:
 
 
 class Lists:
-    """A source of lists that counts how often it is asked."""
+    """A source of lists that counts its calls."""
 
     def __init__(self, *instruments: Instrument) -> None:
         self.asked = 0
@@ -190,7 +190,7 @@ def share(ticker: str, exchange: str = "NSE", **changes: Any) -> Instrument:
     return Instrument(f"{ticker}{suffix}", ticker, exchange, **{**fields, **changes})
 
 
-def test_a_known_name_asks_nobody_and_an_unknown_one_every_few_seconds() -> None:
+def test_an_unknown_name_checks_for_a_new_list_every_few_seconds() -> None:
     clock, lists = ManualClock(), Lists(share("NEW"))
     known = load_instruments(lists.load, clock)
     assert lists.asked == 1
@@ -210,7 +210,7 @@ def test_a_known_name_asks_nobody_and_an_unknown_one_every_few_seconds() -> None
     assert lists.asked == 3
 
 
-def test_a_newer_list_is_looked_for_once_a_minute() -> None:
+def test_a_newer_list_is_checked_for_once_a_minute() -> None:
     clock, lists = ManualClock(), Lists()
     known = load_instruments(lists.load, clock)
     known.refresh()
@@ -225,7 +225,7 @@ def test_a_newer_list_is_looked_for_once_a_minute() -> None:
     assert lists.asked == asked + 3
 
 
-def test_of_many_who_miss_at_once_one_asks_and_all_have_the_answer() -> None:
+def test_concurrent_misses_load_the_list_once() -> None:
     clock, lists = ManualClock(), Lists()
     known = load_instruments(lists.load, clock)
     assert known.find("NEW") is None
@@ -239,7 +239,7 @@ def test_of_many_who_miss_at_once_one_asks_and_all_have_the_answer() -> None:
     assert lists.asked == asked + 1
 
 
-def test_a_name_without_an_exchange_is_the_share_on_nse_and_else_the_one_on_bse() -> None:
+def test_a_name_without_an_exchange_is_the_nse_share_or_else_the_bse_share() -> None:
     known = Instruments([share("BOTH", "BSE"), share("BOTH"), share("LOCAL", "BSE")])
 
     assert known.get("both").symbol == "BOTH.NS"
@@ -247,7 +247,7 @@ def test_a_name_without_an_exchange_is_the_share_on_nse_and_else_the_one_on_bse(
     assert known.find("LOCAL.NS") is None
 
 
-def test_a_list_sets_tokens_and_sizes_right_but_neither_names_nor_indices() -> None:
+def test_a_list_corrects_tokens_and_sizes_but_neither_names_nor_indices() -> None:
     index = Instrument("^NSEI", "NIFTY", "NSE", Decimal("0.01"), 9, "42")
     listed = share("RELIANCE", tick_size=Decimal("0.20"), lot_size=3, angel_token="7")
     known = load_instruments(Lists(index, listed).load, ManualClock())
@@ -263,7 +263,7 @@ def test_a_list_sets_tokens_and_sizes_right_but_neither_names_nor_indices() -> N
     assert nifty.angel_token == "42"
 
 
-def test_an_unlisted_share_is_known_and_neither_found_by_a_search_nor_tradable() -> None:
+def test_an_unlisted_share_is_known_but_neither_searchable_nor_tradable() -> None:
     known = Instruments([share("GONE", unlisted_at=NOON), share("GOING")])
 
     assert known.get_ordered("GONE").symbol == "GONE.NS"
@@ -275,7 +275,7 @@ def test_an_unlisted_share_is_known_and_neither_found_by_a_search_nor_tradable()
     assert known.get_tradable("going").symbol == "GOING.NS"
 
 
-def test_a_search_has_the_best_first() -> None:
+def test_a_search_returns_the_best_matches_first() -> None:
     shares = ["NATATA", "TATASTEEL", "OTHER", "TATA", "ALSO"]
     names = {"OTHER": "The Tata Company", "ALSO": "Natatan"}
     known = Instruments(
@@ -298,7 +298,7 @@ def test_an_alias_is_found_first_and_by_its_beginning() -> None:
     ]
 
 
-def test_the_suffix_of_an_exchange_is_not_what_a_search_looks_into() -> None:
+def test_a_search_ignores_the_suffix_of_the_exchange() -> None:
     known = Instruments([share("TCS"), share("INSIDE")])
 
     assert [each.ticker for each in known.search("ns")] == ["INSIDE"]
@@ -308,7 +308,7 @@ def test_the_suffix_of_an_exchange_is_not_what_a_search_looks_into() -> None:
 def test_a_search_among_ten_thousand_takes_a_few_milliseconds() -> None:
     known = Instruments(share(f"SHARE{number}") for number in range(10_000))
     for text in ("SHARE77", "nothing", "9.ns"):
-        # Of the processor, at its best: other tests run beside this one.
+        # The best processor time, because other tests run at the same time.
         spent = min(_seconds_of_search(known, text) for _ in range(5))
         assert spent < 0.005
 
@@ -319,7 +319,7 @@ def _seconds_of_search(known: Instruments, text: str) -> float:
     return time.thread_time() - started
 
 
-def test_a_price_that_nobody_told_is_made_up_the_same_on_both_exchanges_each_time() -> None:
+def test_an_unknown_start_price_is_made_up_and_equal_on_both_exchanges() -> None:
     prices = [share(f"SHARE{number}").start_price for number in range(2_000)]
 
     assert prices[:3] == [Decimal("822.07"), Decimal("3491.35"), Decimal("1378.89")]
@@ -332,7 +332,7 @@ def test_a_price_that_nobody_told_is_made_up_the_same_on_both_exchanges_each_tim
 
 
 @pytest.mark.parametrize("name", ["NIFTY 50", "Nifty Bank", "S&P BSE SENSEX", "M%26M", "%5ENSEI"])
-def test_the_names_of_the_exchanges_are_aliases_wherever_a_symbol_is_taken(name: str) -> None:
+def test_exchange_names_are_aliases_wherever_a_symbol_is_accepted(name: str) -> None:
     instruments = load_instruments()
 
     instrument = instruments.get(name)
@@ -341,7 +341,7 @@ def test_the_names_of_the_exchanges_are_aliases_wherever_a_symbol_is_taken(name:
     assert instruments.search(name)[0] is instrument
 
 
-def test_a_share_whose_name_looks_like_an_index_is_itself() -> None:
+def test_a_share_with_a_name_like_an_index_is_not_the_index() -> None:
     like = replace(load_instruments().get("TCS"), symbol="NIFTY-50.NS")
 
     assert Instruments([*load_instruments(), like]).get("NIFTY-50") is like

@@ -1,4 +1,4 @@
-"""The quote board: posted prices while they are fresh, the feed's after that."""
+"""The quote board: its own prices while they are fresh, then those of the feed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def board(feed: ScriptedFeed, clock: ManualClock) -> QuoteBoard:
     return QuoteBoard(feed, clock, permissive_filter(clock), fresh_seconds=20)
 
 
-def test_a_posted_price_is_served_while_it_is_fresh(board: QuoteBoard, clock: ManualClock) -> None:
+def test_a_price_is_served_while_it_is_fresh(board: QuoteBoard, clock: ManualClock) -> None:
     posted = quote(24_000)
     board.update([posted])
 
@@ -31,13 +31,13 @@ def test_a_posted_price_is_served_while_it_is_fresh(board: QuoteBoard, clock: Ma
     assert board.latest("^NSEI").quote is posted
 
 
-def test_the_last_tick_posted_is_the_latest(board: QuoteBoard) -> None:
+def test_the_last_tick_is_the_latest(board: QuoteBoard) -> None:
     board.update([quote(1), quote(2, symbol="TCS.NS"), quote(3)])
 
     assert [board.latest(symbol).quote.price for symbol in ("^NSEI", "TCS.NS")] == [3, 2]
 
 
-def test_a_stale_price_is_asked_for_again(
+def test_a_stale_price_is_requested_again(
     board: QuoteBoard, clock: ManualClock, feed: ScriptedFeed
 ) -> None:
     board.update([quote(24_000)])
@@ -47,9 +47,7 @@ def test_a_stale_price_is_asked_for_again(
     assert board.latest("^NSEI").quote is now
 
 
-def test_a_price_that_was_asked_for_is_fresh_for_everyone(
-    board: QuoteBoard, feed: ScriptedFeed
-) -> None:
+def test_a_requested_price_is_fresh_for_all_callers(board: QuoteBoard, feed: ScriptedFeed) -> None:
     first = board.latest("RELIANCE.NS").quote
     feed.set("RELIANCE.NS", 1_500)
 
@@ -62,16 +60,14 @@ def test_without_a_price_market_data_is_unavailable(board: QuoteBoard) -> None:
 
 
 @pytest.mark.parametrize("price", [0, -5])
-def test_a_price_nobody_could_pay_is_no_price(
-    board: QuoteBoard, feed: ScriptedFeed, price: int
-) -> None:
+def test_an_invalid_price_is_not_served(board: QuoteBoard, feed: ScriptedFeed, price: int) -> None:
     feed.set("TCS.NS", price)
 
     with pytest.raises(MarketDataUnavailable):
         board.latest("TCS.NS")
 
 
-def test_the_ticks_after_a_quote_are_remembered_in_order(board: QuoteBoard) -> None:
+def test_the_ticks_after_a_quote_are_kept_in_order(board: QuoteBoard) -> None:
     entry = quote(100)
     board.update([quote(99), entry, quote(101)])
     board.update([quote(7, symbol="TCS.NS"), quote(102)])
@@ -79,24 +75,24 @@ def test_the_ticks_after_a_quote_are_remembered_in_order(board: QuoteBoard) -> N
     assert [each.price for each in board.ticks_since(entry)] == [101, 102]
 
 
-def test_nothing_comes_after_the_latest_quote(board: QuoteBoard) -> None:
+def test_there_are_no_ticks_after_the_latest_quote(board: QuoteBoard) -> None:
     board.update([quote(99)])
 
     assert board.ticks_since(board.latest("^NSEI").quote) == []
 
 
-def test_nothing_comes_after_a_quote_of_a_symbol_that_was_never_posted(board: QuoteBoard) -> None:
+def test_there_are_no_ticks_of_an_unknown_symbol(board: QuoteBoard) -> None:
     assert board.ticks_since(quote(1, symbol="TCS.NS")) == []
 
 
-def test_a_quote_equal_to_the_entry_is_still_another_tick(board: QuoteBoard) -> None:
+def test_a_tick_equal_to_the_entry_is_another_tick(board: QuoteBoard) -> None:
     entry, same = quote(100), quote(100)
     board.update([entry, same])
 
     assert board.ticks_since(entry) == [same]
 
 
-def test_only_so_many_ticks_of_a_symbol_are_remembered(board: QuoteBoard) -> None:
+def test_the_number_of_kept_ticks_is_bounded(board: QuoteBoard) -> None:
     entry = quote(1)
     board.update([entry, *(quote(n) for n in range(2, KEPT_TICKS + 102))])
 
@@ -160,7 +156,7 @@ def test_a_share_that_has_not_traded_for_hours_has_its_last_traded_price() -> No
     assert market.board.tick_filter.is_pending(market.trade)
 
 
-def test_a_share_that_stopped_trading_after_it_was_polled_is_too_old_as_well() -> None:
+def test_the_price_of_a_share_that_stopped_trading_becomes_too_old() -> None:
     market = ThinMarket()
     market.clock.set_back((OPEN - ELEVEN).total_seconds())
     market.board.update([market.trade])
@@ -171,7 +167,7 @@ def test_a_share_that_stopped_trading_after_it_was_polled_is_too_old_as_well() -
     assert (price.quote, price.is_confirmed, price.is_too_old) == (market.trade, True, True)
 
 
-def test_without_a_source_the_last_price_stands_unconfirmed() -> None:
+def test_without_a_source_the_last_price_is_unconfirmed() -> None:
     market = ThinMarket()
     market.feed.answer = None
     market.stored = {"TCS.NS": SeenQuote(market.trade, OPEN)}
@@ -193,7 +189,7 @@ def test_a_known_price_asks_no_source() -> None:
     assert market.feed.requests == 0
 
 
-def test_what_was_never_put_up_is_followed_by_newer_ticks_alone() -> None:
+def test_after_an_unknown_quote_only_newer_ticks_are_returned() -> None:
     market = ThinMarket()
     old = quote(90, Source.YAHOO, ELEVEN - timedelta(hours=1), "TCS.NS")
     market.board.update([replace(old, timestamp=OPEN - timedelta(minutes=1))])

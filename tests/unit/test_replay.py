@@ -1,4 +1,4 @@
-"""A recorded market: read whole or refused, played back in order, no tick skipped."""
+"""Recordings: read completely or refused, and replayed in order without skipping a tick."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def prices(ticks: list[Quote]) -> list[Decimal]:
     return [tick.price for tick in ticks]
 
 
-def test_every_tick_is_handed_out_once_in_order() -> None:
+def test_every_tick_is_returned_once_in_order() -> None:
     clock = ManualClock()
     feed = ReplayFeed([tick(0, 1), tick(1, 2), tick(2, 3), tick(2.5, 4)], clock)
 
@@ -61,7 +61,7 @@ def test_the_speed_is_recorded_seconds_per_second() -> None:
     assert prices(feed.poll(["^NSEI"])) == [3]
 
 
-def test_ticks_of_one_time_keep_their_order() -> None:
+def test_ticks_of_the_same_time_keep_their_order() -> None:
     feed = ReplayFeed([tick(0, 3), tick(0, 1), tick(0, 2)], ManualClock())
 
     assert prices(feed.poll(["^NSEI"])) == [3, 1, 2]
@@ -75,7 +75,7 @@ def test_a_recording_out_of_order_is_played_in_order() -> None:
     assert prices(feed.poll(["^NSEI"])) == [1, 2, 3]
 
 
-def test_only_the_symbols_asked_for_are_handed_out() -> None:
+def test_only_the_polled_symbols_are_returned() -> None:
     feed = ReplayFeed([tick(0, 1), tick(0, 2, "TCS.NS")], ManualClock())
 
     assert prices(feed.poll({"TCS.NS", "INFY.NS"})) == [2]
@@ -93,7 +93,7 @@ def test_the_latest_price_is_the_last_tick_up_to_now() -> None:
     assert feed.latest("TCS.NS") == tick(10, 3, "TCS.NS")
 
 
-def test_asking_for_the_latest_price_takes_no_tick_from_the_monitor() -> None:
+def test_reading_the_latest_price_takes_no_tick_from_the_monitor() -> None:
     clock = ManualClock()
     feed = ReplayFeed([tick(0, 1), tick(1, 2)], clock)
     clock.advance(1)
@@ -103,7 +103,7 @@ def test_asking_for_the_latest_price_takes_no_tick_from_the_monitor() -> None:
 
 
 @pytest.mark.parametrize("speed", [1, 1e12])
-def test_after_the_last_tick_the_last_prices_stand(speed: float) -> None:
+def test_the_last_prices_stay_after_the_last_tick(speed: float) -> None:
     clock = ManualClock()
     feed = ReplayFeed([tick(0, 1), tick(5, 2)], clock, speed=speed)
     clock.advance(86_400 * 365)
@@ -132,7 +132,7 @@ def test_a_recording_is_read_with_its_times_prices_and_aliases(tmp_path: Path) -
     assert all(tick.timestamp.tzinfo is UTC for tick in ticks)
 
 
-def test_a_time_without_a_zone_is_in_india(tmp_path: Path) -> None:
+def test_a_time_without_a_zone_is_local_time_in_india(tmp_path: Path) -> None:
     (only,) = read(tmp_path, f"{HEADER}2026-11-23 09:15:00,^NSEI,25000\n")
 
     assert only.timestamp == OPENING
@@ -154,9 +154,7 @@ def test_a_time_without_a_zone_is_in_india(tmp_path: Path) -> None:
         ("2026-11-23T03:45:00Z,^NSEI,25,000", "4 columns instead of 3"),
     ],
 )
-def test_a_row_that_cannot_be_used_is_named_by_its_line(
-    tmp_path: Path, row: str, fault: str
-) -> None:
+def test_an_unusable_row_is_named_by_its_line(tmp_path: Path, row: str, fault: str) -> None:
     message = refusal(tmp_path, f"{HEADER}2026-11-23T03:45:00Z,^NSEI,25000\n{row}\n")
 
     assert message.startswith(f"{tmp_path / 'day.csv'}, line 3: {fault}")
@@ -174,7 +172,7 @@ def test_a_file_without_ticks_is_refused(tmp_path: Path) -> None:
     assert "must begin with" in refusal(tmp_path, "")
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_binary_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "day.csv"
     path.write_bytes(b"\xff\xfe\x00binary")
 
@@ -182,13 +180,13 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
         read_recording(path, load_instruments())
 
 
-def test_a_quotation_mark_that_is_never_closed_is_refused(tmp_path: Path) -> None:
+def test_an_unclosed_quotation_mark_is_refused(tmp_path: Path) -> None:
     rows = "2026-11-23T03:45:00Z,^NSEI,25000\n" * 5_000
 
     assert "cannot be read" in refusal(tmp_path, f'{HEADER}"{rows}')
 
 
-def test_a_file_that_went_away_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="cannot be read"):
         read_recording(tmp_path / "absent.csv", load_instruments())
 
@@ -196,7 +194,7 @@ def test_a_file_that_went_away_is_refused(tmp_path: Path) -> None:
 UNPRICED = ("0", "0.00", "-0.01", "-25000", "0.004", "1e12", "99999999999999999999")
 
 
-def test_rows_whose_price_is_no_price_are_left_out_with_a_warning(
+def test_rows_with_invalid_prices_are_skipped_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = "".join(f"2026-11-23T03:45:01Z,^NSEI,{price}\n" for price in UNPRICED)
@@ -209,11 +207,11 @@ def test_rows_whose_price_is_no_price_are_left_out_with_a_warning(
     assert "the first in line 3" in caplog.text
 
 
-def test_a_recording_of_such_rows_alone_is_refused(tmp_path: Path) -> None:
+def test_a_recording_of_only_such_rows_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path, f"{HEADER}2026-11-23T03:45:00Z,^NSEI,0\n").endswith("holds no ticks.")
 
 
-def test_a_replay_hands_out_no_price_that_is_none_and_no_candle_holds_one() -> None:
+def test_invalid_prices_are_in_neither_ticks_nor_candles() -> None:
     clock = ManualClock()
     feed = ReplayFeed([tick(0, 100), tick(1, 0), tick(2, -5), tick(3, 101)], clock)
     clock.advance(60)
@@ -227,7 +225,7 @@ def test_a_replay_hands_out_no_price_that_is_none_and_no_candle_holds_one() -> N
         assert prices_of(candle)[2:] == (100, 101)
 
 
-def test_candles_leave_out_a_fat_finger_and_show_a_crash_that_was_confirmed() -> None:
+def test_candles_omit_a_single_implausible_tick_and_show_a_confirmed_crash() -> None:
     ticks = [tick(n, price) for n, price in enumerate((100, 1, 101, 50, 51, 52, 50))]
     feed = ReplayFeed(ticks, ManualClock(), max_move=Decimal("0.2"))
 
@@ -236,7 +234,7 @@ def test_candles_leave_out_a_fat_finger_and_show_a_crash_that_was_confirmed() ->
     assert prices_of(candle) == (100, 101, 50, 50)
 
 
-def test_it_hands_out_the_ticks_that_candles_leave_out() -> None:
+def test_polls_return_the_ticks_that_candles_omit() -> None:
     clock = ManualClock()
     feed = ReplayFeed([tick(0, 100), tick(1, 1)], clock, max_move=Decimal("0.2"))
     clock.advance(5)

@@ -1,4 +1,4 @@
-"""A recording's candles: what has happened by now, and nothing of what is to come."""
+"""Candles of a replay: only ticks up to the present."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def history(feed: ReplayFeed, interval: Interval = Interval.MINUTE) -> list[Cand
 
 
 def recording() -> list[Quote]:
-    """Return two days of ticks of two symbols, with minutes and hours in which none came."""
+    """Return two days of ticks of two symbols, with minutes and hours without ticks."""
     draw = random.Random(5)
     seconds = sorted(
         day * 86_400 + draw.choice([0, 1, 3, 4, 5]) * 3_600 + draw.randrange(3_600)
@@ -76,7 +76,7 @@ def test_candles_are_those_of_the_ticks_played_so_far(interval: Interval, played
     assert {candle.source for candle in candles} <= {Source.REPLAY}
 
 
-def test_nothing_of_the_future_is_told() -> None:
+def test_candles_have_no_future_ticks() -> None:
     clock = ManualClock()
     feed = ReplayFeed([tick(0, 100), tick(30, 110), tick(45, 90), tick(70, 500)], clock)
     clock.advance(40)
@@ -89,7 +89,7 @@ def test_nothing_of_the_future_is_told() -> None:
     assert shape(history(feed, Interval.DAY)) == [(100, 110, 90, 90)]
 
 
-def test_a_candle_holds_no_tick_that_the_latest_price_does_not_know() -> None:
+def test_a_candle_is_not_ahead_of_the_latest_price() -> None:
     clock = ManualClock()
     feed = ReplayFeed([tick(0, 100), tick(30, 110)], clock)
     feed.poll(["^NSEI"])
@@ -101,7 +101,7 @@ def test_a_candle_holds_no_tick_that_the_latest_price_does_not_know() -> None:
     assert history(feed)[-1].close == latest.price == 100
 
 
-def test_both_ends_are_beginnings_of_candles() -> None:
+def test_both_ends_are_rounded_to_beginnings_of_candles() -> None:
     clock = ManualClock()
     feed = ReplayFeed([tick(60 * minute, minute + 1) for minute in range(10)], clock)
     clock.advance(600)
@@ -111,13 +111,13 @@ def test_both_ends_are_beginnings_of_candles() -> None:
     candles = feed.history("^NSEI", Interval.MINUTE, third, seventh)
 
     assert [candle.open for candle in candles] == [4, 5, 6, 7]
-    # The candle that is forming is cut off like any other.
+    # The forming candle is cut off too.
     ninth = OPENING + timedelta(minutes=9)
     assert feed.history("^NSEI", Interval.MINUTE, ninth, ninth) == []
     assert len(feed.history("^NSEI", Interval.MINUTE, ninth, NEVER)) == 1
 
 
-def test_what_was_skipped_is_told_as_well() -> None:
+def test_candles_include_skipped_ticks() -> None:
     clock = ManualClock()
     feed = ReplayFeed([tick(0, 1), tick(60, 2), tick(120, 3)], clock)
     feed.skip_to(OPENING + timedelta(seconds=60))
@@ -125,13 +125,13 @@ def test_what_was_skipped_is_told_as_well() -> None:
     assert [each.open for each in history(feed)] == [1, 2]
 
 
-def test_a_symbol_that_was_not_recorded_has_no_candles() -> None:
+def test_an_unrecorded_symbol_has_no_candles() -> None:
     feed = ReplayFeed([tick(0, 1)], ManualClock())
 
     assert feed.history("TCS.NS", Interval.DAY, LONG_AGO, NEVER) == []
 
 
-def test_a_symbol_whose_ticks_are_to_come_has_none_yet() -> None:
+def test_a_symbol_with_only_future_ticks_has_no_candles() -> None:
     feed = ReplayFeed([tick(0, 1), tick(50, 2, "TCS.NS")], ManualClock())
 
     assert feed.history("TCS.NS", Interval.DAY, LONG_AGO, NEVER) == []

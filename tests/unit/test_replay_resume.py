@@ -1,4 +1,4 @@
-"""A replay that goes on after a restart, and what it knows of the time it was away."""
+"""A replay that continues after a restart, and its candles of the time it was down."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def prices(ticks: list[Quote]) -> list[int]:
     return [int(tick.price) for tick in ticks]
 
 
-def test_a_replay_that_goes_on_is_where_it_would_be_without_the_restart(
+def test_a_restarted_replay_is_where_it_would_be_without_the_restart(
     clock: ManualClock,
 ) -> None:
     began_at = clock.now()
@@ -51,20 +51,20 @@ def test_a_clock_that_was_set_back_does_not_move_the_replay_before_its_start(
     assert feed.now() == at(0)
 
 
-def test_a_replay_left_alone_for_years_stands_at_its_end(clock: ManualClock) -> None:
+def test_a_replay_resumed_after_years_is_at_its_end(clock: ManualClock) -> None:
     began_at = datetime(1990, 1, 1, tzinfo=UTC)
     feed = ReplayFeed(TICKS, clock, speed=1e9, began_at=began_at)
     assert feed.now() == feed.last_time == at(300)
 
 
-def test_skipping_hands_out_nothing_up_to_a_time_and_everything_after(clock: ManualClock) -> None:
+def test_skipping_returns_only_the_ticks_after_a_time(clock: ManualClock) -> None:
     feed = ReplayFeed(TICKS, clock)
     clock.advance(60)
     feed.skip_to(at(40))
     assert prices(feed.poll(["^NSEI"])) == [25_005, 25_006]
 
 
-def test_skipping_back_hands_out_nothing_twice(clock: ManualClock) -> None:
+def test_skipping_back_returns_no_tick_twice(clock: ManualClock) -> None:
     feed = ReplayFeed(TICKS, clock)
     clock.advance(60)
     feed.poll(["^NSEI"])
@@ -82,7 +82,7 @@ def test_candles_are_of_whole_minutes_after_since_and_up_to_until(clock: ManualC
     assert {candle.source for candle in candles} == {Source.REPLAY}
 
 
-def test_the_first_candle_holds_only_what_came_after_since(clock: ManualClock) -> None:
+def test_the_first_candle_has_only_ticks_after_since(clock: ManualClock) -> None:
     (first,) = ReplayFeed(TICKS, clock).candles("^NSEI", at(20), at(50))
     assert (first.time, first.open, first.close) == (at(30), Decimal(25_003), Decimal(25_005))
 
@@ -94,14 +94,14 @@ def test_a_time_without_ticks_has_no_candles(
     assert ReplayFeed(TICKS, clock).candles("^NSEI", at(since), at(until)) == []
 
 
-def test_candles_are_of_the_symbol_alone(clock: ManualClock) -> None:
+def test_candles_are_of_one_symbol_only(clock: ManualClock) -> None:
     feed = ReplayFeed([*TICKS, tick(30, 80_000, "^BSESN")], clock)
     (candle,) = feed.candles("^BSESN", at(0), at(300))
     assert (candle.symbol, candle.high, candle.low) == ("^BSESN", Decimal(80_000), Decimal(80_000))
     assert feed.candles("RELIANCE.NS", at(0), at(300)) == []
 
 
-def test_candles_and_polls_tell_of_each_tick_once_between_them(clock: ManualClock) -> None:
+def test_each_tick_is_in_either_candles_or_polls(clock: ManualClock) -> None:
     feed = ReplayFeed(TICKS, clock)
     clock.advance(125)
     reached = feed.now()
@@ -113,7 +113,7 @@ def test_candles_and_polls_tell_of_each_tick_once_between_them(clock: ManualCloc
     assert prices(feed.poll(["^NSEI"])) == list(range(25_013, 25_031))
 
 
-def test_a_recording_is_known_by_its_ticks() -> None:
+def test_a_recording_is_identified_by_its_ticks() -> None:
     assert fingerprint(TICKS) == fingerprint([tick(10 * n, 25_000 + n) for n in range(31)])
     assert fingerprint(TICKS) != fingerprint(TICKS[:-1])
     assert fingerprint(TICKS) != fingerprint([*TICKS[:-1], tick(300, 1)])

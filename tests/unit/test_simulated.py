@@ -1,4 +1,4 @@
-"""The simulated market: the same seed, the same prices."""
+"""The simulated market: the same seed gives the same prices."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def test_different_seeds_differ_from_the_first_price() -> None:
     assert len({price(market(clock, seed)) for seed in "abcdefgh"}) == 8
 
 
-def test_without_a_seed_every_market_is_a_new_one() -> None:
+def test_without_a_seed_every_market_differs() -> None:
     clock = ManualClock()
 
     assert len({price(market(clock, None)) for _ in range(8)}) > 1
 
 
-def test_prices_do_not_depend_on_who_asks_for_what_in_which_order() -> None:
+def test_prices_do_not_depend_on_the_order_of_requests() -> None:
     clock = ManualClock()
     busy, quiet = market(clock), market(clock)
     for number in range(20):
@@ -66,7 +66,7 @@ def test_prices_do_not_depend_on_who_asks_for_what_in_which_order() -> None:
     assert seen == {each.symbol: each.price for each in quiet.poll(list(reversed(SYMBOLS)))}
 
 
-def test_asking_moves_nothing_on() -> None:
+def test_reading_a_price_does_not_change_it() -> None:
     clock = ManualClock()
     feed = market(clock)
 
@@ -80,7 +80,7 @@ def test_the_price_moves_with_each_step() -> None:
     assert len(set(walk(market(clock), clock))) > 20
 
 
-def test_a_poll_a_little_early_or_late_is_still_at_its_step() -> None:
+def test_a_slightly_early_or_late_poll_is_at_its_step() -> None:
     early, late, on_time = ManualClock(), ManualClock(), ManualClock()
     feeds = [market(clock) for clock in (early, late, on_time)]
     early.advance(9.7)
@@ -90,7 +90,7 @@ def test_a_poll_a_little_early_or_late_is_still_at_its_step() -> None:
     assert len({price(feed) for feed in feeds}) == 1
 
 
-def test_each_instrument_takes_a_walk_of_its_own() -> None:
+def test_each_instrument_has_its_own_path() -> None:
     feed = market(ManualClock())
 
     starts = {price(feed, instrument.symbol) / instrument.start_price for instrument in INSTRUMENTS}
@@ -98,7 +98,7 @@ def test_each_instrument_takes_a_walk_of_its_own() -> None:
     assert len({round(start, 5) for start in starts}) > 50
 
 
-def test_a_market_starts_near_the_base_of_each_instrument() -> None:
+def test_a_market_starts_near_the_start_price_of_each_instrument() -> None:
     feed = market(ManualClock())
 
     for instrument in INSTRUMENTS:
@@ -135,7 +135,7 @@ def test_an_empty_seed_is_a_seed() -> None:
     assert price(market(clock, "")) == price(market(clock, ""))
 
 
-def test_its_quotes_say_that_they_are_made_up_and_when() -> None:
+def test_its_quotes_have_the_mock_source_and_the_time() -> None:
     clock = ManualClock()
     feed = market(clock)
     clock.advance(25)
@@ -146,7 +146,7 @@ def test_its_quotes_say_that_they_are_made_up_and_when() -> None:
 
 
 @pytest.mark.parametrize("symbol", ["AAPL", "NIFTY", ""])
-def test_what_is_no_canonical_symbol_has_no_price(symbol: str) -> None:
+def test_an_unknown_symbol_has_no_price(symbol: str) -> None:
     feed = market(ManualClock())
 
     assert feed.latest(symbol) is None

@@ -1,4 +1,4 @@
-"""The simulated market's candles: what was handed out, and a past that leads up to it."""
+"""Candles of the simulated market: of its prices since the start, and of a made-up past before."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.concurrency import run_concurrently
 from tests.support.market import ManualClock
 
 INSTRUMENTS = load_instruments()
-# In the middle of a minute, of an hour and of a day.
+# Within a minute, an hour and a day.
 START = datetime(2026, 11, 23, 4, 7, 23, tzinfo=UTC)
 LONG_AGO = datetime(1990, 1, 1, tzinfo=UTC)
 
@@ -56,7 +56,7 @@ def watch(feed: SimulatedFeed, clock: ManualClock, polls: int, seconds: float = 
 
 
 @pytest.mark.parametrize("interval", Interval)
-def test_candles_since_the_start_are_made_of_the_prices_that_polls_handed_out(
+def test_candles_since_the_start_have_the_polled_prices(
     interval: Interval,
 ) -> None:
     clock = ManualClock(START)
@@ -67,7 +67,7 @@ def test_candles_since_the_start_are_made_of_the_prices_that_polls_handed_out(
     candles = feed.history("^NSEI", interval, beginning_of(START, interval), clock.now())
 
     assert shape(candles[1:]) == shape(expected[1:])
-    # The first span began before the start, so it holds some of the past as well.
+    # The first candle began before the start, so it includes some of the past.
     assert candles[0].close == expected[0].close
     assert candles[0].high >= expected[0].high
     assert candles[0].low <= expected[0].low
@@ -75,7 +75,7 @@ def test_candles_since_the_start_are_made_of_the_prices_that_polls_handed_out(
     assert {candle.source for candle in candles} == {Source.MOCK}
 
 
-def test_a_chart_shows_the_same_whether_anyone_watched_or_not() -> None:
+def test_candles_do_not_depend_on_polls() -> None:
     one, other = ManualClock(START), ManualClock(START)
     watched, unwatched = market(one), market(other)
     watch(watched, one, 100)
@@ -86,7 +86,7 @@ def test_a_chart_shows_the_same_whether_anyone_watched_or_not() -> None:
 
 
 @pytest.mark.parametrize("interval", Interval)
-def test_a_chart_is_full_from_the_first_moment(interval: Interval) -> None:
+def test_a_chart_is_full_from_the_start(interval: Interval) -> None:
     feed = market(ManualClock(START))
 
     candles = last(feed, interval, 1_000)
@@ -96,7 +96,7 @@ def test_a_chart_is_full_from_the_first_moment(interval: Interval) -> None:
     assert candles[-1].time == beginning_of(START, interval)
 
 
-def test_the_past_leads_up_to_the_first_price() -> None:
+def test_the_past_ends_at_the_first_price() -> None:
     feed = market(ManualClock(START))
     price = feed.latest("^NSEI")
     assert price is not None
@@ -109,7 +109,7 @@ def test_the_past_leads_up_to_the_first_price() -> None:
         assert later.open == earlier.close
 
 
-def test_the_past_moves_as_the_present_does() -> None:
+def test_the_past_is_as_volatile_as_the_present() -> None:
     clock = ManualClock(START)
     feed = market(clock)
     clock.advance(60_060)
@@ -133,12 +133,12 @@ def test_the_same_seed_has_the_same_past() -> None:
     for interval in Interval:
         past = last(one, interval, 100)
         assert past == last(other, interval, 100)
-        # It is last_price from the start: a day later, the same happened a day later.
+        # The past is relative to the start: a day later, the same path is a day later.
         assert shape(past) == shape(last(next_day, interval, 100))
         assert past != last(another, interval, 100)
 
 
-def test_a_market_that_continues_has_a_past_that_leads_there() -> None:
+def test_a_continued_market_has_a_past_that_ends_at_its_last_price() -> None:
     feed = market(ManualClock(START), None, last_prices={"^NSEI": Decimal("31234.55")})
 
     assert last(feed, Interval.MINUTE, 2)[0].close == Decimal("31234.55")
@@ -159,7 +159,7 @@ def test_the_candles_of_every_interval_agree(seconds: int, hours: int) -> None:
         assert feed.history("^NSEI", interval, since, clock.now()) == aggregate(minutes, interval)
 
 
-def test_a_part_of_the_past_is_the_same_as_in_the_whole() -> None:
+def test_a_part_of_the_past_equals_the_same_part_of_the_whole() -> None:
     feed = market(ManualClock(START))
     whole = last(feed, Interval.FIVE_MINUTES, 1_000)
     part = feed.history("^NSEI", Interval.FIVE_MINUTES, whole[100].time, whole[200].time)
@@ -167,10 +167,10 @@ def test_a_part_of_the_past_is_the_same_as_in_the_whole() -> None:
     assert part == whole[100:200]
 
 
-def test_the_future_holds_nothing() -> None:
+def test_the_future_has_no_candles() -> None:
     clock = ManualClock(START)
     feed = market(clock)
-    # The poll of a moment early is at the step of the next minute already.
+    # A slightly early poll is already at the step of the next minute.
     clock.advance(36)
     feed.poll(["^NSEI"])
 
@@ -180,7 +180,7 @@ def test_the_future_holds_nothing() -> None:
         assert last(feed, interval, 3)[-1].time == beginning_of(clock.now(), interval)
 
 
-def test_the_past_ends_some_time() -> None:
+def test_the_past_has_a_beginning() -> None:
     feed = market(ManualClock(START))
     first_day = START - timedelta(days=PAST_DAYS + 1)
 
@@ -188,11 +188,11 @@ def test_the_past_ends_some_time() -> None:
     assert len(feed.history("^NSEI", Interval.DAY, first_day, first_day.replace(year=2017))) > 50
 
 
-def test_what_is_no_instrument_has_no_history() -> None:
+def test_an_unknown_symbol_has_no_history() -> None:
     assert market(ManualClock()).history("AAPL", Interval.DAY, LONG_AGO, START) == []
 
 
-def test_a_share_of_a_few_paise_stays_on_its_grid() -> None:
+def test_a_share_of_a_few_paise_keeps_its_tick_size() -> None:
     feed = market(ManualClock(START), None, last_prices={"TCS.NS": Decimal("0.10")})
     tick_size = INSTRUMENTS.get("TCS.NS").tick_size
 
@@ -202,7 +202,7 @@ def test_a_share_of_a_few_paise_stays_on_its_grid() -> None:
             assert price % tick_size == 0
 
 
-def test_a_thousand_candles_are_kept_however_long_it_runs() -> None:
+def test_a_thousand_candles_are_kept_after_any_time() -> None:
     clock = ManualClock(START)
     feed = market(clock, step_seconds=60)
     clock.advance(60 * (KEPT_BARS + 2_000))
@@ -211,14 +211,14 @@ def test_a_thousand_candles_are_kept_however_long_it_runs() -> None:
 
     assert 1_000 <= len(minutes) <= KEPT_BARS + 1
     assert minutes[-1].time == beginning_of(clock.now(), Interval.MINUTE)
-    # No hole: what is forgotten takes the past with it.
+    # There is no hole: the past is dropped together with old candles.
     assert {b.time - a.time for a, b in pairwise(minutes)} == {timedelta(minutes=1)}
     hours = last(feed, Interval.HOUR, 500)
     assert hours[0].time < START
     assert len(hours) == 500
 
 
-def test_a_market_that_steps_seldom_has_candles_where_it_stepped() -> None:
+def test_a_market_with_long_steps_has_candles_at_its_steps() -> None:
     clock = ManualClock(START)
     feed = market(clock, step_seconds=600)
     ticks = watch(feed, clock, 5, seconds=600)
@@ -241,7 +241,7 @@ class Machine(ManualClock):
         return super().now() + self.shift
 
 
-def test_after_a_sleep_the_candles_go_on_at_the_time_it_is() -> None:
+def test_after_a_suspension_candles_continue_at_the_present_time() -> None:
     clock = Machine(START)
     feed = market(clock)
     watch(feed, clock, 60)
@@ -273,7 +273,7 @@ def test_a_clock_set_back_leaves_the_candles_in_order() -> None:
     assert candles[-1].close == latest.price
 
 
-def test_a_walk_goes_on_from_a_price_that_it_is_told() -> None:
+def test_a_path_continues_from_a_given_price() -> None:
     clock = ManualClock(START)
     feed = market(clock)
     before = watch(feed, clock, 30)
@@ -290,7 +290,7 @@ def test_a_walk_goes_on_from_a_price_that_it_is_told() -> None:
     assert candles[0].close < 26_000
 
 
-def test_a_walk_that_nobody_saw_begins_where_it_is_told() -> None:
+def test_an_unread_path_begins_at_a_given_price() -> None:
     clock = ManualClock(START)
     feed = market(clock)
     clock.advance(86_400)
@@ -304,7 +304,7 @@ def test_a_walk_that_nobody_saw_begins_where_it_is_told() -> None:
     assert candles[-2].close == 31_000
 
 
-def test_a_price_that_is_told_is_put_on_the_grid() -> None:
+def test_a_given_price_is_rounded_to_the_tick_size() -> None:
     feed = market(ManualClock(START))
     tick_size = INSTRUMENTS.get("RELIANCE.NS").tick_size
     for last_price in (Decimal("1400.03"), Decimal("0.01"), Decimal(0)):
@@ -316,7 +316,7 @@ def test_a_price_that_is_told_is_put_on_the_grid() -> None:
         assert abs(quote.price - last_price) <= tick_size
 
 
-def test_the_time_that_nobody_asked_for_is_left_out_before_a_price_that_is_told() -> None:
+def test_unread_time_before_a_given_price_has_no_candles() -> None:
     clock = ManualClock(START)
     feed = market(clock)
     feed.poll(["^NSEI"])
@@ -329,7 +329,7 @@ def test_the_time_that_nobody_asked_for_is_left_out_before_a_price_that_is_told(
     assert len(days) == 11
 
 
-def test_many_may_ask_at_a_time() -> None:
+def test_concurrent_reads_agree() -> None:
     clock = ManualClock(START)
     feed = market(clock, step_seconds=1)
     clock.advance(60_000)
@@ -345,7 +345,7 @@ def test_many_may_ask_at_a_time() -> None:
 
 @pytest.mark.parametrize("interval", Interval)
 def test_the_largest_request_costs_little(interval: Interval) -> None:
-    """Under 50 ms on an idle machine; to walk all of the time it spans would take many seconds."""
+    """Under 50 ms on an idle machine; to compute the whole path would take many seconds."""
     feed = market(ManualClock(START))
     until = START - timedelta(days=PAST_DAYS // 2)
 

@@ -1,4 +1,4 @@
-"""A simulated walk that has much to catch up with does not hold up the server."""
+"""A long simulated path to compute does not block the server."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ print(turns)
     ("mode", "patch", "call"),
     [("eventlet", "", "monkey_patch"), ("gevent", ".monkey", "patch_all")],
 )
-def test_a_walk_that_catches_up_lets_other_greenlets_run(mode: str, patch: str, call: str) -> None:
+def test_computing_a_long_path_lets_other_greenlets_run(mode: str, patch: str, call: str) -> None:
     code = CATCHING_UP.format(mode=mode, patch=patch, call=call)
     command = [sys.executable, "-W", "ignore", "-c", code]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
     assert ran.returncode == 0, ran.stderr
-    # 300,000 steps, in stretches of 5,000.
+    # 300,000 steps in parts of 5,000.
     assert int(ran.stdout) >= 50
