@@ -46,6 +46,5 @@ def measure() -> list[Result]:
             constant, one_find = "bare Flask with JWT", "bare Flask with JWT and one find_one"
             return [
                 compare("GET market/live", quotes, constant, bare),
-                compare("GET portfolio", portfolios, constant, bare),
                 compare("GET portfolio, and its read", portfolios, one_find, finding),
             ]
