@@ -48,8 +48,12 @@ class Connections:
     def __init__(self, rooms: UserRooms) -> None:
         self.rooms = rooms
         self._by_socket: dict[str, Connection] = {}
-        self._is_watching = False
+        self.is_checking_expiry = False
         self._lock = threading.Lock()
+
+    @property
+    def count(self) -> int:
+        return len(self._by_socket)
 
     def add(self, socket: str, principal: Principal | None) -> None:
         """Add a socket that has connected."""
@@ -134,9 +138,9 @@ class Connections:
 
     def _start_expiry_checks(self) -> None:
         with self._lock:
-            if self._is_watching:
+            if self.is_checking_expiry:
                 return
-            self._is_watching = True
+            self.is_checking_expiry = True
         socketio.start_background_task(self._check_expiry_regularly)
 
     def _check_expiry_regularly(self) -> None:
@@ -144,7 +148,7 @@ class Connections:
             socketio.sleep(EXPIRY_CHECK_SECONDS)
             with self._lock:
                 if not any(each.joined for each in list(self._by_socket.values())):
-                    self._is_watching = False
+                    self.is_checking_expiry = False
                     return
             try:
                 self._leave_expired(time.time())

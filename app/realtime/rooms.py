@@ -39,6 +39,11 @@ class UserRooms:
         self._rooms: dict[str, _Room] = {}
         self._lock = threading.Lock()
 
+    @property
+    def user_ids(self) -> list[str]:
+        """The users of whom a socket is in a room."""
+        return list(self._rooms)
+
     def join(
         self,
         user_id: str,
@@ -88,7 +93,7 @@ class UserRooms:
 
     def catch_up_all(self) -> None:
         """Emit to the sockets of every user the events they do not have yet."""
-        for user_id, inbox in Inbox.find_many(list(self._rooms)).items():
+        for user_id, inbox in Inbox.find_many(self.user_ids).items():
             room = self._rooms.get(user_id)
             if room is not None and room.last_seq != inbox.event_seq:
                 self.catch_up(user_id)

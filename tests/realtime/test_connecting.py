@@ -115,7 +115,7 @@ def test_a_bad_token_is_refused_as_unauthorized(
             said = refusal(live_server, headers={"Authorization": header})
             assert said == "unauthorized"
     assert refusal(live_server, auth={"token": "x"}, transport="polling") == "unauthorized"
-    assert connections._by_socket == {}
+    assert connections.count == 0
 
 
 def test_a_socket_that_disconnects_is_forgotten(
@@ -128,12 +128,12 @@ def test_a_socket_that_disconnects_is_forgotten(
         socket.call("join", {"user_id": alice.client_id})
         socket.call("subscribe", {"symbols": ["RELIANCE", "TCS"]})
         assert watchlist.symbols() == before | {"RELIANCE.NS", "TCS.NS"}
-        assert list(connections.rooms._rooms) == [alice.client_id]
+        assert connections.rooms.user_ids == [alice.client_id]
 
         socket.close()
 
-        eventually(lambda: not connections._by_socket)
-        eventually(lambda: not connections.rooms._rooms and watchlist.symbols() == before)
+        eventually(lambda: connections.count == 0)
+        eventually(lambda: not connections.rooms.user_ids and watchlist.symbols() == before)
     assert alice.create_trade().status_code == 201
 
 
@@ -145,7 +145,7 @@ def test_a_socket_that_breaks_off_is_forgotten_too(
 
     socket.break_off()
 
-    eventually(lambda: not connections._by_socket and not connections.rooms._rooms)
+    eventually(lambda: connections.count == 0 and not connections.rooms.user_ids)
 
 
 @pytest.mark.parametrize(

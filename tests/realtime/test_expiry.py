@@ -40,7 +40,7 @@ def test_a_socket_leaves_the_room_when_its_token_expires_until_it_joins_with_ano
     status = socket.next("status")
     assert status["code"] == "token_expired"
     assert isinstance(status["msg"], str)
-    assert connections.rooms._rooms == {}
+    assert connections.rooms.user_ids == []
 
     alice.create_trade()
     assert socket.rest("trade_update") == []
@@ -81,6 +81,6 @@ def test_no_one_watches_the_time_once_no_socket_is_in_a_room(
 ) -> None:
     socket = connect(alice.token)
     socket.call("join", {"user_id": alice.client_id})
-    assert connections._is_watching
+    assert connections.is_checking_expiry
     socket.close()
-    eventually(lambda: not connections._is_watching)
+    eventually(lambda: not connections.is_checking_expiry)

@@ -134,8 +134,8 @@ def test_joining_twice_brings_each_event_once(connect: Connect, alice: Trader) -
 
 def test_an_event_the_server_does_not_know_is_ignored(connect: Connect, alice: Trader) -> None:
     socket = connect(alice.token)
-    socket._client.emit("trade_update", {"event": "trade_exited", "data": {}, "seq": 99})
-    socket._client.emit("drop_tables", {})
+    socket.emit("trade_update", {"event": "trade_exited", "data": {}, "seq": 99})
+    socket.emit("drop_tables", {})
 
     assert socket.call("join", {"user_id": alice.client_id})["ok"] is True
 

@@ -71,7 +71,7 @@ def test_an_event_with_a_reserved_name_is_unknown_and_changes_nothing(
     alice.create_trade()
     assert socket.event("trade_update")["seq"] == 1
     socket.close()
-    eventually(lambda: not connections._by_socket and not connections.rooms._rooms)
+    eventually(lambda: connections.count == 0 and not connections.rooms.user_ids)
     assert watchlist.symbols() == before
 
 
@@ -143,7 +143,7 @@ def test_a_malformed_frame_ends_the_socket_without_a_stack_trace(
     socket.send(frame)
 
     assert socket.is_closed_by_the_server()
-    eventually(lambda: not connections._by_socket)
+    eventually(lambda: connections.count == 0)
     assert [each for each in caplog.records if each.exc_info] == []
 
 
@@ -153,12 +153,12 @@ def test_a_polling_request_with_a_bad_packet_is_refused(
 ) -> None:
     polling = RawPolling(live_server)
     assert polling.post("40").status_code == 200
-    eventually(lambda: connections._by_socket)
+    eventually(lambda: connections.count)
 
     assert polling.post('42["unsubscribe",{"symbols":[]}]', text).status_code == 400
 
     assert polling.get().status_code == 400
-    eventually(lambda: not connections._by_socket)
+    eventually(lambda: connections.count == 0)
     assert [each for each in caplog.records if each.exc_info] == []
 
 
@@ -195,12 +195,12 @@ def test_a_pong_to_an_unread_ping_is_no_sign_of_life(
     monkeypatch.setattr(socketio.server.eio, "ping_timeout", 1)
     polling = RawPolling(live_server)
     polling.post("40")
-    eventually(lambda: connections._by_socket)
+    eventually(lambda: connections.count)
     begun = time.monotonic()
     while polling.post("3").status_code == 200:
         assert time.monotonic() - begun < 15, "it lives by its answers alone"
         time.sleep(0.05)
-    eventually(lambda: not connections._by_socket)
+    eventually(lambda: connections.count == 0)
 
 
 def test_the_polling_sessions_of_an_address_are_limited(
@@ -231,7 +231,7 @@ def test_an_event_for_a_dead_socket_does_not_delay_the_others(
     alice.create_trade()
 
     assert [alive.next("trade_update")["seq"] for _ in range(2)] == [1, 2]
-    eventually(lambda: len(connections._by_socket) == 1)
+    eventually(lambda: connections.count == 1)
 
 
 def test_a_message_in_progress_leaves_nothing_behind_of_a_disconnected_socket(
@@ -260,7 +260,7 @@ def test_a_message_in_progress_leaves_nothing_behind_of_a_disconnected_socket(
     session.close(abort=True)
     ended.set()
 
-    eventually(lambda: not connections._by_socket and not connections.rooms._rooms)
+    eventually(lambda: connections.count == 0 and not connections.rooms.user_ids)
     assert watchlist.symbols() == before
     assert socketio.server.manager.rooms == {}
     assert socketio.server.environ == {}

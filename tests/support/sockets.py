@@ -56,6 +56,10 @@ class Socket:
         self._client.connect(url, transports=[transport], wait_timeout=SECONDS, **options)
         return self
 
+    def emit(self, event: str, payload: Any = None) -> None:
+        """Send an event without waiting for an acknowledgement."""
+        self._client.emit(event, payload)
+
     def call(self, event: str, payload: Any = None) -> Any:
         """Send an event and return its acknowledgement."""
         return self._client.call(event, payload, timeout=SECONDS)
