@@ -176,7 +176,9 @@ class _Socket:
     """One client, from the handshake on."""
 
     def __init__(self, port: int, seat: Seat, number: int, heard: _Heard) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port))
+        # As many users come from many addresses, so that no limit per address is in the way.
+        address = f"127.0.1.{1 + number // ABREAST % 254}"
+        self.socket = socket.create_connection(("127.0.0.1", port), source_address=(address, 0))
         self._seat = seat
         self._number = number
         self._heard = heard
