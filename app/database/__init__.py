@@ -12,6 +12,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from app.database.codec import TYPE_REGISTRY
+from app.database.open_transactions import TransactionListener
 from app.extensions import mongo
 from config import DATABASE_NAME
 
@@ -38,6 +39,7 @@ def init_app(app: Flask, uri: str, database_name: str | None = None) -> None:
         timeoutMS=OPERATION_SECONDS * 1000,
         serverSelectionTimeoutMS=SERVER_SELECTION_SECONDS * 1000,
         appname="paper-trading",
+        event_listeners=[TransactionListener()],
     )
     assert mongo.cx is not None
     mongo.db = mongo.cx[name]

@@ -23,6 +23,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 from app.database import Document, database
+from app.database.open_transactions import is_open
 
 T = TypeVar("T")
 
@@ -53,8 +54,8 @@ class _TransactionState:
     user_locks: tuple[threading.Lock, ...] = field(
         default_factory=lambda: tuple(threading.Lock() for _ in range(256))
     )
-    # Sessions whose transaction could not be ended because the database was unavailable. Their
-    # writes stay locked until they are killed, by default for a minute.
+    # Sessions whose transaction could not be aborted. Their writes stay locked until they are
+    # killed, by default for a minute.
     orphaned_sessions: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=1_000))
     # Users whose transaction failed after its commit was sent.
     unknown_outcomes: set[str] = field(default_factory=set)
@@ -108,11 +109,11 @@ def run_transaction(
                 return session.with_transaction(work_unless_committed, **OPTIONS)
         except _AlreadyCommitted:
             return results[-1]
-        except PyMongoError as error:
-            if isinstance(error, ConnectionFailure) or error.timeout:
+        except BaseException as error:
+            if is_open():
                 state.orphaned_sessions.append(session.session_id)
-                if results:
-                    state.unknown_outcomes.update(user_ids)
+            if results and isinstance(error, PyMongoError) and is_outage(error):
+                state.unknown_outcomes.update(user_ids)
             raise
 
 
@@ -138,7 +139,10 @@ def _state() -> _TransactionState:
 
 def _end_orphaned_sessions(state: _TransactionState, client: MongoClient[Document]) -> None:
     sessions = list(state.orphaned_sessions)
-    client.admin.command("killSessions", sessions)
+    # Atlas refuses it on its Free and Flex tiers, other servers to a limited role. The database
+    # then ends the transactions when they expire.
+    with suppress(PyMongoError):
+        client.admin.command("killSessions", sessions)
     for session in sessions:
         # Another thread may have removed it; killing a session twice does no harm.
         with suppress(ValueError):

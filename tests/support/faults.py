@@ -1,0 +1,82 @@
+"""A database server that fails the commands a test chooses, as a MongoDB server can."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+
+from app.database import Document
+from tests.support.server import free_port
+
+# The application's clients give this name, the clients of tests do not.
+APP_NAME = "paper-trading"
+POINT = "failCommand"
+
+
+class FaultyDatabase:
+    """An embedded server with MongoDB's test command `configureFailPoint`."""
+
+    def __init__(self, folder: Path) -> None:
+        port = free_port()
+        config = folder / "empty.toml"
+        config.touch()
+        command = [sys.executable, "-P", "-m", "secantus", "--config", config, "--port", port]
+        command += ["--storage-path", folder / "storage", "--enable-test-commands"]
+        self.uri = f"mongodb://127.0.0.1:{port}/?replicaSet=secantus&serverMonitoringMode=poll"
+        with (folder / "database.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(part) for part in command], stdout=log, stderr=log
+            )
+        self._client: MongoClient[Document] = MongoClient(self.uri, timeoutMS=20_000)
+        self._client.admin.command("ping")
+
+    def stop(self) -> None:
+        self._client.close()
+        with self._process as process:
+            process.kill()
+
+    @contextmanager
+    def failing(self, *commands: str, times: int | None = None, **fault: Any) -> Iterator[None]:
+        """Fail these commands of the application: the next `times`, or all of them.
+
+        `fault` has the fields of MongoDB's failCommand, as `errorCode`.
+        """
+        self._configure({"times": times} if times else "alwaysOn", commands, fault)
+        try:
+            yield
+        finally:
+            self._configure("off", commands, {})
+
+    def _configure(self, mode: object, commands: tuple[str, ...], fault: Document) -> None:
+        data = {"failCommands": list(commands), "appName": APP_NAME, **fault}
+        self._client.admin.command({"configureFailPoint": POINT, "mode": mode, "data": data})
+
+
+@contextmanager
+def recording_commands() -> Iterator[list[Document]]:
+    """Record the commands that this process sends, from PyMongo's log: one document each."""
+    commands: list[Document] = []
+
+    class Recorder(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            event = json.loads(record.getMessage())
+            if event["message"] == "Command started":
+                commands.append(json.loads(event["command"]))
+
+    log, recorder = logging.getLogger("pymongo.command"), Recorder()
+    level = log.level
+    log.addHandler(recorder)
+    log.setLevel(logging.DEBUG)
+    try:
+        yield commands
+    finally:
+        log.setLevel(level)
+        log.removeHandler(recorder)
