@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from flask import current_app
 from pymongo.errors import PyMongoError
 
-from app.database.transactions import is_conflict, is_outage
+from app.database.transactions import is_conflict, is_outage, name_error
 from app.logs import logger
 
 T = TypeVar("T")
@@ -92,7 +92,7 @@ def _halves(batch: Sequence[T]) -> list[Sequence[T]]:
 def _log_failure(name: str, count: int, result: BatchResult[T]) -> None:
     if result.outage:
         logger.warning(
-            "could not write %s and %d more: %s", name, count - 1, type(result.outage).__name__
+            "could not write %s and %d more: %s", name, count - 1, name_error(result.outage)
         )
     else:
         logger.error("%s cannot be written", name, exc_info=result.error)

@@ -15,7 +15,7 @@ from flask import Flask, current_app
 from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.errors import (
-    ConnectionFailure,
+    BulkWriteError,
     ExecutionTimeout,
     OperationFailure,
     PyMongoError,
@@ -28,8 +28,25 @@ from app.database.open_transactions import is_open
 T = TypeVar("T")
 
 WRITE_CONFLICT = 112
-# SecantusDB: reports a full disk as InternalError (1). MongoDB reports OutOfDiskSpace (14031).
-SERVER_FAULTS = frozenset({1, 14031})
+# The errors that a single document or statement causes, and that a retry meets again:
+# https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
+OWN_FAULTS = frozenset(
+    {
+        2,  # BadValue
+        9,  # FailedToParse
+        14,  # TypeMismatch
+        121,  # DocumentValidationFailure
+        10334,  # BSONObjectTooLarge
+        11000,  # DuplicateKey
+        17419,  # an update would make its document too large
+    }
+)
+OUTAGE_LABELS = (
+    "TransientTransactionError",
+    "UnknownTransactionCommitResult",
+    "RetryableWriteError",
+    "SystemOverloadedError",
+)
 
 # By default PyMongo retries a conflicting transaction for up to 120 s, much longer than a client
 # waits for its response.
@@ -170,11 +187,27 @@ def is_conflict(error: Exception) -> bool:
 
 
 def is_outage(error: PyMongoError) -> bool:
-    """Return whether the database was unavailable or overloaded, rather than misused."""
-    return (
-        isinstance(error, (ConnectionFailure, ExecutionTimeout))
-        or (isinstance(error, OperationFailure) and error.code in SERVER_FAULTS)
-        or error.timeout
-        or error.has_error_label("TransientTransactionError")
-        or error.has_error_label("UnknownTransactionCommitResult")
-    )
+    """Return whether the operation may succeed later, unchanged.
+
+    So it is for every error that the documents and statements themselves do not cause: MongoDB has
+    hundreds of codes for its states, and Atlas and proxies add their own.
+    """
+    if any(error.has_error_label(label) for label in OUTAGE_LABELS):
+        return True
+    codes = _codes(error)
+    return not codes or not codes <= OWN_FAULTS
+
+
+def name_error(error: PyMongoError) -> str:
+    """Return the class and the code of an error, for a log: its message may quote documents."""
+    code = error.code if isinstance(error, OperationFailure) else None
+    return type(error).__name__ if code is None else f"{type(error).__name__} {code}"
+
+
+def _codes(error: PyMongoError) -> set[int | None]:
+    """Return the server's codes of an error; a bulk write has one for each failure."""
+    if isinstance(error, BulkWriteError):
+        details = error.details
+        failures = [*details["writeErrors"], *details["writeConcernErrors"]]
+        return {failure.get("code") for failure in failures}
+    return {error.code} if isinstance(error, OperationFailure) else set()

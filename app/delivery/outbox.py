@@ -18,6 +18,7 @@ from flask import Flask
 from pymongo.errors import PyMongoError
 
 from app.clock import Clock
+from app.database.transactions import name_error
 from app.delivery.allowance import Allowance
 from app.delivery.attempts import FIRST_RETRY, Attempt, draw_jitter
 from app.delivery.messages import compose
@@ -74,7 +75,7 @@ class Outbox:
             try:
                 wait = 0.0 if self.run_once() else self._seconds_to_next()
             except PyMongoError as error:
-                logger.warning("outbox: database unavailable: %s", type(error).__name__)
+                logger.warning("outbox: database unavailable: %s", name_error(error))
                 wait = FIRST_RETRY.total_seconds()
             except Exception:
                 # The worker must survive any error to deliver the next batch.

@@ -22,6 +22,7 @@ from app.alerts.execution import find_crossed, fire_alerts
 from app.clock import Clock
 from app.concurrency import spawn
 from app.database.batches import BatchResult
+from app.database.transactions import name_error
 from app.domain.quote import Quote
 from app.events import republish_unconfirmed
 from app.logs import logger
@@ -254,7 +255,7 @@ class Monitor:
         except PyMongoError as error:
             # One warning for each outage, which may last for thousands of passes.
             level = logging.DEBUG if self.is_failing else logging.WARNING
-            logger.log(level, "monitor: database unavailable: %s", type(error).__name__)
+            logger.log(level, "monitor: database unavailable: %s", name_error(error))
         except Exception:
             # The next pass starts on time after any error: a monitor that ends closes no trades.
             logger.exception("monitor: a pass failed")

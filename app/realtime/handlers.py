@@ -10,6 +10,7 @@ from flask import current_app, request
 from flask_socketio import ConnectionRefusedError, emit, join_room, leave_room
 from pymongo.errors import PyMongoError
 
+from app.database.transactions import is_outage, name_error
 from app.domain.contact import is_same_identity
 from app.domain.errors import (
     Forbidden,
@@ -76,8 +77,8 @@ def _refusal(event: str, error: Exception) -> Ack:
             code = "unauthorized" if isinstance(error, Unauthenticated) else error.code
             _log_client(f"socket event {event} refused, {code}")
             return {"ok": False, "error": error.message, "code": code}
-        case PyMongoError():
-            logger.warning("database unavailable: %s", type(error).__name__)
+        case PyMongoError() if is_outage(error):
+            logger.warning("database unavailable: %s", name_error(error))
             unavailable = outage()
             return {"ok": False, "error": unavailable.message, "code": unavailable.code}
         case _:

@@ -8,7 +8,7 @@ from flask import Flask, Response, g, jsonify, request
 from pymongo.errors import PyMongoError
 from werkzeug.exceptions import HTTPException
 
-from app.database.transactions import is_outage
+from app.database.transactions import is_outage, name_error
 from app.domain.errors import (
     Conflict,
     DatabaseUnavailable,
@@ -85,7 +85,7 @@ def outage() -> Unavailable:
 def _database_error(error: PyMongoError) -> Response:
     if not is_outage(error):
         return _unexpected_error(error)
-    logger.warning("database unavailable: %s", type(error).__name__)
+    logger.warning("database unavailable: %s", name_error(error))
     return error_response(outage())
 
 

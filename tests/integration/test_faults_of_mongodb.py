@@ -11,7 +11,9 @@ from pymongo.errors import PyMongoError
 
 from app.database import collection
 from app.database.transactions import run_transaction
+from app.monitor import Monitor
 from tests.support.faults import FaultyDatabase, recording_commands
+from tests.support.market import ScriptedFeed
 from tests.support.users import Trader
 
 _numbers = itertools.count(1)
@@ -81,3 +83,44 @@ def test_a_transaction_that_was_aborted_is_not_ended_again(
 def fail_after_a_write() -> None:
     collection("counters").insert_one({"n": 1})
     raise ZeroDivisionError
+
+
+# Over quota at Atlas; too large for the cache; interrupted; a full disk; not allowed; no such code.
+@pytest.mark.parametrize("code", [ATLAS_ERROR, 388, 11601, 14031, 13, 123_456])
+def test_a_stop_loss_outlives_an_error_that_no_list_names(
+    code: int, faulty: FaultyDatabase, monitor: Monitor, feed: ScriptedFeed, alice: Trader
+) -> None:
+    alice.create_trade(stop_loss=24_900)
+    feed.tick("^NSEI", 24_800)
+    with faulty.failing("update", errorCode=code), pytest.raises(PyMongoError):
+        monitor.run_once()
+    feed.tick("^NSEI", 25_000)
+    monitor.run_once()
+
+    assert [trade["status"] for trade in alice.trades()] == ["STOP_LOSS_HIT"]
+
+
+@pytest.mark.parametrize("code", [ATLAS_ERROR, 388, 11601, 14031, 13, 123_456])
+def test_an_alert_outlives_an_error_that_no_list_names(
+    code: int, faulty: FaultyDatabase, monitor: Monitor, feed: ScriptedFeed, alice: Trader
+) -> None:
+    alice.post("/market/alerts", {"symbol": "^NSEI", "below": 24_900})
+    feed.tick("^NSEI", 24_800)
+    with faulty.failing("update", errorCode=code), pytest.raises(PyMongoError):
+        monitor.run_once()
+    feed.tick("^NSEI", 25_000)
+    monitor.run_once()
+
+    assert [event["type"] for event in alice.notifications()] == ["price_alert"]
+
+
+@pytest.mark.parametrize("command", ["find", "insert", "update", "commitTransaction"])
+def test_a_request_that_the_database_refuses_can_be_retried(
+    command: str, faulty: FaultyDatabase, alice: Trader
+) -> None:
+    with faulty.failing(command, times=1, errorCode=ATLAS_ERROR):
+        refused = alice.create_trade()
+
+    assert (refused.status_code, refused.get_json()["code"]) == (503, "database_unavailable")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert alice.create_trade().status_code == 201

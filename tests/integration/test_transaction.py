@@ -10,12 +10,14 @@ import pytest
 from flask import Flask
 from pymongo.errors import (
     AutoReconnect,
+    BulkWriteError,
     DuplicateKeyError,
     ExecutionTimeout,
     NetworkTimeout,
     OperationFailure,
     PyMongoError,
     ServerSelectionTimeoutError,
+    WriteError,
 )
 
 from app.database import collection
@@ -182,6 +184,12 @@ def test_a_permanent_conflict_fails_after_the_timeout() -> None:
     assert count() > 0
 
 
+def bulk_error(*codes: int, concern: int | None = None) -> BulkWriteError:
+    failures = [{"index": index, "code": code} for index, code in enumerate(codes)]
+    concerns = [{"code": concern}] if concern else []
+    return BulkWriteError({"writeErrors": failures, "writeConcernErrors": concerns})
+
+
 @pytest.mark.parametrize(
     ("error", "outage"),
     [
@@ -194,7 +202,17 @@ def test_a_permanent_conflict_fails_after_the_timeout() -> None:
             True,
         ),
         (OperationFailure("too long", 50), True),
+        (OperationFailure("unknown to every list", 123456), True),
+        (OperationFailure("over quota", 8000), True),
+        (OperationFailure("no code"), True),
+        (OperationFailure("busy", 2, {"errorLabels": ["SystemOverloadedError"]}), True),
+        (OperationFailure("moved", 2, {"errorLabels": ["RetryableWriteError"]}), True),
+        (bulk_error(11000, 112), True),
+        (bulk_error(11000, concern=64), True),
+        (bulk_error(11000), False),
         (OperationFailure("bad query", 2), False),
+        (OperationFailure("refused by its schema", 121), False),
+        (WriteError("too large", 17419), False),
         (DuplicateKeyError("taken", 11000), False),
     ],
 )
