@@ -76,8 +76,12 @@ class Bracket:
     ) -> Bracket:
         """Enter at `quote`; raise WrongSideOfPrice for a level that would trigger immediately."""
         buying = trade_type is TradeType.BUY
-        _check_level("stop_loss", stop_loss, quote.price, below=buying)
-        _check_level("target_price", target_price, quote.price, below=not buying)
+        for field, level, below in (
+            ("stop_loss", stop_loss, buying),
+            ("target_price", target_price, not buying),
+        ):
+            if level is not None and (level >= quote.price if below else level <= quote.price):
+                raise WrongSideOfPrice(field, level, "below" if below else "above", quote.price)
         return cls(
             trade_type=trade_type,
             quantity=quantity,
@@ -142,9 +146,3 @@ class Bracket:
             if level is not None and candle.low <= level <= candle.high:
                 return self.triggered_by(candle.quote_at(level), SettledFrom.GAP)
         return None
-
-
-def _check_level(field: str, level: Decimal | None, price: Decimal, *, below: bool) -> None:
-    if level is None or (level < price if below else level > price):
-        return
-    raise WrongSideOfPrice(field, level, "below" if below else "above", price)

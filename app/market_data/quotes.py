@@ -46,20 +46,11 @@ class LastPrice:
         """Whether orders are refused at it. Recorded and simulated prices are never too old."""
         return self.quote.source.is_real and self.age > self.max_age
 
-    @property
-    def is_stale(self) -> bool:
-        """Whether it may no longer be the price."""
-        return self.is_too_old or not self.is_confirmed
-
 
 @dataclass(slots=True)
 class _SymbolTicks:
     updated_at: float = 0.0
     ticks: deque[Quote] = field(default_factory=lambda: deque(maxlen=KEPT_TICKS))
-
-    @property
-    def last(self) -> Quote:
-        return self.ticks[-1]
 
 
 class QuoteBoard:
@@ -150,8 +141,13 @@ class QuoteBoard:
         for symbol, stored in self._stored(outdated).items() if outdated else ():
             if symbol not in seen or stored.seen_at > seen[symbol].seen_at:
                 seen[symbol] = stored
+        limit, now = self._stale_after, self._clock.now()
         return {
-            symbol: KnownQuote(each.quote, each.seen_at, self._is_stale(each))
+            symbol: KnownQuote(
+                each.quote,
+                each.seen_at,
+                now - each.seen_at > limit or self.tick_filter.is_older(each.quote, limit),
+            )
             for symbol in wanted
             if (each := seen.get(symbol))
         }
@@ -187,21 +183,21 @@ class QuoteBoard:
     def _fresh(self, symbol: str) -> Quote | None:
         entry = self._symbols.get(symbol)
         if entry and self._clock.monotonic() - entry.updated_at <= self._fresh_seconds:
-            return entry.last
+            return entry.ticks[-1]
         return None
 
     def _confirm(self, symbol: str, quote: Quote) -> Quote | None:
         """Return the last price, now that the feed has answered `quote`."""
         entry = self._symbols.get(symbol)
-        if entry and quote == entry.last:
+        if entry and quote == entry.ticks[-1]:
             # An unchanged price is no new tick.
-            return entry.last
+            return entry.ticks[-1]
         if self.update([quote]):
             return quote
         if stale := self._stale_trade(symbol):
             return stale
         # The last good price stays valid until the rejected one is confirmed.
-        return entry.last if entry and symbol in self.tick_filter.pending else None
+        return entry.ticks[-1] if entry and symbol in self.tick_filter.pending else None
 
     def _stale_trade(self, symbol: str) -> Quote | None:
         """Return the last trade of a share that has not traded for long."""
@@ -224,7 +220,7 @@ class QuoteBoard:
         if quote is None:
             return
         entry = self._symbols.get(symbol)
-        if entry and quote == entry.last:
+        if entry and quote == entry.ticks[-1]:
             entry.updated_at = self._clock.monotonic()
         else:
             self.update([quote])
@@ -234,18 +230,12 @@ class QuoteBoard:
         now = self._clock.now()
         entry = self._symbols.get(symbol)
         stale = self._stale_trade(symbol)
-        if stale and (entry is None or stale.timestamp > entry.last.timestamp):
+        if stale and (entry is None or stale.timestamp > entry.ticks[-1].timestamp):
             return SeenQuote(stale, now)
         if entry is None:
             return None
         since = timedelta(seconds=self._clock.monotonic() - entry.updated_at)
-        return SeenQuote(entry.last, now - since)
-
-    def _is_stale(self, seen: SeenQuote) -> bool:
-        unseen = self._clock.now() - seen.seen_at
-        return unseen > self._stale_after or self.tick_filter.is_older(
-            seen.quote, self._stale_after
-        )
+        return SeenQuote(entry.ticks[-1], now - since)
 
 
 def _no_price(symbol: str) -> MarketDataUnavailable:

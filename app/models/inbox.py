@@ -29,12 +29,13 @@ class Inbox:
 
     @classmethod
     def from_document(cls, document: Document) -> Inbox:
+        # Absent until the user sets them.
+        saved = document.get("preferences")
         return cls(
             user_id=document["_id"],
             event_seq=document["event_seq"],
             unread_count=document["unread_count"],
-            # Absent until the user sets them.
-            preferences=Preferences.from_document(document.get("preferences")),
+            preferences=Preferences.from_document(saved) if saved else Preferences(),
         )
 
     @classmethod

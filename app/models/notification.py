@@ -86,7 +86,15 @@ class Notification:
         documents = []
         for draft in drafts:
             following[draft.user_id] += 1
-            document = _document(draft, following[draft.user_id], now)
+            document: Document = {
+                "user_id": draft.user_id,
+                "seq": following[draft.user_id],
+                "type": draft.type,
+                "message": draft.message,
+                "data": draft.data,
+                "is_read": False,
+                "created_at": now,
+            }
             preferences = counted[draft.user_id].preferences
             document |= _pending(now) if sends else _recorded(draft, preferences, now)
             documents.append(document)
@@ -244,18 +252,6 @@ class Claim:
 
 
 _FIELDS = tuple(name for name in Notification.__dataclass_fields__ if name != "id")
-
-
-def _document(draft: EventDraft, seq: int, now: datetime) -> Document:
-    return {
-        "user_id": draft.user_id,
-        "seq": seq,
-        "type": draft.type,
-        "message": draft.message,
-        "data": draft.data,
-        "is_read": False,
-        "created_at": now,
-    }
 
 
 def _pending(now: datetime) -> Document:

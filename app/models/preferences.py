@@ -33,7 +33,7 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """`events` is None for every type, including those of later releases."""
+    """By default everything is on. `events` is None for every type, also of later releases."""
 
     email: bool = True
     sms: bool = True
@@ -46,10 +46,7 @@ class Preferences:
         return cls(email, sms, None if chosen == frozenset(EventType) else chosen)
 
     @classmethod
-    def from_document(cls, document: Document | None) -> Preferences:
-        """Return the saved preferences; by default everything is on."""
-        if document is None:
-            return cls()
+    def from_document(cls, document: Document) -> Preferences:
         names = document["events"]
         events = None if names is None else frozenset(EventType.of(name) for name in names)
         return cls(document["email"], document["sms"], events)

@@ -19,25 +19,17 @@ from app.services import services
 class Performance:
     """A portfolio valued at the last known quotes.
 
-    `active_pnl` leaves out `unpriced` symbols. `price_time` is that of the oldest quote.
+    `active_pnl` leaves out `unpriced` symbols. `equity` is the rupees left after exiting every
+    open trade at these quotes. `price_time` is that of the oldest quote.
     """
 
     portfolio: Portfolio
     active_pnl: Decimal
+    equity: Decimal
     active_trades: int
     price_time: datetime | None
     stale: list[str]
     unpriced: list[str]
-
-    @property
-    def capital(self) -> Decimal:
-        """Rupees, without the gains and losses of open trades."""
-        return self.portfolio.available_margin + self.portfolio.utilized_margin
-
-    @property
-    def equity(self) -> Decimal:
-        """Rupees left after exiting every open trade at the last known quotes."""
-        return self.capital + self.active_pnl
 
     @property
     def margin_utilization_pct(self) -> Decimal:
@@ -45,8 +37,9 @@ class Performance:
         blocked = self.portfolio.utilized_margin
         if not blocked:
             return ZERO
-        share = 100 * blocked / self.capital if self.capital > 0 else ZERO
-        return share if self.capital > 0 and self.equity > 0 else max(share, Decimal(100))
+        capital = self.portfolio.available_margin + blocked
+        share = 100 * blocked / capital if capital > 0 else ZERO
+        return share if capital > 0 and self.equity > 0 else max(share, Decimal(100))
 
 
 def known_quotes(trades: Iterable[Trade]) -> Mapping[str, KnownQuote]:
@@ -66,9 +59,11 @@ def value(portfolio: Portfolio) -> Performance:
     known = services().quotes.known(held)
     pnls = [held[symbol].pnl_at(known_quote.quote.price) for symbol, known_quote in known.items()]
     times = [known_quote.quote.timestamp for known_quote in known.values()]
+    active_pnl = sum(pnls, ZERO)
     return Performance(
         portfolio=portfolio,
-        active_pnl=sum(pnls, ZERO),
+        active_pnl=active_pnl,
+        equity=portfolio.available_margin + portfolio.utilized_margin + active_pnl,
         active_trades=sum([sums.trades for sums in held.values()]),
         price_time=min(times, default=None),
         stale=[symbol for symbol, known_quote in known.items() if known_quote.stale],

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from app.domain.candle import EARLIEST, IST, LATEST
-from app.domain.money import PAISA, is_whole_paise, to_paisa
+from app.domain.money import PAISA, to_paisa
 from app.domain.suggestions import did_you_mean, listed
 
 MAX_PRICE = 10_000_000
@@ -100,9 +100,10 @@ def _rupees(value: Any, minimum: int, maximum: int, *, exclusive: bool) -> Decim
     # Only compared: arithmetic on 1e9999999 raises Overflow.
     if not -MAX_AMOUNT <= amount <= MAX_AMOUNT:
         raise ValueError(f"must be at most {MAX_AMOUNT:,}")
-    if not is_whole_paise(amount):
+    rounded = to_paisa(amount)
+    if amount != rounded:
         raise ValueError(_two_decimals(amount, minimum, maximum, exclusive=exclusive))
-    return to_paisa(amount)
+    return rounded
 
 
 def _two_decimals(amount: Decimal, minimum: int, maximum: int, *, exclusive: bool) -> str:

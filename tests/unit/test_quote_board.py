@@ -174,7 +174,7 @@ def test_without_a_source_the_last_price_is_unconfirmed() -> None:
 
     price = market.board.latest("TCS.NS")
 
-    assert (price.quote, price.is_confirmed, price.is_stale) == (market.trade, False, True)
+    assert (price.quote, price.is_confirmed) == (market.trade, False)
     with pytest.raises(MarketDataUnavailable):
         market.board.require("TCS.NS")
 

@@ -149,22 +149,16 @@ class Instruments:
         """Return the instrument of a symbol or alias; raise NotFound for any other name."""
         instrument = self.find(name)
         if instrument is None:
-            similar = [each.symbol for each in self.search(name[:40], 3)] if name.strip() else []
-            question = f" Did you mean {listed(similar)}?" if similar else ""
-            raise NotFound(
-                f"There is no symbol {name[:40]!r}.{question} GET /market/symbols lists them all.",
-                code="unknown_symbol",
-            )
+            raise NotFound(self._suggest(name), code="unknown_symbol")
         return instrument
 
     def get_ordered(self, name: str) -> Instrument:
         """Return the instrument of an order or a filter; raise InvalidRequest if unknown."""
-        try:
-            return self.get(name)
-        except NotFound as error:
-            raise InvalidRequest(
-                error.message, code=error.code, details={"symbol": "is not a known symbol"}
-            ) from None
+        instrument = self.find(name)
+        if instrument is None:
+            details = {"symbol": "is not a known symbol"}
+            raise InvalidRequest(self._suggest(name), code="unknown_symbol", details=details)
+        return instrument
 
     def get_tradable(self, name: str) -> Instrument:
         """Return the instrument of a new trade or alert.
@@ -206,6 +200,12 @@ class Instruments:
             else:
                 anywhere.append(instrument)
         return [*exactly, *symbols, *names, *anywhere][:limit]
+
+    def _suggest(self, name: str) -> str:
+        """Return the sentence about an unknown name."""
+        similar = [each.symbol for each in self.search(name[:40], 3)] if name.strip() else []
+        question = f" Did you mean {listed(similar)}?" if similar else ""
+        return f"There is no symbol {name[:40]!r}.{question} GET /market/symbols lists them all."
 
     def _look_up(self, name: str) -> Instrument | None:
         symbol = _normalize(name)
