@@ -141,8 +141,9 @@ class _Loop:
 
     def _connect(self, port: int, seats: Sequence[Seat]) -> None:
         deadline = time.monotonic() + TIMEOUT_SECONDS
-        for first in range(0, len(seats), ABREAST):
-            for number, seat in enumerate(seats[first : first + ABREAST], first):
+        for start in range(0, len(seats), ABREAST):
+            first = len(self._sockets)
+            for number, seat in enumerate(seats[start : start + ABREAST], first):
                 self._sockets.append(_Socket(port, seat, number, self._heard))
                 self._selector.register(
                     self._sockets[-1].socket, selectors.EVENT_READ, self._sockets[-1]
@@ -176,7 +177,7 @@ class _Socket:
     """One client, from the handshake on."""
 
     def __init__(self, port: int, seat: Seat, number: int, heard: _Heard) -> None:
-        # As many users come from many addresses, so that no limit per address is in the way.
+        # Users have different addresses, and the server limits the handshakes of each.
         address = f"127.0.1.{1 + number // ABREAST % 254}"
         self.socket = socket.create_connection(("127.0.0.1", port), source_address=(address, 0))
         self._seat = seat
