@@ -71,11 +71,13 @@ def _create_flask(settings: Settings) -> Flask:
 def _prepare_database(app: Flask, uri: str, *, for_command: bool) -> None:
     from app import database
     from app.database import transactions
+    from app.database.deployment import require_transactions
     from app.database.indexes import create_indexes
     from app.database.migrations import migrate
 
     database.init_app(app, uri)
     transactions.init_app(app)
+    require_transactions()
     with app.app_context():
         migrate(for_command=for_command)
     create_indexes()

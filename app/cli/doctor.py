@@ -12,7 +12,8 @@ from flask.cli import with_appcontext
 from pymongo.errors import PyMongoError
 
 from app.cli.tables import table
-from app.database import collection, database
+from app.database import collection
+from app.database.deployment import describe_deployment
 from app.database.indexes import INDEXES
 from app.database.transactions import run_transaction
 from app.delivery import DeliveryError, create_senders
@@ -63,12 +64,12 @@ def _configuration() -> Finding:
 
 def _database() -> Finding:
     try:
-        name = database().client.admin.command("hello").get("setName")
+        deployment = describe_deployment()
     except PyMongoError as error:
         return Finding(False, type(error).__name__, "start the database, or correct MONGO_URI")
-    # SecantusDB: has transactions as a lone server. A lone MongoDB has none; `_transactions` finds
-    # that out.
-    return Finding(True, f"replica set {name}" if name else "a lone server")
+    if deployment is None:
+        return Finding(False, "a standalone MongoDB", "make it a replica set: docs/production.md")
+    return Finding(True, deployment)
 
 
 def _indexes() -> Finding:
@@ -90,11 +91,7 @@ def _transactions() -> Finding:
     try:
         run_transaction(lambda: collection("users").find_one({}, {}))
     except PyMongoError as error:
-        remedy = (
-            "start MongoDB with --replSet and run rs.initiate(), or use Atlas; the user needs "
-            "readWrite"
-        )
-        return Finding(False, type(error).__name__, remedy)
+        return Finding(False, type(error).__name__, "give the user of MONGO_URI the role readWrite")
     return Finding(True, "commit")
 
 

@@ -1,4 +1,8 @@
-"""The pulse: a check that the database reads and writes, at most once in FRESH_SECONDS."""
+"""The pulse: a check that the database reads and writes, at most once in FRESH_SECONDS.
+
+A majority of the members confirms each write, as it does each trade: a primary that has lost the
+others still reads and writes, but nothing that it writes is durable.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import threading
 import time
 
 import pymongo
+from pymongo import WriteConcern
 from pymongo.errors import PyMongoError
 
 from app.database import collection
@@ -16,6 +21,7 @@ FRESH_SECONDS = 1.0
 # A write syncs the disk; a read costs next to nothing.
 WRITE_SECONDS = 5.0
 NAME = "pulse"
+MAJORITY = WriteConcern("majority", j=True)
 
 
 class Pulse:
@@ -38,7 +44,7 @@ class Pulse:
         try:
             with pymongo.timeout(PROBE_SECONDS):
                 if writes:
-                    collection("pulse").update_one(
+                    collection("pulse").with_options(write_concern=MAJORITY).update_one(
                         {"_id": NAME}, {"$inc": {"count": 1}}, upsert=True
                     )
                     self._written_at = time.monotonic()

@@ -1,4 +1,7 @@
-"""A proxy that loses the reply to a commit: the commit is done, and the client does not know."""
+"""A proxy that loses the reply to a commit, or holds messages back.
+
+The commit is done, and the client does not know.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,14 @@ SECONDS = 30
 
 
 class LosingProxy:
-    """A proxy between a client and a database that can drop the reply to one commit."""
+    """A proxy between a client and a database that can drop replies and messages."""
 
     def __init__(self, port: int) -> None:
         """`port` is the port of the database."""
         self._upstream = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._meanwhile: Callable[[], object] | None = None
+        self._held: bytes | None = None
         self._lost = threading.Event()
         # One request at a time on a connection: with `poll`, the server streams no states.
         port = self._listener.getsockname()[1]
@@ -46,6 +50,15 @@ class LosingProxy:
             self._meanwhile = None
         assert self._lost.is_set(), "nothing was committed"
 
+    @contextmanager
+    def holding(self, text: bytes) -> Iterator[None]:
+        """Forward no message that contains `text`, and leave it without a reply."""
+        self._held = text
+        try:
+            yield
+        finally:
+            self._held = None
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
@@ -59,6 +72,8 @@ class LosingProxy:
             socket.create_connection(("127.0.0.1", self._upstream)) as database,
         ):
             while message := _read(client):
+                if self._held is not None and self._held in message:
+                    continue
                 meanwhile = self._take_callback() if b"commitTransaction" in message else None
                 database.sendall(message)
                 reply = _read(database)
