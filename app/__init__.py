@@ -84,11 +84,16 @@ def _prepare_database(app: Flask, uri: str, *, for_command: bool) -> None:
 
 
 def _add_routes(app: Flask, settings: Settings, disk: Disk | None) -> None:
-    from app import auth, cli, market, notifications, portfolio, trades
+    from app import cli
+    from app.auth import routes as auth
+    from app.market import routes as market
+    from app.notifications import routes as notifications
+    from app.portfolio import routes as portfolio
+    from app.trades import routes as trades
     from app.web import docs_page, front, health, openapi, storage
 
-    for package in (auth, portfolio, market, trades, notifications):
-        app.register_blueprint(package.blueprint)
+    for routes in (auth, portfolio, market, trades, notifications):
+        app.register_blueprint(routes.blueprint)
     health.init_app(app)
     storage.init_app(app, disk)
     openapi.init_app(app)

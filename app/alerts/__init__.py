@@ -1,5 +1,1 @@
 """Price alerts."""
-
-from app.alerts.routes import blueprint
-
-__all__ = ["blueprint"]

@@ -1,5 +1,1 @@
 """Registration and sign-in."""
-
-from app.auth.routes import blueprint
-
-__all__ = ["blueprint"]

@@ -27,12 +27,10 @@ def escape(value: object, max_length: int = MAX_VALUE_LENGTH) -> str:
     # Escaping never shortens text, so the rest would be cut anyway.
     text = str(value)[: max_length + 1]
     if not text.isprintable():
-        text = "".join(char if char.isprintable() else _escaped(char) for char in text)
+        text = "".join(
+            char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+        )
     return text if len(text) <= max_length else f"{text[: max_length - 3]}..."
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def quote(text: str) -> str:

@@ -109,7 +109,8 @@ def _shorten_client_faults(record: logging.LogRecord) -> bool:
             record.exc_info = record.exc_text = None
     elif TRACE in message:
         # Werkzeug writes the traceback into the message.
-        record.msg, record.args = "%s: %s", (message.partition("\n")[0], _last_line(message))
+        lines = message.rstrip().split("\n")
+        record.msg, record.args = "%s: %s", (lines[0], lines[-1])
         if _is_ours(TRACED_FILE.findall(message)):
             record.stack_info = message
     return True
@@ -124,10 +125,6 @@ def _is_ours(files: Iterable[str]) -> bool:
         elif any(f"{os.sep}{each}{os.sep}" in file for each in PROTOCOL_LIBRARIES):
             ours = False
     return ours
-
-
-def _last_line(text: str) -> str:
-    return text.rstrip().rpartition("\n")[2]
 
 
 class _LogFile(logging.handlers.RotatingFileHandler):

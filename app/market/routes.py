@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from app.alerts.routes import blueprint as alerts
 from app.concurrency import run_blocking
 from app.market import service
 from app.market.schemas import (
@@ -18,6 +19,7 @@ from app.services import now
 from app.web.api import endpoint
 
 blueprint = Blueprint("market", __name__, url_prefix="/market")
+blueprint.register_blueprint(alerts)
 
 
 @blueprint.get("/live/<symbol>")

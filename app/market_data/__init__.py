@@ -83,9 +83,8 @@ def _live(
     )
     best = sources[0]
     if settings.market_stream and isinstance(best, AngelOneSource):
-        feed.use_stream(
-            AngelStream(settings.angel_stream_url, best.session, clock, on_ticks=feed.take_streamed)
-        )
+        url, session = settings.angel_stream_url, best.session
+        feed.stream = AngelStream(url, session, clock, on_ticks=feed.receive)
     return feed
 
 

@@ -59,9 +59,6 @@ class Session:
     end: datetime
     occasion: str | None = None
 
-    def is_open_at(self, now: datetime) -> bool:
-        return self.open <= now < self.close
-
     def kind_at(self, now: datetime) -> SessionKind:
         """Return the state of the exchanges at `now`."""
         if not self.pre_open <= now < self.end:
@@ -182,7 +179,7 @@ class TradingCalendar:
     def is_open(self, now: datetime) -> bool:
         """Return whether the exchanges accept orders."""
         session = self.session_on(self._day_of(now))
-        return session is not None and session.is_open_at(now)
+        return session is not None and session.open <= now < session.close
 
     def status(self, now: datetime) -> MarketStatus:
         """Return the state of the exchanges, whether it is enforced or not."""
@@ -208,17 +205,11 @@ class TradingCalendar:
 
     def next_open(self, now: datetime) -> datetime:
         """Return the first opening after `now`."""
-        return next(each.open for each in self._sessions_from(now, ONE_DAY) if each.open > now)
+        return next(each.open for each in self._sessions_from(now) if each.open > now)
 
     def next_close(self, now: datetime) -> datetime:
         """Return the first close after `now`."""
-        return next(each.close for each in self._sessions_from(now, ONE_DAY) if each.close > now)
-
-    def last_trading_moment(self, now: datetime) -> datetime:
-        """Return `now` while the exchanges are open, otherwise their last close."""
-        if self.is_open(now):
-            return now
-        return next(each.close for each in self._sessions_from(now, -ONE_DAY) if each.close <= now)
+        return next(each.close for each in self._sessions_from(now) if each.close > now)
 
     def trading_time(self, since: datetime, until: datetime) -> timedelta:
         """Return how long prices moved between two times: the age of a price in trading time.
@@ -254,10 +245,10 @@ class TradingCalendar:
     def _day_of(self, moment: datetime) -> date:
         return moment.astimezone(self.timezone).date()
 
-    def _sessions_from(self, now: datetime, step: timedelta) -> Iterator[Session]:
-        """Return the sessions from the day of `now`, forwards or backwards."""
+    def _sessions_from(self, now: datetime) -> Iterator[Session]:
+        """Return the sessions from the day of `now`."""
         today = self._day_of(now)
-        days = (today + step * number for number in count())
+        days = (today + ONE_DAY * number for number in count())
         return (session for day in days if (session := self.session_on(day)))
 
     def _find_session(self, day: date) -> Session | None:

@@ -26,12 +26,15 @@ class Gap:
 
 
 class Feed(Protocol):
+    """A feed. The defaults are those of a feed whose prices are made in this process, by a poll."""
+
     name: str
     # Whether prices and candles come over the network, and take their time.
-    remote: bool
+    remote: bool = False
 
     def prefer(self, symbols: Collection[str]) -> None:
         """Fetch these symbols before all others from now on."""
+        return
 
     def poll(self, symbols: Collection[str]) -> list[Quote]:
         """Return the ticks of `symbols` since the last poll, in order.
@@ -41,15 +44,19 @@ class Feed(Protocol):
 
     def ask(self, symbols: Collection[str]) -> None:
         """Request prices of `symbols`, which arrive as ticks. Never waits."""
+        return
 
     def collect(self) -> list[Quote]:
         """Return the ticks that arrived since the last poll, in order."""
+        return []
 
     def collect_gaps(self) -> list[Gap]:
         """Return the gaps that ended since the last call."""
+        return []
 
     def describe(self) -> dict[str, Any]:
         """Return the state of the feed's sources, for an operator."""
+        return {}
 
     def now(self) -> datetime:
         """Return the feed's time: a poll now would return ticks up to it."""
@@ -69,9 +76,11 @@ class Feed(Protocol):
 
     def latest_of(self, symbols: Collection[str]) -> dict[str, Quote]:
         """Return the prices that `symbols` have now; wait at most once for all."""
+        return {symbol: quote for symbol in symbols if (quote := self.latest(symbol))}
 
     def symbols(self) -> Collection[str]:
         """Return the symbols of a feed that has only some, otherwise none."""
+        return ()
 
     def history(
         self, symbol: str, interval: Interval, since: datetime, until: datetime
@@ -86,48 +95,8 @@ class Feed(Protocol):
 
         A feed whose ticks are made by the poll itself never calls it.
         """
+        return
 
     def close(self) -> None:
         """Stop background work."""
-
-
-class LocalFeed:
-    """Base of the feeds whose prices are made in this process, by a poll."""
-
-    remote = False
-
-    def latest(self, symbol: str) -> Quote | None:
-        """Return the price of `symbol` now, or None."""
-        raise NotImplementedError
-
-    def latest_of(self, symbols: Collection[str]) -> dict[str, Quote]:
-        """Return the prices that `symbols` have now."""
-        return {symbol: quote for symbol in symbols if (quote := self.latest(symbol))}
-
-    def prefer(self, symbols: Collection[str]) -> None:
-        """Do nothing: a poll returns all symbols at once."""
-
-    def symbols(self) -> Collection[str]:
-        """Return none: the feed has all symbols."""
-        return ()
-
-    def listen(self, wake: Callable[[], None]) -> None:
-        """Do nothing: ticks are made by the poll."""
-
-    def ask(self, symbols: Collection[str]) -> None:
-        """Do nothing: `latest` answers at once."""
-
-    def collect(self) -> list[Quote]:
-        """Return none: ticks are made by the poll."""
-        return []
-
-    def collect_gaps(self) -> list[Gap]:
-        """Return none: the next poll returns what the last one missed."""
-        return []
-
-    def describe(self) -> dict[str, Any]:
-        """Return nothing: there are no sources."""
-        return {}
-
-    def close(self) -> None:
-        """Do nothing: there is no background work."""
+        return

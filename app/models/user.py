@@ -68,10 +68,6 @@ class User:
         return cls._find({"client_id": client_id})
 
     @classmethod
-    def find_by_email(cls, email: str) -> User | None:
-        return cls._find({"email": email})
-
-    @classmethod
     def find_by_name(cls, name: str) -> User | None:
         """Return the user with this email address or client_id, in any spelling.
 

@@ -11,7 +11,6 @@ from app.domain.money import ZERO
 from app.domain.trade import TradeStatus
 from app.market_data.quotes import KnownQuote
 from app.models import Portfolio, Trade
-from app.portfolio.service import get_portfolio
 from app.services import services
 
 
@@ -46,11 +45,6 @@ def known_quotes(trades: Iterable[Trade]) -> Mapping[str, KnownQuote]:
     """Return the last known quotes of the symbols of active trades; never waits."""
     symbols = {trade.symbol for trade in trades if trade.status is TradeStatus.ACTIVE}
     return services().quotes.known(symbols)
-
-
-def value_portfolio(user_id: str) -> Performance:
-    """Value the user's portfolio at the last known quotes; raise NotFound if there is none."""
-    return value(get_portfolio(user_id))
 
 
 def value(portfolio: Portfolio) -> Performance:

@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from app.models import IdempotencyKey
 from app.portfolio import valuation
+from app.portfolio.service import get_portfolio
 from app.trades import exits, service
 from app.trades.schemas import (
     CreateTradeRequest,
@@ -105,4 +106,4 @@ def show_trade(user_id: str, trade_id: str) -> TradeDetail:
 )
 def show_performance(user_id: str) -> PerformanceResponse:
     """Show realized and unrealized P&L and how much of the margin is in use."""
-    return PerformanceResponse.of(valuation.value_portfolio(user_id))
+    return PerformanceResponse.of(valuation.value(get_portfolio(user_id)))

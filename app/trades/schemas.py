@@ -339,13 +339,9 @@ class PerformanceResponse(ResponseModel):
             active_trades=performance.active_trades,
             closed_trades=portfolio.closed_count,
             winning_trades=portfolio.winner_count,
-            win_rate_pct=_percentage(portfolio.winner_count, portfolio.closed_count),
+            win_rate_pct=round(100 * portfolio.winner_count / (portfolio.closed_count or 1), 2),
             price_time=performance.price_time,
             stale=bool(performance.stale),
             stale_symbols=performance.stale,
             unpriced_symbols=performance.unpriced,
         )
-
-
-def _percentage(part: int, whole: int) -> float:
-    return round(100 * part / whole, 2) if whole else 0.0

@@ -36,12 +36,10 @@ class OriginPolicy:
         sent = normalize_origin(origin)
         if sent is not None and (sent in self._origins or _as_page(sent) == _own_origin(environ)):
             return True
-        self._log_refusal(sent or "a malformed one")
+        refused = sent or "a malformed one"
+        if self._refusals_to_log.allows(refused):
+            logger.warning("refused the origin %s: it is not in CORS_ORIGINS", refused[:100])
         return False
-
-    def _log_refusal(self, origin: str) -> None:
-        if self._refusals_to_log.allows(origin):
-            logger.warning("refused the origin %s: it is not in CORS_ORIGINS", origin[:100])
 
 
 def init_app(app: Flask, settings: Settings) -> None:

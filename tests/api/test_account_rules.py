@@ -62,7 +62,7 @@ def variables() -> dict[str, Any]:
 def test_a_guessable_password_is_refused(client: FlaskClient, password: str) -> None:
     answer = client.post("/auth/register", json={**ASHA, "password": password})
     assert set(assert_error(answer, 400, "validation_error")) == {"password"}
-    assert User.find_by_email(ASHA["email"]) is None
+    assert User.find_by_name(ASHA["email"]) is None
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_only_mobile_numbers_of_the_allowed_countries_register(
     body = registration(phone=phone)
     details = assert_error(client.post("/auth/register", json=body), 400, "validation_error")
     assert details == {"phone": "must be a mobile number of IN"}
-    assert User.find_by_email(body["email"]) is None
+    assert User.find_by_name(body["email"]) is None
 
 
 def test_more_countries_can_be_allowed(make_app: Callable[..., Flask]) -> None:

@@ -105,7 +105,7 @@ def test_a_phone_number_is_stored_as_e164_and_indian_by_default(
     body = registration(phone=given)
     assert client.post("/auth/register", json=body).status_code == 201
 
-    user = User.find_by_email(body["email"])
+    user = User.find_by_name(body["email"])
     assert user is not None
     assert user.phone == stored
 
@@ -180,7 +180,7 @@ def test_a_refused_registration_names_each_wrong_field_and_creates_no_user(
             )
             assert set(details) == {field}
             if isinstance(body["email"], str):
-                assert User.find_by_email(body["email"].lower()) is None
+                assert User.find_by_name(body["email"].lower()) is None
 
 
 def test_registering_names_missing_and_extra_fields(client: FlaskClient) -> None:

@@ -163,7 +163,7 @@ def test_a_hash_of_an_earlier_version_signs_in_and_is_renewed(client: FlaskClien
 
     for _ in range(2):
         assert login(client, email=body["email"], password=typed).status_code == 200
-    user = User.find_by_email(body["email"])
+    user = User.find_by_name(body["email"])
     assert user is not None
     assert user.password_hash.startswith("scrypt:1024:8:1$")
     assert check_password_hash(user.password_hash, "pässwörter")
@@ -178,7 +178,7 @@ def test_a_wrong_password_renews_nothing(client: FlaskClient) -> None:
 
     assert login(client, email=body["email"], password="wrong-password").status_code == 401
 
-    user = User.find_by_email(body["email"])
+    user = User.find_by_name(body["email"])
     assert user is not None
     assert user.password_hash == old
 

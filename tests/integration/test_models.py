@@ -44,14 +44,14 @@ def test_a_user_is_found_by_client_id_email_and_id() -> None:
     create_user("bob")
 
     assert User.find_by_client_id("alice") == alice
-    assert User.find_by_email("alice@desk.example") == alice
+    assert User.find_by_name("alice@desk.example") == alice
     assert User.find_by_id(alice.id) == alice
     assert alice.created_at == DAWN
 
 
 def test_an_unknown_user_is_not_found() -> None:
     assert User.find_by_client_id("unknown") is None
-    assert User.find_by_email("unknown@example.com") is None
+    assert User.find_by_name("unknown@example.com") is None
     assert User.find_by_id(ObjectId()) is None
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from app.domain.candle import Candle, Interval
 from app.domain.quote import Quote, Source
-from app.market_data.feed import Gap, LocalFeed
+from app.market_data.feed import Feed, Gap
 from app.market_data.tick_filter import TickFilter
 
 
@@ -38,7 +38,7 @@ def permissive_filter(clock: ManualClock) -> TickFilter:
     return TickFilter(clock, max_age=timedelta(days=36_500), max_move=Decimal(10**9))
 
 
-class ScriptedFeed(LocalFeed):
+class ScriptedFeed(Feed):
     """A market that a test scripts: `tick` adds the next price, `record` a candle of the past."""
 
     name = "scripted"

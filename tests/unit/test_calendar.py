@@ -101,23 +101,6 @@ def test_the_next_opening_and_the_next_close(
     assert (status.next_open, status.next_close) == (ist(opens), ist(closes))
 
 
-@pytest.mark.parametrize(
-    ("now", "last"),
-    [
-        ("2026-11-23 09:14:59", "2026-11-20 15:30"),
-        ("2026-11-23 09:15", "2026-11-23 09:15"),
-        ("2026-11-23 15:20", "2026-11-23 15:20"),
-        ("2026-11-23 15:30", "2026-11-23 15:30"),
-        ("2026-11-24 12:00", "2026-11-23 15:30"),
-        ("2027-01-01 08:00", "2026-12-31 15:30"),
-    ],
-)
-def test_the_last_trading_moment_is_now_or_the_last_close(
-    calendar: TradingCalendar, now: str, last: str
-) -> None:
-    assert calendar.last_trading_moment(ist(now)) == ist(last)
-
-
 def test_muhurat_trading_opens_on_a_holiday_of_the_calendar(calendar: TradingCalendar) -> None:
     during = calendar.status(ist("2025-10-21 14:00"))
 

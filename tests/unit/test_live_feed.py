@@ -240,11 +240,11 @@ class ScriptedStream:
 
 def test_streamed_symbols_are_not_polled(market: Market) -> None:
     stream = ScriptedStream()
-    market.feed.use_stream(stream)
+    market.feed.stream = stream
     stream.live = {NIFTY}
     tick = Quote(NIFTY, Decimal("25000.05"), Source.ANGEL_ONE, market.clock.now())
 
-    market.feed.take_streamed([tick])
+    market.feed.receive([tick])
     ticks = market.round(NIFTY, RELIANCE)
 
     assert ticks[NIFTY] == tick
@@ -263,12 +263,12 @@ def test_streamed_symbols_are_not_polled(market: Market) -> None:
 
 def test_a_late_polled_price_does_not_overtake_the_stream(market: Market) -> None:
     stream = ScriptedStream()
-    market.feed.use_stream(stream)
+    market.feed.stream = stream
     market.angel.go.clear()
     market.feed.poll([NIFTY])
     stream.live = {NIFTY}
     tick = Quote(NIFTY, Decimal("25100.00"), Source.ANGEL_ONE, market.clock.now())
-    market.feed.take_streamed([tick])
+    market.feed.receive([tick])
     market.clock.advance(1)
     market.angel.go.set()
 
@@ -282,6 +282,6 @@ def test_an_invalid_streamed_price_is_dropped(
 ) -> None:
     bad = Quote(NIFTY, Decimal(price), Source.ANGEL_ONE, clock.now())
 
-    market.feed.take_streamed([bad])
+    market.feed.receive([bad])
 
     assert market.feed.collect() == []

@@ -84,11 +84,12 @@ class LiveFeed:
         self._interval = interval_seconds
         self._fallback = fallback
         self._last_quote = last_quote
-        self._stream: Stream | None = None
+        # Symbols that are live on it are not polled.
+        self.stream: Stream | None = None
         self._workers = [
             SourceWorker(
                 source,
-                on_quotes=partial(self._receive, is_streamed=False),
+                on_quotes=partial(self.receive, is_streamed=False),
                 on_missing=partial(self._submit, first=position + 1),
             )
             for position, source in enumerate(sources)
@@ -105,10 +106,6 @@ class LiveFeed:
         self._arrival = threading.Condition()
         self._wake: Callable[[], None] | None = None
 
-    def use_stream(self, stream: Stream) -> None:
-        """Poll only the symbols that are not live on `stream`."""
-        self._stream = stream
-
     def listen(self, wake: Callable[[], None]) -> None:
         """Call `wake`, from any thread, whenever ticks arrive."""
         self._wake = wake
@@ -120,8 +117,8 @@ class LiveFeed:
     def poll(self, symbols: Collection[str]) -> list[Quote]:
         """Request prices of `symbols`, and return the ticks that have arrived."""
         instruments = self._known_instruments(symbols)
-        if self._stream:
-            self._stream.follow(instruments)
+        if self.stream:
+            self.stream.follow(instruments)
         self._submit([each for each in instruments if not self._is_live(each.symbol)])
         return self.collect()
 
@@ -207,20 +204,16 @@ class LiveFeed:
     def describe(self) -> dict[str, Any]:
         """Return the state of each source and of the stream, for an operator."""
         state: dict[str, Any] = {source.name: source.describe() for source in self._sources}
-        if self._stream:
+        if self.stream:
             with self._arrival:
                 symbols = list(self._prices)
-            state["stream"] = {"live_symbols": sum(map(self._stream.is_live, symbols))}
+            state["stream"] = {"live_symbols": sum(map(self.stream.is_live, symbols))}
         return state
 
     def close(self) -> None:
         """Close the stream."""
-        if self._stream:
-            self._stream.close()
-
-    def take_streamed(self, quotes: Iterable[Quote]) -> None:
-        """Receive quotes of the stream."""
-        self._receive(quotes, is_streamed=True)
+        if self.stream:
+            self.stream.close()
 
     def _known_instruments(self, symbols: Iterable[str]) -> list[Instrument]:
         return [each for each in map(self._instruments.by_symbol, symbols) if each]
@@ -260,7 +253,8 @@ class LiveFeed:
     def _is_urgent(self, symbol: str) -> bool:
         return symbol in self._preferred or symbol in self._awaited
 
-    def _receive(self, quotes: Iterable[Quote], *, is_streamed: bool) -> None:
+    def receive(self, quotes: Iterable[Quote], *, is_streamed: bool = True) -> None:
+        """Take the usable ones of these quotes as ticks."""
         with self._arrival:
             ticks = [
                 quote
@@ -322,7 +316,7 @@ class LiveFeed:
         return self._clock.monotonic() - price.arrived_at <= 2 * self._interval
 
     def _is_live(self, symbol: str) -> bool:
-        return self._stream is not None and self._stream.is_live(symbol)
+        return self.stream is not None and self.stream.is_live(symbol)
 
     def _fall_back(self, symbols: Iterable[str]) -> None:
         """Record that no real source has these symbols; simulate them after a while."""

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
 from itertools import groupby, pairwise
+from operator import attrgetter
 from pathlib import Path
 
 from app.clock import Clock
@@ -22,7 +23,7 @@ from app.domain.candle import IST, Candle, Interval, aggregate, beginning_of
 from app.domain.money import is_price, parse_price
 from app.domain.quote import Quote, Source
 from app.logs import logger
-from app.market_data.feed import LocalFeed
+from app.market_data.feed import Feed
 from app.market_data.instruments.registry import Instruments
 from app.market_data.tick_filter import TickFilter
 
@@ -31,13 +32,15 @@ COLUMNS = ("timestamp", "symbol", "price")
 PROGRESS_ROWS = 100_000
 # Ticks hashed in one step.
 _HASHED_TICKS = 10_000
+_time = attrgetter("timestamp")
+_beginning = attrgetter("time")
 
 
 class RecordingError(Exception):
     """The recording is unusable; the message names the file, the line and the reason."""
 
 
-class ReplayFeed(LocalFeed):
+class ReplayFeed(Feed):
     name = "replay"
 
     def __init__(
@@ -185,16 +188,8 @@ def _candles_of(ticks: list[Quote]) -> dict[Interval, list[Candle]]:
     return candles
 
 
-def _beginning(candle: Candle) -> datetime:
-    return candle.time
-
-
 def _minute(tick: Quote) -> datetime:
     return tick.timestamp.replace(second=0, microsecond=0)
-
-
-def _time(tick: Quote) -> datetime:
-    return tick.timestamp
 
 
 def read_recording(path: Path, instruments: Instruments) -> list[Quote]:

@@ -17,7 +17,7 @@ from decimal import Decimal
 from app.clock import Clock
 from app.domain.candle import Candle, Interval, first_beginning_from
 from app.domain.quote import Quote, Source
-from app.market_data.feed import LocalFeed
+from app.market_data.feed import Feed
 from app.market_data.feeds.price_path import (
     MINUTES,
     Bar,
@@ -54,7 +54,7 @@ class Course:
         return self.runs[-1].last_step if self.runs else 0
 
 
-class SimulatedFeed(LocalFeed):
+class SimulatedFeed(Feed):
     name = "simulated"
 
     def __init__(

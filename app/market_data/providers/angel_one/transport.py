@@ -48,7 +48,8 @@ class Transport:
                 f"{self._root}/{path.lstrip('/')}",
                 headers=dict(headers),
                 data=body,
-                auth=_keep_headers,
+                # Without an `auth`, a .netrc file would replace the Authorization header.
+                auth=lambda prepared: prepared,
                 timeout=(min(CONNECT_SECONDS, seconds), seconds),
                 allow_redirects=False,
                 stream=True,
@@ -57,11 +58,6 @@ class Transport:
         except (OSError, ValueError, HTTPError, HTTPException) as error:
             # The error's own text may quote a header.
             raise SourceUnavailable(f"Angel One {_describe(error)}") from None
-
-
-def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    # Without an `auth`, a .netrc file would replace the Authorization header.
-    return request
 
 
 def _read_body(response: requests.Response, deadline: float) -> bytes:
