@@ -33,10 +33,7 @@ class Disk:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        min_free_bytes: int = 0,
-        free: Callable[[Path], int] = free_bytes,
+        self, folder: Path, min_free_bytes: int = 0, free: Callable[[Path], int] = free_bytes
     ) -> None:
         self._storage = folder.resolve() / "database"
         self._min_free_bytes = min_free_bytes

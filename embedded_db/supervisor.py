@@ -288,11 +288,7 @@ class EmbeddedDatabase:
 
     def _write_record(self) -> None:
         assert self._process is not None
-        record = {
-            "port": self._port,
-            "database_pid": self._process.pid,
-            "server_pid": os.getpid(),
-        }
+        record = {"port": self._port, "database_pid": self._process.pid, "server_pid": os.getpid()}
         with open(self._record, "w", opener=open_private) as file:
             json.dump(record, file)
 

@@ -35,11 +35,7 @@ def create_alert(body: CreateAlertRequest, key: IdempotencyKey | None) -> tuple[
 
 
 @blueprint.get("", strict_slashes=False)
-@endpoint(
-    query=AlertsQuery,
-    responses={200: AlertsResponse},
-    errors={400: ["unknown_symbol"]},
-)
+@endpoint(query=AlertsQuery, responses={200: AlertsResponse}, errors={400: ["unknown_symbol"]})
 def list_alerts(query: AlertsQuery) -> AlertsResponse:
     """List alerts, newest first."""
     page, next_cursor = service.list_alerts(

@@ -12,12 +12,7 @@ from pymongo.errors import DuplicateKeyError
 
 from app.database.transactions import run_transaction
 from app.domain.contact import is_mobile_in
-from app.domain.errors import (
-    AccountGone,
-    Conflict,
-    PaperTradingError,
-    RateLimited,
-)
+from app.domain.errors import AccountGone, Conflict, PaperTradingError, RateLimited
 from app.models import CODE_LIFETIME, Code, Quota, User
 from app.services import now, services
 

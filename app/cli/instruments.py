@@ -19,13 +19,7 @@ from app.market_data.instruments.scrip_master import (
     open_file,
     read_master,
 )
-from app.market_data.instruments.sync import (
-    SyncDiff,
-    SyncLease,
-    SyncRefused,
-    publish,
-    sync_lease,
-)
+from app.market_data.instruments.sync import SyncDiff, SyncLease, SyncRefused, publish, sync_lease
 from app.services import services
 
 MAX_SHOWN = 20

@@ -40,11 +40,7 @@ class PaperTradingError(Exception):
     code = "error"
 
     def __init__(
-        self,
-        message: str,
-        *,
-        code: str | None = None,
-        details: Mapping[str, Any] | None = None,
+        self, message: str, *, code: str | None = None, details: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(message)
         self.message = message

@@ -45,9 +45,7 @@ CandlesAfter = Callable[[str, datetime], Sequence[Candle]]
 
 
 def triggered_by(
-    ticks: Sequence[Quote],
-    find: Find[W],
-    react: Callable[[W, Quote], R | None],
+    ticks: Sequence[Quote], find: Find[W], react: Callable[[W, Quote], R | None]
 ) -> list[tuple[W, R]]:
     """Return what `ticks` set off, each with its reaction to the first tick it reacts to.
 

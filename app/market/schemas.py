@@ -41,10 +41,7 @@ class UnconfirmedQuote(ResponseModel):
     def of(cls, pending: PendingTick) -> UnconfirmedQuote:
         quote = pending.quote
         return cls(
-            price=quote.price,
-            timestamp=quote.timestamp,
-            source=quote.source,
-            reason=pending.reason,
+            price=quote.price, timestamp=quote.timestamp, source=quote.source, reason=pending.reason
         )
 
 

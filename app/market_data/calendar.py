@@ -144,10 +144,7 @@ class TradingCalendar:
     """
 
     def __init__(
-        self,
-        *,
-        enforced: bool = False,
-        load: Callable[[], ExchangeDays] = load_exchange_days,
+        self, *, enforced: bool = False, load: Callable[[], ExchangeDays] = load_exchange_days
     ) -> None:
         """Allow trading at any time unless `enforced`; otherwise only while it is open."""
         self.enforced = enforced

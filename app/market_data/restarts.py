@@ -137,10 +137,7 @@ def _continued(document: Document, now: float, step_seconds: float) -> Course:
     last_step = max(round((time - zero) / former_step_seconds), first_step)
     last = Run(zero, former_step_seconds, last_step)
     return Course(
-        document["seed"],
-        now - last_step * step_seconds,
-        dict(document["starts"]),
-        (*runs, last),
+        document["seed"], now - last_step * step_seconds, dict(document["starts"]), (*runs, last)
     )
 
 

@@ -44,12 +44,7 @@ class IdempotencyRecord:
         return result
 
     @classmethod
-    def save(
-        cls,
-        key: IdempotencyKey,
-        result: Mapping[str, Any],
-        now: datetime,
-    ) -> None:
+    def save(cls, key: IdempotencyKey, result: Mapping[str, Any], now: datetime) -> None:
         """Store a result; DuplicateKeyError if the key has one already."""
         collection("answers").insert_one(
             {
@@ -57,7 +52,7 @@ class IdempotencyRecord:
                 "fingerprint": key.fingerprint,
                 "result": result,
                 "created_at": now,
-            },
+            }
         )
 
     @classmethod

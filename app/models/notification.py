@@ -65,11 +65,7 @@ class Notification:
 
     @classmethod
     def create(
-        cls,
-        drafts: Sequence[EventDraft],
-        now: datetime,
-        *,
-        sends: bool = True,
+        cls, drafts: Sequence[EventDraft], now: datetime, *, sends: bool = True
     ) -> list[Notification]:
         """Number and insert events, to be delivered from now on.
 

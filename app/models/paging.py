@@ -20,12 +20,7 @@ class FindBelow(Protocol[T]):
 
 
 def read_page(
-    find: FindBelow[T],
-    number: Callable[[T], int],
-    *,
-    cursor: int | None,
-    newest: int,
-    limit: int,
+    find: FindBelow[T], number: Callable[[T], int], *, cursor: int | None, newest: int, limit: int
 ) -> tuple[list[T], str | None]:
     """Return a page of up to `limit` items, and the cursor of the next page.
 

@@ -68,12 +68,7 @@ class Portfolio:
         return cls(id=document["_id"], **values, exposure=exposure)
 
     @classmethod
-    def create(
-        cls,
-        user_id: str,
-        initial_margin: Decimal,
-        now: datetime,
-    ) -> tuple[Portfolio, bool]:
+    def create(cls, user_id: str, initial_margin: Decimal, now: datetime) -> tuple[Portfolio, bool]:
         """Return the user's portfolio, and whether this call created it."""
         existing = cls.find_by_user_id(user_id)
         if existing:
@@ -138,12 +133,7 @@ class Portfolio:
 
     @classmethod
     def update_margin(
-        cls,
-        user_id: str,
-        margin: Decimal,
-        symbol: str,
-        opened: Position,
-        now: datetime,
+        cls, user_id: str, margin: Decimal, symbol: str, opened: Position, now: datetime
     ) -> Portfolio | None:
         """Block `margin` rupees for one new trade; return the updated portfolio.
 

@@ -170,8 +170,7 @@ class Trade:
     def update(cls, trade_id: ObjectId, changes: Document) -> bool:
         """Set fields of an active trade; return whether it was active."""
         result = collection("trades").update_one(
-            {"_id": trade_id, "status": TradeStatus.ACTIVE.value},
-            {"$set": changes},
+            {"_id": trade_id, "status": TradeStatus.ACTIVE.value}, {"$set": changes}
         )
         return result.modified_count == 1
 

@@ -53,9 +53,7 @@ def get_preferences() -> PreferencesResponse:
 
 @blueprint.put("/preferences")
 @endpoint(
-    body=PreferencesRequest,
-    responses={200: PreferencesResponse},
-    errors={401: ["account_gone"]},
+    body=PreferencesRequest, responses={200: PreferencesResponse}, errors={401: ["account_gone"]}
 )
 def replace_preferences(body: PreferencesRequest) -> PreferencesResponse:
     """Replace which events are sent by which channel. All events are recorded in any case."""

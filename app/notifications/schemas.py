@@ -30,9 +30,7 @@ def _event_type(value: Any) -> EventType:
 
 # A plain list of names in the OpenAPI document, so that it needs no type of its own.
 KnownEvent = Annotated[
-    EventType,
-    BeforeValidator(_event_type),
-    WithJsonSchema({"type": "string", "enum": EVENT_TYPES}),
+    EventType, BeforeValidator(_event_type), WithJsonSchema({"type": "string", "enum": EVENT_TYPES})
 ]
 
 

@@ -12,12 +12,7 @@ from pymongo.errors import PyMongoError
 
 from app.database.transactions import is_outage, name_error
 from app.domain.contact import is_same_identity
-from app.domain.errors import (
-    Forbidden,
-    InvalidRequest,
-    PaperTradingError,
-    Unauthenticated,
-)
+from app.domain.errors import Forbidden, InvalidRequest, PaperTradingError, Unauthenticated
 from app.extensions import socketio
 from app.logs import logger
 from app.market_data.instruments.registry import DEFAULT_INDICES

@@ -10,10 +10,7 @@ from app.domain.triggers import SettledFrom
 from app.models import EventDraft, Trade
 
 _OPENED = {TradeType.BUY: "Bought", TradeType.SELL: "Sold"}
-_REACHED = {
-    ExitReason.STOP_LOSS: "Stop-loss hit",
-    ExitReason.TARGET: "Target reached",
-}
+_REACHED = {ExitReason.STOP_LOSS: "Stop-loss hit", ExitReason.TARGET: "Target reached"}
 _WHEN = {
     None: "",
     SettledFrom.GAP: " while the server was away",

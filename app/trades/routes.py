@@ -83,11 +83,7 @@ def exit_all_trades(user_id: str, body: ExitRequest, key: IdempotencyKey | None)
 def list_trades(user_id: str, query: TradesQuery) -> TradesResponse:
     """List trades, newest first; active ones with their last known price and unrealized P&L."""
     trades, next_cursor = service.list_trades(
-        user_id,
-        status=query.status,
-        symbol=query.symbol,
-        cursor=query.cursor,
-        limit=query.limit,
+        user_id, status=query.status, symbol=query.symbol, cursor=query.cursor, limit=query.limit
     )
     return TradesResponse.of(trades, valuation.known_quotes(trades), next_cursor)
 

@@ -11,26 +11,14 @@ from pymongo.errors import DuplicateKeyError
 from app.database import object_id
 from app.database.transactions import run_transaction
 from app.domain.bracket import Bracket
-from app.domain.errors import (
-    ClientOrderIdReused,
-    InsufficientMargin,
-    NotFound,
-    PriceTooOld,
-)
+from app.domain.errors import ClientOrderIdReused, InsufficientMargin, NotFound, PriceTooOld
 from app.domain.money import required_margin
 from app.domain.order import Order
 from app.domain.position import Position
 from app.domain.quote import Quote
 from app.domain.trade import TradeStatus, on_quote
 from app.events import publish_events, record_events
-from app.models import (
-    IdempotencyKey,
-    IdempotencyRecord,
-    Notification,
-    Portfolio,
-    Trade,
-    TradeExit,
-)
+from app.models import IdempotencyKey, IdempotencyRecord, Notification, Portfolio, Trade, TradeExit
 from app.models.paging import read_page
 from app.portfolio.service import get_portfolio
 from app.portfolio.valuation import value

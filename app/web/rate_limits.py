@@ -189,10 +189,7 @@ class _LimitsOfRequest:
         # By address as well: otherwise each account of one client would add to its limit.
         self._public_reads = self._reads + parse_limit(
             Limit(
-                settings.ratelimit_reads,
-                key_function=address_key,
-                scope=PUBLIC_READS,
-                shared=True,
+                settings.ratelimit_reads, key_function=address_key, scope=PUBLIC_READS, shared=True
             )
         )
 

@@ -44,11 +44,7 @@ _TOKEN = re.compile(r"[0-9]{1,12}")
 # Instruments with which the exchanges test their systems.
 _TEST = ("NSETEST", "BSETEST")
 _INDEX = "AMXIDX"
-_INDICES = {
-    (NSE, "NIFTY"): "^NSEI",
-    (NSE, "BANKNIFTY"): "^NSEBANK",
-    (BSE, "SENSEX"): "^BSESN",
-}
+_INDICES = {(NSE, "NIFTY"): "^NSEI", (NSE, "BANKNIFTY"): "^NSEBANK", (BSE, "SENSEX"): "^BSESN"}
 # Used if the list has no possible tick size, as for indices.
 _USUAL_TICK = Decimal("0.05")
 _MAX_TICK = Decimal(100)
@@ -264,8 +260,4 @@ def _ignore(_: int) -> None:
     pass
 
 
-_TIMEOUTS = (
-    requests.Timeout,
-    urllib3.exceptions.TimeoutError,
-    TimeoutError,
-)
+_TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
