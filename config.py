@@ -78,13 +78,18 @@ def _countries(value: Any) -> Any:
 def _mongo_uri(value: str) -> str:
     if value:
         try:
-            parse_uri(value, validate=False)
+            options = parse_uri(value, validate=False)["options"]
         except (PyMongoError, ValueError):
             # PyMongo's message may quote a part of the password.
             raise ValueError(
                 "is not a MongoDB URI that can be used: look at its form, whether its host exists, "
                 "and that user name and password are percent-encoded"
             ) from None
+        if str(options.get("w")) == "0":
+            raise ValueError(
+                "has w=0, with which no write would be confirmed. Remove it: the server waits "
+                "until a majority has journaled each write"
+            )
     return value
 
 

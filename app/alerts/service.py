@@ -13,7 +13,7 @@ from app.alerts.execution import fire_alerts, stop_polling
 from app.database import object_id
 from app.database.transactions import run_transaction
 from app.domain.alert import AlertCondition, AlertStatus
-from app.domain.errors import AccountGone, Conflict, NotFound
+from app.domain.errors import AccountGone, Conflict, NotFound, ResultUnconfirmed
 from app.domain.quote import Quote
 from app.models import Alert, AlertTrigger, IdempotencyKey, IdempotencyRecord, SymbolState, User
 from app.models.paging import read_page
@@ -54,7 +54,7 @@ def set_alert(
         # Another process handled the same request, or one with the same key, at the same time.
         if earlier := _set_earlier(key):
             return earlier
-        raise
+        raise ResultUnconfirmed from None
     _fire_if_crossed(alert, quote)
     return alert
 

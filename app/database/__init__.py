@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from bson import ObjectId
 from flask import Flask
-from pymongo import uri_parser
+from pymongo import WriteConcern, uri_parser
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.read_concern import ReadConcern
 
 from app.database.codec import TYPE_REGISTRY
 from app.database.open_transactions import TransactionListener
@@ -18,6 +22,19 @@ from config import DATABASE_NAME
 
 Document = dict[str, Any]
 
+# Options of the client that the URI cannot change: the guarantees depend on them. A read sees
+# only what a majority has, so no answer names a result that an election can undo.
+CONCERNS = {
+    "readPreference": "primary",
+    "readPreferenceTags": "",
+    "maxStalenessSeconds": -1,
+    "readConcernLevel": "majority",
+    "w": "majority",
+    "journal": True,
+    "retryWrites": True,
+    "retryReads": True,
+}
+_in_transaction: ContextVar[bool] = ContextVar("in a transaction", default=False)
 # The timeout of one operation: a stopped database causes a 503, not a request that hangs.
 OPERATION_SECONDS = 5
 SERVER_SELECTION_SECONDS = 3
@@ -35,7 +52,7 @@ def init_app(app: Flask, uri: str, database_name: str | None = None) -> None:
         uri,
         tz_aware=True,
         type_registry=TYPE_REGISTRY,
-        retryWrites=True,
+        **CONCERNS,
         timeoutMS=OPERATION_SECONDS * 1000,
         serverSelectionTimeoutMS=SERVER_SELECTION_SECONDS * 1000,
         appname="paper-trading",
@@ -71,5 +88,19 @@ def database() -> Database[Document]:
 
 
 def collection(name: str) -> Collection[Document]:
-    """Return one collection of the bound database."""
-    return database()[name]
+    """Return one collection of the bound database; its operations join an open transaction."""
+    if not _in_transaction.get():
+        return database()[name]
+    # Only a transaction as a whole has concerns: MongoDB refuses those of its operations, and
+    # PyMongo removes them for an explicit session only.
+    return database().get_collection(name, write_concern=WriteConcern(), read_concern=ReadConcern())
+
+
+@contextmanager
+def without_concerns() -> Iterator[None]:
+    """Have the operations of a transaction state no concerns of their own."""
+    token = _in_transaction.set(True)
+    try:
+        yield
+    finally:
+        _in_transaction.reset(token)

@@ -22,7 +22,7 @@ from pymongo.errors import (
 )
 from pymongo.read_concern import ReadConcern
 
-from app.database import Document, database
+from app.database import Document, database, without_concerns
 from app.database.open_transactions import is_open
 
 T = TypeVar("T")
@@ -122,7 +122,7 @@ def run_transaction(
         if state.orphaned_sessions:
             _end_orphaned_sessions(state, client)
         try:
-            with session.bind(end_session=False):
+            with session.bind(end_session=False), without_concerns():
                 return session.with_transaction(work_unless_committed, **OPTIONS)
         except _AlreadyCommitted:
             return results[-1]

@@ -39,6 +39,9 @@ RENEW_SECONDS = 10.0
 # Minimum time between two listings of due notifications while there is a backlog
 # (Notification.find_due).
 LISTING_SECONDS = 60.0
+# Claims in a row that another worker may win. Then `run` waits, because the list of due
+# notifications may lag behind the claims.
+MAX_CLAIMS = 10
 # Maximum time between two checks for work that another process left behind.
 MAX_WAIT_SECONDS = 60.0
 STOP_SECONDS = 0.5
@@ -118,7 +121,9 @@ class Outbox:
 
     def _claim(self) -> Claim | None:
         """Claim the longest due notifications, and the other due ones of their users."""
-        while ids := self._longest_due():
+        for _ in range(MAX_CLAIMS):
+            if not (ids := self._longest_due()):
+                break
             claim = Notification.claim(ids, self._clock.now(), LEASE)
             # Another worker may have claimed all of these.
             if claim.notifications:

@@ -21,6 +21,7 @@ PaperTradingError
 └── Unavailable                     the same request may succeed later
     ├── MarketDataUnavailable
     ├── DatabaseUnavailable
+    │   └── ResultUnconfirmed       an earlier try may still be undone
     ├── DiskFull
     └── ServerBusy                  the server is at its limit of concurrent work
 
@@ -217,6 +218,13 @@ class MarketDataUnavailable(Unavailable):
 
 class DatabaseUnavailable(Unavailable):
     code = "database_unavailable"
+
+
+class ResultUnconfirmed(DatabaseUnavailable):
+    """An earlier try of the request has a result that a majority of the database lacks so far."""
+
+    def __init__(self) -> None:
+        super().__init__("An earlier try of this request is not confirmed yet. Try again shortly.")
 
 
 class DiskFull(Unavailable):

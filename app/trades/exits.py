@@ -21,6 +21,7 @@ from app.domain.errors import (
     LastPriceTooEarly,
     MarketDataUnavailable,
     PaperTradingError,
+    ResultUnconfirmed,
     TradeNotActive,
 )
 from app.domain.money import ZERO
@@ -64,6 +65,8 @@ def exit_trade(
             trade = get_trade(user_id, trade_id)
         # It was closed meanwhile, by this request at the same time or by something else.
         exit = _exited_earlier(user_id, trade_id, key)
+        if exit is None and trade.status is TradeStatus.ACTIVE:
+            raise ResultUnconfirmed
         if exit is None:
             raise TradeNotActive(trade.status.value, trade.exit.pnl if trade.exit else None)
     return exit
@@ -122,7 +125,9 @@ def _begin_exit_all(user_id: str, key: IdempotencyKey) -> Document:
     try:
         IdempotencyRecord.save(key, record, now())
     except DuplicateKeyError:
-        return IdempotencyRecord.find(key) or record
+        if earlier := IdempotencyRecord.find(key):
+            return earlier
+        raise ResultUnconfirmed from None
     return record
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from operator import attrgetter
 
@@ -11,7 +12,13 @@ from pymongo.errors import DuplicateKeyError
 from app.database import object_id
 from app.database.transactions import run_transaction
 from app.domain.bracket import Bracket
-from app.domain.errors import ClientOrderIdReused, InsufficientMargin, NotFound, PriceTooOld
+from app.domain.errors import (
+    ClientOrderIdReused,
+    InsufficientMargin,
+    NotFound,
+    PriceTooOld,
+    ResultUnconfirmed,
+)
 from app.domain.money import required_margin
 from app.domain.order import Order
 from app.domain.position import Position
@@ -57,9 +64,10 @@ def open_trade(user_id: str, order: Order, key: IdempotencyKey | None = None) ->
         )
     except DuplicateKeyError:
         # Another process handled the same request, or one with the same key, at the same time.
-        if earlier := _opened_earlier(user_id, order, key):
-            return earlier
-        raise
+        with suppress(DuplicateKeyError):
+            if earlier := _opened_earlier(user_id, order, key):
+                return earlier
+        raise ResultUnconfirmed from None
     renew_mark(symbol)
     publish_events(events)
     _close_if_reached(trade, quote)

@@ -25,7 +25,7 @@ class FaultyDatabase:
     """An embedded server with MongoDB's test command `configureFailPoint`."""
 
     def __init__(self, folder: Path) -> None:
-        port = free_port()
+        self.port = port = free_port()
         config = folder / "empty.toml"
         config.touch()
         command = [sys.executable, "-P", "-m", "secantus", "--config", config, "--port", port]

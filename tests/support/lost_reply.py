@@ -1,7 +1,4 @@
-"""A proxy that loses the reply to a commit, or holds messages back.
-
-The commit is done, and the client does not know.
-"""
+"""Proxies that lose the reply to a commit, hold messages back, or let majority reads lag."""
 
 from __future__ import annotations
 
@@ -10,6 +7,9 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Self
+
+import bson
 
 # https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol: every message begins with
 # its whole length.
@@ -32,7 +32,7 @@ class LosingProxy:
         self.address = f"127.0.0.1:{port}"
         self.options = "directConnection=true&serverMonitoringMode=poll"
 
-    def __enter__(self) -> LosingProxy:
+    def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
@@ -71,7 +71,7 @@ class LosingProxy:
             suppress(OSError),
             socket.create_connection(("127.0.0.1", self._upstream)) as database,
         ):
-            while message := _read(client):
+            while message := self._changed(_read(client)):
                 if self._held is not None and self._held in message:
                     continue
                 meanwhile = self._take_callback() if b"commitTransaction" in message else None
@@ -83,9 +83,43 @@ class LosingProxy:
                     return
                 client.sendall(reply)
 
+    def _changed(self, message: bytes) -> bytes:
+        """Return the message that the database gets instead."""
+        return message
+
     def _take_callback(self) -> Callable[[], object] | None:
         meanwhile, self._meanwhile = self._meanwhile, None
         return meanwhile
+
+
+class LaggingProxy(LosingProxy):
+    """A proxy whose majority reads can miss the results of requests.
+
+    So it is on a replica set whose secondaries have not received them.
+    """
+
+    _is_lagging = False
+
+    @contextmanager
+    def lagging(self) -> Iterator[None]:
+        """Hide the results of requests from majority reads."""
+        self._is_lagging = True
+        try:
+            yield
+        finally:
+            self._is_lagging = False
+
+    def _changed(self, message: bytes) -> bytes:
+        if not self._is_lagging or b"majority" not in message:
+            return message
+        # OP_MSG: a head of 16 bytes, flags, and sections; a find has one, which is a document.
+        head, section = message[:21], message[21:]
+        command = bson.decode(section[: LENGTH.unpack(section[: LENGTH.size])[0]])
+        if command.get("find") not in ("answers", "trades"):
+            return message
+        command["filter"] = {"_id": "not yet replicated"}
+        changed = bson.encode(command)
+        return LENGTH.pack(len(head) + len(changed)) + head[4:] + changed
 
 
 def _read(peer: socket.socket) -> bytes:

@@ -162,6 +162,17 @@ def test_an_unreadable_recording_is_named_with_the_reason(home: str, tmp_path: P
     assert "REPLAY_FILE: cannot be read: Is a directory" in folder
 
 
+@pytest.mark.parametrize("option", ["w=0", "W=0", "w=0&journal=false"])
+def test_a_uri_that_asks_for_unconfirmed_writes_is_refused(home: str, option: str) -> None:
+    (offence,) = offences_of(
+        DATA_DIR=home, MONGO_URI=f"mongodb://bob:hunter2@127.0.0.1:27017/?{option}"
+    )
+
+    assert offence.startswith("MONGO_URI: has w=0")
+    assert "Remove it" in offence
+    assert "hunter2" not in offence
+
+
 def test_a_replay_needs_a_recording(home: str) -> None:
     assert offences_of(DATA_DIR=home, MARKET_DATA="REPLAY") == [
         "REPLAY_FILE: must name a CSV file, because MARKET_DATA=replay"
