@@ -59,6 +59,8 @@ def run_server(
         gc.collect()
         gc.freeze()
         print_banner(app, listener.getsockname()[1])
+        if embedded and settings.app_env != "development":
+            logger.warning("the embedded database is for development, tests and demos")
         wait_for_signal()
         logger.info("stopping")
     return 1 if failures else 0

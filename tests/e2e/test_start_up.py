@@ -43,6 +43,17 @@ def test_the_banner_shows_address_market_data_folder_and_a_first_request(
         assert (server.folder / "data" / name).stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize(("environment", "times"), [("development", 0), ("testing", 1)])
+def test_outside_development_one_line_says_what_the_embedded_database_is_for(
+    make_server: MakeServer, environment: str, times: int
+) -> None:
+    server = make_server(APP_ENV=environment).start()
+    server.stop()
+
+    line = "the embedded database is for development, tests and demos"
+    assert server.output().count(line) == times
+
+
 def test_one_message_names_everything_that_is_wrong(refused: Callable[..., str]) -> None:
     message = refused(PORT="abc", MARGIN_RATE="-1", REPLAY_FILE="/nope")
 

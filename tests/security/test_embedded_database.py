@@ -8,7 +8,6 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from app.database.ping import is_reachable
 from config import ConfigurationError, load_settings
 from embedded_db import data_folder
-from embedded_db.supervisor import CHILD, EmbeddedDatabase, StartError
+from embedded_db.supervisor import PROGRAM, EmbeddedDatabase, StartError, program_command
 from tests.support.database import DatabaseServer
 from tests.support.live import eventually
 from tests.support.server import ServerProcess
@@ -110,7 +109,7 @@ def test_data_written_without_authentication_is_served_with_it(folder: Path) -> 
     folder.mkdir()
     port = DatabaseServer(folder / "unused").port
     flags = ["--host", "127.0.0.1", "--port", port, "--storage-path", folder / "database"]
-    command = [sys.executable, "-P", CHILD, os.getpid(), *flags, "--sync-on-commit"]
+    command = [*program_command(), *flags, "--sync-on-commit"]
     with subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE) as process:
         with MongoClient[dict[str, Any]](
             f"mongodb://127.0.0.1:{port}/", serverSelectionTimeoutMS=SECONDS * 1000
@@ -197,8 +196,10 @@ def test_the_secret_is_neither_in_the_arguments_nor_in_the_environment_of_the_pr
         ["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=True
     )
 
-    assert str(CHILD) in listed.stdout
+    assert str(PROGRAM) in listed.stdout
     assert secret not in listed.stdout
+    environment = Path(f"/proc/{pid}/environ")
+    assert not environment.exists() or secret.encode() not in environment.read_bytes()
 
 
 def test_each_folder_has_its_own_secret(database: EmbeddedDatabase, tmp_path: Path) -> None:

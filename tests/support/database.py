@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-from embedded_db.supervisor import CHILD
+from embedded_db.supervisor import program_command
 from tests.support.server import free_port
 
 START_SECONDS = 20
@@ -29,8 +27,8 @@ class DatabaseServer:
         config.touch()
         flags = ["--config", config, "--host", "127.0.0.1", "--port", self.port]
         flags += ["--storage-path", self._folder / "storage", "--sync-on-commit"]
-        # The same child process that the application starts: it ends at the latest with this one.
-        command = [sys.executable, "-P", CHILD, os.getpid(), *flags]
+        # The same program that the application starts: it ends at the latest with this one.
+        command = [*program_command(), *flags]
         with (self._folder / "database.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [str(part) for part in command],

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = ("requirements.txt", "requirements-dev.txt")
+FILES = ("requirements.txt", "requirements-embedded.txt", "requirements-dev.txt")
 INSTALLED_ON = {"sys_platform": "linux", "platform_machine": "x86_64"}
 INTEL_MAC = {"sys_platform": "darwin", "platform_machine": "x86_64"}
 APPLE_SILICON = {"sys_platform": "darwin", "platform_machine": "arm64"}
@@ -44,10 +44,10 @@ def wanted_by(requirement: Requirement) -> Iterator[Requirement]:
 
 
 def test_every_extra_that_a_locked_package_requires_is_in_the_lock() -> None:
-    server, dev = map(locked, FILES)
+    server, embedded, dev = map(locked, FILES)
     missing = [
         f"{package.name} wants {want}"
-        for packages in (server, {**server, **dev})
+        for packages in (server, {**server, **embedded}, {**server, **embedded, **dev})
         for package in packages.values()
         for want in wanted_by(package)
         if want.extras - packages[canonicalize_name(want.name)].extras
@@ -76,9 +76,25 @@ def test_every_requirement_of_a_locked_package_is_locked(file: str) -> None:
 
 
 def test_the_embedded_database_is_omitted_where_it_has_no_wheel() -> None:
-    marker = locked("requirements.txt")["secantusdb"].marker
+    marker = locked("requirements-embedded.txt")["secantusdb"].marker
 
     assert marker is not None
     assert not marker.evaluate(INTEL_MAC)
     for system in (APPLE_SILICON, INSTALLED_ON):
         assert marker.evaluate(system)
+
+
+def test_the_server_is_installed_without_the_embedded_database_and_what_only_that_needs() -> None:
+    assert not {"secantusdb", "shapely", "s2sphere", "future"} & set(locked("requirements.txt"))
+
+
+def test_files_that_are_installed_together_lock_the_same_versions() -> None:
+    versions: dict[str, set[str]] = {}
+    for file in FILES:
+        for entry in entries(file):
+            package = Requirement(entry.partition(" --hash")[0])
+            if package.marker is None or package.marker.evaluate(INSTALLED_ON):
+                found = versions.setdefault(canonicalize_name(package.name), set())
+                found.add(str(package.specifier))
+
+    assert {name: found for name, found in versions.items() if len(found) > 1} == {}

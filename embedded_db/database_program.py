@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""SecantusDB as a program of its own, whose only user has a password from a file.
+
+`database_program.py [--secret-file FILE] FLAGS`, with the flags of `secantusd-py`. With a secret
+only clients that know it are served, and SCRAM proves to each of them that this is its database.
+
+This file imports SecantusDB and is therefore under its licence. The server imports neither: it
+starts this program and reaches it over the MongoDB wire protocol.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import sys
+import threading
+from pathlib import Path
+
+from secantus import SecantusDBServer
+from secantus.auth import SCRAM_SHA_256, derive_credentials
+from secantus.cli import build_parser
+
+USER = "paper_trading"
+USERS_DATABASE = "admin"
+# PyMongo's minimum; the secret is random, so more would add nothing.
+ITERATIONS = 4096
+
+
+def serve(secret: str | None, flags: list[str]) -> None:
+    """Run the database with these flags until the process ends."""
+    chosen = build_parser().parse_args(flags)
+    logging.basicConfig(
+        level=chosen.log_level or "WARNING",
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    server = SecantusDBServer(
+        host=chosen.host,
+        port=chosen.port,
+        storage_path=chosen.storage_path,
+        require_auth=secret is not None,
+        enable_test_commands=False,
+        replica_set_name=None if chosen.standalone else "secantus",
+        sync_on_commit=bool(chosen.sync_on_commit),
+    )
+    if secret is not None:
+        _set_password(server, secret)
+    server.start()
+    # The supervisor waits for this line.
+    print("ready", flush=True)
+    server.wait()
+
+
+def _set_password(server: SecantusDBServer, password: str) -> None:
+    """Set the password of the only user.
+
+    `createUser` would do the same, but only on a server that serves everyone until then.
+    """
+    record = {
+        "_id": f"{USERS_DATABASE}.{USER}",
+        "user": USER,
+        "db": USERS_DATABASE,
+        "credentials": derive_credentials(password, iterations=ITERATIONS).to_doc(),
+        "roles": [{"role": "root", "db": USERS_DATABASE}],
+        "mechanisms": [SCRAM_SHA_256],
+    }
+    server.storage.add_user(USERS_DATABASE, USER, record, replace=True)
+
+
+def _die_at_end_of_input() -> None:
+    # Only the parent holds the other end of standard input, so it closes with the parent.
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+def main(*arguments: str) -> None:
+    if platform.system() != "Linux":
+        threading.Thread(target=_die_at_end_of_input, daemon=True).start()
+    match arguments:
+        case ["--secret-file", file, *flags]:
+            serve(Path(file).read_text().strip(), flags)
+        case _:
+            serve(None, [*arguments])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
