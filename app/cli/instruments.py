@@ -44,7 +44,8 @@ def sync(path: Path | None, force: bool) -> None:
     source = open_file(path) if path else download(services().settings.angel_scrip_master_url)
     try:
         with sync_lease(services().clock) as lease:
-            summary = _sync(source, lease, force)
+            content = _read(source, lease)
+            diff = _publish(content, lease, force)
     except (ScripMasterError, SyncRefused) as error:
         raise click.ClickException(str(error)) from None
     except PyMongoError as error:
@@ -52,7 +53,7 @@ def sync(path: Path | None, force: bool) -> None:
             f"The database failed ({type(error).__name__}). Unless it was the very last step, "
             "nothing was changed. Run the sync again."
         ) from None
-    click.echo(summary)
+    click.echo(_summary(content, diff))
     # Only for this process: other processes check for a newer list themselves.
     services().instruments.refresh(0)
 
@@ -73,11 +74,6 @@ def show(text: str) -> None:
     click.echo(table(("symbol", "name", "tick", "lot", "Angel One token"), rows))
     if len(matches) > MAX_SHOWN:
         click.echo(f"and {len(matches) - MAX_SHOWN:,} more")
-
-
-def _sync(source: AbstractContextManager[MasterFile], lease: SyncLease, force: bool) -> str:
-    content = _read(source, lease)
-    return _summary(content, _publish(content, lease, force))
 
 
 def _read(source: AbstractContextManager[MasterFile], lease: SyncLease) -> MasterContent:

@@ -15,7 +15,7 @@ from app.market.schemas import (
     SymbolsQuery,
     SymbolsResponse,
 )
-from app.services import now
+from app.services import now, services
 from app.web.api import endpoint
 
 blueprint = Blueprint("market", __name__, url_prefix="/market")
@@ -51,7 +51,7 @@ def price_history(symbol: str, query: HistoryQuery) -> HistoryResponse:
 @endpoint(query=SymbolsQuery, responses={200: SymbolsResponse}, public=True)
 def symbols(query: SymbolsQuery) -> SymbolsResponse:
     """List the instruments; `q` searches symbols and names, best first, at most `limit`."""
-    instruments = service.search_symbols(query.q, query.limit)
+    instruments = services().instruments.search(query.q, query.limit)
     # Ten thousand instruments take a while, and must not block other requests.
     return run_blocking(SymbolsResponse.of, instruments)
 

@@ -40,11 +40,6 @@ def price_history(
     return instrument, services().history.candles(instrument.symbol, interval, since, until)
 
 
-def search_symbols(text: str, limit: int | None = None) -> list[Instrument]:
-    """Return the instruments that match `text`, best first; all of them for ''."""
-    return services().instruments.search(text, limit)
-
-
 def market_status() -> tuple[MarketStatus, bool]:
     """Return the state of the exchanges, and whether trades are refused while they are closed."""
     calendar = services().calendar

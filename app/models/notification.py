@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pymongo
@@ -78,24 +79,30 @@ class Notification:
         counted = Inbox.count_events(counts)
         if len(counted) < len(counts):
             raise AccountGone
-        following = {user_id: counted[user_id].event_seq - counts[user_id] for user_id in counts}
-        documents = []
-        for draft in drafts:
-            following[draft.user_id] += 1
-            document: Document = {
-                "user_id": draft.user_id,
-                "seq": following[draft.user_id],
-                "type": draft.type,
-                "message": draft.message,
-                "data": draft.data,
-                "is_read": False,
-                "created_at": now,
-            }
-            preferences = counted[draft.user_id].preferences
-            document |= _pending(now) if sends else _recorded(draft, preferences, now)
-            documents.append(document)
+        numbers = {
+            user_id: count(counted[user_id].event_seq - counts[user_id] + 1) for user_id in counts
+        }
+        events = [
+            cls(
+                id=ObjectId(),
+                user_id=draft.user_id,
+                seq=next(numbers[draft.user_id]),
+                type=draft.type,
+                message=draft.message,
+                data=draft.data,
+                is_read=False,
+                created_at=now,
+                deliveries=_deliveries(draft.type, counted[draft.user_id].preferences, now, sends),
+            )
+            for draft in drafts
+        ]
+        due = {"deliver_at": now} if sends else {}
+        documents = [
+            {"_id": event.id, **{name: getattr(event, name) for name in _FIELDS}, **due}
+            for event in events
+        ]
         collection("notifications").insert_many(documents, ordered=False)
-        return [cls.from_document(document) for document in documents]
+        return events
 
     @classmethod
     def are_written(cls, events: Sequence[Notification]) -> bool:
@@ -250,24 +257,21 @@ class Claim:
 _FIELDS = tuple(name for name in Notification.__dataclass_fields__ if name != "id")
 
 
-def _pending(now: datetime) -> Document:
-    deliveries = [{"channel": channel, "status": "pending", "attempts": 0} for channel in CHANNELS]
-    return {"deliveries": deliveries, "deliver_at": now}
-
-
-def _recorded(draft: EventDraft, preferences: Preferences, now: datetime) -> Document:
-    wanted = {channel: preferences.allow(channel, draft.type) for channel in CHANNELS}
-    return {
-        "deliveries": [
-            {
-                "channel": channel,
-                "status": "recorded" if wanted[channel] else "skipped",
-                "attempts": int(wanted[channel]),
-                "at": now,
-            }
-            for channel in CHANNELS
-        ]
-    }
+def _deliveries(
+    event_type: str, preferences: Preferences, now: datetime, sends: bool
+) -> list[dict[str, Any]]:
+    if sends:
+        return [{"channel": channel, "status": "pending", "attempts": 0} for channel in CHANNELS]
+    wanted = {channel: preferences.allow(channel, event_type) for channel in CHANNELS}
+    return [
+        {
+            "channel": channel,
+            "status": "recorded" if wanted[channel] else "skipped",
+            "attempts": int(wanted[channel]),
+            "at": now,
+        }
+        for channel in CHANNELS
+    ]
 
 
 def _end_deliveries(mark: ObjectId, ended: Mapping[ObjectId, list[dict[str, Any]]]) -> UpdateMany:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -29,55 +29,6 @@ class Difference:
     field: str
     recorded: Any
     recomputed: Any
-
-
-@dataclass(slots=True)
-class ExpectedBalances:
-    """The recomputed fields of a portfolio. Amounts are rupees."""
-
-    initial_margin: Decimal
-    utilized_margin: Decimal = ZERO
-    total_pnl: Decimal = ZERO
-    trade_count: int = 0
-    closed_count: int = 0
-    winner_count: int = 0
-    exposure: dict[str, Position] = field(default_factory=lambda: defaultdict(Position))
-
-    @property
-    def available_margin(self) -> Decimal:
-        return self.initial_margin + self.total_pnl - self.utilized_margin
-
-    @classmethod
-    def of(cls, initial_margin: Decimal, trades: Iterable[Trade]) -> ExpectedBalances:
-        """Recompute a portfolio from all its trades."""
-        balances = cls(initial_margin)
-        for trade in trades:
-            balances._add(trade)
-        return balances
-
-    def _add(self, trade: Trade) -> None:
-        self.trade_count = max(self.trade_count, trade.number)
-        if trade.status.is_open:
-            self.utilized_margin += trade.margin_used
-            self.exposure[trade.symbol] += Position.of(trade.bracket)
-        elif trade.exit is not None:
-            self.total_pnl += trade.exit.pnl
-            self.closed_count += 1
-            self.winner_count += trade.exit.pnl > 0
-
-    def as_fields(self) -> dict[str, Any]:
-        """Return the fields by name, as the portfolio has them."""
-        return {
-            "available_margin": self.available_margin,
-            "utilized_margin": self.utilized_margin,
-            "total_pnl": self.total_pnl,
-            "trade_count": self.trade_count,
-            "closed_count": self.closed_count,
-            "winner_count": self.winner_count,
-            "exposure": {
-                symbol: position for symbol, position in self.exposure.items() if position.trades
-            },
-        }
 
 
 def find_differences(user_id: str) -> list[Difference]:
@@ -106,13 +57,13 @@ def _differences(user_id: str) -> list[Difference]:
     inbox = Inbox.find(user_id)
     if portfolio is None or inbox is None:
         return []
-    recorded = {name: getattr(portfolio, name) for name in ExpectedBalances(ZERO).as_fields()}
+    recomputed = _recompute(portfolio.initial_margin, Trade.find_all(user_id))
+    recorded = {name: getattr(portfolio, name) for name in recomputed}
     recorded["exposure"] = {
         symbol: position
         for symbol, position in portfolio.exposure.items()
         if position != Position()
     }
-    recomputed = ExpectedBalances.of(portfolio.initial_margin, Trade.find_all(user_id)).as_fields()
     recorded["event_seq"] = inbox.event_seq
     recomputed["event_seq"] = Notification.last_seq(user_id)
     return [
@@ -120,3 +71,28 @@ def _differences(user_id: str) -> list[Difference]:
         for name in recomputed
         if recorded[name] != recomputed[name]
     ]
+
+
+def _recompute(initial_margin: Decimal, trades: Iterable[Trade]) -> dict[str, Any]:
+    """Return the fields of a portfolio, from all its trades. Amounts are rupees."""
+    utilized_margin = total_pnl = ZERO
+    trade_count = closed_count = winner_count = 0
+    exposure: dict[str, Position] = defaultdict(Position)
+    for trade in trades:
+        trade_count = max(trade_count, trade.number)
+        if trade.status.is_open:
+            utilized_margin += trade.margin_used
+            exposure[trade.symbol] += Position.of(trade.bracket)
+        elif trade.exit is not None:
+            total_pnl += trade.exit.pnl
+            closed_count += 1
+            winner_count += trade.exit.pnl > 0
+    return {
+        "available_margin": initial_margin + total_pnl - utilized_margin,
+        "utilized_margin": utilized_margin,
+        "total_pnl": total_pnl,
+        "trade_count": trade_count,
+        "closed_count": closed_count,
+        "winner_count": winner_count,
+        "exposure": {symbol: position for symbol, position in exposure.items() if position.trades},
+    }

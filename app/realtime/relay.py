@@ -63,7 +63,9 @@ class Relay:
         try:
             with self._app.app_context():
                 if message["type"] == "subscribe":
-                    self._note_back()
+                    if self._is_away:
+                        logger.warning("Redis responds again")
+                    self._is_away = False
                     # Messages may have been missed while Redis was away.
                     self._rooms.catch_up_all()
                 else:
@@ -80,8 +82,3 @@ class Relay:
                 "processes emit events late: %s",
                 error,
             )
-
-    def _note_back(self) -> None:
-        if self._is_away:
-            logger.warning("Redis responds again")
-        self._is_away = False

@@ -100,7 +100,9 @@ class YahooSession(Session[Response]):
         """Make one request; raise NoChart, SourceUnavailable or a curl error."""
         parts = urlsplit(url)
         if parts.path.startswith(CHART):
-            if _is_for_time_zone(options.get("params") or {}):
+            parameters = (options.get("params") or {}).keys()
+            # Every other request for a chart has further parameters.
+            if parameters - {"crumb"} == {"range", "interval"}:
                 return _time_zone_answer(url)
             seconds = self._call.seconds
             return self._check(self._send(method, url, seconds, *args, **options))
@@ -161,11 +163,6 @@ class YahooSession(Session[Response]):
         if not _is_chart(response):
             raise SourceUnavailable("Yahoo answered with something that is not a chart")
         return response
-
-
-def _is_for_time_zone(params: dict[str, Any]) -> bool:
-    # Every other request for a chart has further parameters.
-    return params.keys() - {"crumb"} == {"range", "interval"}
 
 
 def _time_zone_answer(url: str) -> Response:
