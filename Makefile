@@ -19,7 +19,7 @@ $(shell rm -f $(VENV)/.created $(VENV)/.installed $(VENV)/.installed-dev)
 endif
 endif
 
-.PHONY: help run doctor test coverage faults bench docs check audit format lock clean install install-dev
+.PHONY: help run doctor test test-replica-set coverage faults bench docs check audit format lock clean install install-dev
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -38,6 +38,9 @@ MEASURED := tests/unit tests/property tests/integration tests/api tests/realtime
 
 test: install-dev node_modules/.installed ## run every test (REQUIRE_ALL=1 turns skips for missing programs into failures)
 	$(PYTEST) $(ARGS)
+
+test-replica-set: install-dev ## run the suites of the database on a replica set, behind a proxy as strict as MongoDB
+	$(BIN)/python -m tests.mongodb $(ARGS)
 
 coverage: install-dev node_modules/.installed ## check that the tests inside the process cover 95 % of app's branches
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered $(MEASURED) $(ARGS)

@@ -31,7 +31,7 @@ DATABASE_NAME = f"test_{os.getpid()}"
 # busy while the others have nothing left to run.
 SLOWEST_FIRST = (
     *("faults", "fuzz", "property", "e2e", "security"),
-    *("integration", "realtime", "api", "unit"),
+    *("integration", "mongodb", "realtime", "api", "unit"),
 )
 TESTS = Path(__file__).parent
 
