@@ -285,7 +285,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Return the settings; raise ConfigurationError with every offence in the environment."""
     environ = read_environment() if environ is None else environ
     # An empty variable, like many in .env.example, means its default.
-    given = {
+    values = {
         name: environ[name.upper()].strip()
         for name in Settings.model_fields
         if environ.get(name.upper(), "").strip()
@@ -293,23 +293,23 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     offences = find_misspelled(environ, VARIABLES)[0]
     settings: Settings | None = None
     try:
-        settings = Settings.model_validate(given)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
-        offences += [_offence(detail, given) for detail in error.errors()]
-    if given.get("market_data", "").lower() == "replay" and "replay_file" not in given:
+        offences += [_offence(detail, values) for detail in error.errors()]
+    if values.get("market_data", "").lower() == "replay" and "replay_file" not in values:
         offences.append("REPLAY_FILE: must name a CSV file, because MARKET_DATA=replay")
-    offences += _unusable_for_angel_one(given)
-    if given.get("app_env", "").lower() == "production":
-        offences += _unsafe_in_production(given)
+    offences += _unusable_for_angel_one(values)
+    if values.get("app_env", "").lower() == "production":
+        offences += _unsafe_in_production(values)
     if settings is None or offences:
         raise ConfigurationError(offences)
     return _with_secrets(settings)
 
 
-def _offence(detail: Any, given: Mapping[str, str]) -> str:
+def _offence(detail: Any, values: Mapping[str, str]) -> str:
     name = str(detail["loc"][0])
     message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    shown = "" if _is_secret(name) else f" (it is {given[name]!r})"
+    shown = "" if _is_secret(name) else f" (it is {values[name]!r})"
     return f"{name.upper()}: {message[0].lower()}{message[1:]}{shown}"
 
 
@@ -318,15 +318,15 @@ def _is_secret(name: str) -> bool:
     return Settings.model_fields[name].annotation is SecretStr or name.endswith(("_uri", "_url"))
 
 
-def _unusable_for_angel_one(given: Mapping[str, str]) -> list[str]:
-    choice = given.get("market_data", "auto").lower()
-    missing = [name for name in ANGEL_CREDENTIALS if given.get(name, "demo") == "demo"]
+def _unusable_for_angel_one(values: Mapping[str, str]) -> list[str]:
+    choice = values.get("market_data", "auto").lower()
+    missing = [name for name in ANGEL_CREDENTIALS if values.get(name, "demo") == "demo"]
     if choice not in ("auto", "angel_one") or (choice == "auto" and missing):
         return []
     offences = [f"{name.upper()}: must be set, because MARKET_DATA=angel_one" for name in missing]
     if "angel_totp_secret" not in missing:
         try:
-            pyotp.TOTP(_joined(SecretStr(given["angel_totp_secret"])).get_secret_value())
+            pyotp.TOTP(_joined(SecretStr(values["angel_totp_secret"])).get_secret_value())
         except ValueError:
             offences.append(
                 "ANGEL_TOTP_SECRET: is not a TOTP key. It is the key shown with the QR code when "
@@ -336,9 +336,9 @@ def _unusable_for_angel_one(given: Mapping[str, str]) -> list[str]:
     return offences
 
 
-def _unsafe_in_production(given: Mapping[str, str]) -> list[str]:
-    offences = find_unsafe(given)
-    if given.get("password_hash", HASH_METHOD) not in OWASP_METHODS:
+def _unsafe_in_production(values: Mapping[str, str]) -> list[str]:
+    offences = find_unsafe(values)
+    if values.get("password_hash", HASH_METHOD) not in OWASP_METHODS:
         offences.append(f"PASSWORD_HASH: production takes {', '.join(OWASP_METHODS)}")
     return offences
 

@@ -12,8 +12,12 @@ from typing import Any
 
 from flask import Flask
 
-from app import auth, market, notifications, portfolio, trades
-from app.realtime.asyncapi import document as asyncapi_document
+from app.auth import routes as auth
+from app.market import routes as market
+from app.notifications import routes as notifications
+from app.portfolio import routes as portfolio
+from app.realtime import asyncapi
+from app.trades import routes as trades
 from app.web import health, openapi
 from app.web.error_codes import (
     ANY_ROUTE,
@@ -43,12 +47,12 @@ Object = Mapping[str, Any]
 def main() -> None:
     """Rewrite both pages."""
     app = Flask(__name__)
-    for blueprint in (auth, portfolio, market, trades, notifications, health):
-        app.register_blueprint(blueprint.blueprint)
+    for routes in (auth, portfolio, market, trades, notifications, health):
+        app.register_blueprint(routes.blueprint)
     openapi.init_app(app)
     with app.app_context():
         write("api.md", api_reference(openapi.openapi()))
-    write("events.md", events_reference(asyncapi_document(HOST)))
+    write("events.md", events_reference(asyncapi.make_document(HOST, asyncapi.make_schemas())))
 
 
 def write(page: str, reference: str) -> None:

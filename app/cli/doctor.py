@@ -119,11 +119,11 @@ def _source(source: Source, advice: str) -> Callable[[], Finding]:
         parts = services()
         settings = parts.settings
         used = create_sources(settings, parts.clock) if settings.uses_real_prices else []
-        asked = next((each for each in used if each.source is source), None)
-        if asked is None:
+        in_use = next((candidate for candidate in used if candidate.source is source), None)
+        if in_use is None:
             return Finding(True, f"not used (MARKET_DATA={settings.market_data})")
         try:
-            return Finding(True, asked.verify())
+            return Finding(True, in_use.verify())
         except SourceError as error:
             return Finding(False, str(error), advice)
 
@@ -133,9 +133,11 @@ def _source(source: Source, advice: str) -> Callable[[], Finding]:
 def _sender(channel: str, *variables: str) -> Callable[[], Finding]:
     def check() -> Finding:
         settings = services().settings
-        sender = next(each for each in create_senders(settings) if each.channel == channel)
+        sender = next(
+            candidate for candidate in create_senders(settings) if candidate.channel == channel
+        )
         if sender.outcome == "recorded":
-            missing = [each for each in variables if not str(getattr(settings, each.lower()))]
+            missing = [name for name in variables if not str(getattr(settings, name.lower()))]
             return Finding(True, f"recorded, not sent; set {', '.join(missing)} to send")
         try:
             sender.verify()

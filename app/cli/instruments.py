@@ -64,8 +64,14 @@ def show(text: str) -> None:
     """Show the instruments whose symbol or name contains TEXT, best first."""
     matches = services().instruments.search(text)
     rows = [
-        (each.symbol, each.name, each.tick_size, each.lot_size, each.angel_token)
-        for each in matches[:MAX_SHOWN]
+        (
+            instrument.symbol,
+            instrument.name,
+            instrument.tick_size,
+            instrument.lot_size,
+            instrument.angel_token,
+        )
+        for instrument in matches[:MAX_SHOWN]
     ]
     if not rows:
         raise click.ClickException(

@@ -21,14 +21,17 @@ def reconcile(repairs: bool) -> None:
     differences: list[Difference] = []
     with click.progressbar(users, label="Reconciling", file=sys.stderr) as progress:
         for user_id in progress:
-            found = find_differences(user_id)
-            if found and repairs:
-                found = repair(user_id)
-            differences += found
+            user_differences = find_differences(user_id)
+            if user_differences and repairs:
+                user_differences = repair(user_id)
+            differences += user_differences
     if not differences:
         click.echo(f"{len(users)} portfolios agree with their trades.")
         return
-    rows = [(each.user_id, each.field, each.recorded, each.recomputed) for each in differences]
+    rows = [
+        (difference.user_id, difference.field, difference.recorded, difference.recomputed)
+        for difference in differences
+    ]
     click.echo(table(("user", "field", "recorded", "recomputed"), rows))
     if repairs:
         click.echo(f"{len(differences)} differences were repaired.")

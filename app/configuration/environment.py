@@ -122,11 +122,11 @@ def _decode(path: Path, raw: bytes) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-            found = "UTF-16, as PowerShell and Notepad write it"
+            fault = "UTF-16, as PowerShell and Notepad write it"
         else:
             line = raw.count(b"\n", 0, error.start) + 1
-            found = f"not UTF-8, first in line {line}"
-        raise ConfigurationError([f"{path}: its text is {found}; save it as UTF-8"]) from None
+            fault = f"not UTF-8, first in line {line}"
+        raise ConfigurationError([f"{path}: its text is {fault}; save it as UTF-8"]) from None
 
 
 def _set_by_flask() -> Mapping[str, str | None]:
@@ -139,8 +139,8 @@ def _set_by_flask() -> Mapping[str, str | None]:
         return {}
     values: dict[str, str | None] = {}
     for name in (".flaskenv", ".env"):
-        if found := find_dotenv(name, usecwd=True):
-            values |= dotenv_values(found)
+        if path := find_dotenv(name, usecwd=True):
+            values |= dotenv_values(path)
     return values
 
 
@@ -165,20 +165,22 @@ def _meant(name: str, known: Collection[str]) -> str | None:
 
 def _most_similar(name: str, known: Collection[str], similar: float) -> str | None:
     ratios = {
-        each: 1.0 if sorted(each) == sorted(name) else SequenceMatcher(None, name, each).ratio()
-        for each in known
+        candidate: 1.0
+        if sorted(candidate) == sorted(name)
+        else SequenceMatcher(None, name, candidate).ratio()
+        for candidate in known
     }
-    best = max(ratios, key=lambda each: ratios[each], default=None)
+    best = max(ratios, key=lambda candidate: ratios[candidate], default=None)
     return best if best and ratios[best] >= similar else None
 
 
 def _begun(name: str, known: Collection[str]) -> str | None:
     """Return a variable that begins with `name`, or with which it begins as in APP_ENVIRONMENT."""
-    for each in sorted(known):
-        shorter, longer = sorted((name, each), key=len)
+    for candidate in sorted(known):
+        shorter, longer = sorted((name, candidate), key=len)
         rest = longer.removeprefix(shorter)
         # An underscore begins another word, as in SMTP_FROM_NAME.
-        may_end = longer == each or not rest.startswith("_")
+        may_end = longer == candidate or not rest.startswith("_")
         if rest != longer and len(shorter) >= SHORTEST_BEGINNING and may_end:
-            return each
+            return candidate
     return None

@@ -41,8 +41,8 @@ def _listed_origin(text: str) -> str:
         raise ValueError("is a comma separated list of origins without brackets or quotes")
     if "*" in text:
         raise ValueError(f"{text!r} would match nothing: name each origin in full, not by wildcard")
-    scheme, found, rest = text.partition("://")
-    if not found or scheme.lower() not in ORIGIN_SCHEMES:
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme.lower() not in ORIGIN_SCHEMES:
         raise ValueError(f"{text!r} must begin with http:// or https://")
     if set(rest.removesuffix("/")) & set("/?#"):
         raise ValueError(f"{text!r} must end after the host or the port: an origin has no path")

@@ -39,9 +39,9 @@ OVERRIDES = {
 }
 NEW_SECRET = "`python -c 'import secrets; print(secrets.token_hex(32))'`"  # noqa: S105
 
-Given = Mapping[str, str]
+Values = Mapping[str, str]
 # The name of the override, if there is one, and the offence.
-Found = Iterator[tuple[str | None, str]]
+Offences = Iterator[tuple[str | None, str]]
 
 
 def parse_overrides(text: str) -> tuple[str, ...]:
@@ -53,13 +53,13 @@ def parse_overrides(text: str) -> tuple[str, ...]:
     return names
 
 
-def find_unsafe(given: Given) -> list[str]:
+def find_unsafe(values: Values) -> list[str]:
     """Return each unsafe setting that PRODUCTION_ALLOWS does not permit."""
-    allowed = {part.strip().lower() for part in given.get("production_allows", "").split(",")}
+    allowed = {part.strip().lower() for part in values.get("production_allows", "").split(",")}
     return [
         f"{offence}; PRODUCTION_ALLOWS={override} permits it" if override else offence
         for check in CHECKS
-        for override, offence in check(given)
+        for override, offence in check(values)
         if override not in allowed
     ]
 
@@ -67,7 +67,7 @@ def find_unsafe(given: Given) -> list[str]:
 def is_weak(secret: str) -> bool:
     """Return whether a secret can be guessed: short, well known, repetitive or a sequence."""
     plain = secret.lower().replace("-", "").replace("_", "").replace(" ", "")
-    if len(secret) < MINIMUM_SECRET_LENGTH or any(each in plain for each in DEFAULT_SECRETS):
+    if len(secret) < MINIMUM_SECRET_LENGTH or any(default in plain for default in DEFAULT_SECRETS):
         return True
     unit = secret[: _period(secret)]
     counts = Counter(unit).values()
@@ -82,23 +82,23 @@ def _period(text: str) -> int:
     return next(n for n in range(1, len(text) + 1) if text[n:] == text[: len(text) - n])
 
 
-def _secrets(given: Given) -> Found:
+def _secrets(values: Values) -> Offences:
     names = ("secret_key", "jwt_secret_key")
     for name in names:
-        secret = given.get(name, "")
+        secret = values.get(name, "")
         if not secret or is_weak(secret):
             yield (
                 "weak_secrets" if secret else None,
                 f"{name.upper()}: production needs a secret of your own of at least "
                 f"{MINIMUM_SECRET_LENGTH} characters, made at random, such as {NEW_SECRET} prints",
             )
-    one, other = (given.get(name, "") for name in names)
+    one, other = (values.get(name, "") for name in names)
     if one and one == other:
         yield "weak_secrets", "JWT_SECRET_KEY: production needs one that is not SECRET_KEY"
 
 
-def _database(given: Given) -> Found:
-    uri = given.get("mongo_uri", "")
+def _database(values: Values) -> Offences:
+    uri = values.get("mongo_uri", "")
     if not uri:
         yield None, "MONGO_URI: production needs a MongoDB replica set or Atlas URI"
         return
@@ -129,8 +129,8 @@ def _missing_of_database(uri: str) -> list[str]:
             return []
         has_tls = options.get("tls", options.get("ssl", "false")) in TRUE
     if any(
-        options.get(each) in TRUE
-        for each in ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames")
+        options.get(option) in TRUE
+        for option in ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames")
     ):
         has_tls = False
     has_user = "@" in (parts.netloc if parts else "") or "authmechanism" in options
@@ -140,8 +140,8 @@ def _missing_of_database(uri: str) -> list[str]:
     ]
 
 
-def _redis(given: Given) -> Found:
-    parts = _split(given.get("redis_url", ""))
+def _redis(values: Values) -> Offences:
+    parts = _split(values.get("redis_url", ""))
     if parts is None or not parts.hostname or is_loopback(parts.hostname):
         return
     options = parse_qs(parts.query)
@@ -162,20 +162,20 @@ def _redis(given: Given) -> Found:
         )
 
 
-def _upstreams(given: Given) -> Found:
+def _upstreams(values: Values) -> Offences:
     for name in UPSTREAMS:
-        parts = _split(given.get(name, ""))
+        parts = _split(values.get(name, ""))
         if parts and parts.scheme in ("http", "ws") and not is_loopback(parts.hostname or ""):
             yield "plain_upstreams", f"{name.upper()}: production needs TLS, https:// or wss://"
 
 
-def _web(given: Given) -> Found:
-    listed = [part.strip() for part in given.get("cors_origins", "").split(",") if part.strip()]
+def _web(values: Values) -> Offences:
+    listed = [part.strip() for part in values.get("cors_origins", "").split(",") if part.strip()]
     if "*" in listed:
         yield "any_origin", "CORS_ORIGINS: production must name each origin, never *"
-    elif plain := [each for each in listed if _is_plain_origin(each)]:
+    elif plain := [origin for origin in listed if _is_plain_origin(origin)]:
         yield "http_origins", f"CORS_ORIGINS: production needs https://, not {', '.join(plain)}"
-    if "*" in [part.strip() for part in given.get("allowed_hosts", "").split(",")]:
+    if "*" in [part.strip() for part in values.get("allowed_hosts", "").split(",")]:
         yield "any_host", "ALLOWED_HOSTS: production must name each host, never *"
 
 
@@ -187,13 +187,13 @@ def _is_plain_origin(origin: str) -> bool:
     return parsed.startswith("http://") and not all(map(is_loopback, hosts_of([parsed])))
 
 
-def _server(given: Given) -> Found:
-    if given.get("ratelimit_enabled", "").lower() in FALSE:
+def _server(values: Values) -> Offences:
+    if values.get("ratelimit_enabled", "").lower() in FALSE:
         yield "no_rate_limits", "RATELIMIT_ENABLED: production limits how often clients may call"
-    if given.get("log_level", "").upper() == "DEBUG":
+    if values.get("log_level", "").upper() == "DEBUG":
         yield "debug_log", "LOG_LEVEL: production logs no more than INFO"
-    host = given.get("host", "127.0.0.1")
-    if not is_loopback(host) and given.get("trusted_proxies", "0") == "0":
+    host = values.get("host", "127.0.0.1")
+    if not is_loopback(host) and values.get("trusted_proxies", "0") == "0":
         yield (
             "no_proxy",
             f"HOST: production on {host} needs a proxy with TLS in front, and TRUSTED_PROXIES=1",
@@ -210,7 +210,7 @@ def _split(url: str) -> SplitResult | None:
     return parts
 
 
-CHECKS: tuple[Callable[[Given], Found], ...] = (
+CHECKS: tuple[Callable[[Values], Offences], ...] = (
     _secrets,
     _database,
     _redis,

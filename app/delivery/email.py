@@ -203,7 +203,7 @@ def _require_smtputf8(server: smtplib.SMTP, mail: EmailMessage) -> None:
     """Raise DeliveryError if an address needs SMTPUTF8 and the server does not have it."""
     server.ehlo_or_helo_if_needed()
     for header, remedy in (("To", ""), ("From", "set SMTP_FROM to an ASCII address")):
-        names = [each.username for each in mail[header].addresses]
+        names = [address.username for address in mail[header].addresses]
         if not all(map(str.isascii, names)) and not server.has_extn("smtputf8"):
             raise DeliveryError(
                 "the mail server accepts only ASCII before the @ (no SMTPUTF8)",

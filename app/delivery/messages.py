@@ -134,8 +134,8 @@ def compose(
 
     `available_margin` is the current one, in rupees; None if there is no portfolio.
     """
-    notifications = [_without_links(each) for each in notifications]
-    summaries = [summarize(each) for each in notifications]
+    notifications = [_without_links(notification) for notification in notifications]
+    summaries = [summarize(notification) for notification in notifications]
     if len(notifications) == 1:
         (summary,) = summaries
         subject = summary.subject
@@ -148,7 +148,7 @@ def compose(
     return EventMessage(
         name=display_name(name),
         subject=subject,
-        lines=tuple(clean(each.message) for each in notifications),
+        lines=tuple(clean(notification.message) for notification in notifications),
         figures=figures,
         balance=balance,
         stop_link=stop_link,
@@ -173,7 +173,7 @@ def _balance(after: Decimal | None, now: Decimal | None) -> Figures:
 
 
 def _digest_subject(summaries: Sequence[EventSummary]) -> str:
-    results = [each.pnl for each in summaries if each.pnl is not None]
+    results = [summary.pnl for summary in summaries if summary.pnl is not None]
     net = f", in all {result(sum(results, ZERO))}" if results else ""
     return f"{len(summaries)} events{net}"
 

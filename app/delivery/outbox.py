@@ -274,10 +274,14 @@ class _Batch:
         self._extend_lease(self._clock.now())
 
     def _extend_lease(self, until: datetime) -> None:
-        ids = [each.id for notifications in self._waiting.values() for each in notifications]
+        ids = [
+            notification.id
+            for notifications in self._waiting.values()
+            for notification in notifications
+        ]
         ours = Notification.extend(self._mark, ids, until) if ids else set()
         kept = {
-            user_id: [each for each in notifications if each.id in ours]
+            user_id: [notification for notification in notifications if notification.id in ours]
             for user_id, notifications in self._waiting.items()
         }
         self._waiting = {user_id: batch for user_id, batch in kept.items() if batch}

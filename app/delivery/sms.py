@@ -63,7 +63,7 @@ class SmsSender:
                 f"the Twilio account is {account.status}",
                 remedy="open it again at https://console.twilio.com",
             )
-        if not any(each.phone_number == self._from for each in numbers):
+        if not any(number.phone_number == self._from for number in numbers):
             raise DeliveryError(
                 "the Twilio account has no such number",
                 remedy="set TWILIO_PHONE_NUMBER to one of Phone Numbers > Active numbers in the "

@@ -47,9 +47,9 @@ def identity_key(text: str) -> str:
         return folded
     local, _, domain = folded.rpartition("@")
     # Taken before case folding, which would turn the letter ß into ss.
-    given = unicodedata.normalize("NFKC", text).strip().rpartition("@")[2]
+    domain_as_written = unicodedata.normalize("NFKC", text).strip().rpartition("@")[2]
     try:
-        return f"{local}@{ascii_domain(given)}"
+        return f"{local}@{ascii_domain(domain_as_written)}"
     except ValueError:
         return f"{local}@{domain}"
 

@@ -79,7 +79,7 @@ def _argument(value: object, *, quoted: bool) -> object:
 def _trace(formatted: str) -> str:
     """Return a traceback whose lines cannot be mistaken for log lines."""
     lines = formatted.split("\n")
-    return "\n".join(f"  | {escape(each, MAX_MESSAGE_LENGTH)}" for each in lines)
+    return "\n".join(f"  | {escape(line, MAX_MESSAGE_LENGTH)}" for line in lines)
 
 
 class TextFormatter(logging.Formatter):
@@ -128,5 +128,5 @@ def _plain(value: object) -> object:
     if value is None or isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
         return value
     if isinstance(value, list | tuple):
-        return [escape(each, MAX_MESSAGE_LENGTH) for each in value]
+        return [escape(item, MAX_MESSAGE_LENGTH) for item in value]
     return escape(value)

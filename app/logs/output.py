@@ -122,7 +122,7 @@ def _is_ours(files: Iterable[str]) -> bool:
     for file in files:
         if file.startswith(f"{ROOT / 'app'}{os.sep}"):
             ours = True
-        elif any(f"{os.sep}{each}{os.sep}" in file for each in PROTOCOL_LIBRARIES):
+        elif any(f"{os.sep}{library}{os.sep}" in file for library in PROTOCOL_LIBRARIES):
             ours = False
     return ours
 

@@ -202,11 +202,11 @@ class TradingCalendar:
 
     def next_open(self, now: datetime) -> datetime:
         """Return the first opening after `now`."""
-        return next(each.open for each in self._sessions_from(now) if each.open > now)
+        return next(session.open for session in self._sessions_from(now) if session.open > now)
 
     def next_close(self, now: datetime) -> datetime:
         """Return the first close after `now`."""
-        return next(each.close for each in self._sessions_from(now) if each.close > now)
+        return next(session.close for session in self._sessions_from(now) if session.close > now)
 
     def trading_time(self, since: datetime, until: datetime) -> timedelta:
         """Return how long prices moved between two times: the age of a price in trading time.

@@ -1,4 +1,4 @@
-"""Candles for charts: the window that a request means, and a cache of the feed's answers."""
+"""Candles for charts: the window that a request means, and a cache of the feed's responses."""
 
 from __future__ import annotations
 

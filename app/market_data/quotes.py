@@ -97,10 +97,10 @@ class QuoteBoard:
         if price := self.confirmed([symbol]).get(symbol):
             return price
         stored = self._stored([symbol]).get(symbol) if self._feed.remote else None
-        seen = [each for each in (self._seen(symbol), stored) if each]
+        seen = [quote for quote in (self._seen(symbol), stored) if quote]
         if not seen:
             raise _no_price(symbol)
-        newest = max(seen, key=lambda each: each.quote.timestamp)
+        newest = max(seen, key=lambda candidate: candidate.quote.timestamp)
         return self._price(newest.quote, is_confirmed=False)
 
     def require(self, symbol: str) -> LastPrice:
@@ -144,12 +144,12 @@ class QuoteBoard:
         limit, now = self._stale_after, self._clock.now()
         return {
             symbol: KnownQuote(
-                each.quote,
-                each.seen_at,
-                now - each.seen_at > limit or self.tick_filter.is_older(each.quote, limit),
+                entry.quote,
+                entry.seen_at,
+                now - entry.seen_at > limit or self.tick_filter.is_older(entry.quote, limit),
             )
             for symbol in wanted
-            if (each := seen.get(symbol))
+            if (entry := seen.get(symbol))
         }
 
     def ticks_since(self, quote: Quote) -> list[Quote]:

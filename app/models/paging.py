@@ -26,9 +26,9 @@ def read_page(
 
     The page begins under `cursor`, or at `newest`, the highest number there is.
     """
-    found = find(below=min(cursor or newest + 1, newest + 1), limit=limit + 1)
-    page = found[:limit]
-    return page, str(number(page[-1])) if len(found) > limit else None
+    items = find(below=min(cursor or newest + 1, newest + 1), limit=limit + 1)
+    page = items[:limit]
+    return page, str(number(page[-1])) if len(items) > limit else None
 
 
 def newest_first(
@@ -42,12 +42,12 @@ def newest_first(
     # SecantusDB: reads every match before it sorts and limits (docs/decisions.md). MongoDB would
     # take one query with sort and limit.
     filters = {field: value for field, value in query.items() if value is not None}
-    found: list[Document] = []
+    page: list[Document] = []
     window = limit
-    while below > 1 and len(found) < limit:
+    while below > 1 and len(page) < limit:
         floor = max(below - window, 1)
         documents = collection(name).find({**filters, number: {"$gte": floor, "$lt": below}})
-        found += sorted(documents, key=lambda document: -int(document[number]))
+        page += sorted(documents, key=lambda document: -int(document[number]))
         below = floor
         window = min(window * 4, MAX_WINDOW)
-    return found[:limit]
+    return page[:limit]

@@ -106,7 +106,7 @@ class Portfolio:
         """Return the available rupees by user; users without a portfolio are left out."""
         fields = {"user_id": 1, "available_margin": 1}
         portfolios = collection("portfolios").find(_by_user({"$in": list(user_ids)}), fields)
-        return {each["user_id"]: each["available_margin"] for each in portfolios}
+        return {portfolio["user_id"]: portfolio["available_margin"] for portfolio in portfolios}
 
     @classmethod
     def all_user_ids(cls) -> list[str]:

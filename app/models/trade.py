@@ -205,7 +205,7 @@ class TradeExit:
 
 def _close_equal(transition: Transition, exits: Sequence[TradeExit], now: datetime) -> UpdateMany:
     """Return one update of trades whose exits differ in their P&L only."""
-    pnls = {each.trade.id: each.exit.pnl for each in exits}
+    pnls = {trade_exit.trade.id: trade_exit.exit.pnl for trade_exit in exits}
     closed = {name: {"$literal": value} for name, value in _closed(transition, now).items()}
     return UpdateMany(
         {"_id": {"$in": list(pnls)}, "status": transition.before.value},

@@ -74,13 +74,13 @@ class User:
         An exact match has priority: users of earlier versions may differ in spelling only.
         """
         exact = name.strip()
-        found = (
+        user = (
             cls._find({"client_id": exact})
             or cls._find({"email": exact.lower()})
             or cls._find({"client_id": exact.lower()})
         )
-        client_id = None if found else Identity.find_client_id(exact)
-        return cls.find_by_client_id(client_id) if client_id else found
+        client_id = None if user else Identity.find_client_id(exact)
+        return cls.find_by_client_id(client_id) if client_id else user
 
     @classmethod
     def find_by_id(cls, user_id: ObjectId) -> User | None:

@@ -38,7 +38,7 @@ def list_notifications(query: NotificationsQuery) -> NotificationsResponse:
         current_principal().user_id, unread=query.unread, cursor=query.cursor, limit=query.limit
     )
     return NotificationsResponse(
-        notifications=[NotificationView.of(each) for each in page],
+        notifications=[NotificationView.of(notification) for notification in page],
         unread_count=unread_count,
         next_cursor=next_cursor,
     )

@@ -18,7 +18,7 @@ from app.web.schemas import (
 )
 
 Text = StringConstraints(strip_whitespace=True, min_length=1)
-EVENT_TYPES = [each.value for each in EventType]
+EVENT_TYPES = [event_type.value for event_type in EventType]
 
 
 def _event_type(value: Any) -> EventType:
@@ -84,7 +84,7 @@ class PreferencesResponse(ResponseModel):
 
     @classmethod
     def of(cls, preferences: Preferences) -> PreferencesResponse:
-        events = [each.value for each in preferences.event_types]
+        events = [event_type.value for event_type in preferences.event_types]
         return cls(email=preferences.email, sms=preferences.sms, events=events)
 
 
@@ -138,7 +138,7 @@ class NotificationView(ResponseModel):
             seq=notification.seq,
             is_read=notification.is_read,
             created_at=notification.created_at,
-            deliveries=[Delivery.model_validate(each) for each in notification.deliveries],
+            deliveries=[Delivery.model_validate(delivery) for delivery in notification.deliveries],
         )
 
 

@@ -32,7 +32,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         async_handlers=False,
         max_http_buffer_size=64 * 1024,
     )
-    app.register_blueprint(asyncapi.blueprint)
+    asyncapi.init_app(app)
     rooms = UserRooms()
     app.extensions[handlers.KEY] = Connections(rooms)
     relay = Relay(app, settings.redis_url, rooms) if settings.redis_url else None

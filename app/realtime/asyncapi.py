@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from flask import Blueprint, request
+from flask import Blueprint, Flask, current_app, request
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -25,9 +25,11 @@ from app.realtime.schemas import (
     SymbolsRequest,
 )
 from app.trades.schemas import TradeView
-from app.web.api import VERSION
+from app.web.openapi import VERSION
 
 blueprint = Blueprint("asyncapi", __name__)
+
+KEY = "asyncapi"
 
 Schema = dict[str, Any]
 Properties = dict[str, Schema]
@@ -75,13 +77,19 @@ TRADE_UPDATES = {
 }
 
 
+def init_app(app: Flask) -> None:
+    """Serve /asyncapi.json."""
+    app.extensions[KEY] = cache(make_schemas)
+    app.register_blueprint(blueprint)
+
+
 @blueprint.get("/asyncapi.json")
 def asyncapi() -> dict[str, Any]:
     """Return the AsyncAPI document of the sockets of this server."""
-    return document(request.host)
+    return make_document(request.host, current_app.extensions[KEY]())
 
 
-def document(host: str) -> dict[str, Any]:
+def make_document(host: str, schemas: Mapping[str, Schema]) -> dict[str, Any]:
     """Return the document for a server at `host`, such as `127.0.0.1:5000`."""
     messages = _messages()
     return {
@@ -113,7 +121,7 @@ def document(host: str) -> dict[str, Any]:
         "operations": _operations(messages),
         "components": {
             "messages": messages,
-            "schemas": _schemas(),
+            "schemas": schemas,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
             },
@@ -186,8 +194,7 @@ def _trade_update(event: str) -> Schema:
     return _object({"event": kind, "data": data, "seq": _SEQ}, TRADE_UPDATES[event])
 
 
-@cache
-def _schemas() -> dict[str, Schema]:
+def make_schemas() -> dict[str, Schema]:
     """Return every schema: those of sockets, and what events share with the REST API."""
     payloads = [model for event in CLIENT_EVENTS.values() for model in event[1:]]
     unique: dict[type[BaseModel], None] = dict.fromkeys([Refusal, Status, *payloads, *_VIEWS])
@@ -246,7 +253,7 @@ def _pick(properties: Properties, names: str) -> Properties:
 
 def _never_null(schema: Schema) -> Schema:
     """Return the schema of a value that an event always has and the REST API may lack."""
-    value = next(each for each in schema["anyOf"] if each != {"type": "null"})
+    value = next(option for option in schema["anyOf"] if option != {"type": "null"})
     description = re.sub(r"(; |\. |; else )[Nn]ull.*$", ".", schema["description"])
     examples = schema.get("examples") or value["examples"]
     return {**value, "description": description, "examples": examples}

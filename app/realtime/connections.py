@@ -147,7 +147,7 @@ class Connections:
         while True:
             socketio.sleep(EXPIRY_CHECK_SECONDS)
             with self._lock:
-                if not any(each.joined for each in list(self._by_socket.values())):
+                if not any(connection.joined for connection in list(self._by_socket.values())):
                     self.is_checking_expiry = False
                     return
             try:

@@ -55,13 +55,13 @@ def acknowledged(field: str) -> Callable[[Callable[[Any], Ack]], Callable[..., A
 
     def decorate(handler: Callable[[Any], Ack]) -> Callable[..., Ack]:
         @functools.wraps(handler)
-        def answer(payload: Any = None) -> Ack:
+        def respond(payload: Any = None) -> Ack:
             try:
                 return {"ok": True, **handler(as_object(payload, field))}
             except Exception as error:
                 return _refusal(handler.__name__, error)
 
-        return answer
+        return respond
 
     return decorate
 
@@ -128,7 +128,7 @@ def leave(payload: dict[str, Any]) -> Ack:
     """Remove the socket from a user's room."""
     named = read_user_id(payload)
     joined = _connections().get(_socket()).joined
-    for user_id in [each for each in list(joined) if is_same_identity(each, named)]:
+    for user_id in [joined_id for joined_id in list(joined) if is_same_identity(joined_id, named)]:
         _connections().leave(_socket(), user_id)
     return {"user_id": named}
 
@@ -164,6 +164,6 @@ def refuse(payload: dict[str, Any]) -> Ack:
 def _send_prices(symbols: Collection[str]) -> None:
     """Send the known prices now, and request the others: they are sent when they arrive."""
     known = services().quotes.known(symbols)
-    for each in known.values():
-        emit("live_price", price_payload(each.quote))
-    services().feed.ask([each for each in symbols if each not in known])
+    for seen in known.values():
+        emit("live_price", price_payload(seen.quote))
+    services().feed.ask([symbol for symbol in symbols if symbol not in known])

@@ -61,8 +61,8 @@ def read_symbols(payload: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     if len(names) > MAX_NAMES:
         raise InvalidRequest(f"symbols may be {MAX_NAMES} at most.")
     instruments = {name: services().instruments.find(name) for name in names}
-    known = dict.fromkeys(each.symbol for each in instruments.values() if each)
-    return list(known), [name for name, each in instruments.items() if each is None]
+    known = dict.fromkeys(instrument.symbol for instrument in instruments.values() if instrument)
+    return list(known), [name for name, instrument in instruments.items() if instrument is None]
 
 
 def read_principal(payload: Mapping[str, Any]) -> Principal | None:

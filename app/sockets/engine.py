@@ -206,7 +206,7 @@ class Engine(engineio.Server):  # type: ignore[misc]
         if now - self._counted_at > COUNT_INTERVAL_SECONDS:
             self._counted_at = now
             sessions = list(self.sockets.values())
-            self._waiting_bytes = sum(each.queue.waiting_bytes for each in sessions)
+            self._waiting_bytes = sum(session.queue.waiting_bytes for session in sessions)
         return self._waiting_bytes > MAX_TOTAL_WAITING_BYTES
 
     def _handle_connect(
@@ -246,8 +246,8 @@ class Engine(engineio.Server):  # type: ignore[misc]
         }
 
     def _has_too_many(self, address: str) -> bool:
-        polling = (each for each in list(self.sockets.values()) if not each.upgraded)
-        count = sum(each.address == address and not each.closed for each in polling)
+        polling = (session for session in list(self.sockets.values()) if not session.upgraded)
+        count = sum(session.address == address and not session.closed for session in polling)
         if count >= MAX_POLLING_SESSIONS_PER_ADDRESS:
             self.client_log.write("socket refused, too many polling sessions", address)
             return True

@@ -96,13 +96,13 @@ class Server(socketio.Server):  # type: ignore[misc]
         id: int | None,
     ) -> None:
         """Call the handler and acknowledge; without acknowledgement, report a refusal by status."""
-        answer = self._trigger_event(data[0], namespace, sid, *data[1:])
-        is_refused = isinstance(answer, dict) and answer.get("ok") is False
+        reply = self._trigger_event(data[0], namespace, sid, *data[1:])
+        is_refused = isinstance(reply, dict) and reply.get("ok") is False
         if is_refused and (id is None or data[0] == "join"):
-            status = {"msg": answer["error"], "code": answer["code"]}
+            status = {"msg": reply["error"], "code": reply["code"]}
             self.emit("status", status, to=sid, ignore_queue=True)
         if id is not None:
             acknowledgement = self.packet_class(
-                packet.ACK, namespace=namespace, id=id, data=[answer]
+                packet.ACK, namespace=namespace, id=id, data=[reply]
             )
             self._send_packet(eio_sid, acknowledgement)

@@ -136,7 +136,7 @@ class TradeView(ResponseModel):
     )
     settled_from: SettledFrom | None = Field(
         default=None,
-        description="How an exit without a quote of its moment was found; else null.",
+        description="How an exit missed at its time was found later; else null.",
         examples=["gap"],
     )
     last_price: Money | None = Field(

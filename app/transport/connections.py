@@ -195,7 +195,7 @@ class ConnectionTable:
         for connection in list(self._connections):
             if connection.is_overdue(now):
                 slow = connection.write_deadline is not None
-                label = "answer read too slowly" if slow else connection.phase.label
+                label = "response read too slowly" if slow else connection.phase.label
                 if connection.phase not in (Phase.IDLE, Phase.LINGER) or slow:
                     connection.log(f"connection closed, {label}")
                 on_cut(connection)
@@ -203,7 +203,7 @@ class ConnectionTable:
         self.pieces.forget_idle()
 
     def in_phases(self, *phases: Phase) -> list[Connection]:
-        return [each for each in list(self._connections) if each.phase in phases]
+        return [connection for connection in list(self._connections) if connection.phase in phases]
 
     def _make_room(self, key: str) -> list[Connection] | None:
         victims = []
@@ -212,8 +212,8 @@ class ConnectionTable:
             victims.append(self._pop_idle(key))
         elif len(self._connections) >= self.bounds.total:
             victims.append(self._pop_idle(self._heaviest()))
-        found = [victim for victim in victims if victim]
-        return found if len(found) == len(victims) else None
+        idle = [victim for victim in victims if victim]
+        return idle if len(idle) == len(victims) else None
 
     def _heaviest(self) -> str | None:
         idle = self._evictable

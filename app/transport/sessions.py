@@ -189,7 +189,9 @@ class SessionGuard:
         now = time.monotonic()
         rooms = self._server.manager.rooms.values()
         connected = {
-            eio_sid for each in list(rooms) for eio_sid in list(each.get(None, {}).values())
+            eio_sid
+            for namespaces in list(rooms)
+            for eio_sid in list(namespaces.get(None, {}).values())
         }
         sessions = self._engine.sockets
         for sid in list(self._budgets):

@@ -1,23 +1,21 @@
 """What all routes share: authentication, validation of the input, and the response.
 
-`endpoint` checks the caller and the input, and describes the route for the OpenAPI document.
-Pydantic validates; spectree only collects the description.
+`endpoint` checks the caller and the input, and keeps the declaration of the route on its view,
+where `openapi` finds it.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, NoReturn, TypeVar
 
 from flask import Response, request
 from pydantic import BaseModel, Field, ValidationError
-from spectree import Response as SpecResponse
-from spectree import SecurityScheme, SecuritySchemeData, SpecTree
-from spectree.models import SecureType
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app.domain.errors import InvalidFields, InvalidRequest
@@ -25,8 +23,6 @@ from app.domain.suggestions import did_you_mean
 from app.models import IdempotencyKey
 from app.web.auth import current_principal, require_own
 from app.web.error_codes import ANY_ROUTE, WITH_BODY, WITH_INPUT, WITH_KEY, WITH_TOKEN, merge_codes
-
-VERSION = "1.0.0"
 
 Model = TypeVar("Model", bound=BaseModel)
 View = Callable[..., Any]
@@ -68,25 +64,16 @@ class IdempotencyHeaders(BaseModel):
     )
 
 
-spec = SpecTree(
-    "flask",
-    title="Paper Trading API",
-    version=VERSION,
-    description="Trade Indian indices and shares with virtual money. "
-    "[/asyncapi.json](/asyncapi.json) describes the Socket.IO events (AsyncAPI 3).",
-    mode="strict",
-    annotations=False,
-    validation_error_status=400,
-    validation_error_model=ErrorBody,
-    naming_strategy=lambda model: model.__name__,
-    nested_naming_strategy=lambda _parent, child: child,
-    security_schemes=[
-        SecurityScheme(
-            name="bearer",
-            data=SecuritySchemeData(type=SecureType.HTTP, scheme="bearer", bearer_format="JWT"),
-        )
-    ],
-)
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a route takes and returns. `codes` are its error codes by status."""
+
+    responses: Mapping[int, type[BaseModel]]
+    codes: Mapping[int, list[str]]
+    body: type[BaseModel] | None
+    query: type[BaseModel] | None
+    public: bool
+    idempotent: bool
 
 
 def endpoint(
@@ -113,48 +100,36 @@ def endpoint(
         WITH_BODY if body else {},
         WITH_KEY if idempotent else {},
     )
+    declaration = Declaration(responses, codes, body, query, public, idempotent)
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
-        def call(**arguments: Any) -> Response:
-            if not public:
-                current_principal()
-                if "user_id" in arguments:
-                    # The path may spell it differently; the view gets the caller's client_id.
-                    arguments["user_id"] = require_own(arguments["user_id"])
-            if query is not None:
-                arguments["query"] = _validated(query, request.args.to_dict())
-            if body is not None:
-                arguments["body"] = _validated(body, _json_object())
-            if idempotent:
-                named = "Idempotency-Key" in request.headers
-                arguments["key"] = _idempotency_key(arguments.get("body")) if named else None
-            result = view(**arguments)
+        def call(**path: Any) -> Response:
+            result = view(**_read_request(declaration, path))
             model, status = result if isinstance(result, tuple) else (result, 200)
             return Response(model.model_dump_json(), status, mimetype="application/json")
 
-        call.__dict__.update(requires_token=not public, error_codes=codes)
-        # spectree reads its metadata from the functions that `__wrapped__` leads to.
-        call.__wrapped__ = spec.validate(
-            json=body,
-            query=query,
-            headers=IdempotencyHeaders if idempotent else None,
-            resp=_document_responses(responses, codes),
-            security=None if public else {"bearer": []},
-            tags=[view.__module__.removesuffix(".routes").rpartition(".")[2]],
-            operation_id=view.__name__,
-            skip_validation=True,
-        )(view)
+        call.__dict__.update(declaration=declaration, requires_token=not public)
         return call
 
     return decorate
 
 
-def _document_responses(
-    responses: Mapping[int, type[BaseModel]], errors: Iterable[int]
-) -> SpecResponse:
-    models = {**dict.fromkeys(sorted(errors), ErrorBody), **responses}
-    return SpecResponse(**{f"HTTP_{status}": model for status, model in models.items()})
+def _read_request(declaration: Declaration, path: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the caller and the input; return the arguments of the view."""
+    arguments = dict(path)
+    if not declaration.public:
+        current_principal()
+        if "user_id" in path:
+            # The path may spell it differently; the view gets the caller's client_id.
+            arguments["user_id"] = require_own(path["user_id"])
+    if declaration.query is not None:
+        arguments["query"] = _validated(declaration.query, request.args.to_dict())
+    if declaration.body is not None:
+        arguments["body"] = _validated(declaration.body, _json_object())
+    if declaration.idempotent:
+        arguments["key"] = _idempotency_key(arguments.get("body"))
+    return arguments
 
 
 def _json_object() -> dict[str, Any]:
@@ -173,7 +148,9 @@ def _json_object() -> dict[str, Any]:
     return parsed
 
 
-def _idempotency_key(body: BaseModel | None) -> IdempotencyKey:
+def _idempotency_key(body: BaseModel | None) -> IdempotencyKey | None:
+    if "Idempotency-Key" not in request.headers:
+        return None
     headers = _validated(
         IdempotencyHeaders, {"Idempotency-Key": request.headers["Idempotency-Key"]}
     )
@@ -202,12 +179,12 @@ def _validated(model: type[Model], values: dict[str, Any]) -> Model:
 def _faults(error: ValidationError, model: type[BaseModel]) -> dict[str, str]:
     """Return the fault of each field, in words."""
     faults: dict[str, str] = {}
-    for each in error.errors(include_url=False, include_input=False):
-        field = str(each["loc"][0]) if each["loc"] else "body"
-        if each["type"] == "extra_forbidden":
+    for fault in error.errors(include_url=False, include_input=False):
+        field = str(fault["loc"][0]) if fault["loc"] else "body"
+        if fault["type"] == "extra_forbidden":
             faults[field[:80]] = _unknown_field(field, model)
             continue
-        message = each["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
         faults.setdefault(field[:80], f"{message[:1].lower()}{message[1:]}")
     return faults
 

@@ -92,7 +92,7 @@ ERROR_CODES = {
     "alert_not_found": ErrorCode((404,), "The user has no alert with this id."),
     "notification_not_found": ErrorCode((404,), "The user has no notification with this id."),
     "link_unknown": ErrorCode((404,), "The link was not sent by this server."),
-    # The transport, before a route is found.
+    # The transport, before routing.
     "malformed_request": ErrorCode((400,), "The request is not valid HTTP/1.1."),
     "request_timeout": ErrorCode((408,), "The request did not arrive in time."),
     "headers_too_large": ErrorCode((431,), "The headers are larger than 32 KiB, or exceed 100."),

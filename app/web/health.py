@@ -66,7 +66,7 @@ def ready() -> tuple[HealthResponse, int]:
     if RELAY_KEY in current_app.extensions:
         checks["redis"] = _check_redis()
     statuses = {check["status"] for check in checks.values()}
-    status = next((each for each in ("unavailable", "degraded") if each in statuses), "ok")
+    status = next((level for level in ("unavailable", "degraded") if level in statuses), "ok")
     return HealthResponse(status=status, checks=checks), 503 if status == "unavailable" else 200
 
 

@@ -1,18 +1,24 @@
-"""The OpenAPI document at /openapi.json: what spectree collected, made exact."""
+"""The OpenAPI document at /openapi.json: what spectree makes of the declarations, made exact."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, cast
 
 from flask import Blueprint, Flask, current_app
+from spectree import Response, SecurityScheme, SecuritySchemeData, SpecTree
+from spectree.metadata import FunctionDecorator
+from spectree.models import SecureType
 
-from app.web.api import spec
+from app.web.api import Declaration, ErrorBody, IdempotencyHeaders, View
 from app.web.error_codes import ERROR_CODES, OF_WRITES, merge_codes
 from app.web.schemas import MAXIMUM_BODY_BYTES
 
 blueprint = Blueprint("openapi", __name__)
 
+KEY = "openapi"
+VERSION = "1.0.0"
 _OBJECT_ID = {"type": "string", "pattern": "^[0-9a-f]{24}$"}
 # What spectree cannot know of the parts of an address.
 PATH_PARAMETERS: dict[str, dict[str, Any]] = {
@@ -46,19 +52,75 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 
+class _Description(SpecTree):
+    """A description of views, which are left as they are: applications share them."""
+
+    def __init__(self, views: Iterable[View]) -> None:
+        super().__init__(
+            "flask",
+            title="Paper Trading API",
+            version=VERSION,
+            description="Trade Indian indices and shares with virtual money. "
+            "[/asyncapi.json](/asyncapi.json) describes the Socket.IO events (AsyncAPI 3).",
+            mode="strict",
+            annotations=False,
+            validation_error_status=400,
+            validation_error_model=ErrorBody,
+            naming_strategy=lambda model: model.__name__,
+            nested_naming_strategy=lambda _parent, child: child,
+            security_schemes=[
+                SecurityScheme(
+                    name="bearer",
+                    data=SecuritySchemeData(
+                        type=SecureType.HTTP, scheme="bearer", bearer_format="JWT"
+                    ),
+                )
+            ],
+        )
+        self._described = {view: self._describe(view) for view in views}
+
+    def get_function_metadata(self, func: View) -> FunctionDecorator | None:
+        """Return what is known of a view, None if it declares nothing."""
+        return super().get_function_metadata(self._described.get(func, func))
+
+    def _describe(self, view: View) -> View:
+        route = _declaration(view)
+        models = {**dict.fromkeys(sorted(route.codes), ErrorBody), **route.responses}
+        described: View = self.validate(
+            json=route.body,
+            query=route.query,
+            headers=IdempotencyHeaders if route.idempotent else None,
+            resp=Response(**{f"HTTP_{status}": model for status, model in models.items()}),
+            security=None if route.public else {"bearer": []},
+            tags=[view.__module__.removesuffix(".routes").rpartition(".")[2]],
+            operation_id=view.__name__,
+            skip_validation=True,
+        )(view)
+        return described
+
+
 def init_app(app: Flask) -> None:
     """Serve /openapi.json."""
     app.config["MAX_CONTENT_LENGTH"] = MAXIMUM_BODY_BYTES
+    # Made for the first request, when every route is registered.
+    app.extensions[KEY] = cache(make_document)
     app.register_blueprint(blueprint)
 
 
 @blueprint.get("/openapi.json")
 def openapi() -> dict[str, Any]:
     """Return the OpenAPI document of this API."""
-    # spectree builds it on the first call, when every blueprint is registered.
-    spec.app = current_app
-    document: dict[str, Any] = spec.spec
-    views = {name.rpartition(".")[2]: view for name, view in current_app.view_functions.items()}
+    return cast(Callable[[], dict[str, Any]], current_app.extensions[KEY])()
+
+
+def make_document() -> dict[str, Any]:
+    """Make the document of the current application."""
+    views = {
+        view.__name__: view
+        for view in current_app.view_functions.values()
+        if hasattr(view, "declaration")
+    }
+    document: dict[str, Any] = _Description(views.values()).spec
     for schema in document["components"]["schemas"].values():
         for described in schema.get("properties", {}).values():
             # Only the name again, in capitals.
@@ -66,12 +128,16 @@ def openapi() -> dict[str, Any]:
     for methods in document["paths"].values():
         for method, operation in methods.items():
             _refine_input(operation, document["components"]["schemas"])
-            codes = views[operation["operationId"]].__dict__["error_codes"]
+            codes = _declaration(views[operation["operationId"]]).codes
             # An id that is not a part of an address leads to no route.
             no_route = {404: ["not_found"]} if 404 in codes else {}
             writes = {} if method == "get" else OF_WRITES
             _list_errors(operation, merge_codes(codes, no_route, writes))
     return document
+
+
+def _declaration(view: View) -> Declaration:
+    return cast(Declaration, view.__dict__["declaration"])
 
 
 def _refine_input(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None:
@@ -81,7 +147,7 @@ def _refine_input(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None
             parameter.update(PATH_PARAMETERS[parameter["name"]])
         # A parameter is left out or has a value: an address and a header have no null.
         schema = parameter["schema"]
-        alternatives = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
+        alternatives = [option for option in schema.get("anyOf", []) if option != {"type": "null"}]
         if len(alternatives) == 1:
             parameter["schema"] = {"examples": schema.get("examples", []), **alternatives[0]}
         elif alternatives:

@@ -72,11 +72,11 @@ def to_json(value: Any) -> Any:
         case Enum():
             return value.value
         case Mapping():
-            return {key: to_json(each) for key, each in value.items()}
+            return {key: to_json(item) for key, item in value.items()}
         case str():
             return value
         case Sequence():
-            return [to_json(each) for each in value]
+            return [to_json(item) for item in value]
         case _:
             return value
 
@@ -108,11 +108,11 @@ def _rupees(value: Any, minimum: int, maximum: int, *, exclusive: bool) -> Decim
 
 def _two_decimals(amount: Decimal, minimum: int, maximum: int, *, exclusive: bool) -> str:
     """Return the fault, with the nearest valid amounts below and above."""
-    below, above = (amount.quantize(PAISA, each) for each in (ROUND_FLOOR, ROUND_CEILING))
+    below, above = (amount.quantize(PAISA, rounding) for rounding in (ROUND_FLOOR, ROUND_CEILING))
     taken = [
-        f"{each:f}"
-        for each in (below, above)
-        if (minimum < each if exclusive else minimum <= each) and each <= maximum
+        f"{step:f}"
+        for step in (below, above)
+        if (minimum < step if exclusive else minimum <= step) and step <= maximum
     ]
     nearest = f"; nearest: {' and '.join(taken)}" if taken else ""
     return f"must have at most two decimals{nearest}"
@@ -139,15 +139,15 @@ def whole_number(minimum: int, maximum: int) -> tuple[Any, ...]:
 
 def choice(kind: type[StrEnum], *, as_written: Collection[str] = ()) -> BeforeValidator:
     """Return a validator for a member of `kind` in any case, of `as_written` in its own case."""
-    names = [each.value for each in kind]
-    by_plain_name = {each.casefold(): each for each in names}
+    names = [member.value for member in kind]
+    by_plain_name = {name.casefold(): name for name in names}
 
     def find(value: Any) -> Any:
         name = value if isinstance(value, str) else ""
-        found = name if name in names else by_plain_name.get(name.casefold())
-        if found is None or (name in as_written and name not in names):
+        match = name if name in names else by_plain_name.get(name.casefold())
+        if match is None or (name in as_written and name not in names):
             raise ValueError(f"must be {listed(names)}{did_you_mean(name, names)}")
-        return found
+        return match
 
     return BeforeValidator(find)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.realtime.asyncapi import document
+from app.realtime.asyncapi import make_document, make_schemas
 from app.web.openapi import openapi
 from docs.generate import DOCS, HOST, MARK, api_reference, events_reference
 
@@ -17,7 +17,7 @@ def test_the_reference_of_the_rest_api_is_that_of_the_code(app: Flask) -> None:
 
 
 def test_the_reference_of_the_sockets_is_that_of_the_code() -> None:
-    assert _reference("events.md") == events_reference(document(HOST)), ADVICE
+    assert _reference("events.md") == events_reference(make_document(HOST, make_schemas())), ADVICE
 
 
 def _reference(page: str) -> str:

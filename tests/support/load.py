@@ -17,7 +17,7 @@ from tests.support.recording import BASES
 from tests.support.server import ServerProcess
 from tests.support.users import PASSWORD, registration
 
-ANSWER_SECONDS = 40
+RESPONSE_SECONDS = 40
 MARGIN = 1_000_000_000
 # Statuses that are expected besides success: a level on the wrong side or too little margin (400),
 # a trade closed in the meantime (409), an outage (503).
@@ -199,11 +199,11 @@ class Customer(threading.Thread):
                 method,
                 f"{self._server.url}{path}",
                 headers=headers,
-                timeout=ANSWER_SECONDS,
+                timeout=RESPONSE_SECONDS,
                 **kwargs,
             )
         except requests.ReadTimeout:
-            self.faults.append(f"{method} {path} had no response within {ANSWER_SECONDS} s")
+            self.faults.append(f"{method} {path} had no response within {RESPONSE_SECONDS} s")
         except requests.RequestException:
             self._ending.wait(0.05)
         return None
@@ -242,7 +242,7 @@ class Load:
         for customer in self.customers:
             customer.stop()
         for customer in self.customers:
-            customer.join(2 * ANSWER_SECONDS)
+            customer.join(2 * RESPONSE_SECONDS)
 
     def operations(self) -> list[Operation]:
         """Return all requests so far, with their responses."""

@@ -86,14 +86,7 @@ class LiveFeed:
         self._last_quote = last_quote
         # Symbols that are live on it are not polled.
         self.stream: Stream | None = None
-        self._workers = [
-            SourceWorker(
-                source,
-                on_quotes=partial(self.receive, is_streamed=False),
-                on_missing=partial(self._submit, first=position + 1),
-            )
-            for position, source in enumerate(sources)
-        ]
+        self._workers = [self._worker(*ranked) for ranked in enumerate(sources)]
         self._rank = {source.source: rank for rank, source in enumerate(sources)}
         self._prices: dict[str, _Price] = {}
         self._preferred: frozenset[str] = frozenset()
@@ -119,7 +112,9 @@ class LiveFeed:
         instruments = self._known_instruments(symbols)
         if self.stream:
             self.stream.follow(instruments)
-        self._submit([each for each in instruments if not self._is_live(each.symbol)])
+        self._submit(
+            [instrument for instrument in instruments if not self._is_live(instrument.symbol)]
+        )
         return self.collect()
 
     def ask(self, symbols: Collection[str]) -> None:
@@ -146,11 +141,15 @@ class LiveFeed:
     def latest_of(self, symbols: Collection[str]) -> dict[str, Quote]:
         """Return the latest quotes; wait a moment, once, for new ones in place of old ones."""
         instruments = self._known_instruments(symbols)
-        quotes = {each.symbol: self._recent_quote(each.symbol) for each in instruments}
-        missing = [each for each in instruments if quotes[each.symbol] is None]
+        quotes = {
+            instrument.symbol: self._recent_quote(instrument.symbol) for instrument in instruments
+        }
+        missing = [instrument for instrument in instruments if quotes[instrument.symbol] is None]
         if missing:
             self._await(missing)
-            quotes.update({each.symbol: self._recent_quote(each.symbol) for each in missing})
+            quotes.update(
+                {instrument.symbol: self._recent_quote(instrument.symbol) for instrument in missing}
+            )
         return {symbol: quote for symbol, quote in quotes.items() if quote}
 
     def symbols(self) -> Collection[str]:
@@ -215,13 +214,22 @@ class LiveFeed:
         if self.stream:
             self.stream.close()
 
+    def _worker(self, rank: int, source: ResilientSource) -> SourceWorker:
+        return SourceWorker(
+            source,
+            on_quotes=partial(self.receive, is_streamed=False),
+            on_missing=partial(self._submit, first=rank + 1),
+        )
+
     def _known_instruments(self, symbols: Iterable[str]) -> list[Instrument]:
-        return [each for each in map(self._instruments.by_symbol, symbols) if each]
+        return [
+            instrument for instrument in map(self._instruments.by_symbol, symbols) if instrument
+        ]
 
     def _await(self, instruments: Sequence[Instrument]) -> None:
         """Fetch these instruments with priority, and wait until each has an answer."""
         asked_at = self._clock.monotonic()
-        symbols = [each.symbol for each in instruments]
+        symbols = [instrument.symbol for instrument in instruments]
         with self._arrival:
             self._awaited.update(symbols)
         try:
@@ -244,11 +252,13 @@ class LiveFeed:
     def _submit(self, instruments: Sequence[Instrument], first: int = 0) -> None:
         """Submit each instrument to the first source, from position `first`, that knows it."""
         for worker in self._workers[first:]:
-            known = [each for each in instruments if worker.source.knows(each)]
+            known = [instrument for instrument in instruments if worker.source.knows(instrument)]
             worker.submit(known, self._is_urgent)
-            instruments = [each for each in instruments if not worker.source.knows(each)]
+            instruments = [
+                instrument for instrument in instruments if not worker.source.knows(instrument)
+            ]
         if instruments:
-            self._fall_back([each.symbol for each in instruments])
+            self._fall_back([instrument.symbol for instrument in instruments])
 
     def _is_urgent(self, symbol: str) -> bool:
         return symbol in self._preferred or symbol in self._awaited

@@ -287,7 +287,9 @@ class _Past:
             (a, *_extremes(a, b, volatility, draw.random(), draw.random()), b)
             for a, b in pairwise(walk)
         ]
-        stretch = _stretch(bar, max(each[1] for each in drawn), min(each[2] for each in drawn))
+        stretch = _stretch(
+            bar, max(high for _, high, _, _ in drawn), min(low for _, _, low, _ in drawn)
+        )
         return [
             Bar(bar.minute + number * part, *map(stretch, prices))
             for number, prices in enumerate(drawn)

@@ -77,14 +77,18 @@ class _Snapshot:
     def __init__(self, by_symbol: dict[str, Instrument]) -> None:
         self.by_symbol = by_symbol
         # The listed instruments, each with its searchable text.
-        self.entries = [(each, _words(each)) for each in by_symbol.values() if each.is_listed]
+        self.entries = [
+            (instrument, _words(instrument))
+            for instrument in by_symbol.values()
+            if instrument.is_listed
+        ]
 
     def containing(self, text: str) -> list[tuple[Instrument, str]]:
         """Return the entries that contain a text in capitals anywhere."""
         if "." in text:
             # Symbols are searched only with a dot, because "NS" would match every NSE share.
-            return [each for each in self.entries if text in each[1] or text in each[0].symbol]
-        return [each for each in self.entries if text in each[1]]
+            return [entry for entry in self.entries if text in entry[1] or text in entry[0].symbol]
+        return [entry for entry in self.entries if text in entry[1]]
 
 
 class Instruments:
@@ -106,7 +110,7 @@ class Instruments:
         self._lock = threading.Lock()
         self._checked_at = -inf
         self._version: object = None
-        self._snapshot = _Snapshot({each.symbol: each for each in self._shipped})
+        self._snapshot = _Snapshot({instrument.symbol: instrument for instrument in self._shipped})
         self.refresh()
         # The first request with an unknown name checks again, however soon after the start.
         self._checked_at = -inf
@@ -203,7 +207,9 @@ class Instruments:
 
     def _suggest(self, name: str) -> str:
         """Return the sentence about an unknown name."""
-        similar = [each.symbol for each in self.search(name[:40], 3)] if name.strip() else []
+        similar = (
+            [instrument.symbol for instrument in self.search(name[:40], 3)] if name.strip() else []
+        )
         question = f" Did you mean {listed(similar)}?" if similar else ""
         return f"There is no symbol {name[:40]!r}.{question} GET /market/symbols lists them all."
 

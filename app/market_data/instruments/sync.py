@@ -160,7 +160,7 @@ def _sort(instruments: Iterable[Instrument]) -> list[Instrument]:
 
 def _refuse_short(old: dict[str, Instrument], new: dict[str, Instrument]) -> None:
     shares = sum(not instrument.is_index for instrument in new.values())
-    before = sum(each.is_listed and not each.is_index for each in old.values())
+    before = sum(instrument.is_listed and not instrument.is_index for instrument in old.values())
     if shares < MIN_SHARES:
         reason = f"a complete one has at least {MIN_SHARES:,}"
     elif shares < before * MIN_SHARE:
@@ -198,7 +198,7 @@ def _stays_known(unlisted: Instrument, at: datetime) -> bool:
 def _compare(old: dict[str, Instrument], instruments: list[Instrument]) -> SyncDiff:
     before = merge(shipped_instruments(), old.values())
     after = merge(shipped_instruments(), instruments)
-    listed = {symbol: each for symbol, each in after.items() if each.is_listed}
+    listed = {symbol: instrument for symbol, instrument in after.items() if instrument.is_listed}
     stayed = kept = removed = 0
     for symbol, instrument in before.items():
         if instrument.is_listed:

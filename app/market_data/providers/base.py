@@ -24,7 +24,7 @@ NO_DEADLINE = math.inf
 
 
 class SourceError(Exception):
-    """A source has no answer. See the tree above."""
+    """A source did not answer. See the tree above."""
 
 
 class SourceUnavailable(SourceError):

@@ -128,9 +128,9 @@ class ResilientSource:
         if not breaker.allows():
             raise SourceUnavailable(f"{self.name} failed too often and is paused")
         try:
-            answer = self._run_with_deadline(seconds, request)
+            result = self._run_with_deadline(seconds, request)
         except HistoryRefused:
-            # The source works, and every further request would get this answer.
+            # The source works, and every further request would get this response.
             breaker.succeeded()
             raise
         except SourceError as error:
@@ -140,25 +140,25 @@ class ResilientSource:
         breaker.succeeded()
         self._answered_at = self._clock.monotonic()
         self._error = None
-        return answer
+        return result
 
     def _run_with_deadline(self, seconds: float, request: Callable[[float], T]) -> T:
         """Run the request with its retries in the background; abandon it after `seconds`."""
         if self._abandoned >= MAX_ABANDONED:
             raise SourceUnavailable(f"{self.name} still has not answered earlier requests")
         deadline = time.monotonic() + SOURCE_SHARE * seconds
-        answer = in_background(_with_retries, request, deadline)
+        future = in_background(_with_retries, request, deadline)
         try:
-            return answer.result(seconds)
+            return future.result(seconds)
         except TimeoutError:
             self._count_abandoned(1)
-            answer.add_done_callback(lambda _answer: self._count_abandoned(-1))
+            future.add_done_callback(lambda _: self._count_abandoned(-1))
             raise SourceUnavailable(f"{self.name} did not answer in {seconds:g} s") from None
         except SourceError:
             raise
         except Exception as error:
-            # A defect in reading one source's answer must not stop the other sources.
-            logger.exception("%s: unusable answer", self.name)
+            # A defect in reading one source's response must not stop the other sources.
+            logger.exception("%s: unusable response", self.name)
             raise SourceUnavailable(f"{self.name}: {type(error).__name__}") from error
 
     def _count_abandoned(self, change: int) -> None:

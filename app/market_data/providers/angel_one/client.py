@@ -13,8 +13,8 @@ from typing import Any
 import logzero
 import requests
 
-from app.market_data.providers.angel_one.responses import AngelFailure, read_answer
-from app.market_data.providers.angel_one.transport import ANSWER_SECONDS, Transport
+from app.market_data.providers.angel_one.responses import AngelFailure, read_response
+from app.market_data.providers.angel_one.transport import RESPONSE_SECONDS, Transport
 
 IP_SERVICE = "https://api.ipify.org"
 LOGIN = "api.login"
@@ -51,7 +51,7 @@ with _without_side_effects():
 
 # smartapi-python has no types, so its class is Any to mypy.
 class SmartClient(SmartConnect):  # type: ignore[misc]
-    """The calls of one session. Each returns the answer of a success, or raises SourceError."""
+    """The calls of one session. Each returns the response of a success, or raises SourceError."""
 
     def __init__(self, transport: Transport, api_key: str) -> None:
         # SmartConnect's own would create a log folder and turn off TLS warnings.
@@ -84,10 +84,10 @@ class SmartClient(SmartConnect):  # type: ignore[misc]
             headers["Authorization"] = f"Bearer {self.access_token}"
         # SmartConnect would put the parameters of a GET, among them a token, into the URL.
         body = json.dumps(parameters or {}) if method in ("POST", "PUT") else None
-        status, answer = self._transport.exchange(
-            method, self._routes[route], headers, body, SLOW_ROUTES.get(route, ANSWER_SECONDS)
+        status, response = self._transport.exchange(
+            method, self._routes[route], headers, body, SLOW_ROUTES.get(route, RESPONSE_SECONDS)
         )
-        return read_answer(status, answer, self._secrets(route, parameters))
+        return read_response(status, response, self._secrets(route, parameters))
 
     def _secrets(self, route: str, parameters: dict[str, Any] | None) -> list[str]:
         """Return what no message may contain."""

@@ -1,4 +1,4 @@
-"""The answers of SmartAPI: three shapes of failure, classified by their codes."""
+"""The responses of SmartAPI: three shapes of failure, classified by their codes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from app.market_data.providers.base import SourceUnavailable
 
-# https://smartapi.angelbroking.com/docs/Exceptions, and codes seen in answers.
+# https://smartapi.angelbroking.com/docs/Exceptions, and codes seen in responses.
 SESSION_OVER = frozenset({"AG8001", "AG8002", "AG8003", "AB1010", "AB1011", "AB8050", "AB8051"})
 TRY_LATER = frozenset({"AB1004", "AB2000", "AB2001"})
 WRONG_CODE = "AB1050"
@@ -69,28 +69,28 @@ class AngelFailure(SourceUnavailable):
         return self.status == 403 or self.code == NOT_SUBSCRIBED or bool(says_so)
 
 
-def read_answer(status: int, body: bytes, secrets: Collection[str]) -> dict[str, Any]:
+def read_response(status: int, body: bytes, secrets: Collection[str]) -> dict[str, Any]:
     """Return the JSON object of a success, numbers as Decimal; raise AngelFailure.
 
-    The message of the failure contains none of `secrets`, whatever the answer quotes.
+    The message of the failure contains none of `secrets`, whatever the response quotes.
     """
     if ACCESS_RATE in body or status == 429:
         raise AngelFailure(
             "Angel One refuses requests for now: too many a second", status=status, retry_after=1.0
         )
-    answer = _parse(body)
-    if not isinstance(answer, dict):
+    response = _parse(body)
+    if not isinstance(response, dict):
         hint = "; is ANGEL_ROOT_URL right?" if 300 <= status < 500 else ""
         raise AngelFailure(
             f"Angel One answered no JSON object (HTTP {status}){hint}",
             status=status,
             reason=_redact(body[:_MAX_MESSAGE].decode(errors="replace"), secrets),
         )
-    succeeded = answer.get("status") is True or answer.get("success") is True
+    succeeded = response.get("status") is True or response.get("success") is True
     if succeeded and 200 <= status < 300:
-        return answer
-    code = _code_of(answer)
-    reason = _redact(str(answer.get("message") or "no message"), secrets)
+        return response
+    code = _code_of(response)
+    reason = _redact(str(response.get("message") or "no message"), secrets)
     raise AngelFailure(
         f"Angel One answered {code or f'HTTP {status}'}: {reason}",
         code=code,
@@ -99,9 +99,9 @@ def read_answer(status: int, body: bytes, secrets: Collection[str]) -> dict[str,
     )
 
 
-def _code_of(answer: dict[str, Any]) -> str:
+def _code_of(response: dict[str, Any]) -> str:
     """Return the code of a failure in capitals, '' without one."""
-    for name, value in answer.items():
+    for name, value in response.items():
         code = str(value).strip().upper()
         if name.lower() in _CODE_NAMES and _CODE.fullmatch(code):
             return code

@@ -112,17 +112,17 @@ class AngelSession:
         return self._current_login(refused=stale).credentials
 
     def call(self, request: Request) -> dict[str, Any]:
-        """Return the answer to a request; if the session is over, sign in and retry once."""
+        """Return the response to a request; if the session is over, sign in and retry once."""
         login = self._current_login()
         try:
-            answer = self._send(login, request)
+            response = self._send(login, request)
         except AngelFailure as failure:
             if not failure.is_session_over:
                 raise
             login = self._current_login(refused=login.credentials)
-            answer = self._send(login, request)
+            response = self._send(login, request)
         login.is_proven = True
-        return answer
+        return response
 
     def _send(self, login: _Login, request: Request) -> dict[str, Any]:
         with self._requests.slot(SLOT_TIMEOUT_SECONDS):

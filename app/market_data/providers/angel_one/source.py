@@ -99,8 +99,8 @@ class AngelOneSource:
         tokens: dict[str, list[str]] = defaultdict(list)
         for exchange, token in requested:
             tokens[exchange].append(token)
-        answer = self.session.call(lambda client: client.getMarketData("LTP", dict(tokens)))
-        data = answer.get("data")
+        response = self.session.call(lambda client: client.getMarketData("LTP", dict(tokens)))
+        data = response.get("data")
         rows = data.get("fetched") if isinstance(data, dict) else None
         if not isinstance(rows, list):
             raise SourceUnavailable("Angel One answered a request for quotes without any")
@@ -126,13 +126,13 @@ class AngelOneSource:
             "todate": (end - MINUTE).strftime(REQUEST_TIME),
         }
         try:
-            answer = self.session.call(lambda client: client.getCandleData(parameters))
+            response = self.session.call(lambda client: client.getCandleData(parameters))
         except AngelFailure as failure:
             if failure.is_refusal:
                 raise HistoryRefused(str(failure)) from None
             raise
         # Null means no candles.
-        rows = answer.get("data") or []
+        rows = response.get("data") or []
         if not isinstance(rows, list):
             raise SourceUnavailable("Angel One answered a request for candles with something else")
         for row in rows:
@@ -171,7 +171,7 @@ def _next_minute(time: datetime) -> datetime:
 
 
 def _exchange_time(value: Any) -> datetime | None:
-    """Return the exchange's time of a quote in UTC, None if the answer has none."""
+    """Return the exchange's time of a quote in UTC, None if the response has none."""
     try:
         time = datetime.strptime(str(value), EXCHANGE_TIME)  # noqa: DTZ007 - it is in IST
     except ValueError:

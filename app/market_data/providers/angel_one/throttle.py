@@ -17,8 +17,8 @@ WINDOW_SECONDS = 1.0
 class Throttle:
     """Allows a maximum number of requests per second, as the vendor counts them.
 
-    The vendor counts a request when it arrives, which is between its sending and its answer. So
-    a slot is free again one second after the answer, however long the answer took.
+    The vendor counts a request when it arrives, which is between its sending and its response. So
+    a slot is free again one second after the response, however long the response took.
     """
 
     def __init__(self, requests_per_second: int) -> None:

@@ -14,8 +14,8 @@ from urllib3.exceptions import TimeoutError as ReadTimeout
 from app.market_data.providers.base import SourceUnavailable
 
 CONNECT_SECONDS = 3.0
-ANSWER_SECONDS = 4.0
-# The largest answer, 11,250 candles of a minute, is below 1 MB.
+RESPONSE_SECONDS = 4.0
+# The largest response, 11,250 candles of a minute, is below 1 MB.
 MAX_ANSWER = 4 * 1024 * 1024
 CHUNK = 64 * 1024
 
@@ -35,9 +35,9 @@ class Transport:
         path: str,
         headers: Mapping[str, str],
         body: str | None,
-        seconds: float = ANSWER_SECONDS,
+        seconds: float = RESPONSE_SECONDS,
     ) -> tuple[int, bytes]:
-        """Return status and body of the answer; raise SourceUnavailable if there is none.
+        """Return status and body of the response; raise SourceUnavailable if there is none.
 
         The server may be silent for `seconds`, and the body must end in that time. TLS is
         verified, and redirects are not followed: the headers contain credentials.
@@ -79,4 +79,4 @@ def _describe(error: Exception) -> str:
         return "has no valid certificate for the host of ANGEL_ROOT_URL"
     if isinstance(error, requests.ConnectionError | HTTPError | HTTPException):
         return "cannot be reached, or broke the connection"
-    return f"could not be asked ({type(error).__name__})"
+    return f"could not be reached ({type(error).__name__})"

@@ -159,10 +159,10 @@ class WebSocketTransport:
                 connecting.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Send a close frame, and close without waiting for the answer."""
+        """Send a close frame, and close without waiting for the reply."""
         # The connection may be broken in any way, and is closed in any case.
         with suppress(Exception):
-            # If the server closed first, it has had its answer.
+            # The server may have closed first, and has then had its reply.
             if self._socket.connected:
                 self._socket.send_close()
         self._socket.shutdown()

@@ -104,7 +104,7 @@ class Charts:
             except (NoChart, YFPricesMissingError):
                 return []
             finally:
-                # yfinance caches answers of the past, even bad ones. Our caller has a cache.
+                # yfinance caches past responses, even bad ones. Our caller has a cache.
                 YfData.cache_get.cache_clear()
             candles = [_candle(symbol, interval, row) for row in _records(rows)]
         return [candle for candle in candles if candle and since <= candle.time < until]
@@ -112,7 +112,7 @@ class Charts:
 
 @contextmanager
 def _as_unavailable(symbol: str) -> Iterator[None]:
-    """Raise SourceUnavailable for every error in getting or reading an answer."""
+    """Raise SourceUnavailable for every error in getting or reading a response."""
     try:
         yield
     except SourceUnavailable:
@@ -121,7 +121,7 @@ def _as_unavailable(symbol: str) -> Iterator[None]:
         reason = type(error).__name__
         raise SourceUnavailable(f"Yahoo did not answer about {symbol}: {reason}") from None
     except Exception as error:
-        # The errors of yfinance and pandas on a malformed answer are not documented: KeyError,
+        # The errors of yfinance and pandas on a malformed response are not documented: KeyError,
         # TypeError, AttributeError and IndexError were seen.
         reason = type(error).__name__
         raise SourceUnavailable(f"Yahoo's answer about {symbol} is unusable: {reason}") from error

@@ -1,4 +1,4 @@
-"""The HTTP session that yfinance uses: bounded in time, and strict about answers.
+"""The HTTP session that yfinance uses: bounded in time, and strict about responses.
 
 Importing this module loads curl; only `charts.py` does.
 """
@@ -143,7 +143,7 @@ class YahooSession(Session[Response]):
         return urlunsplit(parts)
 
     def _check(self, response: Response) -> Response:
-        """Return a chart, or an answer that yfinance handles: a consent page, a stale crumb."""
+        """Return a chart, or a response that yfinance handles: a consent page, a stale crumb."""
         status = response.status_code
         if status == 429:
             # Handled here because yfinance would request a cookie, a crumb and the chart again.

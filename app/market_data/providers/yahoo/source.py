@@ -61,19 +61,19 @@ class YahooSource:
     ) -> list[Quote]:
         """Return the latest price of each that has one; raise SourceUnavailable.
 
-        Each symbol is a request, and several are made in parallel. Symbols without an answer by
+        Each symbol is a request, and several are made in parallel. Symbols without a response by
         the deadline are left out.
         """
         charts = self._load()
-        answers = [
+        futures = [
             self._pool.submit(charts.latest, instrument.symbol, QUOTE_SECONDS, deadline)
             for instrument in instruments
         ]
         try:
-            return _gather(answers, deadline)
+            return _gather(futures, deadline)
         finally:
-            for answer in answers:
-                answer.cancel()
+            for future in futures:
+                future.cancel()
 
     def candles(
         self,
@@ -91,7 +91,7 @@ class YahooSource:
         charts = self._load()
         candles: dict[datetime, Candle] = {}
         for begin, end in self._spans(interval, since, until):
-            answer = self._pool.submit(
+            future = self._pool.submit(
                 charts.candles,
                 instrument.symbol,
                 interval,
@@ -100,7 +100,7 @@ class YahooSource:
                 seconds=CANDLES_SECONDS,
                 deadline=deadline,
             )
-            candles.update((candle.time, candle) for candle in answer.result())
+            candles.update((candle.time, candle) for candle in future.result())
         return list(candles.values())
 
     def verify(self) -> str:
@@ -141,15 +141,15 @@ class YahooSource:
             since = end
 
 
-def _gather(answers: Iterable[Future[Quote | None]], deadline: float) -> list[Quote]:
+def _gather(futures: Iterable[Future[Quote | None]], deadline: float) -> list[Quote]:
     """Return the quotes that arrive by the deadline; a rate limit fails the whole batch."""
     quotes: list[Quote] = []
     errors: list[SourceUnavailable] = []
     timeout = None if deadline == NO_DEADLINE else max(deadline - time.monotonic(), 0)
     try:
-        for answer in as_completed(answers, timeout):
+        for future in as_completed(futures, timeout):
             try:
-                quote = answer.result()
+                quote = future.result()
             except SourceUnavailable as error:
                 if error.retry_after:
                     raise
