@@ -37,7 +37,7 @@ READY = "ready\n"
 START_SECONDS = 20
 RETRY_SECONDS = 0.2
 MAX_RETRY_SECONDS = 10
-# Failed restarts after which a port that is in use is given up.
+# Failed restarts on a port in use, after which the database moves to another.
 MAX_ATTEMPTS_ON_PORT = 3
 # The size of an empty storage.
 MIN_FREE_BYTES = 256 * 1024

@@ -22,7 +22,7 @@ from app.web.rate_limits import Counts, counts
 
 DAY_SECONDS = 24 * 60 * 60
 KNOWN_ADDRESS_SECONDS = 30 * DAY_SECONDS
-# The failure of a day, from addresses unknown to the owner, at which the owner is notified.
+# Failures in a day, from addresses unknown to the owner, at which the owner is notified.
 NOTICE_AT = 5
 
 

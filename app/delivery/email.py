@@ -96,7 +96,7 @@ class EmailSender:
         mail["To"] = _address(display_name(user.name), user.email)
         mail["Date"] = format_datetime(self._clock.now())
         mail["Message-ID"] = make_msgid(domain=sender.domain)
-        # RFC 3834: absence notes do not answer it.
+        # RFC 3834: out-of-office programs do not reply to it.
         mail["Auto-Submitted"] = "auto-generated"
         if message.stop_link:
             # RFC 8058: the unsubscribe button of mail programs.

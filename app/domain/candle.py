@@ -101,7 +101,7 @@ class Candle:
 
 
 def sound_candles(candles: Iterable[Candle]) -> list[Candle]:
-    """Return the sound ones of the candles."""
+    """Return the candles that are sound."""
     return [candle for candle in candles if candle.is_sound]
 
 

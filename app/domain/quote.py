@@ -45,7 +45,7 @@ class Quote:
         return max(now - self.timestamp, timedelta())
 
     def counts_for(self, began_at: Source) -> bool:
-        """Return whether it may close what began at a `began_at` price: mock never closes real."""
+        """Return whether it may settle what began at `began_at`: mock never settles real."""
         return self.source is not Source.MOCK or not began_at.is_real
 
 

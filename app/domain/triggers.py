@@ -18,11 +18,11 @@ from app.domain.quote import Quote
 
 
 class SettledFrom(StrEnum):
-    """Which price set off an exit or an alert, unless it was the tick of its moment."""
+    """Which price set off an exit or an alert, if not the tick that reached it."""
 
-    # A candle of a time without prices.
+    # A candle of a period without ticks.
     GAP = "gap"
-    # The first quote after a time without prices that has no candles either.
+    # The first quote after a period that has neither ticks nor candles.
     QUOTE = "quote"
     # The last known price of a share that no source has had a price of for a trading day.
     LAST_PRICE = "last_price"

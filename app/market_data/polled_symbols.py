@@ -47,7 +47,7 @@ class PolledSymbols:
             return True
 
     def unfollow(self, symbol: str) -> None:
-        """Count one socket less."""
+        """Count one socket less for the symbol."""
         with self._lock:
             self._followers[symbol] -= 1
             if self._followers[symbol] <= 0:

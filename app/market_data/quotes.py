@@ -23,7 +23,7 @@ KEPT_TICKS = 256
 
 @dataclass(frozen=True, slots=True)
 class KnownQuote(SeenQuote):
-    """The last quote of a symbol. `stale` if it, or its source's last answer, is too old."""
+    """The last quote of a symbol. `stale` if it, or its source's last response, is too old."""
 
     stale: bool
 
@@ -187,7 +187,7 @@ class QuoteBoard:
         return None
 
     def _confirm(self, symbol: str, quote: Quote) -> Quote | None:
-        """Return the last price, now that the feed has answered `quote`."""
+        """Return the last price after the feed has returned `quote`."""
         entry = self._symbols.get(symbol)
         if entry and quote == entry.ticks[-1]:
             # An unchanged price is no new tick.

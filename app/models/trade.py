@@ -176,7 +176,7 @@ class Trade:
 
     @classmethod
     def close_many(cls, exits: Sequence[TradeExit], now: datetime) -> int:
-        """Close those of the trades that are in the status they are to leave; return how many."""
+        """Close the trades still in the status that their transition leaves; return how many."""
         # SecantusDB: takes 0.5 ms for each update, however few documents it matches, so trades
         # whose exits differ in their P&L only share one. MongoDB would take one for each trade.
         equal: dict[Transition, list[TradeExit]] = defaultdict(list)

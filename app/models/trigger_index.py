@@ -26,7 +26,7 @@ class TriggerIndex:
     above: str
 
     def queries(self, symbol: str, lowest: Decimal, highest: Decimal) -> tuple[Document, Document]:
-        """Return the queries of what prices from `lowest` to `highest` reach, one a side.
+        """Return a query a side for what prices from `lowest` to `highest` reach.
 
         Each reads a range of its index: exactly the documents it returns.
         """

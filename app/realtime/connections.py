@@ -17,9 +17,6 @@ from app.web.auth import Principal, token_expired
 
 MAX_SYMBOLS = 100
 MAX_SYMBOLS_ANONYMOUS = 20
-# Maximum for all sockets of this process. Sockets without a token get half of it at most.
-FOLLOWED_SYMBOLS_BUDGET = MAX_FOLLOWED
-FOLLOWED_SYMBOLS_BUDGET_ANONYMOUS = MAX_FOLLOWED // 2
 EXPIRY_CHECK_SECONDS = 0.5
 
 
@@ -45,8 +42,13 @@ class Connections:
     them, so nothing is added to a socket that has been removed.
     """
 
-    def __init__(self, rooms: UserRooms) -> None:
+    def __init__(self, rooms: UserRooms, *, max_followed: int = MAX_FOLLOWED) -> None:
+        """Let all sockets together follow `max_followed` symbols.
+
+        A socket without a token may only fill half of it.
+        """
         self.rooms = rooms
+        self.max_followed = max_followed
         self._by_socket: dict[str, Connection] = {}
         self.is_checking_expiry = False
         self._lock = threading.Lock()
@@ -116,9 +118,7 @@ class Connections:
                 f"and {len(new)} more were asked for.",
                 code="too_many_symbols",
             )
-        budget = FOLLOWED_SYMBOLS_BUDGET
-        if connection.is_anonymous:
-            budget = FOLLOWED_SYMBOLS_BUDGET_ANONYMOUS
+        budget = self.max_followed // 2 if connection.is_anonymous else self.max_followed
         if not services().polled_symbols.try_follow(new, budget):
             raise ServerBusy(
                 f"The sockets of this server follow {budget} symbols at most in all. "

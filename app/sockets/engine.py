@@ -141,7 +141,7 @@ class Session(engineio.socket.Socket):  # type: ignore[misc]
         self._is_waited_for = True
         read_count, deadline = self._read_count, time.monotonic() + READ_TIMEOUT_SECONDS
         try:
-            while self.queue.waiting_bytes > READ_AHEAD_BYTES and not self.closed:
+            while self.queue.waiting_bytes > self.server.read_ahead_bytes and not self.closed:
                 self.server.sleep(READ_CHECK_SECONDS)
                 if self._read_count != read_count:
                     read_count, deadline = self._read_count, time.monotonic() + READ_TIMEOUT_SECONDS
@@ -190,10 +190,19 @@ class Session(engineio.socket.Socket):  # type: ignore[misc]
 class Engine(engineio.Server):  # type: ignore[misc]
     """The Engine.IO server: it creates our Sessions and limits their number."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        max_polling_sessions: int = MAX_POLLING_SESSIONS_PER_ADDRESS,
+        read_ahead_bytes: int = READ_AHEAD_BYTES,
+        **options: Any,
+    ) -> None:
+        """Allow an address `max_polling_sessions`; replays fill a queue to `read_ahead_bytes`."""
         self.start_service_task: bool
         self._async: dict[str, Any]
         super().__init__(**options)
+        self.max_polling_sessions = max_polling_sessions
+        self.read_ahead_bytes = read_ahead_bytes
         self.client_log = ClientLog()
         # Set here to bound the queues under every web server.
         self._async = {**self._async, "queue": bounded(self._async["queue"])}
@@ -248,7 +257,7 @@ class Engine(engineio.Server):  # type: ignore[misc]
     def _has_too_many(self, address: str) -> bool:
         polling = (session for session in list(self.sockets.values()) if not session.upgraded)
         count = sum(session.address == address and not session.closed for session in polling)
-        if count >= MAX_POLLING_SESSIONS_PER_ADDRESS:
+        if count >= self.max_polling_sessions:
             self.client_log.write("socket refused, too many polling sessions", address)
             return True
         return False

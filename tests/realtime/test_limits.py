@@ -15,17 +15,15 @@ from flask import Flask
 from app.extensions import socketio
 from app.market_data.instruments.registry import shipped_instruments
 from app.market_data.polled_symbols import PolledSymbols
-from app.realtime import connections as limits
 from app.realtime.connections import Connections
 from app.realtime.rooms import UserRooms
-from app.sockets import engine
 from tests.support.live import eventually
 from tests.support.raw_sockets import RawPolling, RawSocket
 from tests.support.sockets import Socket
 from tests.support.users import Trader
 
 Connect = Callable[..., Socket]
-SYMBOLS = [each.symbol for each in shipped_instruments()]
+SYMBOLS = [instrument.symbol for instrument in shipped_instruments()]
 
 
 @pytest.fixture
@@ -109,10 +107,9 @@ def test_a_subscription_over_the_limit_subscribes_to_nothing(
 
 
 def test_all_sockets_share_a_budget_and_those_without_a_token_get_half_of_it(
-    connect: Connect, alice: Trader, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, alice: Trader, connections: Connections
 ) -> None:
-    monkeypatch.setattr(limits, "FOLLOWED_SYMBOLS_BUDGET", 8)
-    monkeypatch.setattr(limits, "FOLLOWED_SYMBOLS_BUDGET_ANONYMOUS", 4)
+    connections.max_followed = 8
     shares = [symbol for symbol in SYMBOLS if not symbol.startswith("^")]
     anonymous, known = connect(), connect(alice.token)
     assert anonymous.call("subscribe", {"symbols": shares[:4]})["ok"] is True
@@ -144,10 +141,10 @@ def test_a_malformed_frame_ends_the_socket_without_a_stack_trace(
 
     assert socket.is_closed_by_the_server()
     eventually(lambda: connections.count == 0)
-    assert [each for each in caplog.records if each.exc_info] == []
+    assert [record for record in caplog.records if record.exc_info] == []
 
 
-@pytest.mark.parametrize("text", [each for each in BAD_FRAMES if isinstance(each, str)])
+@pytest.mark.parametrize("text", [frame for frame in BAD_FRAMES if isinstance(frame, str)])
 def test_a_polling_request_with_a_bad_packet_is_refused(
     live_server: str, connections: Connections, caplog: pytest.LogCaptureFixture, text: str
 ) -> None:
@@ -159,7 +156,7 @@ def test_a_polling_request_with_a_bad_packet_is_refused(
 
     assert polling.get().status_code == 400
     eventually(lambda: connections.count == 0)
-    assert [each for each in caplog.records if each.exc_info] == []
+    assert [record for record in caplog.records if record.exc_info] == []
 
 
 @pytest.mark.parametrize("text", ["b" + "eA==", "d=4", 'd=42["join"]'])
@@ -172,10 +169,10 @@ def test_a_polling_request_in_an_unknown_encoding_is_refused(live_server: str, t
 def test_a_polling_request_over_64_kib_is_refused(live_server: str) -> None:
     polling = RawPolling(live_server)
     polling.post("40")
-    asked = [f'42{number}["unsubscribe",{{"symbols":[]}}]' for number in range(400)]
-    assert polling.post(*asked).status_code == 200
-    answers = polling.packets_until("43399")
-    assert [each for each in answers if each.startswith("43")] == [
+    requests = [f'42{number}["unsubscribe",{{"symbols":[]}}]' for number in range(400)]
+    assert polling.post(*requests).status_code == 200
+    packets = polling.packets_until("43399")
+    assert [packet for packet in packets if packet.startswith("43")] == [
         f'43{number}[{{"ok":true,"symbols":[],"unknown":[]}}]' for number in range(400)
     ]
     assert polling.post("4" * (64 * 1024 + 1)).status_code == 413
@@ -190,23 +187,21 @@ def test_a_poll_has_no_more_packets_than_the_python_client_accepts(live_server: 
 
 
 def test_a_pong_to_an_unread_ping_is_no_sign_of_life(
-    live_server: str, connections: Connections, monkeypatch: pytest.MonkeyPatch
+    live_server: str, connections: Connections
 ) -> None:
-    monkeypatch.setattr(socketio.server.eio, "ping_timeout", 1)
+    socketio.server.eio.ping_timeout = 1
     polling = RawPolling(live_server)
     polling.post("40")
     eventually(lambda: connections.count)
     begun = time.monotonic()
     while polling.post("3").status_code == 200:
-        assert time.monotonic() - begun < 15, "it lives by its answers alone"
+        assert time.monotonic() - begun < 15, "pongs alone keep the session open"
         time.sleep(0.05)
     eventually(lambda: connections.count == 0)
 
 
-def test_the_polling_sessions_of_an_address_are_limited(
-    live_server: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "MAX_POLLING_SESSIONS_PER_ADDRESS", 2)
+def test_the_polling_sessions_of_an_address_are_limited(live_server: str) -> None:
+    socketio.server.eio.max_polling_sessions = 2
     for _ in range(2):
         RawPolling(live_server)
 
@@ -223,7 +218,7 @@ def test_an_event_for_a_dead_socket_does_not_delay_the_others(
     dead = raw(alice.token)
     dead.call("join", {"user_id": alice.client_id})
     sessions = socketio.server.eio.sockets.values()
-    session = next(each for each in sessions if each.sid != alive.engine_id)
+    session = next(session for session in sessions if session.sid != alive.engine_id)
     # As if it had not responded to a ping for a long time.
     session.last_ping = time.time() - 100
 
@@ -267,9 +262,9 @@ def test_a_message_in_progress_leaves_nothing_behind_of_a_disconnected_socket(
 
 
 def test_a_slow_reader_gets_a_long_replay_whole(
-    app: Flask, live_server: str, alice: Trader, monkeypatch: pytest.MonkeyPatch
+    app: Flask, live_server: str, alice: Trader
 ) -> None:
-    monkeypatch.setattr(engine, "READ_AHEAD_BYTES", 2_000)
+    socketio.server.eio.read_ahead_bytes = 2_000
     for _ in range(30):
         alice.post("/notifications", {"event": "note", "message": "x" * 500})
     polling = RawPolling(live_server)
@@ -282,9 +277,10 @@ def test_a_slow_reader_gets_a_long_replay_whole(
     updates: list[str] = []
     while len(updates) < 30:
         most = max(most, session.queue.waiting_bytes)
-        updates += [each for each in polling.get().text.split("\x1e") if "trade_update" in each]
+        packets = polling.get().text.split("\x1e")
+        updates += [packet for packet in packets if "trade_update" in packet]
     asking.join(15)
 
-    assert [json.loads(each[2:])[1]["seq"] for each in updates] == list(range(1, 31))
+    assert [json.loads(update[2:])[1]["seq"] for update in updates] == list(range(1, 31))
     # The read-ahead, and the last page, which is sent without waiting.
     assert most < 2_000 + 12 * 1_000

@@ -7,19 +7,11 @@ from typing import Any
 
 import pytest
 
-from app.extensions import socketio
-from app.logs.client_log import ClientLog
 from tests.support.raw_sockets import RawSocket
 from tests.support.sockets import Socket
 from tests.support.users import Trader
 
 Connect = Callable[..., Socket]
-
-
-@pytest.fixture(autouse=True)
-def new_client_log(live_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test a log of clients that has written nothing yet."""
-    monkeypatch.setattr(socketio.server.eio, "client_log", ClientLog())
 
 
 @pytest.fixture

@@ -227,7 +227,7 @@ class LiveFeed:
         ]
 
     def _await(self, instruments: Sequence[Instrument]) -> None:
-        """Fetch these instruments with priority, and wait until each has an answer."""
+        """Fetch these instruments with priority, and wait until each has a price or has failed."""
         asked_at = self._clock.monotonic()
         symbols = [instrument.symbol for instrument in instruments]
         with self._arrival:

@@ -130,7 +130,7 @@ class PricePath:
         return to_paisa(ticks * self._tick_size)
 
     def continue_from(self, price: Decimal, step: int, zero: float) -> None:
-        """Be at `price` (rupees) in `step`, without the steps that were not taken."""
+        """Continue from `price` (rupees) in `step`; skip the steps before it."""
         with self._lock:
             self._step = max(step, self._step)
             log_price = math.log(max(price, self._tick_size))

@@ -109,7 +109,7 @@ class ResilientSource:
         return sound_candles(candles)
 
     def describe(self) -> dict[str, Any]:
-        """Return its state for an operator: breaker, last answer, last error."""
+        """Return its state for an operator: breaker, last response, last error."""
         answered = self._answered_at
         return {
             "status": "refused" if self._refused else self._quotes.state.value,

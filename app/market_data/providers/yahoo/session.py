@@ -103,7 +103,7 @@ class YahooSession(Session[Response]):
             parameters = (options.get("params") or {}).keys()
             # Every other request for a chart has further parameters.
             if parameters - {"crumb"} == {"range", "interval"}:
-                return _time_zone_answer(url)
+                return _time_zone_response(url)
             seconds = self._call.seconds
             return self._check(self._send(method, url, seconds, *args, **options))
         if parts.hostname != COOKIE_HOST:
@@ -165,7 +165,7 @@ class YahooSession(Session[Response]):
         return response
 
 
-def _time_zone_answer(url: str) -> Response:
+def _time_zone_response(url: str) -> Response:
     """Answer yfinance's first request of each ticker, which is for its time zone alone."""
     response = Response()
     response.url, response.status_code = url, 200
