@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from flask import request
 
-from app.auth.notices import notify_of_failures
+from app.auth.notices import notify_in_background, write_failures
 from app.domain.contact import identity_key
 from app.domain.errors import RateLimited
 from app.extensions import limiter
@@ -83,7 +83,7 @@ class SignInAttempt:
             return
         _count(self._counts, self._anywhere, OF_ALL_ADDRESSES)
         if self._counts.add(f"{self._anywhere}/notice", DAY_SECONDS) == NOTICE_AT and self._user:
-            notify_of_failures(self._user.client_id, NOTICE_AT)
+            notify_in_background(write_failures, self._user.client_id, NOTICE_AT)
 
     def _log(self, outcome: str) -> None:
         # An unknown name is not logged: it may be a password, typed into the wrong field.

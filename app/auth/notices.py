@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ParamSpec
 
-from flask import Flask, current_app
+from flask import current_app
 from pymongo.errors import PyMongoError
 
 from app.concurrency import spawn
@@ -17,32 +18,28 @@ from app.services import now
 # Maximum a day: more would let anyone fill the owner's mailbox.
 MAX_REGISTRATION_NOTICES = 1
 
-
-def notify_of_failures(user_id: str, failures: int) -> None:
-    """Notify an owner in the background of failed sign-ins from unknown addresses."""
-    _run_in_background(_write_failures, user_id, failures)
+P = ParamSpec("P")
 
 
-def notify_of_registration(email: str) -> None:
-    """Notify an owner in the background that their email address was registered again."""
-    _run_in_background(_write_registration, email)
+def notify_in_background(write: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Notify an owner by `write`, in the background.
 
-
-def _run_in_background(write: Callable[..., None], *arguments: object) -> None:
-    # The response must not take longer for it: its time would show that the account exists.
+    The response must not take longer for it: its time would show that the account exists.
+    """
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    spawn(_run, app, write, *arguments)
+
+    def run() -> None:
+        with app.app_context():
+            try:
+                write(*args, **kwargs)
+            except (PyMongoError, Unauthenticated) as error:
+                logger.warning("an owner was not notified: %s", type(error).__name__)
+
+    spawn(run)
 
 
-def _run(app: Flask, write: Callable[..., None], *arguments: object) -> None:
-    with app.app_context():
-        try:
-            write(*arguments)
-        except (PyMongoError, Unauthenticated) as error:
-            logger.warning("an owner was not notified: %s", type(error).__name__)
-
-
-def _write_failures(user_id: str, failures: int) -> None:
+def write_failures(user_id: str, failures: int) -> None:
+    """Notify an owner of failed sign-ins from unknown addresses."""
     write_event(
         EventDraft(
             user_id=user_id,
@@ -55,7 +52,8 @@ def _write_failures(user_id: str, failures: int) -> None:
     )
 
 
-def _write_registration(email: str) -> None:
+def write_registration(email: str) -> None:
+    """Notify an owner that their email address was registered again."""
     owner = User.find_by_name(email)
     if owner is None:
         return

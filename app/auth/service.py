@@ -5,7 +5,7 @@ from __future__ import annotations
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app.auth.attempts import SignInAttempt
-from app.auth.notices import notify_of_registration
+from app.auth.notices import notify_in_background, write_registration
 from app.auth.passwords import hash_password, is_outdated, is_password
 from app.auth.rules import Registration, check_registration
 from app.database.transactions import run_transaction
@@ -33,7 +33,7 @@ def register(registration: Registration) -> str:
     except Conflict as conflict:
         if not settings.strict_accounts or conflict.code != "email_taken":
             raise
-        notify_of_registration(registration.email)
+        notify_in_background(write_registration, registration.email)
     return registration.user_id
 
 

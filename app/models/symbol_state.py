@@ -101,8 +101,7 @@ class SymbolState:
     def load_quotes(cls) -> dict[str, Quote]:
         """Return the stored quotes, by symbol."""
         documents = collection("symbols").find({"price": {"$exists": True}})
-        quotes = [quote for quote in map(_quote, documents) if quote]
-        return {quote.symbol: quote for quote in quotes}
+        return {quote.symbol: quote for quote in map(_quote, documents) if quote}
 
     @classmethod
     def find_quote(cls, symbol: str) -> Quote | None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from flask import Flask
 
 from app.events import events_committed, events_missed
 from app.extensions import socketio
-from app.models import Notification
 from app.realtime import asyncapi, handlers
 from app.realtime.connections import Connections
 from app.realtime.relay import KEY as RELAY_KEY
@@ -35,22 +32,18 @@ def init_app(app: Flask, settings: Settings) -> None:
     asyncapi.init_app(app)
     rooms = UserRooms()
     app.extensions[handlers.KEY] = Connections(rooms)
+    events_committed.connect(rooms.publish, sender=app)
     relay = Relay(app, settings.redis_url, rooms) if settings.redis_url else None
     if relay:
         app.extensions[RELAY_KEY] = relay
+        events_committed.connect(relay.announce, sender=app)
         relay.start()
-
-    def emit_events(sender: Flask, events: Sequence[Notification]) -> None:
-        rooms.publish(events)
-        if relay:
-            relay.publish({event.user_id for event in events})
 
     def catch_up(sender: Flask, user_id: str) -> None:
         rooms.catch_up(user_id)
         if relay:
             relay.publish([user_id])
 
-    # Signals hold receivers weakly, so the application keeps them alive.
-    app.extensions["event_receivers"] = emit_events, catch_up
-    events_committed.connect(emit_events, sender=app)
+    # Signals hold receivers weakly, so the application keeps this one alive.
+    app.extensions["event_receiver"] = catch_up
     events_missed.connect(catch_up, sender=app)

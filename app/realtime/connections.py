@@ -156,15 +156,12 @@ class Connections:
                 logger.exception("sockets with expired tokens could not be removed from rooms")
 
     def _leave_expired(self, now: float) -> None:
-        for socket, connection in list(self._by_socket.items()):
-            for user_id, expires_at in list(connection.joined.items()):
-                if expires_at <= now:
-                    self._leave_room(socket, connection, user_id)
-
-    def _leave_room(self, socket: str, connection: Connection, user_id: str) -> None:
-        connection.joined.pop(user_id, None)
-        self.rooms.leave(user_id, socket)
         error = token_expired()
         message = f"{error.message} Then join with the new token and the last seq you have seen."
         status = {"msg": message, "code": error.code}
-        socketio.emit("status", status, to=socket, ignore_queue=True)
+        for socket, connection in list(self._by_socket.items()):
+            for user_id, expires_at in list(connection.joined.items()):
+                if expires_at <= now:
+                    connection.joined.pop(user_id, None)
+                    self.rooms.leave(user_id, socket)
+                    socketio.emit("status", status, to=socket, ignore_queue=True)

@@ -14,6 +14,7 @@ from flask import Flask
 
 from app.extensions import socketio
 from app.logs import logger
+from app.models import Notification
 from app.realtime.rooms import UserRooms
 
 KEY = "relay"
@@ -37,6 +38,10 @@ class Relay:
     def start(self) -> None:
         """Listen in the background until the process ends."""
         socketio.start_background_task(self._listen)
+
+    def announce(self, _sender: object, events: Iterable[Notification]) -> None:
+        """Tell other processes about committed events."""
+        self.publish({event.user_id for event in events})
 
     def publish(self, user_ids: Iterable[str]) -> None:
         """Tell other processes that these users have new events."""

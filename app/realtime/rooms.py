@@ -76,7 +76,7 @@ class UserRooms:
                 room.users -= 1
                 socketio.server.leave_room(socket, room.name)
 
-    def publish(self, events: Iterable[Notification]) -> None:
+    def publish(self, _sender: object, events: Iterable[Notification]) -> None:
         """Emit committed events to the sockets of their users."""
         for event in events:
             room = self._rooms.get(event.user_id)

@@ -155,7 +155,7 @@ def test_events_published_out_of_order_are_sent_in_order(
 
     with app.app_context():
         for number in (3, 1, 2, 6, 6, 4, 5):
-            rooms.publish([events[number - 1]])
+            rooms.publish(app, [events[number - 1]])
 
     assert seqs(socket.rest("trade_update")) == [1, 2, 3, 4, 5, 6]
 
@@ -170,7 +170,7 @@ def test_events_published_at_once_by_many_threads_are_sent_in_order(
 
     def publish(event: Notification) -> None:
         with app.app_context():
-            rooms.publish([event])
+            rooms.publish(app, [event])
 
     run_concurrently([partial(publish, event) for event in reversed(events)])
 
