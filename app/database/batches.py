@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from flask import current_app
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
-from app.database.transactions import is_conflict, is_outage, name_error
+from app.database.transactions import WriteConflict, conflicts_limited, is_outage, name_error
 from app.logs import logger
 
-T = TypeVar("T")
 
+class Owned(Protocol):
+    """An item of a batch: it belongs to a user."""
+
+    @property
+    def user_id(self) -> str: ...
+
+
+T = TypeVar("T", bound=Owned)
+Item = TypeVar("Item")
+
+# How long a batch retries conflicts: less than a locked user may cost the others.
+CONFLICT_SECONDS = 1.0
+# MongoDB's TransactionTooLargeForCache.
+TOO_LARGE_FOR_CACHE = 388
 # Writes in one transaction: enough to share its round trips, few enough to end well within its
 # timeout and to make a conflict cheap.
 BATCH_SIZE = 250
@@ -42,7 +56,7 @@ def batch_size() -> int:
     return int(current_app.config.get("WRITE_BATCH_SIZE", BATCH_SIZE))
 
 
-def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+def batched(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     """Yield the items, `size` at a time."""
     for begin in range(0, len(items), size):
         yield items[begin : begin + size]
@@ -55,20 +69,25 @@ def write_in_batches(
 
     `write` raises ClaimLost if an item of the batch cannot be claimed. A batch that fails for a
     reason other than an outage is halved until the item at fault is alone; that one is logged by
-    its `name`, or skipped if it was claimed elsewhere.
+    its `name`, or skipped if it was claimed elsewhere. A batch that conflicts with other
+    transactions is halved until the user whose documents are locked is alone.
     """
-    pending = list(batched(items, batch_size()))
+    pending = deque(batched(items, batch_size()))
     while pending:
-        batch = pending.pop(0)
+        batch = pending.popleft()
         try:
-            write(batch)
+            with conflicts_limited(CONFLICT_SECONDS):
+                write(batch)
         except ClaimLost:
-            pending[:0] = _halves(batch)
+            pending.extendleft(reversed(_halves(batch)))
         except Exception as error:
             # One item at fault must not keep the others from being written.
             result: BatchResult[T] = BatchResult(error=error)
-            if len(batch) > 1 and (result.outage is None or is_conflict(error)):
-                pending[:0] = _halves(batch)
+            if isinstance(error, WriteConflict) and (parts := _halves_by_user(batch)):
+                # Last: a locked user holds up no other.
+                pending.extend(parts)
+            elif len(batch) > 1 and (result.outage is None or _is_too_large(error)):
+                pending.extendleft(reversed(_halves(batch)))
             else:
                 _log_failure(name(batch[0]), len(batch), result)
                 yield result
@@ -87,6 +106,21 @@ def all_written(results: Iterable[BatchResult[T]]) -> list[T]:
 def _halves(batch: Sequence[T]) -> list[Sequence[T]]:
     middle = len(batch) // 2
     return [batch[:middle], batch[middle:]] if middle else []
+
+
+def _halves_by_user(batch: Sequence[T]) -> list[Sequence[T]]:
+    """Return two parts without a common user; none if all items have the same user."""
+    users = sorted({item.user_id for item in batch})
+    first = set(users[: len(users) // 2])
+    parts = [
+        [item for item in batch if item.user_id in first],
+        [item for item in batch if item.user_id not in first],
+    ]
+    return list(filter(None, parts)) if first else []
+
+
+def _is_too_large(error: Exception) -> bool:
+    return isinstance(error, OperationFailure) and error.code == TOO_LARGE_FOR_CACHE
 
 
 def _log_failure(name: str, count: int, result: BatchResult[T]) -> None:

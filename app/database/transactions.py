@@ -7,8 +7,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from math import inf
+from typing import Any, Generic, TypeVar, cast
 
 import pymongo
 from flask import Flask, current_app
@@ -16,6 +18,7 @@ from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.errors import (
     BulkWriteError,
+    ConnectionFailure,
     ExecutionTimeout,
     OperationFailure,
     PyMongoError,
@@ -27,7 +30,8 @@ from app.database.open_transactions import is_open
 
 T = TypeVar("T")
 
-WRITE_CONFLICT = 112
+# WriteConflict, and LockTimeout: another transaction has changed or locked the same documents.
+CONFLICTS = frozenset({112, 24})
 # The errors that a single document or statement causes, and that a retry meets again:
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 OWN_FAULTS = frozenset(
@@ -57,10 +61,18 @@ OPTIONS: dict[str, Any] = {
     "read_preference": ReadPreference.PRIMARY,
 }
 EXTENSION = "paper_trading.transactions"
+_conflict_seconds: ContextVar[float] = ContextVar("seconds to retry conflicts", default=inf)
 
 
 class _AlreadyCommitted(Exception):
     """The transaction to retry turned out to be committed."""
+
+
+class WriteConflict(ExecutionTimeout):
+    """Other transactions kept changing or locking the same documents.
+
+    PyMongo itself raises the same error for this as for a database that does not respond.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +106,8 @@ def run_transaction(
 
     Every database operation of `work` joins the transaction: the session is bound to the context.
     `work` may run several times, so it has no effect outside the database. An exception from it
-    aborts the transaction. Conflicts are retried for `timeout_seconds`; then the last PyMongoError
-    is raised. Transactions of this process that change documents of the same `user_ids` wait for
+    aborts the transaction. Conflicts are retried for `timeout_seconds`; then WriteConflict is
+    raised. Transactions of this process that change documents of the same `user_ids` wait for
     each other instead of conflicting.
 
     A database that crashed between a commit and its reply may have lost that commit: `work` runs
@@ -104,16 +116,7 @@ def run_transaction(
     """
     client = database().client
     state = _state()
-    results: list[T] = []
-
-    def work_unless_committed(_: ClientSession) -> T:
-        # SecantusDB: forgets in a crash which transactions were committed. MongoDB remembers, and
-        # would answer a repeated commit itself.
-        if results and already_committed is not None and already_committed(results[-1]):
-            raise _AlreadyCommitted
-        results.append(work())
-        return results[-1]
-
+    attempts = _Attempts(work, already_committed)
     with (
         _locked(state, user_ids, timeout_seconds),
         pymongo.timeout(timeout_seconds),
@@ -123,15 +126,62 @@ def run_transaction(
             _end_orphaned_sessions(state, client)
         try:
             with session.bind(end_session=False), without_concerns():
-                return session.with_transaction(work_unless_committed, **OPTIONS)
+                return session.with_transaction(attempts, **OPTIONS)
         except _AlreadyCommitted:
-            return results[-1]
+            return attempts.results[-1]
         except BaseException as error:
             if is_open():
                 state.orphaned_sessions.append(session.session_id)
-            if results and isinstance(error, PyMongoError) and is_outage(error):
+            if attempts.results and isinstance(error, PyMongoError) and is_outage(error):
                 state.unknown_outcomes.update(user_ids)
+            if attempts.is_conflict(error) and not isinstance(error, WriteConflict):
+                raise WriteConflict(str(error), 50) from error
             raise
+
+
+@dataclass(slots=True)
+class _Attempts(Generic[T]):
+    """The attempts of one transaction; each call is one."""
+
+    work: Callable[[], T]
+    already_committed: Callable[[T], bool] | None
+    results: list[T] = field(default_factory=list)
+    conflict_at: float | None = None
+
+    def __call__(self, _: ClientSession) -> T:
+        # SecantusDB: forgets in a crash which transactions were committed. MongoDB remembers, and
+        # would answer a repeated commit itself.
+        if self.results and self.already_committed and self.already_committed(self.results[-1]):
+            raise _AlreadyCommitted
+        now = time.monotonic()
+        if self.conflict_at is not None and now - self.conflict_at >= _conflict_seconds.get():
+            raise WriteConflict("other transactions kept changing the same documents", 50)
+        try:
+            self.results.append(self.work())
+        except OperationFailure as error:
+            if self.conflict_at is None and _codes(error) & CONFLICTS:
+                self.conflict_at = now
+            raise
+        return self.results[-1]
+
+    def is_conflict(self, error: BaseException) -> bool:
+        """Return whether PyMongo's `error` ended attempts that met conflicts."""
+        return (
+            self.conflict_at is not None
+            and isinstance(error, PyMongoError)
+            and error.timeout
+            and not error.has_error_label("UnknownTransactionCommitResult")
+        )
+
+
+@contextmanager
+def conflicts_limited(seconds: float) -> Iterator[None]:
+    """Have transactions retry conflicts, and wait for their users, for `seconds` at most."""
+    token = _conflict_seconds.set(seconds)
+    try:
+        yield
+    finally:
+        _conflict_seconds.reset(token)
 
 
 def resolve_unknown_outcomes(resolve: Callable[[str], object]) -> None:
@@ -156,10 +206,14 @@ def _state() -> _TransactionState:
 
 def _end_orphaned_sessions(state: _TransactionState, client: MongoClient[Document]) -> None:
     sessions = list(state.orphaned_sessions)
-    # Atlas refuses it on its Free and Flex tiers, other servers to a limited role. The database
-    # then ends the transactions when they expire.
-    with suppress(PyMongoError):
+    try:
         client.admin.command("killSessions", sessions)
+    except PyMongoError as error:
+        if isinstance(error, ConnectionFailure) or error.timeout:
+            # The next transaction tries again.
+            return
+        # Atlas refuses it on its Free and Flex tiers, other servers to a limited role. The
+        # database then ends the transactions when they expire.
     for session in sessions:
         # Another thread may have removed it; killing a session twice does no harm.
         with suppress(ValueError):
@@ -171,19 +225,14 @@ def _locked(
     state: _TransactionState, users: Collection[str], timeout_seconds: float
 ) -> Iterator[None]:
     locks = state.user_locks
-    deadline = time.monotonic() + timeout_seconds
+    deadline = time.monotonic() + min(timeout_seconds, _conflict_seconds.get())
     with ExitStack() as taken:
         # Sorted, so that two transactions never wait for each other.
         for number in sorted({hash(user_id) % len(locks) for user_id in users}):
             if not locks[number].acquire(timeout=max(deadline - time.monotonic(), 0)):
-                raise ExecutionTimeout("other transactions of the same user took too long")
+                raise WriteConflict("other transactions of the same user took too long", 50)
             taken.callback(locks[number].release)
         yield
-
-
-def is_conflict(error: Exception) -> bool:
-    """Return whether other transactions kept changing the same documents."""
-    return isinstance(error, OperationFailure) and error.code == WRITE_CONFLICT
 
 
 def is_outage(error: PyMongoError) -> bool:

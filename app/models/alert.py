@@ -169,6 +169,10 @@ class AlertTrigger:
     alert: Alert
     trigger: Trigger
 
+    @property
+    def user_id(self) -> str:
+        return self.alert.user_id
+
 
 def _triggered(trigger: Trigger, now: datetime) -> Document:
     return {

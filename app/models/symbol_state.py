@@ -10,7 +10,6 @@ from decimal import Decimal
 from pymongo import UpdateOne
 
 from app.database import Document, collection
-from app.database.transactions import run_transaction
 from app.domain.money import is_price
 from app.domain.quote import Quote, SeenQuote, Source
 
@@ -94,8 +93,8 @@ class SymbolState:
             for quote in quotes
         ]
         if updates:
-            # One commit: a disk sync for each of 500 symbols takes seconds.
-            run_transaction(lambda: collection("symbols").bulk_write(updates, ordered=False))
+            # Not a transaction: a process killed inside it would leave every symbol locked.
+            collection("symbols").bulk_write(updates, ordered=False)
 
     @classmethod
     def load_quotes(cls) -> dict[str, Quote]:

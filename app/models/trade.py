@@ -199,6 +199,10 @@ class TradeExit:
     transition: Transition
 
     @property
+    def user_id(self) -> str:
+        return self.trade.user_id
+
+    @property
     def exit(self) -> Exit:
         return self.transition.exit
 

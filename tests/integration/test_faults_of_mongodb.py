@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
+from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from app.database import collection
-from app.database.transactions import run_transaction
+from app.database import Document, collection, database
+from app.database.transactions import WriteConflict, run_transaction
+from app.domain.quote import Quote, Source
+from app.models import SymbolState
 from app.monitor import Monitor
 from tests.support.faults import FaultyDatabase, recording_commands
-from tests.support.market import ScriptedFeed
-from tests.support.users import Trader
+from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.users import Trader, sign_up
 
 _numbers = itertools.count(1)
 # Atlas refuses a command that the tier of a cluster does not support with AtlasError.
 ATLAS_ERROR = 8000
 MAX_TIME_EXPIRED = 50
+
+
+class Refused(Exception):
+    """The work itself refuses to commit."""
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +64,27 @@ def test_a_transaction_whose_abort_failed_is_ended_by_the_next_one(
     faulty: FaultyDatabase, app: Flask
 ) -> None:
     with app.app_context(), recording_commands() as commands:
-        with (
-            faulty.failing("abortTransaction", errorCode=ATLAS_ERROR),
-            pytest.raises(ZeroDivisionError),
-        ):
+        with faulty.failing("abortTransaction", errorCode=ATLAS_ERROR), pytest.raises(Refused):
             run_transaction(fail_after_a_write)
         insert_one()
         insert_one()
 
     assert sum("killSessions" in command for command in commands) == 1
+
+
+def test_a_transaction_is_ended_once_the_database_is_available_again(
+    faulty: FaultyDatabase, app: Flask
+) -> None:
+    with app.app_context(), recording_commands() as commands:
+        insert_one()
+        with faulty.failing("abortTransaction", errorCode=ATLAS_ERROR), pytest.raises(Refused):
+            run_transaction(fail_after_a_write)
+        with faulty.failing("killSessions", closeConnection=True):
+            insert_one()
+        insert_one()
+        insert_one()
+
+    assert sum("killSessions" in command for command in commands) == 2
 
 
 def test_a_transaction_that_was_aborted_is_not_ended_again(
@@ -82,7 +104,7 @@ def test_a_transaction_that_was_aborted_is_not_ended_again(
 
 def fail_after_a_write() -> None:
     collection("counters").insert_one({"n": 1})
-    raise ZeroDivisionError
+    raise Refused
 
 
 # Over quota at Atlas; too large for the cache; interrupted; a full disk; not allowed; no such code.
@@ -124,3 +146,70 @@ def test_a_request_that_the_database_refuses_can_be_retried(
     assert (refused.status_code, refused.get_json()["code"]) == (503, "database_unavailable")
     assert int(refused.headers["Retry-After"]) > 0
     assert alice.create_trade().status_code == 201
+
+
+@contextmanager
+def locking(uri: str, portfolios_of: str) -> Iterator[None]:
+    """Lock a user's portfolio by a transaction that stays open, as one of a killed process."""
+    with MongoClient[Document](uri) as other, other.start_session() as session:
+        session.start_transaction()
+        other[database().name]["portfolios"].update_one(
+            {"user_id": portfolios_of}, {"$set": {"locked": True}}, session=session
+        )
+        yield
+        session.abort_transaction()
+
+
+def test_one_locked_user_does_not_hold_up_the_others_of_a_batch(
+    app: Flask, client: FlaskClient, monitor: Monitor, feed: ScriptedFeed, mongo_uri: str
+) -> None:
+    traders = [sign_up(client) for _ in range(5)]
+    for trader in traders:
+        trader.open_portfolio()
+        trader.create_trade(stop_loss=24_900)
+        trader.post("/market/alerts", {"symbol": "^NSEI", "below": 24_900})
+    feed.tick("^NSEI", 24_800)
+
+    with app.app_context(), locking(mongo_uri, portfolios_of=traders[2].client_id):
+        with pytest.raises(WriteConflict):
+            monitor.run_once()
+        statuses = [trader.trades()[0]["status"] for trader in traders]
+    feed.tick("^NSEI", 25_000)
+    monitor.run_once()
+
+    assert statuses == [*["STOP_LOSS_HIT"] * 2, "ACTIVE", *["STOP_LOSS_HIT"] * 2]
+    assert traders[2].trades()[0]["status"] == "STOP_LOSS_HIT"
+
+
+@pytest.mark.parametrize("code", [112, 24])
+def test_a_conflict_until_the_deadline_is_a_conflict(
+    code: int, faulty: FaultyDatabase, app: Flask
+) -> None:
+    with (
+        app.app_context(),
+        faulty.failing("insert", errorCode=code, errorLabels=["TransientTransactionError"]),
+        pytest.raises(WriteConflict),
+    ):
+        insert_one(timeout_seconds=0.5)
+
+
+def test_a_transaction_too_large_for_the_cache_is_halved(
+    faulty: FaultyDatabase, monitor: Monitor, feed: ScriptedFeed, alice: Trader
+) -> None:
+    for _ in range(2):
+        alice.create_trade(stop_loss=24_900)
+    feed.tick("^NSEI", 24_800)
+    with faulty.failing("update", times=1, errorCode=388):
+        monitor.run_once()
+
+    assert [trade["status"] for trade in alice.trades()] == ["STOP_LOSS_HIT"] * 2
+
+
+def test_last_quotes_are_saved_without_a_transaction(app: Flask, clock: ManualClock) -> None:
+    quotes = [Quote(name, Decimal(100), Source.MOCK, clock.now()) for name in ("A", "B")]
+    with app.app_context(), recording_commands() as commands:
+        SymbolState.save_quotes(quotes)
+
+        assert set(SymbolState.load_quotes()) == {"A", "B"}
+    assert [command["update"] for command in commands if "update" in command] == ["symbols"]
+    assert not any("startTransaction" in command for command in commands)

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import TypeVar
 
 from app.alerts.execution import find_crossed, find_missed_alerts, fire_alerts
-from app.database.batches import BatchResult
+from app.database.batches import BatchResult, Owned
 from app.domain.quote import Quote
 from app.domain.triggers import CandlesAfter
 from app.models import AlertTrigger
 from app.trades.execution import close_trades, find_triggered
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Owned)
 
 
 def close_triggered(ticks: Sequence[Quote]) -> int:
