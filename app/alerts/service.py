@@ -47,7 +47,7 @@ def set_alert(
     try:
         alert = run_transaction(
             lambda: _write_alert(user_id, symbol, condition, key),
-            already_committed=lambda alert: Alert.find_by_id(alert.id) is not None,
+            already_committed=lambda alert: Alert.find_by_id(user_id, alert.id) is not None,
             user_ids=[user_id],
         )
     except DuplicateKeyError:
@@ -83,7 +83,9 @@ def delete_alert(user_id: str, alert_id: str) -> None:
     id = object_id(alert_id)
     alert = id and run_transaction(
         lambda: Alert.delete(id, user_id),
-        already_committed=lambda alert: alert is not None and Alert.find_by_id(alert.id) is None,
+        already_committed=lambda alert: (
+            alert is not None and Alert.find_by_id(user_id, alert.id) is None
+        ),
         user_ids=[user_id],
     )
     if not alert:

@@ -64,7 +64,7 @@ class Outbox:
         with app.app_context():
             self._allowance = Allowance(services().settings)
         self._senders = {sender.channel: sender for sender in senders}
-        self._backlog: deque[list[ObjectId]] = deque()
+        self._backlog: deque[tuple[str, list[ObjectId]]] = deque()
         self._listed_at = 0.0
         self._work = threading.Event()
         self._stopping = False
@@ -122,26 +122,27 @@ class Outbox:
     def _claim(self) -> Claim | None:
         """Claim the longest due notifications, and the other due ones of their users."""
         for _ in range(MAX_CLAIMS):
-            if not (ids := self._longest_due()):
+            if not (owners := self._longest_due()):
                 break
-            claim = Notification.claim(ids, self._clock.now(), LEASE)
+            claim = Notification.claim(owners, self._clock.now(), LEASE)
             # Another worker may have claimed all of these.
             if claim.notifications:
                 return claim
         return None
 
-    def _longest_due(self) -> list[ObjectId]:
+    def _longest_due(self) -> dict[ObjectId, str]:
+        """Return the ids of the longest due notifications, with their users."""
         time = self._clock.monotonic()
         if not self._backlog or time - self._listed_at >= LISTING_SECONDS:
             self._backlog = deque(Notification.find_due(self._clock.now()))
             self._listed_at = time
-        ids: list[ObjectId] = []
-        while self._backlog and len(ids) < self._batch_size:
-            ids_of_user = self._backlog.popleft()
-            ids += ids_of_user[: self._max_digest]
-            if rest := ids_of_user[self._max_digest :]:
-                self._backlog.appendleft(rest)
-        return ids
+        owners: dict[ObjectId, str] = {}
+        while self._backlog and len(owners) < self._batch_size:
+            user_id, ids = self._backlog.popleft()
+            owners |= dict.fromkeys(ids[: self._max_digest], user_id)
+            if rest := ids[self._max_digest :]:
+                self._backlog.appendleft((user_id, rest))
+        return owners
 
     def _deliver(self, batch: _UserBatch) -> list[Attempt]:
         """Send a user's notifications as one message per channel; return the results."""
@@ -274,12 +275,12 @@ class _Batch:
         self._extend_lease(self._clock.now())
 
     def _extend_lease(self, until: datetime) -> None:
-        ids = [
-            notification.id
-            for notifications in self._waiting.values()
+        owners = {
+            notification.id: user_id
+            for user_id, notifications in self._waiting.items()
             for notification in notifications
-        ]
-        ours = Notification.extend(self._mark, ids, until) if ids else set()
+        }
+        ours = Notification.extend(self._mark, owners, until) if owners else set()
         kept = {
             user_id: [notification for notification in notifications if notification.id in ours]
             for user_id, notifications in self._waiting.items()

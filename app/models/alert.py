@@ -86,8 +86,9 @@ class Alert:
         }
 
     @classmethod
-    def find_by_id(cls, alert_id: ObjectId) -> Alert | None:
-        document = collection("alerts").find_one({"_id": alert_id})
+    def find_by_id(cls, user_id: str, alert_id: ObjectId) -> Alert | None:
+        """Return the user's alert; None for an unknown one or another user's."""
+        document = collection("alerts").find_one({"_id": alert_id, "user_id": user_id})
         return cls.from_document(document) if document else None
 
     @classmethod
@@ -127,7 +128,11 @@ class Alert:
         result = collection("alerts").bulk_write(
             [
                 UpdateOne(
-                    {"_id": trigger.alert.id, "status": AlertStatus.ACTIVE.value},
+                    {
+                        "_id": trigger.alert.id,
+                        "user_id": trigger.alert.user_id,
+                        "status": AlertStatus.ACTIVE.value,
+                    },
                     {"$set": _triggered(trigger.trigger, now)},
                 )
                 for trigger in triggers

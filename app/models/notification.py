@@ -21,7 +21,7 @@ from pymongo import UpdateMany, UpdateOne
 from app.database import Document, collection
 from app.database.batches import batched
 from app.domain.errors import AccountGone
-from app.models.bulk import IN_CLAUSE_SIZE, value_by_id
+from app.models.bulk import IN_CLAUSE_SIZE, by_owner, value_by_id
 from app.models.inbox import Inbox
 from app.models.paging import newest_first
 from app.models.preferences import Preferences
@@ -107,7 +107,7 @@ class Notification:
     @classmethod
     def are_written(cls, events: Sequence[Notification]) -> bool:
         """Return whether events, all of one transaction, are in the database."""
-        query = {"_id": events[0].id}
+        query = {"_id": events[0].id, "user_id": events[0].user_id}
         return collection("notifications").find_one(query, {"_id": 1}) is not None
 
     @classmethod
@@ -165,8 +165,8 @@ class Notification:
         return collection("notifications").count_documents(query)
 
     @classmethod
-    def find_due(cls, now: datetime) -> list[list[ObjectId]]:
-        """Return the ids of all due notifications, a list per user, longest due first.
+    def find_due(cls, now: datetime) -> list[tuple[str, list[ObjectId]]]:
+        """Return the ids of all due notifications by user, longest due first.
 
         Call it once, then claim from its result batch by batch.
         """
@@ -182,24 +182,25 @@ class Notification:
         by_user: dict[str, list[ObjectId]] = defaultdict(list)
         for document in due:
             by_user[document["user_id"]].append(document["_id"])
-        return list(by_user.values())
+        return list(by_user.items())
 
     @classmethod
-    def claim(cls, ids: Sequence[ObjectId], now: datetime, lease: timedelta) -> Claim:
+    def claim(cls, owners: Mapping[ObjectId, str], now: datetime, lease: timedelta) -> Claim:
         """Claim those of the notifications that are still due, by user and in order.
 
+        `owners` are the users of the notifications, by id.
         A claim lasts for `lease`; if its worker dies, the notification is due again after that.
         """
         notifications = collection("notifications")
         # The mark distinguishes this claim from that of another worker.
         mark = ObjectId()
         taken = notifications.update_many(
-            {"_id": {"$in": list(ids)}, "deliver_at": {"$lte": now}},
+            {**by_owner(owners), "deliver_at": {"$lte": now}},
             {"$set": {"deliver_at": now + lease, "claim": mark}},
         )
         if not taken.modified_count:
             return Claim(mark, [])
-        found = notifications.find({"_id": {"$in": list(ids)}, "claim": mark})
+        found = notifications.find({**by_owner(owners), "claim": mark})
         in_order = sorted(
             (cls.from_document(document) for document in found),
             key=lambda event: (event.user_id, event.seq),
@@ -207,10 +208,12 @@ class Notification:
         return Claim(mark, in_order)
 
     @classmethod
-    def extend(cls, mark: ObjectId, ids: Sequence[ObjectId], until: datetime) -> set[ObjectId]:
+    def extend(
+        cls, mark: ObjectId, owners: Mapping[ObjectId, str], until: datetime
+    ) -> set[ObjectId]:
         """Extend a claim until `until`; return the ids that no other worker has claimed since."""
         notifications = collection("notifications")
-        ours = {"_id": {"$in": list(ids)}, "claim": mark}
+        ours = {**by_owner(owners), "claim": mark}
         notifications.update_many(ours, {"$set": {"deliver_at": until}})
         return {document["_id"] for document in notifications.find(ours, {"_id": 1})}
 
@@ -234,14 +237,14 @@ class Notification:
         """
         updates: list[UpdateOne | UpdateMany] = [
             UpdateOne(
-                {"_id": event.id, "claim": mark},
+                {"_id": event.id, "user_id": event.user_id, "claim": mark},
                 {"$set": {"deliveries": deliveries, "deliver_at": deliver_at}},
             )
             for event, deliveries, deliver_at in outcomes
             if deliver_at is not None
         ]
-        ended = [(event.id, deliveries) for event, deliveries, again in outcomes if again is None]
-        updates += [_end_deliveries(mark, dict(batch)) for batch in batched(ended, IN_CLAUSE_SIZE)]
+        ended = [(event, deliveries) for event, deliveries, again in outcomes if again is None]
+        updates += [_end_deliveries(mark, batch) for batch in batched(ended, IN_CLAUSE_SIZE)]
         with pymongo.timeout(OUTBOX_SECONDS):
             collection("notifications").bulk_write(updates, ordered=False)
 
@@ -274,8 +277,11 @@ def _deliveries(
     ]
 
 
-def _end_deliveries(mark: ObjectId, ended: Mapping[ObjectId, list[dict[str, Any]]]) -> UpdateMany:
+def _end_deliveries(
+    mark: ObjectId, ended: Sequence[tuple[Notification, list[dict[str, Any]]]]
+) -> UpdateMany:
+    deliveries = value_by_id({event.id: deliveries for event, deliveries in ended})
     return UpdateMany(
-        {"_id": {"$in": list(ended)}, "claim": mark},
-        [{"$set": {"deliveries": value_by_id(ended)}}, {"$unset": ["deliver_at", "claim"]}],
+        {**by_owner({event.id: event.user_id for event, _ in ended}), "claim": mark},
+        [{"$set": {"deliveries": deliveries}}, {"$unset": ["deliver_at", "claim"]}],
     )

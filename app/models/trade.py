@@ -18,7 +18,7 @@ from app.domain.money import ZERO
 from app.domain.quote import Quote, Source
 from app.domain.trade import TradeStatus, Transition
 from app.domain.triggers import SettledFrom
-from app.models.bulk import IN_CLAUSE_SIZE, value_by_id
+from app.models.bulk import IN_CLAUSE_SIZE, by_owner, value_by_id
 from app.models.paging import newest_first
 from app.models.trigger_index import TriggerIndex
 
@@ -107,8 +107,9 @@ class Trade:
         return cls.from_document(document)
 
     @classmethod
-    def find_by_id(cls, trade_id: ObjectId) -> Trade | None:
-        document = collection("trades").find_one({"_id": trade_id})
+    def find_by_id(cls, user_id: str, trade_id: ObjectId) -> Trade | None:
+        """Return the user's trade; None for an unknown one or another user's."""
+        document = collection("trades").find_one({"_id": trade_id, "user_id": user_id})
         return cls.from_document(document) if document else None
 
     @classmethod
@@ -150,9 +151,10 @@ class Trade:
         return sorted(trades, key=lambda trade: trade.number)
 
     @classmethod
-    def find_active(cls, trade_ids: Collection[ObjectId]) -> list[Trade]:
-        """Return the active ones of the trades, oldest first."""
-        query = {"_id": {"$in": list(trade_ids)}, "status": TradeStatus.ACTIVE.value}
+    def find_active(cls, user_id: str, trade_ids: Collection[ObjectId]) -> list[Trade]:
+        """Return the active ones of the user's trades, oldest first."""
+        owners = dict.fromkeys(trade_ids, user_id)
+        query = {**by_owner(owners), "status": TradeStatus.ACTIVE.value}
         trades = [cls.from_document(document) for document in collection("trades").find(query)]
         return sorted(trades, key=lambda trade: trade.number)
 
@@ -165,14 +167,6 @@ class Trade:
     def has_active(cls, symbol: str) -> bool:
         """Return whether any user has an open trade in the symbol."""
         return INDEX.any_waiting(symbol)
-
-    @classmethod
-    def update(cls, trade_id: ObjectId, changes: Document) -> bool:
-        """Set fields of an active trade; return whether it was active."""
-        result = collection("trades").update_one(
-            {"_id": trade_id, "status": TradeStatus.ACTIVE.value}, {"$set": changes}
-        )
-        return result.modified_count == 1
 
     @classmethod
     def close_many(cls, exits: Sequence[TradeExit], now: datetime) -> int:
@@ -209,10 +203,11 @@ class TradeExit:
 
 def _close_equal(transition: Transition, exits: Sequence[TradeExit], now: datetime) -> UpdateMany:
     """Return one update of trades whose exits differ in their P&L only."""
-    pnls = {trade_exit.trade.id: trade_exit.exit.pnl for trade_exit in exits}
+    owners = {item.trade.id: item.trade.user_id for item in exits}
+    pnls = {item.trade.id: item.exit.pnl for item in exits}
     closed = {name: {"$literal": value} for name, value in _closed(transition, now).items()}
     return UpdateMany(
-        {"_id": {"$in": list(pnls)}, "status": transition.before.value},
+        {**by_owner(owners), "status": transition.before.value},
         [{"$set": {**closed, "pnl": value_by_id(pnls)}}],
     )
 

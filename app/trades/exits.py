@@ -137,7 +137,7 @@ def _continue_exiting(key: IdempotencyKey, trade_ids: list[ObjectId], at_last_pr
         close_batch(exits, lambda _: IdempotencyRecord.add(key, amounts))
 
     others: list[Document] = []
-    if active := Trade.find_active(trade_ids):
+    if active := Trade.find_active(key.user_id, trade_ids):
         # The rest of an interrupted request waits for the next opening as well.
         services().calendar.require_trading(now())
         exits, others = _price_all(active, at_last_price)

@@ -59,7 +59,7 @@ def open_trade(user_id: str, order: Order, key: IdempotencyKey | None = None) ->
         mark_traded(symbol)
         trade, events = run_transaction(
             lambda: _write_trade(user_id, symbol, bracket, order, key),
-            already_committed=lambda opened: Trade.find_by_id(opened[0].id) is not None,
+            already_committed=lambda opened: Trade.find_by_id(user_id, opened[0].id) is not None,
             user_ids=[user_id],
         )
     except DuplicateKeyError:
@@ -97,8 +97,8 @@ def list_trades(
 def get_trade(user_id: str, trade_id: str) -> Trade:
     """Return the user's trade; raise NotFound for an unknown one or another user's."""
     id = object_id(trade_id)
-    trade = Trade.find_by_id(id) if id else None
-    if trade is None or trade.user_id != user_id:
+    trade = Trade.find_by_id(user_id, id) if id else None
+    if trade is None:
         raise NotFound("You have no trade with this id.", code="trade_not_found")
     return trade
 
@@ -116,7 +116,7 @@ def _opened_earlier(user_id: str, order: Order, key: IdempotencyKey | None) -> T
     """Return the trade that an earlier try of this request opened, as it was opened."""
     trade = None
     if key and (record := IdempotencyRecord.find(key)):
-        trade = Trade.find_by_id(record["trade_id"])
+        trade = Trade.find_by_id(user_id, record["trade_id"])
     elif order.client_order_id is not None:
         trade = Trade.find_by_client_order_id(user_id, order.client_order_id)
         if trade and trade.order_fingerprint != order.fingerprint:

@@ -200,7 +200,7 @@ def test_an_alert_deleted_while_it_fires_is_either_fired_or_deleted(
         calls = [partial(fire_tick, tick), partial(delete, str(alert.id))]
         fired = sum(run_concurrently(calls))
 
-        assert Alert.find_by_id(alert.id) is None
+        assert Alert.find_by_id("alice", alert.id) is None
         assert len(events_of("alice")) - before == fired
         feed.set("^NSEI", 25_000)
 

@@ -130,10 +130,10 @@ def test_a_list_of_due_notifications_that_lags_is_not_claimed_without_end(
 ) -> None:
     listed: list[datetime] = []
 
-    def list_claimed(now: datetime) -> list[list[ObjectId]]:
+    def list_claimed(now: datetime) -> list[tuple[str, list[ObjectId]]]:
         listed.append(now)
         assert len(listed) < 100
-        return [[ObjectId()]]
+        return [("alice", [ObjectId()])]
 
     monkeypatch.setattr(Notification, "find_due", list_claimed)
 

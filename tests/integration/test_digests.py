@@ -265,8 +265,9 @@ def test_the_claim_of_a_dead_worker_is_delivered_after_its_lease(
 ) -> None:
     alice.create_trade()
     with app.app_context():
-        (due,) = Notification.find_due(clock.now())
-        (claimed,) = Notification.claim(due, clock.now(), LEASE).notifications
+        ((user_id, ids),) = Notification.find_due(clock.now())
+        owners = dict.fromkeys(ids, user_id)
+        (claimed,) = Notification.claim(owners, clock.now(), LEASE).notifications
     assert claimed.user_id == alice.client_id
 
     clock.advance(LEASE.total_seconds() - 1)

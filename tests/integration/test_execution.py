@@ -238,7 +238,7 @@ def test_one_faulty_trade_does_not_stop_the_others_of_its_batch(feed: ScriptedFe
     assert close_triggered([tick]) == 8
 
     still = {
-        each.id for each in map(Trade.find_by_id, [t.id for t in trades]) if each and not each.exit
+        each.id for user_id in ("alice", "bob") for each in trades_of(user_id) if not each.exit
     }
     assert still == {bad.id}
 

@@ -98,7 +98,9 @@ def test_a_trade_reached_at_both_levels_is_found_once() -> None:
 def test_due_deliveries_are_found_by_an_index(query: Document) -> None:
     create_users("alice")
     events = notify(*(draft() for _ in range(200)))
-    taken = Notification.claim([event.id for event in events[5:]], NOON, timedelta(minutes=2))
+    taken = Notification.claim(
+        {event.id: event.user_id for event in events[5:]}, NOON, timedelta(minutes=2)
+    )
     done = [(notification, notification.deliveries, None) for notification in taken.notifications]
     Notification.record_deliveries(taken.mark, done)
 

@@ -160,8 +160,9 @@ def test_margin_can_be_blocked_to_the_last_paisa(margin: str, blocked: bool) -> 
 def test_a_trade_is_read_as_written() -> None:
     trade = insert_trade()
 
-    assert Trade.find_by_id(trade.id) == trade
-    assert Trade.find_by_id(ObjectId()) is None
+    assert Trade.find_by_id("alice", trade.id) == trade
+    assert Trade.find_by_id("alice", ObjectId()) is None
+    assert Trade.find_by_id("bob", trade.id) is None
     assert trade.status is TradeStatus.ACTIVE
     assert trade.bracket == bracket(TradeType.BUY, 2, "100.05", stop_loss=90, target_price=120)
     assert (trade.exit, trade.closed_at) == (None, None)
@@ -174,7 +175,7 @@ def test_a_closed_trade_keeps_the_quote_that_closed_it() -> None:
 
     closed = run_transaction(lambda: Trade.close_many([TradeExit(trade, transition)], NOON))
 
-    after = Trade.find_by_id(trade.id)
+    after = Trade.find_by_id("alice", trade.id)
     assert closed == 1
     assert after is not None
     assert (after.status, after.closed_at) == (TradeStatus.STOP_LOSS_HIT, NOON)
@@ -186,18 +187,6 @@ def test_a_trade_is_closed_once() -> None:
     trade = insert_trade()
 
     assert [close_trade(trade), close_trade(trade)] == [1, 0]
-
-
-def test_an_active_trade_can_be_updated_and_a_closed_one_cannot() -> None:
-    trade = insert_trade()
-
-    assert Trade.update(trade.id, {"stop_loss": Decimal("95.00")})
-    changed = Trade.find_by_id(trade.id)
-    assert changed is not None
-    assert changed.bracket.stop_loss == 95
-    close_trade(trade)
-    assert not Trade.update(trade.id, {"stop_loss": Decimal("80.00")})
-    assert not Trade.update(ObjectId(), {"stop_loss": Decimal("80.00")})
 
 
 def test_active_trades_of_a_user_are_found_oldest_first() -> None:

@@ -73,8 +73,8 @@ def next_due() -> datetime | None:
 
 def claim(now: datetime, limit: int = BATCH_SIZE) -> list[Notification]:
     """Claim up to `limit` due notifications, as a worker does."""
-    due = [each for share in Notification.find_due(now) for each in share]
-    return Notification.claim(due[:limit], now, LEASE).notifications
+    due = [(id, user_id) for user_id, ids in Notification.find_due(now) for id in ids]
+    return Notification.claim(dict(due[:limit]), now, LEASE).notifications
 
 
 def statuses(client_id: str = "alice", seq: int = 1) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from app.database import collection
 from app.models import Alert, Inbox, Notification, SymbolState
 from app.services import services
 
@@ -25,9 +26,9 @@ def alerted_symbols() -> set[str]:
 
 
 def reload(alert: Alert) -> Alert:
-    stored = Alert.find_by_id(alert.id)
+    stored = collection("alerts").find_one({"_id": alert.id})
     assert stored is not None
-    return stored
+    return Alert.from_document(stored)
 
 
 def events_of(user_id: str) -> list[Notification]:
