@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from app.domain.candle import Candle
 from app.domain.errors import AlreadyCrossed, InvalidRequest
-from app.domain.quote import Quote, Source
+from app.domain.quote import Posting, Quote, Source
 from app.domain.triggers import SettledFrom
 
 
@@ -48,6 +48,8 @@ class AlertCondition:
     below: Decimal | None
     source: Source
     timestamp: datetime
+    # None for an alert of an earlier version.
+    posting: Posting | None = None
 
     @classmethod
     def set_at(
@@ -59,8 +61,8 @@ class AlertCondition:
         """
         if above is None and below is None:
             raise InvalidRequest("An alert needs a price to wait for: above, below, or both.")
-        condition = cls(above=above, below=below, source=quote.source, timestamp=quote.timestamp)
-        trigger = condition.crossed_by(quote)
+        condition = cls(above, below, quote.source, quote.timestamp, quote.posting)
+        trigger = condition._reached_by(quote)
         if trigger is not None:
             level = condition.level(trigger.direction)
             raise AlreadyCrossed(trigger.direction.value, level, quote.price)
@@ -73,9 +75,14 @@ class AlertCondition:
         return level
 
     def crossed_by(self, quote: Quote, settled_from: SettledFrom | None = None) -> Trigger | None:
-        """Return the trigger that `quote` is, None if it reaches no level."""
+        """Return the trigger that `quote` is, None if it reaches no level or is an earlier one."""
         if not quote.counts_for(self.source):
             return None
+        if quote.precedes(self.source, self.timestamp, self.posting):
+            return None
+        return self._reached_by(quote, settled_from)
+
+    def _reached_by(self, quote: Quote, settled_from: SettledFrom | None = None) -> Trigger | None:
         if self.above is not None and quote.price >= self.above:
             return Trigger(Direction.ABOVE, quote, settled_from)
         if self.below is not None and quote.price <= self.below:

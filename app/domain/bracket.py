@@ -14,7 +14,7 @@ from enum import StrEnum
 from app.domain.candle import Candle
 from app.domain.errors import WrongSideOfPrice
 from app.domain.money import ZERO
-from app.domain.quote import Quote, Source
+from app.domain.quote import Posting, Quote, Source
 from app.domain.triggers import SettledFrom
 
 
@@ -63,6 +63,8 @@ class Bracket:
     entry_timestamp: datetime
     stop_loss: Decimal | None = None
     target_price: Decimal | None = None
+    # None for a trade of an earlier version.
+    entry_posting: Posting | None = None
 
     @classmethod
     def open(
@@ -90,6 +92,7 @@ class Bracket:
             entry_timestamp=quote.timestamp,
             stop_loss=stop_loss,
             target_price=target_price,
+            entry_posting=quote.posting,
         )
 
     @property
@@ -111,6 +114,9 @@ class Bracket:
         """Return whether `quote` may close it: a real entry never exits at a mock price."""
         return quote.counts_for(self.entry_source)
 
+    def _follows(self, quote: Quote) -> bool:
+        return quote.precedes(self.entry_source, self.entry_timestamp, self.entry_posting)
+
     def exit_at(
         self, quote: Quote, reason: ExitReason, settled_from: SettledFrom | None = None
     ) -> Exit:
@@ -118,8 +124,8 @@ class Bracket:
         return Exit(reason, quote, self.pnl_at(quote.price), settled_from)
 
     def triggered_by(self, quote: Quote, settled_from: SettledFrom | None = None) -> Exit | None:
-        """Return the exit that `quote` causes, None if it causes none."""
-        if not self.may_exit_at(quote):
+        """Return the exit that `quote` causes, None if it causes none or precedes the entry."""
+        if not self.may_exit_at(quote) or self._follows(quote):
             return None
         stops_below = self.trade_type is TradeType.BUY
         if self.trigger_below is not None and quote.price <= self.trigger_below:

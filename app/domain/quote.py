@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -32,6 +32,14 @@ DELAYED_SOURCES = frozenset({Source.YAHOO})
 
 
 @dataclass(frozen=True, slots=True)
+class Posting:
+    """The place of a quote in the order of its quote board, of which each process has one."""
+
+    board: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """One price. `price` is rupees in whole paise; `timestamp` is the source's time, UTC."""
 
@@ -39,6 +47,8 @@ class Quote:
     price: Decimal
     source: Source
     timestamp: datetime
+    # None for a quote that no board has posted.
+    posting: Posting | None = field(default=None, compare=False)
 
     def age(self, now: datetime) -> timedelta:
         """Return its age at `now`; zero if the clock of its source is ahead."""
@@ -47,6 +57,18 @@ class Quote:
     def counts_for(self, began_at: Source) -> bool:
         """Return whether it may settle what began at `began_at`: mock never settles real."""
         return self.source is not Source.MOCK or not began_at.is_real
+
+    def precedes(self, source: Source, timestamp: datetime, posting: Posting | None) -> bool:
+        """Return whether it came no later than the quote with this origin.
+
+        The order on one board is exact. Quotes of two boards are compared by the time of the
+        exchange, and only if they are of one real source: simulated and recorded times start again.
+        """
+        if self.posting is None or posting is None:
+            return False
+        if self.posting.board == posting.board:
+            return self.posting.number <= posting.number
+        return self.source is source and source.is_real and self.timestamp < timestamp
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import secrets
+import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import count
 
 from app.clock import Clock
 from app.domain.errors import MarketDataUnavailable
-from app.domain.quote import Quote, SeenQuote
+from app.domain.quote import Posting, Quote, SeenQuote
 from app.market_data.feed import Feed
 from app.market_data.instruments.registry import DEFAULT_INDICES
 from app.market_data.tick_filter import RejectReason, TickFilter
@@ -52,6 +55,11 @@ class _SymbolTicks:
     updated_at: float = 0.0
     ticks: deque[Quote] = field(default_factory=lambda: deque(maxlen=KEPT_TICKS))
 
+    def has(self, quote: Quote) -> bool:
+        """Return whether the quote is the last one, or an older one that was posted already."""
+        last = self.ticks[-1]
+        return quote == last or (quote.timestamp < last.timestamp and quote in self.ticks)
+
 
 class QuoteBoard:
     """Latest quotes, updated by the monitor, and fetched from the feed on demand."""
@@ -78,16 +86,26 @@ class QuoteBoard:
         self._stale_after = timedelta(seconds=stale_seconds)
         self._stored = stored
         self._symbols: dict[str, _SymbolTicks] = {}
+        # Whether the monitor of this process polls the feed, rather than that of another.
+        self.is_polled = True
+        self._id = secrets.token_hex(8)
+        self._numbers = count(1)
+        # The quotes fetched on demand since the last ticks, by identity: these may include them.
+        self._fetched: dict[int, tuple[Quote, Posting]] = {}
+        self._lock = threading.Lock()
 
-    def update(self, ticks: Iterable[Quote]) -> list[Quote]:
-        """Add the ticks that pass the filter, in order, and return them."""
-        admitted = self.tick_filter.admit(ticks)
-        updated_at = self._clock.monotonic()
-        for tick in admitted:
-            entry = self._symbols.setdefault(tick.symbol, _SymbolTicks())
-            entry.ticks.append(tick)
-            entry.updated_at = updated_at
-        return admitted
+    def update(self, ticks: Sequence[Quote]) -> list[Quote]:
+        """Post the ticks that pass the filter, in order, and return them with their postings."""
+        return self.receive(lambda: ticks)
+
+    def receive(self, collect: Callable[[], Sequence[Quote]]) -> list[Quote]:
+        """Post the ticks that `collect` returns, as `update` does.
+
+        No quote is posted on demand in between, so none overtakes the collected ticks.
+        """
+        with self._lock:
+            ticks = collect()
+            return self._post(ticks, self._next_postings(ticks))
 
     def latest(self, symbol: str) -> LastPrice:
         """Return the last price, confirmed or not; ask the feed at most once.
@@ -153,15 +171,21 @@ class QuoteBoard:
         }
 
     def ticks_since(self, quote: Quote) -> list[Quote]:
-        """Return the ticks of the same symbol that were added after `quote`, in order."""
+        """Return the ticks of the same symbol that were posted after `quote`, in order.
+
+        If another process polls, this includes the last quote that it stored.
+        """
         entry = self._symbols.get(quote.symbol)
-        later: list[Quote] = []
-        for tick in reversed(list(entry.ticks) if entry else []):
-            if tick is quote:
-                return later[::-1]
-            later.append(tick)
-        # The quote was dropped for later ticks, or never added.
-        return [tick for tick in later[::-1] if tick.timestamp >= quote.timestamp]
+        ticks = list(entry.ticks) if entry else []
+        if quote.posting is None:
+            later = [tick for tick in ticks if tick.timestamp >= quote.timestamp]
+        else:
+            origin = quote.source, quote.timestamp, quote.posting
+            later = [tick for tick in ticks if not tick.precedes(*origin)]
+        stored = None if self.is_polled else self._stored([quote.symbol]).get(quote.symbol)
+        if stored and stored.quote.timestamp > quote.timestamp:
+            later.append(stored.quote)
+        return later
 
     def sample(self) -> Quote:
         """Return a price that shows that the feed works: of an index if possible.
@@ -188,16 +212,55 @@ class QuoteBoard:
 
     def _confirm(self, symbol: str, quote: Quote) -> Quote | None:
         """Return the last price after the feed has returned `quote`."""
-        entry = self._symbols.get(symbol)
-        if entry and quote == entry.ticks[-1]:
-            # An unchanged price is no new tick.
-            return entry.ticks[-1]
-        if self.update([quote]):
-            return quote
-        if stale := self._stale_trade(symbol):
-            return stale
-        # The last good price stays valid until the rejected one is confirmed.
-        return entry.ticks[-1] if entry and symbol in self.tick_filter.pending else None
+        with self._lock:
+            posting = self._next_fetched_posting(quote)
+            entry = self._symbols.get(symbol)
+            if entry and entry.has(quote):
+                # A known price is no new tick.
+                return replace(entry.ticks[-1], posting=posting)
+            if posted := self._post([quote], [posting]):
+                return posted[0]
+            if stale := self._stale_trade(symbol):
+                return replace(stale, posting=posting)
+            # The last good price stays valid until the rejected one is confirmed.
+            is_valid = entry and symbol in self.tick_filter.pending
+            return replace(entry.ticks[-1], posting=posting) if entry and is_valid else None
+
+    def _next_fetched_posting(self, quote: Quote) -> Posting:
+        posting = self._next_posting()
+        if self.is_polled:
+            self._fetched.setdefault(id(quote), (quote, posting))
+        return posting
+
+    def _post(self, ticks: Sequence[Quote], postings: Sequence[Posting]) -> list[Quote]:
+        updated_at = self._clock.monotonic()
+        posted = []
+        for tick, posting in zip(ticks, postings, strict=True):
+            if not self.tick_filter.admit([tick]):
+                continue
+            entry = self._symbols.setdefault(tick.symbol, _SymbolTicks())
+            entry.ticks.append(replace(tick, posting=posting))
+            entry.updated_at = updated_at
+            posted.append(entry.ticks[-1])
+        return posted
+
+    def _next_postings(self, ticks: Sequence[Quote]) -> list[Posting]:
+        """Return the postings of ticks from the feed.
+
+        A quote fetched on demand overtook the ticks that the feed had received before it. Up to
+        that quote they share its number, because they precede what began at it.
+        """
+        fetched, self._fetched = self._fetched, {}
+        overtaken: dict[str, Posting] = {}
+        postings = []
+        for tick in reversed(ticks):
+            if found := fetched.get(id(tick)):
+                overtaken[tick.symbol] = found[1]
+            postings.append(overtaken.get(tick.symbol))
+        return [posting or self._next_posting() for posting in reversed(postings)]
+
+    def _next_posting(self) -> Posting:
+        return Posting(self._id, next(self._numbers))
 
     def _stale_trade(self, symbol: str) -> Quote | None:
         """Return the last trade of a share that has not traded for long."""
@@ -219,11 +282,12 @@ class QuoteBoard:
         quote = None if self._feed.remote else self._feed.latest(symbol)
         if quote is None:
             return
-        entry = self._symbols.get(symbol)
-        if entry and quote == entry.ticks[-1]:
-            entry.updated_at = self._clock.monotonic()
-        else:
-            self.update([quote])
+        with self._lock:
+            entry = self._symbols.get(symbol)
+            if entry and quote == entry.ticks[-1]:
+                entry.updated_at = self._clock.monotonic()
+            else:
+                self._post([quote], [self._next_fetched_posting(quote)])
 
     def _seen(self, symbol: str) -> SeenQuote | None:
         """Return the last quote that this process has, and when the feed last gave it."""

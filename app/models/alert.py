@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -12,7 +12,7 @@ from pymongo import UpdateOne
 
 from app.database import Document, collection
 from app.domain.alert import AlertCondition, AlertStatus, Direction, Trigger
-from app.domain.quote import Quote, Source
+from app.domain.quote import Posting, Quote, Source
 from app.domain.triggers import SettledFrom
 from app.models.paging import newest_first
 from app.models.trigger_index import TriggerIndex
@@ -36,6 +36,7 @@ class Alert:
 
     @classmethod
     def from_document(cls, document: Document) -> Alert:
+        posting = document.get("posting")
         return cls(
             id=document["_id"],
             user_id=document["user_id"],
@@ -46,6 +47,7 @@ class Alert:
                 below=document["below"],
                 source=Source(document["source"]),
                 timestamp=document["timestamp"],
+                posting=Posting(**posting) if posting else None,
             ),
             status=AlertStatus(document["status"]),
             created_at=document["created_at"],
@@ -80,6 +82,7 @@ class Alert:
             "below": self.condition.below,
             "source": self.condition.source.value,
             "timestamp": self.condition.timestamp,
+            "posting": asdict(self.condition.posting) if self.condition.posting else None,
             "status": AlertStatus.ACTIVE.value,
             "waiting": True,
             "created_at": self.created_at,

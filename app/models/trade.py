@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -15,7 +15,7 @@ from app.database import Document, collection
 from app.database.batches import batched
 from app.domain.bracket import Bracket, Exit, ExitReason, TradeType
 from app.domain.money import ZERO
-from app.domain.quote import Quote, Source
+from app.domain.quote import Posting, Quote, Source
 from app.domain.trade import TradeStatus, Transition
 from app.domain.triggers import SettledFrom
 from app.models.bulk import IN_CLAUSE_SIZE, by_owner, value_by_id
@@ -45,6 +45,7 @@ class Trade:
 
     @classmethod
     def from_document(cls, document: Document) -> Trade:
+        posting = document.get("entry_posting")
         return cls(
             id=document["_id"],
             user_id=document["user_id"],
@@ -58,6 +59,7 @@ class Trade:
                 entry_timestamp=document["entry_timestamp"],
                 stop_loss=document["stop_loss"],
                 target_price=document["target_price"],
+                entry_posting=Posting(**posting) if posting else None,
             ),
             status=TradeStatus(document["status"]),
             margin_used=document["margin_used"],
@@ -91,6 +93,7 @@ class Trade:
             "entry_price": bracket.entry_price,
             "entry_source": bracket.entry_source.value,
             "entry_timestamp": bracket.entry_timestamp,
+            "entry_posting": asdict(bracket.entry_posting) if bracket.entry_posting else None,
             "stop_loss": bracket.stop_loss,
             "target_price": bracket.target_price,
             "trigger_below": bracket.trigger_below,

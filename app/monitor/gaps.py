@@ -60,6 +60,12 @@ class Gaps:
             for gap in gaps:
                 self._pending.setdefault(gap, _Pending(now + HOLD_SECONDS, now))
 
+    def clear(self) -> None:
+        """Forget all gaps: another process settles them."""
+        with self._lock:
+            self._pending.clear()
+            self._undecided.clear()
+
     @property
     def is_due(self) -> bool:
         """Whether the candles of a gap are due to be requested."""

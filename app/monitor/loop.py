@@ -100,7 +100,7 @@ class Monitor:
             # Cleared before the pass: ticks that arrive during it cause another.
             self._wakeup.clear()
             if is_due:
-                self.is_failing = not self._attempt(self._run_if_leased)
+                self.is_failing = not self._attempt(self.run_if_leased)
                 # A multiple of the interval since the start: a slow pass skips times, shifts none.
                 elapsed = self._clock.monotonic() - started
                 next_pass = started + elapsed + self._interval - elapsed % self._interval
@@ -130,11 +130,13 @@ class Monitor:
         with self._app.app_context():
             failure = self._refresh_polled_symbols()
             reached = self._feed.now()
-            ticks = self._receive(self._poll())
+            ticks = self._receive(self._poll)
             if failure:
                 self._publish_prices()
                 raise failure
             self._receive_gaps()
+            # Read before: ticks that wait for a gap now are not settled by this pass.
+            reached = self._settled_to(reached)
             closed = self._settle()
             self._save(reached)
             return Pass(ticks=len(ticks), closed=closed)
@@ -145,7 +147,7 @@ class Monitor:
         Raises PyMongoError if the database is unavailable.
         """
         with self._app.app_context():
-            ticks = self._receive(self._feed.collect())
+            ticks = self._receive(self._feed.collect)
             self._receive_gaps()
             return Pass(ticks=len(ticks), closed=self._settle())
 
@@ -166,16 +168,20 @@ class Monitor:
             logger.info("monitor: %d trades closed for %s without a monitor", closed, until - since)
             return closed
 
-    def _run_if_leased(self) -> None:
+    def run_if_leased(self) -> None:
+        """Make a full pass if this process holds the lease, or stand by."""
         with self._app.app_context():
             try:
                 leased = self._lease.renew()
             except PyMongoError:
                 # No other process can take it without the database: keep publishing prices.
                 leased = self._leased
+        self._quotes.is_polled = leased
         if leased and not self._leased:
             # If it fails, this process does not lead yet, and the next pass tries again.
             self._begin_to_lead()
+        if self._leased and not leased:
+            self._stop_leading()
         self._leased = leased
         self._standing_by = not leased
         if leased:
@@ -186,7 +192,20 @@ class Monitor:
             republish_unconfirmed()
         self._schedule_maintenance()
 
+    def _stop_leading(self) -> None:
+        """Forget the ticks that are not settled: the next leader settles their time as a gap.
+
+        Trades may be opened after them by the time that this process leads again.
+        """
+        self._unsettled.clear()
+        self._unsaved.clear()
+        self._gaps.clear()
+
     def _begin_to_lead(self) -> None:
+        if self._standing_by:
+            # The gap covers the time of these.
+            self._feed.collect()
+            self._feed.collect_gaps()
         if not self._feed.remote:
             self.settle_gap()
             return
@@ -272,10 +291,10 @@ class Monitor:
         self._polled_symbols.refresh(marks.traded, marks.alerted, marks.followed)
         return None
 
-    def _receive(self, ticks: Sequence[Quote]) -> list[Quote]:
+    def _receive(self, collect: Callable[[], Sequence[Quote]]) -> list[Quote]:
         # On the board before they are settled: a trade that commits too late for this pass finds
         # them there (see _close_if_reached).
-        admitted = self._quotes.update(ticks)
+        admitted = self._quotes.receive(collect)
         latest = {tick.symbol: tick for tick in admitted}
         self._unpublished.update(latest)
         # A tick outside trading hours is published, and never triggers anything.
@@ -293,9 +312,9 @@ class Monitor:
     def _collect_new(self) -> None:
         """Receive and publish new ticks between two batches; the next pass settles them."""
         if self._clock.monotonic() < self._poll_due_at:
-            ticks = self._receive(self._feed.collect())
+            ticks = self._receive(self._feed.collect)
         else:
-            ticks = self._receive(self._poll())
+            ticks = self._receive(self._poll)
             # Otherwise another process would take the lease during a long settlement.
             self._lease.renew()
         self._publish_prices()
@@ -346,8 +365,11 @@ class Monitor:
         self._save_progress(reached)
 
     def _save_progress(self, reached: datetime) -> None:
+        MarketState.save_progress(self._feed.name, self._settled_to(reached))
+
+    def _settled_to(self, reached: datetime) -> datetime:
         oldest = self._gaps.oldest
-        MarketState.save_progress(self._feed.name, min(reached, oldest) if oldest else reached)
+        return min(reached, oldest) if oldest else reached
 
 
 def _unsettled(*ticks: Iterable[Quote]) -> deque[Quote]:

@@ -23,8 +23,7 @@ def board(feed: ScriptedFeed, clock: ManualClock) -> QuoteBoard:
 
 
 def test_a_price_is_served_while_it_is_fresh(board: QuoteBoard, clock: ManualClock) -> None:
-    posted = quote(24_000)
-    board.update([posted])
+    (posted,) = board.update([quote(24_000)])
 
     clock.advance(20)
 
@@ -44,7 +43,7 @@ def test_a_stale_price_is_requested_again(
     clock.advance(20.5)
     now = feed.set("^NSEI", 25_500)
 
-    assert board.latest("^NSEI").quote is now
+    assert board.latest("^NSEI").quote == now
 
 
 def test_a_requested_price_is_fresh_for_all_callers(board: QuoteBoard, feed: ScriptedFeed) -> None:
@@ -68,8 +67,7 @@ def test_an_invalid_price_is_not_served(board: QuoteBoard, feed: ScriptedFeed, p
 
 
 def test_the_ticks_after_a_quote_are_kept_in_order(board: QuoteBoard) -> None:
-    entry = quote(100)
-    board.update([quote(99), entry, quote(101)])
+    _, entry, _ = board.update([quote(99), quote(100), quote(101)])
     board.update([quote(7, symbol="TCS.NS"), quote(102)])
 
     assert [each.price for each in board.ticks_since(entry)] == [101, 102]
@@ -86,15 +84,42 @@ def test_there_are_no_ticks_of_an_unknown_symbol(board: QuoteBoard) -> None:
 
 
 def test_a_tick_equal_to_the_entry_is_another_tick(board: QuoteBoard) -> None:
-    entry, same = quote(100), quote(100)
-    board.update([entry, same])
+    entry, same = board.update([quote(100), quote(100)])
 
     assert board.ticks_since(entry) == [same]
 
 
+def test_ticks_that_a_requested_quote_overtook_do_not_come_after_it(
+    board: QuoteBoard, clock: ManualClock, feed: ScriptedFeed
+) -> None:
+    (earlier,) = board.update([quote(24_900)])
+    clock.advance(21)
+    for price in (24_500, 25_000):
+        feed.tick("^NSEI", price)
+    entry = board.latest("^NSEI").quote
+    feed.tick("^NSEI", 25_001)
+
+    overtaken, same, later = board.receive(lambda: feed.poll({"^NSEI"}))
+
+    assert entry.price == 25_000
+    assert board.ticks_since(entry) == [later]
+    assert board.ticks_since(earlier) == [entry, overtaken, same, later]
+    assert board.latest("^NSEI").quote == later
+
+
+def test_a_known_quote_that_is_requested_again_does_not_replace_a_newer_one(
+    board: QuoteBoard, clock: ManualClock, feed: ScriptedFeed
+) -> None:
+    known = feed.set("^NSEI", 25_000)
+    clock.advance(1)
+    _, newer = board.update([known, replace(known, price=Decimal(24_500), timestamp=clock.now())])
+    clock.advance(21)
+
+    assert board.latest("^NSEI").quote == newer
+
+
 def test_the_number_of_kept_ticks_is_bounded(board: QuoteBoard) -> None:
-    entry = quote(1)
-    board.update([entry, *(quote(n) for n in range(2, KEPT_TICKS + 102))])
+    entry, *_ = board.update([quote(n) for n in range(1, KEPT_TICKS + 102)])
 
     later = board.ticks_since(entry)
 

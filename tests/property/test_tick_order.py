@@ -1,0 +1,224 @@
+"""Orders, ticks, batches, failed passes and changes of leader, in any order.
+
+The model knows the true order of prices and entries. A trade closes at the first price after its
+entry that reaches its stop-loss, whichever process settles it, and however late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+from bson import ObjectId
+from flask import Flask
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    rule,
+    run_state_machine_as_test,
+)
+from pymongo.errors import AutoReconnect, PyMongoError
+
+from app import create_app
+from app.database import collection, database
+from app.domain.quote import Source
+from app.market_data.feed import Gap
+from app.models import SymbolState, Trade
+from app.monitor import Monitor
+from app.services import services
+from app.trades.service import open_trade
+from config import Settings
+from tests.support.factories import create_users, order
+from tests.support.market import ManualClock, ScriptedFeed, permissive_filter
+
+SYMBOL = "^NSEI"
+EXPIRED = datetime(2020, 1, 1, tzinfo=UTC)
+FAILURES = [(SymbolState, "find_marks"), (Trade, "find_triggered"), (Trade, "close_many")]
+
+processes = st.integers(0, 1)
+prices = st.integers(95, 105)
+distances = st.integers(1, 5)
+# The second is longer than a price stays fresh: an order then asks the feed.
+delays = st.sampled_from([0.001, 0.1])
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A trade of the model, and the number of prices up to its entry.
+
+    `is_exact` unless it was opened at an old price of a process that stands by.
+    """
+
+    position: int
+    stop_loss: int
+    is_exact: bool
+
+
+class InterruptedFeed(ScriptedFeed):
+    """A market in which things happen after the monitor has received ticks."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock, Source.ANGEL_ONE)
+        self.interruptions: list[Callable[[], object]] = []
+
+    def collect_gaps(self) -> list[Gap]:
+        if self.interruptions:
+            self.interruptions.pop(0)()
+        return super().collect_gaps()
+
+
+class TickOrder(RuleBasedStateMachine):
+    def __init__(self, make_settings: Callable[..., Settings], mongo_uri: str) -> None:
+        super().__init__()
+        self.make_settings = make_settings
+        self.mongo_uri = mongo_uri
+
+    @initialize()
+    def start(self) -> None:
+        self.clock = ManualClock()
+        self.feeds = [InterruptedFeed(self.clock) for _ in range(2)]
+        self.times: list[datetime] = []
+        self.prices: list[int] = []
+        self.leader: int | None = None
+        self.entries: dict[ObjectId, Entry] = {}
+        self.apps: list[Flask] = [self.start_process(feed) for feed in self.feeds]
+        self.monitors = [Monitor(app) for app in self.apps]
+        with self.apps[0].app_context():
+            for name in set(database().list_collection_names()) - {"schema"}:
+                collection(name).delete_many({})
+            create_users("alice")
+        self.tick(100, 0.1, pushed=False)
+        self.order(0, 5)
+        self.run(0)
+
+    def start_process(self, feed: InterruptedFeed) -> Flask:
+        variables = {"MONITOR_INTERVAL_SECONDS": "0.02"}
+        app = create_app(
+            self.make_settings(**variables), mongo_uri=self.mongo_uri, feed=feed, clock=self.clock
+        )
+        app.config["WRITE_BATCH_SIZE"] = 1
+        with app.app_context():
+            # A tick may wait for long, and is not doubtful for that.
+            services().quotes.tick_filter = permissive_filter(self.clock)
+        return app
+
+    @rule(price=prices, delay=delays, pushed=st.booleans())
+    def tick(self, price: int, delay: float, *, pushed: bool) -> None:
+        """Both processes receive the price."""
+        self.clock.advance(delay)
+        self.times.append(self.clock.now())
+        self.prices.append(price)
+        for feed in self.feeds:
+            feed.push(SYMBOL, price) if pushed else feed.tick(SYMBOL, price)
+            feed.record(SYMBOL, self.clock.now(), price)
+
+    @rule(process=processes, distance=distances)
+    def order(self, process: int, distance: int) -> None:
+        with self.apps[process].app_context():
+            entry = int(services().quotes.require(SYMBOL).quote.price)
+            trade = open_trade("alice", order(stop_loss=entry - distance))
+        position = self.times.index(trade.bracket.entry_timestamp) + 1
+        is_exact = position == len(self.prices) or process == self.leader
+        self.entries[trade.id] = Entry(position, entry - distance, is_exact)
+
+    @rule(process=processes)
+    def run(self, process: int) -> None:
+        self.monitors[process].run_if_leased()
+        if not self.monitors[process].is_standing_by:
+            self.leader = process
+
+    @rule(process=processes)
+    def settle_what_arrived(self, process: int) -> None:
+        if self.leader == process:
+            self.monitors[process].run_arrived()
+
+    @rule(process=processes, failure=st.sampled_from(FAILURES))
+    def fail(self, process: int, failure: tuple[type, str]) -> None:
+        def unavailable(*_: object) -> None:
+            raise AutoReconnect("the database is unavailable")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(*failure, unavailable)
+            with suppress(PyMongoError):
+                self.run(process)
+
+    @rule(
+        process=processes,
+        price=prices,
+        other=prices,
+        distance=distances,
+        orders_at=processes,
+    )
+    def interrupt(
+        self, process: int, price: int, other: int, distance: int, orders_at: int
+    ) -> None:
+        """Prices arrive between two batches, and a trade is opened before the next batch."""
+
+        def move() -> None:
+            self.tick(price, 0.001, pushed=True)
+            self.tick(other, 0.1, pushed=True)
+
+        feed = self.feeds[process]
+        feed.interruptions = [lambda: None, move, partial(self.order, orders_at, distance)]
+        self.run(process)
+        feed.interruptions = []
+
+    @rule(process=processes)
+    def pass_on_the_lease(self, process: int) -> None:
+        """The lease expires, and a process is the first to notice."""
+        with self.apps[process].app_context():
+            collection("leases").update_many({}, {"$set": {"until": EXPIRED}})
+        self.run(process)
+
+    @rule(process=processes)
+    def restart(self, process: int) -> None:
+        """Kill a process, with all ticks that it had received."""
+        feed = self.feeds[process]
+        feed.poll([])
+        self.apps[process] = self.start_process(feed)
+        self.monitors[process] = Monitor(self.apps[process])
+        if self.leader == process:
+            self.leader = None
+
+    def teardown(self) -> None:
+        """Compare, after a last pass of a leader."""
+        if not hasattr(self, "monitors"):
+            return
+        self.pass_on_the_lease(0)
+        self.run(0)
+        with self.apps[0].app_context():
+            trades = [Trade.from_document(each) for each in collection("trades").find()]
+        assert {trade.id for trade in trades} == self.entries.keys()
+        for trade in trades:
+            self.check(trade, self.entries[trade.id])
+
+    def check(self, trade: Trade, entry: Entry) -> None:
+        reaching = [
+            position
+            for position, price in enumerate(self.prices)
+            if position >= entry.position and price <= entry.stop_loss
+        ]
+        exit = self.times.index(trade.exit.quote.timestamp) if trade.exit else None
+        if entry.is_exact:
+            assert exit == (reaching[0] if reaching else None)
+        elif exit is not None:
+            assert exit in reaching
+
+
+@pytest.mark.timeout(300)
+def test_a_trade_closes_at_the_first_price_after_its_entry_that_reaches_its_stop_loss(
+    make_settings: Callable[..., Settings], mongo_uri: str, make_app: Callable[..., Flask]
+) -> None:
+    make_app()
+
+    class Machine(TickOrder):
+        def __init__(self) -> None:
+            super().__init__(make_settings, mongo_uri)
+
+    run_state_machine_as_test(Machine, settings=settings(max_examples=15, stateful_step_count=25))
