@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,10 @@ def make_app(
         return apps[-1]
 
     yield make
+    # Notices to owners are written in the background, and need the database until they end.
+    for thread in threading.enumerate():
+        if thread.name.endswith("(notify)"):
+            thread.join(30)
     if mongo.cx is not None:
         mongo.cx.close()
         mongo.cx = mongo.db = None

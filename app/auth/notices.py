@@ -28,14 +28,14 @@ def notify_in_background(write: Callable[P, None], *args: P.args, **kwargs: P.kw
     """
     app = current_app._get_current_object()  # type: ignore[attr-defined]
 
-    def run() -> None:
+    def notify() -> None:
         with app.app_context():
             try:
                 write(*args, **kwargs)
             except (PyMongoError, Unauthenticated) as error:
                 logger.warning("an owner was not notified: %s", type(error).__name__)
 
-    spawn(run)
+    spawn(notify)
 
 
 def write_failures(user_id: str, failures: int) -> None:
