@@ -70,16 +70,12 @@ def test_every_authenticated_route_refuses_a_malformed_token(
             assert_error(answer, 401, "token_invalid")
 
 
-def test_whatever_is_wrong_with_a_token_it_is_a_401(
-    app: Flask, client: FlaskClient, subtests: pytest.Subtests
-) -> None:
-    with app.app_context():
-        good = create_access_token("deleted")
-        refresh = create_refresh_token("deleted")
+def headers_with_a_fault(app: Flask, good: str, refresh: str) -> dict[str, str]:
+    """Return Authorization headers by their fault, made of two valid tokens."""
     header, payload, signature = good.split(".")
     other_payload = signed(app, sub="bob").split(".")[1]
     far = int(time.time()) + 3600
-    headers = {
+    return {
         "no scheme": good,
         "Basic": "Basic Z2hvc3Q6Z2hvc3Q=",
         "Basic with our token": f"Basic {good}",
@@ -112,8 +108,17 @@ def test_whatever_is_wrong_with_a_token_it_is_a_401(
         "a text as expiry": f"Bearer {signed(app, exp='tomorrow')}",
         "very long": "Bearer " + "a" * 20_000,
     }
-    for what, value in headers.items():
-        with subtests.test(what):
+
+
+def test_whatever_is_wrong_with_a_token_it_is_a_401(
+    app: Flask, client: FlaskClient, subtests: pytest.Subtests
+) -> None:
+    with app.app_context():
+        good = create_access_token("deleted")
+        refresh = create_refresh_token("deleted")
+    headers = headers_with_a_fault(app, good, refresh)
+    for fault, value in headers.items():
+        with subtests.test(fault):
             answer = client.get("/notifications", headers={"Authorization": value})
             assert_error(answer, 401, "token_invalid")
     let_in = client.get("/notifications", headers={"Authorization": f"Bearer {good}"})

@@ -48,6 +48,13 @@ def closes(trade_id: str, update: dict[str, Any]) -> bool:
     return bool(update["event"] == "trade_auto_closed" and update["data"]["trade_id"] == trade_id)
 
 
+def wait_for_closure(socket: Listener, trade: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of the event that closes the trade."""
+    update = socket.wait_for_update(partial(closes, trade["trade_id"]), timeout=5)
+    data: dict[str, Any] = update["data"]
+    return data
+
+
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
 def test_a_trade_is_closed_at_its_stop_loss_and_another_at_its_target(
     server: ServerProcess, transport: str
@@ -70,19 +77,12 @@ def test_a_trade_is_closed_at_its_stop_loss_and_another_at_its_target(
         target = trader.price("RELIANCE") + 30.5
         loser = trader.create_trade("NIFTY", stop_loss=stop)
         winner = trader.create_trade("RELIANCE", target_price=target)
-        closed = {
-            trade["trade_id"]: socket.wait_for_update(
-                partial(closes, trade["trade_id"]),
-                timeout=5,
-            )["data"]
-            for trade in (loser, winner)
-        }
+        stopped, hit = (wait_for_closure(socket, trade) for trade in (loser, winner))
 
-    stopped, hit = closed[loser["trade_id"]], closed[winner["trade_id"]]
     # The market moves a rupee a tick: the first tick beyond the level is half a rupee beyond.
     assert (stopped["reason"], stopped["exit_price"]) == ("stop_loss", stop - 0.5)
     assert (hit["reason"], hit["exit_price"]) == ("target", target + 0.5)
-    for data in closed.values():
+    for data in (stopped, hit):
         assert data["quote"]["source"] == "replay"
         assert data["quote"]["price"] == data["exit_price"]
     assert stopped["pnl"] == round(stopped["exit_price"] - loser["entry_price"], 2)

@@ -68,29 +68,52 @@ def recorded_minute(server: ServerProcess) -> float:
     return (int(hours) - 4) * 60 + int(minutes) + float(seconds) / 60
 
 
-def test_levels_reached_during_the_downtime_are_executed_at_their_price_and_time(
-    make_server: Callable[..., ServerProcess], tmp_path: Path
-) -> None:
-    server = make_server(
+def start_replay(make_server: Callable[..., ServerProcess], folder: Path) -> ServerProcess:
+    return make_server(
         MARKET_DATA="replay",
-        REPLAY_FILE=record(tmp_path / "market.csv"),
+        REPLAY_FILE=record(folder / "market.csv"),
         REPLAY_SPEED=SPEED,
         SOCKETIO_ASYNC_MODE="threading",
     ).start()
+
+
+def restart(server: ServerProcess) -> None:
+    server.kill()
+    server.start()
+
+
+def miss_the_rest(server: ServerProcess) -> None:
+    """Stop the server before the recording falls, and start it after the recording's end."""
+    assert recorded_minute(server) < FALL
+    started_by = time.monotonic() - recorded_minute(server) * 60 / SPEED
+    server.kill()
+    time.sleep(max(started_by + END * 60 / SPEED - time.monotonic(), 0) + 1)
+    server.start()
+
+
+def assert_closed_in_the_gap(person: Person, expected: dict[str, tuple[str, float, str]]) -> None:
+    """Check the status, the price and the minute of each closure, by trade_id."""
+    trades, closures = person.trades(), person.closures()
+    assert set(closures) == set(expected)
+    for trade_id, (status, price, minute) in expected.items():
+        trade, closure = trades[trade_id], closures[trade_id]
+        assert (trade["status"], trade["exit_price"]) == (status, price)
+        assert trade["settled_from"] == closure["settled_from"] == "gap"
+        assert closure["quote"]["timestamp"].startswith(minute)
+
+
+def test_levels_reached_during_the_downtime_are_executed_at_their_price_and_time(
+    make_server: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    server = start_replay(make_server, tmp_path)
     person = Person(server)
     stopped = person.order(stop_loss=24_950, target_price=25_100)
     targeted = person.order(target_price=25_100)
     sold = person.order(trade_type="SELL", stop_loss=25_100, target_price=24_900)
     untouched = person.order(stop_loss=24_000)
-    assert recorded_minute(server) < FALL
-    started_by = time.monotonic() - recorded_minute(server) * 60 / SPEED
-    server.kill()
-
-    time.sleep(max(started_by + END * 60 / SPEED - time.monotonic(), 0) + 1)
-    server.start()
+    miss_the_rest(server)
     person.wait_for(lambda trades: [t["status"] for t in trades.values()].count("ACTIVE") == 1)
 
-    trades, closures = person.trades(), person.closures()
     expected = {
         # Down before it was up, so it is the stop-loss, though the target came later.
         stopped["trade_id"]: ("STOP_LOSS_HIT", 24_950.0, f"2026-01-05T04:{FALL}"),
@@ -98,22 +121,16 @@ def test_levels_reached_during_the_downtime_are_executed_at_their_price_and_time
         targeted["trade_id"]: ("TARGET_HIT", 25_200.0, f"2026-01-05T04:{RISE}"),
         sold["trade_id"]: ("TARGET_HIT", 24_900.0, f"2026-01-05T04:{FALL}"),
     }
-    assert set(closures) == set(expected)
-    for trade_id, (status, price, minute) in expected.items():
-        trade, closure = trades[trade_id], closures[trade_id]
-        assert (trade["status"], trade["exit_price"]) == (status, price)
-        assert trade["settled_from"] == closure["settled_from"] == "gap"
-        assert closure["quote"]["timestamp"].startswith(minute)
-    assert trades[untouched["trade_id"]]["status"] == "ACTIVE"
+    assert_closed_in_the_gap(person, expected)
+    assert person.trades()[untouched["trade_id"]]["status"] == "ACTIVE"
 
     # A trade is open, so the ended replay stays at its end through every restart.
     assert recorded_minute(server) == END
-    server.kill()
-    server.start()
+    restart(server)
     assert recorded_minute(server) == END
     assert person.trades()[untouched["trade_id"]]["status"] == "ACTIVE"
     assert len(person.closures()) == 3
-    person.server.request("POST", f"/trades/exit-all/{person.client_id}", person.token, json={})
+    server.request("POST", f"/trades/exit-all/{person.client_id}", person.token, json={})
     portfolio = server.request("GET", f"/portfolio/{person.client_id}", person.token).json()
     assert portfolio["utilized_margin"] == 0.0
     # -50, +200, +100 and, exited by hand, +200.
@@ -121,6 +138,5 @@ def test_levels_reached_during_the_downtime_are_executed_at_their_price_and_time
     assert portfolio["available_margin"] == 100_450.0
 
     # No trade is open, so the recording starts over.
-    server.kill()
-    server.start()
+    restart(server)
     assert recorded_minute(server) < END

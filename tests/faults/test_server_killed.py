@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from pymongo import MongoClient
@@ -89,12 +90,7 @@ def storm(
     server = make_shared_server(MARKET_DATA="replay", REPLAY_FILE=calm.path).start()
     storm = Storm(server, Load(server, CUSTOMERS, seed), recording)
     storm.load.sign_up()
-    followed = storm.load.customers[:2]
-    storm.followers = [PythonFollower(server.url, each.user_id, each.token) for each in followed]
-    storm.followers += [
-        NodeFollower(server.url, each.user_id, each.token, folder / f"{each.user_id}.jsonl")
-        for each in followed
-    ]
+    storm.followers = _followers(storm, folder)
     try:
         with storm.load.running():
             _await_open_trades(storm)
@@ -114,6 +110,20 @@ def storm(
         # Here, where that is expected, and not during some later test.
         storm.followers.clear()
         gc.collect()
+
+
+def _followers(storm: Storm, folder: Path) -> list[Follower]:
+    """Return a Python and a JavaScript client for each of two customers."""
+    url, followed = storm.server.url, storm.load.customers[:2]
+    return [
+        *(PythonFollower(url, customer.user_id, customer.token) for customer in followed),
+        *(
+            NodeFollower(
+                url, customer.user_id, customer.token, folder / f"{customer.user_id}.jsonl"
+            )
+            for customer in followed
+        ),
+    ]
 
 
 def _await_open_trades(storm: Storm) -> None:

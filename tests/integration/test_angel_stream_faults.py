@@ -167,6 +167,24 @@ def test_instruments_of_a_refused_request_are_left_to_be_polled(
     assert stream.live_symbols == ["^NSEI"]
 
 
+def invalid_messages(good: bytes, now: int) -> list[str | bytes]:
+    """Return messages without a valid tick; `now` is in milliseconds."""
+    return [
+        good[:-1],
+        b"",
+        "what is this",
+        "[1]",
+        tick_frame(NSE, RELIANCE_TOKEN, 8, now, 140_005, mode=4),
+        tick_frame(NSE, "1", 8, now, 140_005),
+        tick_frame(3, RELIANCE_TOKEN, 8, now, 140_005),
+        tick_frame(NSE, RELIANCE_TOKEN, 8, now, 0),
+        tick_frame(NSE, RELIANCE_TOKEN, 8, now, -140_005),
+        tick_frame(NSE, RELIANCE_TOKEN, 8, now + 3_600_000, 140_005),
+        tick_frame(NSE, RELIANCE_TOKEN, 8, 2**62, 140_005),
+        tick_frame(NSE, RELIANCE_TOKEN, 8, 0, 140_005),
+    ]
+
+
 def test_invalid_ticks_are_dropped_and_counted(
     stream_server: AngelStreamServer,
     streams: StreamFactory,
@@ -181,18 +199,7 @@ def test_invalid_ticks_are_dropped_and_counted(
 
     stream_server.send(
         good,
-        good[:-1],
-        b"",
-        "what is this",
-        "[1]",
-        tick_frame(NSE, RELIANCE_TOKEN, 8, now, 140_005, mode=4),
-        tick_frame(NSE, "1", 8, now, 140_005),
-        tick_frame(3, RELIANCE_TOKEN, 8, now, 140_005),
-        tick_frame(NSE, RELIANCE_TOKEN, 8, now, 0),
-        tick_frame(NSE, RELIANCE_TOKEN, 8, now, -140_005),
-        tick_frame(NSE, RELIANCE_TOKEN, 8, now + 3_600_000, 140_005),
-        tick_frame(NSE, RELIANCE_TOKEN, 8, 2**62, 140_005),
-        tick_frame(NSE, RELIANCE_TOKEN, 8, 0, 140_005),
+        *invalid_messages(good, now),
         good,
         tick_frame(NSE, RELIANCE_TOKEN, 6, now - 5, 139_995),
         last + b"a longer mode" * 20,

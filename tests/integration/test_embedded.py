@@ -28,6 +28,7 @@ from app.services import services
 from app.trades.service import open_trade
 from config import Settings
 from embedded_db.supervisor import EmbeddedDatabase, StartError
+from tests.support.database import read, write
 from tests.support.factories import assert_portfolio_balances, create_users, order, trades_of
 from tests.support.live import eventually, is_running
 from tests.support.market import ManualClock, ScriptedFeed
@@ -60,8 +61,8 @@ def make_database(folder: Path) -> Iterator[Callable[[], EmbeddedDatabase]]:
         return made[-1]
 
     yield make
-    for each in made:
-        each.stop()
+    for database in made:
+        database.stop()
 
 
 @pytest.fixture
@@ -118,17 +119,6 @@ def wait_until_it_answers(uri: str) -> None:
                 assert time.monotonic() < deadline
             else:
                 return
-
-
-def write(uri: str, count: int) -> None:
-    with MongoClient[dict[str, Any]](uri) as client:
-        for number in range(count):
-            client.kept.numbers.insert_one({"_id": number})
-
-
-def read(uri: str) -> list[int]:
-    with MongoClient[dict[str, Any]](uri) as client:
-        return [each["_id"] for each in client.kept.numbers.find().sort("_id", 1)]
 
 
 def test_it_starts_in_its_folder_and_records_its_address(

@@ -8,6 +8,10 @@ from __future__ import annotations
 import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from threading import Event
 
 ROOT = Path(__file__).resolve().parents[2]
 # Seconds: half the timeout of a request. Loading pandas alone holds the interpreter for 0.3 s.
@@ -27,6 +31,17 @@ def patch(mode: str) -> None:
         monkey.patch_all()
 
 
+def measure_pauses(pauses: list[float], ended: Event) -> None:
+    """Add the length of each turn of the loop, in seconds, until the end."""
+    import time
+
+    last = time.monotonic()
+    while not ended.is_set():
+        time.sleep(0.01)
+        pauses.append(time.monotonic() - last)
+        last = time.monotonic()
+
+
 def main(mode: str, url: str) -> None:
     import threading
     import time
@@ -34,7 +49,7 @@ def main(mode: str, url: str) -> None:
     from flask import Flask
 
     from app.clock import SystemClock
-    from app.concurrency import spawn
+    from app.concurrency import in_background, spawn
     from app.domain.candle import Interval
     from app.extensions import socketio
     from app.market_data.instruments.registry import load_instruments
@@ -50,28 +65,15 @@ def main(mode: str, url: str) -> None:
 
     pauses: list[float] = []
     ended = threading.Event()
-
-    def tick() -> None:
-        last = time.monotonic()
-        while not ended.is_set():
-            time.sleep(0.01)
-            pauses.append(time.monotonic() - last)
-            last = time.monotonic()
-
-    spawn(tick)
+    spawn(measure_pauses, pauses, ended)
     find = load_instruments().get
     batch = [find(name) for name in ("TCS.NS", "^NSEI", "M&M.NS")]
     began = time.monotonic()
     assert {quote.symbol for quote in source.fetch(batch)} == {"^NSEI", "M&M.NS"}
     assert time.monotonic() - began >= 3, "one request hangs"
     # Several calls at the same time contend for yfinance's locks.
-    answers: list[int] = []
-    for _ in range(4):
-        spawn(lambda: answers.append(len(source.fetch(batch[1:]))))
-    deadline = time.monotonic() + 10
-    while len(answers) < 4 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert answers == [2] * 4, answers
+    calls = [in_background(source.fetch, batch[1:]) for _ in range(4)]
+    assert [len(call.result(10)) for call in calls] == [2] * 4
     now = SystemClock().now()
     source.candles(batch[1], Interval.DAY, now.replace(year=now.year - 1), now)
     ended.set()

@@ -1,4 +1,4 @@
-"""A separate database server, for MONGO_URI, that a test can kill and restart."""
+"""A separate database server that a test can kill and restart, and documents to look for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
 
 from embedded_db.supervisor import program_command
 from tests.support.server import free_port
@@ -52,3 +55,16 @@ class DatabaseServer:
     def _is_open(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def write(uri: str, count: int) -> None:
+    """Insert the numbers below `count`, one by one."""
+    with MongoClient[dict[str, Any]](uri) as client:
+        for number in range(count):
+            client.kept.numbers.insert_one({"_id": number})
+
+
+def read(uri: str) -> list[int]:
+    """Return the inserted numbers, in order."""
+    with MongoClient[dict[str, Any]](uri) as client:
+        return [document["_id"] for document in client.kept.numbers.find().sort("_id", 1)]
