@@ -120,7 +120,7 @@ def _write_alert(
 def _refuse_too_many(user_id: str) -> None:
     if Alert.count_active(user_id) >= MAX_ACTIVE:
         raise Conflict(
-            f"You have {MAX_ACTIVE} active alerts, the most there can be. Delete one first.",
+            f"You have {MAX_ACTIVE} active alerts, which is the maximum. Delete one first.",
             code="too_many_alerts",
             details={"limit": MAX_ACTIVE},
         )

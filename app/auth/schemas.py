@@ -23,7 +23,7 @@ def _phone(value: str) -> str:
 
 def _encodable(value: str) -> str:
     if "\x00" in value:
-        raise ValueError("must not hold a NUL character")
+        raise ValueError("must not contain a NUL character")
     return value
 
 

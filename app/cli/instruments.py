@@ -75,7 +75,7 @@ def show(text: str) -> None:
     ]
     if not rows:
         raise click.ClickException(
-            f"Nothing is called {text!r}. `flask --app run instruments sync` loads every share."
+            f"No instrument matches {text!r}. `flask --app run instruments sync` loads every share."
         )
     click.echo(table(("symbol", "name", "tick", "lot", "Angel One token"), rows))
     if len(matches) > MAX_SHOWN:

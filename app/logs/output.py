@@ -211,4 +211,4 @@ def _log_exception(
     kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
 ) -> None:
     # The interpreter's hook would write a separate line for each line of the traceback.
-    logger.critical("the program fails", exc_info=(kind, error or kind(), trace))
+    logger.critical("the program failed", exc_info=(kind, error or kind(), trace))

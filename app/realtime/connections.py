@@ -115,7 +115,7 @@ class Connections:
             who = "A socket without a token" if connection.is_anonymous else "A socket"
             raise InvalidRequest(
                 f"{who} follows {limit} symbols at most. This one follows {count}, "
-                f"and {len(new)} more were asked for.",
+                f"and {len(new)} more were requested.",
                 code="too_many_symbols",
             )
         budget = self.max_followed // 2 if connection.is_anonymous else self.max_followed

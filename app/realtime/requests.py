@@ -59,7 +59,7 @@ def read_symbols(payload: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         raise _missing("symbols", payload)
     names = [*_names(payload.get("symbols", [])), *_names(payload.get("symbol", []))]
     if len(names) > MAX_NAMES:
-        raise InvalidRequest(f"symbols may be {MAX_NAMES} at most.")
+        raise InvalidRequest(f"symbols may have at most {MAX_NAMES} names.")
     instruments = {name: services().instruments.find(name) for name in names}
     known = dict.fromkeys(instrument.symbol for instrument in instruments.values() if instrument)
     return list(known), [name for name, instrument in instruments.items() if instrument is None]

@@ -37,7 +37,7 @@ def _head_too_large() -> RefusedRequest:
     return RefusedRequest(
         "431 Request Header Fields Too Large",
         "headers_too_large",
-        "The address and headers of a request may be 32 KiB and 100 headers at most.",
+        "A request may have at most 100 headers and 32 KiB of address and headers.",
     )
 
 
@@ -134,10 +134,10 @@ def _interpret_headers(request: Request) -> None:
             "505 HTTP Version Not Supported", "http_version", "Use HTTP/1.1 or HTTP/1.0."
         )
     if request.method == "CONNECT":
-        raise _malformed("This server is no proxy.")
+        raise _malformed("This server is not a proxy.")
     headers = dict(request.headers)
     if sum(name == b"host" for name, _ in request.headers) > 1:
-        raise _malformed("A request has one Host header.")
+        raise _malformed("A request must have exactly one Host header.")
     if b"transfer-encoding" in headers:
         if headers[b"transfer-encoding"].lower() != b"chunked" or request.version == "1.0":
             raise _malformed("The only Transfer-Encoding is chunked, in HTTP/1.1.")

@@ -134,7 +134,9 @@ class Front:
     def _check_socket(self, environ: WSGIEnvironment) -> None:
         query = parse_qs(environ.get("QUERY_STRING", ""))
         if "j" in query:
-            raise InvalidRequest("JSONP is not served: use CORS_ORIGINS.", code="jsonp_not_served")
+            raise InvalidRequest(
+                "JSONP is not supported: use CORS_ORIGINS.", code="jsonp_not_served"
+            )
         # A request without the id of an open socket opens a new one, or guesses.
         if query.get("sid", [""])[0] not in socketio.server.eio.sockets:
             counts_of(self._app).hit(self._socket_limits, SOCKETS, _address(environ))

@@ -153,7 +153,7 @@ def read_master(file: MasterFile, on_row: Callable[[], object] = lambda: None) -
         ) from None
     if not content.instruments:
         raise ScripMasterError(
-            f"This is no scrip master: a JSON array of instruments was expected, but none of "
+            f"This is not a scrip master: a JSON array of instruments was expected, but none of "
             f"{content.rows:,} rows is a share."
         )
     return content

@@ -82,7 +82,7 @@ def read_response(status: int, body: bytes, secrets: Collection[str]) -> dict[st
     if not isinstance(response, dict):
         hint = "; is ANGEL_ROOT_URL right?" if 300 <= status < 500 else ""
         raise AngelFailure(
-            f"Angel One answered no JSON object (HTTP {status}){hint}",
+            f"Angel One's response is not a JSON object (HTTP {status}){hint}",
             status=status,
             reason=_redact(body[:_MAX_MESSAGE].decode(errors="replace"), secrets),
         )

@@ -103,7 +103,7 @@ class AngelOneSource:
         data = response.get("data")
         rows = data.get("fetched") if isinstance(data, dict) else None
         if not isinstance(rows, list):
-            raise SourceUnavailable("Angel One answered a request for quotes without any")
+            raise SourceUnavailable("Angel One answered a request for quotes without quotes")
         quotes = {}
         for row in rows:
             if isinstance(row, dict):
@@ -134,7 +134,7 @@ class AngelOneSource:
         # Null means no candles.
         rows = response.get("data") or []
         if not isinstance(rows, list):
-            raise SourceUnavailable("Angel One answered a request for candles with something else")
+            raise SourceUnavailable("Angel One answered a request for candles without candles")
         for row in rows:
             if candle := _candle(instrument.symbol, row):
                 yield candle
@@ -142,7 +142,7 @@ class AngelOneSource:
 
 def _check_deadline(deadline: float) -> None:
     if monotonic() >= deadline:
-        raise SourceUnavailable("Angel One needed too much time for the requests before")
+        raise SourceUnavailable("Angel One took too long for the previous requests")
 
 
 def _spans(interval: Interval, since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
