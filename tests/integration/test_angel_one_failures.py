@@ -55,9 +55,9 @@ def make_source(
 
 MESSAGES = {
     Failure.ACCESS_RATE: "too many a second",
-    Failure.SERVER_ERROR: r"no JSON object \(HTTP 502\)",
-    Failure.GARBAGE: r"no JSON object \(HTTP 200\)",
-    Failure.OTHER_JSON: "quotes without any",
+    Failure.SERVER_ERROR: r"not a JSON object \(HTTP 502\)",
+    Failure.GARBAGE: r"not a JSON object \(HTTP 200\)",
+    Failure.OTHER_JSON: "without quotes",
     Failure.ECHO: r"AB9999: .*\[secret\]",
     Failure.REDIRECT: r"\(HTTP 302\); is ANGEL_ROOT_URL right\?",
     Failure.HUGE: "more than 4,194,304 bytes",

@@ -205,7 +205,7 @@ def test_json_that_is_not_a_list_of_instruments_is_reported(tmp_path: Path, text
     path = tmp_path / "master.json"
     path.write_text(text)
 
-    with open_file(path) as file, pytest.raises(ScripMasterError, match="no scrip master"):
+    with open_file(path) as file, pytest.raises(ScripMasterError, match="not a scrip master"):
         read_master(file)
 
 
