@@ -27,12 +27,15 @@ def create_app(
 
     `mongo_uri`, `feed` and `clock` replace those of the settings. Requests that write are refused
     while the `disk` is full. With `for_command`, nothing about the start is stored, so that a
-    running server is not disturbed. Raises ConfigurationError, PyMongoError.
+    running server is not disturbed, and on data of an earlier version only `migrate` is offered.
+    Raises ConfigurationError, PyMongoError.
     """
     # Imported here, because `run.py` imports modules of this package before it makes the standard
     # library cooperative, and others while the database starts.
     from app import realtime
     from app import services as parts
+    from app.cli.migrate import offer_only_migrate
+    from app.database.migrations import OutdatedData
     from app.extensions import jwt
     from app.web import auth as tokens
     from app.web import cors, errors, rate_limits, request_log
@@ -43,7 +46,11 @@ def create_app(
     request_log.init_app(app)
     tokens.init_app(app)
     errors.init_app(app)
-    _prepare_database(app, mongo_uri or settings.mongo_uri, for_command=for_command)
+    try:
+        _prepare_database(app, mongo_uri or settings.mongo_uri, for_command=for_command)
+    except OutdatedData as error:
+        offer_only_migrate(app, error)
+        return app
     parts.init_app(app, _assemble(settings, feed, clock, store=not for_command))
     jwt.init_app(app)
     rate_limits.init_app(app, settings)
@@ -78,9 +85,12 @@ def _prepare_database(app: Flask, uri: str, *, for_command: bool) -> None:
     database.init_app(app, uri)
     transactions.init_app(app)
     require_transactions()
+    # A command builds no index beside a running server, except `migrate`.
+    prepares = not for_command or not database.database().list_collection_names()
     with app.app_context():
         migrate(for_command=for_command)
-    create_indexes()
+    if prepares:
+        create_indexes()
 
 
 def _add_routes(app: Flask, settings: Settings, disk: Disk | None) -> None:

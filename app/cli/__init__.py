@@ -6,6 +6,7 @@ from flask import Flask
 
 from app.cli.doctor import doctor
 from app.cli.instruments import instruments
+from app.cli.migrate import migrate
 from app.cli.reconcile import reconcile
 from app.cli.retention import retention
 
@@ -15,3 +16,4 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(doctor)
     app.cli.add_command(instruments)
     app.cli.add_command(retention)
+    app.cli.add_command(migrate)

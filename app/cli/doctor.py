@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 from app.cli.tables import table
 from app.database import collection
 from app.database.deployment import describe_deployment
-from app.database.indexes import INDEXES
+from app.database.indexes import INDEXES, find_missing
 from app.database.transactions import run_transaction
 from app.delivery import DeliveryError, create_senders
 from app.domain.errors import MarketDataUnavailable
@@ -74,16 +74,12 @@ def _database() -> Finding:
 
 def _indexes() -> Finding:
     try:
-        missing = [
-            f"{name}.{'_'.join(model.document['key'])}"
-            for name, models in INDEXES.items()
-            for model in models
-            if model.document["name"] not in collection(name).index_information()
-        ]
+        missing = find_missing()
     except PyMongoError as error:
         return Finding(False, type(error).__name__, "start the database, or correct MONGO_URI")
     if missing:
-        return Finding(False, f"missing: {', '.join(missing)}", "restart the server; it makes them")
+        remedy = "run `flask --app run migrate`, or restart the server"
+        return Finding(False, f"missing: {', '.join(missing)}", remedy)
     return Finding(True, f"{sum(map(len, INDEXES.values()))} present")
 
 

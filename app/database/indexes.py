@@ -1,23 +1,37 @@
-"""The indexes. Creating an existing one costs nothing, so every start creates them all."""
+"""The collections and their indexes, created by the first start that misses one.
+
+Building an index of a large collection takes long, so one process does it, without a timeout, and
+others wait. Collections are created before anything is written to them: a transaction over several
+shards cannot create one.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import pymongo
 from pymongo import ASCENDING, IndexModel
+from pymongo.errors import OperationFailure
 
-from app.database import collection
+from app.database import Document, collection, database
+from app.database.build_lock import BuildLock
+from app.logs import logger
 
 # How long the response to a request with an Idempotency-Key is kept.
 ANSWERS_KEPT = timedelta(days=7)
+WAIT_SECONDS = 0.2
+NAMESPACE_EXISTS = 48
+TTL = "expireAfterSeconds"
 
 
 def _index(*fields: str, **options: Any) -> IndexModel:
     return IndexModel([(field, ASCENDING) for field in fields], **options)
 
 
-INDEXES = {
+INDEXES: dict[str, list[IndexModel]] = {
     "users": [_index("client_id", unique=True), _index("email", unique=True)],
     "portfolios": [_index("user_id", "name", unique=True)],
     "trades": [
@@ -55,10 +69,86 @@ INDEXES = {
         # Only notifications still to be delivered have the field: the index stays small.
         _index("deliver_at", sparse=True),
     ],
+    # Found by `_id`, or small.
+    **{
+        name: []
+        for name in (
+            *("identities", "inboxes", "instruments", "leases"),
+            *("market", "pulse", "schema", "symbols"),
+        )
+    },
 }
 
 
-def create_indexes() -> None:
-    """Create every index of every collection."""
+def find_missing() -> list[str]:
+    """Return which collections and indexes are missing, and which indexes have another TTL."""
+    existing = set(database().list_collection_names())
+    missing = []
     for name, models in INDEXES.items():
+        if name not in existing:
+            missing.append(name)
+            continue
+        stored = collection(name).index_information() if models else {}
+        missing += [
+            f"{name}.{'_'.join(model.document['key'])}"
+            for model in models
+            if not _is_stored(model.document, stored)
+        ]
+    return missing
+
+
+def create_indexes() -> None:
+    """Create what is missing, for as long as it takes; wait while another process does so."""
+    lock = BuildLock()
+    is_waiting = False
+    # While the lock exists, an index may be listed that is unfinished.
+    while lock.exists() or find_missing():
+        if lock.take():
+            # Zero is no timeout: the client's own would abort a long build each time.
+            with lock.kept(), pymongo.timeout(0):
+                _create_missing(lock)
+            return
+        if not is_waiting:
+            logger.warning("another process builds indexes; this one continues after that")
+            is_waiting = True
+        time.sleep(WAIT_SECONDS)
+
+
+def _create_missing(lock: BuildLock) -> None:
+    existing = set(database().list_collection_names())
+    for name, models in INDEXES.items():
+        if not models:
+            if name not in existing:
+                _create_collection(name)
+            continue
+        stored = collection(name).index_information() if name in existing else {}
+        for document in (model.document for model in models):
+            if document["name"] in stored and not _is_stored(document, stored):
+                _change_ttl(name, document)
+        missing = [model for model in models if model.document["name"] not in stored]
+        if missing and name in existing:
+            lock.work = f"{len(missing)} of the indexes of {name}"
+            count = collection(name).estimated_document_count()
+            logger.warning("building %s, with %d documents", lock.work, count)
+        # All of them: this waits for one that a killed process left unfinished.
         collection(name).create_indexes(models)
+
+
+def _is_stored(document: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
+    index = stored.get(document["name"])
+    return index is not None and (TTL not in document or index.get(TTL) == document[TTL])
+
+
+def _change_ttl(name: str, document: Document) -> None:
+    index = {"name": document["name"], TTL: document[TTL]}
+    logger.warning("changing the TTL of %s.%s to %d s", name, index["name"], index[TTL])
+    database().command("collMod", name, index=index)
+
+
+def _create_collection(name: str) -> None:
+    try:
+        database().create_collection(name, check_exists=False)
+    except OperationFailure as error:
+        # A write of another process created it first.
+        if error.code != NAMESPACE_EXISTS:
+            raise

@@ -39,11 +39,15 @@ class UnusableData(ConfigurationError):
         Exception.__init__(self, message)
 
 
+class OutdatedData(UnusableData):
+    """A command was to use data of an earlier version."""
+
+
 def migrate(*, for_command: bool = False) -> None:
     """Rewrite the documents into the current shape, and store its version.
 
-    Raises UnusableData for data of a later version or of one too old, and, `for_command`, for any
-    other version: the running server may still be of that version.
+    Raises UnusableData for data of a later version or of one too old, and, `for_command`,
+    OutdatedData for any other version: the running server may still be of that version.
     """
     version = _stored_version()
     if version > VERSION:
@@ -59,9 +63,9 @@ def migrate(*, for_command: bool = False) -> None:
             f"version that writes shape {min(STEPS) - 1} once, then this one."
         )
     if for_command:
-        raise UnusableData(
-            "The data is in the shape of an earlier version. Stop its server, start this one once, "
-            "and repeat the command."
+        raise OutdatedData(
+            "The data is in the shape of an earlier version. Stop its server, run `flask --app run "
+            "migrate` or start this one once, and repeat the command."
         )
     for number in range(version + 1, VERSION + 1):
         logger.warning("migrating the data to shape %d; the server starts after that", number)

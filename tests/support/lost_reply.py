@@ -25,7 +25,8 @@ class LosingProxy:
         self._upstream = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._meanwhile: Callable[[], object] | None = None
-        self._held: bytes | None = None
+        self._hold: tuple[bytes, list[bytes]] | None = None
+        self._released = threading.Event()
         self._lost = threading.Event()
         # One request at a time on a connection: with `poll`, the server streams no states.
         port = self._listener.getsockname()[1]
@@ -51,13 +52,16 @@ class LosingProxy:
         assert self._lost.is_set(), "nothing was committed"
 
     @contextmanager
-    def holding(self, text: bytes) -> Iterator[None]:
-        """Forward no message that contains `text`, and leave it without a reply."""
-        self._held = text
+    def holding(self, text: bytes) -> Iterator[list[bytes]]:
+        """Hold each message that contains `text` until the end; yield these messages."""
+        held: list[bytes] = []
+        self._released.clear()
+        self._hold = text, held
         try:
-            yield
+            yield held
         finally:
-            self._held = None
+            self._hold = None
+            self._released.set()
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -72,8 +76,9 @@ class LosingProxy:
             socket.create_connection(("127.0.0.1", self._upstream)) as database,
         ):
             while message := self._changed(_read(client)):
-                if self._held is not None and self._held in message:
-                    continue
+                if (hold := self._hold) is not None and hold[0] in message:
+                    hold[1].append(message)
+                    self._released.wait(SECONDS)
                 meanwhile = self._take_callback() if b"commitTransaction" in message else None
                 database.sendall(message)
                 reply = _read(database)
