@@ -331,7 +331,7 @@ SETTINGS = settings(
 )
 
 
-@pytest.mark.timeout(300 + 3 * EXAMPLES)
+@pytest.mark.timeout(900 + 3 * EXAMPLES)
 def test_the_server_agrees_with_the_model_after_every_step(
     make_app: Callable[..., Flask],
     feed: ScriptedFeed,

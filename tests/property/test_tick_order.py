@@ -211,7 +211,7 @@ class TickOrder(RuleBasedStateMachine):
             assert exit in reaching
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_trade_closes_at_the_first_price_after_its_entry_that_reaches_its_stop_loss(
     make_settings: Callable[..., Settings], mongo_uri: str, make_app: Callable[..., Flask]
 ) -> None:

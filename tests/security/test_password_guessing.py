@@ -24,9 +24,10 @@ HOME, ATTACKER = "192.0.2.1", "198.51.100.7"
 
 @pytest.fixture
 def wall_clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The time by which the counts are kept: `ahead` seconds from now."""
+    """The time by which the counts are kept: it stands still, `ahead` seconds from the start."""
     wall_clock = SimpleNamespace(ahead=0.0)
-    later = SimpleNamespace(time=lambda: time.time() + wall_clock.ahead)
+    start = time.time()
+    later = SimpleNamespace(time=lambda: start + wall_clock.ahead)
     monkeypatch.setattr("limits.storage.memory.time", later)
     monkeypatch.setattr(limits, "time", later)
     return wall_clock
