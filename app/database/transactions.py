@@ -25,7 +25,7 @@ from pymongo.errors import (
 )
 from pymongo.read_concern import ReadConcern
 
-from app.database import Document, database, without_concerns
+from app.database import ELECTION_SECONDS, Document, database, without_concerns
 from app.database.open_transactions import is_open
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ OUTAGE_LABELS = (
 
 # By default PyMongo retries a conflicting transaction for up to 120 s, much longer than a client
 # waits for its response.
-TRANSACTION_TIMEOUT_SECONDS = 10
+TRANSACTION_TIMEOUT_SECONDS = ELECTION_SECONDS
 OPTIONS: dict[str, Any] = {
     "read_concern": ReadConcern("snapshot"),
     "write_concern": WriteConcern("majority", j=True),

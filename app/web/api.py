@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -18,6 +19,7 @@ from flask import Response, request
 from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
+from app.database import during_elections
 from app.domain.errors import InvalidFields, InvalidRequest
 from app.domain.suggestions import did_you_mean
 from app.models import IdempotencyKey
@@ -105,7 +107,10 @@ def endpoint(
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def call(**path: Any) -> Response:
-            result = view(**_read_request(declaration, path))
+            # A client repeats a request with a key until it succeeds, and may as well wait.
+            is_keyed = idempotent and "Idempotency-Key" in request.headers
+            with during_elections() if is_keyed else nullcontext():
+                result = view(**_read_request(declaration, path))
             model, status = result if isinstance(result, tuple) else (result, 200)
             return Response(model.model_dump_json(), status, mimetype="application/json")
 

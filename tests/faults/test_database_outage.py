@@ -17,9 +17,9 @@ from tests.support.database import DatabaseServer
 from tests.support.load import Load, Operation
 from tests.support.server import ServerProcess
 
-# Past every timeout of the server, the longest being that of a transaction, 10 s.
+# Past every timeout of the server, the longest being that of an election, 12 s.
 STOPPED_SECONDS = 20
-CLOSED_SECONDS = 8
+CLOSED_SECONDS = 16
 # Operations that were in progress when the database stopped may still succeed.
 LAST_ANSWERS_SECONDS = 1
 PROMPT_SECONDS = 2

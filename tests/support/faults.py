@@ -55,6 +55,10 @@ class FaultyDatabase:
         finally:
             self._configure("off", commands, {})
 
+    def step_down(self, seconds: int) -> None:
+        """Be no primary for some seconds, as during an election."""
+        self._client.admin.command({"replSetStepDown": seconds, "force": True})
+
     def _configure(self, mode: object, commands: tuple[str, ...], fault: Document) -> None:
         data = {"failCommands": list(commands), "appName": APP_NAME, **fault}
         self._client.admin.command({"configureFailPoint": POINT, "mode": mode, "data": data})
