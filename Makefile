@@ -45,8 +45,8 @@ test-replica-set: install-dev ## run the suites of the database on a replica set
 coverage: install-dev node_modules/.installed ## check that the tests inside the process cover 95 % of app's branches
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered $(MEASURED) $(ARGS)
 
-faults: install-dev node_modules/.installed ## kill, stop and starve everything; all 50 kills of the server
-	FAULT_KILLS=50 $(BIN)/python -m pytest tests/faults $(ARGS)
+faults: install-dev node_modules/.installed ## kill, stop and starve everything; 50 kills, and each fault at each command
+	FAULT_KILLS=50 FAULT_SWEEP=all $(BIN)/python -m pytest tests/faults $(ARGS)
 
 bench: install-dev ## measure against floors and peers, as one table of ratios (ARGS='create settle' for some)
 	$(BIN)/python -m benchmarks $(ARGS)

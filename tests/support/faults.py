@@ -44,12 +44,14 @@ class FaultyDatabase:
             process.kill()
 
     @contextmanager
-    def failing(self, *commands: str, times: int | None = None, **fault: Any) -> Iterator[None]:
-        """Fail these commands of the application: the next `times`, or all of them.
+    def failing(
+        self, *commands: str, skip: int = 0, times: int | None = None, **fault: Any
+    ) -> Iterator[None]:
+        """Fail these commands of the application: `times` of them after `skip`, or all.
 
         `fault` has the fields of MongoDB's failCommand, as `errorCode`.
         """
-        self._configure({"times": times} if times else "alwaysOn", commands, fault)
+        self._configure({"skip": skip, "times": times} if times else "alwaysOn", commands, fault)
         try:
             yield
         finally:
