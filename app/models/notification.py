@@ -16,7 +16,7 @@ from typing import Any
 
 import pymongo
 from bson import ObjectId
-from pymongo import UpdateMany, UpdateOne
+from pymongo import ASCENDING, DESCENDING, UpdateMany, UpdateOne
 
 from app.database import Document, collection
 from app.database.batches import batched
@@ -27,6 +27,8 @@ from app.models.paging import newest_first
 from app.models.preferences import Preferences
 
 CHANNELS = ("email", "sms")
+# Ids that one listing of due notifications has at most: a backlog may have millions.
+MAX_DUE = 10_000
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 # The outbox may list a long backlog or record a long digest. No request waits for it, and a record
 # cut short would send a message twice.
@@ -129,8 +131,10 @@ class Notification:
     @classmethod
     def last_seq(cls, user_id: str) -> int:
         """Return the highest seq of the user's notifications, 0 if there are none."""
-        documents = collection("notifications").find({"user_id": user_id}, {"seq": 1})
-        return max((int(document["seq"]) for document in documents), default=0)
+        document = collection("notifications").find_one(
+            {"user_id": user_id}, {"seq": 1}, sort=[("seq", DESCENDING)]
+        )
+        return int(document["seq"]) if document else 0
 
     @classmethod
     def mark_read(cls, notification_id: ObjectId, user_id: str) -> bool | None:
@@ -165,19 +169,19 @@ class Notification:
         return collection("notifications").count_documents(query)
 
     @classmethod
-    def find_due(cls, now: datetime) -> list[tuple[str, list[ObjectId]]]:
-        """Return the ids of all due notifications by user, longest due first.
+    def find_due(cls, now: datetime, limit: int = MAX_DUE) -> list[tuple[str, list[ObjectId]]]:
+        """Return the ids of the `limit` longest due notifications, by user.
 
         Call it once, then claim from its result batch by batch.
         """
-        # SecantusDB: reads every match before it limits. MongoDB would find the first batch by
-        # the index on `deliver_at`.
+        # SecantusDB: reads every match before it limits. MongoDB would find each batch by the
+        # index on `deliver_at`.
         with pymongo.timeout(OUTBOX_SECONDS):
-            due = sorted(
-                collection("notifications").find(
-                    {"deliver_at": {"$lte": now}}, {"user_id": 1, "deliver_at": 1}
-                ),
-                key=lambda document: document["deliver_at"],
+            due = list(
+                collection("notifications")
+                .find({"deliver_at": {"$lte": now}}, {"user_id": 1})
+                .sort("deliver_at", ASCENDING)
+                .limit(limit)
             )
         by_user: dict[str, list[ObjectId]] = defaultdict(list)
         for document in due:
@@ -220,10 +224,12 @@ class Notification:
     @classmethod
     def next_due(cls, by: datetime) -> datetime | None:
         """Return when the next notification is due, None if none is due by `by`."""
-        documents = collection("notifications").find(
-            {"deliver_at": {"$gt": LONG_AGO, "$lte": by}}, {"deliver_at": 1}
+        document = collection("notifications").find_one(
+            {"deliver_at": {"$gt": LONG_AGO, "$lte": by}},
+            {"deliver_at": 1},
+            sort=[("deliver_at", ASCENDING)],
         )
-        return min((document["deliver_at"] for document in documents), default=None)
+        return document["deliver_at"] if document else None
 
     @classmethod
     def record_deliveries(

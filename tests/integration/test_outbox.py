@@ -99,6 +99,17 @@ def test_pending_notifications_are_recorded_when_the_credentials_are_removed(
     assert outbox.run_once() == 0
 
 
+def test_a_listing_has_the_longest_due_notifications_up_to_its_limit(
+    outbox: Outbox, clock: ManualClock
+) -> None:
+    first, second, third = notify(draft("bob"), draft("alice"), draft("alice"))
+    for event, minutes in ((first, 1), (second, 3), (third, 2)):
+        due = {"$set": {"deliver_at": clock.now() - timedelta(minutes=minutes)}}
+        collection("notifications").update_one({"_id": event.id}, due)
+
+    assert Notification.find_due(clock.now(), 2) == [("alice", [second.id, third.id])]
+
+
 def test_a_notification_is_sent_once_on_each_channel(
     outbox: Outbox, email: FakeSender, sms: FakeSender
 ) -> None:
