@@ -176,7 +176,7 @@ class _Attempts(Generic[T]):
 
 @contextmanager
 def conflicts_limited(seconds: float) -> Iterator[None]:
-    """Have transactions retry conflicts, and wait for their users, for `seconds` at most."""
+    """Have transactions retry conflicts, and wait for several users, for `seconds` at most."""
     token = _conflict_seconds.set(seconds)
     try:
         yield
@@ -225,7 +225,10 @@ def _locked(
     state: _TransactionState, users: Collection[str], timeout_seconds: float
 ) -> Iterator[None]:
     locks = state.user_locks
-    deadline = time.monotonic() + min(timeout_seconds, _conflict_seconds.get())
+    if len(users) > 1:
+        # Those of a single user queue here, and all of them succeed.
+        timeout_seconds = min(timeout_seconds, _conflict_seconds.get())
+    deadline = time.monotonic() + timeout_seconds
     with ExitStack() as taken:
         # Sorted, so that two transactions never wait for each other.
         for number in sorted({hash(user_id) % len(locks) for user_id in users}):
