@@ -88,7 +88,9 @@ class Command:
             case "find":
                 yield Statement(self.body.get("filter", {}))
             case "count" | "distinct":
-                yield Statement(self.body.get("query", {}))
+                # Without a query, it reads the metadata of the collection.
+                if self.body.get("query"):
+                    yield Statement(self.body["query"])
             case "findAndModify":
                 yield Statement(self.body.get("query", {}), bool(self.body.get("upsert")))
             case "update" | "delete":
