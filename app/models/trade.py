@@ -172,6 +172,15 @@ class Trade:
         return INDEX.any_waiting(symbol)
 
     @classmethod
+    def update(cls, user_id: str, trade_id: ObjectId, changes: Document) -> bool:
+        """Set fields of the user's trade if it is active; return whether it was."""
+        result = collection("trades").update_one(
+            {"_id": trade_id, "user_id": user_id, "status": TradeStatus.ACTIVE.value},
+            {"$set": changes},
+        )
+        return result.modified_count == 1
+
+    @classmethod
     def close_many(cls, exits: Sequence[TradeExit], now: datetime) -> int:
         """Close the trades still in the status that their transition leaves; return how many."""
         # SecantusDB: takes 0.5 ms for each update, however few documents it matches, so trades

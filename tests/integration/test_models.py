@@ -189,6 +189,19 @@ def test_a_trade_is_closed_once() -> None:
     assert [close_trade(trade), close_trade(trade)] == [1, 0]
 
 
+def test_an_active_trade_can_be_updated_and_a_closed_one_cannot() -> None:
+    trade = insert_trade()
+
+    assert Trade.update("alice", trade.id, {"stop_loss": Decimal("95.00")})
+    changed = Trade.find_by_id("alice", trade.id)
+    assert changed is not None
+    assert changed.bracket.stop_loss == 95
+    assert not Trade.update("bob", trade.id, {"stop_loss": Decimal("80.00")})
+    close_trade(trade)
+    assert not Trade.update("alice", trade.id, {"stop_loss": Decimal("80.00")})
+    assert not Trade.update("alice", ObjectId(), {"stop_loss": Decimal("80.00")})
+
+
 def test_active_trades_of_a_user_are_found_oldest_first() -> None:
     trades = [insert_trade(number) for number in (3, 1, 2)]
     insert_trade(1, "bob")
