@@ -37,15 +37,11 @@ def create_app(
     from app.cli.migrate import offer_only_migrate
     from app.database.migrations import OutdatedData
     from app.extensions import jwt
-    from app.web import auth as tokens
-    from app.web import cors, errors, rate_limits, request_log
+    from app.web import cors, rate_limits
     from config import load_settings
 
     settings = settings or load_settings()
     app = _create_flask(settings)
-    request_log.init_app(app)
-    tokens.init_app(app)
-    errors.init_app(app)
     try:
         _prepare_database(app, mongo_uri or settings.mongo_uri, for_command=for_command)
     except OutdatedData as error:
@@ -63,6 +59,8 @@ def create_app(
 def _create_flask(settings: Settings) -> Flask:
     from flask import Flask
 
+    from app.web import auth, errors, request_log
+
     # Without a static folder: a missing file would be a 404 that no rate limit counts.
     app = Flask("app", static_folder=None)
     # Flask would redirect to the host that the request names.
@@ -72,6 +70,9 @@ def _create_flask(settings: Settings) -> Flask:
         JWT_SECRET_KEY=settings.jwt_secret_key.get_secret_value(),
         TESTING=settings.app_env == "testing",
     )
+    request_log.init_app(app)
+    auth.init_app(app)
+    errors.init_app(app)
     return app
 
 

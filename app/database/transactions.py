@@ -107,12 +107,10 @@ def run_transaction(
     Every database operation of `work` joins the transaction: the session is bound to the context.
     `work` may run several times, so it has no effect outside the database. An exception from it
     aborts the transaction. Conflicts are retried for `timeout_seconds`; then WriteConflict is
-    raised. Transactions of this process that change documents of the same `user_ids` wait for
-    each other instead of conflicting.
+    raised. Transactions of this process that name one of the same `user_ids` wait for each other.
 
-    A database that crashed between a commit and its reply may have lost that commit: `work` runs
-    again. If running it twice differs from running it once, `already_committed` says whether the
-    previous result of `work` is in the database; then that result is returned.
+    If the database crashes between a commit and its reply, `work` runs again, unless
+    `already_committed` says that its previous result is in the database: that is then returned.
     """
     client = database().client
     state = _state()
