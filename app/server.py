@@ -53,14 +53,15 @@ def run_server(
         app = _create_app(settings, embedded, stops)
         for worker in start_workers(app):
             stops.callback(worker.stop)
+        # Before the first request, so that its log line comes after the banner.
+        print_banner(app, listener.getsockname()[1])
+        if embedded and settings.app_env != "development":
+            logger.warning("the embedded database is for development, tests and demos")
         stops.callback(serve(app, listener, on_failure=fail))
         # Objects of the start stay for good. Unfrozen, each full garbage collection would look
         # through them and hold up requests for a tenth of a second.
         gc.collect()
         gc.freeze()
-        print_banner(app, listener.getsockname()[1])
-        if embedded and settings.app_env != "development":
-            logger.warning("the embedded database is for development, tests and demos")
         wait_for_signal()
         logger.info("stopping")
     return 1 if failures else 0
