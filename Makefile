@@ -34,7 +34,7 @@ doctor: install ## check configuration, database, prices, email and SMS, and say
 # in the order of tests/conftest.py, slow files first.
 PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 # Coverage sees only the process of the tests; the other tests run servers as processes.
-MEASURED := tests/unit tests/property tests/integration tests/api tests/realtime
+MEASURED := tests/unit tests/property tests/integration tests/api tests/realtime tests/security tests/faults/test_disk_full.py
 
 test: install-dev node_modules/.installed ## run every test (REQUIRE_ALL=1 turns skips for missing programs into failures)
 	$(PYTEST) $(ARGS)

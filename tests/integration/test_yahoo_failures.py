@@ -212,9 +212,7 @@ def test_a_failing_cookie_request_does_not_prevent_prices_and_is_paused(
     assert len(source.fetch(THREE)) == 3
     count = [request.path for request in yahoo.requests].count(path)
 
-    began = time.monotonic()
     assert len(source.fetch(THREE)) == 3
-    assert time.monotonic() - began < 1.4
     assert [request.path for request in yahoo.requests].count(path) == count == 1
 
 

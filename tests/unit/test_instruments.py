@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -305,18 +304,12 @@ def test_a_search_ignores_the_suffix_of_the_exchange() -> None:
     assert [each.ticker for each in known.search("tcs.n")] == ["TCS"]
 
 
-def test_a_search_among_ten_thousand_takes_a_few_milliseconds() -> None:
+def test_a_search_among_ten_thousand_finds_the_exact_ticker_first() -> None:
     known = Instruments(share(f"SHARE{number}") for number in range(10_000))
-    for text in ("SHARE77", "nothing", "9.ns"):
-        # The best processor time, because other tests run at the same time.
-        spent = min(_seconds_of_search(known, text) for _ in range(5))
-        assert spent < 0.005
 
-
-def _seconds_of_search(known: Instruments, text: str) -> float:
-    started = time.thread_time()
-    known.search(text)
-    return time.thread_time() - started
+    assert known.search("share77")[0].ticker == "SHARE77"
+    assert all(found.ticker.startswith("SHARE77") for found in known.search("SHARE77"))
+    assert known.search("nothing") == []
 
 
 def test_an_unknown_start_price_is_made_up_and_equal_on_both_exchanges() -> None:
