@@ -118,4 +118,5 @@ def _settle(future: Future[T], work: Callable[[], T]) -> None:
         try:
             future.set_result(work())
         except Exception as error:
+            # Raised where the result is asked for.
             future.set_exception(error)

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from blinker import Namespace
-from flask import current_app
 
 from app.database.transactions import resolve_unknown_outcomes
 from app.logs import logger
 from app.models import EventDraft, Notification
-from app.services import services
+from app.services import application, services
 
 LOGGED_FIELDS = ("trade_id", "symbol", "exit_price", "pnl")
 _signals = Namespace()
@@ -40,8 +39,7 @@ def publish_events(events: Sequence[Notification]) -> None:
         brief = {name: event.data[name] for name in LOGGED_FIELDS if name in event.data}
         fields = {"user": event.user_id, "seq": event.seq, **brief}
         logger.info(event.type.replace("\n", " "), extra={"fields": fields})
-    # Listeners are connected to the application, not to its proxy, which mypy cannot tell apart.
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    app = application()
     for receiver in events_committed.receivers_for(app):
         try:
             receiver(app, events=events)
@@ -57,5 +55,5 @@ def republish_unconfirmed() -> None:
     They belong to transactions whose commit had no reply. Raises PyMongoError if the database is
     still unavailable.
     """
-    app = current_app._get_current_object()  # type: ignore[attr-defined]  # as above
+    app = application()
     resolve_unknown_outcomes(lambda user_id: events_missed.send(app, user_id=user_id))

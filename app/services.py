@@ -54,6 +54,12 @@ def services() -> Services:
     return cast(Services, current_app.extensions[KEY])
 
 
+def application() -> Flask:
+    """Return the current application itself, for listeners and threads, not the proxy to it."""
+    # mypy takes the proxy for a Flask, which has no such method.
+    return cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
+
+
 def now() -> datetime:
     """Return the time by the application's clock, UTC, in whole milliseconds."""
     return services().clock.now()

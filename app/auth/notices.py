@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ParamSpec
 
-from flask import current_app
 from pymongo.errors import PyMongoError
 
 from app.concurrency import spawn
@@ -13,7 +12,7 @@ from app.domain.errors import Unauthenticated
 from app.logs import logger
 from app.models import EventDraft, Quota, User
 from app.notifications.service import write_event
-from app.services import now
+from app.services import application, now
 
 # Maximum a day: more would let anyone fill the owner's mailbox.
 MAX_REGISTRATION_NOTICES = 1
@@ -26,7 +25,7 @@ def notify_in_background(write: Callable[P, None], *args: P.args, **kwargs: P.kw
 
     The response must not take longer for it: its time would show that the account exists.
     """
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    app = application()
 
     def notify() -> None:
         with app.app_context():

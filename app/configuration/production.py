@@ -37,7 +37,7 @@ OVERRIDES = {
     "debug_log": "LOG_LEVEL=DEBUG",
     "no_proxy": "a HOST that other machines reach, with TRUSTED_PROXIES=0",
 }
-NEW_SECRET = "`python -c 'import secrets; print(secrets.token_hex(32))'`"  # noqa: S105
+NEW_SECRET = "`python -c 'import secrets; print(secrets.token_hex(32))'`"  # noqa: S105 - a command
 
 Values = Mapping[str, str]
 # The name of the override, if there is one, and the offence.

@@ -47,8 +47,9 @@ class BatchResult(Generic[T]):
     @property
     def outage(self) -> PyMongoError | None:
         """The error, if the database was unavailable: the items can be written later."""
-        away = isinstance(self.error, PyMongoError) and is_outage(self.error)
-        return self.error if away else None  # type: ignore[return-value]  # narrowed just above
+        if isinstance(self.error, PyMongoError) and is_outage(self.error):
+            return self.error
+        return None
 
 
 def batch_size() -> int:

@@ -1,4 +1,4 @@
-"""Whether a transaction may still be open on the server, as told by the replies to its commands."""
+"""Whether a transaction may still be open on the server, by the replies to its commands."""
 
 from __future__ import annotations
 

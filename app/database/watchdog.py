@@ -48,6 +48,7 @@ class Watchdog:
                 with self._app.app_context():
                     self.check()
             except Exception:
+                # The watchdog must survive any error to make the next check.
                 logger.exception("the watchdog of the embedded database failed")
 
     def stop(self) -> None:
