@@ -19,6 +19,7 @@ from tests.fakes.angel_stream import AngelStreamServer
 from tests.fakes.smtp import MailServer, make_certificate
 from tests.fakes.twilio import TwilioServer
 from tests.fakes.yahoo import FakeYahoo
+from tests.support.faults import FaultyDatabase
 from tests.support.market import ManualClock
 from tests.support.senders import FakeSender
 from tests.support.stream import CREDENTIALS, SECRET, Session, StreamFactory, accept
@@ -38,6 +39,14 @@ def raw_db(app: Flask, mongo_uri: str) -> Iterator[Database[Document]]:
     client: MongoClient[Document] = MongoClient(mongo_uri)
     yield client[database().name]
     client.close()
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyDatabase]:
+    """A database server whose commands a test can make fail, as in an election."""
+    server = FaultyDatabase(tmp_path_factory.mktemp("faulty"))
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -29,13 +29,6 @@ WEAK = "readPreference=secondary&maxStalenessSeconds=120&readPreferenceTags=dc:a
 
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyDatabase]:
-    database = FaultyDatabase(tmp_path_factory.mktemp("faulty"))
-    yield database
-    database.stop()
-
-
-@pytest.fixture(scope="module")
 def proxy(faulty: FaultyDatabase) -> Iterator[LaggingProxy]:
     with LaggingProxy(faulty.port) as proxy:
         yield proxy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,13 +17,6 @@ from tests.support.users import Trader
 _numbers = itertools.count(1)
 # Longer than a read waits, shorter than a write with a key: each has seconds to spare.
 ELECTION_SECONDS = 8
-
-
-@pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyDatabase]:
-    server = FaultyDatabase(tmp_path_factory.mktemp("faulty"))
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -32,13 +32,6 @@ class Refused(Exception):
     """The work itself refuses to commit."""
 
 
-@pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyDatabase]:
-    database = FaultyDatabase(tmp_path_factory.mktemp("faulty"))
-    yield database
-    database.stop()
-
-
 @pytest.fixture
 def mongo_uri(faulty: FaultyDatabase) -> str:
     base, _, options = faulty.uri.partition("?")

@@ -29,22 +29,14 @@ from tests.support.faults import FaultyDatabase
 from tests.support.market import ManualClock, ScriptedFeed
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyDatabase]:
-    """A database whose commands a test can make fail, as in an election."""
-    faulty = FaultyDatabase(tmp_path_factory.mktemp("faulty"))
-    yield faulty
-    faulty.stop()
-
-
 @pytest.fixture
 def start_app(
-    database: FaultyDatabase, make_settings: Callable[..., Settings], clock: ManualClock
+    faulty: FaultyDatabase, make_settings: Callable[..., Settings], clock: ManualClock
 ) -> Iterator[Callable[[ScriptedFeed], Flask]]:
     """Start applications on one database, emptied afterwards."""
 
     def start(feed: ScriptedFeed) -> Flask:
-        return create_app(make_settings(), mongo_uri=database.uri, feed=feed, clock=clock)
+        return create_app(make_settings(), mongo_uri=faulty.uri, feed=feed, clock=clock)
 
     yield start
     if mongo.cx is not None and mongo.db is not None:
@@ -60,7 +52,7 @@ def stop_losses(*client_ids: str) -> list[TradeStatus]:
 
 def test_a_tick_kept_in_an_election_closes_no_trade_opened_after_it(
     start_app: Callable[[ScriptedFeed], Flask],
-    database: FaultyDatabase,
+    faulty: FaultyDatabase,
     feed: ScriptedFeed,
     clock: ManualClock,
 ) -> None:
@@ -73,7 +65,7 @@ def test_a_tick_kept_in_an_election_closes_no_trade_opened_after_it(
         monitor.run_once()
         feed.tick("^NSEI", 24_500)
         clock.advance(10)
-        with database.failing("find", errorCode=10107), pytest.raises(PyMongoError):
+        with faulty.failing("find", errorCode=10107), pytest.raises(PyMongoError):
             monitor.run_once()
         feed.tick("^NSEI", 25_000)
         clock.advance(25)
@@ -102,11 +94,13 @@ def statuses_of_alerts(*client_ids: str) -> list[AlertStatus]:
     ]
 
 
-def test_a_former_leader_settles_none_of_its_old_ticks_when_it_leads_again(
-    start_app: Callable[[ScriptedFeed], Flask],
-    database: FaultyDatabase,
-    clock: ManualClock,
-) -> None:
+def lead_with_a_trade(
+    start_app: Callable[[ScriptedFeed], Flask], clock: ManualClock, stop_loss: int
+) -> tuple[list[ScriptedFeed], list[Flask], Monitor, Monitor]:
+    """Start two processes at 25,000; the first leads, and Alice has a trade.
+
+    Returns the feeds, the applications, and the monitor of each.
+    """
     feeds = [ScriptedFeed(clock), ScriptedFeed(clock)]
     apps = [start_app(feed) for feed in feeds]
     former, other = map(Monitor, apps)
@@ -114,10 +108,19 @@ def test_a_former_leader_settles_none_of_its_old_ticks_when_it_leads_again(
         feed.set("^NSEI", 25_000)
     with apps[0].app_context():
         create_users("alice")
-        open_trade("alice", order(stop_loss=24_000))
+        open_trade("alice", order(stop_loss=stop_loss))
     former.run_if_leased()
+    return feeds, apps, former, other
+
+
+def test_a_former_leader_settles_none_of_its_old_ticks_when_it_leads_again(
+    start_app: Callable[[ScriptedFeed], Flask],
+    faulty: FaultyDatabase,
+    clock: ManualClock,
+) -> None:
+    feeds, apps, former, other = lead_with_a_trade(start_app, clock, stop_loss=24_000)
     feeds[0].tick("^NSEI", 24_500)
-    with database.failing("find", errorCode=10107), pytest.raises(PyMongoError):
+    with faulty.failing("find", errorCode=10107), pytest.raises(PyMongoError):
         former.run_if_leased()
     expire_lease(apps[0])
     other.run_if_leased()
@@ -193,22 +196,14 @@ def test_a_tick_that_an_order_overtook_does_not_close_its_trade(
 
 def test_the_ticks_of_a_process_that_lost_the_lease_become_a_gap(
     start_app: Callable[[ScriptedFeed], Flask],
-    database: FaultyDatabase,
+    faulty: FaultyDatabase,
     clock: ManualClock,
 ) -> None:
-    feeds = [ScriptedFeed(clock), ScriptedFeed(clock)]
-    apps = [start_app(feed) for feed in feeds]
-    former, other = map(Monitor, apps)
-    for feed in feeds:
-        feed.set("^NSEI", 25_000)
-    with apps[0].app_context():
-        create_users("alice")
-        open_trade("alice", order(stop_loss=24_600))
-    former.run_if_leased()
+    feeds, apps, former, other = lead_with_a_trade(start_app, clock, stop_loss=24_600)
     clock.advance(1)
     feeds[0].tick("^NSEI", 24_500)
     feeds[1].record("^NSEI", clock.now(), 24_700, 24_500)
-    with database.failing("find", errorCode=10107), pytest.raises(PyMongoError):
+    with faulty.failing("find", errorCode=10107), pytest.raises(PyMongoError):
         former.run_if_leased()
     clock.advance(60)
     expire_lease(apps[0])
@@ -226,7 +221,7 @@ def test_the_ticks_of_a_process_that_lost_the_lease_become_a_gap(
 @pytest.mark.parametrize("source", [Source.ANGEL_ONE, Source.YAHOO])
 def test_a_late_tick_closes_no_trade_that_another_process_opened_after_it(
     start_app: Callable[[ScriptedFeed], Flask],
-    database: FaultyDatabase,
+    faulty: FaultyDatabase,
     clock: ManualClock,
     source: Source,
 ) -> None:
@@ -241,7 +236,7 @@ def test_a_late_tick_closes_no_trade_that_another_process_opened_after_it(
     leader.run_if_leased()
     clock.advance(1)
     feeds[0].tick("^NSEI", 24_500)
-    with database.failing("find", errorCode=10107), pytest.raises(PyMongoError):
+    with faulty.failing("find", errorCode=10107), pytest.raises(PyMongoError):
         leader.run_if_leased()
     clock.advance(1)
     feeds[0].tick("^NSEI", 25_000)

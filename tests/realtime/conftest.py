@@ -16,6 +16,7 @@ from app.realtime.rooms import UserRooms
 from app.server import serve
 from app.transport.listener import listen
 from config import Settings
+from tests.support.raw_sockets import RawSocket
 from tests.support.sockets import Socket
 
 
@@ -44,6 +45,20 @@ def connect(live_server: str) -> Iterator[Callable[..., Socket]]:
         socket = Socket()
         sockets.append(socket)
         return socket.connect(live_server, **options)
+
+    yield make
+    for socket in sockets:
+        socket.close()
+
+
+@pytest.fixture
+def raw(live_server: str) -> Iterator[Callable[..., RawSocket]]:
+    """Connect sockets that send what no client library sends; close them afterwards."""
+    sockets: list[RawSocket] = []
+
+    def make(token: str | None = None) -> RawSocket:
+        sockets.append(RawSocket(live_server, token))
+        return sockets[-1]
 
     yield make
     for socket in sockets:

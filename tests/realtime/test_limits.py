@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -30,19 +30,6 @@ SYMBOLS = [instrument.symbol for instrument in shipped_instruments()]
 def watchlist(app: Flask) -> PolledSymbols:
     watchlist: PolledSymbols = app.extensions["paper_trading"].polled_symbols
     return watchlist
-
-
-@pytest.fixture
-def raw(live_server: str) -> Iterator[Callable[..., RawSocket]]:
-    sockets: list[RawSocket] = []
-
-    def make(token: str | None = None) -> RawSocket:
-        sockets.append(RawSocket(live_server, token))
-        return sockets[-1]
-
-    yield make
-    for socket in sockets:
-        socket.close()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,19 +12,6 @@ from tests.support.sockets import Socket
 from tests.support.users import Trader
 
 Connect = Callable[..., Socket]
-
-
-@pytest.fixture
-def raw(live_server: str) -> Iterator[Callable[..., RawSocket]]:
-    sockets: list[RawSocket] = []
-
-    def make(token: str | None = None) -> RawSocket:
-        sockets.append(RawSocket(live_server, token))
-        return sockets[-1]
-
-    yield make
-    for socket in sockets:
-        socket.close()
 
 
 def test_a_refused_join_without_acknowledgement_is_reported_by_status(
