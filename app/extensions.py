@@ -8,7 +8,7 @@ from flask_limiter import Limiter
 from flask_pymongo import PyMongo
 
 from app.sockets.extension import SocketIO
-from app.web.auth import rate_limit_key
+from app.web.limit_keys import rate_limit_key
 
 cors = CORS()
 jwt = JWTManager()

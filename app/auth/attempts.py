@@ -17,7 +17,7 @@ from app.domain.errors import RateLimited
 from app.extensions import limiter
 from app.logs import logger
 from app.models import User
-from app.web.auth import address_key
+from app.web.limit_keys import address_key
 from app.web.rate_limits import Counts, counts
 
 DAY_SECONDS = 24 * 60 * 60

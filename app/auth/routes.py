@@ -19,6 +19,7 @@ from app.services import services
 from app.web.api import endpoint
 from app.web.auth import current_principal
 from app.web.error_codes import merge_codes
+from app.web.principal import Scope
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth")
 CODE_ERRORS = {
@@ -59,7 +60,12 @@ def login(body: LoginRequest) -> LoginResponse:
 
 
 @blueprint.post("/verify/email")
-@endpoint(body=VerifyRequest, responses={200: VerifyResponse}, errors=CODE_ERRORS)
+@endpoint(
+    body=VerifyRequest,
+    responses={200: VerifyResponse},
+    errors=CODE_ERRORS,
+    scope=Scope.ACCOUNT,
+)
 def verify_email(body: VerifyRequest) -> VerifyResponse:
     """Send a code to your email address, or confirm the address with the code."""
     return _verify("email", body)
@@ -70,6 +76,7 @@ def verify_email(body: VerifyRequest) -> VerifyResponse:
     body=VerifyRequest,
     responses={200: VerifyResponse},
     errors=merge_codes(CODE_ERRORS, {409: ["phone_not_allowed", "phone_taken"]}),
+    scope=Scope.ACCOUNT,
 )
 def verify_phone(body: VerifyRequest) -> VerifyResponse:
     """Send a code to your phone by SMS, or confirm the number with the code."""

@@ -9,6 +9,7 @@ PaperTradingError
 ├── Unauthenticated                 the caller is unknown
 │   └── AccountGone                 the token is valid, its user is deleted
 ├── Forbidden                       the caller may not do this
+│   └── InsufficientScope           the caller's API key may not do this
 ├── NotFound
 ├── Conflict                        the current state does not allow the request
 │   ├── TradeNotActive
@@ -31,7 +32,7 @@ Each has a sentence for a person, a code that never changes, and details for a p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -109,6 +110,18 @@ class AccountGone(Unauthenticated):
 
 class Forbidden(PaperTradingError):
     code = "forbidden"
+
+
+class InsufficientScope(Forbidden):
+    code = "insufficient_scope"
+
+    def __init__(self, required: str, granted: Iterable[str]) -> None:
+        """Name the scope that is missing; no API key can have `account`."""
+        if required == "account":
+            reason = "This needs a sign-in: no API key may change accounts."
+        else:
+            reason = f"This API key lacks the scope {required}."
+        super().__init__(reason, details={"required": required, "granted": sorted(granted)})
 
 
 class NotFound(PaperTradingError):

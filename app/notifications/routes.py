@@ -16,6 +16,7 @@ from app.notifications.schemas import (
 )
 from app.web.api import endpoint
 from app.web.auth import current_principal
+from app.web.principal import Scope
 from app.web.schemas import MessageResponse, NoBody
 
 blueprint = Blueprint("notifications", __name__, url_prefix="/notifications")
@@ -53,7 +54,10 @@ def get_preferences() -> PreferencesResponse:
 
 @blueprint.put("/preferences")
 @endpoint(
-    body=PreferencesRequest, responses={200: PreferencesResponse}, errors={401: ["account_gone"]}
+    body=PreferencesRequest,
+    responses={200: PreferencesResponse},
+    errors={401: ["account_gone"]},
+    scope=Scope.ACCOUNT,
 )
 def replace_preferences(body: PreferencesRequest) -> PreferencesResponse:
     """Replace which events are sent by which channel. All events are recorded in any case."""

@@ -13,7 +13,8 @@ from app.logs import logger
 from app.market_data.polled_symbols import MAX_FOLLOWED
 from app.realtime.rooms import UserRooms
 from app.services import services
-from app.web.auth import Principal, token_expired
+from app.web.auth import token_expired
+from app.web.principal import Principal
 
 MAX_SYMBOLS = 100
 MAX_SYMBOLS_ANONYMOUS = 20

@@ -11,7 +11,8 @@ from typing import Any
 
 from app.domain.errors import InvalidRequest, Unauthenticated
 from app.services import services
-from app.web.auth import Principal, authenticate, bearer_token, token_expired
+from app.web.auth import authenticate, bearer_token, token_expired
+from app.web.principal import Principal
 
 MAX_NAMES = 500
 # Names that clients use for the token: `access_token` is its name in the response of a sign-in.

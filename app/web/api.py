@@ -25,6 +25,7 @@ from app.domain.suggestions import did_you_mean
 from app.models import IdempotencyKey
 from app.web.auth import current_principal, require_own
 from app.web.error_codes import ANY_ROUTE, WITH_BODY, WITH_INPUT, WITH_KEY, WITH_TOKEN, merge_codes
+from app.web.principal import READ_METHODS, Scope
 
 Model = TypeVar("Model", bound=BaseModel)
 View = Callable[..., Any]
@@ -76,6 +77,11 @@ class Declaration:
     query: type[BaseModel] | None
     public: bool
     idempotent: bool
+    scope: Scope | None
+
+    def required_scope(self, method: str) -> Scope:
+        """Return the scope that a caller needs: by default `read` to read and `trade` to write."""
+        return self.scope or (Scope.READ if method in READ_METHODS else Scope.TRADE)
 
 
 def endpoint(
@@ -86,13 +92,14 @@ def endpoint(
     query: type[BaseModel] | None = None,
     public: bool = False,
     idempotent: bool = False,
+    scope: Scope | None = None,
 ) -> Callable[[View], View]:
     """Declare a route: its response models by status, its own error codes, its input.
 
-    The caller must be signed in, unless the route is `public`, and must be the `user_id` in the
-    path, if it has one. The view receives `body` and `query` as models. It returns a model, or a
-    model and a status. An `idempotent` view also receives `key`: the IdempotencyKey of the
-    request, or None.
+    The caller must be signed in, unless the route is `public`, have the `scope`, and be the
+    `user_id` in the path, if it has one. The view receives `body` and `query` as models. It
+    returns a model, or a model and a status. An `idempotent` view also receives `key`: the
+    IdempotencyKey of the request, or None.
     """
     codes = merge_codes(
         ANY_ROUTE,
@@ -102,7 +109,7 @@ def endpoint(
         WITH_BODY if body else {},
         WITH_KEY if idempotent else {},
     )
-    declaration = Declaration(responses, codes, body, query, public, idempotent)
+    declaration = Declaration(responses, codes, body, query, public, idempotent, scope)
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
@@ -124,7 +131,7 @@ def _read_request(declaration: Declaration, path: Mapping[str, Any]) -> dict[str
     """Check the caller and the input; return the arguments of the view."""
     arguments = dict(path)
     if not declaration.public:
-        current_principal()
+        current_principal().require(declaration.required_scope(request.method))
         if "user_id" in path:
             # The path may spell it differently; the view gets the caller's client_id.
             arguments["user_id"] = require_own(path["user_id"])

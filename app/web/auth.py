@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from functools import lru_cache, partial
 from typing import cast
 
@@ -19,7 +17,7 @@ from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
 from app.domain.contact import is_same_identity
 from app.domain.errors import Forbidden, Unauthenticated
-from app.web.addresses import client_network
+from app.web.principal import Principal, PrincipalKind, Scope
 
 KEY = "token_verifier"
 TOKEN_LIFETIME = timedelta(hours=24)
@@ -32,31 +30,6 @@ AUDIENCE = "paper-trading-api"
 REQUIRED_CLAIMS = ("exp", "jti", "sub", "type")
 # Verified tokens that are remembered: a client sends the same one all day.
 REMEMBERED_TOKENS = 10_000
-
-
-class PrincipalKind(StrEnum):
-    USER = "user"
-
-
-class Scope(StrEnum):
-    """What a principal may do: read the user's data, or also change it."""
-
-    READ = "read"
-    WRITE = "write"
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """An authenticated caller.
-
-    `expires_at` is in Unix seconds, without the leeway for clocks.
-    """
-
-    user_id: str
-    kind: PrincipalKind
-    scopes: frozenset[Scope]
-    token_id: str
-    expires_at: float
 
 
 def init_app(app: Flask) -> None:
@@ -142,21 +115,6 @@ def _hint(user_id: str) -> str:
     if request.blueprint != "trades" or not ObjectId.is_valid(user_id):
         return ""
     return " If this is the id of a trade, see GET /trades/<user_id>/<trade_id>."
-
-
-def rate_limit_key() -> str:
-    """Return the key that a request counts under: its user, or its address on public routes.
-
-    On a public route a token changes nothing: otherwise each account would add to the limit.
-    """
-    if g.principal is None or g.is_public:
-        return address_key()
-    return f"user:{g.principal.user_id}"
-
-
-def address_key() -> str:
-    """Return the key that the address of a request counts under."""
-    return f"address:{client_network(request.remote_addr)}"
 
 
 def _authenticate_request() -> None:

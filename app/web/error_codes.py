@@ -22,6 +22,9 @@ ERROR_CODES = {
     "token_expired": ErrorCode((401,), "The token is older than 24 hours. Sign in again."),
     "account_gone": ErrorCode((401,), "The account of the token no longer exists."),
     "forbidden": ErrorCode((403,), "The resource belongs to another user."),
+    "insufficient_scope": ErrorCode(
+        (403,), "The API key lacks the scope that `details.required` names."
+    ),
     "not_found": ErrorCode((404,), "No route has this address."),
     "method_not_allowed": ErrorCode((405,), "The address does not support this method."),
     "body_too_large": ErrorCode((413,), "The body is larger than 64 KiB."),
@@ -111,7 +114,10 @@ ANY_ROUTE = {
     500: ["internal_error"],
     503: ["database_unavailable", "no_monitor", "server_busy"],
 }
-WITH_TOKEN = {401: ["token_missing", "token_invalid", "token_expired"]}
+WITH_TOKEN = {
+    401: ["token_missing", "token_invalid", "token_expired"],
+    403: ["insufficient_scope"],
+}
 WITH_INPUT = {400: ["validation_error"]}
 WITH_BODY = {
     400: ["bad_request", "malformed_json"],

@@ -20,8 +20,9 @@ from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, Not
 
 from app.domain.errors import RateLimited
 from app.extensions import limiter
-from app.web.auth import address_key, rate_limit_key
 from app.web.errors import error_response, http_error
+from app.web.limit_keys import address_key, rate_limit_key
+from app.web.principal import READ_METHODS
 from config import Settings
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 KEY = "rate_limits"
 HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
-READ_METHODS = frozenset({"GET", "HEAD"})
 # Limits that several routes share, and their names in the sentence of a 429.
 READS, PUBLIC_READS, UNKNOWN_ADDRESSES = "reads", "public_reads", "unknown_addresses"
 SOCKETS = "sockets"
