@@ -221,6 +221,10 @@ class Settings(BaseModel):
         Literal["eventlet", "gevent", "threading"], BeforeValidator(_lower)
     ] = "eventlet"
 
+    metrics_port: int | None = Field(None, ge=0, le=65535)
+    metrics_host: str = "127.0.0.1"
+    metrics_token: SecretStr = SecretStr("")
+
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)
     ] = "INFO"

@@ -59,6 +59,7 @@ def create_app(
 def _create_flask(settings: Settings) -> Flask:
     from flask import Flask
 
+    from app import metrics
     from app.web import auth, errors, request_log
 
     # Without a static folder: a missing file would be a 404 that no rate limit counts.
@@ -70,6 +71,7 @@ def _create_flask(settings: Settings) -> Flask:
         JWT_SECRET_KEY=settings.jwt_secret_key.get_secret_value(),
         TESTING=settings.app_env == "testing",
     )
+    metrics.init_app(app)
     request_log.init_app(app)
     auth.init_app(app)
     errors.init_app(app)
@@ -101,11 +103,12 @@ def _add_routes(app: Flask, settings: Settings, disk: Disk | None) -> None:
     from app.notifications import routes as notifications
     from app.portfolio import routes as portfolio
     from app.trades import routes as trades
-    from app.web import docs_page, front, health, openapi, storage
+    from app.web import docs_page, front, health, metrics, openapi, storage
 
     for routes in (auth, portfolio, market, trades, notifications):
         app.register_blueprint(routes.blueprint)
     health.init_app(app)
+    metrics.init_app(app, settings)
     storage.init_app(app, disk)
     openapi.init_app(app)
     docs_page.init_app(app)

@@ -13,7 +13,9 @@ from blinker import Namespace
 
 from app.database.transactions import resolve_unknown_outcomes
 from app.logs import logger
+from app.metrics import metrics
 from app.models import EventDraft, Notification
+from app.models.preferences import EventType
 from app.services import application, services
 
 LOGGED_FIELDS = ("trade_id", "symbol", "exit_price", "pnl")
@@ -38,6 +40,7 @@ def publish_events(events: Sequence[Notification]) -> None:
     for event in events:
         brief = {name: event.data[name] for name in LOGGED_FIELDS if name in event.data}
         fields = {"user": event.user_id, "seq": event.seq, **brief}
+        metrics().events.labels(EventType.of(event.type).value).inc()
         logger.info(event.type.replace("\n", " "), extra={"fields": fields})
     app = application()
     for receiver in events_committed.receivers_for(app):

@@ -24,15 +24,18 @@ from app.monitor import Monitor
 from app.services import services
 from app.transport.connections import CONNECTIONS_KEY, Bounds, ConnectionTable
 from app.transport.descriptors import connections_for, raise_descriptor_limit
+from app.transport.listener import listen_on, location
 from app.transport.server import HttpServer
 from app.transport.sessions import SessionGuard
 from app.web.health import MONITOR_KEY, PULSE_KEY
+from app.web.metrics import serve_only_metrics
 from app.web.schemas import MAXIMUM_BODY_BYTES
 from config import ConfigurationError, Settings
 from embedded_db.supervisor import EmbeddedDatabase
 
 # The default of the threading mode, in which each connection has a thread.
 MAX_THREADED_CONNECTIONS = 1_024
+MAX_METRICS_CONNECTIONS = 16
 
 
 def run_server(
@@ -58,6 +61,7 @@ def run_server(
         if embedded and settings.app_env != "development":
             logger.warning("the embedded database is for development, tests and demos")
         stops.callback(serve(app, listener, on_failure=fail))
+        stops.callback(serve_metrics(app))
         # Objects of the start stay for good. Unfrozen, each full garbage collection would look
         # through them and hold up requests for a tenth of a second.
         gc.collect()
@@ -103,6 +107,30 @@ def serve(
     )
     server.start()
     return lambda: server.stop(guard.close_all)
+
+
+def serve_metrics(app: Flask) -> Callable[[], None]:
+    """Begin to serve /metrics on METRICS_PORT, if it is set; return the function that stops it.
+
+    Raises ConfigurationError if the port cannot be used.
+    """
+    with app.app_context():
+        settings = services().settings
+    if settings.metrics_port is None:
+        return lambda: None
+    listener = listen_on(settings.metrics_host, settings.metrics_port, "METRICS_HOST, METRICS_PORT")
+    logger.info("metrics at http://%s/metrics", location(*listener.getsockname()[:2]))
+    server = HttpServer(
+        serve_only_metrics(app),
+        listener,
+        ConnectionTable(Bounds(MAX_METRICS_CONNECTIONS, None)),
+        max_body=MAXIMUM_BODY_BYTES,
+        spawn=socketio.start_background_task,
+        sleep=socketio.sleep,
+        on_failure=lambda: logger.error("metrics can no longer be read"),
+    )
+    server.start()
+    return lambda: server.stop(lambda: None)
 
 
 def wait_for_signal() -> None:

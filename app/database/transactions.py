@@ -27,6 +27,7 @@ from pymongo.read_concern import ReadConcern
 
 from app.database import ELECTION_SECONDS, Document, database, without_concerns
 from app.database.open_transactions import is_open
+from app.metrics import metrics
 
 T = TypeVar("T")
 
@@ -116,6 +117,7 @@ def run_transaction(
     state = _state()
     attempts = _Attempts(work, already_committed)
     with (
+        _counted(attempts),
         _locked(state, user_ids, timeout_seconds),
         pymongo.timeout(timeout_seconds),
         client.start_session() as session,
@@ -145,8 +147,10 @@ class _Attempts(Generic[T]):
     already_committed: Callable[[T], bool] | None
     results: list[T] = field(default_factory=list)
     conflict_at: float | None = None
+    count: int = 0
 
     def __call__(self, _: ClientSession) -> T:
+        self.count += 1
         # SecantusDB: forgets in a crash which transactions were committed. MongoDB remembers, and
         # would answer a repeated commit itself.
         if self.results and self.already_committed and self.already_committed(self.results[-1]):
@@ -196,6 +200,20 @@ def resolve_unknown_outcomes(resolve: Callable[[str], object]) -> None:
         except BaseException:
             unknown_outcomes.add(user_id)
             raise
+
+
+@contextmanager
+def _counted(attempts: _Attempts[T]) -> Iterator[None]:
+    result = "aborted"
+    try:
+        yield
+        result = "committed"
+    except PyMongoError:
+        result = "failed"
+        raise
+    finally:
+        metrics().transactions.labels(result).inc()
+        metrics().transaction_retries.inc(max(attempts.count - 1, 0))
 
 
 def _state() -> _TransactionState:

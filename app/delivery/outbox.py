@@ -25,6 +25,7 @@ from app.delivery.messages import compose
 from app.delivery.senders import DeliveryError, Sender
 from app.events import events_committed
 from app.logs import logger
+from app.metrics import metrics
 from app.models import Claim, Inbox, Notification, Portfolio, Preferences, User
 from app.notifications.stop_links import make_stop_link
 from app.services import services
@@ -165,6 +166,8 @@ class Outbox:
         if sender.outcome == "sent" and batch.user and self._withhold(sender, batch.user, attempts):
             return
         error = self._try_to_send(sender, batch, attempts)
+        result = "failed" if error else sender.outcome
+        metrics().messages.labels(sender.channel, result).inc()
         # From the end of the attempt, which may have been slow. One jitter for all, so that the
         # events of one message are one message again.
         now, jitter = self._clock.now(), draw_jitter()

@@ -15,7 +15,7 @@ from itertools import count
 
 from app.clock import Clock
 from app.domain.errors import MarketDataUnavailable
-from app.domain.quote import Posting, Quote, SeenQuote
+from app.domain.quote import Posting, Quote, SeenQuote, Source
 from app.market_data.feed import Feed
 from app.market_data.instruments.registry import DEFAULT_INDICES
 from app.market_data.tick_filter import RejectReason, TickFilter
@@ -203,6 +203,15 @@ class QuoteBoard:
             if price and not self.tick_filter.is_pending(price.quote):
                 return price.quote
         raise _no_price(index)
+
+    def newest(self) -> dict[Source, Quote]:
+        """Return the newest quote of each source in this process."""
+        newest: dict[Source, Quote] = {}
+        for entry in list(self._symbols.values()):
+            quote = entry.ticks[-1]
+            if quote.source not in newest or quote.timestamp > newest[quote.source].timestamp:
+                newest[quote.source] = quote
+        return newest
 
     def _fresh(self, symbol: str) -> Quote | None:
         entry = self._symbols.get(symbol)

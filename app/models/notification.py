@@ -222,6 +222,16 @@ class Notification:
         return {document["_id"] for document in notifications.find(ours, {"_id": 1})}
 
     @classmethod
+    def backlog(cls, now: datetime) -> tuple[int, timedelta]:
+        """Return how many notifications are due, MAX_DUE at most, and how late the first is."""
+        notifications = collection("notifications")
+        due = {"deliver_at": {"$gt": LONG_AGO, "$lte": now}}
+        first = notifications.find_one(due, {"deliver_at": 1}, sort=[("deliver_at", ASCENDING)])
+        if first is None:
+            return 0, timedelta()
+        return notifications.count_documents(due, limit=MAX_DUE), now - first["deliver_at"]
+
+    @classmethod
     def next_due(cls, by: datetime) -> datetime | None:
         """Return when the next notification is due, None if none is due by `by`."""
         document = collection("notifications").find_one(

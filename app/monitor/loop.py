@@ -29,6 +29,8 @@ from app.logs import logger
 from app.market_data.feed import Feed, Gap
 from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.quotes import QuoteBoard
+from app.metrics import KEY as METRICS_KEY
+from app.metrics import metrics
 from app.models import MarketState, SymbolState, TradeExit
 from app.monitor.gaps import Gaps
 from app.monitor.lease import Lease
@@ -101,6 +103,8 @@ class Monitor:
             self._wakeup.clear()
             if is_due:
                 self.is_failing = not self._attempt(self.run_if_leased)
+                if self.is_failing:
+                    self._app.extensions[METRICS_KEY].failed_passes.inc()
                 # A multiple of the interval since the start: a slow pass skips times, shifts none.
                 elapsed = self._clock.monotonic() - started
                 next_pass = started + elapsed + self._interval - elapsed % self._interval
@@ -127,7 +131,7 @@ class Monitor:
         Raises PyMongoError if the database is unavailable: the prices are published, and a later
         pass settles the ticks.
         """
-        with self._app.app_context():
+        with self._app.app_context(), metrics().pass_seconds.time():
             failure = self._refresh_polled_symbols()
             reached = self._feed.now()
             ticks = self._receive(self._poll)
@@ -295,6 +299,7 @@ class Monitor:
         # On the board before they are settled: a trade that commits too late for this pass finds
         # them there (see _close_if_reached).
         admitted = self._quotes.receive(collect)
+        metrics().ticks.inc(len(admitted))
         latest = {tick.symbol: tick for tick in admitted}
         self._unpublished.update(latest)
         # A tick outside trading hours is published, and never triggers anything.

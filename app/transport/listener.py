@@ -12,11 +12,15 @@ BACKLOG = 1024
 
 def listen(settings: Settings) -> socket.socket:
     """Return a socket that listens on HOST and PORT; raise ConfigurationError."""
-    host = settings.host.strip("[]")
+    return listen_on(settings.host, settings.port, "HOST, PORT")
+
+
+def listen_on(host: str, port: int, variables: str) -> socket.socket:
+    """Return a listening socket; raise ConfigurationError that names the `variables`."""
+    host = host.strip("[]")
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)[
-            0
-        ]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, _, _, _, address = found[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Accepted connections inherit it. Without it, gevent answers all but the first request of
@@ -31,7 +35,7 @@ def listen(settings: Settings) -> socket.socket:
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not the name of a host"
         raise ConfigurationError(
-            [f"HOST, PORT: cannot listen on {location(host, settings.port)}: {reason}"]
+            [f"{variables}: cannot listen on {location(host, port)}: {reason}"]
         ) from None
     return listener
 

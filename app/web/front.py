@@ -25,6 +25,7 @@ from app.configuration.origins import host_of, hosts_of, is_address, is_loopback
 from app.domain.errors import InvalidRequest, PaperTradingError, RateLimited, Unavailable
 from app.extensions import socketio
 from app.logs import logger
+from app.metrics import KEY as METRICS_KEY
 from app.web.addresses import client_network
 from app.web.cors import policy
 from app.web.errors import status_of
@@ -145,6 +146,7 @@ class Front:
         self, error: PaperTradingError, environ: WSGIEnvironment, start: StartResponse
     ) -> list[bytes]:
         request_id = environ["HTTP_X_REQUEST_ID"]
+        self._app.extensions[METRICS_KEY].refused_requests.labels(error.code).inc()
         if self._refusals_to_log.allows(f"{error.code} {_address(environ)}"):
             fields = {"request_id": request_id, "address": _address(environ), "code": error.code}
             logger.warning("refused a request before routing", extra={"fields": fields})

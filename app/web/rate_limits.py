@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 KEY = "rate_limits"
 HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 # Limits that several routes share, and their names in the sentence of a 429.
+# Blueprints that machines read every few seconds.
+PROBES = ("health", "metrics")
 READS, PUBLIC_READS, UNKNOWN_ADDRESSES = "reads", "public_reads", "unknown_addresses"
 SOCKETS = "sockets"
 LIMIT_NAMES = {
@@ -223,7 +225,8 @@ def _refuse(error: RateLimitExceeded) -> Response:
 
 def _tidy_headers(response: Response) -> Response:
     """Add the header names of the IETF draft, and keep Retry-After only if it applies."""
-    if response.status_code == 429 or request.method == "OPTIONS" or request.blueprint == "health":
+    is_probe = request.method == "OPTIONS" or request.blueprint in PROBES
+    if response.status_code == 429 or is_probe:
         g.may_log = counts().may_log(response)
     refusal = g.get("rate_limited")
     if refusal is not None:

@@ -1,4 +1,4 @@
-"""The log line of each request."""
+"""The log line and the metrics of each request."""
 
 from __future__ import annotations
 
@@ -8,24 +8,30 @@ from urllib.parse import quote
 from flask import Flask, Response, g, request
 
 from app.logs import logger
+from app.metrics import metrics
 
 # The key of the WSGI environment that holds when the request started, by time.perf_counter.
 STARTED = "paper_trading.started"
 
 
 def init_app(app: Flask) -> None:
-    """Log each request after its response is made."""
-    app.after_request(_log)
+    """Count, time and log each request after its response is made."""
+    app.after_request(_record)
 
 
-def _log(response: Response) -> Response:
+def _record(response: Response) -> Response:
+    seconds = time.perf_counter() - request.environ[STARTED]
+    # An unknown address is no label: clients could make millions of them.
+    route = request.url_rule.rule if request.url_rule else "unknown"
+    metrics().requests.labels(request.method, route, response.status_code).inc()
+    metrics().request_seconds.labels(request.method, route).observe(seconds)
     if not g.get("may_log", True):
         return response
     fields = {
         "request_id": request.headers["X-Request-ID"],
         "user": g.principal.user_id if g.get("principal") else "-",
         "status": response.status_code,
-        "milliseconds": round((time.perf_counter() - request.environ[STARTED]) * 1000, 1),
+        "milliseconds": round(seconds * 1000, 1),
     }
     # Quoted again, so that a path cannot forge a line.
     path = quote(request.path, safe="/^@:+~")

@@ -14,6 +14,7 @@ from engineio.packet import Packet
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app import metrics
 from app.domain.money import to_paisa
 from app.logs import logger, output
 from app.web import front, request_log
@@ -55,6 +56,7 @@ def set_up(
 def client() -> FlaskClient:
     """A client of an application that only logs."""
     app = Flask(__name__)
+    metrics.init_app(app)
     request_log.init_app(app)
     front.init_app(app, Settings.model_validate({}))
     return app.test_client()
