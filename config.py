@@ -211,6 +211,7 @@ class Settings(BaseModel):
 
     ratelimit_default: Annotated[str, AfterValidator(_rate_limits)] = "200 per day;50 per hour"
     ratelimit_reads: Annotated[str, AfterValidator(_rate_limits)] = "120 per minute"
+    ratelimit_api_keys: Annotated[str, AfterValidator(_rate_limits)] = "10 per second"
     ratelimit_registrations: Annotated[str, AfterValidator(_rate_limits)] = "50 per day"
     ratelimit_sockets: Annotated[str, AfterValidator(_rate_limits)] = "120 per minute"
     ratelimit_enabled: bool = True

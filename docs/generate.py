@@ -12,6 +12,7 @@ from typing import Any
 
 from flask import Flask
 
+from app.api_keys import routes as api_keys
 from app.auth import routes as auth
 from app.market import routes as market
 from app.notifications import routes as notifications
@@ -47,7 +48,7 @@ Object = Mapping[str, Any]
 def main() -> None:
     """Rewrite both pages."""
     app = Flask(__name__)
-    for routes in (auth, portfolio, market, trades, notifications, health):
+    for routes in (auth, api_keys, portfolio, market, trades, notifications, health):
         app.register_blueprint(routes.blueprint)
     openapi.init_app(app)
     with app.app_context():
@@ -68,7 +69,10 @@ def api_reference(document: Object) -> str:
         for method, operation in methods.items():
             route = "\n".join(_route(method.upper(), path, operation))
             by_tag.setdefault(operation["tags"][0], []).append(route)
-    parts = [f"### {tag.capitalize()}\n\n" + "\n".join(by_tag[tag]) for tag in sorted(by_tag)]
+    parts = [
+        f"### {tag.replace('_', ' ').capitalize()}\n\n" + "\n".join(by_tag[tag])
+        for tag in sorted(by_tag)
+    ]
     return "\n" + "\n".join([*parts, _error_codes(), _objects(document)])
 
 
@@ -106,7 +110,9 @@ def events_reference(document: Object) -> str:
 
 
 def _route(method: str, path: str, operation: Object) -> Iterator[str]:
-    lock = " 🔒" if operation.get("security") else ""
+    schemes = operation.get("security", [])
+    scopes = [scope for scheme in schemes for scope in scheme.get("api_key", [])]
+    lock = f" 🔒{''.join(f' ({scope})' for scope in scopes)}" if schemes else ""
     yield f"#### `{method} {path}`{lock}\n"
     yield f"{operation['summary']}\n"
     for parameter in operation.get("parameters", []):

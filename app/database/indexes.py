@@ -60,6 +60,11 @@ INDEXES: dict[str, list[IndexModel]] = {
     "answers": [
         _index("created_at", expireAfterSeconds=int(ANSWERS_KEPT.total_seconds())),
     ],
+    "api_keys": [
+        _index("key_hash", unique=True),
+        _index("user_id"),
+        _index("purge_at", expireAfterSeconds=0),
+    ],
     # When a document has no further use.
     "codes": [_index("purge_at", expireAfterSeconds=0)],
     "quotas": [_index("purge_at", expireAfterSeconds=0)],

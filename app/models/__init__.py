@@ -1,6 +1,7 @@
 """The documents of the database and every query on them."""
 
 from app.models.alert import Alert, AlertTrigger
+from app.models.api_key import ApiKey
 from app.models.code import CODE_LIFETIME, Code
 from app.models.idempotency import IdempotencyKey, IdempotencyRecord
 from app.models.identity import Identity
@@ -19,6 +20,7 @@ __all__ = [
     "CODE_LIFETIME",
     "Alert",
     "AlertTrigger",
+    "ApiKey",
     "Claim",
     "Code",
     "EventDraft",

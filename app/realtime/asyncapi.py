@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.alerts.schemas import AlertView
+from app.api_keys.schemas import ApiKeyView
 from app.market.schemas import QuoteResponse
 from app.portfolio.schemas import PortfolioResponse
 from app.realtime.schemas import (
@@ -25,6 +26,7 @@ from app.realtime.schemas import (
     SymbolsRequest,
 )
 from app.trades.schemas import TradeView
+from app.web.key_auth import HEADER
 from app.web.openapi import VERSION
 
 blueprint = Blueprint("asyncapi", __name__)
@@ -34,7 +36,7 @@ KEY = "asyncapi"
 Schema = dict[str, Any]
 Properties = dict[str, Schema]
 _REFERENCE = "#/components/schemas/{model}"
-_VIEWS: list[type[BaseModel]] = [AlertView, PortfolioResponse, QuoteResponse, TradeView]
+_VIEWS: list[type[BaseModel]] = [AlertView, ApiKeyView, PortfolioResponse, QuoteResponse, TradeView]
 
 _FAILURES = {"type": "integer", "description": "The number of failed sign-ins.", "examples": [5]}
 _MESSAGE = {"type": "string", "description": "The text they sent.", "examples": ["Review trades."]}
@@ -73,6 +75,7 @@ TRADE_UPDATES = {
     "price_alert": "A price reached a level of an alert.",
     "sign_in_failures": "Sign-ins from unknown addresses failed five times in a day.",
     "registration_attempted": "Someone tried to register the user's email address again.",
+    "api_key_created": "An API key was created in the account.",
     "custom": "The user sent a notification. `event` is the name they gave it.",
 }
 
@@ -107,8 +110,12 @@ def make_document(host: str, schemas: Mapping[str, Schema]) -> dict[str, Any]:
                 "host": host,
                 "pathname": "/socket.io/",
                 "protocol": "socketio",
-                "description": "Connect with `auth: {token}`, or without a token for prices only.",
-                "security": [{"$ref": "#/components/securitySchemes/bearer"}],
+                "description": "Connect with `auth: {token}` or `auth: {api_key}`, or with neither "
+                "for prices only.",
+                "security": [
+                    {"$ref": "#/components/securitySchemes/bearer"},
+                    {"$ref": "#/components/securitySchemes/api_key"},
+                ],
             }
         },
         "channels": {
@@ -123,7 +130,8 @@ def make_document(host: str, schemas: Mapping[str, Schema]) -> dict[str, Any]:
             "messages": messages,
             "schemas": schemas,
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "api_key": {"type": "httpApiKey", "name": HEADER, "in": "header"},
             },
         },
     }
@@ -203,23 +211,20 @@ def make_schemas() -> dict[str, Schema]:
     )
     schemas: dict[str, Schema] = definitions[1]["$defs"]
     views = {model: schemas.pop(model.__name__)["properties"] for model in _VIEWS}
-    quote = views[QuoteResponse]
-    price = _pick(quote, "symbol price timestamp age source delayed")
+    price = _pick(views[QuoteResponse], "symbol price timestamp age source delayed")
     events = {"LivePrice": _object(price, "A price of a symbol.")} | {
         name: _object(properties, TRADE_UPDATES[name])
-        for name, properties in _event_data(
-            views[TradeView], views[AlertView], quote, views[PortfolioResponse]
-        ).items()
+        for name, properties in _event_data(views).items()
     }
     for unused in ("AlertStatus", "RejectReason", "TradeStatus", "UnconfirmedQuote"):
         del schemas[unused]
     return schemas | events
 
 
-def _event_data(
-    trade: Properties, alert: Properties, quote: Properties, portfolio: Properties
-) -> dict[str, Properties]:
+def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Properties]:
     """Return the properties of the `data` of each event, from those of the REST views."""
+    trade, alert, quote = views[TradeView], views[AlertView], views[QuoteResponse]
+    portfolio = views[PortfolioResponse]
     created = _pick(
         trade,
         "trade_id user_id symbol trade_type quantity entry_price stop_loss target_price status "
@@ -243,6 +248,7 @@ def _event_data(
         "price_alert": _pick(alert, "alert_id symbol above below") | fired,
         "sign_in_failures": {"failures": _FAILURES},
         "registration_attempted": _pick(portfolio, "user_id"),
+        "api_key_created": _pick(views[ApiKeyView], "key_id scopes last4 expires_at"),
         "custom": {"message": _MESSAGE},
     }
 

@@ -31,6 +31,7 @@ from app.realtime.requests import (
 from app.services import services
 from app.sockets.server import UNKNOWN_EVENT
 from app.web.errors import outage
+from app.web.principal import Scope
 
 KEY = "socket_connections"
 EVENTS = ["join", "leave", "subscribe", "unsubscribe"]
@@ -89,15 +90,20 @@ def _log_client(event: str) -> None:
 
 @socketio.on("connect")
 def connect(auth: Any = None) -> None:
-    """Accept a socket with a valid token or none, and send it the prices of the indices."""
+    """Accept a socket with a valid token, API key or neither; send it the prices of the indices."""
     try:
-        principal = read_handshake(auth, request.headers.get("Authorization"), request.args)
+        principal = read_handshake(auth, request.headers, request.args)
     except Unauthenticated:
         _log_client("socket refused, unauthorized")
         raise ConnectionRefusedError("unauthorized") from None
     except InvalidRequest as error:
         _log_client("socket refused, token in the address")
         raise ConnectionRefusedError(error.message) from None
+    except PyMongoError as error:
+        if not is_outage(error):
+            raise
+        logger.warning("database unavailable: %s", name_error(error))
+        raise ConnectionRefusedError(outage().message) from None
     _connections().add(_socket(), principal)
     emit("status", {"msg": f"Connected as {principal.user_id}" if principal else "Connected"})
     _send_prices(DEFAULT_INDICES)
@@ -117,6 +123,7 @@ def join(payload: dict[str, Any]) -> Ack:
     principal = require_valid(read_principal(payload) or _connections().get(_socket()).principal)
     if not is_same_identity(principal.user_id, user_id):
         raise Forbidden("A token joins the room of its own user only.")
+    principal.require(Scope.READ)
     seq = _connections().join(_socket(), principal, read_since(payload))
     emit("status", {"msg": f"Joined the room of {principal.user_id}"})
     return {"user_id": principal.user_id, "seq": seq}

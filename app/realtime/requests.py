@@ -9,15 +9,19 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from werkzeug.datastructures import Headers
+
 from app.domain.errors import InvalidRequest, Unauthenticated
 from app.services import services
 from app.web.auth import authenticate, bearer_token, token_expired
-from app.web.principal import Principal
+from app.web.key_auth import HEADER, authenticate_key, key_expired
+from app.web.principal import Principal, PrincipalKind
 
 MAX_NAMES = 500
 # Names that clients use for the token: `access_token` is its name in the response of a sign-in.
 TOKEN_FIELDS = ("token", "access_token", "authorization", "Authorization")
 BEARER = re.compile(r"\s*bearer\s+", re.IGNORECASE)
+KEY_FIELDS = ("api_key", HEADER)
 MAX_QUOTED = 64
 
 
@@ -67,43 +71,55 @@ def read_symbols(payload: Mapping[str, Any]) -> tuple[list[str], list[str]]:
 
 
 def read_principal(payload: Mapping[str, Any]) -> Principal | None:
-    """Return the principal of the token in `auth` or in a `join`; None if there is no token.
+    """Return the principal of the token or API key in `auth` or in a `join`; None without one.
 
-    Raises Unauthenticated for an invalid token.
+    Raises Unauthenticated for an invalid one.
     """
+    for name in KEY_FIELDS:
+        if payload.get(name) is not None:
+            return authenticate_key(str(payload[name]))
     for name in TOKEN_FIELDS:
         if payload.get(name) is not None:
             return authenticate(BEARER.sub("", str(payload[name]), count=1).strip())
     return None
 
 
-def read_handshake(auth: Any, header: str | None, query: Mapping[str, str]) -> Principal | None:
-    """Return the principal of a connection; None if no token came with it.
+def read_handshake(auth: Any, headers: Headers, query: Mapping[str, str]) -> Principal | None:
+    """Return the principal of a connection; None if no token or API key came with it.
 
-    Raises Unauthenticated for an invalid token, InvalidRequest for one in the address.
+    Raises Unauthenticated for an invalid one, InvalidRequest for one in the address.
     """
     fields = auth if isinstance(auth, dict) else {"token": auth or None}
     principal = read_principal(fields)
-    if principal is None and header is not None:
-        principal = authenticate(bearer_token(header))
-    if principal is None and any(query.get(name) for name in TOKEN_FIELDS):
+    if principal is None and HEADER in headers:
+        principal = authenticate_key(headers[HEADER])
+    if principal is None and "Authorization" in headers:
+        principal = authenticate(bearer_token(headers["Authorization"]))
+    if principal is None and any(query.get(name) for name in (*TOKEN_FIELDS, *KEY_FIELDS)):
         raise InvalidRequest(
-            "A token in the address is not accepted, because addresses are logged. "
-            "Send it as auth: {token}, or in an Authorization header."
+            "A token or API key in the address is not accepted, because addresses are logged. "
+            "Send it as auth: {token} or {api_key}, or in a header."
         )
     return principal and require_valid(principal)
 
 
 def require_valid(principal: Principal | None) -> Principal:
-    """Return the principal; raise Unauthenticated if there is none or the token has expired.
+    """Return the principal; raise Unauthenticated if there is none or it has expired.
 
     The leeway for clocks does not apply: a socket leaves its rooms when the token expires.
     """
     if principal is None:
-        raise Unauthenticated("Connect with auth: {token}, or join with {user_id, token}.")
+        raise Unauthenticated(
+            "Connect with auth: {token} or {api_key}, or join with {user_id, token}."
+        )
     if principal.expires_at <= time.time():
-        raise token_expired()
+        raise credential_expired(principal)
     return principal
+
+
+def credential_expired(principal: Principal) -> Unauthenticated:
+    """Return the error for a principal whose token or API key has expired."""
+    return key_expired() if principal.kind is PrincipalKind.API_KEY else token_expired()
 
 
 def unknown_event(name: str, known: list[str]) -> InvalidRequest:

@@ -25,6 +25,11 @@ class JoinRequest(LeaveRequest):
         description="The access token; left out if the connection was made with one.",
         examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2ln"],
     )
+    api_key: str | None = Field(
+        None,
+        description="An API key with the scope `read`, in place of a token.",
+        examples=["ptk_" + "0" * 60 + "9f3c"],
+    )
     since: int | None = Field(
         None,
         ge=0,

@@ -1,4 +1,7 @@
-"""Who is calling: tokens are issued and checked here, for HTTP requests and for sockets."""
+"""Who is calling: tokens are issued and checked here, for HTTP requests and for sockets.
+
+API keys are checked in `app.web.key_auth`.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,11 @@ from bson import ObjectId
 from flask import Flask, current_app, g, request
 from flask_jwt_extended import create_access_token
 from jwt.exceptions import ExpiredSignatureError, PyJWTError
+from pymongo.errors import PyMongoError
 
 from app.domain.contact import is_same_identity
 from app.domain.errors import Forbidden, Unauthenticated
+from app.web import key_auth
 from app.web.principal import Principal, PrincipalKind, Scope
 
 KEY = "token_verifier"
@@ -43,6 +48,7 @@ def init_app(app: Flask) -> None:
     # A signature stays valid, so it is checked once. Errors are not remembered.
     verify = partial(_verify, app.config["JWT_SECRET_KEY"])
     app.extensions[KEY] = lru_cache(REMEMBERED_TOKENS)(verify)
+    key_auth.init_app(app)
     app.before_request(_authenticate_request)
 
 
@@ -122,9 +128,20 @@ def _authenticate_request() -> None:
     g.is_public = not getattr(view, "requires_token", False)
     g.principal = None
     try:
-        g.principal = authenticate(bearer_token(request.headers.get("Authorization", "")))
+        g.principal = _read_credential()
     except Unauthenticated as error:
         g.authentication_error = error
+    except PyMongoError:
+        # A public route works without the database that has the keys.
+        if not g.is_public:
+            raise
+
+
+def _read_credential() -> Principal:
+    key = request.headers.get(key_auth.HEADER)
+    if key is not None:
+        return key_auth.authenticate_key(key)
+    return authenticate(bearer_token(request.headers.get("Authorization", "")))
 
 
 def bearer_token(header: str) -> str:
@@ -132,12 +149,17 @@ def bearer_token(header: str) -> str:
     scheme, _, token = header.partition(" ")
     if not header:
         raise Unauthenticated(
-            "Sign in with POST /auth/login and send 'Authorization: Bearer <token>'.",
+            "Sign in with POST /auth/login and send 'Authorization: Bearer <token>', or send an "
+            "API key as X-API-Key.",
             code="token_missing",
         )
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated(
             "The Authorization header must read 'Bearer <token>'.", code="token_invalid"
+        )
+    if token.strip().startswith(key_auth.PREFIX):
+        raise Unauthenticated(
+            "This is an API key: send it in the header X-API-Key.", code="token_invalid"
         )
     # Clients often add the scheme to a token that already begins with it.
     return re.sub(r"^(bearer\s+)+", "", token.strip(), flags=re.IGNORECASE)

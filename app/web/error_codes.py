@@ -17,9 +17,11 @@ ERROR_CODES = {
     "malformed_json": ErrorCode((400,), "The body is not valid JSON."),
     "host_not_allowed": ErrorCode((400,), "`ALLOWED_HOSTS` does not list the host."),
     "bad_request": ErrorCode((400,), "The request is malformed."),
-    "token_missing": ErrorCode((401,), "The request has no `Authorization` header."),
+    "token_missing": ErrorCode((401,), "The request has no token and no API key."),
     "token_invalid": ErrorCode((401,), "The token is malformed or was not issued by this server."),
     "token_expired": ErrorCode((401,), "The token is older than 24 hours. Sign in again."),
+    "api_key_invalid": ErrorCode((401,), "The API key does not exist, or was deleted."),
+    "api_key_expired": ErrorCode((401,), "The API key has expired. Create a new one."),
     "account_gone": ErrorCode((401,), "The account of the token no longer exists."),
     "forbidden": ErrorCode((403,), "The resource belongs to another user."),
     "insufficient_scope": ErrorCode(
@@ -55,6 +57,9 @@ ERROR_CODES = {
     "channel_not_configured": ErrorCode((409,), "The server cannot send email, or SMS."),
     "phone_not_allowed": ErrorCode((409,), "The number is not a mobile of `SMS_COUNTRIES`."),
     "phone_taken": ErrorCode((409,), "Another account has confirmed this number."),
+    "invalid_expiry": ErrorCode((400,), "The API key would have expired already."),
+    "api_key_not_found": ErrorCode((404,), "The user has no API key with this id."),
+    "too_many_api_keys": ErrorCode((409,), "The user has 20 API keys."),
     # Prices and symbols.
     "unknown_symbol": ErrorCode(
         (400, 404), "The symbol does not exist: 404 in the path, 400 in a body or query."
@@ -115,7 +120,7 @@ ANY_ROUTE = {
     503: ["database_unavailable", "no_monitor", "server_busy"],
 }
 WITH_TOKEN = {
-    401: ["token_missing", "token_invalid", "token_expired"],
+    401: ["api_key_expired", "api_key_invalid", "token_expired", "token_invalid", "token_missing"],
     403: ["insufficient_scope"],
 }
 WITH_INPUT = {400: ["validation_error"]}

@@ -9,10 +9,12 @@ from typing import Any, cast
 from flask import Blueprint, Flask, current_app
 from spectree import Response, SecurityScheme, SecuritySchemeData, SpecTree
 from spectree.metadata import FunctionDecorator
-from spectree.models import SecureType
+from spectree.models import InType, SecureType
 
+from app.web import key_auth
 from app.web.api import Declaration, ErrorBody, IdempotencyHeaders, View
 from app.web.error_codes import ERROR_CODES, OF_WRITES, merge_codes
+from app.web.principal import Scope
 from app.web.schemas import MAXIMUM_BODY_BYTES
 
 blueprint = Blueprint("openapi", __name__)
@@ -25,6 +27,11 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "user_id": {
         "description": "The `client_id` of the token's own user; any other is a 403.",
         "example": "asha@example.com",
+    },
+    "key_id": {
+        "description": "The id of one of the user's API keys.",
+        "schema": _OBJECT_ID,
+        "example": "6744a1f0c2d5e8b7a9f01237",
     },
     "trade_id": {
         "description": "The id of one of the user's trades.",
@@ -74,7 +81,17 @@ class _Description(SpecTree):
                     data=SecuritySchemeData(
                         type=SecureType.HTTP, scheme="bearer", bearer_format="JWT"
                     ),
-                )
+                ),
+                SecurityScheme(
+                    name="api_key",
+                    data=SecuritySchemeData(
+                        type=SecureType.API_KEY,
+                        name=key_auth.HEADER,
+                        field_in=InType.HEADER,
+                        description="A key of POST /auth/api-keys, for bots. Each route names the "
+                        "scope it needs; a route without `api_key` is for people only.",
+                    ),
+                ),
             ],
         )
         self._described = {view: self._describe(view) for view in views}
@@ -128,7 +145,11 @@ def make_document() -> dict[str, Any]:
     for methods in document["paths"].values():
         for method, operation in methods.items():
             _refine_input(operation, document["components"]["schemas"])
-            codes = _declaration(views[operation["operationId"]]).codes
+            route = _declaration(views[operation["operationId"]])
+            codes = route.codes
+            scope = route.required_scope(method.upper())
+            if not route.public and scope is not Scope.ACCOUNT:
+                operation["security"].append({"api_key": [scope.value]})
             # An id that is not a part of an address leads to no route.
             no_route = {404: ["not_found"]} if 404 in codes else {}
             writes = {} if method == "get" else OF_WRITES

@@ -1,6 +1,7 @@
-"""Rate limits: how often a user, or an address, may call.
+"""Rate limits: how often a user, an API key or an address may call.
 
-All reads of a signed-in user count together. Everything else counts per route: by user if the
+All reads of a signed-in user count together, and so do all reads and all writes of an API key.
+Everything else counts per route: by user if the
 route needs a token, else by address. Requests without a route count together, by address.
 """
 
@@ -22,7 +23,7 @@ from app.domain.errors import RateLimited
 from app.extensions import limiter
 from app.web.errors import error_response, http_error
 from app.web.limit_keys import address_key, rate_limit_key
-from app.web.principal import READ_METHODS
+from app.web.principal import READ_METHODS, Principal, PrincipalKind
 from config import Settings
 
 if TYPE_CHECKING:
@@ -35,8 +36,11 @@ HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 PROBES = ("health", "metrics")
 READS, PUBLIC_READS, UNKNOWN_ADDRESSES = "reads", "public_reads", "unknown_addresses"
 SOCKETS = "sockets"
+KEY_READS, KEY_WRITES = "api_key_reads", "api_key_writes"
 LIMIT_NAMES = {
     READS: "all reads of a user together",
+    KEY_READS: "all reads of an API key together",
+    KEY_WRITES: "all writes of an API key together",
     PUBLIC_READS: "all public reads from one address together",
     UNKNOWN_ADDRESSES: "addresses that do not exist",
     SOCKETS: "new sockets from one address",
@@ -188,8 +192,14 @@ class _LimitsOfRequest:
                 shared=True,
             )
         )
+        self._key_reads = parse_limit(
+            Limit(settings.ratelimit_reads, key_function=_api_key, scope=KEY_READS, shared=True)
+        )
+        self._key_writes = parse_limit(
+            Limit(settings.ratelimit_api_keys, key_function=_api_key, scope=KEY_WRITES, shared=True)
+        )
         # By address as well: otherwise each account of one client would add to its limit.
-        self._public_reads = self._reads + parse_limit(
+        self._reads_of_address = parse_limit(
             Limit(
                 settings.ratelimit_reads, key_function=address_key, scope=PUBLIC_READS, shared=True
             )
@@ -199,9 +209,18 @@ class _LimitsOfRequest:
         if request.method == "OPTIONS":
             # The preflight of a browser is not a request of the user.
             return iter(())
-        if g.principal is None or request.method not in READ_METHODS:
+        principal: Principal | None = g.principal
+        if principal is None:
             return iter(self._of_routes)
-        return iter(self._public_reads if g.is_public else self._reads)
+        is_of_key = principal.kind is PrincipalKind.API_KEY
+        if request.method in READ_METHODS:
+            reads = self._key_reads if is_of_key else self._reads
+            return iter(reads + self._reads_of_address if g.is_public else reads)
+        return iter(self._key_writes if is_of_key and not g.is_public else self._of_routes)
+
+
+def _api_key() -> str:
+    return f"key:{g.principal.token_id}"
 
 
 def _limit_unknown_addresses(error: HTTPException) -> Response:

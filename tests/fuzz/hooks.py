@@ -15,7 +15,7 @@ phones = st.from_regex(r"(\+91)?[6-9][0-9]{9}", fullmatch=True)
 schemathesis.openapi.format("email", emails)
 schemathesis.openapi.format("phone", phones)
 
-# Refusals of a well-formed order that depend on the market and on the user's money.
+# Refusals of a well-formed request that depend on the market, the time and the user's money.
 RULES_OF_TRADING = {
     "unknown_symbol",
     "wrong_side_of_price",
@@ -23,6 +23,8 @@ RULES_OF_TRADING = {
     "insufficient_margin",
     # A span of time that ends before it begins, or holds too many candles.
     "invalid_range",
+    # A key that would have expired already.
+    "invalid_expiry",
 }
 # GET /portfolio/{user_id}, GET /trades/{user_id} and GET /trades/{user_id}/{trade_id} match these
 # addresses too, with "create" or "exit" as the user: so GET is rightly in their Allow header, and

@@ -1,0 +1,1 @@
+"""API keys: credentials of bots, which their user creates and deletes."""
