@@ -54,7 +54,7 @@ def run_server(
 
     with ExitStack() as stops:
         app = _create_app(settings, embedded, stops)
-        for worker in start_workers(app):
+        for worker in start_workers(app, owns_database=embedded is not None):
             stops.callback(worker.stop)
         # Before the first request, so that its log line comes after the banner.
         print_banner(app, listener.getsockname()[1])
@@ -71,11 +71,14 @@ def run_server(
     return 1 if failures else 0
 
 
-def start_workers(app: Flask) -> tuple[Monitor, Outbox]:
-    """Start the monitor and the outbox in the background of this process."""
+def start_workers(app: Flask, *, owns_database: bool = False) -> tuple[Monitor, Outbox]:
+    """Start the monitor and the outbox in the background of this process.
+
+    With `owns_database` this process has started the database.
+    """
     with app.app_context():
         parts = services()
-    monitor = Monitor(app)
+    monitor = Monitor(app, owns_database=owns_database)
     outbox = Outbox(app, parts.clock, create_senders(parts.settings))
     app.extensions[MONITOR_KEY] = monitor
     socketio.start_background_task(monitor.run)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from pymongo.errors import PyMongoError
 
 from app.alerts.events import price_alert
-from app.database.batches import BatchResult, ClaimLost, write_in_batches
+from app.database.batches import BatchResult, ClaimLost, Fence, write_in_batches
 from app.database.transactions import TRANSACTION_TIMEOUT_SECONDS, run_transaction
 from app.domain.alert import Trigger
 from app.domain.quote import Quote
@@ -55,9 +56,14 @@ def find_missed_alerts(
     return [AlertTrigger(alert, trigger) for alert, trigger in crossed]
 
 
-def fire_alerts(triggers: Sequence[AlertTrigger]) -> Iterator[BatchResult[AlertTrigger]]:
-    """Fire those of the alerts that are still active, in batches; yield each result."""
-    for result in write_in_batches(triggers, _fire_batch, _name):
+def fire_alerts(
+    triggers: Sequence[AlertTrigger], fence: Fence | None = None
+) -> Iterator[BatchResult[AlertTrigger]]:
+    """Fire those of the alerts that are still active, in batches; yield each result.
+
+    Raises LeaseLost if the `fence` does.
+    """
+    for result in write_in_batches(triggers, partial(_fire_batch, fence=fence), _name):
         for symbol in {trigger.alert.symbol for trigger in result.written}:
             stop_polling(symbol)
         yield result
@@ -77,12 +83,15 @@ def stop_polling(symbol: str) -> None:
         logger.warning("%s stays polled for alerts: %s", symbol, type(error).__name__)
 
 
-def _fire_batch(triggers: Sequence[AlertTrigger]) -> None:
+def _fire_batch(triggers: Sequence[AlertTrigger], fence: Fence | None) -> None:
     def write() -> list[Notification]:
         time = now()
         if Alert.trigger_many(triggers, time) < len(triggers):
             raise ClaimLost
-        return record_events([price_alert(trigger) for trigger in triggers], time)
+        events = record_events([price_alert(trigger) for trigger in triggers], time)
+        if fence is not None:
+            fence({trigger.alert.symbol for trigger in triggers})
+        return events
 
     user_ids = {trigger.alert.user_id for trigger in triggers}
     publish_events(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -23,6 +23,10 @@ class Owned(Protocol):
 
 T = TypeVar("T", bound=Owned)
 Item = TypeVar("Item")
+# Called at the end of a transaction with the symbols of its batch: raises LeaseLost if another
+# process has taken them over, and makes the transaction fail if one does before its commit. Last,
+# so that a process that is killed or paused holds up no takeover.
+Fence = Callable[[Collection[str]], None]
 
 # How long a batch retries conflicts: less than a locked user may cost the others.
 CONFLICT_SECONDS = 1.0
@@ -35,6 +39,10 @@ BATCH_SIZE = 250
 
 class ClaimLost(Exception):
     """A document of the batch is no longer in the state that the batch would change."""
+
+
+class LeaseLost(Exception):
+    """Another process has taken over what the batch belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,8 @@ def write_in_batches(
 ) -> Iterator[BatchResult[T]]:
     """Have `write` write the items, a transaction for each batch; yield each result.
 
-    `write` raises ClaimLost if an item of the batch cannot be claimed. A batch that fails for a
+    `write` raises ClaimLost if an item of the batch cannot be claimed, and LeaseLost if nothing
+    more may be written: this is raised to the caller. A batch that fails for a
     reason other than an outage is halved until the item at fault is alone; that one is logged by
     its `name`, or skipped if it was claimed elsewhere. A batch that conflicts with other
     transactions is halved until the user whose documents are locked is alone.
@@ -81,6 +90,8 @@ def write_in_batches(
                 write(batch)
         except ClaimLost:
             pending.extendleft(reversed(_halves(batch)))
+        except LeaseLost:
+            raise
         except Exception as error:
             # One item at fault must not keep the others from being written.
             result: BatchResult[T] = BatchResult(error=error)

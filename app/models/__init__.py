@@ -12,12 +12,14 @@ from app.models.notification import Claim, EventDraft, Notification
 from app.models.portfolio import Portfolio, PortfolioDelta
 from app.models.preferences import EventType, Preferences
 from app.models.quota import Quota
+from app.models.share_lease import SHARES, ShareLease, share_of
 from app.models.symbol_state import SymbolState
 from app.models.trade import Trade, TradeExit
 from app.models.user import User
 
 __all__ = [
     "CODE_LIFETIME",
+    "SHARES",
     "Alert",
     "AlertTrigger",
     "ApiKey",
@@ -36,8 +38,10 @@ __all__ = [
     "PortfolioDelta",
     "Preferences",
     "Quota",
+    "ShareLease",
     "SymbolState",
     "Trade",
     "TradeExit",
     "User",
+    "share_of",
 ]

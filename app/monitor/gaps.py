@@ -17,7 +17,7 @@ from math import inf
 
 from app.alerts.execution import find_missed_alerts, fire_alerts
 from app.clock import Clock
-from app.database.batches import all_written
+from app.database.batches import Fence, all_written
 from app.domain.candle import Candle, sound_candles
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote, Source
@@ -124,11 +124,11 @@ class Gaps:
         with self._lock:
             self._undecided.difference_update(tick.symbol for tick in ticks)
 
-    def settle(self) -> int:
+    def settle(self, fence: Fence | None) -> int:
         """Settle the gaps that have candles; return how many trades it closed.
 
         The others are retried later, a few times. Raises PyMongoError if the database is
-        unavailable.
+        unavailable, and LeaseLost if the `fence` does.
         """
         now = self._clock.monotonic()
         spans: dict[tuple[datetime, datetime], list[Gap]] = defaultdict(list)
@@ -136,9 +136,11 @@ class Gaps:
             for gap, pending in self._pending.items():
                 if pending.due_at <= now:
                     spans[gap.since, gap.until].append(gap)
-        return sum(self._settle_span(since, gaps) for (since, _), gaps in sorted(spans.items()))
+        return sum(
+            self._settle_span(since, gaps, fence) for (since, _), gaps in sorted(spans.items())
+        )
 
-    def _settle_span(self, since: datetime, gaps: Sequence[Gap]) -> int:
+    def _settle_span(self, since: datetime, gaps: Sequence[Gap], fence: Fence | None) -> int:
         """Settle gaps of one span together, so that events are recorded in order of time."""
         known = {gap: candles for gap in gaps if (candles := self._candles(gap)) is not None}
         until = {gap.symbol: gap.until for gap in known}
@@ -150,8 +152,8 @@ class Gaps:
             return sound_candles(self._feed.candles(symbol, time, until[symbol]))
 
         symbols = sorted(by_symbol)
-        closed = all_written(close_trades(find_missed(symbols, candles_after, since)))
-        all_written(fire_alerts(find_missed_alerts(symbols, candles_after, since)))
+        closed = all_written(close_trades(find_missed(symbols, candles_after, since), fence))
+        all_written(fire_alerts(find_missed_alerts(symbols, candles_after, since), fence))
         with self._lock:
             for gap in known:
                 self._pending.pop(gap, None)

@@ -1,46 +1,122 @@
-"""The lease of the monitor: one of several processes on a database polls."""
+"""The leases of this worker: which shares of the symbols it settles."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
 
 from bson import ObjectId
-from pymongo.errors import DuplicateKeyError
 
-from app.clock import Clock
-from app.database import collection
+from app.database.batches import LeaseLost
+from app.models import SHARES, ShareLease, share_of
+from app.monitor.division import divide
+from app.monitor.processes import describe_process, is_dead
 
-NAME = "monitor"
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """The shares that a worker holds, each with the epoch of its lease."""
+
+    holder: ObjectId
+    epochs: Mapping[int, int] = field(default_factory=dict)
+
+    def fence(self, symbols: Collection[str]) -> None:
+        """Let no other worker take these symbols before the end of the transaction.
+
+        Raises LeaseLost if one of them is no longer held at its epoch.
+        """
+        epochs = {number: self.epochs.get(number) for number in map(share_of, symbols)}
+        if not ShareLease.confirm(epochs, self.holder):
+            raise LeaseLost
 
 
 class Lease:
-    def __init__(self, clock: Clock, lifetime: timedelta) -> None:
-        self._clock = clock
-        self.lifetime = lifetime
-        self._holder = ObjectId()
+    """Takes and renews leases for one worker.
 
-    def take_over(self) -> None:
-        """Take the lease from its holder.
+    The workers of a database divide the shares evenly. Each takes what is free, asks the others
+    for what it lacks, and releases what they ask for. It takes nothing from a living worker.
+    """
 
-        For a server that starts: after a crash it need not wait for its old lease to expire. A
-        holder that is alive notices when it renews. Two that poll for a moment still settle each
-        trade once.
+    def __init__(self, seconds: float, *, is_alone: bool = False) -> None:
+        """Hold a share for `seconds` after its last renewal.
+
+        With `is_alone` all earlier holders are known to be dead.
         """
-        collection("leases").update_one({"_id": NAME}, {"$set": self._term()}, upsert=True)
+        self._seconds = seconds
+        self._process = describe_process()
+        self._is_alone = is_alone
+        self._has_ended = False
+        self.term = Term(ObjectId())
+        # The held shares that other workers ask for.
+        self.wanted: frozenset[int] = frozenset()
+        # Seconds from the last renewal until a lease of another worker expires.
+        self.next_expiry = inf
 
-    def renew(self) -> bool:
-        """Renew the lease if it is ours or has expired; return whether it is ours now."""
-        now = self._clock.now()
-        try:
-            collection("leases").update_one(
-                {"_id": NAME, "$or": [{"holder": self._holder}, {"until": {"$lt": now}}]},
-                {"$set": self._term()},
-                upsert=True,
+    def renew(self) -> Term:
+        """Renew what this worker holds, take what is free, and return what it holds now.
+
+        One command while this worker holds all shares and is the only one. Raises PyMongoError.
+        """
+        if not self._extend(only_unwanted=True):
+            self.extend()
+        elif len(self.term.epochs) == SHARES:
+            self.wanted, self.next_expiry = frozenset(), inf
+            return self.term
+        leases = ShareLease.find_all()
+        self._adopt(leases if self._has_ended else self._take(leases))
+        return self.term
+
+    def extend(self) -> bool:
+        """Renew what this worker holds; return whether it still holds all of it."""
+        return self._extend(only_unwanted=False)
+
+    def release(self, numbers: Collection[int]) -> None:
+        """Free some shares for others."""
+        ShareLease.release(numbers, self.term.holder)
+        kept = {each: epoch for each, epoch in self.term.epochs.items() if each not in numbers}
+        self.term = Term(self.term.holder, kept)
+        self.wanted -= frozenset(numbers)
+
+    def end(self) -> None:
+        """Free all shares, and take none from now on."""
+        self._has_ended = True
+        if self.term.epochs:
+            self.release(list(self.term.epochs))
+
+    def _extend(self, *, only_unwanted: bool) -> bool:
+        epochs = self.term.epochs
+        if not epochs:
+            return True
+        renewed = ShareLease.renew(
+            epochs, self.term.holder, self._seconds, only_unwanted=only_unwanted
+        )
+        return renewed == len(epochs)
+
+    def _take(self, leases: Sequence[ShareLease]) -> Sequence[ShareLease]:
+        dead = {lease.holder for lease in leases if lease.holder and self._is_dead(lease)}
+        plan = divide(leases, self.term.holder, dead, self._seconds)
+        if plan.take:
+            ShareLease.take(
+                plan.take,
+                self.term.holder,
+                seconds=self._seconds,
+                process=self._process,
+                dead=dead,
             )
-        except DuplicateKeyError:
-            # The lease exists and did not match: another process holds it.
-            return False
-        return True
+            leases = ShareLease.find_all()
+        if plan.ask_for:
+            ShareLease.ask_for(plan.ask_for, self.term.holder)
+        self._is_alone = False
+        return leases
 
-    def _term(self) -> dict[str, object]:
-        return {"holder": self._holder, "until": self._clock.now() + self.lifetime}
+    def _is_dead(self, lease: ShareLease) -> bool:
+        return lease.holder != self.term.holder and (self._is_alone or is_dead(lease.process))
+
+    def _adopt(self, leases: Sequence[ShareLease]) -> None:
+        me = self.term.holder
+        mine = [lease for lease in leases if lease.holder == me and lease.remaining > 0]
+        self.term = Term(me, {lease.number: lease.epoch for lease in mine})
+        self.wanted = frozenset(lease.number for lease in mine if lease.wanted_by)
+        others = [lease.remaining for lease in leases if lease.holder not in (None, me)]
+        self.next_expiry = min((each for each in others if each > 0), default=inf)

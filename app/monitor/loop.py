@@ -10,18 +10,22 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain
+from math import inf
 from typing import Any
 
+import pymongo
 from flask import Flask
 from pymongo.errors import PyMongoError
 
 from app.alerts.execution import find_crossed, fire_alerts
 from app.clock import Clock
 from app.concurrency import spawn
-from app.database.batches import BatchResult
+from app.database.batches import BatchResult, Fence, LeaseLost
 from app.database.transactions import name_error
 from app.domain.quote import Quote
 from app.events import republish_unconfirmed
@@ -33,7 +37,7 @@ from app.metrics import KEY as METRICS_KEY
 from app.metrics import metrics
 from app.models import MarketState, SymbolState, TradeExit
 from app.monitor.gaps import Gaps
-from app.monitor.lease import Lease
+from app.monitor.lease import Lease, Term
 from app.monitor.retention import Limits, Retention
 from app.realtime.prices import publish_prices
 from app.services import services
@@ -47,6 +51,9 @@ MIN_PASS_GAP_SECONDS = 0.02
 # Between two rounds of the maintenance.
 MAINTENANCE_SECONDS = 60.0
 STOP_SECONDS = 0.5
+RELEASE_SECONDS = 2.0
+# The minimum lifetime of a lease: a worker that is paused for less keeps it.
+MIN_LEASE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,11 @@ class Pass:
 
 
 class Monitor:
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, *, owns_database: bool = False) -> None:
+        """Make the monitor of a process.
+
+        With `owns_database` the process has started the database, so no other one settles yet.
+        """
         with app.app_context():
             parts = services()
         self._app = app
@@ -68,7 +79,11 @@ class Monitor:
         self._quotes: QuoteBoard = parts.quotes
         self._polled_symbols: PolledSymbols = parts.polled_symbols
         self._calendar = parts.calendar
-        self._lease = Lease(parts.clock, timedelta(seconds=max(3 * self._interval, 5)))
+        # A standby takes over within two intervals, unless they are shorter than a hiccup.
+        self._lease = Lease(max(2 * self._interval, MIN_LEASE_SECONDS), is_alone=owns_database)
+        # None until the first pass under a lease: single passes by hand need none.
+        self._term: Term | None = None
+        self._lease_due_at = inf
         self._gaps = Gaps(parts.feed, parts.clock)
         self._settling_gaps = False
         self._retention = Retention(parts.clock, Limits.of(parts.settings))
@@ -80,7 +95,6 @@ class Monitor:
         self._stop = threading.Event()
         self._wakeup = threading.Event()
         self._ended = threading.Event()
-        self._leased = False
         self._standing_by = False
         self.last_pass_at: float | None = None
         # Whether the last pass failed: prices may be published, but trades were not settled.
@@ -95,7 +109,6 @@ class Monitor:
     def run(self) -> None:
         """Make a pass every interval, and whenever ticks arrive, until stopped."""
         started = self._clock.monotonic()
-        self._attempt(self._take_lease)
         next_pass = started
         is_due = True
         while not self._stop.is_set():
@@ -108,22 +121,28 @@ class Monitor:
                 # A multiple of the interval since the start: a slow pass skips times, shifts none.
                 elapsed = self._clock.monotonic() - started
                 next_pass = started + elapsed + self._interval - elapsed % self._interval
-            elif self._leased:
+            elif self._is_leading:
                 self.is_failing = not self._attempt(self.run_arrived)
                 self._stop.wait(MIN_PASS_GAP_SECONDS)
             # Until the next pass, or until waiting ticks are released.
-            until = min(next_pass, self._gaps.next_event)
+            due = min(next_pass, self._lease_due_at)
+            until = min(due, self._gaps.next_event)
             wait = until - self._clock.monotonic()
             was_woken = wait > 0 and self._wakeup.wait(wait)
-            is_due = not was_woken and until == next_pass
+            is_due = self._clock.monotonic() >= self._lease_due_at or (
+                not was_woken and until == due
+            )
         self._ended.set()
 
     def stop(self) -> None:
-        """End `run`, and wait briefly for its current pass."""
+        """End `run`, wait briefly for its current pass, and release the lease."""
         self._stop.set()
         self._wakeup.set()
         self._feed.close()
         self._ended.wait(STOP_SECONDS)
+        # A pass that still runs fails at its next batch. Without a database the lease expires.
+        with self._app.app_context(), suppress(PyMongoError), pymongo.timeout(RELEASE_SECONDS):
+            self._lease.end()
 
     def run_once(self) -> Pass:
         """Poll the feed, publish its quotes, and settle what they trigger.
@@ -161,12 +180,15 @@ class Monitor:
         Returns how many trades it closed. Raises PyMongoError if the database is unavailable; the
         gap stays open then.
         """
+        return self._settle_gap(self._fence)
+
+    def _settle_gap(self, fence: Fence | None) -> int:
         with self._app.app_context():
             span = self._open_gap()
             if span is None:
                 return 0
             since, until = span
-            closed = self._gaps.settle()
+            closed = self._gaps.settle(fence)
             self._feed.skip_to(until)
             self._save_progress(until)
             logger.info("monitor: %d trades closed for %s without a monitor", closed, until - since)
@@ -176,47 +198,70 @@ class Monitor:
         """Make a full pass if this process holds the lease, or stand by."""
         with self._app.app_context():
             try:
-                leased = self._lease.renew()
+                term = self._lease.renew()
             except PyMongoError:
                 # No other process can take it without the database: keep publishing prices.
-                leased = self._leased
-        self._quotes.is_polled = leased
-        if leased and not self._leased:
+                term = self._lease.term
+        self._lease_due_at = self._clock.monotonic() + self._lease.next_expiry
+        self._quotes.is_polled = bool(term.epochs)
+        if term != self._term:
+            self._forget_ticks()
+        if term.epochs and not self._is_leading:
             # If it fails, this process does not lead yet, and the next pass tries again.
-            self._begin_to_lead()
-        if self._leased and not leased:
-            self._stop_leading()
-        self._leased = leased
-        self._standing_by = not leased
-        if leased:
-            self.run_once()
+            self._begin_to_lead(term)
+        self._term = term
+        self._standing_by = not term.epochs
+        if term.epochs:
+            try:
+                self.run_once()
+            except LeaseLost:
+                self._stop_leading()
         else:
             self._mark_followed()
         with self._app.app_context():
             republish_unconfirmed()
         self._schedule_maintenance()
 
+    @property
+    def _is_leading(self) -> bool:
+        return self._term is not None and bool(self._term.epochs)
+
+    @property
+    def _fence(self) -> Fence | None:
+        return self._term.fence if self._term else None
+
     def _stop_leading(self) -> None:
+        """Settle nothing more; the next pass, which is due now, finds out what is still held."""
+        if self._is_leading:
+            logger.warning("monitor: another process has taken over")
+        self._forget_ticks()
+        self._lease_due_at = self._clock.monotonic()
+        self._wakeup.set()
+
+    def _forget_ticks(self) -> None:
         """Forget the ticks that are not settled: the next leader settles their time as a gap.
 
         Trades may be opened after them by the time that this process leads again.
         """
-        self._unsettled.clear()
-        self._unsaved.clear()
+        if self._is_leading:
+            self._standing_by = True
+        self._term = Term(self._lease.term.holder)
+        self._unsettled = _unsettled()
+        self._unsaved = {}
         self._gaps.clear()
 
-    def _begin_to_lead(self) -> None:
+    def _begin_to_lead(self, term: Term) -> None:
         if self._standing_by:
             # The gap covers the time of these.
             self._feed.collect()
             self._feed.collect_gaps()
         if not self._feed.remote:
-            self.settle_gap()
+            self._settle_gap(term.fence)
             return
         # Remote candles arrive one by one, and prices must not wait for them.
         with self._app.app_context():
             self._open_gap()
-        self._start_settling_gaps()
+        self._start_settling_gaps(term.fence)
 
     def _open_gap(self) -> tuple[datetime, datetime] | None:
         """Add the time since the last pass of any process as a gap of every marked symbol."""
@@ -231,17 +276,17 @@ class Monitor:
     def _receive_gaps(self) -> None:
         watched = self._polled_symbols.traded | self._polled_symbols.alerted
         self._gaps.add(gap for gap in self._feed.collect_gaps() if gap.symbol in watched)
-        self._start_settling_gaps()
+        self._start_settling_gaps(self._fence)
 
-    def _start_settling_gaps(self) -> None:
+    def _start_settling_gaps(self, fence: Fence | None) -> None:
         if self._gaps.is_due and not self._settling_gaps:
             self._settling_gaps = True
-            spawn(self._settle_gaps)
+            spawn(self._settle_gaps, fence)
 
-    def _settle_gaps(self) -> None:
+    def _settle_gaps(self, fence: Fence | None) -> None:
         """Settle the gaps; a later pass retries those that stay open."""
         with self._app.app_context():
-            self._attempt(self._gaps.settle)
+            self._attempt(partial(self._gaps.settle, fence))
         self._settling_gaps = False
         # Ticks may have waited for the gaps.
         self._wakeup.set()
@@ -257,19 +302,15 @@ class Monitor:
         """Load a newer list of instruments; remove old marks and old documents."""
         with self._app.app_context():
             self._attempt(self._instruments.refresh)
-            if self._leased:
+            if self._is_leading:
                 self._attempt(remove_old_marks)
                 self._attempt(self._retention.step)
 
     def _mark_followed(self) -> None:
         """Have the polling process poll what the sockets of this one follow."""
         with self._app.app_context():
-            until = self._clock.now() + self._lease.lifetime
+            until = self._clock.now() + timedelta(seconds=3 * self._interval)
             SymbolState.mark_followed(self._polled_symbols.followed_here, until)
-
-    def _take_lease(self) -> None:
-        with self._app.app_context():
-            self._lease.take_over()
 
     def _attempt(self, step: Callable[[], object]) -> bool:
         """Run a step and log its failure; return whether it succeeded."""
@@ -279,6 +320,8 @@ class Monitor:
             # One warning for each outage, which may last for thousands of passes.
             level = logging.DEBUG if self.is_failing else logging.WARNING
             logger.log(level, "monitor: database unavailable: %s", name_error(error))
+        except LeaseLost:
+            self._stop_leading()
         except Exception:
             # The next pass starts on time after any error: a monitor that ends closes no trades.
             logger.exception("monitor: a pass failed")
@@ -321,7 +364,7 @@ class Monitor:
         else:
             ticks = self._receive(self._poll)
             # Otherwise another process would take the lease during a long settlement.
-            self._lease.renew()
+            self._lease.extend()
         self._publish_prices()
         self._receive_gaps()
         if ticks:
@@ -345,7 +388,9 @@ class Monitor:
             exits = find_triggered([tick for tick in ticks if tick.symbol in traded], deciding)
             triggers = find_crossed([tick for tick in ticks if tick.symbol in alerted], deciding)
             self._publish_prices()
-            for result in chain[BatchResult[Any]](close_trades(exits), fire_alerts(triggers)):
+            for result in chain[BatchResult[Any]](
+                close_trades(exits, self._fence), fire_alerts(triggers, self._fence)
+            ):
                 closed += sum(isinstance(item, TradeExit) for item in result.written)
                 outage = outage or result.outage
                 self._attempt(self._collect_new)

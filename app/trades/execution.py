@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 
-from app.database.batches import BatchResult, ClaimLost, write_in_batches
+from app.database.batches import BatchResult, ClaimLost, Fence, write_in_batches
 from app.database.transactions import run_transaction
 from app.domain.position import Position
 from app.domain.quote import Quote
@@ -52,17 +53,25 @@ def find_missed(
     return [TradeExit(trade, transition) for trade, transition in missed]
 
 
-def close_trades(exits: Sequence[TradeExit]) -> Iterator[BatchResult[TradeExit]]:
-    """Close those of the trades that are still active, in batches; yield each result."""
-    return write_in_batches(exits, close_batch, name_exit)
+def close_trades(
+    exits: Sequence[TradeExit], fence: Fence | None = None
+) -> Iterator[BatchResult[TradeExit]]:
+    """Close those of the trades that are still active, in batches; yield each result.
+
+    Raises LeaseLost if the `fence` does.
+    """
+    return write_in_batches(exits, partial(close_batch, fence=fence), name_exit)
 
 
 def close_batch(
-    exits: Sequence[TradeExit], also: Callable[[datetime], object] | None = None
+    exits: Sequence[TradeExit],
+    also: Callable[[datetime], object] | None = None,
+    fence: Fence | None = None,
 ) -> None:
     """Close trades in one transaction, and publish their events.
 
-    The transaction also does `also(now)`. Raises ClaimLost if a trade is no longer active.
+    The transaction also does `also(now)`. Raises ClaimLost if a trade is no longer active, and
+    LeaseLost if the `fence` does.
     """
     deltas: dict[str, PortfolioDelta] = defaultdict(PortfolioDelta)
     for trade, exit in ((item.trade, item.exit) for item in exits):
@@ -77,7 +86,10 @@ def close_batch(
             raise ClaimLost
         if Portfolio.settle_many(deltas, time) != len(deltas):
             raise RuntimeError("a portfolio vanished while its trades were being closed")
-        return record_events([trade_closed(item.trade, item.exit) for item in exits], time)
+        events = record_events([trade_closed(item.trade, item.exit) for item in exits], time)
+        if fence is not None:
+            fence({item.trade.symbol for item in exits})
+        return events
 
     events = run_transaction(write, already_committed=Notification.are_written, user_ids=deltas)
     publish_events(events)

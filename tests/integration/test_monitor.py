@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Collection
-from datetime import timedelta
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -12,45 +10,19 @@ import pytest
 from flask import Flask
 
 from app import create_app
-from app.database import collection
-from app.domain.quote import Quote
 from app.domain.trade import TradeStatus
 from app.extensions import socketio
 from app.models import SymbolState
 from app.monitor import Monitor
-from app.monitor.lease import Lease
 from app.monitor.loop import Pass
 from app.services import services
 from app.trades.service import open_trade
 from config import Settings
 from tests.support.concurrency import running
 from tests.support.factories import assert_portfolio_balances, create_users, order, trades_of
-from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.market import ManualClock, ScriptedFeed, WatchedFeed
 
 SECONDS = 20
-
-
-class WatchedFeed(ScriptedFeed):
-    """A scripted market that records its polls and can fail them."""
-
-    def __init__(self, clock: ManualClock) -> None:
-        super().__init__(clock)
-        self.polls: list[set[str]] = []
-        self.failures = 0
-        self._polled = threading.Condition()
-
-    def poll(self, symbols: Collection[str]) -> list[Quote]:
-        with self._polled:
-            self.polls.append(set(symbols))
-            self._polled.notify_all()
-        if self.failures:
-            self.failures -= 1
-            raise RuntimeError("the exchange hung up")
-        return super().poll(symbols)
-
-    def wait_for_polls(self, count: int) -> None:
-        with self._polled:
-            assert self._polled.wait_for(lambda: len(self.polls) >= count, SECONDS)
 
 
 @pytest.fixture
@@ -183,59 +155,3 @@ def test_a_failed_pass_does_not_end_the_loop(watched_app: Flask, watched: Watche
 
     with watched_app.app_context():
         assert [trade.status for trade in trades_of("alice")] == [TradeStatus.STOP_LOSS_HIT]
-
-
-def test_of_two_monitors_the_one_that_started_last_polls(
-    app: Flask,
-    watched_app: Flask,
-    watched: WatchedFeed,
-    make_settings: Callable[..., Settings],
-    mongo_uri: str,
-    clock: ManualClock,
-) -> None:
-    newer_feed = WatchedFeed(clock)
-    settings = make_settings(MONITOR_INTERVAL_SECONDS="0.02")
-    newer = create_app(settings, mongo_uri=mongo_uri, feed=newer_feed, clock=clock)
-
-    with running(Monitor(watched_app)):
-        watched.wait_for_polls(2)
-        with running(Monitor(newer)):
-            newer_feed.wait_for_polls(1)
-            before = len(watched.polls)
-            newer_feed.wait_for_polls(10)
-            # At most the pass that was running.
-            assert len(watched.polls) <= before + 1
-        clock.advance(60)
-        watched.wait_for_polls(len(watched.polls) + 3)
-
-
-def test_a_lease_has_one_holder_who_renews_it(app_context: Flask, clock: ManualClock) -> None:
-    one, other = (Lease(clock, timedelta(seconds=30)) for _ in range(2))
-
-    assert one.renew()
-    assert not other.renew()
-    clock.advance(29)
-    assert one.renew()
-    clock.advance(29)
-    assert not other.renew()
-    assert collection("leases").count_documents({}) == 1
-
-
-def test_an_expired_lease_is_free(app_context: Flask, clock: ManualClock) -> None:
-    one, other = (Lease(clock, timedelta(seconds=30)) for _ in range(2))
-    one.renew()
-
-    clock.advance(31)
-
-    assert other.renew()
-    assert not one.renew()
-
-
-def test_a_lease_can_be_taken_over(app_context: Flask, clock: ManualClock) -> None:
-    one, other = (Lease(clock, timedelta(seconds=30)) for _ in range(2))
-    one.take_over()
-
-    other.take_over()
-
-    assert not one.renew()
-    assert other.renew()

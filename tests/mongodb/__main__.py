@@ -21,7 +21,7 @@ SUITES = (
     *("integration/test_transaction.py", "integration/test_lost_commits.py"),
     *("integration/test_indexes.py", "integration/test_migrations.py"),
     *("integration/test_execution.py", "integration/test_alerts.py"),
-    *("integration/test_monitor.py", "integration/test_gap.py"),
+    *("integration/test_monitor.py", "integration/test_leases.py", "integration/test_gap.py"),
     *("integration/test_outbox.py", "integration/test_outbox_batches.py"),
     *("integration/test_reconcile.py", "integration/test_polling_of_traded_symbols.py"),
     *("integration/test_retention.py", "api/test_idempotency.py"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 
 import pytest
@@ -28,17 +28,15 @@ from pymongo.errors import AutoReconnect, PyMongoError
 from app import create_app
 from app.database import collection, database
 from app.domain.quote import Source
-from app.market_data.feed import Gap
 from app.models import SymbolState, Trade
 from app.monitor import Monitor
 from app.services import services
 from app.trades.service import open_trade
 from config import Settings
 from tests.support.factories import create_users, order
-from tests.support.market import ManualClock, ScriptedFeed, permissive_filter
+from tests.support.market import InterruptingFeed, ManualClock, permissive_filter
 
 SYMBOL = "^NSEI"
-EXPIRED = datetime(2020, 1, 1, tzinfo=UTC)
 FAILURES = [(SymbolState, "find_marks"), (Trade, "find_triggered"), (Trade, "close_many")]
 
 processes = st.integers(0, 1)
@@ -60,19 +58,6 @@ class Entry:
     is_exact: bool
 
 
-class InterruptedFeed(ScriptedFeed):
-    """A market in which things happen after the monitor has received ticks."""
-
-    def __init__(self, clock: ManualClock) -> None:
-        super().__init__(clock, Source.ANGEL_ONE)
-        self.interruptions: list[Callable[[], object]] = []
-
-    def collect_gaps(self) -> list[Gap]:
-        if self.interruptions:
-            self.interruptions.pop(0)()
-        return super().collect_gaps()
-
-
 class TickOrder(RuleBasedStateMachine):
     def __init__(self, make_settings: Callable[..., Settings], mongo_uri: str) -> None:
         super().__init__()
@@ -82,7 +67,7 @@ class TickOrder(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.clock = ManualClock()
-        self.feeds = [InterruptedFeed(self.clock) for _ in range(2)]
+        self.feeds = [InterruptingFeed(self.clock, Source.ANGEL_ONE) for _ in range(2)]
         self.times: list[datetime] = []
         self.prices: list[int] = []
         self.leader: int | None = None
@@ -97,7 +82,7 @@ class TickOrder(RuleBasedStateMachine):
         self.order(0, 5)
         self.run(0)
 
-    def start_process(self, feed: InterruptedFeed) -> Flask:
+    def start_process(self, feed: InterruptingFeed) -> Flask:
         variables = {"MONITOR_INTERVAL_SECONDS": "0.02"}
         app = create_app(
             self.make_settings(**variables), mongo_uri=self.mongo_uri, feed=feed, clock=self.clock
@@ -173,7 +158,7 @@ class TickOrder(RuleBasedStateMachine):
     def pass_on_the_lease(self, process: int) -> None:
         """The lease expires, and a process is the first to notice."""
         with self.apps[process].app_context():
-            collection("leases").update_many({}, {"$set": {"until": EXPIRED}})
+            collection("leases").update_many({}, {"$set": {"until": 0}})
         self.run(process)
 
     @rule(process=processes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,6 +11,9 @@ from app.domain.candle import Candle, Interval
 from app.domain.quote import Quote, Source
 from app.market_data.feed import Feed, Gap
 from app.market_data.tick_filter import TickFilter
+
+# The maximum wait of a test for polls.
+POLL_SECONDS = 20
 
 
 class ManualClock:
@@ -125,6 +129,42 @@ class ScriptedFeed(Feed):
     def candles(self, symbol: str, since: datetime, until: datetime) -> list[Candle]:
         found = [each for each in self.past if each.symbol == symbol and since < each.time <= until]
         return sorted(found, key=lambda each: each.time)
+
+
+class WatchedFeed(ScriptedFeed):
+    """A scripted market that records its polls and can fail them."""
+
+    def __init__(self, clock: ManualClock, source: Source = Source.MOCK) -> None:
+        super().__init__(clock, source)
+        self.polls: list[set[str]] = []
+        self.failures = 0
+        self._polled = threading.Condition()
+
+    def poll(self, symbols: Collection[str]) -> list[Quote]:
+        with self._polled:
+            self.polls.append(set(symbols))
+            self._polled.notify_all()
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("the exchange hung up")
+        return super().poll(symbols)
+
+    def wait_for_polls(self, count: int) -> None:
+        with self._polled:
+            assert self._polled.wait_for(lambda: len(self.polls) >= count, POLL_SECONDS)
+
+
+class InterruptingFeed(WatchedFeed):
+    """A market in which something happens each time after the monitor has received ticks."""
+
+    def __init__(self, clock: ManualClock, source: Source = Source.MOCK) -> None:
+        super().__init__(clock, source)
+        self.interruptions: list[Callable[[], object]] = []
+
+    def collect_gaps(self) -> list[Gap]:
+        if self.interruptions:
+            self.interruptions.pop(0)()
+        return super().collect_gaps()
 
 
 class RemoteFeed(ScriptedFeed):
