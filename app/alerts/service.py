@@ -15,7 +15,7 @@ from app.database.transactions import run_transaction
 from app.domain.alert import AlertCondition, AlertStatus
 from app.domain.errors import AccountGone, Conflict, NotFound, ResultUnconfirmed
 from app.domain.quote import Quote
-from app.models import Alert, AlertTrigger, IdempotencyKey, IdempotencyRecord, SymbolState, User
+from app.models import Alert, AlertTrigger, IdempotencyKey, IdempotencyRecord, User
 from app.models.paging import read_page
 from app.services import now, services
 
@@ -39,11 +39,11 @@ def set_alert(
     if earlier := _set_earlier(key):
         return earlier
     symbol = services().instruments.get_tradable(symbol).symbol
-    quote = services().quotes.require(symbol).quote
+    quote = services().quotes.require(symbol)
     condition = AlertCondition.set_at(quote, above=above, below=below)
     # Checked again in the transaction; checked here, a refused alert does not mark its symbol.
     _refuse_too_many(user_id)
-    _mark_polled(symbol)
+    services().polled_symbols.mark_alerted(symbol, now())
     try:
         alert = run_transaction(
             lambda: _write_alert(user_id, symbol, condition, key),
@@ -124,13 +124,6 @@ def _refuse_too_many(user_id: str) -> None:
             code="too_many_alerts",
             details={"limit": MAX_ACTIVE},
         )
-
-
-def _mark_polled(symbol: str) -> None:
-    # Before the alert is written, so no crash in between leaves an alert without prices. For
-    # each alert: deleting the last alert on the symbol may remove its mark at any moment.
-    SymbolState.mark_alerted(symbol, now())
-    services().polled_symbols.mark_alerted(symbol)
 
 
 def _fire_if_crossed(alert: Alert, quote: Quote) -> None:

@@ -14,10 +14,15 @@ from flask import Flask
 from pymongo import WriteConcern, uri_parser
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
 from pymongo.read_concern import ReadConcern
 
 from app.database.codec import TYPE_REGISTRY
-from app.database.open_transactions import TransactionListener
 from app.extensions import mongo
 from config import DATABASE_NAME
 
@@ -35,7 +40,10 @@ CONCERNS = {
     "retryWrites": True,
     "retryReads": True,
 }
+TRANSACTION_ENDINGS = frozenset({"commitTransaction", "abortTransaction"})
+NO_SUCH_TRANSACTION = 251
 _in_transaction: ContextVar[bool] = ContextVar("in a transaction", default=False)
+_may_be_open: ContextVar[bool] = ContextVar("a transaction may be open", default=False)
 # Connections of one process, unless the URI names either: hundreds of processes share a cluster,
 # and Atlas accepts 1,500 connections on M10. The first two are kept, so that a request rarely waits
 # for a handshake.
@@ -69,7 +77,7 @@ def init_app(app: Flask, uri: str, database_name: str | None = None) -> None:
         timeoutMS=OPERATION_SECONDS * 1000,
         serverSelectionTimeoutMS=CLOSING_SECONDS * 1000,
         appname="paper-trading",
-        event_listeners=[TransactionListener()],
+        event_listeners=[_TransactionListener()],
     )
     assert mongo.cx is not None
     mongo.db = mongo.cx[name]
@@ -122,3 +130,28 @@ def without_concerns() -> Iterator[None]:
         yield
     finally:
         _in_transaction.reset(token)
+
+
+def transaction_may_be_open() -> bool:
+    """Return whether the last transaction of this context may still hold its locks.
+
+    PyMongo hides whether an abort succeeded.
+    """
+    return _may_be_open.get()
+
+
+class _TransactionListener(CommandListener):
+    """Listens to the commands of a client. PyMongo calls it in the context of each command."""
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if "startTransaction" in event.command:
+            _may_be_open.set(True)
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        if event.command_name in TRANSACTION_ENDINGS:
+            _may_be_open.set(False)
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        is_over = event.failure.get("code") == NO_SUCH_TRANSACTION
+        if event.command_name in TRANSACTION_ENDINGS and is_over:
+            _may_be_open.set(False)

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import pymongo
 from flask import Flask, current_app
@@ -25,8 +25,13 @@ from pymongo.errors import (
 )
 from pymongo.read_concern import ReadConcern
 
-from app.database import ELECTION_SECONDS, Document, database, without_concerns
-from app.database.open_transactions import is_open
+from app.database import (
+    ELECTION_SECONDS,
+    Document,
+    database,
+    transaction_may_be_open,
+    without_concerns,
+)
 from app.metrics import metrics
 
 T = TypeVar("T")
@@ -114,7 +119,7 @@ def run_transaction(
     `already_committed` says that its previous result is in the database: that is then returned.
     """
     client = database().client
-    state = _state()
+    state: _TransactionState = current_app.extensions[EXTENSION]
     attempts = _Attempts(work, already_committed)
     with (
         _counted(attempts),
@@ -130,7 +135,7 @@ def run_transaction(
         except _AlreadyCommitted:
             return attempts.results[-1]
         except BaseException as error:
-            if is_open():
+            if transaction_may_be_open():
                 state.orphaned_sessions.append(session.session_id)
             if attempts.results and isinstance(error, PyMongoError) and is_outage(error):
                 state.unknown_outcomes.update(user_ids)
@@ -191,7 +196,7 @@ def resolve_unknown_outcomes(resolve: Callable[[str], object]) -> None:
 
     A user for whom it raises is kept for the next call.
     """
-    unknown_outcomes = _state().unknown_outcomes
+    unknown_outcomes: set[str] = current_app.extensions[EXTENSION].unknown_outcomes
     for user_id in list(unknown_outcomes):
         # Removed first, so that an outcome that becomes unknown meanwhile stays.
         unknown_outcomes.discard(user_id)
@@ -214,10 +219,6 @@ def _counted(attempts: _Attempts[T]) -> Iterator[None]:
     finally:
         metrics().transactions.labels(result).inc()
         metrics().transaction_retries.inc(max(attempts.count - 1, 0))
-
-
-def _state() -> _TransactionState:
-    return cast(_TransactionState, current_app.extensions[EXTENSION])
 
 
 def _end_orphaned_sessions(state: _TransactionState, client: MongoClient[Document]) -> None:

@@ -6,7 +6,6 @@ from flask import Blueprint
 
 from app.alerts.routes import blueprint as alerts
 from app.concurrency import run_blocking
-from app.market import service
 from app.market.schemas import (
     HistoryQuery,
     HistoryResponse,
@@ -30,8 +29,9 @@ blueprint.register_blueprint(alerts)
 )
 def live_price(symbol: str) -> QuoteResponse:
     """Show the last traded price of a symbol or alias, in any case, however old it is."""
-    price = service.last_price(symbol)
-    return QuoteResponse.of(price, now(), service.pending_tick_of(price))
+    quotes = services().quotes
+    quote = quotes.latest(services().instruments.get(symbol).symbol)
+    return QuoteResponse.of(quote, now(), quotes.tick_filter.pending_after(quote))
 
 
 @blueprint.get("/history/<symbol>")
@@ -43,8 +43,9 @@ def live_price(symbol: str) -> QuoteResponse:
 )
 def price_history(symbol: str, query: HistoryQuery) -> HistoryResponse:
     """Show at most 1,000 candles of a symbol, oldest first; the last may still be forming."""
-    instrument, candles = service.price_history(symbol, query.interval, query.since, query.until)
-    return HistoryResponse.of(instrument.symbol, query.interval, candles)
+    name = services().instruments.get(symbol).symbol
+    candles = services().history.candles(name, query.interval, query.since, query.until)
+    return HistoryResponse.of(name, query.interval, candles)
 
 
 @blueprint.get("/symbols")
@@ -60,4 +61,5 @@ def symbols(query: SymbolsQuery) -> SymbolsResponse:
 @endpoint(responses={200: MarketStatusResponse}, public=True)
 def market_status() -> MarketStatusResponse:
     """Show whether the exchanges are open by their calendar, and when they next open and close."""
-    return MarketStatusResponse.of(*service.market_status())
+    calendar = services().calendar
+    return MarketStatusResponse.of(calendar.status(now()), calendar.enforced)

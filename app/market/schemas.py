@@ -9,10 +9,9 @@ from typing import Annotated
 from pydantic import Field
 
 from app.domain.candle import Candle, Interval
-from app.domain.quote import Source
+from app.domain.quote import Quote, Source
 from app.market_data.calendar import EXCHANGES, MarketStatus, SessionKind
 from app.market_data.instruments.registry import Instrument
-from app.market_data.quotes import LastPrice
 from app.market_data.tick_filter import PendingTick, RejectReason
 from app.web.schemas import (
     Duration,
@@ -63,8 +62,7 @@ class QuoteResponse(ResponseModel):
     )
 
     @classmethod
-    def of(cls, price: LastPrice, now: datetime, pending: PendingTick | None) -> QuoteResponse:
-        quote = price.quote
+    def of(cls, quote: Quote, now: datetime, pending: PendingTick | None) -> QuoteResponse:
         return cls(
             symbol=quote.symbol,
             price=quote.price,

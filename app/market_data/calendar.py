@@ -170,7 +170,7 @@ class TradingCalendar:
 
     def require_trading(self, now: datetime) -> None:
         """Raise MarketClosed with the next opening if trading is not allowed."""
-        if not self.trading_allowed(now):
+        if self.enforced and not self.is_open(now):
             raise MarketClosed(self.next_open(now).astimezone(self.timezone))
 
     def is_open(self, now: datetime) -> bool:

@@ -1,4 +1,10 @@
-"""The symbols that the monitor polls."""
+"""The symbols that the monitor polls, each with timestamped marks in the database.
+
+A mark is written before its trade or alert, so no crash in between leaves one without prices. A
+process reuses its own mark of a trade for MARK_REUSE, and checks again after the trade was written.
+A mark is removed after MARK_LIFETIME, which is much longer, if the symbol has no active trades. A
+trade opened during that check therefore has a newer mark, and the removal skips it.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +15,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from app.market_data.instruments.registry import DEFAULT_INDICES
+from app.models import SymbolState, Trade
 
-# How long a process relies on a mark it wrote to the database (see app/trades/polling.py).
 MARK_REUSE = timedelta(minutes=10)
+MARK_LIFETIME = timedelta(hours=1)
 # Maximum symbols in one pass that only sockets follow.
 MAX_FOLLOWED = 500
 
@@ -53,22 +60,23 @@ class PolledSymbols:
             if self._followers[symbol] <= 0:
                 del self._followers[symbol]
 
-    def has_mark(self, symbol: str, now: datetime) -> bool:
-        """Return whether this process marked the symbol as traded within MARK_REUSE."""
+    def mark_traded(self, symbol: str, now: datetime) -> None:
+        """Have the symbol polled for a trade, unless this process did so within MARK_REUSE."""
         with self._lock:
             marked_at = self._traded_at.get(symbol)
         # A mark in the future was made before the clock was set back.
-        return marked_at is not None and timedelta(0) <= now - marked_at < MARK_REUSE
-
-    def mark_traded(self, symbol: str, now: datetime) -> None:
-        """Poll the symbol from now on; its mark is already in the database."""
+        if marked_at is not None and timedelta(0) <= now - marked_at < MARK_REUSE:
+            return
+        SymbolState.mark_traded(symbol, now)
         with self._lock:
             self._traded_at[symbol] = now
             self._newly_traded.add(symbol)
             self.traded.add(symbol)
 
-    def mark_alerted(self, symbol: str) -> None:
-        """Poll the symbol for an alert from now on; its mark is already in the database."""
+    def mark_alerted(self, symbol: str, now: datetime) -> None:
+        """Have the symbol polled for an alert."""
+        # For each alert: deleting the last alert on the symbol may remove its mark at any moment.
+        SymbolState.mark_alerted(symbol, now)
         with self._lock:
             self._newly_alerted.add(symbol)
             self.alerted.add(symbol)
@@ -85,6 +93,21 @@ class PolledSymbols:
             self.traded = traded | self._newly_traded
             self.alerted = alerted | self._newly_alerted
             self.followed_elsewhere = followed
+
+    def remove_old_marks(self, now: datetime) -> int:
+        """Remove the old marks of symbols without active trades, and renew the other old marks.
+
+        Return how many were removed. Raises PyMongoError.
+        """
+        before = now - MARK_LIFETIME
+        removed = 0
+        # The indices are always polled, and have the most trades to search.
+        for symbol in SymbolState.find_traded(before=before) - set(DEFAULT_INDICES):
+            if Trade.has_active(symbol):
+                SymbolState.mark_traded(symbol, now)
+            else:
+                removed += SymbolState.unmark_traded(symbol, before)
+        return removed
 
     @property
     def needed(self) -> set[str]:

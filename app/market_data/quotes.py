@@ -14,7 +14,7 @@ from datetime import timedelta
 from itertools import count
 
 from app.clock import Clock
-from app.domain.errors import MarketDataUnavailable
+from app.domain.errors import MarketDataUnavailable, PriceTooOld
 from app.domain.quote import Posting, Quote, SeenQuote, Source
 from app.market_data.feed import Feed
 from app.market_data.instruments.registry import DEFAULT_INDICES
@@ -29,25 +29,6 @@ class KnownQuote(SeenQuote):
     """The last quote of a symbol. `stale` if it, or its source's last response, is too old."""
 
     stale: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LastPrice:
-    """The last price of a symbol.
-
-    `is_confirmed` if the feed has just said that it is still the last one. `age` counts trading
-    time if the price is real. Trades are refused at a price older than `max_age`.
-    """
-
-    quote: Quote
-    is_confirmed: bool
-    age: timedelta
-    max_age: timedelta
-
-    @property
-    def is_too_old(self) -> bool:
-        """Whether orders are refused at it. Recorded and simulated prices are never too old."""
-        return self.quote.source.is_real and self.age > self.max_age
 
 
 @dataclass(slots=True)
@@ -107,42 +88,50 @@ class QuoteBoard:
             ticks = collect()
             return self._post(ticks, self._next_postings(ticks))
 
-    def latest(self, symbol: str) -> LastPrice:
+    def latest(self, symbol: str) -> Quote:
         """Return the last price, confirmed or not; ask the feed at most once.
 
         Raises MarketDataUnavailable if there was never a price.
         """
-        if price := self.confirmed([symbol]).get(symbol):
-            return price
+        if quote := self.confirmed([symbol]).get(symbol):
+            return quote
         stored = self._stored([symbol]).get(symbol) if self._feed.remote else None
-        seen = [quote for quote in (self._seen(symbol), stored) if quote]
+        seen = [known.quote for known in (self._seen(symbol), stored) if known]
         if not seen:
             raise _no_price(symbol)
-        newest = max(seen, key=lambda candidate: candidate.quote.timestamp)
-        return self._price(newest.quote, is_confirmed=False)
+        return max(seen, key=lambda candidate: candidate.timestamp)
 
-    def require(self, symbol: str) -> LastPrice:
+    def require(self, symbol: str) -> Quote:
         """Return the last price if the feed confirms it, however old; ask at most once.
 
         Raises MarketDataUnavailable if no source has one.
         """
-        price = self.confirmed([symbol]).get(symbol)
-        if price is None:
+        quote = self.confirmed([symbol]).get(symbol)
+        if quote is None:
             raise _no_price(symbol)
-        return price
+        return quote
 
-    def confirmed(self, symbols: Iterable[str]) -> dict[str, LastPrice]:
+    def require_recent(self, symbol: str) -> Quote:
+        """Return the last price for an order, as `require` does.
+
+        Raises PriceTooOld for a real price that is older, in trading time, than the tick filter
+        allows. Recorded and simulated prices are never too old.
+        """
+        quote = self.require(symbol)
+        if quote.source.is_real:
+            age, limit = self.tick_filter.age(quote), self.tick_filter.max_age(quote)
+            if age > limit:
+                raise PriceTooOld(symbol, quote.price, quote.timestamp, age, limit)
+        return quote
+
+    def confirmed(self, symbols: Iterable[str]) -> dict[str, Quote]:
         """Return the prices that the feed confirms, however old; ask at most once for all."""
         quotes = {symbol: self._fresh(symbol) for symbol in symbols}
         missing = [symbol for symbol, quote in quotes.items() if not quote]
         if missing:
             for symbol, quote in self._feed.latest_of(missing).items():
                 quotes[symbol] = self._confirm(symbol, quote)
-        return {
-            symbol: self._price(quote, is_confirmed=True)
-            for symbol, quote in quotes.items()
-            if quote
-        }
+        return {symbol: quote for symbol, quote in quotes.items() if quote}
 
     def known(self, symbols: Iterable[str]) -> dict[str, KnownQuote]:
         """Return the last quote of each symbol that ever had one, without waiting for a source."""
@@ -199,9 +188,9 @@ class QuoteBoard:
                 return quote
         symbols = [index] if self._feed.remote else [index, *self._feed.symbols()]
         for symbol in symbols:
-            price = self.confirmed([symbol]).get(symbol)
-            if price and not self.tick_filter.is_pending(price.quote):
-                return price.quote
+            quote = self.confirmed([symbol]).get(symbol)
+            if quote and not self.tick_filter.is_pending(quote):
+                return quote
         raise _no_price(index)
 
     def newest(self) -> dict[Source, Quote]:
@@ -277,14 +266,6 @@ class QuoteBoard:
         if pending and pending.reason is RejectReason.STALE and pending.quote.source.is_real:
             return pending.quote
         return None
-
-    def _price(self, quote: Quote, *, is_confirmed: bool) -> LastPrice:
-        return LastPrice(
-            quote,
-            is_confirmed=is_confirmed,
-            age=self.tick_filter.age(quote),
-            max_age=self.tick_filter.max_age(quote),
-        )
 
     def _update_locally(self, symbol: str) -> None:
         """Ask the feed if it is local, so that it never waits."""

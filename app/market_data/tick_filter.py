@@ -90,6 +90,10 @@ class TickFilter:
         pending = self.pending.get(quote.symbol)
         return pending is not None and pending.quote == quote
 
+    def pending_after(self, quote: Quote) -> PendingTick | None:
+        """Return the tick of the symbol, other than `quote`, that awaits confirmation."""
+        return None if self.is_pending(quote) else self.pending.get(quote.symbol)
+
     def age(self, quote: Quote) -> timedelta:
         """Return the age of a quote, in trading time if it is real and looks too old."""
         age = quote.age(self._clock.now())

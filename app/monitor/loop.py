@@ -42,7 +42,6 @@ from app.monitor.retention import Limits, Retention
 from app.realtime.prices import publish_prices
 from app.services import services
 from app.trades.execution import close_trades, find_triggered
-from app.trades.polling import remove_old_marks
 
 # Ticks kept while the database is unavailable: about a day of all symbols at 10 s.
 MAX_UNSETTLED = 1_000_000
@@ -303,7 +302,7 @@ class Monitor:
         with self._app.app_context():
             self._attempt(self._instruments.refresh)
             if self._is_leading:
-                self._attempt(remove_old_marks)
+                self._attempt(lambda: self._polled_symbols.remove_old_marks(self._clock.now()))
                 self._attempt(self._retention.step)
 
     def _mark_followed(self) -> None:

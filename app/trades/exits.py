@@ -28,7 +28,6 @@ from app.domain.money import ZERO
 from app.domain.quote import Quote, SeenQuote
 from app.domain.trade import TradeStatus, exit_by_user
 from app.domain.triggers import SettledFrom
-from app.market_data.quotes import LastPrice
 from app.models import IdempotencyKey, IdempotencyRecord, SymbolState, Trade, TradeExit
 from app.services import now, services
 from app.trades.execution import close_batch, close_trades, name_exit
@@ -58,8 +57,8 @@ def exit_trade(
         trade = get_trade(user_id, trade_id)
         if trade.status is TradeStatus.ACTIVE:
             services().calendar.require_trading(now())
-            prices = services().quotes.confirmed([trade.symbol])
-            priced = _price(trade, prices.get(trade.symbol), at_last_price)
+            quotes = services().quotes.confirmed([trade.symbol])
+            priced = _price(trade, quotes.get(trade.symbol), at_last_price)
             if _close(priced, key):
                 return priced.exit
             trade = get_trade(user_id, trade_id)
@@ -153,24 +152,24 @@ def _price_all(
     trades: Sequence[Trade], at_last_price: bool
 ) -> tuple[list[TradeExit], list[Document]]:
     """Return the exits of the trades that have a price, and why the others have none."""
-    prices = services().quotes.confirmed({trade.symbol for trade in trades})
+    quotes = services().quotes.confirmed({trade.symbol for trade in trades})
     exits: list[TradeExit] = []
     others: list[Document] = []
     for trade in trades:
         try:
-            exits.append(_price(trade, prices.get(trade.symbol), at_last_price))
+            exits.append(_price(trade, quotes.get(trade.symbol), at_last_price))
         except PaperTradingError as error:
             others.append({"trade_id": str(trade.id), "symbol": trade.symbol, "code": error.code})
     return exits, others
 
 
-def _price(trade: Trade, price: LastPrice | None, at_last_price: bool) -> TradeExit:
-    """Return the exit at `price`; MarketDataUnavailable or LastPriceTooEarly if there is none."""
-    if price and trade.bracket.may_exit_at(price.quote):
-        return TradeExit(trade, exit_by_user(trade, price.quote))
+def _price(trade: Trade, quote: Quote | None, at_last_price: bool) -> TradeExit:
+    """Return the exit at `quote`; MarketDataUnavailable or LastPriceTooEarly if there is none."""
+    if quote and trade.bracket.may_exit_at(quote):
+        return TradeExit(trade, exit_by_user(trade, quote))
     last = _last_seen(trade)
     if not at_last_price:
-        raise _no_price(trade, last, has_simulated_price=price is not None)
+        raise _no_price(trade, last, has_simulated_price=quote is not None)
     time = now()
     if not services().calendar.is_trading_day_ago(last.seen_at, time):
         raise LastPriceTooEarly(trade.symbol, last.quote.price, last.seen_at)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from operator import attrgetter
 
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app.database import object_id
 from app.database.transactions import run_transaction
@@ -16,7 +16,6 @@ from app.domain.errors import (
     ClientOrderIdReused,
     InsufficientMargin,
     NotFound,
-    PriceTooOld,
     ResultUnconfirmed,
 )
 from app.domain.money import required_margin
@@ -25,6 +24,7 @@ from app.domain.position import Position
 from app.domain.quote import Quote
 from app.domain.trade import TradeStatus, on_quote
 from app.events import publish_events, record_events
+from app.logs import logger
 from app.models import IdempotencyKey, IdempotencyRecord, Notification, Portfolio, Trade, TradeExit
 from app.models.paging import read_page
 from app.portfolio.service import get_portfolio
@@ -32,7 +32,6 @@ from app.portfolio.valuation import value
 from app.services import now, services
 from app.trades.events import trade_created
 from app.trades.execution import close_trades
-from app.trades.polling import mark_traded, renew_mark
 
 
 def open_trade(user_id: str, order: Order, key: IdempotencyKey | None = None) -> Trade:
@@ -48,7 +47,7 @@ def open_trade(user_id: str, order: Order, key: IdempotencyKey | None = None) ->
             return earlier
         services().calendar.require_trading(now())
         symbol = services().instruments.get_tradable(order.symbol).symbol
-        quote = _entry_quote(symbol)
+        quote = services().quotes.require_recent(symbol)
         bracket = Bracket.open(
             order.trade_type,
             order.quantity,
@@ -56,7 +55,7 @@ def open_trade(user_id: str, order: Order, key: IdempotencyKey | None = None) ->
             stop_loss=order.stop_loss,
             target_price=order.target_price,
         )
-        mark_traded(symbol)
+        services().polled_symbols.mark_traded(symbol, now())
         trade, events = run_transaction(
             lambda: _write_trade(user_id, symbol, bracket, order, key),
             already_committed=lambda opened: Trade.find_by_id(user_id, opened[0].id) is not None,
@@ -68,7 +67,7 @@ def open_trade(user_id: str, order: Order, key: IdempotencyKey | None = None) ->
             if earlier := _opened_earlier(user_id, order, key):
                 return earlier
         raise ResultUnconfirmed from None
-    renew_mark(symbol)
+    _renew_mark(symbol)
     publish_events(events)
     _close_if_reached(trade, quote)
     return trade
@@ -101,15 +100,6 @@ def get_trade(user_id: str, trade_id: str) -> Trade:
     if trade is None:
         raise NotFound("You have no trade with this id.", code="trade_not_found")
     return trade
-
-
-def _entry_quote(symbol: str) -> Quote:
-    """Return the last traded price if an order may use it; may wait for a source, once."""
-    price = services().quotes.require(symbol)
-    if price.is_too_old:
-        quote = price.quote
-        raise PriceTooOld(symbol, quote.price, quote.timestamp, price.age, price.max_age)
-    return price.quote
 
 
 def _opened_earlier(user_id: str, order: Order, key: IdempotencyKey | None) -> Trade | None:
@@ -154,6 +144,15 @@ def _write_trade(
     if key:
         IdempotencyRecord.save(key, {"trade_id": trade.id}, time)
     return trade, record_events([trade_created(trade, portfolio.available_margin)], time)
+
+
+def _renew_mark(symbol: str) -> None:
+    """Have the symbol polled again if writing the trade took longer than its mark is reused."""
+    try:
+        services().polled_symbols.mark_traded(symbol, now())
+    except PyMongoError:
+        # The trade is committed.
+        logger.exception("%s could not be marked as traded again", symbol)
 
 
 def _close_if_reached(trade: Trade, entry: Quote) -> None:

@@ -140,7 +140,8 @@ def _read_request(declaration: Declaration, path: Mapping[str, Any]) -> dict[str
     if declaration.body is not None:
         arguments["body"] = _validated(declaration.body, _json_object())
     if declaration.idempotent:
-        arguments["key"] = _idempotency_key(arguments.get("body"))
+        key = request.headers.get("Idempotency-Key")
+        arguments["key"] = _idempotency_key(key, arguments.get("body")) if key is not None else None
     return arguments
 
 
@@ -160,19 +161,15 @@ def _json_object() -> dict[str, Any]:
     return parsed
 
 
-def _idempotency_key(body: BaseModel | None) -> IdempotencyKey | None:
-    if "Idempotency-Key" not in request.headers:
-        return None
-    headers = _validated(
-        IdempotencyHeaders, {"Idempotency-Key": request.headers["Idempotency-Key"]}
-    )
+def _idempotency_key(key: str, body: BaseModel | None) -> IdempotencyKey:
+    _validated(IdempotencyHeaders, {"Idempotency-Key": key})
     own = current_principal().user_id
     # All spellings of the user in the path are the same request.
     path = request.path.replace((request.view_args or {}).get("user_id") or own, own)
     content = f"{request.method} {path} {body.model_dump_json() if body else ''}"
     return IdempotencyKey(
         user_id=own,
-        key=str(headers.idempotency_key),
+        key=key,
         fingerprint=sha256(content.encode()).hexdigest(),
     )
 

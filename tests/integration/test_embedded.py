@@ -380,7 +380,7 @@ def test_during_an_outage_prices_are_published_and_their_triggers_settled_later(
     feed.tick("^NSEI", 25_100)
     with pytest.raises(PyMongoError):
         monitor.run_once()
-    assert services().quotes.latest("^NSEI").quote.price == 25_100
+    assert services().quotes.latest("^NSEI").price == 25_100
     watch(database)
     wait_until_it_answers(database.uri)
 

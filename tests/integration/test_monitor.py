@@ -62,7 +62,7 @@ def test_a_pass_publishes_the_latest_prices_and_settles_every_tick(
     assert monitor.run_once() == Pass(ticks=3, closed=1)
 
     assert prices_sent_to(client) == [25_050.0]
-    assert services().quotes.latest("^NSEI").quote.price == 25_050
+    assert services().quotes.latest("^NSEI").price == 25_050
     assert SymbolState.load_quotes()["^NSEI"].price == 25_050
     (trade,) = trades_of("alice")
     assert trade.exit is not None
@@ -99,7 +99,7 @@ def test_an_invalid_price_is_ignored(
 
     assert monitor.run_once() == Pass(ticks=1, closed=0)
 
-    assert services().quotes.latest("^NSEI").quote.price == 25_000
+    assert services().quotes.latest("^NSEI").price == 25_000
     assert set(SymbolState.load_quotes()) == {"^BSESN"}
 
 

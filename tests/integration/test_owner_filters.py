@@ -15,10 +15,11 @@ from flask import Flask
 
 from app.database import Document
 from app.delivery import Outbox
+from app.market_data.polled_symbols import MARK_LIFETIME
 from app.monitor import Monitor
 from app.monitor.retention import Limits, purge
 from app.portfolio.reconciliation import find_differences
-from app.trades.polling import MARK_LIFETIME, remove_old_marks
+from app.services import services
 from tests.support.faults import recording_commands
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.senders import FakeSender
@@ -123,7 +124,7 @@ def test_each_filter_that_knows_the_user_names_them(
     assert alice.create_trade(symbol="RELIANCE.NS").status_code == 201
     clock.advance(MARK_LIFETIME.total_seconds() + 1)
     with app.app_context():
-        assert remove_old_marks() == 0
+        assert services().polled_symbols.remove_old_marks(clock.now()) == 0
         for apply in (False, True):
             purge(alice.client_id, Limits(1, 1), clock.now() + timedelta(days=2), apply=apply)
         assert find_differences(alice.client_id) == []

@@ -8,10 +8,9 @@ import pytest
 from flask import Flask
 
 from app.database import collection
-from app.market_data.polled_symbols import MARK_REUSE
+from app.market_data.polled_symbols import MARK_LIFETIME, MARK_REUSE
 from app.models import SymbolState, Trade
-from app.services import services
-from app.trades.polling import MARK_LIFETIME, mark_traded, remove_old_marks
+from app.services import now, services
 from tests.support.database_state import documents
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.users import Trader
@@ -19,6 +18,14 @@ from tests.support.users import Trader
 SYMBOL = "RELIANCE.NS"
 
 pytestmark = pytest.mark.usefixtures("app_context")
+
+
+def mark_traded(symbol: str) -> None:
+    services().polled_symbols.mark_traded(symbol, now())
+
+
+def remove_old_marks() -> int:
+    return services().polled_symbols.remove_old_marks(now())
 
 
 def wait_an_hour(clock: ManualClock) -> None:
@@ -131,6 +138,31 @@ def test_trades_reuse_a_mark_for_ten_minutes(
     feed.set(SYMBOL, 1_400)
     alice.create_trade(symbol=SYMBOL)
     assert SymbolState.find_traded() == {SYMBOL}
+
+
+def test_a_mark_from_before_the_clock_was_set_back_is_not_reused(clock: ManualClock) -> None:
+    mark_traded(SYMBOL)
+    collection("symbols").delete_many({})
+    clock.set_back(1)
+
+    mark_traded(SYMBOL)
+    assert SymbolState.find_traded() == {SYMBOL}
+
+
+def test_a_symbol_marked_while_the_database_is_read_stays(clock: ManualClock) -> None:
+    polled = services().polled_symbols
+    for symbol in ("OLD.NS", "NEW.NS"):
+        if symbol == "NEW.NS":
+            polled.begin_refresh()
+        polled.mark_traded(symbol, clock.now())
+        polled.mark_alerted(symbol, clock.now())
+
+    polled.refresh(traded={"KNOWN.NS"}, alerted={"KNOWN.NS"}, followed=set())
+    assert polled.traded == polled.alerted == {"KNOWN.NS", "NEW.NS"}
+
+    polled.begin_refresh()
+    polled.refresh(traded={"KNOWN.NS"}, alerted={"KNOWN.NS"}, followed=set())
+    assert polled.traded == polled.alerted == {"KNOWN.NS"}
 
 
 def test_a_trade_that_took_longer_to_write_than_a_mark_lasts_marks_again(

@@ -106,7 +106,7 @@ class TickOrder(RuleBasedStateMachine):
     @rule(process=processes, distance=distances)
     def order(self, process: int, distance: int) -> None:
         with self.apps[process].app_context():
-            entry = int(services().quotes.require(SYMBOL).quote.price)
+            entry = int(services().quotes.require(SYMBOL).price)
             trade = open_trade("alice", order(stop_loss=entry - distance))
         position = self.times.index(trade.bracket.entry_timestamp) + 1
         is_exact = position == len(self.prices) or process == self.leader

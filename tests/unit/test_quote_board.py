@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.domain.errors import MarketDataUnavailable
+from app.domain.errors import MarketDataUnavailable, PriceTooOld
 from app.domain.quote import Quote, SeenQuote, Source
 from app.market_data.calendar import TradingCalendar
 from app.market_data.quotes import KEPT_TICKS, QuoteBoard
@@ -27,13 +27,13 @@ def test_a_price_is_served_while_it_is_fresh(board: QuoteBoard, clock: ManualClo
 
     clock.advance(20)
 
-    assert board.latest("^NSEI").quote is posted
+    assert board.latest("^NSEI") is posted
 
 
 def test_the_last_tick_is_the_latest(board: QuoteBoard) -> None:
     board.update([quote(1), quote(2, symbol="TCS.NS"), quote(3)])
 
-    assert [board.latest(symbol).quote.price for symbol in ("^NSEI", "TCS.NS")] == [3, 2]
+    assert [board.latest(symbol).price for symbol in ("^NSEI", "TCS.NS")] == [3, 2]
 
 
 def test_a_stale_price_is_requested_again(
@@ -43,14 +43,14 @@ def test_a_stale_price_is_requested_again(
     clock.advance(20.5)
     now = feed.set("^NSEI", 25_500)
 
-    assert board.latest("^NSEI").quote == now
+    assert board.latest("^NSEI") == now
 
 
 def test_a_requested_price_is_fresh_for_all_callers(board: QuoteBoard, feed: ScriptedFeed) -> None:
-    first = board.latest("RELIANCE.NS").quote
+    first = board.latest("RELIANCE.NS")
     feed.set("RELIANCE.NS", 1_500)
 
-    assert board.latest("RELIANCE.NS").quote is first
+    assert board.latest("RELIANCE.NS") is first
 
 
 def test_without_a_price_market_data_is_unavailable(board: QuoteBoard) -> None:
@@ -76,7 +76,7 @@ def test_the_ticks_after_a_quote_are_kept_in_order(board: QuoteBoard) -> None:
 def test_there_are_no_ticks_after_the_latest_quote(board: QuoteBoard) -> None:
     board.update([quote(99)])
 
-    assert board.ticks_since(board.latest("^NSEI").quote) == []
+    assert board.ticks_since(board.latest("^NSEI")) == []
 
 
 def test_there_are_no_ticks_of_an_unknown_symbol(board: QuoteBoard) -> None:
@@ -96,7 +96,7 @@ def test_ticks_that_a_requested_quote_overtook_do_not_come_after_it(
     clock.advance(21)
     for price in (24_500, 25_000):
         feed.tick("^NSEI", price)
-    entry = board.latest("^NSEI").quote
+    entry = board.latest("^NSEI")
     feed.tick("^NSEI", 25_001)
 
     overtaken, same, later = board.receive(lambda: feed.poll({"^NSEI"}))
@@ -104,7 +104,7 @@ def test_ticks_that_a_requested_quote_overtook_do_not_come_after_it(
     assert entry.price == 25_000
     assert board.ticks_since(entry) == [later]
     assert board.ticks_since(earlier) == [entry, overtaken, same, later]
-    assert board.latest("^NSEI").quote == later
+    assert board.latest("^NSEI") == later
 
 
 def test_a_known_quote_that_is_requested_again_does_not_replace_a_newer_one(
@@ -115,7 +115,7 @@ def test_a_known_quote_that_is_requested_again_does_not_replace_a_newer_one(
     _, newer = board.update([known, replace(known, price=Decimal(24_500), timestamp=clock.now())])
     clock.advance(21)
 
-    assert board.latest("^NSEI").quote == newer
+    assert board.latest("^NSEI") == newer
 
 
 def test_the_number_of_kept_ticks_is_bounded(board: QuoteBoard) -> None:
@@ -171,13 +171,15 @@ def test_a_share_that_has_not_traded_for_hours_has_its_last_traded_price() -> No
     market = ThinMarket()
 
     for _ in range(3):
-        price = market.board.latest("TCS.NS")
+        assert market.board.latest("TCS.NS") == market.trade
         market.clock.advance(10)
 
-    assert (price.quote, price.is_confirmed, price.is_too_old) == (market.trade, True, True)
-    assert price.age == timedelta(hours=4, minutes=14, seconds=20)
-    assert price.max_age == timedelta(minutes=20, seconds=30)
-    assert market.board.require("TCS.NS").quote == market.trade
+    assert market.board.require("TCS.NS") == market.trade
+    with pytest.raises(PriceTooOld) as error:
+        market.board.require_recent("TCS.NS")
+    age = timedelta(hours=4, minutes=14, seconds=30)
+    assert error.value.details["age_seconds"] == age.total_seconds()
+    assert error.value.details["limit_seconds"] == timedelta(minutes=20, seconds=30).total_seconds()
     assert market.board.tick_filter.is_pending(market.trade)
 
 
@@ -187,19 +189,17 @@ def test_the_price_of_a_share_that_stopped_trading_becomes_too_old() -> None:
     market.board.update([market.trade])
     market.clock.advance(3600)
 
-    price = market.board.latest("TCS.NS")
+    assert market.board.require("TCS.NS") == market.trade
+    with pytest.raises(PriceTooOld):
+        market.board.require_recent("TCS.NS")
 
-    assert (price.quote, price.is_confirmed, price.is_too_old) == (market.trade, True, True)
 
-
-def test_without_a_source_the_last_price_is_unconfirmed() -> None:
+def test_without_a_source_the_last_price_is_shown_and_not_traded_at() -> None:
     market = ThinMarket()
     market.feed.answer = None
     market.stored = {"TCS.NS": SeenQuote(market.trade, OPEN)}
 
-    price = market.board.latest("TCS.NS")
-
-    assert (price.quote, price.is_confirmed) == (market.trade, False)
+    assert market.board.latest("TCS.NS") == market.trade
     with pytest.raises(MarketDataUnavailable):
         market.board.require("TCS.NS")
 
