@@ -55,8 +55,8 @@ def test_ticks_arrive_at_once_also_after_a_break_and_cost_nothing_between_them(
     assert len(report["milliseconds"]) == TICKS
     assert statistics.median(report["milliseconds"]) < 500
     assert report["idle_seconds"] < 0.5
-    assert report["closing_seconds"] < 5
-    assert report["ended"]
+    # It waits for 2 s if a task does not end.
+    assert report["closing_seconds"] < 2
     assert report["live"] == ["RELIANCE.NS"]
 
 

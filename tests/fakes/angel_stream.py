@@ -201,6 +201,11 @@ class AngelStreamServer:
         """The subscriptions of all connections."""
         return set().union(*(client.subscribed for client in self._open_clients()))
 
+    @property
+    def answered(self) -> int:
+        """The number of open connections whose first ping was answered."""
+        return sum(client.pings > 0 for client in self._open_clients())
+
     def _open_clients(self) -> list[Client]:
         return [client for client in list(self.clients) if client.is_open]
 

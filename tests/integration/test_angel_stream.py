@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import pytest
+
 from app.domain.quote import Quote, Source
 from app.market_data.providers.angel_one.connection import Timing
 from tests.fakes.angel_stream import BSE, MAX_TOKENS, NSE, AngelStreamServer, tick_frame
@@ -19,7 +21,9 @@ from tests.support.stream import (
     Session,
     StreamFactory,
     key_of,
+    live_symbols,
     shares,
+    warnings,
 )
 
 NIFTY_TOKEN, SENSEX_TOKEN, RELIANCE_TOKEN = (
@@ -32,8 +36,8 @@ MORNING_MS = 1_795_406_400_123
 def test_the_handshake_carries_the_credentials(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
-    _, listener = streams.follow(stream_server.url, stream_session, [NIFTY])
-    listener.wait_for(lambda: listener.states == [True])
+    streams.follow(stream_server.url, stream_session, [NIFTY])
+    eventually(lambda: stream_server.answered)
 
     ((status, headers),) = stream_server.handshakes
     assert status == 101
@@ -46,12 +50,12 @@ def test_the_handshake_carries_the_credentials(
 def test_the_stream_connects_with_the_first_instrument(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
-    stream, listener = streams.follow(stream_server.url, stream_session)
+    stream, _ = streams.follow(stream_server.url, stream_session)
     assert (stream_server.connections, stream_session.requests) == (0, 0)
 
     stream.follow([NIFTY])
 
-    listener.wait_for(lambda: listener.states == [True])
+    eventually(lambda: stream_server.answered)
     assert stream_server.connections == 1
 
 
@@ -99,8 +103,8 @@ def test_only_the_difference_is_requested(
 def test_a_subscription_does_not_wait_for_the_next_heartbeat(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
-    stream, listener = streams.follow(stream_server.url, stream_session, [NIFTY], Timing())
-    listener.wait_for(lambda: listener.states == [True])
+    stream, _ = streams.follow(stream_server.url, stream_session, [NIFTY], Timing())
+    eventually(lambda: stream_server.answered)
 
     stream.follow([NIFTY, RELIANCE])
 
@@ -113,24 +117,17 @@ def test_a_symbol_is_live_from_its_first_price_until_it_is_not_followed(
     stream_server.last_prices[NSE, NIFTY_TOKEN] = 2_500_000
     stream, listener = streams.follow(stream_server.url, stream_session, [NIFTY, RELIANCE])
     listener.wait_for(lambda: listener.prices("^NSEI") == ["25000.00"])
-    eventually(lambda: stream.live_symbols == ["^NSEI"])
+    eventually(lambda: stream.is_live("^NSEI"))
     assert not stream.is_live("RELIANCE.NS")
     assert not stream.is_live("TCS.NS")
 
     stream_server.tick(RELIANCE_TOKEN, 140_000)
     listener.wait_for(lambda: listener.prices("RELIANCE.NS"))
-    assert stream.live_symbols == ["^NSEI", "RELIANCE.NS"]
-    assert stream.describe() == {
-        "up": True,
-        "connections": 1,
-        "followed": 2,
-        "live_symbols": 2,
-        "dropped": {},
-        "refused": None,
-    }
+    assert live_symbols(stream, [NIFTY, RELIANCE]) == ["^NSEI", "RELIANCE.NS"]
+    assert stream_server.connections == 1
 
     stream.follow([RELIANCE])
-    assert stream.live_symbols == ["RELIANCE.NS"]
+    assert live_symbols(stream, [NIFTY, RELIANCE]) == ["RELIANCE.NS"]
 
 
 def test_a_symbol_followed_again_is_live_with_its_next_price(
@@ -144,7 +141,9 @@ def test_a_symbol_followed_again_is_live_with_its_next_price(
     eventually(lambda: len(stream_server.subscribed) == 1)
     # A tick that was sent before the server read the request.
     stream_server.send(tick_frame(NSE, RELIANCE_TOKEN, 2, MORNING_MS, 140_005))
-    eventually(lambda: stream.describe()["dropped"] == {"unsubscribed": 1})
+    stream_server.tick(NIFTY_TOKEN, 2_500_000)
+    listener.wait_for(lambda: listener.prices("^NSEI"))
+    assert listener.prices("RELIANCE.NS") == ["1400.00"]
 
     stream.follow([NIFTY, RELIANCE])
     eventually(lambda: len(stream_server.subscribed) == 2)
@@ -177,10 +176,10 @@ def test_three_connections_share_3000_instruments_and_the_rest_is_not_streamed(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
     instruments = shares(3_100)
-    stream, listener = streams.follow(stream_server.url, stream_session, instruments)
+    stream, _ = streams.follow(stream_server.url, stream_session, instruments)
     eventually(lambda: len(stream_server.subscribed) == 3_000)
     assert [len(client.subscribed) for client in stream_server.clients] == [MAX_TOKENS] * 3
-    listener.wait_for(lambda: listener.states == [True])
+    eventually(lambda: stream_server.answered == 3)
 
     def tick_all() -> None:
         for instrument in instruments:
@@ -188,7 +187,7 @@ def test_three_connections_share_3000_instruments_and_the_rest_is_not_streamed(
             stream_server.tick(token, 10_000, exchange_type=exchange_type)
 
     tick_all()
-    eventually(lambda: len(stream.live_symbols) == 3_000)
+    eventually(lambda: len(live_symbols(stream, instruments)) == 3_000)
     assert all(stream.is_live(instrument.symbol) for instrument in instruments[:3_000])
     assert not any(stream.is_live(instrument.symbol) for instrument in instruments[3_000:])
 
@@ -196,7 +195,7 @@ def test_three_connections_share_3000_instruments_and_the_rest_is_not_streamed(
     stream.follow(instruments[200:])
     eventually(lambda: len(stream_server.subscribed) == 2_900)
     tick_all()
-    eventually(lambda: len(stream.live_symbols) == 2_900)
+    eventually(lambda: len(live_symbols(stream, instruments)) == 2_900)
     assert stream_server.connections == 3
     assert (
         sum(len(_tokens(request)) for request in stream_server.requests if request["action"] == 1)
@@ -207,15 +206,14 @@ def test_three_connections_share_3000_instruments_and_the_rest_is_not_streamed(
 def test_a_connection_without_instruments_is_closed_until_it_is_needed(
     stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
 ) -> None:
-    stream, listener = streams.follow(stream_server.url, stream_session, [NIFTY])
-    listener.wait_for(lambda: listener.states == [True])
+    stream, _ = streams.follow(stream_server.url, stream_session, [NIFTY])
+    eventually(lambda: stream_server.answered)
 
     stream.follow([])
     eventually(lambda: not stream_server.clients)
-    listener.wait_for(lambda: listener.states == [True, False])
 
     stream.follow([NIFTY])
-    listener.wait_for(lambda: listener.states == [True, False, True])
+    eventually(lambda: stream_server.answered)
     assert stream_server.connections == 2
 
 
@@ -228,18 +226,20 @@ def test_instruments_unknown_to_the_stream_are_skipped(
     eventually(lambda: stream_server.subscribed == {(NSE, NIFTY_TOKEN)})
 
     assert not stream.is_live("GOLD")
-    assert stream.describe()["followed"] == 1
 
 
 def test_pongs_are_not_ticks(
-    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
+    stream_server: AngelStreamServer,
+    streams: StreamFactory,
+    stream_session: Session,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    stream, listener = streams.follow(stream_server.url, stream_session, [NIFTY], FAST_HEARTBEAT)
+    _, listener = streams.follow(stream_server.url, stream_session, [NIFTY], FAST_HEARTBEAT)
     eventually(lambda: stream_server.clients and stream_server.clients[0].pings >= 3)
 
     assert stream_server.connections == 1
     assert listener.batches == []
-    assert stream.describe()["dropped"] == {}
+    assert warnings(caplog) == []
 
 
 def test_a_closed_stream_ends_its_tasks_and_delivers_nothing(
@@ -247,7 +247,7 @@ def test_a_closed_stream_ends_its_tasks_and_delivers_nothing(
 ) -> None:
     before = threading.active_count()
     stream, listener = streams.follow(stream_server.url, stream_session, shares(1_500), Timing())
-    listener.wait_for(lambda: listener.states == [True])
+    eventually(lambda: stream_server.answered == 2)
     serving = len(stream_server.clients)
 
     stream.close()
@@ -257,9 +257,8 @@ def test_a_closed_stream_ends_its_tasks_and_delivers_nothing(
     stream.close()
 
     assert (serving, stream_server.connections) == (2, 2)
-    assert stream.has_ended
-    assert listener.states == [True, False]
-    assert stream.live_symbols == []
+    assert listener.batches == []
+    assert live_symbols(stream, shares(2_500)) == []
 
 
 def _tokens(request: dict[str, dict[str, list[dict[str, list[str]]]]]) -> list[str]:

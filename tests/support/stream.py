@@ -96,7 +96,6 @@ class StreamListener:
 
     def __init__(self) -> None:
         self.batches: list[list[Quote]] = []
-        self.states: list[bool] = []
         self.failure: Exception | None = None
         self.changed = threading.Condition()
 
@@ -106,11 +105,6 @@ class StreamListener:
             raise failure
         with self.changed:
             self.batches.append(quotes)
-            self.changed.notify_all()
-
-    def on_state(self, is_up: bool) -> None:
-        with self.changed:
-            self.states.append(is_up)
             self.changed.notify_all()
 
     @property
@@ -124,7 +118,7 @@ class StreamListener:
     def wait_for(self, wanted: Callable[[], Any], timeout: float = 10) -> None:
         """Wait until a delivery makes `wanted` true."""
         with self.changed:
-            assert self.changed.wait_for(wanted, timeout), f"received {self.batches}, {self.states}"
+            assert self.changed.wait_for(wanted, timeout), f"received {self.batches}"
 
 
 class StreamFactory:
@@ -148,7 +142,6 @@ class StreamFactory:
             session,
             SystemClock(),
             on_ticks=listener.on_ticks,
-            on_state=listener.on_state,
             timing=timing,
         )
         self._ends.callback(stream.close)
@@ -159,6 +152,11 @@ class StreamFactory:
     def until_the_end(self) -> Iterator[StreamFactory]:
         with self._ends:
             yield self
+
+
+def live_symbols(stream: AngelStream, instruments: Iterable[Instrument]) -> list[str]:
+    """Return the symbols, among these instruments, whose prices arrive right now."""
+    return [entry.symbol for entry in instruments if stream.is_live(entry.symbol)]
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:

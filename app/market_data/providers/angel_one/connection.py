@@ -65,14 +65,12 @@ class Connection:
         timing: Timing,
         *,
         on_ticks: Callable[[list[Quote]], None],
-        on_change: Callable[[], None],
     ) -> None:
         self._url = url
         self._tokens = tokens
         self._clock = clock
         self._timing = timing
         self._on_ticks = on_ticks
-        self._on_change = on_change
         self._reader = TickReader(clock)
         self._wakeup = Wakeup()
         self._context: ssl.SSLContext | None = None
@@ -85,17 +83,6 @@ class Connection:
         self._errors_logged_at = -math.inf
         self.wanted: Mapping[Key, str] = {}
         self.ended = threading.Event()
-
-    @property
-    def is_up(self) -> bool:
-        """Whether the connection is open and the server answers."""
-        subscriptions = self._subscriptions
-        return subscriptions is not None and subscriptions.is_up
-
-    @property
-    def dropped(self) -> Mapping[TickError, int]:
-        """The number of dropped ticks by reason."""
-        return self._reader.dropped
 
     def carry(self, wanted: Mapping[Key, str]) -> None:
         """Stream the prices of exactly these symbols; disconnect if there are none. Never waits."""
@@ -189,12 +176,9 @@ class Connection:
                     was_up = True
                     self._reason = ""
                     logger.info("Angel One's stream is up, instruments: %d", len(self.wanted))
-                    self._on_change()
         finally:
             self._subscriptions = None
             transport.close()
-            if was_up:
-                self._on_change()
 
     def _deliver(self, quotes: list[Quote]) -> None:
         self._log_tick_errors()

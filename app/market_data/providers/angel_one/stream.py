@@ -7,9 +7,7 @@ of the stream has to poll every symbol that is not live.
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from typing import Any
 
 from app.clock import Clock
 from app.concurrency import spawn
@@ -33,28 +31,23 @@ class AngelStream:
         clock: Clock,
         *,
         on_ticks: Callable[[list[Quote]], None],
-        on_state: Callable[[bool], None] = lambda _up: None,
         timing: Timing | None = None,
     ) -> None:
         """Prepare the stream; it connects once an instrument is followed.
 
-        `on_ticks` receives lists of quotes, in order. `on_state` is called with whether every
-        connection is up, whenever that changes. Background tasks call both, and wait for them.
+        `on_ticks` receives lists of quotes, in order. Background tasks call it, and wait for it.
         """
         timing = timing or Timing()
         self._url = url
         self._clock = clock
         self._timing = timing
         self._on_ticks = on_ticks
-        self._on_state = on_state
         self._tokens = StreamTokens(session, clock, timing.renewal)
         self._connections: list[Connection] = []
         self._carriers: dict[str, tuple[Connection, Key]] = {}
         self._wanted: dict[Key, str] = {}
         self._closed = False
         self._lock = threading.Lock()
-        self._is_up = False
-        self._state_lock = threading.Lock()
 
     def follow(self, instruments: Collection[Instrument]) -> None:
         """Stream the prices of exactly these instruments, up to 3,000. Never waits."""
@@ -72,32 +65,6 @@ class AngelStream:
         """
         carrier = self._carriers.get(symbol)
         return carrier is not None and carrier[0].is_live(carrier[1])
-
-    @property
-    def live_symbols(self) -> list[str]:
-        """The symbols whose prices arrive right now."""
-        return [symbol for symbol in list(self._carriers) if self.is_live(symbol)]
-
-    def describe(self) -> dict[str, Any]:
-        """Return the stream's state for an operator."""
-        connections = list(self._connections)
-        dropped: Counter[str] = Counter()
-        for connection in connections:
-            counts = list(connection.dropped.items())
-            dropped.update({error.name.lower(): count for error, count in counts})
-        return {
-            "up": self._is_up,
-            "connections": sum(connection.is_up for connection in connections),
-            "followed": len(self._wanted),
-            "live_symbols": len(self.live_symbols),
-            "dropped": dict(dropped),
-            "refused": self._tokens.refusal,
-        }
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether every task of the stream has ended."""
-        return all(connection.ended.is_set() for connection in list(self._connections))
 
     def close(self) -> None:
         """End every connection and its task; wait for them, 2 seconds at most."""
@@ -138,23 +105,10 @@ class AngelStream:
 
     def _connect(self) -> Connection:
         connection = Connection(
-            self._url,
-            self._tokens,
-            self._clock,
-            self._timing,
-            on_ticks=self._on_ticks,
-            on_change=self._update_state,
+            self._url, self._tokens, self._clock, self._timing, on_ticks=self._on_ticks
         )
         spawn(connection.run)
         return connection
-
-    def _update_state(self) -> None:
-        with self._state_lock:
-            used = [connection for connection in list(self._connections) if connection.wanted]
-            is_up = bool(used) and all(connection.is_up for connection in used)
-            if is_up != self._is_up:
-                self._is_up = is_up
-                self._on_state(is_up)
 
 
 def _keys(instruments: Iterable[Instrument]) -> dict[Key, str]:
