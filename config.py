@@ -148,6 +148,7 @@ class Settings(BaseModel):
     )
     host: str = "127.0.0.1"
     port: int = Field(5000, ge=0, le=65535)
+    web_concurrency: int | None = Field(None, ge=1, le=65535)
     trusted_proxies: int = Field(0, ge=0, le=10)
     max_connections: int | None = Field(None, ge=1)
     max_connections_per_address: int | None = Field(None, ge=1)

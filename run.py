@@ -126,34 +126,86 @@ def create_app() -> "Flask":
     """Make the application for `flask --app run`, on the configured database.
 
     With an embedded database the command uses that of the server running in DATA_DIR, or starts
-    its own.
+    its own. A worker is no such command: it is a part of the server.
     """
     import click
     from pymongo.errors import PyMongoError
 
     _require_command(click.get_current_context(silent=True))
-    from app import create_app as assemble_app
-    from app.database.ping import is_reachable
-    from app.logs.output import set_up_logging
-
+    # Flask makes the application before it looks up the command.
+    is_worker = "worker" in sys.argv[1:]
     os.umask(PRIVATE_UMASK)
     try:
-        # A command serves no requests, so Python's own threads are enough.
-        settings = load_settings().model_copy(update={"socketio_async_mode": "threading"})
-        set_up_logging(settings)
-        uri = None
-        if settings.uses_embedded_database:
-            uri = attach(settings.data_dir, is_reachable)
-        return assemble_app(settings, mongo_uri=uri, for_command=True)
+        # No requests are served, so Python's own threads are enough.
+        app = _create_part("threading") if is_worker else _create_for_command()
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from None
     except StartError as error:
         raise click.ClickException(str(ConfigurationError([str(error)]))) from None
     except PyMongoError as error:
-        raise click.ClickException(
-            f"The database does not answer ({type(error).__name__}). "
-            "Start the database, or correct MONGO_URI."
-        ) from None
+        raise click.ClickException(_no_database(error)) from None
+    from app.worker import worker
+
+    app.cli.add_command(worker)
+    return app
+
+
+def create_web_app() -> "Flask":
+    """Make the application of a web process, for gunicorn with deploy/gunicorn.conf.py."""
+    from pymongo.errors import PyMongoError
+
+    os.umask(PRIVATE_UMASK)
+    try:
+        return _create_part("gevent")
+    except ConfigurationError as error:
+        refuse(error, os.environ.get("LOG_FORMAT", ""))
+    except PyMongoError as error:
+        print(_no_database(error), file=sys.__stderr__)
+    # With this status a gunicorn worker says that a restart would not help.
+    raise SystemExit(GUNICORN_LOAD_ERROR)
+
+
+def _create_for_command() -> "Flask":
+    from app import create_app as assemble_app
+    from app.database.ping import is_reachable
+    from app.logs.output import set_up_logging
+
+    settings = load_settings().model_copy(update={"socketio_async_mode": "threading"})
+    set_up_logging(settings)
+    uri = None
+    if settings.uses_embedded_database:
+        uri = attach(settings.data_dir, is_reachable)
+    return assemble_app(settings, mongo_uri=uri, for_command=True)
+
+
+def _create_part(async_mode: str) -> "Flask":
+    """Make the application of a web process or a worker; start nothing."""
+    from app import create_app as assemble_app
+    from app.configuration.shared import require_shared
+    from app.logs.output import capture_standard_error
+
+    environment = read_environment()
+    settings = load_settings(environment).model_copy(update={"socketio_async_mode": async_mode})
+    require_shared(settings)
+    _set_up_log(settings, environment)
+    capture_standard_error()
+    return assemble_app(settings)
+
+
+def _set_up_log(settings: Settings, environment: Environment) -> None:
+    from app.logs import logger
+    from app.logs.output import set_up_logging
+
+    set_up_logging(settings)
+    for sentence in find_misspelled(environment, VARIABLES)[1]:
+        logger.warning("%s", sentence)
+
+
+def _no_database(error: Exception) -> str:
+    return (
+        f"The database does not answer ({type(error).__name__}). "
+        "Start the database, or correct MONGO_URI."
+    )
 
 
 def _require_command(context: "click.Context | None") -> None:
@@ -161,15 +213,14 @@ def _require_command(context: "click.Context | None") -> None:
     if context is not None and context.info_name != "run":
         return
     sentence = (
-        "This server is started with `python run.py`: started otherwise it would have no monitor, "
-        "and no stop-loss would be watched."
+        "This server is started with `python run.py`, and a web process beside workers with "
+        "`gunicorn -c deploy/gunicorn.conf.py`."
     )
     if context is not None:
         import click
 
         raise click.ClickException(sentence)
     print(sentence, file=sys.stderr)
-    # With this status a gunicorn worker says that a restart would not help.
     raise SystemExit(GUNICORN_LOAD_ERROR)
 
 
@@ -198,16 +249,13 @@ def serve(settings: Settings) -> int:
 
 def main() -> int:
     """Run the server until SIGINT or SIGTERM; return the exit status."""
-    from app.logs import logger
-    from app.logs.output import capture_standard_error, set_up_logging
+    from app.logs.output import capture_standard_error
 
     os.umask(PRIVATE_UMASK)
     log_format = _environment.get("LOG_FORMAT", "")
     try:
         settings = load_settings(_environment)
-        set_up_logging(settings)
-        for sentence in find_misspelled(_environment, VARIABLES)[1]:
-            logger.warning("%s", sentence)
+        _set_up_log(settings, _environment)
         capture_standard_error()
         return serve(settings)
     except ConfigurationError as error:

@@ -27,7 +27,7 @@ from app.transport.descriptors import connections_for, raise_descriptor_limit
 from app.transport.listener import listen_on, location
 from app.transport.server import HttpServer
 from app.transport.sessions import SessionGuard
-from app.web.health import MONITOR_KEY, PULSE_KEY
+from app.web.health import MONITOR_KEY, PULSE_KEY, WORKERS_KEY
 from app.web.metrics import serve_only_metrics
 from app.web.schemas import MAXIMUM_BODY_BYTES
 from config import ConfigurationError, Settings
@@ -136,6 +136,16 @@ def serve_metrics(app: Flask) -> Callable[[], None]:
     return lambda: server.stop(lambda: None)
 
 
+def announce_web_process(app: Flask) -> None:
+    """Log that this process serves requests only, and warn if no worker runs."""
+    with app.app_context():
+        address = location(services().settings.host, services().settings.port)
+        problem = app.extensions[WORKERS_KEY].problem()
+    logger.info("web process: listening on http://%s", address)
+    if problem:
+        logger.warning("web process: %s", problem)
+
+
 def wait_for_signal() -> None:
     """Return on SIGINT or SIGTERM.
 
@@ -166,7 +176,7 @@ def _create_app(settings: Settings, embedded: EmbeddedDatabase | None, stops: Ex
         )
     except PyMongoError as error:
         raise ConfigurationError([f"MONGO_URI: the database does not answer: {error}"]) from None
-    stops.callback(_close_client)
+    stops.callback(close_client)
     if embedded:
         socketio.start_background_task(embedded.watch, partial(database.move, app))
         watchdog = Watchdog(app, embedded, app.extensions[PULSE_KEY])
@@ -175,7 +185,8 @@ def _create_app(settings: Settings, embedded: EmbeddedDatabase | None, stops: Ex
     return app
 
 
-def _close_client() -> None:
+def close_client() -> None:
+    """Close the connections to the database."""
     if mongo.cx is not None:
         mongo.cx.close()
 

@@ -31,7 +31,7 @@ DATABASE_NAME = f"test_{os.getpid()}"
 # Directories whose files take longest come first: a slow file that starts last keeps one worker
 # busy while the others have nothing left to run.
 SLOWEST_FIRST = (
-    *("faults", "fuzz", "property", "e2e", "security"),
+    *("deploy", "faults", "fuzz", "property", "e2e", "security"),
     *("integration", "mongodb", "realtime", "api", "unit"),
 )
 TESTS = Path(__file__).parent

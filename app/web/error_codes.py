@@ -40,7 +40,7 @@ ERROR_CODES = {
     "database_unavailable": ErrorCode((503,), "The database does not answer."),
     "disk_full": ErrorCode((503,), "The disk of the embedded database is nearly full."),
     "server_busy": ErrorCode((503,), "The server has more work than it accepts at once."),
-    "no_monitor": ErrorCode((503,), "The process was not started with `python run.py`."),
+    "no_monitor": ErrorCode((503,), "Another web server runs the application."),
     # Accounts.
     "email_taken": ErrorCode((409,), "The email is registered already."),
     "client_id_taken": ErrorCode((409,), "The `client_id` is taken."),

@@ -26,6 +26,7 @@ from app.domain.errors import InvalidRequest, PaperTradingError, RateLimited, Un
 from app.extensions import socketio
 from app.logs import logger
 from app.metrics import KEY as METRICS_KEY
+from app.transport.connections import CONNECTIONS_KEY
 from app.web.addresses import client_network
 from app.web.cors import policy
 from app.web.errors import status_of
@@ -41,6 +42,8 @@ HEALTH_PATH = "/health/"
 PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa")
 # Variables by which web servers identify themselves in a request; a test client sets neither.
 SERVER_NAMES = frozenset({"SERVER_SOFTWARE", "uwsgi.version"})
+# An application has one of these if `python run.py` or our gunicorn worker runs it.
+OWN_KEYS = frozenset({MONITOR_KEY, CONNECTIONS_KEY})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -126,10 +129,10 @@ class Front:
         if origin is not None:
             # Logs a refused origin. The browser then keeps the response from the page.
             policy(self._app).allows(origin, environ)
-        if MONITOR_KEY in self._app.extensions or path.startswith(HEALTH_PATH):
+        if not OWN_KEYS.isdisjoint(self._app.extensions) or path.startswith(HEALTH_PATH):
             return
         if not SERVER_NAMES.isdisjoint(environ):
-            # Another web server runs no monitor: nothing would watch the stop-losses.
+            # Another web server has neither a monitor nor the limits of our own transport.
             raise Unavailable(NO_MONITOR, code="no_monitor")
 
     def _check_socket(self, environ: WSGIEnvironment) -> None:

@@ -14,6 +14,7 @@ from app.realtime.relay import KEY as RELAY_KEY
 from app.services import services
 from app.transport.connections import CONNECTIONS_KEY
 from app.web.api import endpoint
+from app.web.living_workers import LivingWorkers
 from app.web.schemas import format_seconds
 from app.web.storage import KEY as DISK_KEY
 from embedded_db.disk import Disk
@@ -23,7 +24,11 @@ blueprint = Blueprint("health", __name__, url_prefix="/health")
 MONITOR_KEY = "monitor"
 NEARLY_FULL = 0.9
 PULSE_KEY = "pulse"
-NO_MONITOR = "No monitor runs in this process; start the server with `python run.py`."
+WORKERS_KEY = "living_workers"
+NO_MONITOR = (
+    "No monitor runs in this process. Start the server with `python run.py`, or a web process "
+    "beside workers with `gunicorn -c deploy/gunicorn.conf.py`."
+)
 
 
 class HealthResponse(BaseModel):
@@ -41,6 +46,7 @@ class HealthResponse(BaseModel):
 def init_app(app: Flask) -> None:
     limiter.exempt(blueprint)
     app.extensions[PULSE_KEY] = Pulse()
+    app.extensions[WORKERS_KEY] = LivingWorkers()
     app.register_blueprint(blueprint)
 
 
@@ -123,6 +129,15 @@ def _check_connections() -> dict[str, Any]:
     return {"status": "degraded" if is_full else "ok", **used}
 
 
+def _check_workers() -> dict[str, Any]:
+    """Look for the monitors of other processes."""
+    if CONNECTIONS_KEY not in current_app.extensions:
+        return {"status": "unavailable", "reason": NO_MONITOR}
+    problem = current_app.extensions[WORKERS_KEY].problem()
+    found = {"status": "unavailable", "reason": problem} if problem else {"status": "ok"}
+    return {**found, "role": "web"}
+
+
 def _check_redis() -> dict[str, Any]:
     """Degraded while Redis is away: limits and events are then shared by fewer processes."""
     is_away = current_app.extensions[RELAY_KEY].is_away
@@ -134,7 +149,7 @@ def _check_redis() -> dict[str, Any]:
 def _check_monitor() -> dict[str, Any]:
     monitor = current_app.extensions.get(MONITOR_KEY)
     if monitor is None:
-        return {"status": "unavailable", "reason": NO_MONITOR}
+        return _check_workers()
     if monitor.last_pass_at is None:
         return {"status": "ok"}
     if monitor.is_standing_by:

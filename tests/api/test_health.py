@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.domain.quote import Source
 from app.monitor import Monitor
+from app.transport.connections import CONNECTIONS_KEY, Bounds, ConnectionTable
 from app.web.health import MONITOR_KEY
 from config import Settings
 from tests.support.market import ManualClock, ScriptedFeed
@@ -158,3 +159,33 @@ def test_without_a_monitor_another_web_server_gets_no_further_than_health(
     assert client.get("/health/live", environ_base=server).status_code == 200
     app.extensions[MONITOR_KEY] = Monitor(app)
     assert client.get("/market/live/NIFTY", environ_base=server).status_code == 200
+
+
+class TestOfAWebProcess:
+    """It has connections, and no monitor."""
+
+    @pytest.fixture
+    def web(self, app: Flask) -> FlaskClient:
+        del app.extensions[MONITOR_KEY]
+        app.extensions[CONNECTIONS_KEY] = ConnectionTable(Bounds(100, None))
+        return app.test_client()
+
+    def test_it_is_not_ready_without_a_living_worker(self, web: FlaskClient) -> None:
+        answer = web.get("/health/ready")
+
+        assert answer.status_code == 503
+        check = answer.get_json()["checks"]["monitor"]
+        assert (check["status"], check["role"]) == ("unavailable", "web")
+        assert "flask --app run worker" in check["reason"]
+
+    def test_it_is_ready_while_a_worker_lives(self, app: Flask, web: FlaskClient) -> None:
+        Monitor(app).run_if_leased()
+
+        answer = web.get("/health/ready")
+
+        assert answer.status_code == 200
+        assert answer.get_json()["checks"]["monitor"] == {"status": "ok", "role": "web"}
+
+    def test_it_serves_requests(self, web: FlaskClient) -> None:
+        server = {"SERVER_SOFTWARE": "gunicorn"}
+        assert web.get("/market/live/NIFTY", environ_base=server).status_code == 200

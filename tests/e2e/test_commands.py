@@ -16,6 +16,7 @@ from pymongo import MongoClient
 from app.database.ping import is_reachable
 from config import DATABASE_NAME
 from embedded_db.supervisor import EmbeddedDatabase
+from tests.support.deployment import GUNICORN
 from tests.support.server import INHERITED, ROOT, ServerProcess, free_port
 from tests.support.users import PASSWORD, registration
 
@@ -175,3 +176,32 @@ def test_gunicorn_is_refused_with_a_sentence_and_ends(tmp_path: Path, worker: st
     assert "python run.py" in result.stderr
     assert_no_traceback(result)
     assert not (tmp_path / "data").exists()
+
+
+def test_a_worker_needs_a_shared_database_and_redis(flask: Run, tmp_path: Path) -> None:
+    result = flask("worker", DATA_DIR=str(tmp_path / "data"))
+
+    assert result.returncode != 0
+    for name in ("MONGO_URI", "REDIS_URL"):
+        assert f"{name}: must be set" in result.stderr
+    assert_no_traceback(result)
+
+
+def test_a_web_process_needs_a_shared_database_and_redis_and_gunicorn_ends(tmp_path: Path) -> None:
+    result = subprocess.run(
+        GUNICORN,
+        env={
+            **os.environ,
+            "PORT": str(free_port()),
+            "WEB_CONCURRENCY": "1",
+            "DATA_DIR": str(tmp_path / "data"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 4
+    for name in ("MONGO_URI", "REDIS_URL"):
+        assert f"{name}: must be set" in result.stderr
+    assert_no_traceback(result)

@@ -2,56 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from tests.support.live import Listener, LiveTrader, eventually
 from tests.support.recording_files import falling_and_rising, standing_still, write_recording
-from tests.support.server import ServerProcess, free_port
+from tests.support.redis_server import RedisServer
+from tests.support.server import ServerProcess
 
 MakeServer = Callable[..., ServerProcess]
 
 
-class Redis:
-    """A Redis server for one test, without persistence."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._port = free_port()
-        self.url = f"redis://127.0.0.1:{self._port}/0"
-
-    def start(self) -> None:
-        """Start it on its port, and wait until it answers."""
-        program = shutil.which("redis-server")
-        assert program, "needs redis-server"
-        options = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", ""]
-        options += ["--appendonly", "no", "--dir", str(self._folder)]
-        self._process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
-        eventually(self._answers)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def _answers(self) -> bool:
-        with redis.Redis.from_url(self.url) as client:
-            try:
-                return bool(client.ping())
-            except redis.ConnectionError:
-                return False
-
-
 @pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[Redis]:
-    own = Redis(tmp_path)
-    own.start()
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    own = RedisServer(tmp_path).start()
     yield own
     own.kill()
 
@@ -110,7 +78,7 @@ def test_two_servers_settle_each_trade_once(
 
 @pytest.mark.needs("redis-server")
 def test_limits_are_counted_together(
-    make_pair: Callable[..., list[ServerProcess]], redis_server: Redis
+    make_pair: Callable[..., list[ServerProcess]], redis_server: RedisServer
 ) -> None:
     a, b = make_pair(
         REDIS_URL=redis_server.url, RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT="6 per hour"
@@ -124,7 +92,7 @@ def test_limits_are_counted_together(
 
 @pytest.mark.needs("redis-server")
 def test_failed_sign_ins_and_unknown_addresses_are_counted_together_and_without_redis_too(
-    make_pair: Callable[..., list[ServerProcess]], redis_server: Redis
+    make_pair: Callable[..., list[ServerProcess]], redis_server: RedisServer
 ) -> None:
     a, b = make_pair(
         REDIS_URL=redis_server.url, RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT="20 per hour"
@@ -150,7 +118,7 @@ def test_failed_sign_ins_and_unknown_addresses_are_counted_together_and_without_
 
 @pytest.mark.needs("redis-server")
 def test_events_of_one_server_reach_sockets_of_another_once_and_in_order(
-    make_pair: Callable[..., list[ServerProcess]], redis_server: Redis, async_mode: str
+    make_pair: Callable[..., list[ServerProcess]], redis_server: RedisServer, async_mode: str
 ) -> None:
     a, b = make_pair(REDIS_URL=redis_server.url, SOCKETIO_ASYNC_MODE=async_mode)
     trader = LiveTrader(a)
@@ -172,7 +140,7 @@ def test_events_of_one_server_reach_sockets_of_another_once_and_in_order(
 
 @pytest.mark.needs("redis-server")
 def test_events_of_a_redis_outage_are_shown_after_it(
-    make_pair: Callable[..., list[ServerProcess]], redis_server: Redis, async_mode: str
+    make_pair: Callable[..., list[ServerProcess]], redis_server: RedisServer, async_mode: str
 ) -> None:
     a, b = make_pair(REDIS_URL=redis_server.url, SOCKETIO_ASYNC_MODE=async_mode)
     trader, other = LiveTrader(a), LiveTrader(a)
@@ -194,7 +162,7 @@ def test_events_of_a_redis_outage_are_shown_after_it(
 
 @pytest.mark.needs("redis-server")
 def test_without_redis_requests_flow_and_own_events_arrive(
-    make_server: MakeServer, redis_server: Redis, tmp_path: Path, async_mode: str
+    make_server: MakeServer, redis_server: RedisServer, tmp_path: Path, async_mode: str
 ) -> None:
     server = make_server(
         REDIS_URL=redis_server.url,
@@ -222,7 +190,7 @@ def test_without_redis_requests_flow_and_own_events_arrive(
 
 @pytest.mark.needs("redis-server")
 def test_a_redis_outage_and_its_end_are_each_logged_once(
-    make_server: MakeServer, redis_server: Redis, async_mode: str
+    make_server: MakeServer, redis_server: RedisServer, async_mode: str
 ) -> None:
     server = make_server(
         REDIS_URL=redis_server.url, RATELIMIT_ENABLED="true", SOCKETIO_ASYNC_MODE=async_mode

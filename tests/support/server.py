@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,18 @@ def free_port() -> int:
 class ServerProcess:
     """`python run.py` with its own port and data folder."""
 
-    def __init__(self, folder: Path, *, entry: Path = ROOT / "run.py", **environment: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        entry: Path = ROOT / "run.py",
+        command: Sequence[str] | None = None,
+        **environment: Any,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.entry = entry
+        # Another program than `python run.py`.
+        self.command = command
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -57,24 +66,33 @@ class ServerProcess:
     def start(self) -> ServerProcess:
         """Start the server and wait until it is ready."""
         self.spawn()
+        self.wait_until_ready()
+        return self
+
+    def wait_until_ready(self) -> None:
+        """Wait until the started server is ready."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             assert self.process is not None
             if self.process.poll() is not None:
                 raise AssertionError(f"the server ended immediately:\n{self.output()}")
-            try:
-                if requests.get(f"{self.url}/health/ready", timeout=5).status_code == 200:
-                    return self
-            except requests.RequestException:
-                pass
+            if self.is_ready():
+                return
             time.sleep(0.05)
         raise AssertionError(f"the server was not ready in time:\n{self.output()}")
+
+    def is_ready(self) -> bool:
+        """Return whether the server says that it is ready."""
+        try:
+            return requests.get(f"{self.url}/health/ready", timeout=5).status_code == 200
+        except requests.RequestException:
+            return False
 
     def spawn(self) -> subprocess.Popen[bytes]:
         """Start the server without waiting."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(self.entry)],
+                self.command or [sys.executable, str(self.entry)],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
