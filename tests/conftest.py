@@ -21,6 +21,7 @@ from app.monitor import Monitor
 from config import Settings, load_settings
 from embedded_db.supervisor import EmbeddedDatabase
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.own_client import own_client
 from tests.support.server import CHEAP_HASH, ServerProcess, servers_in
 from tests.support.users import Trader, sign_up
 
@@ -66,7 +67,7 @@ def mongo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def database_client(mongo_server: str) -> Iterator[MongoClient[dict[str, Any]]]:
     """A client of the database server that outlives the applications."""
-    with MongoClient[dict[str, Any]](mongo_server, timeoutMS=60_000) as client:
+    with own_client(mongo_server) as client:
         yield client
         client.drop_database(DATABASE_NAME)
 

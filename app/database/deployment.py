@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.database import database
+from app.extensions import mongo
 from config import ConfigurationError
 
 STANDALONE = """\
@@ -24,6 +25,11 @@ def require_transactions() -> None:
         raise ConfigurationError([STANDALONE])
 
 
+def recognize_secantus() -> None:
+    """Note whether the server is SecantusDB: app.database.hints and the pages depend on it."""
+    mongo.is_secantus = _is_secantus()
+
+
 def describe_deployment() -> str | None:
     """Return what kind of deployment the database is, None for a standalone MongoDB."""
     admin = database().client.admin
@@ -34,4 +40,8 @@ def describe_deployment() -> str | None:
     if hello.get("msg") == "isdbgrid":
         return "a sharded cluster"
     # SecantusDB: has transactions as a lone server. A lone MongoDB has none.
-    return "a lone server" if "secantusVersion" in admin.command("buildInfo") else None
+    return "a lone server" if _is_secantus() else None
+
+
+def _is_secantus() -> bool:
+    return "secantusVersion" in database().client.admin.command("buildInfo")

@@ -15,6 +15,7 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from app.database import Document, collection
 from app.database.batches import batch_size, batched
+from app.database.hints import use_index
 from app.database.transactions import run_transaction
 from app.domain.contact import identity_key
 from app.logs import logger
@@ -133,7 +134,9 @@ def _give_portfolios_ids(name: str, portfolios: Sequence[Document]) -> None:
 
 def _mark_waiting(name: str, documents: Sequence[Document]) -> None:
     ids = [document["_id"] for document in documents]
-    collection(name).update_many({"_id": {"$in": ids}}, {"$set": {"waiting": True}})
+    users = sorted({document["user_id"] for document in documents})
+    query = {"_id": {"$in": ids}, "user_id": {"$in": users}}
+    collection(name).update_many(query, {"$set": {"waiting": True}}, **use_index("_id"))
 
 
 def _rewrite(name: str, old: Document, rewrite: Callable[[str, Sequence[Document]], None]) -> None:

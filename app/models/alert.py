@@ -11,12 +11,14 @@ from bson import ObjectId
 from pymongo import UpdateOne
 
 from app.database import Document, collection
+from app.database.hints import use_index
 from app.domain.alert import AlertCondition, AlertStatus, Direction, Trigger
 from app.domain.quote import Posting, Quote, Source
 from app.domain.triggers import SettledFrom
 from app.models.paging import newest_first
 from app.models.trigger_index import TriggerIndex
 
+BY_NUMBER = ("user_id", "status", "number")
 INDEX = TriggerIndex("alerts", below="below", above="above")
 
 
@@ -106,14 +108,14 @@ class Alert:
     ) -> list[Alert]:
         """Return the user's alerts with a number under `below`, newest first."""
         query = {"user_id": user_id, "status": status and status.value, "symbol": symbol}
-        documents = newest_first("alerts", query, "number", below=below, limit=limit)
+        documents = newest_first("alerts", query, BY_NUMBER, below=below, limit=limit)
         return [cls.from_document(document) for document in documents]
 
     @classmethod
     def count_active(cls, user_id: str) -> int:
         """Return the number of the user's active alerts."""
         query = {"user_id": user_id, "status": AlertStatus.ACTIVE.value}
-        return collection("alerts").count_documents(query)
+        return collection("alerts").count_documents(query, **use_index(*BY_NUMBER))
 
     @classmethod
     def any_active(cls, symbol: str) -> bool:
@@ -156,9 +158,10 @@ class Alert:
             "number": {"$gte": low, "$lt": high},
             "triggered_at": {"$lt": until},
         }
+        hint = use_index(*BY_NUMBER)
         if apply:
-            return collection("alerts").delete_many(query).deleted_count
-        return collection("alerts").count_documents(query)
+            return collection("alerts").delete_many(query, **hint).deleted_count
+        return collection("alerts").count_documents(query, **hint)
 
     @classmethod
     def delete(cls, alert_id: ObjectId, user_id: str) -> Alert | None:

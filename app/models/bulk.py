@@ -20,7 +20,7 @@ def by_owner(owners: Mapping[ObjectId, str]) -> Document:
     The users are in every filter that knows them, so that a shard key would serve.
     """
     # SecantusDB: takes the index of the first field, and `user_id` begins indexes of its own.
-    # MongoDB would compare both plans.
+    # MongoDB takes the index of the hint that these queries have.
     return {"_id": {"$in": list(owners)}, "user_id": {"$in": sorted({*owners.values()})}}
 
 

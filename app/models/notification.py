@@ -20,6 +20,7 @@ from pymongo import ASCENDING, DESCENDING, UpdateMany, UpdateOne
 
 from app.database import Document, collection
 from app.database.batches import batched
+from app.database.hints import use_index
 from app.domain.errors import AccountGone
 from app.models.bulk import IN_CLAUSE_SIZE, by_owner, value_by_id
 from app.models.inbox import Inbox
@@ -27,6 +28,7 @@ from app.models.paging import newest_first
 from app.models.preferences import Preferences
 
 CHANNELS = ("email", "sms")
+BY_SEQ = ("user_id", "is_read", "seq")
 # Ids that one listing of due notifications has at most: a backlog may have millions.
 MAX_DUE = 10_000
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,7 +112,8 @@ class Notification:
     def are_written(cls, events: Sequence[Notification]) -> bool:
         """Return whether events, all of one transaction, are in the database."""
         query = {"_id": events[0].id, "user_id": events[0].user_id}
-        return collection("notifications").find_one(query, {"_id": 1}) is not None
+        hint = use_index("_id")
+        return collection("notifications").find_one(query, {"_id": 1}, **hint) is not None
 
     @classmethod
     def find_by_user_id(
@@ -118,21 +121,24 @@ class Notification:
     ) -> list[Notification]:
         """Return the user's notifications with a seq under `below`, newest first."""
         query = {"user_id": user_id, "is_read": None if unread is None else not unread}
-        documents = newest_first("notifications", query, "seq", below=below, limit=limit)
+        documents = newest_first("notifications", query, BY_SEQ, below=below, limit=limit)
         return [cls.from_document(document) for document in documents]
 
     @classmethod
     def find_after(cls, user_id: str, seq: int, up_to: int) -> list[Notification]:
         """Return the user's notifications from seq + 1 to `up_to`, in order."""
         query = {"user_id": user_id, "seq": {"$gt": seq, "$lte": up_to}}
-        events = map(cls.from_document, collection("notifications").find(query))
-        return sorted(events, key=lambda event: event.seq)
+        found = collection("notifications").find(query, **use_index("user_id", "seq"))
+        return sorted(map(cls.from_document, found), key=lambda event: event.seq)
 
     @classmethod
     def last_seq(cls, user_id: str) -> int:
         """Return the highest seq of the user's notifications, 0 if there are none."""
         document = collection("notifications").find_one(
-            {"user_id": user_id}, {"seq": 1}, sort=[("seq", DESCENDING)]
+            {"user_id": user_id},
+            {"seq": 1},
+            sort=[("seq", DESCENDING)],
+            **use_index("user_id", "seq"),
         )
         return int(document["seq"]) if document else 0
 
@@ -147,7 +153,8 @@ class Notification:
     def is_younger(cls, user_id: str, seq: int, than: datetime) -> bool:
         """Return whether a notification exists and is not older than a time."""
         query = {"user_id": user_id, "seq": seq}
-        document = collection("notifications").find_one(query, {"created_at": 1})
+        hint = use_index("user_id", "seq")
+        document = collection("notifications").find_one(query, {"created_at": 1}, **hint)
         return document is not None and document["created_at"] >= than
 
     @classmethod
@@ -164,9 +171,10 @@ class Notification:
             "created_at": {"$lt": until},
             "deliver_at": None,
         }
+        hint = use_index(*BY_SEQ)
         if apply:
-            return collection("notifications").delete_many(query).deleted_count
-        return collection("notifications").count_documents(query)
+            return collection("notifications").delete_many(query, **hint).deleted_count
+        return collection("notifications").count_documents(query, **hint)
 
     @classmethod
     def find_due(cls, now: datetime, limit: int = MAX_DUE) -> list[tuple[str, list[ObjectId]]]:
@@ -201,10 +209,11 @@ class Notification:
         taken = notifications.update_many(
             {**by_owner(owners), "deliver_at": {"$lte": now}},
             {"$set": {"deliver_at": now + lease, "claim": mark}},
+            **use_index("_id"),
         )
         if not taken.modified_count:
             return Claim(mark, [])
-        found = notifications.find({**by_owner(owners), "claim": mark})
+        found = notifications.find({**by_owner(owners), "claim": mark}, **use_index("_id"))
         in_order = sorted(
             (cls.from_document(document) for document in found),
             key=lambda event: (event.user_id, event.seq),
@@ -217,9 +226,9 @@ class Notification:
     ) -> set[ObjectId]:
         """Extend a claim until `until`; return the ids that no other worker has claimed since."""
         notifications = collection("notifications")
-        ours = {**by_owner(owners), "claim": mark}
-        notifications.update_many(ours, {"$set": {"deliver_at": until}})
-        return {document["_id"] for document in notifications.find(ours, {"_id": 1})}
+        ours, hint = {**by_owner(owners), "claim": mark}, use_index("_id")
+        notifications.update_many(ours, {"$set": {"deliver_at": until}}, **hint)
+        return {document["_id"] for document in notifications.find(ours, {"_id": 1}, **hint)}
 
     @classmethod
     def backlog(cls, now: datetime) -> tuple[int, timedelta]:
@@ -300,4 +309,5 @@ def _end_deliveries(
     return UpdateMany(
         {**by_owner({event.id: event.user_id for event, _ in ended}), "claim": mark},
         [{"$set": {"deliveries": deliveries}}, {"$unset": ["deliver_at", "claim"]}],
+        **use_index("_id"),
     )

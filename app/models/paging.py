@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
+from pymongo import DESCENDING
+
 from app.database import Document, collection
+from app.database.hints import use_index
+from app.extensions import mongo
 
 # A window grows while a filter leaves the page unfilled, up to this many numbers a query.
 MAX_WINDOW = 4_096
@@ -32,22 +36,24 @@ def read_page(
 
 
 def newest_first(
-    name: str, query: Document, number: str, *, below: int, limit: int
+    name: str, query: Document, index: Sequence[str], *, below: int, limit: int
 ) -> list[dict[str, Any]]:
-    """Return up to `limit` documents matching `query` with `number` under `below`, descending.
+    """Return up to `limit` documents matching `query` with a number under `below`, descending.
 
-    Fields of the query that are None are ignored. `number` counts per user, with few gaps except
-    among old documents, so a page is a range of it.
+    Fields of the query that are None are ignored, also in the `index`, whose last field is the
+    number. That counts per user, with few gaps except among old documents.
     """
-    # SecantusDB: reads every match before it sorts and limits (docs/decisions.md). MongoDB would
-    # take one query with sort and limit.
     filters = {field: value for field, value in query.items() if value is not None}
+    *equal, number = (field for field in index if field in filters or field == index[-1])
+    hint = use_index(*equal, number)
     page: list[Document] = []
-    window = limit
+    # SecantusDB: reads every match before it sorts and limits, so a page is read as ranges of the
+    # number (docs/decisions.md). MongoDB takes one range, and stops at the limit.
+    window = limit if mongo.is_secantus else below
     while below > 1 and len(page) < limit:
         floor = max(below - window, 1)
-        documents = collection(name).find({**filters, number: {"$gte": floor, "$lt": below}})
-        page += sorted(documents, key=lambda document: -int(document[number]))
+        found = collection(name).find({**filters, number: {"$gte": floor, "$lt": below}}, **hint)
+        page += found.sort(number, DESCENDING).limit(limit - len(page))
         below = floor
         window = min(window * 4, MAX_WINDOW)
-    return page[:limit]
+    return page

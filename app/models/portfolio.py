@@ -148,7 +148,7 @@ class Portfolio:
                     "available_margin": -margin,
                     "utilized_margin": margin,
                     "trade_count": 1,
-                    **_exposure_increments({symbol: opened}),
+                    **_exposure_increments(symbol, opened),
                 },
                 "$set": {"last_updated": now},
             },
@@ -157,7 +157,10 @@ class Portfolio:
 
     @classmethod
     def settle_many(cls, deltas: Mapping[str, PortfolioDelta], now: datetime) -> int:
-        """Release margins and book P&L by user; return how many portfolios were found."""
+        """Release margins and book P&L by user; return how many portfolios were found.
+
+        A symbol without an open trade is removed from the exposure.
+        """
         result = collection("portfolios").bulk_write(
             [
                 UpdateOne(_by_user(user_id), _settled(delta, now))
@@ -177,24 +180,44 @@ def _by_user(user_id: str | Document) -> Document:
     return {"user_id": user_id, "name": DEFAULT_NAME}
 
 
-def _settled(delta: PortfolioDelta, now: datetime) -> Document:
-    return {
-        "$inc": {
-            "available_margin": delta.margin + delta.pnl,
-            "utilized_margin": -delta.margin,
-            "total_pnl": delta.pnl,
-            "closed_count": delta.trades,
-            "winner_count": delta.winners,
-            **_exposure_increments(delta.exposure),
-        },
-        "$set": {"last_updated": now},
+def _settled(delta: PortfolioDelta, now: datetime) -> list[Document]:
+    increments: dict[str, Decimal | int] = {
+        "available_margin": delta.margin + delta.pnl,
+        "utilized_margin": -delta.margin,
+        "total_pnl": delta.pnl,
+        "closed_count": delta.trades,
+        "winner_count": delta.winners,
     }
+    return [
+        {
+            "$set": {
+                **{field: _sum(field, amount) for field, amount in increments.items()},
+                **{
+                    _exposure_path(symbol): _reduced(_exposure_path(symbol), position)
+                    for symbol, position in delta.exposure.items()
+                },
+                "last_updated": now,
+            }
+        }
+    ]
 
 
-def _exposure_increments(exposure: Mapping[str, Position]) -> Document:
-    return {
-        # A dot in a field name would be a path.
-        f"exposure.{symbol.replace('.', ':')}.{name}": getattr(position, name)
-        for symbol, position in exposure.items()
-        for name in ("trades", "quantity", "cost")
-    }
+def _reduced(path: str, closed: Position) -> Document:
+    """Return an expression for the sums of a symbol, which removes them if all are zero."""
+    sums = {name: _sum(f"{path}.{name}", amount) for name, amount in asdict(closed).items()}
+    is_zero = {"$and": [{"$eq": [amount, 0]} for amount in sums.values()]}
+    return {"$cond": [is_zero, "$$REMOVE", sums]}
+
+
+def _sum(path: str, amount: Decimal | int) -> Document:
+    return {"$add": [{"$ifNull": [f"${path}", 0]}, amount]}
+
+
+def _exposure_path(symbol: str) -> str:
+    # A dot in a field name would be a path.
+    return f"exposure.{symbol.replace('.', ':')}"
+
+
+def _exposure_increments(symbol: str, opened: Position) -> Document:
+    path = _exposure_path(symbol)
+    return {f"{path}.{name}": amount for name, amount in asdict(opened).items()}

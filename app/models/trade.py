@@ -13,6 +13,7 @@ from pymongo import UpdateMany
 
 from app.database import Document, collection
 from app.database.batches import batched
+from app.database.hints import use_index
 from app.domain.bracket import Bracket, Exit, ExitReason, TradeType
 from app.domain.money import ZERO
 from app.domain.quote import Posting, Quote, Source
@@ -22,6 +23,7 @@ from app.models.bulk import IN_CLAUSE_SIZE, by_owner, value_by_id
 from app.models.paging import newest_first
 from app.models.trigger_index import TriggerIndex
 
+BY_NUMBER = ("user_id", "status", "number")
 INDEX = TriggerIndex("trades", below="trigger_below", above="trigger_above")
 
 
@@ -118,13 +120,15 @@ class Trade:
     @classmethod
     def find_by_client_order_id(cls, user_id: str, client_order_id: str) -> Trade | None:
         query = {"user_id": user_id, "client_order_id": client_order_id}
-        document = collection("trades").find_one(query)
+        hint = use_index("user_id", "client_order_id")
+        document = collection("trades").find_one(query, **hint)
         return cls.from_document(document) if document else None
 
     @classmethod
     def find_all(cls, user_id: str) -> Iterator[Trade]:
         """Yield every trade of a user, one at a time."""
-        for document in collection("trades").find({"user_id": user_id}):
+        hint = use_index("user_id", "number")
+        for document in collection("trades").find({"user_id": user_id}, **hint):
             yield cls.from_document(document)
 
     def as_opened(self) -> Trade:
@@ -143,14 +147,15 @@ class Trade:
     ) -> list[Trade]:
         """Return the user's trades with a number under `below`, newest first."""
         query = {"user_id": user_id, "status": status and status.value, "symbol": symbol}
-        documents = newest_first("trades", query, "number", below=below, limit=limit)
+        documents = newest_first("trades", query, BY_NUMBER, below=below, limit=limit)
         return [cls.from_document(document) for document in documents]
 
     @classmethod
     def find_active_by_user_id(cls, user_id: str) -> list[Trade]:
         """Return all the user's active trades, oldest first."""
         query = {"user_id": user_id, "status": TradeStatus.ACTIVE.value}
-        trades = [cls.from_document(document) for document in collection("trades").find(query)]
+        found = collection("trades").find(query, **use_index(*BY_NUMBER))
+        trades = [cls.from_document(document) for document in found]
         return sorted(trades, key=lambda trade: trade.number)
 
     @classmethod
@@ -158,7 +163,8 @@ class Trade:
         """Return the active ones of the user's trades, oldest first."""
         owners = dict.fromkeys(trade_ids, user_id)
         query = {**by_owner(owners), "status": TradeStatus.ACTIVE.value}
-        trades = [cls.from_document(document) for document in collection("trades").find(query)]
+        found = collection("trades").find(query, **use_index("_id"))
+        trades = [cls.from_document(document) for document in found]
         return sorted(trades, key=lambda trade: trade.number)
 
     @classmethod
@@ -221,6 +227,7 @@ def _close_equal(transition: Transition, exits: Sequence[TradeExit], now: dateti
     return UpdateMany(
         {**by_owner(owners), "status": transition.before.value},
         [{"$set": {**closed, "pnl": value_by_id(pnls)}}],
+        **use_index("_id"),
     )
 
 

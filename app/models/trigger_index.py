@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from app.database import Document, collection
+from app.database.hints import use_index
 from app.domain.money import ZERO
 
 # Decoding 250 documents holds up everything else in the process for some 10 ms.
@@ -45,8 +46,11 @@ class TriggerIndex:
         """
         # SecantusDB: scans the collection for any $or. MongoDB would take both sides in one query.
         seen = set()
-        for query in self.queries(symbol, lowest, highest):
-            for document in collection(self.collection).find(query, batch_size=CURSOR_BATCH_SIZE):
+        queries = self.queries(symbol, lowest, highest)
+        for price, query in zip((self.below, self.above), queries, strict=True):
+            hint = use_index("waiting", "symbol", price)
+            found = collection(self.collection).find(query, batch_size=CURSOR_BATCH_SIZE, **hint)
+            for document in found:
                 if document["_id"] not in seen:
                     seen.add(document["_id"])
                     yield document
@@ -54,4 +58,5 @@ class TriggerIndex:
     def any_waiting(self, symbol: str) -> bool:
         """Return whether anything waits for prices of the symbol."""
         query = {"waiting": True, "symbol": symbol}
-        return collection(self.collection).find_one(query, {"_id": 1}) is not None
+        hint = use_index("waiting", "symbol", self.below)
+        return collection(self.collection).find_one(query, {"_id": 1}, **hint) is not None

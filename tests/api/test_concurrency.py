@@ -11,11 +11,11 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from app.database import collection
 from app.monitor import Monitor
 from tests.support.concurrency import run_concurrently
 from tests.support.factories import assert_portfolio_balances
 from tests.support.market import ScriptedFeed
+from tests.support.own_client import collection
 from tests.support.responses import assert_error
 from tests.support.users import Trader, registration
 

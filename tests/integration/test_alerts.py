@@ -13,7 +13,7 @@ from bson import ObjectId
 from flask import Flask
 
 from app.alerts.service import delete_alert, list_alerts, set_alert
-from app.database import Document, collection
+from app.database import Document
 from app.database.batches import BATCH_SIZE
 from app.database.transactions import run_transaction
 from app.domain.alert import AlertStatus, Direction
@@ -28,6 +28,7 @@ from tests.support.concurrency import run_concurrently
 from tests.support.execution import fire, fire_crossed
 from tests.support.factories import create_user
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.own_client import collection
 
 pytestmark = pytest.mark.usefixtures("app_context")
 

@@ -8,7 +8,6 @@ from decimal import Decimal
 import pytest
 from flask import Flask
 
-from app.database import collection
 from app.database.batches import BATCH_SIZE, all_written
 from app.domain.bracket import ExitReason, TradeType
 from app.domain.quote import Quote, Source
@@ -29,6 +28,7 @@ from tests.support.factories import (
     trades_of,
 )
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.own_client import collection
 
 pytestmark = pytest.mark.usefixtures("app_context")
 
@@ -38,9 +38,41 @@ def traders(app_context: Flask) -> None:
     create_users("alice", "bob")
 
 
+def exposed_symbols(client_id: str = "alice") -> set[str]:
+    portfolio = collection("portfolios").find_one({"user_id": client_id})
+    assert portfolio is not None
+    return set(portfolio["exposure"])
+
+
 def only_trade(client_id: str = "alice") -> Trade:
     (trade,) = trades_of(client_id)
     return trade
+
+
+def test_a_portfolio_keeps_sums_of_symbols_with_open_trades_only(feed: ScriptedFeed) -> None:
+    for symbol in ("^NSEI", "^NSEI", "RELIANCE.NS", "^BSESN"):
+        open_trade("alice", order(symbol))
+    first, *others = trades_of("alice")
+
+    exit_trade("alice", str(first.id))
+    assert exposed_symbols() == {"^NSEI", "RELIANCE:NS", "^BSESN"}
+    exit_trade("alice", str(others[1].id))
+    assert exposed_symbols() == {"^NSEI", "^BSESN"}
+    exit_all("alice")
+    assert exposed_symbols() == set()
+    open_trade("alice", order("RELIANCE.NS", quantity=2))
+    assert exposed_symbols() == {"RELIANCE:NS"}
+    assert_portfolio_balances("alice")
+
+
+def test_a_buy_and_a_sell_of_the_same_quantity_stay_until_both_are_closed() -> None:
+    for trade_type in (TradeType.BUY, TradeType.SELL):
+        open_trade("alice", order(trade_type=trade_type))
+    assert exposed_symbols() == {"^NSEI"}
+
+    exit_all("alice")
+
+    assert exposed_symbols() == set()
 
 
 def test_one_falling_tick_closes_more_trades_than_fit_in_a_batch(feed: ScriptedFeed) -> None:

@@ -12,13 +12,14 @@ from bson import ObjectId
 from flask import Flask
 from pymongo.cursor import Cursor
 
-from app.database import Document, collection
+from app.database import Document
 from app.database.indexes import INDEXES, create_indexes
 from app.models import Notification, Trade
 from app.models import alert as alerts
 from app.models import trade as trades
 from app.models.trigger_index import TriggerIndex
 from tests.support.factories import create_users, draft, insert_trade, notify
+from tests.support.own_client import collection
 from tests.support.quotes import NOON
 
 pytestmark = pytest.mark.usefixtures("app_context")

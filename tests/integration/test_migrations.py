@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from app.alerts.service import set_alert
-from app.database import collection, migrations
+from app.database import migrations
 from app.database.indexes import create_indexes
 from app.database.migrations import UnusableData
 from app.database.transactions import run_transaction
@@ -22,6 +22,7 @@ from app.trades.service import open_trade
 from tests.support.concurrency import run_concurrently, run_in_thread
 from tests.support.database_state import documents
 from tests.support.factories import create_users, draft, notify, order, trades_of
+from tests.support.own_client import collection
 
 pytestmark = [pytest.mark.usefixtures("app_context"), pytest.mark.own_database]
 

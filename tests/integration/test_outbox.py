@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.database import collection
 from app.delivery import Outbox
 from app.delivery.attempts import MAX_ATTEMPTS, MAX_RETRY
 from app.delivery.messages import MAX_LINES
@@ -22,6 +21,7 @@ from app.trades.service import open_trade
 from tests.support.concurrency import run_concurrently, running
 from tests.support.factories import create_users, draft, notify, order
 from tests.support.market import ManualClock
+from tests.support.own_client import collection
 from tests.support.senders import (
     CREDENTIALS,
     RECORDING,

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.database import collection
 from app.database.transactions import run_transaction
 from app.delivery import Outbox
 from app.delivery.outbox import LEASE, RENEW_SECONDS
@@ -24,6 +23,7 @@ from app.trades.exits import exit_trade
 from app.trades.service import open_trade
 from tests.support.factories import create_users, draft, notify, order
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.own_client import collection
 from tests.support.senders import CREDENTIALS, RECORDING, FakeSender, lines_of
 
 USERS = [f"user{n}" for n in range(6)]

@@ -11,6 +11,7 @@ from flask import Flask
 
 from app.database import collection
 from app.domain.trade import TradeStatus
+from app.extensions import mongo
 from app.models import Notification, Trade
 from app.models.paging import MAX_WINDOW
 from tests.support.factories import create_users, draft, insert_trade, notify
@@ -18,8 +19,14 @@ from tests.support.factories import create_users, draft, insert_trade, notify
 COUNT = 320
 
 
+@pytest.fixture(autouse=True, params=["SecantusDB", "MongoDB"])
+def server(request: pytest.FixtureRequest, app_context: Flask) -> None:
+    """Read the pages as from either server."""
+    mongo.is_secantus = request.param == "SecantusDB"
+
+
 @pytest.fixture(autouse=True)
-def many_trades(app_context: Flask) -> None:
+def many_trades(server: None) -> None:
     """Insert trades of alice, every third in another symbol, every tenth cancelled."""
     template = insert_trade(1)
     document = collection("trades").find_one({"_id": template.id})

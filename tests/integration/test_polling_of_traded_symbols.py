@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.database import collection
 from app.market_data.polled_symbols import MARK_LIFETIME, MARK_REUSE
 from app.models import SymbolState, Trade
 from app.services import now, services
 from tests.support.database_state import documents
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.own_client import collection
 from tests.support.users import Trader
 
 SYMBOL = "RELIANCE.NS"

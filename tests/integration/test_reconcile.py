@@ -12,9 +12,9 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from app.database import collection
 from tests.support.database_state import all_documents, assert_invariants, documents
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.own_client import collection
 from tests.support.users import Trader
 
 Corrupt = Callable[[str], Any]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,9 +11,10 @@ from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskClient
 from pymongo import MongoClient
+from pymongo.errors import OperationFailure
 
-from app.database import collection
-from app.models import Inbox, Notification
+from app.database.indexes import ANSWERS_KEPT
+from app.models import IdempotencyKey, IdempotencyRecord, Inbox, Notification
 from app.monitor import Monitor
 from app.monitor.retention import ROUND_SECONDS, STATEMENTS_PER_STEP, Limits, Retention
 from app.portfolio.reconciliation import find_differences
@@ -24,6 +25,7 @@ from tests.support.database_state import all_documents
 from tests.support.execution import close_triggered
 from tests.support.live import eventually
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.own_client import collection
 from tests.support.server import ServerProcess
 from tests.support.users import Trader, registration, sign_up
 
@@ -67,6 +69,15 @@ def seqs(trader: Trader) -> list[int]:
     return sorted(
         each["seq"] for each in collection("notifications").find({"user_id": trader.client_id})
     )
+
+
+def expire_documents() -> None:
+    """Have the server delete what its TTL indexes name, which it does by itself each minute."""
+    admin = collection("answers").database.client.admin
+    try:
+        admin.command("secantusAdmin.pruneTtl")
+    except OperationFailure:
+        pytest.skip("deletes expired documents once a minute only")
 
 
 def fire_alert(trader: Trader, feed: ScriptedFeed, monitor: Monitor) -> None:
@@ -271,6 +282,33 @@ def test_the_retention_period_is_configured(make_settings: Callable[..., Setting
     assert Limits.of(make_settings()).is_empty
     given = make_settings(RETENTION_NOTIFICATIONS_DAYS=90, RETENTION_ALERTS_DAYS=30)
     assert Limits.of(given) == Limits(90, 30)
+
+
+def test_the_result_of_a_request_expires_a_week_after_it() -> None:
+    def save(key: str, age: timedelta) -> None:
+        record = IdempotencyKey("alice", key, "fingerprint")
+        IdempotencyRecord.save(record, {"done": True}, datetime.now(UTC) - age)
+
+    save("expired", ANSWERS_KEPT + timedelta(minutes=1))
+    save("kept", ANSWERS_KEPT - timedelta(minutes=1))
+
+    expire_documents()
+
+    assert IdempotencyRecord.find(IdempotencyKey("alice", "expired", "fingerprint")) is None
+    assert IdempotencyRecord.find(IdempotencyKey("alice", "kept", "fingerprint")) is not None
+
+
+def test_codes_and_caps_expire_when_they_are_useless() -> None:
+    past, future = datetime.now(UTC) - timedelta(seconds=1), datetime.now(UTC) + timedelta(hours=1)
+    for name in ("codes", "quotas"):
+        collection(name).insert_many(
+            [{"_id": "past", "purge_at": past}, {"_id": "future", "purge_at": future}]
+        )
+
+    expire_documents()
+
+    for name in ("codes", "quotas"):
+        assert [each["_id"] for each in collection(name).find()] == ["future"]
 
 
 def test_a_running_server_deletes_old_notifications(

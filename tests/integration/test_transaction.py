@@ -23,9 +23,18 @@ from pymongo.errors import (
 from app.database import collection
 from app.database.transactions import is_outage, run_transaction
 from app.domain.errors import InsufficientMargin
+from tests.support import own_client
 from tests.support.concurrency import run_concurrently, run_in_thread
 
 pytestmark = pytest.mark.usefixtures("app_context")
+
+
+@pytest.fixture(autouse=True)
+def collections(app_context: Flask) -> None:
+    """Create what the transactions write to."""
+    for name in ("counters", "others"):
+        own_client.collection(name).insert_one({})
+        own_client.collection(name).delete_many({})
 
 
 def count() -> int:

@@ -22,6 +22,8 @@ class Statement:
 
     filter: Document
     is_upsert: bool = False
+    hint: Any = None
+    is_projected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +88,33 @@ class Command:
         """Yield each filter of the command."""
         match self.name:
             case "find":
-                yield Statement(self.body.get("filter", {}))
+                is_projected = bool(self.body.get("projection"))
+                query, hint = self.body.get("filter", {}), self.body.get("hint")
+                yield Statement(query, hint=hint, is_projected=is_projected)
             case "count" | "distinct":
                 # Without a query, it reads the metadata of the collection.
                 if self.body.get("query"):
-                    yield Statement(self.body["query"])
+                    yield Statement(self.body["query"], hint=self.body.get("hint"))
             case "findAndModify":
-                yield Statement(self.body.get("query", {}), bool(self.body.get("upsert")))
+                query, hint = self.body.get("query", {}), self.body.get("hint")
+                yield Statement(query, bool(self.body.get("upsert")), hint)
             case "update" | "delete":
                 for each in self.operations:
-                    yield Statement(each["q"], bool(each.get("upsert")))
+                    yield Statement(each["q"], bool(each.get("upsert")), each.get("hint"))
             case "aggregate":
                 first: Document = next(iter(self.body.get("pipeline", [])), {})
-                yield Statement(first.get("$match", {}))
+                yield Statement(first.get("$match", {}), hint=self.body.get("hint"))
 
     def hints(self) -> Iterator[Any]:
         """Yield each index that the command asks for."""
-        for part in (self.body, *self.operations):
-            if self.name != "insert" and part.get("hint"):
-                yield part["hint"]
+        return (each.hint for each in self.statements() if each.hint)
+
+    def without_hints(self) -> Document:
+        """Return the command without the indexes that it asks for."""
+        body = {key: value for key, value in self.body.items() if key != "hint"}
+        for name in {"updates", "deletes"} & body.keys():
+            body[name] = [{key: each[key] for key in each if key != "hint"} for each in body[name]]
+        return body
 
     def abort(self) -> Document:
         """Return the command that aborts the transaction of this one."""

@@ -118,6 +118,31 @@ def _with_fields(command: Command, statement: Statement) -> str:
     return f"{command.shape} by {', '.join(sorted(statement.filter)) or 'nothing'}"
 
 
+def _index_choice(command: Command, state: State) -> Iterator[Finding]:
+    for statement in command.statements():
+        if not statement.hint and len(_candidates(command, statement, state)) > 1:
+            yield Finding("index-choice", _with_fields(command, statement))
+
+
+def _candidates(command: Command, statement: Statement, state: State) -> set[tuple[str, ...]]:
+    """Return the fields of each index that the planner considers."""
+    fields = statement.filter.keys()
+    partial = state.partial.get(command.namespace, {})
+    found = {
+        index
+        for name, index in state.indexes.get(command.namespace, {}).items()
+        if index[0] in fields and partial.get(name, set()) <= fields
+    }
+    if "_id" not in fields:
+        return found
+    is_equal = not isinstance(statement.filter["_id"], dict) or not any(
+        key.startswith("$") for key in statement.filter["_id"]
+    )
+    # Equality on a unique index of one field excludes every other index, unless a projection might
+    # be covered by one of them.
+    return {("_id",)} if is_equal and not statement.is_projected else found | {("_id",)}
+
+
 CHECKS: tuple[Callable[[Command, State], Iterator[Finding]], ...] = (
     _read_preference,
     _concern,
@@ -125,5 +150,6 @@ CHECKS: tuple[Callable[[Command, State], Iterator[Finding]], ...] = (
     _implicit_creation,
     _transaction_size,
     _collection_scan,
+    _index_choice,
     _shards,
 )

@@ -1,4 +1,7 @@
-"""The strict proxy: between PyMongo and the embedded server, as strict as MongoDB."""
+"""The strict proxy: between PyMongo and the embedded server, as strict as MongoDB.
+
+To the application the server is MongoDB, so hints arrive: they are judged, and not forwarded.
+"""
 
 from __future__ import annotations
 
@@ -97,9 +100,17 @@ class _Connection:
         if wire.flags(request) & wire.MORE_TO_COME:
             self._upstream.sendall(request)
             return b""
+        if any(command.hints()):
+            request = wire.encode(command.without_hints(), wire.request_id(request))
         reply = self._forward(request)
         self._state.end(command, wire.decode(reply))
-        return reply
+        return self._as_mongodb(reply) if command.name == "buildInfo" else reply
+
+    def _as_mongodb(self, reply: bytes) -> bytes:
+        body = wire.decode(reply)
+        if self._is_judged:
+            body.pop("secantusVersion", None)
+        return wire.encode(body, response_to=wire.response_to(reply))
 
     def _greet(self, request: bytes, command: Command) -> bytes:
         """Forward a handshake; in the reply the proxy has the place of the server."""

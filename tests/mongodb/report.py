@@ -38,6 +38,7 @@ COUNTED = {
     "transaction-size": f"{TRANSACTIONS}/: 1,000 documents",
     "implicit-creation": f"{MANUAL}/core/transactions-operations/: refused across shards",
     "collection-scan": f"{MANUAL}/tutorial/equality-sort-range-guideline/: no index serves it",
+    "index-choice": f"{MANUAL}/core/query-plans/ and {SERVER}/db/query/planner_ixselect.cpp",
     "broadcast": f"{MANUAL}/core/sharded-cluster-query-router/: goes to every shard",
     "upsert-without-shard-key": f"{MANUAL}/reference/method/db.collection.updateOne/: sharded",
     "transaction-across-shards": f"{MANUAL}/core/transactions/: users may be on several shards",

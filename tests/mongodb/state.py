@@ -35,6 +35,8 @@ class State:
         self.lifetime_seconds = lifetime_seconds
         # The fields of each index by its name.
         self.indexes: dict[Namespace, dict[str, tuple[str, ...]]] = {}
+        # The fields that a filter must have for a partial index, by its name.
+        self.partial: dict[Namespace, dict[str, set[str]]] = {}
         self.collections: set[Namespace] = set()
         self.transactions: dict[bytes, Transaction] = {}
         # Locks that a change of a collection waits for. The collection "" is the whole database.
@@ -87,6 +89,12 @@ class State:
             case "createIndexes":
                 known = self.indexes.setdefault(command.namespace, {})
                 known |= {each["name"]: tuple(each["key"]) for each in command.body["indexes"]}
+                self.partial.setdefault(command.namespace, {}).update(
+                    {
+                        each["name"]: set(each.get("partialFilterExpression", {}))
+                        for each in command.body["indexes"]
+                    }
+                )
                 self.collections.add(command.namespace)
             case "dropIndexes":
                 self._forget_index(command.namespace, command.body["index"])

@@ -92,6 +92,52 @@ def test_a_filter_that_no_index_serves_is_counted(
     assert proxy.report.shapes()["collection-scan"] == ["find users by name"]
 
 
+def test_a_filter_that_two_indexes_serve_is_counted_unless_it_names_one(
+    proxy: StrictProxy, database: Database[Document]
+) -> None:
+    database.trades.create_index([("user_id", 1), ("number", 1)])
+    database.trades.create_index([("user_id", 1), ("status", 1)])
+    for hint in ("user_id_1_status_1", None):
+        database.trades.find_one({"user_id": "alice", "status": "ACTIVE"}, hint=hint)
+        database.trades.update_one({"user_id": "bob"}, {"$set": {"n": 1}}, hint=hint)
+        database.trades.delete_many({"user_id": "bob"}, hint=hint)
+    database.trades.count_documents({"user_id": "bob"}, hint="user_id_1_number_1")
+    database.trades.count_documents({"user_id": "bob"})
+
+    assert proxy.report.counts["index-choice"] == {
+        "aggregate trades by user_id": 1,
+        "delete trades by user_id": 1,
+        "find trades by status, user_id": 1,
+        "update trades by user_id": 1,
+    }
+
+
+def test_one_id_leaves_no_choice_and_several_do(
+    proxy: StrictProxy, database: Database[Document]
+) -> None:
+    database.trades.create_index([("user_id", 1)])
+    database.trades.find_one({"_id": 1, "user_id": "alice"})
+    assert proxy.report.count("index-choice") == 0
+
+    database.trades.find_one({"_id": {"$in": [1, 2]}, "user_id": "alice"})
+    database.trades.find_one({"_id": 1, "user_id": "alice"}, {"user_id": 1})
+    assert proxy.report.count("index-choice") == 2
+
+
+def test_a_partial_index_is_no_choice_for_a_filter_without_its_condition(
+    proxy: StrictProxy, database: Database[Document]
+) -> None:
+    database.trades.create_index([("user_id", 1)])
+    condition = {"client_order_id": {"$exists": True}}
+    fields = [("user_id", 1), ("client_order_id", 1)]
+    database.trades.create_index(fields, partialFilterExpression=condition)
+    database.trades.find_one({"user_id": "alice"})
+    assert proxy.report.count("index-choice") == 0
+
+    database.trades.find_one({"user_id": "alice", "client_order_id": "x"})
+    assert proxy.report.count("index-choice") == 1
+
+
 def test_a_filter_without_the_user_is_counted_as_a_broadcast(
     proxy: StrictProxy, database: Database[Document]
 ) -> None:

@@ -46,6 +46,10 @@ def request_id(message: bytes) -> int:
     return int(HEADER.unpack_from(message)[1])
 
 
+def response_to(message: bytes) -> int:
+    return int(HEADER.unpack_from(message)[2])
+
+
 def op_code(message: bytes) -> int:
     return int(HEADER.unpack_from(message)[3])
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from app.database import collection
 from app.models import Alert, Inbox, Notification, SymbolState
 from app.services import services
+from tests.support.own_client import collection
 
 
 def request(

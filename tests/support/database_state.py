@@ -6,7 +6,7 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any
 
-from app.database import collection
+from tests.support.own_client import collection
 
 COLLECTIONS = ("users", "inboxes", "portfolios", "trades", "notifications", "answers")
 CLOSING = ("trade_exited", "trade_auto_closed")

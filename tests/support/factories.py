@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from app.database import collection
 from app.database.transactions import run_transaction
 from app.domain.bracket import TradeType
 from app.domain.money import ZERO, to_paisa
@@ -13,6 +12,7 @@ from app.domain.order import Order
 from app.domain.position import Position
 from app.domain.trade import TradeStatus
 from app.models import EventDraft, Inbox, Notification, Portfolio, Trade, User
+from tests.support.own_client import collection
 from tests.support.quotes import bracket
 
 MARGIN = Decimal(100_000_000)

@@ -11,10 +11,10 @@ from typing import Any
 from bson import ObjectId
 from werkzeug.test import TestResponse
 
-from app.database import collection
 from app.domain.money import ZERO
 from app.models import IdempotencyKey, IdempotencyRecord
 from tests.support.database_state import documents
+from tests.support.own_client import collection
 from tests.support.users import Trader
 
 AT_ONCE = 20

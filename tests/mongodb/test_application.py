@@ -1,0 +1,101 @@
+"""The application on what looks like MongoDB: which statements it sends, and by which indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+import pytest
+from flask import Flask
+
+from app import create_app
+from app.domain.alert import AlertStatus
+from app.domain.trade import TradeStatus
+from app.extensions import mongo
+from app.models import Alert, Notification, Trade
+from app.monitor import Monitor
+from app.monitor.retention import Limits, purge
+from config import Settings
+from tests.mongodb.proxy import StrictProxy
+from tests.support.faults import recording_commands
+from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.users import Trader, sign_up
+
+
+@pytest.fixture
+def app(
+    proxy: StrictProxy,
+    make_settings: Callable[..., Settings],
+    feed: ScriptedFeed,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Flask]:
+    # Otherwise PyMongo's log has only the beginning of a command.
+    monkeypatch.setenv("MONGOB_LOG_MAX_DOCUMENT_LENGTH", "1000000")
+    yield create_app(make_settings(), mongo_uri=proxy.uri, feed=feed, clock=clock)
+    assert mongo.cx is not None
+    mongo.cx.drop_database(mongo.cx.get_default_database("paper_trading").name)
+    mongo.cx.close()
+    mongo.cx = mongo.db = None
+
+
+@pytest.fixture
+def trader(app: Flask) -> Trader:
+    trader = sign_up(app.test_client())
+    trader.open_portfolio()
+    for _ in range(3):
+        trader.create_trade()
+    return trader
+
+
+def test_no_statement_leaves_the_choice_of_an_index_to_the_planner(
+    app: Flask, proxy: StrictProxy, feed: ScriptedFeed, clock: ManualClock, trader: Trader
+) -> None:
+    trader.post("/market/alerts", {"symbol": "^NSEI", "above": 25_001})
+    trader.create_trade(stop_loss=24_000, target_price=25_002)
+    feed.tick("^NSEI", 25_003)
+    assert Monitor(app).run_once().closed == 1
+    for path in ("/trades/{}", "/trades/{}?status=ACTIVE", "/trades/performance/{}"):
+        trader.get(path.format(trader.client_id))
+    trader.post(f"/trades/exit-all/{trader.client_id}")
+    trader.notifications()
+    with app.app_context():
+        purge(trader.client_id, Limits(1, 1), clock.now(), apply=True)
+        purge(trader.client_id, Limits(1, 1), clock.now(), apply=False)
+        assert Alert.count_active(trader.client_id) == 0
+        assert Notification.last_seq(trader.client_id) > 0
+        assert len(Notification.find_after(trader.client_id, 0, 2)) == 2
+
+    assert not mongo.is_secantus
+    assert proxy.report.shapes().get("index-choice") is None
+    assert proxy.report.count("hint") == 0
+
+
+def test_a_page_is_one_find_that_the_index_sorts_and_the_limit_ends(
+    app: Flask, trader: Trader
+) -> None:
+    with app.app_context(), recording_commands() as commands:
+        found = Trade.find_by_user_id(
+            trader.client_id, status=TradeStatus.ACTIVE, symbol="^NSEI", below=1_000_000, limit=2
+        )
+        Alert.find_by_user_id(trader.client_id, status=AlertStatus.ACTIVE, below=1_000_000, limit=2)
+        Notification.find_by_user_id(trader.client_id, below=1_000_000, limit=2)
+
+    assert [trade.number for trade in found] == [3, 2]
+    pages = [(each["find"], each["sort"], each["limit"], each["hint"]) for each in commands]
+    status = {"user_id": 1, "status": 1, "number": 1}
+    assert pages == [
+        ("trades", {"number": -1}, 2, status),
+        ("alerts", {"number": -1}, 2, status),
+        ("notifications", {"seq": -1}, 2, {"user_id": 1, "seq": 1}),
+    ]
+
+
+def test_each_side_of_a_price_reads_its_own_index(app: Flask, trader: Trader) -> None:
+    with app.app_context(), recording_commands() as commands:
+        assert list(Trade.find_triggered("^NSEI", Decimal(1), Decimal(2))) == []
+
+    assert [each["hint"] for each in commands] == [
+        {"waiting": 1, "symbol": 1, "trigger_below": 1},
+        {"waiting": 1, "symbol": 1, "trigger_above": 1},
+    ]
