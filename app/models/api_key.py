@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from bson import ObjectId
 
 from app.database import Document, collection
+from app.database.hints import use_index
 from app.models.bulk import by_owner
 
 # How long the list of a user shows a key that has expired.
@@ -72,7 +73,7 @@ class ApiKey:
     @classmethod
     def find_existing(cls, keys: Collection[tuple[ObjectId, str]]) -> set[ObjectId]:
         """Return which of these keys, given with their users, still exist."""
-        found = collection("api_keys").find(by_owner(dict(keys)), {"_id": 1})
+        found = collection("api_keys").find(by_owner(dict(keys)), {"_id": 1}, **use_index("_id"))
         return {document["_id"] for document in found}
 
     @classmethod
