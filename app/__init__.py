@@ -81,6 +81,7 @@ def _create_flask(settings: Settings) -> Flask:
 def _prepare_database(app: Flask, uri: str, *, for_command: bool) -> None:
     from app import database
     from app.database import transactions
+    from app.database.backup import require_whole
     from app.database.deployment import recognize_secantus, require_transactions
     from app.database.indexes import create_indexes
     from app.database.migrations import migrate
@@ -89,6 +90,8 @@ def _prepare_database(app: Flask, uri: str, *, for_command: bool) -> None:
     transactions.init_app(app)
     recognize_secantus()
     require_transactions()
+    if not for_command:
+        require_whole()
     # A command builds no index beside a running server, except `migrate`.
     prepares = not for_command or not database.database().list_collection_names()
     with app.app_context():
