@@ -65,6 +65,7 @@ check: install-dev ## formatter, linter, types, import rules, bandit, locked pac
 audit: install-dev ## ask PyPI, over the network, whether a locked package is known to be vulnerable
 	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements.txt
 	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements-embedded.txt
+	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements-tracing.txt
 	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements-dev.txt
 
 format: install-dev ## rewrite the code as the formatter and linter want it
@@ -72,7 +73,7 @@ format: install-dev ## rewrite the code as the formatter and linter want it
 	$(BIN)/ruff check --fix .
 
 lock: install-dev ## compile requirements*.in into the pinned, hashed requirements*.txt
-	for name in requirements requirements-embedded requirements-dev; do \
+	for name in requirements requirements-embedded requirements-tracing requirements-dev; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 			--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 			$$name.in --output-file $$name.txt || exit 1; done

@@ -59,7 +59,7 @@ def create_app(
 def _create_flask(settings: Settings) -> Flask:
     from flask import Flask
 
-    from app import metrics
+    from app import metrics, tracing
     from app.web import auth, errors, request_log
 
     # Without a static folder: a missing file would be a 404 that no rate limit counts.
@@ -72,6 +72,7 @@ def _create_flask(settings: Settings) -> Flask:
         TESTING=settings.app_env == "testing",
     )
     metrics.init_app(app)
+    tracing.init_app(app, settings)
     request_log.init_app(app)
     auth.init_app(app)
     errors.init_app(app)

@@ -188,12 +188,12 @@ def _snapshot() -> Iterator[ClientSession]:
     """Give a session whose reads all see one instant."""
     client = database().client
     if not mongo.is_secantus:
-        # A transaction would end after a minute.
         with client.start_session(snapshot=True) as session:
             yield session
         return
     # SecantusDB: as a replica set it accepts a snapshot session, and reads each collection at
-    # another instant. Its transactions read one instant, without a time limit.
+    # another instant. Its transactions read one instant, without a time limit. MongoDB takes the
+    # session above, and ends a transaction after a minute.
     with (
         client.start_session() as session,
         session.start_transaction(read_concern=ReadConcern("snapshot")),

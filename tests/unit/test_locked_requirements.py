@@ -12,7 +12,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = ("requirements.txt", "requirements-embedded.txt", "requirements-dev.txt")
+FILES = (
+    *("requirements.txt", "requirements-embedded.txt"),
+    *("requirements-tracing.txt", "requirements-dev.txt"),
+)
 INSTALLED_ON = {"sys_platform": "linux", "platform_machine": "x86_64"}
 INTEL_MAC = {"sys_platform": "darwin", "platform_machine": "x86_64"}
 APPLE_SILICON = {"sys_platform": "darwin", "platform_machine": "arm64"}
@@ -44,10 +47,15 @@ def wanted_by(requirement: Requirement) -> Iterator[Requirement]:
 
 
 def test_every_extra_that_a_locked_package_requires_is_in_the_lock() -> None:
-    server, embedded, dev = map(locked, FILES)
+    server, embedded, tracing, dev = map(locked, FILES)
     missing = [
         f"{package.name} wants {want}"
-        for packages in (server, {**server, **embedded}, {**server, **embedded, **dev})
+        for packages in (
+            server,
+            {**server, **embedded},
+            {**server, **tracing},
+            {**server, **embedded, **dev},
+        )
         for package in packages.values()
         for want in wanted_by(package)
         if want.extras - packages[canonicalize_name(want.name)].extras
