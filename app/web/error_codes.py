@@ -104,6 +104,7 @@ ERROR_CODES = {
     "malformed_request": ErrorCode((400,), "The request is not valid HTTP/1.1."),
     "request_timeout": ErrorCode((408,), "The request did not arrive in time."),
     "headers_too_large": ErrorCode((431,), "The headers are larger than 32 KiB, or exceed 100."),
+    "tls_required": ErrorCode((403,), "nginx takes nothing but reads without TLS."),
     "http_version": ErrorCode((505,), "The version is neither HTTP/1.1 nor HTTP/1.0."),
     "bad_handshake": ErrorCode((400,), "The WebSocket handshake is malformed."),
     "jsonp_not_served": ErrorCode((400,), "Socket.IO polling by JSONP is not supported."),

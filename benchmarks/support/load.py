@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import selectors
 import socket
+import ssl
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -54,12 +55,15 @@ class Answers:
         return self
 
 
-def drive(port: int, calls: Sequence[Call], seconds: float) -> Answers:
-    """Have each of `calls` repeated by a client of its own for `seconds`, all at once."""
+def drive(port: int, calls: Sequence[Call], seconds: float, *, secure: bool = False) -> Answers:
+    """Have each of `calls` repeated by a client of its own for `seconds`, all at once.
+
+    With `secure` by TLS, whose certificate is not checked.
+    """
     answers = Answers()
     with ExitStack() as opened:
         selector = opened.enter_context(selectors.DefaultSelector())
-        clients = [_Client(port, call.encoded()) for call in calls]
+        clients = [_Client(port, call.encoded(), secure) for call in calls]
         for each in clients:
             opened.callback(each.socket.close)
             selector.register(each.socket, selectors.EVENT_READ, each)
@@ -84,9 +88,13 @@ def drive(port: int, calls: Sequence[Call], seconds: float) -> Answers:
 
 
 class _Client:
-    def __init__(self, port: int, request: bytes) -> None:
+    def __init__(self, port: int, request: bytes, secure: bool) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if secure:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            self.socket = context.wrap_socket(self.socket)
         self._request = request
         self._received = b""
         self.asked_at = 0.0

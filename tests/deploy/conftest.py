@@ -11,6 +11,7 @@ import pytest
 from pymongo import MongoClient
 
 from tests.support.deployment import Deployment
+from tests.support.nginx import Nginx
 
 _numbers = itertools.count(1)
 
@@ -41,3 +42,13 @@ def deployment(
     finally:
         deployment.stop()
         database_client.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def gateway(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+    """nginx in front of the web processes; clients of the test process trust its certificate."""
+    with pytest.MonkeyPatch.context() as environment:
+        nginx = Nginx(tmp_path_factory.mktemp("nginx"), [web.port for web in deployment.webs])
+        nginx.trust(environment)
+        yield nginx.start()
+        nginx.stop()

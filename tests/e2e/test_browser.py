@@ -2,55 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
 from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request
 
+from tests.support.browser import REST, SOCKET, chromium, sites
 from tests.support.live import LiveTrader
-from tests.support.server import ROOT, ServerProcess
+from tests.support.server import ServerProcess
 
 pytestmark = pytest.mark.needs("chromium")
-
-SOCKET_IO = ROOT / "node_modules" / "socket.io-client" / "dist" / "socket.io.min.js"
-
-REST = """async ({url, path, token}) => {
-  const headers = {Authorization: `Bearer ${token}`, "Content-Type": "application/json"};
-  const created = await fetch(`${url}/portfolio/create`, {method: "POST", headers, body: "{}"});
-  const shown = await fetch(url + path, {headers});
-  return {statuses: [created.status, shown.status], body: await shown.json(),
-          requestId: shown.headers.get("X-Request-ID")};
-}"""
-SOCKET = """({url, token, userId}) => new Promise((resolve, reject) => {
-  const socket = io(url, {auth: {token}, reconnection: false});
-  const received = {};
-  socket.on("live_price", (price) => {
-    received.price = price;
-    if (received.joined) { socket.disconnect(); resolve(received); }
-  });
-  socket.on("connect", async () => {
-    received.joined = await socket.emitWithAck("join", {user_id: userId});
-  });
-  socket.on("connect_error", (error) => reject(error));
-})"""
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"),
-            args=["--no-sandbox", "--disable-background-networking"],
-        )
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -60,29 +28,11 @@ def page(browser: Browser) -> Iterator[Page]:
     page.close()
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *args: Any) -> None:
-        """Log nothing."""
-
-
 @pytest.fixture(scope="module")
-def origins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+def origins() -> Iterator[list[str]]:
     """Two web sites with the Socket.IO client on their page."""
-    folder: Path = tmp_path_factory.mktemp("site")
-    shutil.copy(SOCKET_IO, folder)
-    (folder / "index.html").write_text(
-        "<!doctype html><link rel=icon href=data:,><script src=socket.io.min.js></script>"
-    )
-    handler = partial(QuietHandler, directory=str(folder))
-    sites = [ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(2)]
-    threads = [threading.Thread(target=site.serve_forever) for site in sites]
-    for thread in threads:
-        thread.start()
-    yield [f"http://127.0.0.1:{site.server_port}" for site in sites]
-    for site, thread in zip(sites, threads, strict=True):
-        site.shutdown()
-        site.server_close()
-        thread.join()
+    with sites(2) as origins:
+        yield origins
 
 
 @pytest.fixture(scope="module")

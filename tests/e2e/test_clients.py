@@ -14,13 +14,10 @@ import pytest
 import requests
 
 from tests.support.live import LiveTrader, eventually
+from tests.support.postman import COLLECTION, run_collection
 from tests.support.server import ROOT, ServerProcess, free_port
 
 pytestmark = pytest.mark.needs("node", package="nodejs")
-
-COLLECTION = ROOT / "postman" / "paper_trading_collection.json"
-ENVIRONMENT = ROOT / "postman" / "paper_trading_environment.json"
-NEWMAN = ROOT / "node_modules" / ".bin" / "newman"
 
 
 @pytest.fixture(scope="module")
@@ -62,21 +59,9 @@ def requests_in(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def test_the_collection_is_green_on_a_server_with_its_default_limits(
     server: ServerProcess, tmp_path: Path, run: str
 ) -> None:
-    report = tmp_path / f"{run}.json"
-    process = subprocess.run(
-        [
-            *(NEWMAN, "run", COLLECTION, "--environment", ENVIRONMENT),
-            *("--env-var", f"baseUrl={server.url}", "--color", "off"),
-            *("--reporters", "cli,json", "--reporter-json-export", report),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    process, stats = run_collection(server.url, tmp_path)
 
     assert process.returncode == 0, process.stdout + process.stderr
-    stats = json.loads(report.read_text())["run"]["stats"]
     asked = list(requests_in(json.loads(COLLECTION.read_text())["item"]))
     assert (stats["requests"]["total"], stats["requests"]["failed"]) == (len(asked), 0)
     assert stats["assertions"]["total"] > len(asked)

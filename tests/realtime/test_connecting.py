@@ -28,6 +28,11 @@ def token(app: Flask) -> str:
         return issue_token("someone")
 
 
+@pytest.mark.parametrize("variables", [{"PORT": 5001}])
+def test_a_session_id_begins_with_the_port_of_its_process(connect: Connect) -> None:
+    assert connect(transport="polling").engine_id.startswith("5001.")
+
+
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
 def test_an_anonymous_client_gets_a_status_and_the_prices_of_the_indices(
     connect: Connect, transport: str

@@ -17,7 +17,7 @@ from pymongo.read_concern import ReadConcern
 from app.database.codec import TYPE_REGISTRY
 from tests.support.load import Operation
 from tests.support.recording import Recording
-from tests.support.server import ServerProcess
+from tests.support.server import Server
 
 Document = dict[str, Any]
 COLLECTIONS = ("inboxes", "portfolios", "trades", "notifications", "answers", "market")
@@ -255,7 +255,7 @@ class Auditor:
                 )
 
 
-def rest_differences(server: ServerProcess, user_id: str, token: str) -> list[str]:
+def rest_differences(server: Server, user_id: str, token: str) -> list[str]:
     """Return the problems in a user's events and trades as the API shows them."""
     problems = []
     events = _pages(server, token, "/notifications", "notifications")
@@ -278,7 +278,7 @@ def rest_differences(server: ServerProcess, user_id: str, token: str) -> list[st
     return problems
 
 
-def _pages(server: ServerProcess, token: str, path: str, name: str) -> list[dict[str, Any]]:
+def _pages(server: Server, token: str, path: str, name: str) -> list[dict[str, Any]]:
     """Read a list to its end, page by page."""
     found: list[dict[str, Any]] = []
     cursor = ""

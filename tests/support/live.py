@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import requests
 
-from tests.support.server import ServerProcess
+from tests.support.server import Server
 from tests.support.sockets import InOrderClient
 from tests.support.users import PASSWORD, registration
 
@@ -47,7 +47,7 @@ def is_running(pid: int) -> bool:
 class LiveTrader:
     """A registered, signed-in user of a server that runs as a process."""
 
-    def __init__(self, server: ServerProcess, **changes: Any) -> None:
+    def __init__(self, server: Server, **changes: Any) -> None:
         number = next(_numbers)
         body = registration(email=f"live{os.getpid()}.{number}@example.com", **changes)
         self.server = server
@@ -106,7 +106,7 @@ class LiveTrader:
 class Listener:
     """A Socket.IO client that records its events, for tests to wait on."""
 
-    def __init__(self, server: ServerProcess, token: str | None, transport: str = "websocket"):
+    def __init__(self, server: Server, token: str | None, transport: str = "websocket"):
         self.prices: list[dict[str, Any]] = []
         self.updates: list[dict[str, Any]] = []
         self._changed = threading.Condition()

@@ -14,7 +14,7 @@ from typing import Any
 import requests
 
 from tests.support.recording import BASES
-from tests.support.server import ServerProcess
+from tests.support.server import Server
 from tests.support.users import PASSWORD, registration
 
 RESPONSE_SECONDS = 40
@@ -55,7 +55,7 @@ class Operation:
 class Customer(threading.Thread):
     """One user, who sends one request after another, chosen by a seed."""
 
-    def __init__(self, server: ServerProcess, name: str, seed: str) -> None:
+    def __init__(self, server: Server, name: str, seed: str) -> None:
         super().__init__(name=name, daemon=True)
         self._server = server
         self._random = random.Random(f"{seed}/{name}")
@@ -215,9 +215,7 @@ class Customer(threading.Thread):
 class Load:
     """Several concurrent customers."""
 
-    def __init__(
-        self, server: ServerProcess, customers: int, seed: str, name: str = "customer"
-    ) -> None:
+    def __init__(self, server: Server, customers: int, seed: str, name: str = "customer") -> None:
         self.server = server
         self.customers = [Customer(server, f"{name}{i}", seed) for i in range(customers)]
 

@@ -1,0 +1,219 @@
+"""The load scenario: users register, trade and follow their events, others watch prices.
+
+    locust -f benchmarks/locustfile.py --host https://trading.example.com
+
+`python -m benchmarks.load` starts everything that it needs, runs it and checks the result. A socket
+that misses an event, receives one twice or is closed counts as a failed request.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import ssl
+import time
+from collections.abc import Sequence
+from typing import Any
+
+# First: it makes the standard library cooperative.
+from locust import FastHttpUser, User, between, constant, task
+from locust.env import Environment
+
+import gevent  # isort: skip
+import websocket  # isort: skip
+
+TRADERS = 100
+SOCKETS_OF_A_TRADER = 5
+WATCHERS = 500
+SYMBOLS = ("^NSEI", "^BSESN", "RELIANCE.NS", "TCS.NS", "INFY.NS")
+PASSWORD = "a-password-of-the-load"
+MARGIN = 1_000_000_000
+# Levels so near to the price that the market reaches one of them within minutes.
+BRACKET = 0.002
+# Every event must have arrived so many seconds after the last request.
+SETTLE_SECONDS = 30.0
+TIMEOUT_SECONDS = 60.0
+
+_numbers = itertools.count(1)
+
+
+class Stream:
+    """A Socket.IO connection by WebSocket, which is read by a greenlet of its own."""
+
+    def __init__(self, environment: Environment, user_id: str = "", token: str = "") -> None:
+        self.seq = 0
+        self._environment = environment
+        self._user_id = user_id
+        self._closing = False
+        begun = time.perf_counter()
+        # The certificate of a trial is nobody's.
+        self._socket = websocket.create_connection(
+            f"{environment.host.replace('http', 'ws', 1)}/socket.io/?EIO=4&transport=websocket",
+            timeout=TIMEOUT_SECONDS,
+            sslopt={"cert_reqs": ssl.CERT_NONE},
+        )
+        self._socket.recv()
+        self._socket.send(f"40{json.dumps({'token': token})}" if token else "40")
+        if user_id:
+            self._emit("join", {"user_id": user_id, "since": 0})
+        self._emit("subscribe", {"symbols": random.sample(SYMBOLS, 3)})
+        self._note("connect", begun)
+        self._reader = gevent.spawn(self._read)
+
+    def wait_for(self, seq: int) -> None:
+        """Wait until the event `seq` has arrived; note a failure if it does not."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while self.seq < seq and time.monotonic() < deadline:
+            gevent.sleep(0.1)
+        lost = seq - self.seq
+        self._note("all events", error=f"{lost} events did not arrive" if lost else None)
+
+    def close(self) -> None:
+        self._closing = True
+        self._socket.close(timeout=1)
+        self._reader.join()
+
+    def _emit(self, event: str, payload: dict[str, Any]) -> None:
+        self._socket.send(f"420{json.dumps([event, payload])}")
+
+    def _read(self) -> None:
+        while not self._closing:
+            try:
+                message = str(self._socket.recv())
+            except (OSError, websocket.WebSocketException) as error:
+                if not self._closing:
+                    self._note("connection", error=f"closed: {error}")
+                return
+            self._take(message)
+
+    def _take(self, message: str) -> None:
+        if message == "2":
+            self._socket.send("3")
+        elif message.startswith('42["live_price"'):
+            self._note("live_price")
+        elif message.startswith('42["trade_update"'):
+            self._follow(json.loads(message[2:])[1]["seq"])
+        elif message.startswith("43") and '"ok":true' not in message:
+            self._note("acknowledgement", error=message)
+        elif message.startswith("44"):
+            self._note("connection", error=message)
+
+    def _follow(self, seq: int) -> None:
+        expected, self.seq = self.seq + 1, seq
+        kind = "lost" if seq > expected else "doubled"
+        error = None if seq == expected else f"{kind}: event {seq} came instead of {expected}"
+        self._note("trade_update", error=error)
+
+    def _note(self, name: str, begun: float | None = None, error: str | None = None) -> None:
+        self._environment.events.request.fire(
+            request_type="SOCKET",
+            name=name,
+            response_time=(time.perf_counter() - begun) * 1_000 if begun else 0,
+            response_length=0,
+            exception=RuntimeError(error) if error else None,
+            context={},
+        )
+
+
+class Trader(FastHttpUser):
+    """Trades every two seconds, and follows the own events by several sockets."""
+
+    fixed_count = TRADERS
+    wait_time = between(1, 3)
+
+    def on_start(self) -> None:
+        """Register, sign in, open a portfolio and connect."""
+        email = f"load-{os.getpid()}-{next(_numbers)}@example.com"
+        body = {"name": "Load", "email": email, "phone": "9876543210", "password": PASSWORD}
+        self.client.post("/auth/register", json=body)
+        signed_in = self.client.post("/auth/login", json={"email": email, "password": PASSWORD})
+        self._token = signed_in.json()["access_token"]
+        self._user_id = signed_in.json()["client_id"]
+        self._open_trades: list[str] = []
+        self._post("/portfolio/create", initial_margin=MARGIN)
+        self._streams = [
+            Stream(self.environment, self._user_id, self._token) for _ in range(SOCKETS_OF_A_TRADER)
+        ]
+
+    def on_stop(self) -> None:
+        """Close every trade, and wait until each socket has each event."""
+        self._post(f"/trades/exit-all/{self._user_id}", "/trades/exit-all/*")
+        newest = self._get("/notifications?limit=1", "/notifications")
+        for stream in self._streams:
+            stream.wait_for(newest["notifications"][0]["seq"])
+        for stream in self._streams:
+            stream.close()
+
+    @task(6)
+    def open_trade(self) -> None:
+        """Open a trade with both levels."""
+        symbol = random.choice(SYMBOLS)
+        price = self._get(f"/market/live/{symbol.replace('^', '%5E')}", "/market/live/*")["price"]
+        opened = self._post(
+            "/trades/create",
+            symbol=symbol,
+            trade_type="BUY",
+            quantity=random.randint(1, 9),
+            stop_loss=round(price * (1 - BRACKET), 2),
+            target_price=round(price * (1 + BRACKET), 2),
+        )
+        self._open_trades.append(opened["trade_id"])
+
+    @task(3)
+    def exit_trade(self) -> None:
+        """Exit the oldest trade; the market may have closed it."""
+        if not self._open_trades:
+            return
+        path = f"/trades/exit/{self._open_trades.pop(0)}"
+        with self.client.post(
+            path, json={}, headers=self._headers, name="/trades/exit/*", catch_response=True
+        ) as response:
+            if response.status_code == 409 and response.json()["code"] == "trade_not_active":
+                response.success()
+
+    @task(2)
+    def list_trades(self) -> None:
+        """List the open trades."""
+        self._get(f"/trades/{self._user_id}?status=ACTIVE", "/trades/*")
+
+    @task(1)
+    def show_portfolio(self) -> None:
+        """Show the portfolio."""
+        self._get(f"/portfolio/{self._user_id}", "/portfolio/*")
+
+    @task(1)
+    def show_performance(self) -> None:
+        """Show the performance."""
+        self._get(f"/trades/performance/{self._user_id}", "/trades/performance/*")
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def _get(self, path: str, name: str) -> Any:
+        return self.client.get(path, headers=self._headers, name=name).json()
+
+    def _post(self, path: str, name: str | None = None, **body: Any) -> Any:
+        return self.client.post(path, json=body, headers=self._headers, name=name).json()
+
+
+class Watcher(User):
+    """Follows prices without an account."""
+
+    fixed_count = WATCHERS
+    wait_time = constant(1)
+
+    def on_start(self) -> None:
+        self._stream = Stream(self.environment)
+
+    def on_stop(self) -> None:
+        self._stream.close()
+
+    @task
+    def watch(self) -> None:
+        """Do nothing: prices arrive by themselves."""
+
+
+USERS: Sequence[type[User]] = (Trader, Watcher)
