@@ -77,6 +77,7 @@ lint-deploy: install-dev ## check the files of deploy/ with hadolint, shellcheck
 audit: install-dev ## ask PyPI, over the network, whether a locked package is known to be vulnerable
 	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements.txt
 	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements-embedded.txt
+	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements-tracing.txt
 	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements-dev.txt
 	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements-load.txt
 
@@ -85,7 +86,7 @@ format: install-dev ## rewrite the code as the formatter and linter want it
 	$(BIN)/ruff check --fix .
 
 lock: install-dev ## compile requirements*.in into the pinned, hashed requirements*.txt
-	for name in requirements requirements-embedded requirements-dev requirements-load; do \
+	for name in requirements requirements-embedded requirements-tracing requirements-dev requirements-load; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 			--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 			$$name.in --output-file $$name.txt || exit 1; done

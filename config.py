@@ -226,6 +226,7 @@ class Settings(BaseModel):
     metrics_port: int | None = Field(None, ge=0, le=65535)
     metrics_host: str = "127.0.0.1"
     metrics_token: SecretStr = SecretStr("")
+    otel_exporter_otlp_endpoint: Url | None = None
 
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)

@@ -59,7 +59,7 @@ def create_app(
 def _create_flask(settings: Settings) -> Flask:
     from flask import Flask
 
-    from app import metrics
+    from app import metrics, tracing
     from app.web import auth, errors, request_log
 
     # Without a static folder: a missing file would be a 404 that no rate limit counts.
@@ -72,6 +72,7 @@ def _create_flask(settings: Settings) -> Flask:
         TESTING=settings.app_env == "testing",
     )
     metrics.init_app(app)
+    tracing.init_app(app, settings)
     request_log.init_app(app)
     auth.init_app(app)
     errors.init_app(app)
@@ -81,6 +82,7 @@ def _create_flask(settings: Settings) -> Flask:
 def _prepare_database(app: Flask, uri: str, *, for_command: bool) -> None:
     from app import database
     from app.database import transactions
+    from app.database.backup import require_whole
     from app.database.deployment import recognize_secantus, require_transactions
     from app.database.indexes import create_indexes
     from app.database.migrations import migrate
@@ -89,6 +91,8 @@ def _prepare_database(app: Flask, uri: str, *, for_command: bool) -> None:
     transactions.init_app(app)
     recognize_secantus()
     require_transactions()
+    if not for_command:
+        require_whole()
     # A command builds no index beside a running server, except `migrate`.
     prepares = not for_command or not database.database().list_collection_names()
     with app.app_context():

@@ -66,6 +66,7 @@ def run_server(
         # through them and hold up requests for a tenth of a second.
         gc.collect()
         gc.freeze()
+        gc.enable()
         wait_for_signal()
         logger.info("stopping")
     return 1 if failures else 0

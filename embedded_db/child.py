@@ -39,6 +39,8 @@ def main(parent: str, *arguments: str) -> None:
     # A service manager signals every process of a service. The server ends this one last.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.umask(UMASK)
+    # SecantusDB loads numpy, whose library would start a thread for each core, for nothing.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.execv(sys.executable, [sys.executable, "-P", str(PROGRAM), *arguments])  # noqa: S606
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from app.cli.backup import backup, restore
 from app.cli.doctor import doctor
 from app.cli.instruments import instruments
 from app.cli.migrate import migrate
@@ -17,3 +18,5 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(instruments)
     app.cli.add_command(retention)
     app.cli.add_command(migrate)
+    app.cli.add_command(backup)
+    app.cli.add_command(restore)

@@ -33,6 +33,7 @@ from app.database import (
     without_concerns,
 )
 from app.metrics import metrics
+from app.tracing import span
 
 T = TypeVar("T")
 
@@ -211,7 +212,8 @@ def resolve_unknown_outcomes(resolve: Callable[[str], object]) -> None:
 def _counted(attempts: _Attempts[T]) -> Iterator[None]:
     result = "aborted"
     try:
-        yield
+        with span("transaction"):
+            yield
         result = "committed"
     except PyMongoError:
         result = "failed"

@@ -41,6 +41,7 @@ from app.monitor.lease import Lease, Term
 from app.monitor.retention import Limits, Retention
 from app.realtime.prices import publish_prices
 from app.services import services
+from app.tracing import span
 from app.trades.execution import close_trades, find_triggered
 
 # Ticks kept while the database is unavailable: about a day of all symbols at 10 s.
@@ -149,7 +150,7 @@ class Monitor:
         Raises PyMongoError if the database is unavailable: the prices are published, and a later
         pass settles the ticks.
         """
-        with self._app.app_context(), metrics().pass_seconds.time():
+        with self._app.app_context(), metrics().pass_seconds.time(), span("pass"):
             failure = self._refresh_polled_symbols()
             reached = self._feed.now()
             ticks = self._receive(self._poll)

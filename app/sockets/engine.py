@@ -17,7 +17,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import engineio
 import engineio.socket
 from engineio import exceptions
-from engineio.packet import CLOSE, MESSAGE, OPEN, PING, PONG, Packet
+from engineio.packet import CLOSE, MESSAGE, NOOP, OPEN, PING, PONG, Packet
 
 from app.logs.client_log import ClientLog
 from app.sockets.waiting import bounded
@@ -56,6 +56,7 @@ class Session(engineio.socket.Socket):  # type: ignore[misc]
         self.address = address
         # When the unanswered ping was queued.
         self.last_ping: float | None
+        self.connected: bool
         # Whether that ping has been sent.
         self._is_pinged = False
         self._is_waited_for = False
@@ -91,9 +92,65 @@ class Session(engineio.socket.Socket):  # type: ignore[misc]
                 raise ProtocolError
             self.receive(Packet(encoded_packet=text))
 
-    def _websocket_handler(self, ws: Any) -> Any:
+    def _websocket_handler(self, ws: Any) -> list[Any]:
+        """Serve the session over a WebSocket until either side ends it.
+
+        python-engineio sends each packet by itself. Here all that wait are sent at once: the
+        prices of a pass, for one.
+        """
         self._cut_off = ws.close
-        return super()._websocket_handler(_TextFrames(ws, self))
+        if self.connected and not self._upgrade(ws):
+            return []
+        self.connected = True
+        self.upgraded = True
+        writer = self.server.start_background_task(self._write, ws)
+        try:
+            self._read(ws)
+        finally:
+            self.queue.put(None)
+            writer.join()
+            self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_CLOSE)
+        return []
+
+    def _upgrade(self, ws: Any) -> bool:
+        """Move a polling session to a WebSocket; return whether the client did its part."""
+        self.upgrading = True
+        try:
+            if self._next_text(ws) != "2probe":
+                return False
+            ws.send_all([Packet(PONG, data="probe").encode()])
+            # Ends the poll under way.
+            self.queue.put(Packet(NOOP))
+            return self._next_text(ws) == "5"
+        finally:
+            self.upgrading = False
+
+    def _read(self, ws: Any) -> None:
+        try:
+            while (text := self._next_text(ws)) is not None:
+                self.receive(Packet(encoded_packet=text))
+        except (OSError, exceptions.SocketIsClosedError):
+            # The connection broke, or the session has ended.
+            return
+
+    def _next_text(self, ws: Any) -> str | None:
+        """Return the next frame; None at the end, or after a frame that violates the protocol."""
+        text = ws.wait()
+        if text is None:
+            return None
+        if not isinstance(text, str) or not is_client_packet(text):
+            self.drop("a frame that is not of the protocol")
+            return None
+        return text
+
+    def _write(self, ws: Any) -> None:
+        try:
+            while packets := self.poll():
+                ws.send_all([pkt.encode() for pkt in packets])
+        except (OSError, exceptions.QueueEmpty):
+            # The connection broke, or not even a ping was sent.
+            pass
+        ws.close()
 
     def send(self, pkt: Packet) -> None:
         """Queue a packet, unless the session has ended or its client does not read."""
@@ -276,30 +333,6 @@ class Engine(engineio.Server):  # type: ignore[misc]
             # The current thread may hold the lock of a room that the session has to leave.
             kwargs["run_async"] = True
         return super()._trigger_event(event, *args, **kwargs)
-
-
-class _TextFrames:
-    """A WebSocket that ends at the first frame that violates the protocol."""
-
-    def __init__(self, websocket: Any, session: Session) -> None:
-        self._websocket = websocket
-        self._session = session
-
-    def wait(self) -> str | None:
-        """Return the next frame; None at the end."""
-        frame = self._websocket.wait()
-        if frame is None:
-            return None
-        if not isinstance(frame, str) or not is_client_packet(frame):
-            self._session.drop("a frame that is not of the protocol")
-            return None
-        return frame
-
-    def send(self, frame: str) -> None:
-        self._websocket.send(frame)
-
-    def close(self) -> None:
-        self._websocket.close()
 
 
 def is_client_packet(text: str) -> bool:

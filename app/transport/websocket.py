@@ -9,14 +9,15 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 from wsgiref.types import WSGIEnvironment
 
 from wsproto.connection import Connection as Protocol
 from wsproto.connection import ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
-from wsproto.frame_protocol import CloseReason
+from wsproto.frame_protocol import CloseReason, FrameProtocol
 from wsproto.utilities import LocalProtocolError, generate_accept_token
 
 from app.sockets.engine import is_client_packet
@@ -94,13 +95,11 @@ class WebSocket:
             else:
                 self._receive(data)
 
-    def send(self, message: str) -> None:
-        """Send a text message; raise OSError if the connection is closed."""
-        try:
-            frame = self._protocol.send(TextMessage(data=message))
-        except LocalProtocolError:
-            raise OSError("the WebSocket is closed") from None
-        self._connection.send(frame)
+    def send_all(self, messages: Iterable[str]) -> None:
+        """Send text messages; raise OSError if the connection is closed."""
+        if self._protocol.state is not ConnectionState.OPEN:
+            raise OSError("the WebSocket is closed")
+        self._connection.send(b"".join(map(text_frame, messages)))
 
     def close(self, code: int = CloseReason.NORMAL_CLOSURE, reason: str = "") -> None:
         """Send a close frame; the connection ends with the reply or after a timeout."""
@@ -169,6 +168,13 @@ class WebSocket:
             return text
         self.refuse(CloseReason.PROTOCOL_ERROR, "a message that is no Socket.IO packet")
         return None
+
+
+# As many prices as a pass may have.
+@lru_cache(maxsize=512)
+def text_frame(message: str) -> bytes:
+    """Return the frame of a text message: the same for each of the many sockets it is sent to."""
+    return bytes(FrameProtocol(client=False, extensions=[]).send_data(message))
 
 
 def connection_in(environ: WSGIEnvironment) -> Connection | None:

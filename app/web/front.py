@@ -26,6 +26,7 @@ from app.domain.errors import InvalidRequest, PaperTradingError, RateLimited, Un
 from app.extensions import socketio
 from app.logs import logger
 from app.metrics import KEY as METRICS_KEY
+from app.tracing import request_span
 from app.transport.connections import CONNECTIONS_KEY
 from app.web.addresses import client_network
 from app.web.cors import policy
@@ -33,7 +34,7 @@ from app.web.errors import status_of
 from app.web.headers import SECURITY_HEADERS, TRANSPORT_SECURITY
 from app.web.health import MONITOR_KEY, NO_MONITOR
 from app.web.rate_limits import SOCKETS, LogBudget, counts_of
-from app.web.request_log import STARTED
+from app.web.request_log import SPAN, STARTED
 from config import Settings
 
 SOCKETS_PATH = "/socket.io/"
@@ -109,7 +110,14 @@ class Front:
         if not path.startswith(SOCKETS_PATH):
             # No redirect: clients repeat a redirected POST as a GET.
             environ["PATH_INFO"] = path.removesuffix("/") or "/"
+            return self._trace(environ, start)
         return self._inner(environ, start)
+
+    def _trace(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        headers = {"traceparent": environ.get("HTTP_TRACEPARENT", "")}
+        with request_span(self._app, environ["REQUEST_METHOD"], headers) as span:
+            environ[SPAN] = span
+            return self._inner(environ, start)
 
     def _check(self, environ: WSGIEnvironment) -> None:
         path = environ.get("PATH_INFO", "")

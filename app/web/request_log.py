@@ -9,9 +9,12 @@ from flask import Flask, Response, g, request
 
 from app.logs import logger
 from app.metrics import metrics
+from app.tracing import Span
 
 # The key of the WSGI environment that holds when the request started, by time.perf_counter.
 STARTED = "paper_trading.started"
+# The key that holds the span of the request.
+SPAN = "paper_trading.span"
 
 
 def init_app(app: Flask) -> None:
@@ -25,6 +28,7 @@ def _record(response: Response) -> Response:
     route = request.url_rule.rule if request.url_rule else "unknown"
     metrics().requests.labels(request.method, route, response.status_code).inc()
     metrics().request_seconds.labels(request.method, route).observe(seconds)
+    _describe(request.environ[SPAN], route, response)
     if not g.get("may_log", True):
         return response
     fields = {
@@ -37,3 +41,15 @@ def _record(response: Response) -> Response:
     path = quote(request.path, safe="/^@:+~")
     logger.info("%s %s", request.method, path, extra={"fields": fields})
     return response
+
+
+def _describe(span: Span, route: str, response: Response) -> None:
+    """Add to the span what OpenTelemetry's conventions name.
+
+    https://opentelemetry.io/docs/specs/semconv/http/http-spans/
+    """
+    span.update_name(f"{request.method} {route}")
+    span.set_attribute("http.request.method", request.method)
+    span.set_attribute("http.route", route)
+    span.set_attribute("http.response.status_code", response.status_code)
+    span.set_attribute("request_id", request.headers["X-Request-ID"])

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 FILES = (
     *("requirements.txt", "requirements-embedded.txt"),
-    *("requirements-dev.txt", "requirements-load.txt"),
+    *("requirements-tracing.txt", "requirements-dev.txt", "requirements-load.txt"),
 )
 INSTALLED_ON = {"sys_platform": "linux", "platform_machine": "x86_64"}
 INTEL_MAC = {"sys_platform": "darwin", "platform_machine": "x86_64"}
@@ -47,12 +47,13 @@ def wanted_by(requirement: Requirement) -> Iterator[Requirement]:
 
 
 def test_every_extra_that_a_locked_package_requires_is_in_the_lock() -> None:
-    server, embedded, dev, load = map(locked, FILES)
+    server, embedded, tracing, dev, load = map(locked, FILES)
     missing = [
         f"{package.name} wants {want}"
         for packages in (
             server,
             {**server, **embedded},
+            {**server, **tracing},
             {**server, **embedded, **dev},
             {**server, **embedded, **dev, **load},
         )
