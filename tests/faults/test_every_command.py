@@ -70,9 +70,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyDatabase]
 
 
 @pytest.fixture
-def mongo_uri(faulty: FaultyDatabase, monkeypatch: pytest.MonkeyPatch) -> str:
-    # Otherwise PyMongo's log, which is read here, has only the beginning of a command.
-    monkeypatch.setenv("MONGOB_LOG_MAX_DOCUMENT_LENGTH", "1000000")
+def mongo_uri(faulty: FaultyDatabase) -> str:
     base, _, options = faulty.uri.partition("?")
     return f"{base}sweep_{next(_numbers)}?{options}&heartbeatFrequencyMS=500"
 

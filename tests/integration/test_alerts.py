@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from functools import partial
-from typing import Any
 
 import pytest
 from bson import ObjectId
@@ -27,6 +26,7 @@ from tests.support.alerts import alerted_symbols, events_of, reload, request
 from tests.support.concurrency import run_concurrently
 from tests.support.execution import fire, fire_crossed
 from tests.support.factories import create_user
+from tests.support.faults import before_command, recording_commands
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.own_client import collection
 
@@ -230,18 +230,9 @@ def test_an_alert_set_at_a_real_price_is_not_fired_by_a_mock_one(
     assert fire_crossed([feed.set("^NSEI", 25_200)]) == 1
 
 
-@contextmanager
-def writing_meanwhile(step: Callable[[], object]) -> Iterator[None]:
+def writing_meanwhile(step: Callable[[], object]) -> AbstractContextManager[None]:
     """Call `step` after the quote of a new alert was read and before the alert is written."""
-    create = Alert.create
-
-    def create_after(**fields: Any) -> Alert:
-        step()
-        return create(**fields)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Alert, "create", create_after)
-        yield
+    return before_command("insert", "alerts", step)
 
 
 def test_a_tick_between_the_quote_and_the_commit_is_not_lost(feed: ScriptedFeed) -> None:
@@ -344,16 +335,16 @@ def test_a_symbol_is_polled_while_any_user_has_an_alert_on_it(
     assert "RELIANCE.NS" not in services().polled_symbols.symbols()
 
 
-def test_the_alerts_on_a_default_index_are_not_searched(
-    feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_alerts_on_a_default_index_are_not_searched(feed: ScriptedFeed) -> None:
     set_alert("alice", **request(above=25_500))
     kept = set_alert("alice", **request(above=26_000))
-    monkeypatch.delattr(Alert, "any_active")
 
-    assert fire_crossed([feed.set("^NSEI", 25_600)]) == 1
-    delete_alert("alice", str(kept.id))
+    with recording_commands() as commands:
+        assert fire_crossed([feed.set("^NSEI", 25_600)]) == 1
+        delete_alert("alice", str(kept.id))
 
+    queries = [command["filter"] for command in commands if command.get("find") == "alerts"]
+    assert {"waiting": True, "symbol": "^NSEI"} not in queries
     assert alerted_symbols() == {"^NSEI"}
 
 

@@ -11,10 +11,9 @@ import pytest
 from flask import Flask
 
 from app.alerts.service import set_alert
-from app.database import migrations
+from app.database import Document, migrations
 from app.database.indexes import create_indexes
 from app.database.migrations import UnusableData
-from app.database.transactions import run_transaction
 from app.models import Alert, Inbox, Notification, Preferences, Trade
 from app.portfolio.reconciliation import find_differences
 from app.trades.exits import exit_trade
@@ -22,6 +21,7 @@ from app.trades.service import open_trade
 from tests.support.concurrency import run_concurrently, run_in_thread
 from tests.support.database_state import documents
 from tests.support.factories import create_users, draft, notify, order, trades_of
+from tests.support.faults import before_commands
 from tests.support.own_client import collection
 
 pytestmark = [pytest.mark.usefixtures("app_context"), pytest.mark.own_database]
@@ -116,7 +116,7 @@ def test_indexes_of_earlier_shapes_are_dropped(before: Documents) -> None:
 
 
 def test_an_interrupted_migration_continues_at_the_next_start(
-    app_context: Flask, before: Documents, monkeypatch: pytest.MonkeyPatch
+    app_context: Flask, before: Documents
 ) -> None:
     app_context.config["WRITE_BATCH_SIZE"] = 1
     starts = 0
@@ -125,13 +125,11 @@ def test_an_interrupted_migration_continues_at_the_next_start(
         # Each start migrates one document and is then killed.
         allowed = iter([True])
 
-        def once(*arguments: Any, allowed: Iterator[bool] = allowed, **options: Any) -> None:
-            if not next(allowed, False):
+        def kill_after_one(command: Document, allowed: Iterator[bool] = allowed) -> None:
+            if command.get("startTransaction") and not next(allowed, False):
                 raise Killed
-            run_transaction(*arguments, **options)
 
-        monkeypatch.setattr("app.database.migrations.run_transaction", once)
-        with suppress(Killed):
+        with suppress(Killed), before_commands(kill_after_one):
             migrations.migrate()
 
     # A portfolio, a trade and an alert of each user.

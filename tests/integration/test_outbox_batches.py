@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from app.database import Document
 from app.database.transactions import run_transaction
 from app.delivery import Outbox
 from app.delivery.outbox import LEASE, RENEW_SECONDS
@@ -22,6 +23,7 @@ from app.notifications.service import send
 from app.trades.exits import exit_trade
 from app.trades.service import open_trade
 from tests.support.factories import create_users, draft, notify, order
+from tests.support.faults import recording_commands
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.own_client import collection
 from tests.support.senders import CREDENTIALS, RECORDING, FakeSender, lines_of
@@ -33,6 +35,15 @@ USERS = [f"user{n}" for n in range(6)]
 def variables() -> dict[str, Any]:
     """With credentials, so that events are written to be sent; each test has its own senders."""
     return CREDENTIALS
+
+
+def listings(commands: Iterable[Document]) -> list[Document]:
+    """Return the commands that list due notifications."""
+    return [
+        command
+        for command in commands
+        if command.get("find") == "notifications" and "deliver_at" in command.get("sort", {})
+    ]
 
 
 @pytest.fixture
@@ -77,24 +88,18 @@ def waiting() -> int:
 
 
 def test_a_backlog_of_several_batches_is_listed_once(
-    make_outbox: Callable[..., Outbox], monkeypatch: pytest.MonkeyPatch, email: FakeSender
+    make_outbox: Callable[..., Outbox], email: FakeSender
 ) -> None:
     outbox = make_outbox(batch_size=10)
     for user_id in USERS:
         notify(*(draft(user_id) for _ in range(10)))
-    listings = []
-    find_due = Notification.find_due
 
-    def counted(now: Any) -> Any:
-        listings.append(now)
-        return find_due(now)
-
-    monkeypatch.setattr(Notification, "find_due", counted)
-
-    assert [outbox.run_once() for _ in USERS] == [10] * len(USERS)
-    assert len(listings) == 1
-    assert outbox.run_once() == 0
-    assert len(listings) == 2
+    with recording_commands() as commands:
+        assert [outbox.run_once() for _ in USERS] == [10] * len(USERS)
+    assert len(listings(commands)) == 1
+    with recording_commands() as commands:
+        assert outbox.run_once() == 0
+    assert len(listings(commands)) == 1
     assert len(email.sent) == len(USERS)
 
 
@@ -346,39 +351,33 @@ def test_a_message_about_an_entry_shows_the_margin_available_right_after_it(
     assert "Available margin: ₹9,99,95,000.00" in message.text
 
 
-def test_recording_reads_no_balances(
-    app_context: Flask, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_recording_reads_no_balances(app_context: Flask, clock: ManualClock) -> None:
     create_users("alice")
     prefer(sms=False)
     notify(draft())
-    monkeypatch.delattr("app.models.Portfolio.available_margins")
 
-    Outbox(app_context, clock, RECORDING).run_once()
+    with recording_commands() as commands:
+        Outbox(app_context, clock, RECORDING).run_once()
 
+    assert not [command for command in commands if command.get("find") == "portfolios"]
     assert statuses() == {"email": "recorded", "sms": "skipped"}
 
 
 def test_recorded_deliveries_are_saved_once_per_batch(
-    app_context: Flask, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    app_context: Flask, clock: ManualClock
 ) -> None:
     create_users("alice", *USERS)
     recording = Outbox(app_context, clock, RECORDING)
     prefer("alice", sms=False)
     prefer(USERS[0], email=False)
     notify(*(draft(user_id) for user_id in ("alice", *USERS) for _ in range(2)))
-    written: list[int] = []
-    write = Notification.record_deliveries
 
-    def count(mark: Any, outcomes: Any) -> None:
-        written.append(len(outcomes))
-        write(mark, outcomes)
+    with recording_commands() as commands:
+        assert recording.run_once() == 14
 
-    monkeypatch.setattr(Notification, "record_deliveries", count)
-
-    assert recording.run_once() == 14
-
-    assert written == [14]
+    # The first claims the batch.
+    updates = [command for command in commands if command.get("update") == "notifications"]
+    assert len(updates) == 2
     for seq in (1, 2):
         assert statuses("alice", seq) == {"email": "recorded", "sms": "skipped"}
         assert statuses(USERS[0], seq) == {"email": "skipped", "sms": "recorded"}

@@ -39,8 +39,7 @@ EXCEPTIONS = {
 
 
 @pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Document]]:
-    monkeypatch.setenv("MONGOB_LOG_MAX_DOCUMENT_LENGTH", "10000000")
+def commands() -> Iterator[list[Document]]:
     with recording_commands() as recorded:
         yield recorded
 

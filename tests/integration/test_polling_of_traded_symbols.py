@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from flask import Flask
 
 from app.market_data.polled_symbols import MARK_LIFETIME, MARK_REUSE
-from app.models import SymbolState, Trade
+from app.models import SymbolState
 from app.services import now, services
 from tests.support.database_state import documents
+from tests.support.faults import before_command, recording_commands
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.own_client import collection
 from tests.support.users import Trader
@@ -74,15 +73,15 @@ def test_a_symbol_with_an_active_trade_keeps_its_mark(
     assert remove_old_marks() == 1
 
 
-def test_the_default_indices_keep_their_marks(
-    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_default_indices_keep_their_marks(clock: ManualClock) -> None:
     mark_traded("^NSEI")
     wait_an_hour(clock)
-    # They have the most trades to search.
-    monkeypatch.delattr(Trade, "has_active")
 
-    assert remove_old_marks() == 0
+    with recording_commands() as commands:
+        assert remove_old_marks() == 0
+
+    # They have the most trades to search.
+    assert not [command for command in commands if command.get("find") == "trades"]
     assert SymbolState.find_traded() == {"^NSEI"}
 
 
@@ -105,21 +104,16 @@ def test_a_new_mark_protects_a_trade_that_is_not_yet_committed(clock: ManualCloc
     assert SymbolState.find_traded() == {SYMBOL}
 
 
-def test_a_mark_made_after_the_search_for_trades_is_kept(
-    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_mark_made_after_the_search_for_trades_is_kept(clock: ManualClock) -> None:
     mark_traded(SYMBOL)
     wait_an_hour(clock)
 
-    def mark_after_search(symbol: str) -> bool:
-        found = original(symbol)
-        SymbolState.mark_traded(symbol, clock.now())
-        return found
+    def mark() -> None:
+        SymbolState.mark_traded(SYMBOL, clock.now())
 
-    original = Trade.has_active
-    monkeypatch.setattr(Trade, "has_active", mark_after_search)
+    with before_command("update", "symbols", mark):
+        assert remove_old_marks() == 0
 
-    assert remove_old_marks() == 0
     assert SymbolState.find_traded() == {SYMBOL}
 
 
@@ -166,19 +160,17 @@ def test_a_symbol_marked_while_the_database_is_read_stays(clock: ManualClock) ->
 
 
 def test_a_trade_that_took_longer_to_write_than_a_mark_lasts_marks_again(
-    alice: Trader, clock: ManualClock, feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch
+    alice: Trader, clock: ManualClock, feed: ScriptedFeed
 ) -> None:
     feed.set(SYMBOL, 1_400)
-    original = Trade.create
 
-    def held_up(**trade: Any) -> Trade:
-        # The process is suspended here until the mark is removed.
+    def suspend() -> None:
+        """Suspend the process until the mark is removed."""
         wait_an_hour(clock)
         assert remove_old_marks() == 1
-        return original(**trade)
 
-    monkeypatch.setattr(Trade, "create", held_up)
-    assert alice.create_trade(symbol=SYMBOL).status_code == 201
+    with before_command("insert", "trades", suspend):
+        assert alice.create_trade(symbol=SYMBOL).status_code == 201
 
     assert SymbolState.find_traded() == {SYMBOL}
 

@@ -16,7 +16,7 @@ from app.extensions import socketio
 from app.market_data.instruments.registry import shipped_instruments
 from app.market_data.polled_symbols import PolledSymbols
 from app.realtime.connections import Connections
-from app.realtime.rooms import UserRooms
+from tests.support.faults import before_command
 from tests.support.live import eventually
 from tests.support.raw_sockets import RawPolling, RawSocket
 from tests.support.sockets import Socket
@@ -222,25 +222,22 @@ def test_a_message_in_progress_leaves_nothing_behind_of_a_disconnected_socket(
     alice: Trader,
     connections: Connections,
     watchlist: PolledSymbols,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = watchlist.symbols()
     entered, ended = threading.Event(), threading.Event()
-    join = UserRooms.join
 
-    def join_late(*args: Any) -> int:
+    def hold() -> None:
         entered.set()
         assert ended.wait(15)
-        return join(*args)
 
-    monkeypatch.setattr(UserRooms, "join", join_late)
     socket = raw(alice.token)
-    socket.emit("join", {"user_id": alice.client_id})
-    socket.emit("subscribe", {"symbols": ["TCS"]})
-    assert entered.wait(15)
-    (session,) = socketio.server.eio.sockets.values()
-    session.close(abort=True)
-    ended.set()
+    with before_command("find", "inboxes", hold):
+        socket.emit("join", {"user_id": alice.client_id})
+        socket.emit("subscribe", {"symbols": ["TCS"]})
+        assert entered.wait(15)
+        (session,) = socketio.server.eio.sockets.values()
+        session.close(abort=True)
+        ended.set()
 
     eventually(lambda: connections.count == 0 and not connections.rooms.user_ids)
     assert watchlist.symbols() == before

@@ -6,11 +6,12 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pymongo import MongoClient
 
 from app.database import Document
@@ -67,22 +68,47 @@ class FaultyDatabase:
 
 
 @contextmanager
-def recording_commands() -> Iterator[list[Document]]:
-    """Record the commands that this process sends, from PyMongo's log: one document each."""
-    commands: list[Document] = []
+def before_commands(work: Callable[[Document], object]) -> Iterator[None]:
+    """Call `work` with each command of this process before it is sent; `work` may raise."""
 
-    class Recorder(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            event = json.loads(record.getMessage())
-            if event["message"] == "Command started":
-                commands.append(json.loads(event["command"]))
+    def watch(record: logging.LogRecord) -> bool:
+        event = json.loads(record.getMessage())
+        if event["message"] == "Command started":
+            work(json.loads(event["command"]))
+        return False
 
-    log, recorder = logging.getLogger("pymongo.command"), Recorder()
+    # PyMongo logs a command in the thread that sends it. A filter, unlike a handler, takes no lock.
+    log = logging.getLogger("pymongo.command")
     level = log.level
-    log.addHandler(recorder)
+    log.addFilter(watch)
     log.setLevel(logging.DEBUG)
     try:
-        yield commands
+        with pytest.MonkeyPatch.context() as environment:
+            # PyMongo cuts longer commands.
+            environment.setenv("MONGOB_LOG_MAX_DOCUMENT_LENGTH", str(10**8))
+            yield
     finally:
         log.setLevel(level)
-        log.removeHandler(recorder)
+        log.removeFilter(watch)
+
+
+@contextmanager
+def before_command(name: str, collection: str, work: Callable[[], object]) -> Iterator[None]:
+    """Call `work` once, before the first such command of this process is sent."""
+    waiting = [work]
+
+    def call(command: Document) -> None:
+        if command.get(name) == collection and waiting:
+            waiting.pop()()
+
+    with before_commands(call):
+        yield
+        assert not waiting, f"there was no {name} of {collection}"
+
+
+@contextmanager
+def recording_commands() -> Iterator[list[Document]]:
+    """Record the commands that this process sends, one document each."""
+    commands: list[Document] = []
+    with before_commands(commands.append):
+        yield commands
