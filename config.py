@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -177,6 +178,10 @@ class Settings(BaseModel):
     sms_countries: Annotated[tuple[str, ...], BeforeValidator(_countries)] = ("IN",)
     password_hash: Annotated[str, AfterValidator(_hash_method)] = HASH_METHOD
 
+    access_token_hours: float = Field(24, gt=0, le=168, allow_inf_nan=False)
+    refresh_token_days: float = Field(30, gt=0, le=365, allow_inf_nan=False)
+    session_max_days: float = Field(180, gt=0, le=3_650, allow_inf_nan=False)
+
     initial_margin: Decimal = Field(Decimal(100_000), ge=1_000, le=1_000_000_000, decimal_places=2)
     margin_rate: Decimal = Field(Decimal("0.2"), gt=0, le=1)
 
@@ -233,6 +238,10 @@ class Settings(BaseModel):
     ] = "INFO"
     log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
     log_file: Annotated[ProjectPath, AfterValidator(_writable_file)] | None = None
+
+    @property
+    def access_token_lifetime(self) -> timedelta:
+        return timedelta(hours=self.access_token_hours)
 
     @property
     def uses_embedded_database(self) -> bool:

@@ -60,7 +60,7 @@ def _create_flask(settings: Settings) -> Flask:
     from flask import Flask
 
     from app import metrics, tracing
-    from app.web import auth, errors, request_log
+    from app.web import auth, errors, request_log, sessions
 
     # Without a static folder: a missing file would be a 404 that no rate limit counts.
     app = Flask("app", static_folder=None)
@@ -74,7 +74,8 @@ def _create_flask(settings: Settings) -> Flask:
     metrics.init_app(app)
     tracing.init_app(app, settings)
     request_log.init_app(app)
-    auth.init_app(app)
+    sessions.init_app(app)
+    auth.init_app(app, settings)
     errors.init_app(app)
     return app
 
@@ -105,13 +106,14 @@ def _add_routes(app: Flask, settings: Settings, disk: Disk | None) -> None:
     from app import cli
     from app.api_keys import routes as api_keys
     from app.auth import routes as auth
+    from app.auth import session_routes as sessions
     from app.market import routes as market
     from app.notifications import routes as notifications
     from app.portfolio import routes as portfolio
     from app.trades import routes as trades
     from app.web import docs_page, front, health, metrics, openapi, storage
 
-    for routes in (auth, api_keys, portfolio, market, trades, notifications):
+    for routes in (auth, sessions, api_keys, portfolio, market, trades, notifications):
         app.register_blueprint(routes.blueprint)
     health.init_app(app)
     metrics.init_app(app, settings)

@@ -22,6 +22,7 @@ LOGGED_FIELDS = ("trade_id", "symbol", "exit_price", "pnl")
 _signals = Namespace()
 events_committed = _signals.signal("events-committed")
 events_missed = _signals.signal("events-missed")
+sessions_ended = _signals.signal("sessions-ended")
 
 
 def record_events(drafts: Sequence[EventDraft], time: datetime) -> list[Notification]:

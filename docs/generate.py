@@ -14,6 +14,7 @@ from flask import Flask
 
 from app.api_keys import routes as api_keys
 from app.auth import routes as auth
+from app.auth import session_routes as sessions
 from app.market import routes as market
 from app.notifications import routes as notifications
 from app.portfolio import routes as portfolio
@@ -48,7 +49,7 @@ Object = Mapping[str, Any]
 def main() -> None:
     """Rewrite both pages."""
     app = Flask(__name__)
-    for routes in (auth, api_keys, portfolio, market, trades, notifications, health):
+    for routes in (auth, sessions, api_keys, portfolio, market, trades, notifications, health):
         app.register_blueprint(routes.blueprint)
     openapi.init_app(app)
     with app.app_context():

@@ -8,9 +8,9 @@ from app.auth import service, verification
 from app.auth.rules import Registration
 from app.auth.schemas import (
     LoginRequest,
-    LoginResponse,
     RegisterRequest,
     RegisterResponse,
+    TokensResponse,
     VerifyRequest,
     VerifyResponse,
 )
@@ -49,14 +49,14 @@ def register(body: RegisterRequest) -> tuple[RegisterResponse, int]:
 @blueprint.post("/login")
 @endpoint(
     body=LoginRequest,
-    responses={200: LoginResponse},
+    responses={200: TokensResponse},
     errors={401: ["invalid_credentials"], 429: ["sign_in_delayed"]},
     public=True,
 )
-def login(body: LoginRequest) -> LoginResponse:
-    """Sign in with an email or client_id; the token is valid for 24 hours."""
-    client_id, token = service.sign_in(str(body.email or body.client_id), body.password)
-    return LoginResponse(access_token=token, client_id=client_id)
+def login(body: LoginRequest) -> TokensResponse:
+    """Sign in with an email or client_id. It starts a session: see POST /auth/refresh."""
+    tokens = service.sign_in(str(body.email or body.client_id), body.password)
+    return TokensResponse.model_validate(tokens)
 
 
 @blueprint.post("/verify/email")

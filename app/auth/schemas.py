@@ -129,11 +129,19 @@ class VerifyResponse(ResponseModel):
     )
 
 
-class LoginResponse(ResponseModel):
+class TokensResponse(ResponseModel):
     access_token: str = Field(
-        description="The token for `Authorization: Bearer <token>`. Valid for 24 hours.",
+        description="The token for `Authorization: Bearer <token>`. Valid for 24 hours, or "
+        "ACCESS_TOKEN_HOURS.",
         examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2ln"],
+    )
+    refresh_token: str = Field(
+        description="The token for `POST /auth/refresh`, once. Keep it as safe as a password.",
+        examples=["9f1c2b7d0e4a6c8f9f1c2b7d0e4a6c8f.q0yN1kq2J5l8o3s6v9y2B5E8H1K4N7Q0"],
     )
     client_id: str = Field(
         description="The user's identity in tokens and paths.", examples=["asha@example.com"]
+    )
+    expires_in: int = Field(
+        description="The seconds for which `access_token` is valid.", examples=[86_400]
     )

@@ -8,12 +8,12 @@ from app.auth.attempts import SignInAttempt
 from app.auth.notices import notify_in_background, write_registration
 from app.auth.passwords import hash_password, is_outdated, is_password
 from app.auth.rules import Registration, check_registration
+from app.auth.sessions import Tokens, start_session
 from app.database.transactions import run_transaction
 from app.domain.errors import Conflict, ServerBusy, Unauthenticated
 from app.logs import logger
 from app.models import Inbox, User
 from app.services import now, services
-from app.web.auth import issue_token
 
 
 def register(registration: Registration) -> str:
@@ -61,8 +61,8 @@ def _create(registration: Registration, password_hash: str) -> User:
         raise
 
 
-def sign_in(name: str, password: str) -> tuple[str, str]:
-    """Return the client_id and a token of a user, by email or client_id.
+def sign_in(name: str, password: str) -> Tokens:
+    """Start a session of a user, by email or client_id; return its tokens.
 
     Raises Unauthenticated if the name or password is wrong, RateLimited after too many failures.
     """
@@ -75,7 +75,7 @@ def sign_in(name: str, password: str) -> tuple[str, str]:
     attempt.succeed()
     if is_outdated(password, user.password_hash):
         _rehash(user, password)
-    return user.client_id, issue_token(user.client_id)
+    return start_session(user.client_id)
 
 
 def _rehash(user: User, password: str) -> None:

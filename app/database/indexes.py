@@ -68,6 +68,12 @@ INDEXES: dict[str, list[IndexModel]] = {
     # When a document has no further use.
     "codes": [_index("purge_at", expireAfterSeconds=0)],
     "quotas": [_index("purge_at", expireAfterSeconds=0)],
+    "sessions": [
+        _index("user_id"),
+        # Only sessions that have ended have the field: the index stays small.
+        _index("ended_at", sparse=True),
+        _index("purge_at", expireAfterSeconds=0),
+    ],
     "notifications": [
         _index("user_id", "seq", unique=True),
         _index("user_id", "is_read", "seq"),

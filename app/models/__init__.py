@@ -12,6 +12,7 @@ from app.models.notification import Claim, EventDraft, Notification
 from app.models.portfolio import Portfolio, PortfolioDelta
 from app.models.preferences import EventType, Preferences
 from app.models.quota import Quota
+from app.models.session import LEGACY_PREFIX, Session, legacy_session_id
 from app.models.share_lease import SHARES, ShareLease, share_of
 from app.models.symbol_state import SymbolState
 from app.models.trade import Trade, TradeExit
@@ -19,6 +20,7 @@ from app.models.user import User
 
 __all__ = [
     "CODE_LIFETIME",
+    "LEGACY_PREFIX",
     "SHARES",
     "Alert",
     "AlertTrigger",
@@ -38,10 +40,12 @@ __all__ = [
     "PortfolioDelta",
     "Preferences",
     "Quota",
+    "Session",
     "ShareLease",
     "SymbolState",
     "Trade",
     "TradeExit",
     "User",
+    "legacy_session_id",
     "share_of",
 ]

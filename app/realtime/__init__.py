@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Flask
 
-from app.events import events_committed, events_missed
+from app.events import events_committed, events_missed, sessions_ended
 from app.extensions import socketio
 from app.realtime import asyncapi, handlers
 from app.realtime.connections import Connections
@@ -33,9 +35,9 @@ def init_app(app: Flask, settings: Settings) -> None:
     )
     asyncapi.init_app(app)
     rooms = UserRooms()
-    app.extensions[handlers.KEY] = Connections(rooms)
+    app.extensions[handlers.KEY] = connections = Connections(rooms)
     events_committed.connect(rooms.publish, sender=app)
-    relay = Relay(app, settings.redis_url, rooms) if settings.redis_url else None
+    relay = Relay(app, settings.redis_url, connections) if settings.redis_url else None
     if relay:
         app.extensions[RELAY_KEY] = relay
         events_committed.connect(relay.announce, sender=app)
@@ -46,6 +48,12 @@ def init_app(app: Flask, settings: Settings) -> None:
         if relay:
             relay.publish([user_id])
 
-    # Signals hold receivers weakly, so the application keeps this one alive.
-    app.extensions["event_receiver"] = catch_up
+    def disconnect(sender: Flask, session_ids: Sequence[str]) -> None:
+        connections.disconnect_sessions(session_ids)
+        if relay:
+            relay.publish_ended(session_ids)
+
+    # Signals hold receivers weakly, so the application keeps these alive.
+    app.extensions["event_receivers"] = catch_up, disconnect
     events_missed.connect(catch_up, sender=app)
+    sessions_ended.connect(disconnect, sender=app)

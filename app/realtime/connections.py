@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from app.domain.errors import InvalidRequest, ServerBusy
+from flask import Flask
+from pymongo.errors import PyMongoError
+
+from app.domain.errors import InvalidRequest, ServerBusy, Unauthenticated
 from app.extensions import socketio
 from app.logs import logger
 from app.market_data.polled_symbols import MAX_FOLLOWED
+from app.models import Session
 from app.realtime.rooms import UserRooms
-from app.services import services
+from app.services import application, now, services
 from app.web.auth import token_expired
 from app.web.principal import Principal
+from app.web.sessions import token_revoked
 
 MAX_SYMBOLS = 100
 MAX_SYMBOLS_ANONYMOUS = 20
-EXPIRY_CHECK_SECONDS = 0.5
+CHECK_SECONDS = 0.5
+# The time that a session ended at may be found this late: the commit of a transaction takes time,
+# and the clocks of two servers differ.
+COMMIT_DELAY = timedelta(seconds=60)
 
 
 @dataclass(slots=True)
@@ -29,11 +38,18 @@ class Connection:
     # By user_id of the rooms it is in: when the token expires, in Unix seconds.
     joined: dict[str, float] = field(default_factory=dict)
     symbols: set[str] = field(default_factory=set)
+    # The sessions of the tokens that it has used. It stays connected until one of them ends.
+    sessions: set[str] = field(default_factory=set)
 
     @property
     def is_anonymous(self) -> bool:
         """Whether the socket has sent no token yet."""
         return self.principal is None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the socket leaves its rooms at a time, or may be disconnected."""
+        return bool(self.joined or self.sessions)
 
 
 class Connections:
@@ -51,7 +67,7 @@ class Connections:
         self.rooms = rooms
         self.max_followed = max_followed
         self._by_socket: dict[str, Connection] = {}
-        self.is_checking_expiry = False
+        self.is_checking = False
         self._lock = threading.Lock()
 
     @property
@@ -60,7 +76,9 @@ class Connections:
 
     def add(self, socket: str, principal: Principal | None) -> None:
         """Add a socket that has connected."""
-        self._by_socket[socket] = Connection(principal)
+        self._by_socket[socket] = connection = Connection(principal)
+        if principal is not None:
+            self._watch_session(connection, principal)
 
     def get(self, socket: str) -> Connection:
         """Return the connection of a socket."""
@@ -84,7 +102,7 @@ class Connections:
         if known is None or (known.user_id == user_id and known.expires_at < expires_at):
             connection.principal = principal
         connection.joined[user_id] = max(expires_at, connection.joined.get(user_id, 0))
-        self._start_expiry_checks()
+        self._watch_session(connection, principal)
 
         def check() -> None:
             if user_id not in connection.joined:
@@ -137,32 +155,66 @@ class Connections:
             services().polled_symbols.unfollow(symbol)
         return followed
 
-    def _start_expiry_checks(self) -> None:
-        with self._lock:
-            if self.is_checking_expiry:
-                return
-            self.is_checking_expiry = True
-        socketio.start_background_task(self._check_expiry_regularly)
+    def disconnect_sessions(self, session_ids: Collection[str]) -> None:
+        """Disconnect the sockets that used a token of a session that has ended."""
+        ended = frozenset(session_ids)
+        for socket, connection in list(self._by_socket.items()):
+            if not ended.isdisjoint(connection.sessions):
+                self._expel(socket, connection, list(connection.joined), token_revoked())
+                # It waits for the event that the socket is handling.
+                socketio.start_background_task(socketio.server.expel, socket)
 
-    def _check_expiry_regularly(self) -> None:
-        while True:
-            socketio.sleep(EXPIRY_CHECK_SECONDS)
-            with self._lock:
-                if not any(connection.joined for connection in list(self._by_socket.values())):
-                    self.is_checking_expiry = False
-                    return
-            try:
-                self._leave_expired(time.time())
-            except Exception:
-                logger.exception("sockets with expired tokens could not be removed from rooms")
+    def _watch_session(self, connection: Connection, principal: Principal) -> None:
+        if principal.session_id is not None:
+            connection.sessions.add(principal.session_id)
+        with self._lock:
+            if self.is_checking:
+                return
+            self.is_checking = True
+        socketio.start_background_task(self._check_regularly, application())
+
+    def _check_regularly(self, app: Flask) -> None:
+        with app.app_context():
+            looked_at = now()
+            while True:
+                socketio.sleep(CHECK_SECONDS)
+                with self._lock:
+                    if not any(each.is_limited for each in list(self._by_socket.values())):
+                        self.is_checking = False
+                        return
+                try:
+                    self._leave_expired(time.time())
+                    looked_at = self._disconnect_ended(looked_at)
+                except PyMongoError:
+                    # The next look covers this time as well.
+                    continue
+                except Exception:
+                    logger.exception("expired tokens and ended sessions could not be checked")
 
     def _leave_expired(self, now: float) -> None:
-        error = token_expired()
+        for socket, connection in list(self._by_socket.items()):
+            joined = list(connection.joined.items())
+            if expired := [user_id for user_id, expires_at in joined if expires_at <= now]:
+                self._expel(socket, connection, expired, token_expired())
+
+    def _disconnect_ended(self, since: datetime) -> datetime:
+        """Disconnect the sockets of sessions that any process ended; return the time of this."""
+        looked_at = now()
+        self.disconnect_sessions(Session.find_ended(since - COMMIT_DELAY))
+        return looked_at
+
+    def _expel(
+        self,
+        socket: str,
+        connection: Connection,
+        user_ids: Iterable[str],
+        error: Unauthenticated,
+    ) -> None:
+        """Remove a socket from the rooms of these users, and send it the reason."""
+        for user_id in user_ids:
+            # This also ends a replay that is still running.
+            connection.joined.pop(user_id, None)
+            self.rooms.leave(user_id, socket)
         message = f"{error.message} Then join with the new token and the last seq you have seen."
         status = {"msg": message, "code": error.code}
-        for socket, connection in list(self._by_socket.items()):
-            for user_id, expires_at in list(connection.joined.items()):
-                if expires_at <= now:
-                    connection.joined.pop(user_id, None)
-                    self.rooms.leave(user_id, socket)
-                    socketio.emit("status", status, to=socket, ignore_queue=True)
+        socketio.emit("status", status, to=socket, ignore_queue=True)

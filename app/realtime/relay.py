@@ -1,7 +1,8 @@
 """The relay: tells other processes, through Redis, which users have new events.
 
 It passes only the user_id. Each process reads the events from the database, in order from the
-last one it emitted, so that no process depends on the timing of another.
+last one it emitted, so that no process depends on the timing of another. It also tells them which
+sessions have ended; without it they find out half a second later.
 """
 
 from __future__ import annotations
@@ -15,17 +16,20 @@ from flask import Flask
 from app.extensions import socketio
 from app.logs import logger
 from app.models import Notification
-from app.realtime.rooms import UserRooms
+from app.realtime.connections import Connections
+from app.web.sessions import forget_session
 
 KEY = "relay"
 CHANNEL = "paper_trading.events"
+ENDED_SESSIONS = "paper_trading.ended_sessions"
 RECONNECT_SECONDS = 2
 
 
 class Relay:
-    def __init__(self, app: Flask, redis_url: str, rooms: UserRooms) -> None:
+    def __init__(self, app: Flask, redis_url: str, connections: Connections) -> None:
         self._app = app
-        self._rooms = rooms
+        self._connections = connections
+        self._rooms = connections.rooms
         self._redis = redis.Redis.from_url(redis_url, decode_responses=True)
         # None until Redis has responded or failed.
         self._is_away: bool | None = None
@@ -45,9 +49,16 @@ class Relay:
 
     def publish(self, user_ids: Iterable[str]) -> None:
         """Tell other processes that these users have new events."""
+        self._send(CHANNEL, user_ids)
+
+    def publish_ended(self, session_ids: Iterable[str]) -> None:
+        """Tell other processes that these sessions have ended."""
+        self._send(ENDED_SESSIONS, session_ids)
+
+    def _send(self, channel: str, texts: Iterable[str]) -> None:
         try:
-            for user_id in user_ids:
-                self._redis.publish(CHANNEL, user_id)
+            for text in texts:
+                self._redis.publish(channel, text)
         except redis.RedisError as error:
             # Other processes catch up when they reach Redis again.
             self._note_away(error)
@@ -57,7 +68,7 @@ class Relay:
             try:
                 # redis-py has no types for this method.
                 with self._redis.pubsub() as channel:  # type: ignore[no-untyped-call]
-                    channel.subscribe(CHANNEL)
+                    channel.subscribe(CHANNEL, ENDED_SESSIONS)
                     for message in channel.listen():
                         self._receive(message)
             except redis.RedisError as error:
@@ -73,11 +84,14 @@ class Relay:
                     self._is_away = False
                     # Messages may have been missed while Redis was away.
                     self._rooms.catch_up_all()
+                elif message["channel"] == ENDED_SESSIONS:
+                    forget_session(message["data"])
+                    self._connections.disconnect_sessions([message["data"]])
                 else:
                     self._rooms.catch_up(message["data"])
         except Exception:
             # An error with one user's events must not end the relay for all others.
-            logger.exception("events of another process could not be emitted: %s", message["data"])
+            logger.exception("a message of another process failed: %s", message["data"])
 
     def _note_away(self, error: redis.RedisError) -> None:
         if not self._is_away:

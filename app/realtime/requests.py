@@ -9,13 +9,16 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from pymongo.errors import PyMongoError
 from werkzeug.datastructures import Headers
 
+from app.database.transactions import is_outage
 from app.domain.errors import InvalidRequest, Unauthenticated
 from app.services import services
-from app.web.auth import authenticate, bearer_token, token_expired
+from app.web.auth import bearer_token, read_token, token_expired
 from app.web.key_auth import HEADER, authenticate_key, key_expired
 from app.web.principal import Principal, PrincipalKind
+from app.web.sessions import require_live
 
 MAX_NAMES = 500
 # Names that clients use for the token: `access_token` is its name in the response of a sign-in.
@@ -80,7 +83,7 @@ def read_principal(payload: Mapping[str, Any]) -> Principal | None:
             return authenticate_key(str(payload[name]))
     for name in TOKEN_FIELDS:
         if payload.get(name) is not None:
-            return authenticate(BEARER.sub("", str(payload[name]), count=1).strip())
+            return read_token(BEARER.sub("", str(payload[name]), count=1).strip())
     return None
 
 
@@ -94,17 +97,23 @@ def read_handshake(auth: Any, headers: Headers, query: Mapping[str, str]) -> Pri
     if principal is None and HEADER in headers:
         principal = authenticate_key(headers[HEADER])
     if principal is None and "Authorization" in headers:
-        principal = authenticate(bearer_token(headers["Authorization"]))
+        principal = read_token(bearer_token(headers["Authorization"]))
     if principal is None and any(query.get(name) for name in (*TOKEN_FIELDS, *KEY_FIELDS)):
         raise InvalidRequest(
             "A token or API key in the address is not accepted, because addresses are logged. "
             "Send it as auth: {token} or {api_key}, or in a header."
         )
-    return principal and require_valid(principal)
+    try:
+        return principal and require_valid(principal)
+    except PyMongoError as error:
+        if not is_outage(error):
+            raise
+        # Prices need no session, and a `join` checks it again.
+        return principal
 
 
 def require_valid(principal: Principal | None) -> Principal:
-    """Return the principal; raise Unauthenticated if there is none or it has expired.
+    """Return the principal; raise Unauthenticated if there is none or it is not valid any more.
 
     The leeway for clocks does not apply: a socket leaves its rooms when the token expires.
     """
@@ -114,6 +123,7 @@ def require_valid(principal: Principal | None) -> Principal:
         )
     if principal.expires_at <= time.time():
         raise credential_expired(principal)
+    require_live(principal)
     return principal
 
 

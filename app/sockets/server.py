@@ -54,6 +54,13 @@ class Server(socketio.Server):  # type: ignore[misc]
             with lock:
                 super()._handle_eio_disconnect(eio_sid, reason)
 
+    def expel(self, sid: str) -> None:
+        """Disconnect a client once the packet of it that is being handled is done."""
+        lock = self._session_locks.get(self.manager.eio_sid_from_sid(sid, "/"))
+        if lock is not None:
+            with lock:
+                self.disconnect(sid)
+
     def wait_until_read(self, sid: str) -> bool:
         """Wait until a client has read most of its queue; return False if the session has ended."""
         session = self.eio.sockets.get(self.manager.eio_sid_from_sid(sid, "/"))

@@ -19,6 +19,20 @@ def client_network(address: str | None) -> str:
     return str(parsed.ipv4_mapped or ip_network((parsed, 64), strict=False))
 
 
+def truncate_address(address: str | None) -> str:
+    """Return the network of an address, without its last part: /24 of IPv4, /48 of IPv6.
+
+    It tells a user's places apart, and does not identify a connection.
+    """
+    network = client_network(address).partition("/")[0]
+    try:
+        parsed = ip_address(network)
+    except ValueError:
+        return ""
+    size = 24 if isinstance(parsed, IPv4Address) else 48
+    return str(ip_network((parsed, size), strict=False))
+
+
 def _without_port(address: str) -> str:
     # Some proxies add the port of the client, which differs for each connection.
     if address.startswith("["):

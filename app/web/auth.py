@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from functools import lru_cache, partial
 from typing import cast
 
@@ -21,11 +20,13 @@ from pymongo.errors import PyMongoError
 
 from app.domain.contact import is_same_identity
 from app.domain.errors import Forbidden, Unauthenticated
+from app.models import legacy_session_id
 from app.web import key_auth
 from app.web.principal import Principal, PrincipalKind, Scope
+from app.web.sessions import require_live
+from config import Settings
 
 KEY = "token_verifier"
-TOKEN_LIFETIME = timedelta(hours=24)
 # Maximum difference between the clocks of two servers that accept each other's tokens.
 CLOCK_LEEWAY_SECONDS = 10
 ALGORITHM = "HS256"
@@ -37,10 +38,10 @@ REQUIRED_CLAIMS = ("exp", "jti", "sub", "type")
 REMEMBERED_TOKENS = 10_000
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: Flask, settings: Settings) -> None:
     """Authenticate each request before anything else looks at it."""
     app.config.update(
-        JWT_ACCESS_TOKEN_EXPIRES=TOKEN_LIFETIME,
+        JWT_ACCESS_TOKEN_EXPIRES=settings.access_token_lifetime,
         JWT_ALGORITHM=ALGORITHM,
         JWT_ENCODE_ISSUER=ISSUER,
         JWT_ENCODE_AUDIENCE=AUDIENCE,
@@ -52,13 +53,17 @@ def init_app(app: Flask) -> None:
     app.before_request(_authenticate_request)
 
 
-def issue_token(client_id: str) -> str:
-    """Return a token for a user, valid for 24 hours."""
-    return str(create_access_token(identity=client_id))
+def issue_token(client_id: str, session_id: str | None = None) -> str:
+    """Return an access token of a session; without one, a token as earlier versions issued it."""
+    claims = {"sid": session_id} if session_id else {}
+    return str(create_access_token(identity=client_id, additional_claims=claims))
 
 
-def authenticate(token: str) -> Principal:
-    """Return the principal of a token; raise Unauthenticated if it is invalid or has expired."""
+def read_token(token: str) -> Principal:
+    """Return the principal of a token, whose session may have ended.
+
+    Raises Unauthenticated if the token is invalid or has expired.
+    """
     verify = cast(Callable[[str], Principal], current_app.extensions[KEY])
     try:
         principal = verify(token)
@@ -91,13 +96,14 @@ def _verify(secret: str, token: str) -> Principal:
         scopes=frozenset(Scope),
         token_id=str(claims["jti"]),
         expires_at=float(claims["exp"]),
+        session_id=str(claims.get("sid") or legacy_session_id(claims["sub"])),
     )
 
 
 def token_expired() -> Unauthenticated:
     """Return the error for an expired token."""
     return Unauthenticated(
-        "This token has expired. Sign in again with POST /auth/login.", code="token_expired"
+        "This token has expired. Get a new one with POST /auth/refresh.", code="token_expired"
     )
 
 
@@ -141,7 +147,11 @@ def _read_credential() -> Principal:
     key = request.headers.get(key_auth.HEADER)
     if key is not None:
         return key_auth.authenticate_key(key)
-    return authenticate(bearer_token(request.headers.get("Authorization", "")))
+    principal = read_token(bearer_token(request.headers.get("Authorization", "")))
+    if not g.is_public:
+        # A public route needs no database for this.
+        require_live(principal)
+    return principal
 
 
 def bearer_token(header: str) -> str:

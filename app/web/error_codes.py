@@ -19,9 +19,10 @@ ERROR_CODES = {
     "bad_request": ErrorCode((400,), "The request is malformed."),
     "token_missing": ErrorCode((401,), "The request has no token and no API key."),
     "token_invalid": ErrorCode((401,), "The token is malformed or was not issued by this server."),
-    "token_expired": ErrorCode((401,), "The token is older than 24 hours. Sign in again."),
     "api_key_invalid": ErrorCode((401,), "The API key does not exist, or was deleted."),
     "api_key_expired": ErrorCode((401,), "The API key has expired. Create a new one."),
+    "token_expired": ErrorCode((401,), "The token is too old. Use the refresh token, or sign in."),
+    "token_revoked": ErrorCode((401,), "The session of the token has ended. Sign in again."),
     "account_gone": ErrorCode((401,), "The account of the token no longer exists."),
     "forbidden": ErrorCode((403,), "The resource belongs to another user."),
     "insufficient_scope": ErrorCode(
@@ -46,6 +47,7 @@ ERROR_CODES = {
     "client_id_taken": ErrorCode((409,), "The `client_id` is taken."),
     "invalid_credentials": ErrorCode((401,), "The email, `client_id` or password is wrong."),
     "sign_in_delayed": ErrorCode((429,), "Too many sign-ins to this account have failed."),
+    "session_not_found": ErrorCode((404,), "The user has no session with this id."),
     "code_wrong": ErrorCode((409,), "The code is wrong. `details` has `attempts_left`."),
     "code_expired": ErrorCode((409,), "No valid code exists. Request a new one."),
     "code_sent_already": ErrorCode((429,), "A code was sent less than a minute ago."),
@@ -121,7 +123,10 @@ ANY_ROUTE = {
     503: ["database_unavailable", "no_monitor", "server_busy"],
 }
 WITH_TOKEN = {
-    401: ["api_key_expired", "api_key_invalid", "token_expired", "token_invalid", "token_missing"],
+    401: [
+        *("api_key_expired", "api_key_invalid"),
+        *("token_expired", "token_invalid", "token_missing", "token_revoked"),
+    ],
     403: ["insufficient_scope"],
 }
 WITH_INPUT = {400: ["validation_error"]}

@@ -43,6 +43,10 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
         "schema": _OBJECT_ID,
         "example": "6744a1f0c2d5e8b7a9f01236",
     },
+    "session_id": {
+        "description": "The id of one of the user's sessions.",
+        "example": "9f1c2b7d0e4a6c8f9f1c2b7d0e4a6c8f",
+    },
     "token": {
         "description": "The last part of the link in an email.",
         "example": "YXNoYUBleGFtcGxlLmNvbQ.c2lnbmF0dXJl",
@@ -104,7 +108,7 @@ class _Description(SpecTree):
             headers=IdempotencyHeaders if route.idempotent else None,
             resp=Response(**{f"HTTP_{status}": model for status, model in models.items()}),
             security=None if route.public else {"bearer": []},
-            tags=[view.__module__.removesuffix(".routes").rpartition(".")[2]],
+            tags=[_tag(view)],
             operation_id=view.__name__,
             skip_validation=True,
         )(view)
@@ -136,6 +140,12 @@ def make_document() -> dict[str, Any]:
             writes = {} if method == "get" else OF_WRITES
             _list_errors(operation, merge_codes(codes, no_route, writes))
     return document
+
+
+def _tag(view: View) -> str:
+    """Return the package of a view's routes, or its module."""
+    *_, package, module = view.__module__.split(".")
+    return package if module.endswith("routes") else module
 
 
 def _declaration(view: View) -> Declaration:

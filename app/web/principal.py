@@ -32,7 +32,7 @@ class Principal:
     """An authenticated caller.
 
     `token_id` is the id of the token or API key. `expires_at` is in Unix seconds, without the
-    leeway for clocks; infinite for a key that does not expire.
+    leeway for clocks; infinite for a key that does not expire. `session_id` is None for a key.
     """
 
     user_id: str
@@ -40,6 +40,7 @@ class Principal:
     scopes: frozenset[Scope]
     token_id: str
     expires_at: float
+    session_id: str | None = None
 
     def require(self, scope: Scope) -> None:
         """Raise InsufficientScope if the principal lacks a scope."""

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.models import User
-from tests.support.responses import assert_error, assert_shape, text
+from tests.support.responses import assert_error, assert_shape, text, whole
 from tests.support.users import PASSWORD, registration, sign_up
 
 REGISTERED = {"message": text, "client_id": text}
@@ -57,7 +57,8 @@ def test_the_token_says_who_for_24_hours(client: FlaskClient) -> None:
     answer = login(client, email=body["email"].upper())
 
     assert answer.status_code == 200
-    assert_shape(answer.get_json(), {"access_token": text, "client_id": text})
+    tokens = {"access_token": text, "refresh_token": text, "client_id": text}
+    assert_shape(answer.get_json(), {**tokens, "expires_in": whole})
     assert answer.get_json()["client_id"] == body["email"]
     claims = jwt.decode(answer.get_json()["access_token"], options={"verify_signature": False})
     assert claims["sub"] == body["email"]

@@ -21,6 +21,11 @@ COMMON = {400, 429, 500, 503}
 CONTRACT = {
     ("post", "/auth/register"): ({201, 409, 413, 415}, True),
     ("post", "/auth/login"): ({200, 401, 413, 415}, True),
+    ("post", "/auth/refresh"): ({200, 401, 413, 415}, True),
+    ("post", "/auth/logout"): ({200, 401, 413, 415}, False),
+    ("post", "/auth/logout-all"): ({200, 401, 413, 415}, False),
+    ("get", "/auth/sessions"): ({200, 401}, False),
+    ("delete", "/auth/sessions/{session_id}"): ({200, 401, 404}, False),
     ("post", "/auth/verify/email"): ({200, 401, 409, 413, 415}, False),
     ("post", "/auth/verify/phone"): ({200, 401, 409, 413, 415}, False),
     ("post", "/auth/api-keys"): ({201, 401, 403, 409, 413, 415}, False),

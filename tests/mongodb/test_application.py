@@ -19,7 +19,7 @@ from config import Settings
 from tests.mongodb.proxy import StrictProxy
 from tests.support.faults import recording_commands
 from tests.support.market import ManualClock, ScriptedFeed
-from tests.support.users import Trader, sign_up
+from tests.support.users import PASSWORD, Trader, sign_up
 
 
 @pytest.fixture
@@ -59,6 +59,14 @@ def test_no_statement_leaves_the_choice_of_an_index_to_the_planner(
         trader.get(path.format(trader.client_id))
     trader.post(f"/trades/exit-all/{trader.client_id}")
     trader.notifications()
+    other = trader.client.post(
+        "/auth/login", json={"email": trader.client_id, "password": PASSWORD}
+    )
+    session_id, _, _ = other.get_json()["refresh_token"].partition(".")
+    trader.client.post("/auth/refresh", json={"refresh_token": other.get_json()["refresh_token"]})
+    assert len(trader.get("/auth/sessions").get_json()["sessions"]) == 2
+    trader.client.delete(f"/auth/sessions/{session_id}", headers=trader.headers)
+    trader.post("/auth/logout-all")
     with app.app_context():
         purge(trader.client_id, Limits(1, 1), clock.now(), apply=True)
         purge(trader.client_id, Limits(1, 1), clock.now(), apply=False)

@@ -81,6 +81,6 @@ def test_no_one_watches_the_time_once_no_socket_is_in_a_room(
 ) -> None:
     socket = connect(alice.token)
     socket.call("join", {"user_id": alice.client_id})
-    assert connections.is_checking_expiry
+    assert connections.is_checking
     socket.close()
-    eventually(lambda: not connections.is_checking_expiry)
+    eventually(lambda: not connections.is_checking)
