@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 KEY = "tracer"
+# An orderly stop waits this long for a collector that is away.
+EXPORT_SECONDS = 2
 NOT_INSTALLED = (
     "OTEL_EXPORTER_OTLP_ENDPOINT: needs `python -m pip install --require-hashes -r "
     "requirements-tracing.txt`"
@@ -79,6 +81,6 @@ def _create_tracer(endpoint: str) -> Tracer:
         raise ConfigurationError([NOT_INSTALLED]) from None
     name = os.environ.get("OTEL_SERVICE_NAME", "paper-trading")
     provider = TracerProvider(resource=Resource.create({"service.name": name}))
-    exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")
+    exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_SECONDS)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     return provider.get_tracer("paper_trading")

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import request
-
 from app.auth.notices import notify_in_background, write_failures
 from app.domain.contact import identity_key
 from app.domain.errors import RateLimited
@@ -88,7 +86,6 @@ class SignInAttempt:
     def _log(self, outcome: str) -> None:
         # An unknown name is not logged: it may be a password, typed into the wrong field.
         fields = {
-            "request_id": request.headers["X-Request-ID"],
             "user": self._user.client_id if self._user else "unknown",
             "address": address_key().partition(":")[2],
         }

@@ -13,7 +13,7 @@ from typing import Any
 
 import logzero
 
-from app.logs import logger
+from app.logs import current_request_id, logger
 
 TEXT_FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
 JSON_FORMAT = "%(asctime)s %(levelname)s %(message)s"
@@ -71,6 +71,13 @@ def _message(record: logging.LogRecord, *, quoted: bool) -> str:
     return message if record.name == logger.name else f"{record.name}: {message}"
 
 
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """Return the fields of a record, and the request that caused it."""
+    fields = getattr(record, "fields", None) or {}
+    current = current_request_id.get()
+    return fields if current is None else {"request_id": current, **fields}
+
+
 def _argument(value: object, *, quoted: bool) -> object:
     # Numbers keep their type, because a message may format them with %d or %.1f.
     return value if isinstance(value, Number) else _Argument(value, quoted=quoted)
@@ -90,7 +97,7 @@ class TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
         record.message = _message(record, quoted=True)
-        fields = getattr(record, "fields", None) or {}
+        fields = _fields(record)
         pairs = [f"{name}={quote(escape(value))}" for name, value in fields.items()]
         return " ".join([super().formatMessage(record), *pairs])
 
@@ -117,7 +124,7 @@ class JsonFormatter(logzero.JsonFormatter):  # type: ignore[misc]
             levelname=record.levelname,
             message=_message(record, quoted=False),
         )
-        for name, value in (getattr(record, "fields", None) or {}).items():
+        for name, value in _fields(record).items():
             log_record.setdefault(name, _plain(value))
         for name in ("exc_info", "stack_info"):
             if message_dict.get(name):

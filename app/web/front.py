@@ -24,7 +24,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app.configuration.origins import host_of, hosts_of, is_address, is_loopback
 from app.domain.errors import InvalidRequest, PaperTradingError, RateLimited, Unavailable
 from app.extensions import socketio
-from app.logs import logger
+from app.logs import current_request_id, logger
 from app.metrics import KEY as METRICS_KEY
 from app.tracing import request_span
 from app.transport.connections import CONNECTIONS_KEY
@@ -110,14 +110,19 @@ class Front:
         if not path.startswith(SOCKETS_PATH):
             # No redirect: clients repeat a redirected POST as a GET.
             environ["PATH_INFO"] = path.removesuffix("/") or "/"
-            return self._trace(environ, start)
+            return self._respond(environ, start)
         return self._inner(environ, start)
 
-    def _trace(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+    def _respond(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        """Have Flask respond, with the id of the request in each log line and its span."""
+        token = current_request_id.set(environ["HTTP_X_REQUEST_ID"])
         headers = {"traceparent": environ.get("HTTP_TRACEPARENT", "")}
-        with request_span(self._app, environ["REQUEST_METHOD"], headers) as span:
-            environ[SPAN] = span
-            return self._inner(environ, start)
+        try:
+            with request_span(self._app, environ["REQUEST_METHOD"], headers) as span:
+                environ[SPAN] = span
+                return self._inner(environ, start)
+        finally:
+            current_request_id.reset(token)
 
     def _check(self, environ: WSGIEnvironment) -> None:
         path = environ.get("PATH_INFO", "")

@@ -32,7 +32,6 @@ def _record(response: Response) -> Response:
     if not g.get("may_log", True):
         return response
     fields = {
-        "request_id": request.headers["X-Request-ID"],
         "user": g.principal.user_id if g.get("principal") else "-",
         "status": response.status_code,
         "milliseconds": round(seconds * 1000, 1),

@@ -141,6 +141,30 @@ def test_a_request_writes_one_line_with_id_user_status_and_duration(
     assert "hunter2" not in line
 
 
+def test_every_line_that_a_request_causes_has_its_id(
+    set_up: Callable[..., Callable[[], list[str]]],
+) -> None:
+    app = Flask(__name__)
+    metrics.init_app(app)
+    request_log.init_app(app)
+    front.init_app(app, Settings.model_validate({}))
+
+    @app.get("/trouble")
+    def trouble() -> str:
+        logging.getLogger("urllib3").warning("a library warns")
+        logger.info("trade_created", extra={"fields": {"trade_id": "7"}})
+        return ""
+
+    lines = set_up(LOG_FORMAT="json")
+    app.test_client().get("/trouble", headers={"X-Request-ID": REQUEST_ID})
+    logger.info("later")
+
+    *caused, later = (json.loads(line) for line in lines())
+    assert [entry.get("request_id") for entry in caused] == [REQUEST_ID] * 3
+    assert caused[1]["trade_id"] == "7"
+    assert "request_id" not in later
+
+
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_a_path_cannot_forge_a_line(
     set_up: Callable[..., Callable[[], list[str]]], client: FlaskClient, log_format: str
