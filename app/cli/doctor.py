@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 
 import click
 import redis
 from flask.cli import with_appcontext
 from pymongo.errors import PyMongoError
 
+from app.cli.finding import Finding
 from app.cli.tables import table
 from app.database import collection
 from app.database.deployment import describe_deployment
@@ -24,37 +25,39 @@ from app.market_data.providers.base import SourceError
 from app.services import services
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check, with a remedy if it is a fault."""
-
-    ok: bool
-    found: str
-    remedy: str = ""
-
-
 @click.command()
+@click.option(
+    "--production",
+    "url",
+    metavar="URL",
+    help="Try a running deployment as well, at the address that its clients use.",
+)
 @with_appcontext
-def doctor() -> None:
+def doctor(url: str | None) -> None:
     """Check the configuration and everything that it names; exit 1 on a fault."""
+    checks = {**CHECKS, **(_checks_of_deployment(url) if url else {})}
     rows = []
-    healthy = True
-    checks = click.progressbar(CHECKS.items(), label="Checking", file=sys.stderr)
-    with checks as progress:
-        for name, check in progress:
-            finding = check()
-            healthy = healthy and finding.ok
-            rows.append(
-                (
-                    name,
-                    "ok" if finding.ok else "FAULT",
-                    finding.found,
-                    "" if finding.ok else finding.remedy,
-                )
-            )
+    with click.progressbar(checks.items(), label="Checking", file=sys.stderr) as progress:
+        for name, run in progress:
+            finding = run()
+            remedy = "" if finding.ok else finding.remedy
+            rows.append((name, "ok" if finding.ok else "FAULT", finding.found, remedy))
     click.echo(table(("check", "", "found", "what to do"), rows))
-    if not healthy:
+    if any(row[1] == "FAULT" for row in rows):
         raise SystemExit(1)
+
+
+def _checks_of_deployment(url: str) -> dict[str, Callable[[], Finding]]:
+    # Imported here, because every start imports this module.
+    from app.cli.production_checks import PRODUCTION_CHECKS, Address, check_safely
+
+    try:
+        address = Address.of(url)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--production") from None
+    return {
+        name: partial(check_safely, check, address) for name, check in PRODUCTION_CHECKS.items()
+    }
 
 
 def _configuration() -> Finding:

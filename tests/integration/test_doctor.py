@@ -247,3 +247,10 @@ def test_a_pin_that_angel_one_refuses_is_reported_without_showing_it(
 def test_unreachable_yahoo_is_reported(make_app: Callable[..., Flask]) -> None:
     app = make_app(MARKET_DATA="yahoo", YAHOO_ROOT_URL=f"http://127.0.0.1:{free_port()}")
     assert_only_fault(app, "yahoo", "YAHOO_ROOT_URL", "docs/market-data.md")
+
+
+def test_an_address_of_a_deployment_is_https_and_a_host(app: Flask) -> None:
+    for url in ("http://desk.example.com", "https://desk.example.com/path", "desk.example.com"):
+        result = app.test_cli_runner().invoke(args=["doctor", "--production", url])
+        assert result.exit_code == 2
+        assert "https://desk.example.com" in result.stderr
