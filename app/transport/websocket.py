@@ -135,6 +135,9 @@ class WebSocket:
             self.refuse(CloseReason.POLICY_VIOLATION, "too many messages a second")
         elif isinstance(event, CloseConnection):
             self._answer_close(event)
+        elif self._protocol.state is not ConnectionState.OPEN:
+            # Closed by us meanwhile.
+            return None
         elif isinstance(event, Ping):
             self._connection.send(self._protocol.send(event.response()))
         elif isinstance(event, BytesMessage):
@@ -148,8 +151,8 @@ class WebSocket:
             # The parser reports invalid bytes by an event of its own.
             self.refuse(event.code, "a violation of the WebSocket protocol")
             return
-        frame = self._protocol.send(event.response())
-        self._connection.send(frame)
+        if self._protocol.state is ConnectionState.REMOTE_CLOSING:
+            self._connection.send(self._protocol.send(event.response()))
 
     def _assemble(self, part: TextMessage) -> str | None:
         if not self._parts:

@@ -39,7 +39,7 @@ def close_code(connection: RawSocket) -> int:
         connection.websocket.shutdown()
 
 
-def test_a_request_in_flight_ends_before_sockets_are_closed(
+def test_requests_in_flight_end_before_sockets_and_polling_sessions_are_closed(
     make_server: Callable[..., ServerProcess], async_mode: str
 ) -> None:
     server = make_server(SOCKETIO_ASYNC_MODE=async_mode).start()
@@ -51,10 +51,15 @@ def test_a_request_in_flight_ends_before_sockets_are_closed(
     )
     assert server.process is not None
     listening = RawSocket(server.url)
+    polling = "/socket.io/?EIO=4&transport=polling"
+    opening = json.loads(server.request("GET", polling).text[1:])
     with (
         RawConnection(server.port) as slow,
         RawConnection(server.port) as kept,
+        RawConnection(server.port) as polled,
     ):
+        # Not connected to Socket.IO, so nothing but the end can come.
+        polled.send(f"GET {polling}&sid={opening['sid']} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         assert kept.send(b"GET /health/ready HTTP/1.1\r\nHost: a\r\n\r\n").answer().status == 200
         assert slow.send(post("/portfolio/create", *headers)).answer().status == 100
 
@@ -64,6 +69,8 @@ def test_a_request_in_flight_ends_before_sockets_are_closed(
         created = slow.send(MARGIN).answer()
 
         assert close_code(listening) == GOING_AWAY
+        last = polled.answer()
+    assert (last.status, last.body) == (200, b"1")
     assert (ready.status, ready.json()["checks"]["connections"]["reason"]) == (
         503,
         "the server is stopping",
@@ -71,23 +78,4 @@ def test_a_request_in_flight_ends_before_sockets_are_closed(
     assert created.status == 201
     assert created.json()["available_margin"] == 500_000
     assert created.headers["connection"] == "close"
-    assert server.process.wait(10) == 0, server.output()
-
-
-def test_a_polling_client_is_sent_the_end_of_its_session(
-    make_server: Callable[..., ServerProcess], async_mode: str
-) -> None:
-    server = make_server(SOCKETIO_ASYNC_MODE=async_mode).start()
-    assert server.process is not None
-    polling = "/socket.io/?EIO=4&transport=polling"
-    opening = json.loads(server.request("GET", polling).text[1:])
-    with RawConnection(server.port) as client, RawConnection(server.port) as other:
-        # Not connected to Socket.IO, so nothing but the end can come.
-        client.send(f"GET {polling}&sid={opening['sid']} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-        assert other.send(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n").answer().status == 200
-
-        server.process.send_signal(signal.SIGTERM)
-        last = client.answer()
-
-    assert (last.status, last.body) == (200, b"1")
     assert server.process.wait(10) == 0, server.output()

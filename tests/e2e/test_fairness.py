@@ -35,11 +35,15 @@ def ask(connection: http.client.HTTPConnection) -> None:
 
 
 # Threads take turns by themselves.
-@pytest.mark.parametrize("mode", ["eventlet", "gevent"])
-def test_a_client_that_never_pauses_delays_nobody(
-    make_server: Callable[..., ServerProcess], mode: str
-) -> None:
-    server = make_server(mode, SOCKETIO_ASYNC_MODE=mode).start()
+@pytest.fixture(scope="module", params=["eventlet", "gevent"])
+def server(
+    request: pytest.FixtureRequest, make_shared_server: Callable[..., ServerProcess]
+) -> ServerProcess:
+    mode = str(request.param)
+    return make_shared_server(mode, SOCKETIO_ASYNC_MODE=mode).start()
+
+
+def test_a_client_that_never_pauses_delays_nobody(server: ServerProcess) -> None:
     answered = 0
     begun = threading.Event()
 
@@ -74,11 +78,7 @@ def test_a_client_that_never_pauses_delays_nobody(
     assert meanwhile < REQUESTS
 
 
-@pytest.mark.parametrize("mode", ["eventlet", "gevent"])
-def test_a_socket_that_never_pauses_delays_nobody(
-    make_server: Callable[..., ServerProcess], mode: str
-) -> None:
-    server = make_server(mode, SOCKETIO_ASYNC_MODE=mode).start()
+def test_a_socket_that_never_pauses_delays_nobody(server: ServerProcess) -> None:
     frames = [
         ABNF.create_frame(f'42{number}["leave",{{"user_id":"me"}}]', ABNF.OPCODE_TEXT).format()
         for number in range(MESSAGES)
