@@ -14,8 +14,7 @@ from blinker import Namespace
 from app.database.transactions import resolve_unknown_outcomes
 from app.logs import logger
 from app.metrics import metrics
-from app.models import EventDraft, Notification
-from app.models.preferences import EventType
+from app.models import EventDraft, EventType, Notification
 from app.services import application, services
 
 LOGGED_FIELDS = ("trade_id", "symbol", "exit_price", "pnl")

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from flask import Flask, current_app
 
 from config import ConfigurationError, Settings
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import Span, Tracer
 
 KEY = "tracer"
 # An orderly stop waits this long for a collector that is away.
@@ -27,44 +27,25 @@ NOT_INSTALLED = (
 )
 
 
-class Span(Protocol):
-    """The part of OpenTelemetry's span that is used here."""
-
-    def update_name(self, name: str) -> None: ...
-
-    def set_attribute(self, key: str, value: Any) -> None: ...
-
-
-class _NoSpan:
-    def update_name(self, name: str) -> None:
-        return
-
-    def set_attribute(self, key: str, value: Any) -> None:
-        return
-
-
-NO_SPAN = _NoSpan()
-
-
 def init_app(app: Flask, settings: Settings) -> None:
     """Begin to send traces, if they are configured; raise ConfigurationError."""
     if settings.otel_exporter_otlp_endpoint:
         app.extensions[KEY] = _create_tracer(settings.otel_exporter_otlp_endpoint)
 
 
-def span(name: str, app: Flask | None = None) -> AbstractContextManager[Span]:
-    """Give a span, of the current application by default, around what happens inside."""
-    tracer: Tracer | None = (app or current_app).extensions.get(KEY)
-    return tracer.start_as_current_span(name) if tracer else nullcontext(NO_SPAN)
+def span(name: str) -> AbstractContextManager[Span | None]:
+    """Give a span around what happens inside; None without a collector."""
+    tracer: Tracer | None = current_app.extensions.get(KEY)
+    return tracer.start_as_current_span(name) if tracer else nullcontext()
 
 
 def request_span(
     app: Flask, method: str, headers: Mapping[str, str]
-) -> AbstractContextManager[Span]:
+) -> AbstractContextManager[Span | None]:
     """Give the span of a request, in the trace that its `traceparent` header names."""
     tracer: Tracer | None = app.extensions.get(KEY)
     if tracer is None:
-        return nullcontext(NO_SPAN)
+        return nullcontext()
     from opentelemetry import propagate
     from opentelemetry.trace import SpanKind
 

@@ -61,5 +61,4 @@ def symbols(query: SymbolsQuery) -> SymbolsResponse:
 @endpoint(responses={200: MarketStatusResponse}, public=True)
 def market_status() -> MarketStatusResponse:
     """Show whether the exchanges are open by their calendar, and when they next open and close."""
-    calendar = services().calendar
-    return MarketStatusResponse.of(calendar.status(now()), calendar.enforced)
+    return MarketStatusResponse.model_validate(services().calendar.status(now()))

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from app.domain.candle import Candle, Interval
 from app.domain.quote import Quote, Source
-from app.market_data.calendar import EXCHANGES, MarketStatus, SessionKind
+from app.market_data.calendar import SessionKind
 from app.market_data.instruments.registry import Instrument
 from app.market_data.tick_filter import PendingTick, RejectReason
 from app.web.schemas import (
@@ -137,21 +137,6 @@ class MarketStatusResponse(ResponseModel):
     holidays_known_until: date = Field(
         description="The last day whose holidays are known.", examples=["2026-12-31"]
     )
-
-    @classmethod
-    def of(cls, status: MarketStatus, enforced: bool) -> MarketStatusResponse:
-        return cls(
-            open=status.open,
-            session=status.session,
-            session_date=status.day,
-            occasion=status.occasion,
-            next_open=status.next_open,
-            next_close=status.next_close,
-            enforced=enforced,
-            exchanges=list(EXCHANGES),
-            timezone=status.timezone,
-            holidays_known_until=status.holidays_known_until,
-        )
 
 
 class HistoryQuery(RequestModel):

@@ -74,16 +74,21 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class MarketStatus:
-    """The exchanges at one time. `day` and `occasion` describe the current session, if any."""
+    """The exchanges at one time. `session_date` and `occasion` are of the current session, if any.
+
+    Trades are refused while they are closed if the hours are `enforced`.
+    """
 
     open: bool
     session: SessionKind
-    day: date | None
+    session_date: date | None
     occasion: str | None
     next_open: datetime
     next_close: datetime
+    enforced: bool
     timezone: str
     holidays_known_until: date
+    exchanges: tuple[str, ...] = EXCHANGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +191,11 @@ class TradingCalendar:
         return MarketStatus(
             open=self.is_open(now),
             session=kind,
-            day=current.day if current else None,
+            session_date=current.day if current else None,
             occasion=current.occasion if current else None,
             next_open=self.next_open(now),
             next_close=self.next_close(now),
+            enforced=self.enforced,
             timezone=self.timezone.key,
             holidays_known_until=self.known_until,
         )

@@ -5,12 +5,11 @@ from app.models.api_key import ApiKey
 from app.models.code import CODE_LIFETIME, Code
 from app.models.idempotency import IdempotencyKey, IdempotencyRecord
 from app.models.identity import Identity
-from app.models.inbox import Inbox
+from app.models.inbox import EventType, Inbox, Preferences
 from app.models.instrument import InstrumentList
 from app.models.market_state import MarketState
 from app.models.notification import Claim, EventDraft, Notification
 from app.models.portfolio import Portfolio, PortfolioDelta
-from app.models.preferences import EventType, Preferences
 from app.models.quota import Quota
 from app.models.session import LEGACY_PREFIX, Session, legacy_session_id
 from app.models.share_lease import SHARES, ShareLease, share_of

@@ -23,9 +23,8 @@ from app.database.batches import batched
 from app.database.hints import use_index
 from app.domain.errors import AccountGone
 from app.models.bulk import IN_CLAUSE_SIZE, by_owner, value_by_id
-from app.models.inbox import Inbox
+from app.models.inbox import Inbox, Preferences
 from app.models.paging import newest_first
-from app.models.preferences import Preferences
 
 CHANNELS = ("email", "sms")
 BY_SEQ = ("user_id", "is_read", "seq")

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from io import BytesIO
@@ -170,10 +170,12 @@ def error_response(status: str, code: str, message: str, retry_after: int | None
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
-def error_body(code: str, message: str, request_id: str | None) -> bytes:
+def error_body(
+    code: str, message: str, request_id: str | None, details: Mapping[str, Any] | None = None
+) -> bytes:
     """Return the body of an error response of the API."""
     request_id = request_id or uuid.uuid4().hex
-    error = {"error": message, "code": code, "details": {}, "request_id": request_id}
+    error = {"error": message, "code": code, "details": details or {}, "request_id": request_id}
     return json.dumps(error).encode()
 
 

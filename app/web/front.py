@@ -6,7 +6,6 @@ hosts, from other web servers, by JSONP and for too many new sockets are refused
 
 from __future__ import annotations
 
-import json
 import re
 import time
 import uuid
@@ -28,6 +27,7 @@ from app.logs import current_request_id, logger
 from app.metrics import KEY as METRICS_KEY
 from app.tracing import request_span
 from app.transport.connections import CONNECTIONS_KEY
+from app.transport.responses import error_body
 from app.web.addresses import client_network
 from app.web.cors import policy
 from app.web.errors import status_of
@@ -166,13 +166,7 @@ class Front:
         if self._refusals_to_log.allows(f"{error.code} {_address(environ)}"):
             fields = {"request_id": request_id, "address": _address(environ), "code": error.code}
             logger.warning("refused a request before routing", extra={"fields": fields})
-        body = {
-            "error": error.message,
-            "code": error.code,
-            "details": error.details,
-            "request_id": request_id,
-        }
-        content = json.dumps(body).encode()
+        content = error_body(error.code, error.message, request_id, error.details)
         headers = [
             ("Content-Type", "application/json"),
             ("Content-Length", str(len(content))),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from flask import Flask, Response, g, request
 
 from app.logs import logger
 from app.metrics import metrics
-from app.tracing import Span
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 # The key of the WSGI environment that holds when the request started, by time.perf_counter.
 STARTED = "paper_trading.started"
@@ -28,7 +31,8 @@ def _record(response: Response) -> Response:
     route = request.url_rule.rule if request.url_rule else "unknown"
     metrics().requests.labels(request.method, route, response.status_code).inc()
     metrics().request_seconds.labels(request.method, route).observe(seconds)
-    _describe(request.environ[SPAN], route, response)
+    if span := request.environ.get(SPAN):
+        _describe(span, route, response)
     if not g.get("may_log", True):
         return response
     fields = {

@@ -41,7 +41,7 @@ def test_a_day_has_a_pre_open_a_regular_session_and_a_closing_auction(
 
     assert (status.open, status.session) == (is_open, session)
     assert calendar.is_open(ist(time)) is is_open
-    assert status.day == (None if session is CLOSED else date(2026, 11, 23))
+    assert status.session_date == (None if session is CLOSED else date(2026, 11, 23))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_weekends_and_holidays_have_no_session(
 ) -> None:
     for time in ("09:05", "11:00", "15:20"):
         status = calendar.status(ist(f"{day} {time}"))
-        assert (status.open, status.session, status.day) == (False, CLOSED, None), why
+        assert (status.open, status.session, status.session_date) == (False, CLOSED, None), why
 
 
 @pytest.mark.parametrize(
