@@ -9,7 +9,7 @@ import click
 from flask.cli import with_appcontext
 
 from app.cli.tables import table
-from app.database.indexes import ANSWERS_KEPT
+from app.database.indexes import RESPONSES_KEPT
 from app.models import Inbox
 from app.monitor.retention import Limits, purge
 from app.services import now, services
@@ -41,7 +41,7 @@ def retention(notifications_days: int | None, alerts_days: int | None, applies: 
         (text, _kept(days), counted[kind]) for kind, (text, days) in kinds.items()
     ]
     rows.append(("trades, portfolios", _kept(None), 0))
-    rows.append(("responses to idempotency keys", _kept(ANSWERS_KEPT.days), "by the database"))
+    rows.append(("responses to idempotency keys", _kept(RESPONSES_KEPT.days), "by the database"))
     click.echo(table(("what", "kept", "deleted" if applies else "would go"), rows))
     if counted.total() and not applies:
         click.echo("Nothing was deleted. Delete it with --apply.")

@@ -29,7 +29,7 @@ from config import DATABASE_NAME
 Document = dict[str, Any]
 
 # Options of the client that the URI cannot change: the guarantees depend on them. A read sees
-# only what a majority has, so no answer names a result that an election can undo.
+# only what a majority has, so no response names a result that an election can undo.
 CONCERNS = {
     "readPreference": "primary",
     "readPreferenceTags": "",

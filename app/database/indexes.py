@@ -21,7 +21,7 @@ from app.database.build_lock import BuildLock
 from app.logs import logger
 
 # How long the response to a request with an Idempotency-Key is kept.
-ANSWERS_KEPT = timedelta(days=7)
+RESPONSES_KEPT = timedelta(days=7)
 WAIT_SECONDS = 0.2
 NAMESPACE_EXISTS = 48
 TTL = "expireAfterSeconds"
@@ -58,7 +58,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("user_id", "status", "number"),
     ],
     "answers": [
-        _index("created_at", expireAfterSeconds=int(ANSWERS_KEPT.total_seconds())),
+        _index("created_at", expireAfterSeconds=int(RESPONSES_KEPT.total_seconds())),
     ],
     "api_keys": [
         _index("key_hash", unique=True),

@@ -78,7 +78,7 @@ def _unsettled(here: World, stop_loss: Decimal) -> Callable[[], bool]:
 def _drive_while(
     process: ProcessPoolExecutor, port: int, calls: list[Call], goes_on: Callable[[], bool]
 ) -> list[list[float]]:
-    """Return the seconds of each answer, by slices; one that ends after it is not one."""
+    """Return the seconds of each response, by slices; one that ends after a slice is left out."""
     slices: list[list[float]] = []
     while True:
         latest = _drive(process, port, calls, 1)
@@ -98,5 +98,5 @@ def _drive(
 
 
 def _p99(slices: Sequence[Sequence[float]]) -> float:
-    """Return the p99 of all the answers, in milliseconds."""
+    """Return the p99 of all responses, in milliseconds."""
     return percentile([second for each in slices for second in each], 0.99) * 1_000

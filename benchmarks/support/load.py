@@ -49,9 +49,9 @@ class Answers:
     seconds: list[float] = field(default_factory=list)
 
     def require(self, status: int) -> Answers:
-        """Return it where every answer had this status; raise RuntimeError otherwise."""
+        """Return it if every response had this status; raise RuntimeError otherwise."""
         if set(self.statuses) != {status}:
-            raise RuntimeError(f"not every answer was {status}: {dict(self.statuses)}")
+            raise RuntimeError(f"not every response was {status}: {dict(self.statuses)}")
         return self
 
 
@@ -104,7 +104,7 @@ class _Client:
         self.socket.sendall(self._request)
 
     def read(self) -> int:
-        """Read what is there; return the answer's status once it is whole, 0 before."""
+        """Read what is there; return the response's status once it is whole, 0 before."""
         part = self.socket.recv(65_536)
         if not part:
             raise ConnectionError("the server closed a connection that was to be kept")

@@ -87,7 +87,7 @@ class RequestProbe:
             thread.join()
 
     def answers(self) -> tuple[list[float], list[str]]:
-        """Return the seconds of each answer since the last question, and the failures."""
+        """Return the seconds of each response since the last call, and the failures."""
         seconds, self._seconds = self._seconds, []
         failures, self._failures = self._failures, []
         return seconds, failures

@@ -173,7 +173,7 @@ def test_ten_concurrent_sign_ins_delay_no_other_request(server: ServerProcess) -
         asking.result()
 
     assert statuses == [200] * 10
-    # Were a password hashed where requests are served, at most one answer would fit between
+    # Were a password hashed where requests are served, at most one response would fit between
     # two of them.
     assert meanwhile > 10
 

@@ -28,7 +28,7 @@ ANSWER = b"HTTP/1.1 200"
 
 
 def ask(connection: http.client.HTTPConnection) -> None:
-    """Ask once, and wait for the answer."""
+    """Ask once, and wait for the response."""
     connection.request("GET", "/health/live")
     answer = connection.getresponse()
     assert (answer.status, bool(answer.read())) == (200, True)

@@ -98,7 +98,7 @@ class FakeAngelOne:
         self._now = now
         # Usually numbers; a test may set invalid values.
         self.prices: dict[tuple[str, str], Any] = {NIFTY: 25_012.35, SENSEX: 81_001.2}
-        # Rows added to each answer to a request for quotes, even if not requested.
+        # Rows added to each response to a request for quotes, even if not requested.
         self.further_rows: list[Any] = []
         # By (token, interval): rows of an aware time, four prices and a volume.
         self.history: dict[tuple[str, str], list[tuple[Any, ...]]] = {}

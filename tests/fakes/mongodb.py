@@ -41,7 +41,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
 
 @contextmanager
 def standalone_mongod(**hello: Any) -> Iterator[str]:
-    """Run the fake; yield its URI. The keywords are added to its answer to `hello`."""
+    """Run the fake; yield its URI. The keywords are added to its reply to `hello`."""
     answers = {**ANSWERS, "hello": {**HELLO, **hello}}
 
     class Handler(socketserver.StreamRequestHandler):

@@ -52,7 +52,7 @@ def database_pid(server: ServerProcess) -> int:
 
 
 def assert_out_of_order(server: ServerProcess, load: Load, seconds: float) -> None:
-    """See for a while that nothing succeeds, every answer is a 503, and the server lives."""
+    """See for a while that nothing succeeds, every response is a 503, and the server lives."""
     began = time.monotonic()
     customer = load.customers[0]
     order = {"symbol": "NIFTY", "trade_type": "BUY", "quantity": 1}

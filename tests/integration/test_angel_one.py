@@ -203,7 +203,7 @@ def take_slot(throttle: Throttle, timeout: float) -> float:
 def test_a_queue_that_is_too_long_raises_instead_of_waiting() -> None:
     throttle = Throttle(1)
     with throttle.slot(0), pytest.raises(SourceUnavailable, match="too many requests are waiting"):
-        # The request before has no answer yet.
+        # The request before has no response yet.
         take_slot(throttle, 0.1)
 
     with pytest.raises(SourceUnavailable, match="too many requests are waiting"):

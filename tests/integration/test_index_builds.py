@@ -12,7 +12,7 @@ from flask import Flask
 from app import create_app
 from app.database import collection, database, init_app, migrations
 from app.database.build_lock import BuildLock
-from app.database.indexes import ANSWERS_KEPT, INDEXES, create_indexes, find_missing
+from app.database.indexes import INDEXES, RESPONSES_KEPT, create_indexes, find_missing
 from app.extensions import mongo
 from config import Settings
 from tests.support.database import DatabaseServer
@@ -137,7 +137,7 @@ def test_a_changed_ttl_is_set_on_the_existing_index(
     create_indexes()
 
     stored = collection("answers").index_information()["created_at_1"]
-    assert stored["expireAfterSeconds"] == ANSWERS_KEPT.total_seconds()
+    assert stored["expireAfterSeconds"] == RESPONSES_KEPT.total_seconds()
     assert "changing the TTL of answers.created_at_1" in caplog.text
 
 

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from app.database.indexes import ANSWERS_KEPT
+from app.database.indexes import RESPONSES_KEPT
 from app.models import IdempotencyKey, IdempotencyRecord, Inbox, Notification
 from app.monitor import Monitor
 from app.monitor.retention import ROUND_SECONDS, STATEMENTS_PER_STEP, Limits, Retention
@@ -289,8 +289,8 @@ def test_the_result_of_a_request_expires_a_week_after_it() -> None:
         record = IdempotencyKey("alice", key, "fingerprint")
         IdempotencyRecord.save(record, {"done": True}, datetime.now(UTC) - age)
 
-    save("expired", ANSWERS_KEPT + timedelta(minutes=1))
-    save("kept", ANSWERS_KEPT - timedelta(minutes=1))
+    save("expired", RESPONSES_KEPT + timedelta(minutes=1))
+    save("kept", RESPONSES_KEPT - timedelta(minutes=1))
 
     expire_documents()
 

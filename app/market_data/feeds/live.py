@@ -23,7 +23,7 @@ from app.domain.candle import Candle, Interval
 from app.domain.errors import MarketDataUnavailable
 from app.domain.money import is_price
 from app.domain.quote import Quote, Source
-from app.market_data.feed import CandlesRefused, Gap
+from app.market_data.feed import CandlesRefused, Feed, Gap
 from app.market_data.feeds.simulated import SimulatedFeed
 from app.market_data.instruments.registry import Instrument, Instruments
 from app.market_data.providers.base import HistoryRefused, SourceError, SourceRefused
@@ -60,7 +60,7 @@ class _Price:
     failing_since: datetime | None = None
 
 
-class LiveFeed:
+class LiveFeed(Feed):
     name = "live"
     remote = True
 
@@ -151,10 +151,6 @@ class LiveFeed:
                 {instrument.symbol: self._recent_quote(instrument.symbol) for instrument in missing}
             )
         return {symbol: quote for symbol, quote in quotes.items() if quote}
-
-    def symbols(self) -> Collection[str]:
-        """Return none: the sources may have any symbol."""
-        return ()
 
     def now(self) -> datetime:
         return self._clock.now()

@@ -57,6 +57,7 @@ class ResilientSource:
         self.source = source.source
         self.name = source.source.value
         self.knows = source.knows
+        self.batch_size = source.batch_size
         self._source = source
         self._clock = clock
         self._fetch_seconds = fetch_seconds
@@ -72,10 +73,6 @@ class ResilientSource:
         self._refused: SourceRefused | None = None
         self._candles_refused: HistoryRefused | None = None
         self._candles_refused_on: date | None = None
-
-    @property
-    def batch_size(self) -> int:
-        return self._source.batch_size
 
     def fetch(self, instruments: Sequence[Instrument]) -> list[Quote]:
         """Return the quotes of at most `batch_size` instruments; raise SourceError."""

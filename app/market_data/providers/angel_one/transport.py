@@ -16,7 +16,7 @@ from app.market_data.providers.base import SourceUnavailable
 CONNECT_SECONDS = 3.0
 RESPONSE_SECONDS = 4.0
 # The largest response, 11,250 candles of a minute, is below 1 MB.
-MAX_ANSWER = 4 * 1024 * 1024
+MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 CHUNK = 64 * 1024
 
 
@@ -65,8 +65,8 @@ def _read_body(response: requests.Response, deadline: float) -> bytes:
     # One read of the socket at a time: a server that sends a byte now and then must not hold us.
     while chunk := response.raw.read1(CHUNK, decode_content=True):
         body += chunk
-        if len(body) > MAX_ANSWER:
-            raise SourceUnavailable(f"Angel One sent more than {MAX_ANSWER:,} bytes")
+        if len(body) > MAX_RESPONSE_BYTES:
+            raise SourceUnavailable(f"Angel One sent more than {MAX_RESPONSE_BYTES:,} bytes")
         if time.monotonic() > deadline:
             raise requests.Timeout
     return bytes(body)

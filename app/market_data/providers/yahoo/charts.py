@@ -124,7 +124,7 @@ def _as_unavailable(symbol: str) -> Iterator[None]:
         # The errors of yfinance and pandas on a malformed response are not documented: KeyError,
         # TypeError, AttributeError and IndexError were seen.
         reason = type(error).__name__
-        raise SourceUnavailable(f"Yahoo's answer about {symbol} is unusable: {reason}") from error
+        raise SourceUnavailable(f"Yahoo's response about {symbol} is unusable: {reason}") from error
 
 
 def _quote(symbol: str, metadata: Any) -> Quote | None:
