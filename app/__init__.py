@@ -105,6 +105,7 @@ def _prepare_database(app: Flask, uri: str, *, for_command: bool) -> None:
 def _add_routes(app: Flask, settings: Settings, disk: Disk | None) -> None:
     from app import cli
     from app.api_keys import routes as api_keys
+    from app.auth import account_routes as account
     from app.auth import routes as auth
     from app.auth import session_routes as sessions
     from app.market import routes as market
@@ -113,7 +114,7 @@ def _add_routes(app: Flask, settings: Settings, disk: Disk | None) -> None:
     from app.trades import routes as trades
     from app.web import docs_page, front, health, metrics, openapi, storage
 
-    for routes in (auth, sessions, api_keys, portfolio, market, trades, notifications):
+    for routes in (auth, sessions, account, api_keys, portfolio, market, trades, notifications):
         app.register_blueprint(routes.blueprint)
     health.init_app(app)
     metrics.init_app(app, settings)

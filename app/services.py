@@ -19,7 +19,7 @@ from app.market_data.quotes import QuoteBoard
 from config import Settings
 
 if TYPE_CHECKING:
-    from app.models import User
+    from app.models import CodePurpose, User
 
 KEY = "paper_trading"
 
@@ -27,7 +27,7 @@ KEY = "paper_trading"
 class Messenger(Protocol):
     """Sends codes. Services depend on this protocol, because delivery is a higher layer."""
 
-    def send_code(self, user: User, channel: str, code: str) -> None:
+    def send_code(self, user: User, channel: str, code: str, purpose: CodePurpose) -> None:
         """Send a code now; raise Conflict, RateLimited or Unavailable if that fails."""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from flask import Flask
 
 from app.api_keys import routes as api_keys
+from app.auth import account_routes as account
 from app.auth import routes as auth
 from app.auth import session_routes as sessions
 from app.market import routes as market
@@ -49,7 +50,17 @@ Object = Mapping[str, Any]
 def main() -> None:
     """Rewrite both pages."""
     app = Flask(__name__)
-    for routes in (auth, sessions, api_keys, portfolio, market, trades, notifications, health):
+    for routes in (
+        auth,
+        sessions,
+        account,
+        api_keys,
+        portfolio,
+        market,
+        trades,
+        notifications,
+        health,
+    ):
         app.register_blueprint(routes.blueprint)
     openapi.init_app(app)
     with app.app_context():

@@ -65,18 +65,18 @@ class SignInAttempt:
         if _count(self._counts, self._here, OF_ONE_ADDRESS) > 1:
             raise _delayed(self._counts.seconds_left(f"{self._here}/delay"))
 
-    def succeed(self) -> None:
+    def succeed(self, outcome: str = "signed in") -> None:
         """Clear the failures of this address, and remember it as one of the owner's."""
-        self._log("signed in")
+        self._log(outcome)
         if not limiter.enabled:
             return
         for key in (self._here, f"{self._here}/delay"):
             self._counts.clear(key)
         self._counts.add(f"{self._here}/known", KNOWN_ADDRESS_SECONDS)
 
-    def fail(self) -> None:
+    def fail(self, outcome: str = "sign-in failed") -> None:
         """Count a wrong password, and notify the owner once a day."""
-        self._log("sign-in failed")
+        self._log(outcome)
         if not limiter.enabled or self._is_known:
             return
         _count(self._counts, self._anywhere, OF_ALL_ADDRESSES)

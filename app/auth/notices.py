@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from typing import ParamSpec
 
 from pymongo.errors import PyMongoError
 
 from app.concurrency import spawn
-from app.domain.errors import Unauthenticated
+from app.domain.errors import PaperTradingError
 from app.logs import logger
 from app.models import EventDraft, Quota, User
 from app.notifications.service import write_event
@@ -18,6 +19,31 @@ from app.services import application, now
 MAX_REGISTRATION_NOTICES = 1
 
 P = ParamSpec("P")
+
+
+class AccountChange(StrEnum):
+    """What has changed of an account."""
+
+    PASSWORD = "password"  # noqa: S105 - a change
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a change
+    PHONE = "phone"
+    EMAIL_REQUESTED = "email_requested"
+    EMAIL = "email"
+    SESSION_REUSED = "session_reused"
+
+
+_SENTENCES = {
+    AccountChange.PASSWORD: "Your password was changed, and your other sessions were ended.",
+    AccountChange.PASSWORD_RESET: "Your password was reset by a code that was sent to your email "
+    "address, and your sessions were ended.",
+    AccountChange.PHONE: "The phone number of your account was changed.",
+    AccountChange.EMAIL_REQUESTED: "A new email address was requested for your account. It takes "
+    "effect when it is confirmed with a code.",
+    AccountChange.EMAIL: "The email address of your account was changed.",
+    AccountChange.SESSION_REUSED: "A session of yours was ended, because a refresh token of it was "
+    "used twice.",
+}
+ADVICE = "If it was not you, change your password, or reset it with POST /auth/password/forgot."
 
 
 def notify_in_background(write: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
@@ -31,10 +57,20 @@ def notify_in_background(write: Callable[P, None], *args: P.args, **kwargs: P.kw
         with app.app_context():
             try:
                 write(*args, **kwargs)
-            except (PyMongoError, Unauthenticated) as error:
+            except (PyMongoError, PaperTradingError) as error:
                 logger.warning("an owner was not notified: %s", type(error).__name__)
 
     spawn(notify)
+
+
+def account_event(user_id: str, change: AccountChange) -> EventDraft:
+    """Return the event that tells a user of a change of their account."""
+    return EventDraft(
+        user_id=user_id,
+        type="account_changed",
+        message=f"{_SENTENCES[change]} {ADVICE}",
+        data={"change": change.value},
+    )
 
 
 def write_failures(user_id: str, failures: int) -> None:

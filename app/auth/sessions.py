@@ -12,11 +12,13 @@ from hashlib import sha256
 
 from flask import request
 
+from app.auth.notices import AccountChange, account_event, notify_in_background
 from app.domain.device import describe_device
 from app.domain.errors import NotFound, Unauthenticated
 from app.events import sessions_ended
 from app.logs import logger
 from app.models import Session, legacy_session_id
+from app.notifications.service import write_event
 from app.services import application, now, services
 from app.web.addresses import truncate_address
 from app.web.auth import issue_token
@@ -26,6 +28,8 @@ from app.web.sessions import token_revoked
 # A used refresh token gets the same successor again for this time: two tabs of a browser may
 # refresh at once, and a client repeats a request whose response was lost.
 REUSE_GRACE = timedelta(seconds=10)
+# Of one user. A further sign-in ends the session that was not used for longest.
+MAX_SESSIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ def start_session(user_id: str) -> Tokens:
         rotated_at=time,
     )
     session.save()
+    announce_ended(Session.end_oldest(user_id, time, MAX_SESSIONS))
     return _tokens(session, secret)
 
 
@@ -127,6 +132,8 @@ def _require_recent(session: Session, digest: str, time: datetime) -> None:
     if Session.end(session.id, session.user_id, time):
         announce_ended([session.id])
         logger.warning("a refresh token was reused", extra={"fields": {"user": session.user_id}})
+        event = account_event(session.user_id, AccountChange.SESSION_REUSED)
+        notify_in_background(write_event, event)
     raise token_revoked()
 
 

@@ -1,4 +1,4 @@
-"""Codes that confirm an address. They bypass the outbox, because the user is waiting."""
+"""Codes that prove who reads an address. They bypass the outbox, because the user is waiting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.delivery.senders import DeliveryError, Sender
 from app.delivery.sms import SmsSender
 from app.domain.errors import Conflict, RateLimited, Unavailable
 from app.logs import logger
-from app.models import CODE_LIFETIME, User
+from app.models import CODE_LIFETIME, CodePurpose, User
 from config import Settings
 
 MINUTES = CODE_LIFETIME // timedelta(minutes=1)
@@ -26,6 +26,7 @@ class CodeMessage:
     """A message with a code."""
 
     code: str
+    purpose: CodePurpose = CodePurpose.CONFIRM
     events: int = 1
     stop_link: None = None
 
@@ -35,7 +36,7 @@ class CodeMessage:
 
     @property
     def text(self) -> str:
-        return render("code.txt", code=self.code, minutes=MINUTES)
+        return render("code.txt", code=self.code, purpose=self.purpose.value, minutes=MINUTES)
 
     @property
     def html(self) -> str:
@@ -52,7 +53,7 @@ class CodeMessenger:
         self._clock = clock
         self._allowance = Allowance(settings)
 
-    def send_code(self, user: User, channel: str, code: str) -> None:
+    def send_code(self, user: User, channel: str, code: str, purpose: CodePurpose) -> None:
         """Send a code; raise Conflict, RateLimited or Unavailable if it was not sent."""
         sender = self._sender(channel)
         now = self._clock.now()
@@ -63,7 +64,7 @@ class CodeMessenger:
                 retry_after_seconds=RETRY_SECONDS,
             )
         try:
-            sender.send(user, CodeMessage(code))
+            sender.send(user, CodeMessage(code, purpose))
         except DeliveryError as error:
             self._allowance.give_back(user, channel, now)
             logger.warning("code not sent by %s: %s", channel, error)

@@ -2,7 +2,7 @@
 
 from app.models.alert import Alert, AlertTrigger
 from app.models.api_key import ApiKey
-from app.models.code import CODE_LIFETIME, Code
+from app.models.code import CODE_LIFETIME, Code, CodePurpose
 from app.models.idempotency import IdempotencyKey, IdempotencyRecord
 from app.models.identity import Identity
 from app.models.inbox import EventType, Inbox, Preferences
@@ -26,6 +26,7 @@ __all__ = [
     "ApiKey",
     "Claim",
     "Code",
+    "CodePurpose",
     "EventDraft",
     "EventType",
     "IdempotencyKey",

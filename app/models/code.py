@@ -1,12 +1,13 @@
-"""Codes that confirm a user's address, until one is used, guessed too often or expired.
+"""Codes that prove that a user reads an address, until used, guessed too often or expired.
 
-The `_id` is the channel and the user, so a new code replaces the previous one.
+The `_id` is what the code is for and the user, so a new code replaces the previous one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from app.database import Document, collection
 from app.models.quota import purge_at
@@ -14,8 +15,22 @@ from app.models.quota import purge_at
 CODE_LIFETIME = timedelta(minutes=10)
 
 
+class CodePurpose(StrEnum):
+    """What a code is for."""
+
+    CONFIRM = "confirm"
+    NEW_EMAIL = "new_email"
+    RESET_PASSWORD = "reset_password"  # noqa: S105 - a purpose
+
+    def name_on(self, channel: str) -> str:
+        """Return the name under which a code that is sent by a channel is stored."""
+        return channel if self is CodePurpose.CONFIRM else self.value
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
+    """`channel` is the name of its purpose on a channel."""
+
     user_id: str
     channel: str
     address: str

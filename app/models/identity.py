@@ -20,6 +20,12 @@ class Identity:
             collection("identities").insert_one(document)
 
     @classmethod
+    def release(cls, client_id: str, name: str) -> None:
+        """Give up all spellings of a name of the user."""
+        query: Document = {"_id": identity_key(name), "client_id": client_id}
+        collection("identities").delete_one(query)
+
+    @classmethod
     def find_client_id(cls, name: str) -> str | None:
         """Return the client_id of the user with this name, in any spelling."""
         query = {"_id": identity_key(name)}

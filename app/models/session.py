@@ -148,6 +148,12 @@ class Session:
         return ids
 
     @classmethod
+    def end_oldest(cls, user_id: str, now: datetime, kept: int) -> list[str]:
+        """End the sessions of the user but those that were used last; return their ids."""
+        oldest = [session.id for session in cls.find_by_user_id(user_id)[kept:]]
+        return [session_id for session_id in oldest if cls.end(session_id, user_id, now)]
+
+    @classmethod
     def end_legacy(cls, user_id: str, now: datetime) -> str:
         """End the session of the user's tokens of earlier versions; return its id."""
         session_id = legacy_session_id(user_id)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from bson import ObjectId
 
 from app.database import Document, collection
+from app.domain.contact import is_same_identity
 from app.models.identity import Identity
 
 
@@ -23,11 +26,13 @@ class User:
     # The address and number that the user has confirmed by a code, which may be former ones.
     confirmed_email: str | None = None
     confirmed_phone: str | None = None
+    # A new address that takes effect when the user confirms it.
+    pending_email: str | None = None
 
     @classmethod
     def from_document(cls, document: Document) -> User:
         fields = {key: document[key] for key in _FIELDS}
-        fields |= {key: document.get(key) for key in _CONFIRMED}
+        fields |= {key: document.get(key) for key in _OPTIONAL}
         return cls(id=document["_id"], **fields)
 
     def address(self, channel: str) -> str:
@@ -93,6 +98,25 @@ class User:
         collection("users").update_one(query, {"$set": {"password_hash": new}})
 
     @classmethod
+    def set_fields(cls, client_id: str, fields: Mapping[str, Any]) -> None:
+        """Replace fields of the user that are in no other document."""
+        collection("users").update_one({"client_id": client_id}, {"$set": dict(fields)})
+
+    @classmethod
+    def replace_email(cls, user: User, email: str) -> None:
+        """Make a confirmed address the user's email; DuplicateKeyError if another user has it.
+
+        Call it in a transaction.
+        """
+        if Identity.find_client_id(email) != user.client_id:
+            Identity.create(user.client_id, email)
+        if not any(is_same_identity(user.email, name) for name in (user.client_id, email)):
+            Identity.release(user.client_id, user.email)
+        fields = {"email": email, "confirmed_email": email}
+        update = {"$set": fields, "$unset": {"pending_email": ""}}
+        collection("users").update_one({"client_id": user.client_id}, update)
+
+    @classmethod
     def confirm(cls, user: User, channel: str) -> None:
         """Mark the user's address as confirmed; DuplicateKeyError if another user has the number.
 
@@ -100,8 +124,11 @@ class User:
         """
         field = "confirmed_email" if channel == "email" else "confirmed_phone"
         address = user.address(channel)
-        if channel != "email" and Identity.find_client_id(address) != user.client_id:
-            Identity.create(user.client_id, address)
+        if channel != "email":
+            if Identity.find_client_id(address) != user.client_id:
+                Identity.create(user.client_id, address)
+            if user.confirmed_phone not in (None, address):
+                Identity.release(user.client_id, user.confirmed_phone)
         query = {"client_id": user.client_id}
         collection("users").update_one(query, {"$set": {field: address}})
 
@@ -138,7 +165,7 @@ class User:
         return cls.from_document(document) if document else None
 
 
-_CONFIRMED = ("confirmed_email", "confirmed_phone")
+_OPTIONAL = ("confirmed_email", "confirmed_phone", "pending_email")
 _FIELDS = tuple(
-    name for name in User.__dataclass_fields__ if name != "id" and name not in _CONFIRMED
+    name for name in User.__dataclass_fields__ if name != "id" and name not in _OPTIONAL
 )

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from app.alerts.schemas import AlertView
 from app.api_keys.schemas import ApiKeyView
+from app.auth.notices import AccountChange
 from app.market.schemas import QuoteResponse
 from app.portfolio.schemas import PortfolioResponse
 from app.realtime.schemas import (
@@ -39,6 +40,12 @@ _REFERENCE = "#/components/schemas/{model}"
 _VIEWS: list[type[BaseModel]] = [AlertView, ApiKeyView, PortfolioResponse, QuoteResponse, TradeView]
 
 _FAILURES = {"type": "integer", "description": "The number of failed sign-ins.", "examples": [5]}
+_CHANGE = {
+    "type": "string",
+    "enum": [change.value for change in AccountChange],
+    "description": "What was changed.",
+    "examples": ["password"],
+}
 _MESSAGE = {"type": "string", "description": "The text they sent.", "examples": ["Review trades."]}
 _SEQ = {
     "type": "integer",
@@ -76,6 +83,7 @@ TRADE_UPDATES = {
     "sign_in_failures": "Sign-ins from unknown addresses failed five times in a day.",
     "registration_attempted": "Someone tried to register the user's email address again.",
     "api_key_created": "An API key was created in the account.",
+    "account_changed": "The password, an address or another part of the account was changed.",
     "custom": "The user sent a notification. `event` is the name they gave it.",
 }
 
@@ -249,6 +257,7 @@ def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Proper
         "sign_in_failures": {"failures": _FAILURES},
         "registration_attempted": _pick(portfolio, "user_id"),
         "api_key_created": _pick(views[ApiKeyView], "key_id scopes last4 expires_at"),
+        "account_changed": {"change": _CHANGE},
         "custom": {"message": _MESSAGE},
     }
 

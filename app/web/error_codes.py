@@ -47,6 +47,7 @@ ERROR_CODES = {
     "client_id_taken": ErrorCode((409,), "The `client_id` is taken."),
     "invalid_credentials": ErrorCode((401,), "The email, `client_id` or password is wrong."),
     "sign_in_delayed": ErrorCode((429,), "Too many sign-ins to this account have failed."),
+    "password_wrong": ErrorCode((403,), "The current password is wrong."),
     "session_not_found": ErrorCode((404,), "The user has no session with this id."),
     "code_wrong": ErrorCode((409,), "The code is wrong. `details` has `attempts_left`."),
     "code_expired": ErrorCode((409,), "No valid code exists. Request a new one."),

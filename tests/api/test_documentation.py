@@ -21,6 +21,12 @@ COMMON = {400, 429, 500, 503}
 CONTRACT = {
     ("post", "/auth/register"): ({201, 409, 413, 415}, True),
     ("post", "/auth/login"): ({200, 401, 413, 415}, True),
+    ("get", "/auth/me"): ({200, 401}, False),
+    ("patch", "/auth/me"): ({200, 401, 403, 409, 413, 415}, False),
+    ("post", "/auth/me/email"): ({200, 401, 409, 413, 415}, False),
+    ("post", "/auth/password"): ({200, 401, 403, 413, 415}, False),
+    ("post", "/auth/password/forgot"): ({200, 409, 413, 415}, True),
+    ("post", "/auth/password/reset"): ({200, 409, 413, 415}, True),
     ("post", "/auth/refresh"): ({200, 401, 413, 415}, True),
     ("post", "/auth/logout"): ({200, 401, 413, 415}, False),
     ("post", "/auth/logout-all"): ({200, 401, 413, 415}, False),
