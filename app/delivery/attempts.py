@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -43,6 +44,12 @@ class Attempt:
     def record(self, channel: str, now: datetime, reason: str) -> None:
         """Mark as recorded: kept, and not sent."""
         self._end(self._delivery(channel), "recorded", now, reason)
+
+    def postpone(self, channels: Iterable[str], now: datetime) -> None:
+        """Have the channels that are due and were not tried be tried again soon."""
+        for channel in channels:
+            if self.is_due(channel, now):
+                self._delivery(channel)["retry_at"] = now + FIRST_RETRY
 
     def finish(
         self, sender: Sender, now: datetime, error: DeliveryError | None, jitter: float

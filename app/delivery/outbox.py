@@ -18,7 +18,7 @@ from flask import Flask
 from pymongo.errors import PyMongoError
 
 from app.clock import Clock
-from app.database.transactions import name_error
+from app.database.transactions import is_outage, name_error
 from app.delivery.allowance import Allowance
 from app.delivery.attempts import FIRST_RETRY, Attempt, draw_jitter
 from app.delivery.messages import compose
@@ -66,6 +66,8 @@ class Outbox:
             self._allowance = Allowance(services().settings)
         self._senders = {sender.channel: sender for sender in senders}
         self._backlog: deque[tuple[str, list[ObjectId]]] = deque()
+        # What was sent and is not recorded yet, by claim: a message of it would be sent again.
+        self._unsaved: deque[tuple[ObjectId, list[Attempt]]] = deque()
         self._listed_at = 0.0
         self._work = threading.Event()
         self._stopping = False
@@ -96,24 +98,47 @@ class Outbox:
         self._ended.wait(STOP_SECONDS)
 
     def run_once(self) -> int:
-        """Deliver one batch of due notifications; return how many it had."""
+        """Deliver one batch of due notifications; return how many it had.
+
+        Raises PyMongoError if the database is unavailable. The next batch then begins by recording
+        what this one has sent; the rest is due again when the claim ends.
+        """
         with self._app.app_context():
+            self._save_results()
             claim = self._claim()
             if claim is None:
                 return 0
             batch = _Batch(claim, self._clock, balances=self._sends)
             recorded: list[Attempt] = []
             while not self._stopping and (user_batch := batch.next_user_batch()):
-                attempts = self._deliver(user_batch)
+                attempts = [Attempt(notification) for notification in user_batch.notifications]
                 if self._sends:
                     # User by user: a sent message that is not noted would be sent again.
-                    _save(claim, attempts)
+                    self._unsaved.append((claim.mark, attempts))
                 else:
                     recorded += attempts
-            _save(claim, recorded)
+                self._deliver(user_batch, attempts)
+                self._save_results()
+            self._unsaved.append((claim.mark, recorded))
+            self._save_results()
             if self._stopping:
                 batch.release()
             return len(claim.notifications)
+
+    def _save_results(self) -> None:
+        """Record what was sent; in an outage it is kept for the next time."""
+        while self._unsaved:
+            mark, attempts = self._unsaved.popleft()
+            outcomes = [
+                (attempt.notification, attempt.deliveries, attempt.next_time)
+                for attempt in attempts
+            ]
+            try:
+                Notification.record_deliveries(mark, outcomes)
+            except PyMongoError as error:
+                if is_outage(error):
+                    self._unsaved.appendleft((mark, attempts))
+                raise
 
     @property
     def _sends(self) -> bool:
@@ -145,9 +170,8 @@ class Outbox:
                 self._backlog.appendleft((user_id, rest))
         return owners
 
-    def _deliver(self, batch: _UserBatch) -> list[Attempt]:
-        """Send a user's notifications as one message per channel; return the results."""
-        attempts = [Attempt(notification) for notification in batch.notifications]
+    def _deliver(self, batch: _UserBatch, attempts: Sequence[Attempt]) -> None:
+        """Send a user's notifications as one message per channel; note the results."""
         for channel, sender in self._senders.items():
             now = self._clock.now()
             wanted = []
@@ -159,8 +183,12 @@ class Outbox:
                 else:
                     attempt.skip(channel, now)
             if wanted:
-                self._send(sender, batch, wanted)
-        return attempts
+                try:
+                    self._send(sender, batch, wanted)
+                except PyMongoError:
+                    for attempt in attempts:
+                        attempt.postpone(self._senders, now)
+                    raise
 
     def _send(self, sender: Sender, batch: _UserBatch, attempts: Sequence[Attempt]) -> None:
         if sender.outcome == "sent" and batch.user and self._withhold(sender, batch.user, attempts):
@@ -221,14 +249,6 @@ class Outbox:
     def _wake(self, _sender: object, events: Sequence[Notification]) -> None:
         if any(event.is_to_be_sent for event in events):
             self._work.set()
-
-
-def _save(claim: Claim, attempts: Sequence[Attempt]) -> None:
-    if attempts:
-        Notification.record_deliveries(
-            claim.mark,
-            [(attempt.notification, attempt.deliveries, attempt.next_time) for attempt in attempts],
-        )
 
 
 @dataclass(frozen=True, slots=True)

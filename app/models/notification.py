@@ -259,6 +259,8 @@ class Notification:
 
         A notification that another worker has claimed since is skipped.
         """
+        if not outcomes:
+            return
         updates: list[UpdateOne | UpdateMany] = [
             UpdateOne(
                 {"_id": event.id, "user_id": event.user_id, "claim": mark},

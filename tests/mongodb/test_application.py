@@ -28,10 +28,7 @@ def app(
     make_settings: Callable[..., Settings],
     feed: ScriptedFeed,
     clock: ManualClock,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Flask]:
-    # Otherwise PyMongo's log has only the beginning of a command.
-    monkeypatch.setenv("MONGOB_LOG_MAX_DOCUMENT_LENGTH", "1000000")
     yield create_app(make_settings(), mongo_uri=proxy.uri, feed=feed, clock=clock)
     assert mongo.cx is not None
     mongo.cx.drop_database(mongo.cx.get_default_database("paper_trading").name)

@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,15 +24,25 @@ POINT = "failCommand"
 
 
 class FaultyDatabase:
-    """An embedded server with MongoDB's test command `configureFailPoint`."""
+    """An embedded server with MongoDB's test command `configureFailPoint`.
 
-    def __init__(self, folder: Path) -> None:
+    `flags` are further options of the server; `user` and `options` become part of its URI.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *flags: object,
+        user: str = "",
+        options: str = "serverMonitoringMode=poll",
+    ) -> None:
         self.port = port = free_port()
         config = folder / "empty.toml"
         config.touch()
         command = [sys.executable, "-P", "-m", "secantus", "--config", config, "--port", port]
         command += ["--storage-path", folder / "storage", "--enable-test-commands"]
-        self.uri = f"mongodb://127.0.0.1:{port}/?replicaSet=secantus&serverMonitoringMode=poll"
+        command += flags
+        self.uri = f"mongodb://{user}127.0.0.1:{port}/?replicaSet=secantus&{options}"
         with (folder / "database.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [str(part) for part in command], stdout=log, stderr=log
@@ -40,9 +51,19 @@ class FaultyDatabase:
         self._client.admin.command("ping")
 
     def stop(self) -> None:
+        """End the server, after it has written everything to its folder."""
         self._client.close()
         with self._process as process:
-            process.kill()
+            process.terminate()
+
+    def add_user(self, name: str, password: str) -> None:
+        """Add a user who may do anything."""
+        self._client.admin.command("createUser", name, pwd=password, roles=["root"])
+
+    def await_primary(self) -> None:
+        """Wait until there is a primary."""
+        while not self._client.admin.command("hello")["isWritablePrimary"]:
+            time.sleep(0.05)
 
     @contextmanager
     def failing(
