@@ -76,6 +76,13 @@ def _countries(value: Any) -> Any:
     return countries
 
 
+def _named_hosts(text: str) -> tuple[str, ...]:
+    hosts = parse_hosts(text)
+    if "*" in hosts:
+        raise ValueError("names each host: * would open every private address to all users")
+    return hosts
+
+
 def _mongo_uri(value: str) -> str:
     if value:
         try:
@@ -214,6 +221,7 @@ class Settings(BaseModel):
     max_codes_per_recipient: int = Field(5, ge=0)
     max_codes_per_day: int = Field(500, ge=0)
     public_url: Url | None = None
+    webhook_allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(_named_hosts)] = ()
 
     ratelimit_default: Annotated[str, AfterValidator(_rate_limits)] = "200 per day;50 per hour"
     ratelimit_reads: Annotated[str, AfterValidator(_rate_limits)] = "120 per minute"

@@ -113,9 +113,13 @@ def _add_routes(app: Flask, settings: Settings, disk: Disk | None) -> None:
     from app.portfolio import routes as portfolio
     from app.trades import routes as trades
     from app.web import docs_page, front, health, metrics, openapi, storage
+    from app.webhooks import routes as webhooks
+    from app.webhooks import sending
 
-    for routes in (auth, sessions, account, api_keys, portfolio, market, trades, notifications):
+    accounts = (auth, sessions, account, api_keys)
+    for routes in (*accounts, portfolio, market, trades, notifications, webhooks):
         app.register_blueprint(routes.blueprint)
+    sending.init_app(app, settings)
     health.init_app(app)
     metrics.init_app(app, settings)
     storage.init_app(app, disk)

@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 from app import create_app, database
 from app.cli.banner import print_banner
 from app.database.watchdog import Watchdog
-from app.delivery import Outbox, create_senders
+from app.delivery import Outbox, WebhookWorker, create_senders
 from app.extensions import mongo, socketio
 from app.logs import logger
 from app.monitor import Monitor
@@ -72,8 +72,10 @@ def run_server(
     return 1 if failures else 0
 
 
-def start_workers(app: Flask, *, owns_database: bool = False) -> tuple[Monitor, Outbox]:
-    """Start the monitor and the outbox in the background of this process.
+def start_workers(
+    app: Flask, *, owns_database: bool = False
+) -> tuple[Monitor, Outbox, WebhookWorker]:
+    """Start the monitor, the outbox and the webhooks in the background of this process.
 
     With `owns_database` this process has started the database.
     """
@@ -81,10 +83,12 @@ def start_workers(app: Flask, *, owns_database: bool = False) -> tuple[Monitor, 
         parts = services()
     monitor = Monitor(app, owns_database=owns_database)
     outbox = Outbox(app, parts.clock, create_senders(parts.settings))
+    webhooks = WebhookWorker(app, parts.clock)
     app.extensions[MONITOR_KEY] = monitor
     socketio.start_background_task(monitor.run)
     socketio.start_background_task(outbox.run)
-    return monitor, outbox
+    socketio.start_background_task(webhooks.run)
+    return monitor, outbox, webhooks
 
 
 def serve(

@@ -31,6 +31,7 @@ from app.web.error_codes import (
     WITH_KEY,
     WITH_TOKEN,
 )
+from app.webhooks import routes as webhooks
 
 DOCS = Path(__file__).parent
 MARK = "<!-- Generated from here on: run `make docs` after a change of the code. -->\n"
@@ -50,17 +51,8 @@ Object = Mapping[str, Any]
 def main() -> None:
     """Rewrite both pages."""
     app = Flask(__name__)
-    for routes in (
-        auth,
-        sessions,
-        account,
-        api_keys,
-        portfolio,
-        market,
-        trades,
-        notifications,
-        health,
-    ):
+    of_users = (auth, sessions, account, api_keys, portfolio, trades, notifications, webhooks)
+    for routes in (*of_users, market, health):
         app.register_blueprint(routes.blueprint)
     openapi.init_app(app)
     with app.app_context():

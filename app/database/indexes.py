@@ -80,12 +80,17 @@ INDEXES: dict[str, list[IndexModel]] = {
         # Only notifications still to be delivered have the field: the index stays small.
         _index("deliver_at", sparse=True),
     ],
+    "webhooks": [_index("user_id"), _index("due_at")],
+    "webhook_deliveries": [
+        _index("user_id", "webhook_id", "number", unique=True),
+        _index("purge_at", expireAfterSeconds=0),
+    ],
     # Found by `_id`, or small.
     **{
         name: []
         for name in (
             *("identities", "inboxes", "instruments", "leases"),
-            *("market", "pulse", "schema", "symbols"),
+            *("market", "pulse", "schema", "symbols", "webhook_wakes"),
         )
     },
 }

@@ -1,13 +1,14 @@
-"""Email and SMS: the outbox, its messages and their templates, and the senders."""
+"""Delivery of events: the outbox of emails and SMS, with its senders, and webhooks."""
 
 from app.delivery.email import EmailSender
 from app.delivery.messages import Message
 from app.delivery.outbox import Outbox
 from app.delivery.senders import DeliveryError, RecordingSender, Sender
 from app.delivery.sms import SmsSender
+from app.delivery.webhooks import WebhookWorker
 from config import Settings
 
-__all__ = ["DeliveryError", "Message", "Outbox", "Sender", "create_senders"]
+__all__ = ["DeliveryError", "Message", "Outbox", "Sender", "WebhookWorker", "create_senders"]
 
 
 def create_senders(settings: Settings) -> list[Sender]:

@@ -16,6 +16,13 @@ from app.models.share_lease import SHARES, ShareLease, share_of
 from app.models.symbol_state import SymbolState
 from app.models.trade import Trade, TradeExit
 from app.models.user import User
+from app.models.webhook import Webhook, WebhookWake
+from app.models.webhook_delivery import (
+    DeliveryAttempt,
+    DeliveryOrigin,
+    DeliveryStatus,
+    WebhookDelivery,
+)
 
 __all__ = [
     "CODE_LIFETIME",
@@ -27,6 +34,9 @@ __all__ = [
     "Claim",
     "Code",
     "CodePurpose",
+    "DeliveryAttempt",
+    "DeliveryOrigin",
+    "DeliveryStatus",
     "EventDraft",
     "EventType",
     "IdempotencyKey",
@@ -46,6 +56,9 @@ __all__ = [
     "Trade",
     "TradeExit",
     "User",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookWake",
     "legacy_session_id",
     "share_of",
 ]

@@ -83,6 +83,8 @@ class Inbox:
     event_seq: int = 0
     unread_count: int = 0
     preferences: Preferences = field(default_factory=Preferences)
+    # The enabled webhooks of the user.
+    webhooks: int = 0
 
     @classmethod
     def from_document(cls, document: Document) -> Inbox:
@@ -93,6 +95,7 @@ class Inbox:
             event_seq=document["event_seq"],
             unread_count=document["unread_count"],
             preferences=Preferences.from_document(saved) if saved else Preferences(),
+            webhooks=document.get("webhooks", 0),
         )
 
     @classmethod
@@ -128,6 +131,14 @@ class Inbox:
             {"_id": user_id}, {"$set": {"preferences": preferences.to_document()}}
         )
         return result.matched_count == 1
+
+    @classmethod
+    def save_webhooks(cls, user_id: str, count: int) -> None:
+        """Store how many enabled webhooks the user has.
+
+        Events write the same document, so a webhook misses no event and gets none twice.
+        """
+        collection("inboxes").update_one({"_id": user_id}, {"$set": {"webhooks": count}})
 
     @classmethod
     def count_events(cls, events: Mapping[str, int]) -> dict[str, Inbox]:

@@ -25,6 +25,7 @@ from app.domain.errors import AccountGone
 from app.models.bulk import IN_CLAUSE_SIZE, by_owner, value_by_id
 from app.models.inbox import Inbox, Preferences
 from app.models.paging import newest_first
+from app.models.webhook import WebhookWake
 
 CHANNELS = ("email", "sms")
 BY_SEQ = ("user_id", "is_read", "seq")
@@ -105,6 +106,7 @@ class Notification:
             for event in events
         ]
         collection("notifications").insert_many(documents, ordered=False)
+        WebhookWake.create([user_id for user_id, inbox in counted.items() if inbox.webhooks])
         return events
 
     @classmethod

@@ -29,6 +29,7 @@ from app.realtime.schemas import (
 from app.trades.schemas import TradeView
 from app.web.key_auth import HEADER
 from app.web.openapi import VERSION
+from app.webhooks.schemas import WebhookView
 
 blueprint = Blueprint("asyncapi", __name__)
 
@@ -37,7 +38,14 @@ KEY = "asyncapi"
 Schema = dict[str, Any]
 Properties = dict[str, Schema]
 _REFERENCE = "#/components/schemas/{model}"
-_VIEWS: list[type[BaseModel]] = [AlertView, ApiKeyView, PortfolioResponse, QuoteResponse, TradeView]
+_VIEWS: list[type[BaseModel]] = [
+    AlertView,
+    ApiKeyView,
+    PortfolioResponse,
+    QuoteResponse,
+    TradeView,
+    WebhookView,
+]
 
 _FAILURES = {"type": "integer", "description": "The number of failed sign-ins.", "examples": [5]}
 _CHANGE = {
@@ -47,6 +55,7 @@ _CHANGE = {
     "examples": ["password"],
 }
 _MESSAGE = {"type": "string", "description": "The text they sent.", "examples": ["Review trades."]}
+_HOST = {"type": "string", "description": "The host of its URL.", "examples": ["bot.example.com"]}
 _SEQ = {
     "type": "integer",
     "minimum": 1,
@@ -84,6 +93,7 @@ TRADE_UPDATES = {
     "registration_attempted": "Someone tried to register the user's email address again.",
     "api_key_created": "An API key was created in the account.",
     "account_changed": "The password, an address or another part of the account was changed.",
+    "webhook_disabled": "A webhook failed for a day, or its endpoint is gone.",
     "custom": "The user sent a notification. `event` is the name they gave it.",
 }
 
@@ -232,7 +242,7 @@ def make_schemas() -> dict[str, Schema]:
 def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Properties]:
     """Return the properties of the `data` of each event, from those of the REST views."""
     trade, alert, quote = views[TradeView], views[AlertView], views[QuoteResponse]
-    portfolio = views[PortfolioResponse]
+    portfolio, webhook = views[PortfolioResponse], views[WebhookView]
     created = _pick(
         trade,
         "trade_id user_id symbol trade_type quantity entry_price stop_loss target_price status "
@@ -258,6 +268,12 @@ def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Proper
         "registration_attempted": _pick(portfolio, "user_id"),
         "api_key_created": _pick(views[ApiKeyView], "key_id scopes last4 expires_at"),
         "account_changed": {"change": _CHANGE},
+        "webhook_disabled": {
+            "webhook_id": webhook["webhook_id"],
+            "host": _HOST,
+            **_pick(webhook, "failures failing_since"),
+            "reason": _never_null(webhook["disabled_reason"]),
+        },
         "custom": {"message": _MESSAGE},
     }
 

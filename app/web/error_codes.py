@@ -102,6 +102,13 @@ ERROR_CODES = {
     "too_many_alerts": ErrorCode((409,), "The user has 100 active alerts."),
     "alert_not_found": ErrorCode((404,), "The user has no alert with this id."),
     "notification_not_found": ErrorCode((404,), "The user has no notification with this id."),
+    "webhook_not_found": ErrorCode((404,), "The user has no webhook with this id."),
+    "delivery_not_found": ErrorCode((404,), "The webhook has no delivery with this id."),
+    "event_deleted": ErrorCode((409,), "The event to replay is not stored any more."),
+    "webhook_url_refused": ErrorCode(
+        (400,), "The URL of a webhook is not https or not of the public internet."
+    ),
+    "too_many_webhooks": ErrorCode((409,), "The user has 5 webhooks."),
     "link_unknown": ErrorCode((404,), "The link was not sent by this server."),
     # The transport, before routing.
     "malformed_request": ErrorCode((400,), "The request is not valid HTTP/1.1."),

@@ -47,6 +47,16 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "The id of one of the user's sessions.",
         "example": "9f1c2b7d0e4a6c8f9f1c2b7d0e4a6c8f",
     },
+    "webhook_id": {
+        "description": "The id of one of the user's webhooks.",
+        "schema": _OBJECT_ID,
+        "example": "6744a1f0c2d5e8b7a9f01238",
+    },
+    "delivery_id": {
+        "description": "The id of a delivery of the webhook.",
+        "schema": _OBJECT_ID,
+        "example": "6744a1f0c2d5e8b7a9f01239",
+    },
     "token": {
         "description": "The last part of the link in an email.",
         "example": "YXNoYUBleGFtcGxlLmNvbQ.c2lnbmF0dXJl",

@@ -25,6 +25,8 @@ RULES_OF_TRADING = {
     "invalid_range",
     # A key that would have expired already.
     "invalid_expiry",
+    # A URL that is none, or leads to a private address.
+    "webhook_url_refused",
 }
 # GET /portfolio/{user_id}, GET /trades/{user_id} and GET /trades/{user_id}/{trade_id} match these
 # addresses too, with "create" or "exit" as the user: so GET is rightly in their Allow header, and

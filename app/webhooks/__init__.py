@@ -1,0 +1,1 @@
+"""Webhooks: endpoints of users, which receive their events as signed HTTP requests."""

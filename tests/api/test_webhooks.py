@@ -1,0 +1,407 @@
+"""The routes of webhooks: creation, changes, tests, the log and replays."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import standardwebhooks
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from app.database import collection
+from app.delivery import WebhookWorker
+from app.webhooks.service import MAX_WEBHOOKS
+from tests.fakes.endpoint import Endpoint
+from tests.support.market import ManualClock
+from tests.support.responses import (
+    Check,
+    assert_error,
+    assert_shape,
+    flag,
+    null_or,
+    object_id,
+    text,
+    time,
+    whole,
+)
+from tests.support.users import Trader
+
+HOOKS = "/notifications/webhooks"
+VIEW: Mapping[str, Check] = {
+    "webhook_id": object_id,
+    "url": text,
+    "events": null_or(lambda value: isinstance(value, list)),
+    "description": lambda value: isinstance(value, str),
+    "enabled": flag,
+    "created_at": time,
+    "last_seq": whole,
+    "failures": whole,
+    "failing_since": null_or(time),
+    "next_attempt_at": null_or(time),
+    "disabled_at": null_or(time),
+    "disabled_reason": null_or(text),
+}
+DELIVERY: Mapping[str, Check] = {
+    "delivery_id": object_id,
+    "origin": text,
+    "event": text,
+    "seq": null_or(whole),
+    "status": text,
+    "created_at": time,
+    "attempt_count": whole,
+    "attempts": lambda value: isinstance(value, list),
+}
+ATTEMPT: Mapping[str, Check] = {
+    "at": time,
+    "duration_ms": whole,
+    "status_code": null_or(whole),
+    "error": null_or(text),
+}
+
+
+@pytest.fixture
+def variables() -> dict[str, Any]:
+    return {"WEBHOOK_ALLOWED_HOSTS": "127.0.0.1"}
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    with Endpoint().open() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def worker(app: Flask, clock: ManualClock) -> WebhookWorker:
+    return WebhookWorker(app, clock)
+
+
+@pytest.fixture
+def hook(alice: Trader, endpoint: Endpoint) -> dict[str, Any]:
+    """A webhook of alice to the endpoint, with its secret."""
+    return create(alice, endpoint)
+
+
+def create(trader: Trader, endpoint: Endpoint, **fields: Any) -> dict[str, Any]:
+    url = f"http://127.0.0.1:{endpoint.port}/hook"
+    created = trader.post(HOOKS, {"url": url, **fields})
+    assert created.status_code == 201, created.text
+    body: dict[str, Any] = created.get_json()
+    return body
+
+
+def change(trader: Trader, hook: dict[str, Any], **changes: Any) -> TestResponse:
+    path = f"{HOOKS}/{hook['webhook_id']}"
+    return trader.client.patch(path, headers=trader.headers, json=changes)
+
+
+def show(trader: Trader, hook: dict[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = trader.get(f"{HOOKS}/{hook['webhook_id']}").get_json()
+    return shown
+
+
+def log(trader: Trader, hook: dict[str, Any], query: str = "") -> list[dict[str, Any]]:
+    page: dict[str, Any] = trader.get(f"{HOOKS}/{hook['webhook_id']}/deliveries{query}").get_json()
+    return list(page["deliveries"])
+
+
+def notify(trader: Trader, count: int = 1) -> None:
+    for _ in range(count):
+        trader.post("/notifications", {"event": "reminder", "message": "Review the trades."})
+
+
+def test_the_secret_is_shown_once_and_stored_nowhere(alice: Trader, endpoint: Endpoint) -> None:
+    hook = create(alice, endpoint, events=["trade_exited", "TRADE_CREATED"], description=" Log ")
+
+    assert_shape(hook, {**VIEW, "secret": text})
+    secret = hook.pop("secret")
+    assert secret.startswith("whsec_")
+    assert len(base64.b64decode(secret.removeprefix("whsec_"))) == 32
+    assert (hook["events"], hook["description"]) == (["trade_created", "trade_exited"], "Log")
+    assert (hook["enabled"], hook["last_seq"], hook["next_attempt_at"]) == (True, 0, None)
+    assert show(alice, hook) == hook
+    assert alice.get(HOOKS).get_json() == {"webhooks": [hook]}
+    assert secret.removeprefix("whsec_") not in str(list(collection("webhooks").find()))
+
+
+def test_two_webhooks_have_different_secrets(alice: Trader, endpoint: Endpoint) -> None:
+    assert create(alice, endpoint)["secret"] != create(alice, endpoint)["secret"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://localhost/", "https://169.254.169.254/latest", "https://10.0.0.1/", "gopher://x.y/"],
+)
+def test_an_address_that_is_not_public_is_refused(alice: Trader, url: str) -> None:
+    details = assert_error(alice.post(HOOKS, {"url": url}), 400, "webhook_url_refused")
+
+    assert set(details) == {"url"}
+    assert alice.get(HOOKS).get_json() == {"webhooks": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "url"),
+        ({"url": ""}, "url"),
+        ({"url": "https://a.example/", "events": []}, "events"),
+        ({"url": "https://a.example/", "events": ["trade_exitted"]}, "events"),
+        ({"url": "https://a.example/", "description": "x" * 201}, "description"),
+        ({"url": "https://a.example/", "secret": "whsec_mine"}, "secret"),
+    ],
+)
+def test_an_invalid_webhook_names_its_field(
+    alice: Trader, body: dict[str, Any], field: str
+) -> None:
+    assert field in assert_error(alice.post(HOOKS, body), 400, "validation_error")
+
+
+def test_a_user_has_five_webhooks_at_most(alice: Trader, endpoint: Endpoint) -> None:
+    hooks = [create(alice, endpoint) for _ in range(MAX_WEBHOOKS)]
+    body = {"url": "https://a.example/"}
+
+    assert assert_error(alice.post(HOOKS, body), 409, "too_many_webhooks") == {"limit": 5}
+    alice.client.delete(f"{HOOKS}/{hooks[0]['webhook_id']}", headers=alice.headers)
+    assert alice.post(HOOKS, body).status_code == 201
+
+
+def test_another_users_webhook_does_not_exist(
+    alice: Trader, bob: Trader, hook: dict[str, Any]
+) -> None:
+    path = f"{HOOKS}/{hook['webhook_id']}"
+    delivery = alice.post(f"{path}/test").get_json()["delivery_id"]
+    for method, address in (
+        ("GET", path),
+        ("PATCH", path),
+        ("DELETE", path),
+        ("POST", f"{path}/secret"),
+        ("POST", f"{path}/test"),
+        ("GET", f"{path}/deliveries"),
+        ("POST", f"{path}/deliveries/{delivery}/replay"),
+        ("GET", f"{HOOKS}/unknown"),
+    ):
+        answer = bob.client.open(address, method=method, headers=bob.headers)
+        assert_error(answer, 404, "webhook_not_found")
+    assert show(alice, hook)["enabled"] is True
+
+
+def test_no_webhook_is_created_for_a_deleted_user(deleted_user: Trader) -> None:
+    answer = deleted_user.post(HOOKS, {"url": "https://a.example/"})
+
+    assert_error(answer, 401, "account_gone")
+
+
+def test_a_key_reads_webhooks_and_changes_none(
+    alice: Trader, hook: dict[str, Any], client: FlaskClient
+) -> None:
+    created = alice.post("/auth/api-keys", {"name": "Bot", "scopes": ["read", "trade"]})
+    headers = {"X-API-Key": created.get_json()["api_key"]}
+    path = f"{HOOKS}/{hook['webhook_id']}"
+
+    assert client.get(path, headers=headers).status_code == 200
+    assert client.get(f"{path}/deliveries", headers=headers).status_code == 200
+    for method, address in (
+        ("POST", HOOKS),
+        ("PATCH", path),
+        ("DELETE", path),
+        ("POST", f"{path}/secret"),
+        ("POST", f"{path}/test"),
+    ):
+        answer = client.open(address, method=method, headers=headers)
+        assert assert_error(answer, 403, "insufficient_scope")["required"] == "account"
+
+
+def test_a_test_message_is_sent_at_once_and_verifies(
+    alice: Trader, hook: dict[str, Any], endpoint: Endpoint, use_present_time: None
+) -> None:
+    answer = alice.post(f"{HOOKS}/{hook['webhook_id']}/test")
+
+    assert answer.status_code == 200
+    delivery = answer.get_json()
+    assert_shape(delivery, DELIVERY)
+    (attempt,) = delivery["attempts"]
+    assert_shape(attempt, ATTEMPT)
+    assert (delivery["origin"], delivery["status"], delivery["seq"]) == ("test", "delivered", None)
+    assert (attempt["status_code"], attempt["error"]) == (200, None)
+    (request,) = endpoint.received
+    body = standardwebhooks.Webhook(hook["secret"]).verify(request.body, request.headers)
+    assert (body["event"], body["seq"]) == ("webhook_test", None)
+    assert body["id"] == request.headers["webhook-id"]
+    assert log(alice, hook) == [delivery]
+
+
+def test_a_failed_test_says_why(alice: Trader, hook: dict[str, Any], endpoint: Endpoint) -> None:
+    endpoint.statuses = [500]
+    path = f"{HOOKS}/{hook['webhook_id']}/test"
+
+    refused = alice.post(path).get_json()
+    change(alice, hook, url="https://no-such-name.invalid/")
+    unknown = alice.post(path).get_json()
+
+    assert (refused["status"], refused["attempts"][0]["status_code"]) == ("failed", 500)
+    assert unknown["status"] == "failed"
+    assert unknown["attempts"][0]["status_code"] is None
+    assert "name is not known" in unknown["attempts"][0]["error"]
+    # A test is no event: it does not count as a failure of the webhook.
+    assert show(alice, hook)["failures"] == 0
+
+
+def test_after_a_rotation_both_secrets_verify_for_a_day(
+    alice: Trader,
+    hook: dict[str, Any],
+    endpoint: Endpoint,
+    clock: ManualClock,
+    use_present_time: None,
+) -> None:
+    path = f"{HOOKS}/{hook['webhook_id']}"
+    rotated = alice.post(f"{path}/secret").get_json()
+    alice.post(f"{path}/test")
+    clock.advance(24 * 3_600)
+    alice.post(f"{path}/test")
+
+    assert rotated["secret"] != hook["secret"]
+    during, after = endpoint.received
+    for secret in (hook["secret"], rotated["secret"]):
+        standardwebhooks.Webhook(secret).verify(during.body, during.headers)
+    assert len(during.headers["webhook-signature"].split()) == 2
+    assert len(after.headers["webhook-signature"].split()) == 1
+
+
+def test_a_changed_webhook_receives_what_it_wants_now(
+    alice: Trader, hook: dict[str, Any], endpoint: Endpoint, worker: WebhookWorker
+) -> None:
+    changed = change(alice, hook, events=["trade_created"], description="Trades only")
+    notify(alice)
+    alice.create_trade()
+    worker.run_once()
+
+    assert (changed.get_json()["events"], changed.get_json()["description"]) == (
+        ["trade_created"], "Trades only",
+    )  # fmt: skip
+    assert endpoint.seqs == [2]
+    assert show(alice, hook)["last_seq"] == 2
+    assert change(alice, hook, events=None).get_json()["events"] is None
+
+
+def test_a_disabled_webhook_receives_nothing_until_it_is_enabled(
+    alice: Trader, hook: dict[str, Any], endpoint: Endpoint, worker: WebhookWorker
+) -> None:
+    disabled = change(alice, hook, enabled=False).get_json()
+    notify(alice, 2)
+    assert worker.run_once() == 0
+    assert (disabled["enabled"], disabled["disabled_reason"]) == (False, "by you")
+
+    enabled = change(alice, hook, enabled=True).get_json()
+    notify(alice)
+    worker.run_once()
+
+    assert (enabled["enabled"], enabled["disabled_at"]) == (True, None)
+    # Nothing was lost meanwhile.
+    assert endpoint.seqs == [1, 2, 3]
+
+
+def test_events_after_a_seq_are_delivered_again_in_order(
+    alice: Trader, hook: dict[str, Any], endpoint: Endpoint, worker: WebhookWorker
+) -> None:
+    notify(alice, 3)
+    worker.run_once()
+
+    change(alice, hook, after_seq=1)
+    worker.run_once()
+
+    assert endpoint.seqs == [1, 2, 3, 2, 3]
+    assert endpoint.received[3].json == endpoint.received[1].json
+
+
+def test_a_seq_beyond_the_last_event_skips_the_events_so_far(
+    alice: Trader, hook: dict[str, Any], endpoint: Endpoint, worker: WebhookWorker
+) -> None:
+    endpoint.statuses = [400]
+    notify(alice, 3)
+    worker.run_once()
+    (pending,) = log(alice, hook)
+
+    assert change(alice, hook, after_seq=1_000).get_json()["last_seq"] == 3
+    notify(alice)
+    worker.run_once()
+
+    assert endpoint.seqs == [1, 4]
+    assert [each["status"] for each in log(alice, hook)] == ["delivered", "failed"]
+    assert pending["status"] == "pending"
+
+
+def test_the_log_is_listed_by_page_and_by_status(
+    alice: Trader, hook: dict[str, Any], endpoint: Endpoint, worker: WebhookWorker
+) -> None:
+    notify(alice, 4)
+    endpoint.statuses = [200, 200, 200, 500]
+    worker.run_once()
+
+    path = f"{HOOKS}/{hook['webhook_id']}/deliveries"
+    first = alice.get(f"{path}?limit=3").get_json()
+    rest = alice.get(f"{path}?limit=3&cursor={first['next_cursor']}").get_json()
+
+    assert [each["seq"] for each in first["deliveries"]] == [4, 3, 2]
+    assert [each["seq"] for each in rest["deliveries"]] == [1]
+    assert rest["next_cursor"] is None
+    assert [each["seq"] for each in log(alice, hook, "?status=pending")] == [4]
+    assert [each["seq"] for each in log(alice, hook, "?status=delivered")] == [3, 2, 1]
+
+
+def test_one_delivery_is_replayed_with_the_same_id(
+    alice: Trader, hook: dict[str, Any], endpoint: Endpoint, worker: WebhookWorker
+) -> None:
+    notify(alice, 2)
+    worker.run_once()
+    first = log(alice, hook)[-1]
+
+    answer = alice.post(
+        f"{HOOKS}/{hook['webhook_id']}/deliveries/{first['delivery_id']}/replay"
+    ).get_json()
+
+    assert (answer["origin"], answer["seq"], answer["status"]) == ("replay", 1, "delivered")
+    original, _, again = endpoint.received
+    assert again.body == original.body
+    assert again.headers["webhook-id"] == original.headers["webhook-id"]
+    # The webhook itself goes on where it was.
+    assert show(alice, hook)["last_seq"] == 2
+    assert worker.run_once() == 0
+
+
+def test_a_replay_needs_a_delivery_and_its_event(
+    alice: Trader, hook: dict[str, Any], endpoint: Endpoint, worker: WebhookWorker
+) -> None:
+    notify(alice)
+    worker.run_once()
+    path = f"{HOOKS}/{hook['webhook_id']}/deliveries"
+    collection("notifications").delete_many({})
+
+    assert_error(alice.post(f"{path}/{'0' * 24}/replay"), 404, "delivery_not_found")
+    answer = alice.post(f"{path}/{log(alice, hook)[0]['delivery_id']}/replay")
+    assert_error(answer, 409, "event_deleted")
+
+
+def test_a_deleted_webhook_leaves_nothing_behind(
+    alice: Trader, hook: dict[str, Any], endpoint: Endpoint, worker: WebhookWorker
+) -> None:
+    notify(alice)
+    worker.run_once()
+
+    deleted = alice.client.delete(f"{HOOKS}/{hook['webhook_id']}", headers=alice.headers)
+    notify(alice)
+    worker.run_once()
+
+    assert deleted.status_code == 200
+    assert endpoint.seqs == [1]
+    for name in ("webhooks", "webhook_deliveries", "webhook_wakes"):
+        assert collection(name).count_documents({}) == 0
+
+
+@pytest.fixture
+def use_present_time(clock: ManualClock) -> None:
+    """Set the clock to now: the library accepts no signature that is older than five minutes."""
+    clock.advance((datetime.now(UTC) - clock.now()).total_seconds())
