@@ -8,9 +8,9 @@ from datetime import datetime
 from app.database import object_id
 from app.database.transactions import run_transaction
 from app.domain.errors import Conflict, InvalidRequest, NotFound
-from app.events import publish_events, record_events
-from app.models import ApiKey, EventDraft, Notification
-from app.services import now
+from app.events import publish_events, record_events, sessions_ended
+from app.models import ApiKey, EventDraft, Notification, Session
+from app.services import application, now
 from app.web.key_auth import forget_key, generate_key, hash_key
 from app.web.principal import Scope
 
@@ -61,12 +61,25 @@ def list_keys(user_id: str) -> list[ApiKey]:
 
 
 def delete_key(user_id: str, key_id: str) -> None:
-    """Delete a key, which is refused from then on; raise NotFound for an unknown one."""
+    """Delete a key, which is refused from then on, and disconnect its sockets.
+
+    Raises NotFound for an unknown one.
+    """
     id = object_id(key_id)
-    key = ApiKey.delete(id, user_id) if id else None
-    if key is None:
-        raise NotFound("You have no API key with this id.", code="api_key_not_found")
+
+    def write() -> tuple[ApiKey, str]:
+        key = ApiKey.delete(id, user_id) if id else None
+        if key is None:
+            raise NotFound("You have no API key with this id.", code="api_key_not_found")
+        return key, Session.end_key(key.id, user_id, now())
+
+    key, session_id = run_transaction(
+        write,
+        already_committed=lambda deleted: ApiKey.find_by_hash(deleted[0].key_hash) is None,
+        user_ids=[user_id],
+    )
     forget_key(key.key_hash)
+    sessions_ended.send(application(), session_ids=[session_id])
 
 
 def _refuse_too_many(user_id: str) -> None:

@@ -11,7 +11,13 @@ from app.models.market_state import MarketState
 from app.models.notification import Claim, EventDraft, Notification
 from app.models.portfolio import Portfolio, PortfolioDelta
 from app.models.quota import Quota
-from app.models.session import LEGACY_PREFIX, Session, legacy_session_id
+from app.models.session import (
+    KEY_PREFIX,
+    UNSTORED_PREFIXES,
+    Session,
+    key_session_id,
+    legacy_session_id,
+)
 from app.models.share_lease import SHARES, ShareLease, share_of
 from app.models.symbol_state import SymbolState
 from app.models.trade import Trade, TradeExit
@@ -26,8 +32,9 @@ from app.models.webhook_delivery import (
 
 __all__ = [
     "CODE_LIFETIME",
-    "LEGACY_PREFIX",
+    "KEY_PREFIX",
     "SHARES",
+    "UNSTORED_PREFIXES",
     "Alert",
     "AlertTrigger",
     "ApiKey",
@@ -59,6 +66,7 @@ __all__ = [
     "Webhook",
     "WebhookDelivery",
     "WebhookWake",
+    "key_session_id",
     "legacy_session_id",
     "share_of",
 ]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bson import ObjectId
 
 from app.database import Document, collection
-from app.database.hints import use_index
-from app.models.bulk import by_owner
 
 # How long the list of a user shows a key that has expired.
 EXPIRED_KEPT = timedelta(days=30)
@@ -69,12 +67,6 @@ class ApiKey:
         """Return the user's keys, newest first."""
         found = map(cls.from_document, collection("api_keys").find({"user_id": user_id}))
         return sorted(found, key=lambda key: (key.created_at, key.id), reverse=True)
-
-    @classmethod
-    def find_existing(cls, keys: Collection[tuple[ObjectId, str]]) -> set[ObjectId]:
-        """Return which of these keys, given with their users, still exist."""
-        found = collection("api_keys").find(by_owner(dict(keys)), {"_id": 1}, **use_index("_id"))
-        return {document["_id"] for document in found}
 
     @classmethod
     def note_use(cls, key: ApiKey, now: datetime) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from bson import ObjectId
 from pymongo import DESCENDING
 
 from app.database import Document, collection
@@ -19,6 +20,9 @@ ENDED_KEPT = timedelta(days=8)
 # Used refresh tokens that are recognized. An older one is refused as well.
 USED_DIGESTS_KEPT = 50
 LEGACY_PREFIX = "legacy:"
+KEY_PREFIX = "key:"
+# Sessions with these have no document until they end.
+UNSTORED_PREFIXES = (LEGACY_PREFIX, KEY_PREFIX)
 
 
 def legacy_session_id(user_id: str) -> str:
@@ -27,6 +31,14 @@ def legacy_session_id(user_id: str) -> str:
     It has no document until it ends.
     """
     return f"{LEGACY_PREFIX}{user_id}"
+
+
+def key_session_id(key_id: ObjectId) -> str:
+    """Return the id of the session of an API key.
+
+    It has no document until the key is deleted.
+    """
+    return f"{KEY_PREFIX}{key_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +169,14 @@ class Session:
     def end_legacy(cls, user_id: str, now: datetime) -> str:
         """End the session of the user's tokens of earlier versions; return its id."""
         session_id = legacy_session_id(user_id)
-        query, ended = {"_id": session_id}, {**_ended(now)["$set"], "user_id": user_id}
-        collection("sessions").update_one(query, {"$set": ended}, upsert=True)
+        _end_unstored(session_id, user_id, now)
+        return session_id
+
+    @classmethod
+    def end_key(cls, key_id: ObjectId, user_id: str, now: datetime) -> str:
+        """End the session of an API key that is deleted; return its id."""
+        session_id = key_session_id(key_id)
+        _end_unstored(session_id, user_id, now)
         return session_id
 
     @classmethod
@@ -166,6 +184,11 @@ class Session:
         """Return the ids of the sessions that ended after a time."""
         query = {"ended_at": {"$gt": since}}
         return {str(each["_id"]) for each in collection("sessions").find(query, {"_id": 1})}
+
+
+def _end_unstored(session_id: str, user_id: str, now: datetime) -> None:
+    query, ended = {"_id": session_id}, {**_ended(now)["$set"], "user_id": user_id}
+    collection("sessions").update_one(query, {"$set": ended}, upsert=True)
 
 
 def _ended(now: datetime) -> Document:

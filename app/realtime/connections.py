@@ -20,7 +20,7 @@ from app.realtime.rooms import UserRooms
 from app.services import application, now, services
 from app.web.auth import token_expired
 from app.web.principal import Principal
-from app.web.sessions import token_revoked
+from app.web.sessions import session_ended
 
 MAX_SYMBOLS = 100
 MAX_SYMBOLS_ANONYMOUS = 20
@@ -159,8 +159,9 @@ class Connections:
         """Disconnect the sockets that used a token of a session that has ended."""
         ended = frozenset(session_ids)
         for socket, connection in list(self._by_socket.items()):
-            if not ended.isdisjoint(connection.sessions):
-                self._expel(socket, connection, list(connection.joined), token_revoked())
+            if used := ended & connection.sessions:
+                error = session_ended(next(iter(used)))
+                self._expel(socket, connection, list(connection.joined), error)
                 # It waits for the event that the socket is handling.
                 socketio.start_background_task(socketio.server.expel, socket)
 

@@ -21,9 +21,10 @@ from pymongo.errors import PyMongoError
 from app.database.transactions import name_error
 from app.domain.errors import Unauthenticated
 from app.logs import logger
-from app.models import ApiKey
+from app.models import ApiKey, key_session_id
 from app.services import now
 from app.web.principal import Principal, PrincipalKind, Scope
+from app.web.sessions import key_deleted
 
 EXTENSION = "api_keys"
 HEADER = "X-API-Key"
@@ -83,9 +84,7 @@ def authenticate_key(text: str) -> Principal:
     text = text.strip()
     key = _store().find(hash_key(text)) if KEY_FORMAT.fullmatch(text) else None
     if key is None:
-        raise Unauthenticated(
-            "This API key is not valid. It may have been deleted.", code="api_key_invalid"
-        )
+        raise key_deleted()
     if key.is_expired(now()):
         raise key_expired()
     return Principal(
@@ -94,6 +93,7 @@ def authenticate_key(text: str) -> Principal:
         scopes=frozenset(Scope(scope) for scope in key.scopes),
         token_id=str(key.id),
         expires_at=key.expires_at.timestamp() if key.expires_at else inf,
+        session_id=key_session_id(key.id),
     )
 
 

@@ -16,7 +16,7 @@ from app.database.transactions import name_error
 from app.domain.errors import Unauthenticated
 from app.events import sessions_ended
 from app.logs import logger
-from app.models import LEGACY_PREFIX, Session
+from app.models import KEY_PREFIX, UNSTORED_PREFIXES, Session
 from app.services import now
 from app.web.addresses import truncate_address
 from app.web.principal import Principal
@@ -50,7 +50,7 @@ class SessionChecks:
             with self._lock:
                 self._read[principal.session_id] = started, has_ended
         if has_ended:
-            raise token_revoked()
+            raise session_ended(principal.session_id)
 
     def forget(self, _sender: object, *, session_ids: Iterable[str]) -> None:
         """Read these sessions again before their next request."""
@@ -76,6 +76,18 @@ def forget_session(session_id: str) -> None:
     checks.forget(current_app, session_ids=[session_id])
 
 
+def session_ended(session_id: str) -> Unauthenticated:
+    """Return the error for a token, or an API key, whose session has ended."""
+    return key_deleted() if session_id.startswith(KEY_PREFIX) else token_revoked()
+
+
+def key_deleted() -> Unauthenticated:
+    """Return the error for an API key that does not exist, or not any more."""
+    return Unauthenticated(
+        "This API key is not valid. It may have been deleted.", code="api_key_invalid"
+    )
+
+
 def token_revoked() -> Unauthenticated:
     """Return the error for a token whose session has ended."""
     return Unauthenticated(
@@ -84,7 +96,7 @@ def token_revoked() -> Unauthenticated:
 
 
 def _has_ended(session_id: str, user_id: str) -> bool:
-    if session_id.startswith(LEGACY_PREFIX):
+    if session_id.startswith(UNSTORED_PREFIXES):
         return Session.has_ended(session_id)
     last_use = Session.last_use(session_id)
     if last_use is None:

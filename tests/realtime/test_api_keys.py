@@ -6,8 +6,14 @@ from collections.abc import Callable
 
 import pytest
 import socketio
+from bson import ObjectId
+from flask import Flask
 
 from app.database import collection
+from app.models import Session
+from app.realtime.connections import Connections
+from app.services import now
+from tests.support.live import eventually
 from tests.support.sockets import Socket
 from tests.support.users import Trader
 
@@ -48,6 +54,36 @@ def test_a_key_joins_no_other_users_room(connect: Connect, alice: Trader, bob: T
     socket = connect(auth={"api_key": create_key(alice, "read")})
 
     assert socket.call("join", {"user_id": bob.client_id})["code"] == "forbidden"
+
+
+def test_the_sockets_of_a_deleted_key_are_disconnected(
+    connect: Connect, connections: Connections, alice: Trader
+) -> None:
+    created = alice.post("/auth/api-keys", {"name": "Bot", "scopes": ["read"]}).get_json()
+    bot, own = connect(auth={"api_key": created["api_key"]}), connect(alice.token)
+    for socket in (bot, own):
+        assert socket.call("join", {"user_id": alice.client_id})["ok"] is True
+
+    alice.client.delete(f"/auth/api-keys/{created['key_id']}", headers=alice.headers)
+
+    codes = [bot.next("status").get("code") for _ in range(3)]
+    assert codes == [None, None, "api_key_invalid"]
+    eventually(lambda: connections.count == 1)
+    alice.create_trade()
+    assert own.next("trade_update")["event"] == "trade_created"
+
+
+def test_a_key_that_another_process_deleted_loses_its_sockets(
+    app: Flask, connect: Connect, connections: Connections, alice: Trader
+) -> None:
+    created = alice.post("/auth/api-keys", {"name": "Bot", "scopes": ["read"]}).get_json()
+    connect(auth={"api_key": created["api_key"]})
+    eventually(lambda: connections.count == 1)
+
+    with app.app_context():
+        Session.end_key(ObjectId(created["key_id"]), alice.client_id, now())
+
+    eventually(lambda: connections.count == 0)
 
 
 def test_a_deleted_key_is_refused(connect: Connect, alice: Trader) -> None:
