@@ -19,12 +19,15 @@ from pymongo.errors import OperationFailure
 from app.database import Document, collection, database
 from app.database.build_lock import BuildLock
 from app.logs import logger
+from config import ConfigurationError
 
 # How long the response to a request with an Idempotency-Key is kept.
 RESPONSES_KEPT = timedelta(days=7)
 WAIT_SECONDS = 0.2
 NAMESPACE_EXISTS = 48
 TTL = "expireAfterSeconds"
+# Options of an index that MongoDB cannot change: it has to be built again.
+FIXED_OPTIONS = ("unique", "sparse", "partialFilterExpression")
 
 
 def _index(*fields: str, **options: Any) -> IndexModel:
@@ -97,7 +100,7 @@ INDEXES: dict[str, list[IndexModel]] = {
 
 
 def find_missing() -> list[str]:
-    """Return which collections and indexes are missing, and which indexes have another TTL."""
+    """Return which collections and indexes are missing, and which indexes have other options."""
     existing = set(database().list_collection_names())
     missing = []
     for name, models in INDEXES.items():
@@ -114,7 +117,10 @@ def find_missing() -> list[str]:
 
 
 def create_indexes() -> None:
-    """Create what is missing, for as long as it takes; wait while another process does so."""
+    """Create what is missing, for as long as it takes; wait while another process does so.
+
+    Raises ConfigurationError for an index with options that cannot be changed.
+    """
     lock = BuildLock()
     is_waiting = False
     # While the lock exists, an index may be listed that is unfinished.
@@ -140,6 +146,7 @@ def _create_missing(lock: BuildLock) -> None:
         stored = collection(name).index_information() if name in existing else {}
         for document in (model.document for model in models):
             if document["name"] in stored and not _is_stored(document, stored):
+                _require_fixed_options(name, document, stored)
                 _change_ttl(name, document)
         missing = [model for model in models if model.document["name"] not in stored]
         if missing and name in existing:
@@ -152,7 +159,28 @@ def _create_missing(lock: BuildLock) -> None:
 
 def _is_stored(document: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
     index = stored.get(document["name"])
-    return index is not None and (TTL not in document or index.get(TTL) == document[TTL])
+    if index is None or not _has_fixed_options(document, index):
+        return False
+    return TTL not in document or bool(index.get(TTL) == document[TTL])
+
+
+def _has_fixed_options(document: Mapping[str, Any], index: Mapping[str, Any]) -> bool:
+    # One without an option lists it as absent or false.
+    return all((index.get(name) or None) == document.get(name) for name in FIXED_OPTIONS)
+
+
+def _require_fixed_options(
+    name: str, document: Mapping[str, Any], stored: Mapping[str, Any]
+) -> None:
+    """Raise ConfigurationError, with the remedy, for an index that must be built again."""
+    index = document["name"]
+    if not _has_fixed_options(document, stored[index]):
+        raise ConfigurationError(
+            [
+                f"MONGO_URI: the index {index} of {name} has other options than this version "
+                f'needs. Drop it with db.{name}.dropIndex("{index}") and start again.'
+            ]
+        )
 
 
 def _change_ttl(name: str, document: Document) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -14,7 +15,7 @@ from app.database import collection, database, init_app, migrations
 from app.database.build_lock import BuildLock
 from app.database.indexes import INDEXES, RESPONSES_KEPT, create_indexes, find_missing
 from app.extensions import mongo
-from config import Settings
+from config import ConfigurationError, Settings
 from tests.support.database import DatabaseServer
 from tests.support.live import eventually
 from tests.support.lost_reply import LosingProxy
@@ -139,6 +140,33 @@ def test_a_changed_ttl_is_set_on_the_existing_index(
     stored = collection("answers").index_information()["created_at_1"]
     assert stored["expireAfterSeconds"] == RESPONSES_KEPT.total_seconds()
     assert "changing the TTL of answers.created_at_1" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "options"),
+    [
+        # Not unique: two trades could have one number.
+        ("trades", ("user_id", "number"), {}),
+        # Unique among all trades: each user could have one without a client_order_id.
+        ("trades", ("user_id", "client_order_id"), {"unique": True}),
+        ("notifications", ("deliver_at",), {}),
+    ],
+)
+def test_an_index_with_other_options_is_refused_with_the_remedy(
+    app: Flask, name: str, fields: tuple[str, ...], options: dict[str, Any]
+) -> None:
+    index = "_".join(f"{field}_1" for field in fields)
+    collection(name).drop_index(index)
+    collection(name).create_index([(field, 1) for field in fields], **options)
+    assert find_missing() == [f"{name}.{'_'.join(fields)}"]
+
+    with pytest.raises(ConfigurationError, match=f'dropIndex."{index}"') as refusal:
+        create_indexes()
+    assert len(refusal.value.offences) == 1
+
+    collection(name).drop_index(index)
+    create_indexes()
+    assert find_missing() == []
 
 
 def test_a_command_builds_no_index_and_migrate_does(

@@ -9,16 +9,20 @@ import pytest
 from flask import Flask
 
 from app import create_app
+from app.delivery import Outbox
 from app.domain.alert import AlertStatus
 from app.domain.trade import TradeStatus
 from app.extensions import mongo
 from app.models import Alert, Notification, Trade
 from app.monitor import Monitor
 from app.monitor.retention import Limits, purge
+from app.portfolio.reconciliation import find_differences
 from config import Settings
 from tests.mongodb.proxy import StrictProxy
 from tests.support.faults import recording_commands
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.operations import OPERATIONS
+from tests.support.senders import CREDENTIALS, FakeSender
 from tests.support.users import PASSWORD, Trader, sign_up
 
 
@@ -29,7 +33,7 @@ def app(
     feed: ScriptedFeed,
     clock: ManualClock,
 ) -> Iterator[Flask]:
-    yield create_app(make_settings(), mongo_uri=proxy.uri, feed=feed, clock=clock)
+    yield create_app(make_settings(**CREDENTIALS), mongo_uri=proxy.uri, feed=feed, clock=clock)
     assert mongo.cx is not None
     mongo.cx.drop_database(mongo.cx.get_default_database("paper_trading").name)
     mongo.cx.close()
@@ -55,6 +59,10 @@ def test_no_statement_leaves_the_choice_of_an_index_to_the_planner(
     for path in ("/trades/{}", "/trades/{}?status=ACTIVE", "/trades/performance/{}"):
         trader.get(path.format(trader.client_id))
     trader.post(f"/trades/exit-all/{trader.client_id}")
+    for operation in OPERATIONS:
+        assert operation(trader)().status_code < 300, operation.__name__
+    while Outbox(app, clock, [FakeSender("email"), FakeSender("sms")]).run_once():
+        pass
     trader.notifications()
     other = trader.client.post(
         "/auth/login", json={"email": trader.client_id, "password": PASSWORD}
@@ -65,9 +73,10 @@ def test_no_statement_leaves_the_choice_of_an_index_to_the_planner(
     trader.client.delete(f"/auth/sessions/{session_id}", headers=trader.headers)
     trader.post("/auth/logout-all")
     with app.app_context():
+        assert find_differences(trader.client_id) == []
         purge(trader.client_id, Limits(1, 1), clock.now(), apply=True)
         purge(trader.client_id, Limits(1, 1), clock.now(), apply=False)
-        assert Alert.count_active(trader.client_id) == 0
+        assert Alert.count_active(trader.client_id) == 1
         assert Notification.last_seq(trader.client_id) > 0
         assert len(Notification.find_after(trader.client_id, 0, 2)) == 2
 
