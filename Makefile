@@ -32,7 +32,8 @@ doctor: install ## check configuration, database, prices, email and SMS, and say
 
 # More workers than cores, because many tests wait; whole files, because their tests share servers;
 # in the order of tests/conftest.py, slow files first.
-PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+# Compiled tests are kept whatever the environment says: each worker would compile all of them again.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 # Coverage sees only the process of the tests; the other tests run servers as processes.
 MEASURED := tests/unit tests/property tests/integration tests/api tests/realtime tests/security tests/faults/test_disk_full.py
 

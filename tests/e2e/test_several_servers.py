@@ -2,43 +2,88 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from pymongo import MongoClient
 
+from tests.e2e.conftest import ASYNC_MODES
 from tests.support.live import Listener, LiveTrader, eventually
 from tests.support.recording_files import falling_and_rising, standing_still, write_recording
 from tests.support.redis_server import RedisServer
-from tests.support.server import ServerProcess
+from tests.support.server import ServerProcess, servers_in
 
 MakeServer = Callable[..., ServerProcess]
+MakePair = Callable[..., AbstractContextManager[list[ServerProcess]]]
 
 
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    own = RedisServer(tmp_path).start()
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One for all tests; each that kills it starts it again."""
+    own = RedisServer(tmp_path_factory.mktemp("redis")).start()
     yield own
     own.kill()
 
 
-@pytest.fixture
-def recording(tmp_path: Path) -> Path:
-    return write_recording(tmp_path / "day.csv", falling_and_rising())
-
-
-@pytest.fixture
-def make_pair(make_server: MakeServer, mongo_uri: str) -> Callable[..., list[ServerProcess]]:
+@pytest.fixture(scope="module")
+def make_pair(
+    mongo_server: str,
+    database_client: MongoClient[dict[str, Any]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> MakePair:
     """Start two servers on one database, which take each other's tokens."""
-    shared = {"MONGO_URI": mongo_uri, "JWT_SECRET_KEY": "a-secret-of-both-" + "5e" * 16}
 
-    def make(**environment: object) -> list[ServerProcess]:
-        servers = [make_server(name, **shared, **environment) for name in "ab"]
-        return [server.start() for server in servers]
+    @contextmanager
+    def make(**environment: object) -> Iterator[list[ServerProcess]]:
+        base, _, options = mongo_server.partition("?")
+        name = f"pair_{os.getpid()}_{next(_numbers)}"
+        shared = {
+            "MONGO_URI": f"{base.rstrip('/')}/{name}?{options}",
+            "JWT_SECRET_KEY": "a-secret-of-both-" + "5e" * 16,
+        }
+        with servers_in(tmp_path_factory.mktemp("pair")) as make_server:
+            servers = [make_server(name, **shared, **environment) for name in "ab"]
+            yield [server.start() for server in servers]
+        database_client.drop_database(name)
 
     return make
+
+
+@pytest.fixture(scope="module", params=ASYNC_MODES)
+def pair(
+    request: pytest.FixtureRequest, make_pair: MakePair, redis_server: RedisServer
+) -> Iterator[list[ServerProcess]]:
+    """Two servers in each async mode, connected by Redis."""
+    with make_pair(REDIS_URL=redis_server.url, SOCKETIO_ASYNC_MODE=request.param) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="module", params=ASYNC_MODES)
+def server(
+    request: pytest.FixtureRequest,
+    redis_server: RedisServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[ServerProcess]:
+    """One server with Redis, in each async mode."""
+    folder = tmp_path_factory.mktemp("server")
+    with servers_in(folder) as make_server:
+        yield make_server(
+            REDIS_URL=redis_server.url,
+            RATELIMIT_ENABLED="true",
+            SOCKETIO_ASYNC_MODE=request.param,
+            MARKET_DATA="replay",
+            REPLAY_FILE=write_recording(folder / "day.csv", standing_still()),
+        ).start()
 
 
 def test_a_configured_database_is_used_and_no_other_is_started(
@@ -56,18 +101,20 @@ def test_a_configured_database_is_used_and_no_other_is_started(
     assert trader.trade(trade["trade_id"])["status"] == "ACTIVE"
 
 
-def test_two_servers_settle_each_trade_once(
-    make_pair: Callable[..., list[ServerProcess]], recording: Path
-) -> None:
-    a, b = make_pair(MARKET_DATA="replay", REPLAY_FILE=recording)
-    trader = LiveTrader(a)
-    trader.open_portfolio()
-    for _ in range(5):
-        trader.create_trade(stop_loss=trader.price() - 20.5)
+def test_two_servers_settle_each_trade_once(make_pair: MakePair, tmp_path: Path) -> None:
+    recording = write_recording(tmp_path / "day.csv", falling_and_rising())
+    with make_pair(MARKET_DATA="replay", REPLAY_FILE=recording) as (a, b):
+        trader = LiveTrader(a)
+        trader.open_portfolio()
+        for _ in range(5):
+            trader.create_trade(stop_loss=trader.price() - 20.5)
 
-    trader.server = b
-    eventually(lambda: all(each["status"] == "STOP_LOSS_HIT" for each in trader.trades()))
+        trader.server = b
+        eventually(lambda: all(each["status"] == "STOP_LOSS_HIT" for each in trader.trades()))
+        assert_settled_once(trader)
 
+
+def assert_settled_once(trader: LiveTrader) -> None:
     portfolio = trader.portfolio()
     pnl = sum(each["pnl"] for each in trader.trades())
     assert portfolio["total_pnl"] == round(pnl, 2)
@@ -77,50 +124,42 @@ def test_two_servers_settle_each_trade_once(
 
 
 @pytest.mark.needs("redis-server")
-def test_limits_are_counted_together(
-    make_pair: Callable[..., list[ServerProcess]], redis_server: RedisServer
+def test_limits_are_counted_together_and_without_redis_by_each_server(
+    make_pair: MakePair, redis_server: RedisServer
 ) -> None:
-    a, b = make_pair(
-        REDIS_URL=redis_server.url, RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT="6 per hour"
-    )
-
-    answers = [server.request("GET", "/market/live/NIFTY") for _ in range(4) for server in (a, b)]
-
-    assert [each.status_code for each in answers] == [200] * 6 + [429] * 2
-    assert int(answers[-1].headers["Retry-After"]) > 0
-
-
-@pytest.mark.needs("redis-server")
-def test_failed_sign_ins_and_unknown_addresses_are_counted_together_and_without_redis_too(
-    make_pair: Callable[..., list[ServerProcess]], redis_server: RedisServer
-) -> None:
-    a, b = make_pair(
-        REDIS_URL=redis_server.url, RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT="20 per hour"
-    )
+    limits = {"RATELIMIT_ENABLED": "true", "RATELIMIT_DEFAULT": "20 per hour"}
     guess = {"email": "nobody@example.com", "password": "a guess"}
+    with make_pair(REDIS_URL=redis_server.url, **limits) as pair:
 
-    def statuses(method: str, path: str, times: int, **kwargs: Any) -> list[int]:
-        turns = [server for _ in range(times) for server in (a, b)]
-        return [each.request(method, path, **kwargs).status_code for each in turns]
+        def ask(method: str, path: str, times: int, **kwargs: Any) -> list[requests.Response]:
+            turns = [server for _ in range(times) for server in pair]
+            return [each.request(method, path, **kwargs) for each in turns]
 
-    assert statuses("POST", "/auth/login", 4, json=guess) == [401] * 6 + [429] * 2
-    assert statuses("GET", "/nope", 11) == [404] * 20 + [429] * 2
+        def statuses(*request: Any, **kwargs: Any) -> list[int]:
+            return [each.status_code for each in ask(*request, **kwargs)]
 
-    redis_server.kill()
+        answers = ask("GET", "/market/live/NIFTY", 11)
+        assert [each.status_code for each in answers] == [200] * 20 + [429] * 2
+        assert int(answers[-1].headers["Retry-After"]) > 0
+        assert statuses("POST", "/auth/login", 4, json=guess) == [401] * 6 + [429] * 2
+        assert statuses("GET", "/nope", 11) == [404] * 20 + [429] * 2
 
-    # Each server counts by itself, from zero.
-    found = statuses("POST", "/auth/login", 7, json=guess)
-    assert found == [401] * 12 + [429] * 2
-    assert statuses("GET", "/nope", 21) == [404] * 40 + [429] * 2
-    handshake = a.request("GET", "/socket.io/?EIO=4&transport=polling")
-    assert handshake.status_code == 200
+        redis_server.kill()
+
+        # Each server counts by itself, from zero.
+        found = statuses("POST", "/auth/login", 7, json=guess)
+        assert found == [401] * 12 + [429] * 2
+        assert statuses("GET", "/nope", 21) == [404] * 40 + [429] * 2
+        handshake = pair[0].request("GET", "/socket.io/?EIO=4&transport=polling")
+        assert handshake.status_code == 200
+    redis_server.start()
 
 
 @pytest.mark.needs("redis-server")
 def test_events_of_one_server_reach_sockets_of_another_once_and_in_order(
-    make_pair: Callable[..., list[ServerProcess]], redis_server: RedisServer, async_mode: str
+    pair: list[ServerProcess],
 ) -> None:
-    a, b = make_pair(REDIS_URL=redis_server.url, SOCKETIO_ASYNC_MODE=async_mode)
+    a, b = pair
     trader = LiveTrader(a)
     trader.open_portfolio()
     with Listener(b, trader.token) as there, Listener(a, trader.token) as here:
@@ -140,9 +179,9 @@ def test_events_of_one_server_reach_sockets_of_another_once_and_in_order(
 
 @pytest.mark.needs("redis-server")
 def test_events_of_a_redis_outage_are_shown_after_it(
-    make_pair: Callable[..., list[ServerProcess]], redis_server: RedisServer, async_mode: str
+    pair: list[ServerProcess], redis_server: RedisServer
 ) -> None:
-    a, b = make_pair(REDIS_URL=redis_server.url, SOCKETIO_ASYNC_MODE=async_mode)
+    a, b = pair
     trader, other = LiveTrader(a), LiveTrader(a)
     trader.open_portfolio()
     with Listener(b, trader.token) as there, Listener(b, other.token) as elsewhere:
@@ -161,41 +200,9 @@ def test_events_of_a_redis_outage_are_shown_after_it(
 
 
 @pytest.mark.needs("redis-server")
-def test_without_redis_requests_flow_and_own_events_arrive(
-    make_server: MakeServer, redis_server: RedisServer, tmp_path: Path, async_mode: str
-) -> None:
-    server = make_server(
-        REDIS_URL=redis_server.url,
-        RATELIMIT_ENABLED="true",
-        SOCKETIO_ASYNC_MODE=async_mode,
-        MARKET_DATA="replay",
-        REPLAY_FILE=write_recording(tmp_path / "day.csv", standing_still()),
-    ).start()
-    trader = LiveTrader(server)
-    trader.open_portfolio()
-    with Listener(server, trader.token) as socket:
-        socket.call("join", user_id=trader.client_id)
-        trader.create_trade()
-
-        redis_server.kill()
-
-        for _ in range(10):
-            trader.create_trade()
-        socket.wait_for_update(lambda update: update["seq"] == 11)
-        assert [update["seq"] for update in socket.updates] == list(range(1, 12))
-        assert server.request("GET", "/health/ready").status_code == 200
-        LiveTrader(server).open_portfolio()
-    assert server.stop(timeout=3) == 0
-
-
-@pytest.mark.needs("redis-server")
 def test_a_redis_outage_and_its_end_are_each_logged_once(
-    make_server: MakeServer, redis_server: RedisServer, async_mode: str
+    server: ServerProcess, redis_server: RedisServer
 ) -> None:
-    server = make_server(
-        REDIS_URL=redis_server.url, RATELIMIT_ENABLED="true", SOCKETIO_ASYNC_MODE=async_mode
-    ).start()
-
     def readiness() -> tuple[int, str, str]:
         answer = server.request("GET", "/health/ready")
         body = answer.json()
@@ -221,3 +228,25 @@ def test_a_redis_outage_and_its_end_are_each_logged_once(
     eventually(lambda: readiness() == (200, "ok", "ok"))
     assert lines_of_redis()[-1].endswith("WARNING Redis responds again")
     assert len(lines_of_redis()) == 2
+
+
+@pytest.mark.needs("redis-server")
+def test_without_redis_requests_flow_and_own_events_arrive(
+    server: ServerProcess, redis_server: RedisServer
+) -> None:
+    trader = LiveTrader(server)
+    trader.open_portfolio()
+    with Listener(server, trader.token) as socket:
+        socket.call("join", user_id=trader.client_id)
+        trader.create_trade()
+
+        redis_server.kill()
+
+        for _ in range(10):
+            trader.create_trade()
+        socket.wait_for_update(lambda update: update["seq"] == 11)
+        assert [update["seq"] for update in socket.updates] == list(range(1, 12))
+        assert server.request("GET", "/health/ready").status_code == 200
+        LiveTrader(server).open_portfolio()
+    assert server.stop(timeout=3) == 0
+    redis_server.start()
