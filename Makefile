@@ -46,8 +46,8 @@ test-replica-set: install-dev ## run the suites of the database on a replica set
 coverage: install-dev node_modules/.installed ## check that the tests inside the process cover 95 % of app's branches
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered $(MEASURED) $(ARGS)
 
-faults: install-dev node_modules/.installed ## kill, stop and starve everything; 50 kills, and each fault at each command
-	FAULT_KILLS=50 FAULT_SWEEP=all $(BIN)/python -m pytest tests/faults $(ARGS)
+faults: install-dev node_modules/.installed ## kill, stop and starve everything; 50 kills, each fault at each command, each attack through nginx
+	FAULT_KILLS=50 FAULT_SWEEP=all $(BIN)/python -m pytest tests/faults tests/deploy/test_attacks.py $(ARGS)
 
 load: install-dev ## 100 traders and 1,000 sockets for five minutes through nginx (ARGS='--seconds 60')
 	@$(PIP) -r requirements-load.txt

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.conftest import ASYNC_MODES
-from tests.support.attack_monitor import MEGABYTE, AttackMonitor, memory_of
+from tests.support.attack_monitor import MEGABYTE, AttackMonitor, Target
 from tests.support.live import LiveTrader, eventually
 from tests.support.recording_files import falling_and_rising, write_recording
 from tests.support.server import ServerProcess
@@ -22,25 +22,26 @@ LOG_BYTES = MEGABYTE
 
 
 class Besieged:
-    """A server in which a trade is opened and stopped over and over."""
+    """A system in which a trade is opened and stopped over and over."""
 
-    def __init__(self, server: ServerProcess) -> None:
-        self._server = server
-        self._trader = LiveTrader(server)
-        self._trader.open_portfolio()
+    def __init__(self, target: Target, trader: LiveTrader) -> None:
+        self._target = target
+        self._trader = trader
+        trader.open_portfolio()
 
     def endures(self, kind: str) -> None:
         """Attack it, and check what that cost."""
-        before = memory_of(self._server)
-        cost = AttackMonitor(self._server, self._trader).run(kind, ATTACK_SECONDS)
+        before = self._target.memory
+        cost = AttackMonitor(self._target, self._trader).run(kind, ATTACK_SECONDS)
 
         assert cost.slowest_health < HEALTH_SECONDS, cost
         assert cost.slowest_closure < CLOSURE_SECONDS, cost
         assert cost.closures > 0, cost
         assert cost.memory < MEMORY_BYTES, cost
         assert cost.log < LOG_BYTES, cost
-        assert "Traceback" not in self._server.output()
-        eventually(lambda: memory_of(self._server) < before + MEMORY_BYTES)
+        for process in self._target.processes:
+            assert "Traceback" not in process.output()
+        eventually(lambda: self._target.memory < before + MEMORY_BYTES)
 
 
 @pytest.fixture(scope="module", params=ASYNC_MODES)
@@ -65,4 +66,5 @@ def besieged(
     server = make_shared_server(
         mode, SOCKETIO_ASYNC_MODE=mode, MARKET_DATA="replay", REPLAY_FILE=recording
     )
-    return Besieged(server.start())
+    server.start()
+    return Besieged(Target.of(server), LiveTrader(server))

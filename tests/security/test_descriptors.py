@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.e2e.conftest import ASYNC_MODES
-from tests.support.attack_monitor import call
+from tests.support.attack_monitor import Target
 from tests.support.live import eventually
 from tests.support.raw_http import RawConnection
 from tests.support.server import ServerProcess
@@ -20,7 +20,7 @@ def async_mode(request: pytest.FixtureRequest) -> str:
 
 
 def connections_of(server: ServerProcess) -> dict[str, object]:
-    status, ready = call(server, "GET", "/health/ready")
+    status, ready = Target.of(server).call("GET", "/health/ready")
     assert status == 200, ready
     checks: dict[str, object] = ready["checks"]["connections"]
     return checks
@@ -36,7 +36,7 @@ def test_more_idle_connections_than_descriptors_lock_out_nobody(
         for _ in range(300):
             clients.enter_context(RawConnection(server.port))
         crowded = connections_of(server)
-        assert call(server, "GET", "/market/live/NIFTY")[0] == 200
+        assert Target.of(server).call("GET", "/market/live/NIFTY")[0] == 200
         # Another client of the same address is served as well.
         assert server.request("GET", "/health/live").status_code == 200
 

@@ -1,8 +1,8 @@
 """Attacks of one hostile client on a server on loopback, for a few seconds.
 
-`python -m tests.support.attack KIND PORT SECONDS` runs one attack and prints the number of
-connections it used and of bytes it sent. It runs in its own process, so that it takes no time from
-the test that measures.
+`python -m tests.support.attack KIND PORT SECONDS ADDRESS [CERTIFICATE]` runs one attack from an
+address, by TLS if a certificate is given, and prints the number of connections it used and of bytes
+it sent. It runs in its own process, so that it takes no time from the test that measures.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import selectors
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -46,8 +47,12 @@ def frame(payload: bytes, opcode: int = TEXT, *, final: bool = True, announced: 
 class Attacker:
     """Counts its connections and the bytes it sends, until its time is over."""
 
-    def __init__(self, port: int, seconds: float) -> None:
+    def __init__(
+        self, port: int, seconds: float, address: str, certificate: str | None = None
+    ) -> None:
         self.port = port
+        self.address = address
+        self._tls = ssl.create_default_context(cafile=certificate) if certificate else None
         self.end = time.monotonic() + seconds
         self.connections = 0
         self.sent = 0
@@ -58,7 +63,8 @@ class Attacker:
 
     def connect(self) -> socket.socket:
         self.connections += 1
-        return socket.create_connection((HOST, self.port), 5)
+        plain = socket.create_connection((HOST, self.port), 5, source_address=(self.address, 0))
+        return self._tls.wrap_socket(plain, server_hostname=HOST) if self._tls else plain
 
     def websocket(self, *, connected: bool = True) -> socket.socket:
         """Return a WebSocket after its handshake and, if `connected`, its CONNECT packet."""
@@ -82,7 +88,7 @@ class Attacker:
 
     def _read(self, client: socket.socket) -> None:
         client.setblocking(False)
-        with suppress(BlockingIOError):
+        with suppress(BlockingIOError, ssl.SSLWantReadError):
             if not client.recv(65_536):
                 raise ConnectionError
         client.settimeout(5)
@@ -230,8 +236,8 @@ ATTACKS: dict[str, Callable[[Attacker], None]] = {
 
 
 def main() -> None:
-    kind, port, seconds = sys.argv[1:]
-    attacker = Attacker(int(port), float(seconds))
+    kind, port, seconds, *rest = sys.argv[1:]
+    attacker = Attacker(int(port), float(seconds), *rest)
     ATTACKS[kind](attacker)
     print(json.dumps({"connections": attacker.connections, "bytes": attacker.sent}))
     sys.stdout.flush()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,33 +18,81 @@ from typing import Any
 from tests.support.live import LiveTrader
 from tests.support.server import ROOT, ServerProcess
 
-# The address of the other clients; attackers connect from 127.0.0.1.
-OTHER_ADDRESS = "127.0.0.2"
 MEGABYTE = 1024 * 1024
 PAUSE_SECONDS = 0.05
 
 
-def call(
-    server: ServerProcess, method: str, path: str, token: str = "", body: Any = None
-) -> tuple[int, Any]:
-    """Send a request from OTHER_ADDRESS, on a new connection; return status and body."""
-    connection = http.client.HTTPConnection(
-        "127.0.0.1", server.port, timeout=30, source_address=(OTHER_ADDRESS, 0)
-    )
-    headers = {"Content-Type": "application/json"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    with closing(connection):
-        content = None if body is None else json.dumps(body)
-        connection.request(method, path, content, headers)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is attacked: a port, the processes behind it, and who connects from where."""
+
+    port: int
+    processes: Sequence[ServerProcess]
+    # The certificate of a proxy with TLS.
+    certificate: Path | None = None
+    attacker: str = "127.0.0.1"
+    other_client: str = "127.0.0.2"
+
+    @classmethod
+    def of(cls, server: ServerProcess) -> Target:
+        return cls(server.port, [server])
+
+    @property
+    def memory(self) -> int:
+        """The resident memory of the processes, in bytes."""
+        return sum(map(memory_of, self.processes))
+
+    @property
+    def log_size(self) -> int:
+        return sum(process.log.stat().st_size for process in self.processes)
+
+    def call(self, method: str, path: str, token: str = "", body: Any = None) -> tuple[int, Any]:
+        """Send a request as another client, on a new connection; return status and body."""
+        source = (self.other_client, 0)
+        connection = (
+            http.client.HTTPSConnection(
+                "127.0.0.1",
+                self.port,
+                timeout=30,
+                source_address=source,
+                context=ssl.create_default_context(cafile=str(self.certificate)),
+            )
+            if self.certificate
+            else http.client.HTTPConnection(
+                "127.0.0.1", self.port, timeout=30, source_address=source
+            )
+        )
+        headers = {"Content-Type": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        with closing(connection):
+            content = None if body is None else json.dumps(body)
+            connection.request(method, path, content, headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
 
 
 def memory_of(server: ServerProcess) -> int:
-    """Return the resident memory of the server, in bytes."""
+    """Return the resident memory of the server and its children, in bytes.
+
+    The embedded database is no child that counts: it caches what it reads.
+    """
     assert server.process is not None
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return sum(map(_resident, [server.process.pid, *_web_workers(server.process.pid)]))
+
+
+def _web_workers(pid: int) -> list[int]:
+    """Return the processes that gunicorn has started; a server of its own has none."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if b"gunicorn" in _command_of(child)]
+
+
+def _command_of(pid: str) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def _resident(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) * 1024
 
@@ -64,8 +113,8 @@ class Cost:
 class AttackMonitor:
     """Measures a server from another address during an attack."""
 
-    def __init__(self, server: ServerProcess, trader: LiveTrader) -> None:
-        self._server = server
+    def __init__(self, target: Target, trader: LiveTrader) -> None:
+        self._target = target
         self._trader = trader
         self._cost = Cost()
         self._is_over = threading.Event()
@@ -74,11 +123,15 @@ class AttackMonitor:
 
     def run(self, kind: str, seconds: float) -> Cost:
         """Attack the server for `seconds`; return the cost."""
-        log = self._server.log.stat().st_size
-        self._memory = memory_of(self._server)
-        command = [sys.executable, "-m", "tests.support.attack", kind]
+        target = self._target
+        log = target.log_size
+        self._memory = target.memory
+        command = [sys.executable, "-m", "tests.support.attack", kind, str(target.port)]
+        certificate = [str(target.certificate)] if target.certificate else []
         attack = subprocess.Popen(
-            [*command, str(self._server.port), str(seconds)], cwd=ROOT, stdout=subprocess.PIPE
+            [*command, str(seconds), target.attacker, *certificate],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
         )
         watchers = [
             threading.Thread(target=self._watch, args=(watch,))
@@ -95,8 +148,8 @@ class AttackMonitor:
                 watcher.join()
         assert attack.returncode == 0, f"the attack failed: {self._cost.attacker}"
         assert not self._failures, self._failures
-        self._cost.log = self._server.log.stat().st_size - log
-        self._cost.memory_after = memory_of(self._server) - self._memory
+        self._cost.log = target.log_size - log
+        self._cost.memory_after = self._target.memory - self._memory
         return self._cost
 
     def _watch(self, watch: Callable[[], None]) -> None:
@@ -109,31 +162,31 @@ class AttackMonitor:
 
     def _ask_health(self) -> None:
         begun = time.monotonic()
-        status, _ = call(self._server, "GET", "/health/live")
+        status, _ = self._target.call("GET", "/health/live")
         assert status == 200
         self._cost.slowest_health = max(self._cost.slowest_health, time.monotonic() - begun)
 
     def _measure_memory(self) -> None:
-        self._cost.memory = max(self._cost.memory, memory_of(self._server) - self._memory)
+        self._cost.memory = max(self._cost.memory, self._target.memory - self._memory)
 
     def _close_trades(self) -> None:
         """Open trades whose stop-loss the next tick reaches, and wait until each is closed."""
         token = self._trader.token
-        _, quote = call(self._server, "GET", "/market/live/NIFTY")
+        _, quote = self._target.call("GET", "/market/live/NIFTY")
         order = {
             "symbol": "NIFTY",
             "trade_type": "BUY",
             "quantity": 1,
             "stop_loss": quote["price"] - 20.5,
         }
-        status, trade = call(self._server, "POST", "/trades/create", token, order)
+        status, trade = self._target.call("POST", "/trades/create", token, order)
         assert status in (201, 400), trade
         if status == 400:
             # The price has already passed the stop-loss.
             return
         begun = time.monotonic()
         path = f"/trades/{self._trader.client_id}?limit=1"
-        while call(self._server, "GET", path, token)[1]["trades"][0]["status"] == "ACTIVE":
+        while self._target.call("GET", path, token)[1]["trades"][0]["status"] == "ACTIVE":
             assert time.monotonic() - begun < 60, "the stop-loss does not close the trade"
             time.sleep(PAUSE_SECONDS)
         self._cost.slowest_closure = max(self._cost.slowest_closure, time.monotonic() - begun)
