@@ -107,6 +107,7 @@ def _add_routes(app: Flask, settings: Settings, disk: Disk | None) -> None:
     from app.api_keys import routes as api_keys
     from app.auth import account_routes as account
     from app.auth import routes as auth
+    from app.auth import second_factor_routes as second_factor
     from app.auth import session_routes as sessions
     from app.market import routes as market
     from app.notifications import routes as notifications
@@ -116,7 +117,7 @@ def _add_routes(app: Flask, settings: Settings, disk: Disk | None) -> None:
     from app.webhooks import routes as webhooks
     from app.webhooks import sending
 
-    accounts = (auth, sessions, account, api_keys)
+    accounts = (auth, sessions, account, second_factor, api_keys)
     for routes in (*accounts, portfolio, market, trades, notifications, webhooks):
         app.register_blueprint(routes.blueprint)
     sending.init_app(app, settings)

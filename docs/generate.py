@@ -15,6 +15,7 @@ from flask import Flask
 from app.api_keys import routes as api_keys
 from app.auth import account_routes as account
 from app.auth import routes as auth
+from app.auth import second_factor_routes as second_factor
 from app.auth import session_routes as sessions
 from app.market import routes as market
 from app.notifications import routes as notifications
@@ -51,8 +52,8 @@ Object = Mapping[str, Any]
 def main() -> None:
     """Rewrite both pages."""
     app = Flask(__name__)
-    of_users = (auth, sessions, account, api_keys, portfolio, trades, notifications, webhooks)
-    for routes in (*of_users, market, health):
+    accounts = (auth, sessions, account, second_factor, api_keys)
+    for routes in (*accounts, portfolio, trades, notifications, webhooks, market, health):
         app.register_blueprint(routes.blueprint)
     openapi.init_app(app)
     with app.app_context():

@@ -14,7 +14,7 @@ from app.auth.account_schemas import (
     UpdateAccountRequest,
 )
 from app.auth.verification import find_user
-from app.models import User
+from app.models import SecondFactor, User
 from app.web.api import endpoint
 from app.web.auth import current_principal
 from app.web.error_codes import merge_codes
@@ -109,6 +109,7 @@ def reset_password(body: ResetPasswordRequest) -> MessageResponse:
 
 
 def _view(user: User) -> AccountResponse:
+    factor = SecondFactor.find_confirmed(user.client_id)
     return AccountResponse(
         client_id=user.client_id,
         name=user.name,
@@ -117,5 +118,7 @@ def _view(user: User) -> AccountResponse:
         pending_email=user.pending_email,
         phone=user.phone,
         phone_confirmed=user.is_confirmed("sms"),
+        totp_enabled=factor is not None,
+        recovery_codes_left=len(factor.recovery_digests) if factor else 0,
         created_at=user.created_at,
     )

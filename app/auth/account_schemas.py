@@ -30,6 +30,12 @@ class AccountResponse(ResponseModel):
     phone_confirmed: bool = Field(
         description="Whether the phone was confirmed by a code.", examples=[False]
     )
+    totp_enabled: bool = Field(
+        description="Whether a sign-in needs a second factor.", examples=[False]
+    )
+    recovery_codes_left: int = Field(
+        description="The recovery codes of the second factor that were not used.", examples=[0]
+    )
     created_at: Timestamp = Field(description="When the user registered, UTC.")
 
 

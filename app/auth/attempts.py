@@ -7,6 +7,7 @@ an address from which the owner has signed in. So an attacker cannot lock an own
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.auth.notices import notify_in_background, write_failures
@@ -74,14 +75,18 @@ class SignInAttempt:
             self._counts.clear(key)
         self._counts.add(f"{self._here}/known", KNOWN_ADDRESS_SECONDS)
 
-    def fail(self, outcome: str = "sign-in failed") -> None:
-        """Count a wrong password, and notify the owner once a day."""
+    def fail(
+        self,
+        outcome: str = "sign-in failed",
+        write_notice: Callable[[str, int], None] = write_failures,
+    ) -> None:
+        """Count a wrong password or code, and notify the owner once a day."""
         self._log(outcome)
         if not limiter.enabled or self._is_known:
             return
         _count(self._counts, self._anywhere, OF_ALL_ADDRESSES)
         if self._counts.add(f"{self._anywhere}/notice", DAY_SECONDS) == NOTICE_AT and self._user:
-            notify_in_background(write_failures, self._user.client_id, NOTICE_AT)
+            notify_in_background(write_notice, self._user.client_id, NOTICE_AT)
 
     def _log(self, outcome: str) -> None:
         # An unknown name is not logged: it may be a password, typed into the wrong field.

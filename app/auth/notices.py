@@ -30,6 +30,10 @@ class AccountChange(StrEnum):
     EMAIL_REQUESTED = "email_requested"
     EMAIL = "email"
     SESSION_REUSED = "session_reused"
+    SECOND_FACTOR_ON = "second_factor_on"
+    SECOND_FACTOR_OFF = "second_factor_off"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    SECOND_FACTOR_FAILURES = "second_factor_failures"
 
 
 _SENTENCES = {
@@ -42,6 +46,12 @@ _SENTENCES = {
     AccountChange.EMAIL: "The email address of your account was changed.",
     AccountChange.SESSION_REUSED: "A session of yours was ended, because a refresh token of it was "
     "used twice.",
+    AccountChange.SECOND_FACTOR_ON: "The second factor of your account was turned on.",
+    AccountChange.SECOND_FACTOR_OFF: "The second factor of your account was turned off.",
+    AccountChange.RECOVERY_CODE_USED: "A recovery code of your account was used in place of the "
+    "authenticator app.",
+    AccountChange.SECOND_FACTOR_FAILURES: "Someone has your password, and tried wrong "
+    "codes of your second factor.",
 }
 ADVICE = "If it was not you, change your password, or reset it with POST /auth/password/forgot."
 
@@ -85,6 +95,11 @@ def write_failures(user_id: str, failures: int) -> None:
             data={"failures": failures},
         )
     )
+
+
+def write_factor_failures(user_id: str, _failures: int) -> None:
+    """Notify an owner of wrong codes that followed their right password."""
+    write_event(account_event(user_id, AccountChange.SECOND_FACTOR_FAILURES))
 
 
 def write_registration(email: str) -> None:

@@ -50,12 +50,15 @@ def register(body: RegisterRequest) -> tuple[RegisterResponse, int]:
 @endpoint(
     body=LoginRequest,
     responses={200: TokensResponse},
-    errors={401: ["invalid_credentials"], 429: ["sign_in_delayed"]},
+    errors={
+        401: ["invalid_credentials", "totp_invalid", "totp_required"],
+        429: ["sign_in_delayed"],
+    },
     public=True,
 )
 def login(body: LoginRequest) -> TokensResponse:
     """Sign in with an email or client_id. It starts a session: see POST /auth/refresh."""
-    tokens = service.sign_in(str(body.email or body.client_id), body.password)
+    tokens = service.sign_in(str(body.email or body.client_id), body.password, body.totp)
     return TokensResponse.model_validate(tokens)
 
 

@@ -78,6 +78,11 @@ class RegisterResponse(ResponseModel):
     )
 
 
+FactorCode = Annotated[
+    str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9A-Za-z -]{6,40}$")
+]
+
+
 def _names(field: str) -> dict[str, Any]:
     return {"required": [field], "properties": {field: {"type": "string"}}}
 
@@ -97,6 +102,12 @@ class LoginRequest(RequestModel):
     )
     password: Annotated[str, Field(min_length=1, max_length=256)] = Field(
         description="The password of the account.", examples=["paper-trading"]
+    )
+
+    totp: FactorCode | None = Field(
+        default=None,
+        description="The code of the second factor, or a recovery code, if the account has one.",
+        examples=["123456"],
     )
 
     @model_validator(mode="after")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app.auth.attempts import SignInAttempt
-from app.auth.notices import notify_in_background, write_registration
+from app.auth.notices import notify_in_background, write_factor_failures, write_registration
 from app.auth.passwords import hash_password, is_outdated, is_password
 from app.auth.rules import Registration, check_registration
+from app.auth.second_factor import take_code
 from app.auth.sessions import Tokens, start_session
 from app.database.transactions import run_transaction
 from app.domain.errors import Conflict, ServerBusy, Unauthenticated
 from app.logs import logger
-from app.models import Inbox, User
+from app.models import Inbox, SecondFactor, User
 from app.services import now, services
 
 
@@ -61,10 +62,11 @@ def _create(registration: Registration, password_hash: str) -> User:
         raise
 
 
-def sign_in(name: str, password: str) -> Tokens:
+def sign_in(name: str, password: str, totp: str | None = None) -> Tokens:
     """Start a session of a user, by email or client_id; return its tokens.
 
-    Raises Unauthenticated if the name or password is wrong, RateLimited after too many failures.
+    Raises Unauthenticated if the name or password is wrong, or the second factor is wrong or
+    missing; RateLimited after too many failures.
     """
     user = User.find_by_name(name)
     attempt = SignInAttempt(name, user)
@@ -72,10 +74,28 @@ def sign_in(name: str, password: str) -> Tokens:
     if not is_password(password, user.password_hash if user else None) or not user:
         attempt.fail()
         raise Unauthenticated("The email or password is wrong.", code="invalid_credentials")
+    _require_second_factor(user, attempt, totp)
     attempt.succeed()
     if is_outdated(password, user.password_hash):
         _rehash(user, password)
     return start_session(user.client_id)
+
+
+def _require_second_factor(user: User, attempt: SignInAttempt, code: str | None) -> None:
+    factor = SecondFactor.find_confirmed(user.client_id)
+    if factor is None:
+        return
+    if code is None:
+        raise Unauthenticated(
+            "This account has a second factor. Send its code as totp, in the same request.",
+            code="totp_required",
+        )
+    if not take_code(factor, code):
+        attempt.fail("second factor failed", write_factor_failures)
+        raise Unauthenticated(
+            "This is not a valid code of the second factor. Each code is valid once.",
+            code="totp_invalid",
+        )
 
 
 def _rehash(user: User, password: str) -> None:

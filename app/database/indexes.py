@@ -93,7 +93,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         name: []
         for name in (
             *("identities", "inboxes", "instruments", "leases"),
-            *("market", "pulse", "schema", "symbols", "webhook_wakes"),
+            *("market", "pulse", "schema", "second_factors", "symbols", "webhook_wakes"),
         )
     },
 }

@@ -11,6 +11,7 @@ from app.models.market_state import MarketState
 from app.models.notification import Claim, EventDraft, Notification
 from app.models.portfolio import Portfolio, PortfolioDelta
 from app.models.quota import Quota
+from app.models.second_factor import SecondFactor
 from app.models.session import (
     KEY_PREFIX,
     UNSTORED_PREFIXES,
@@ -57,6 +58,7 @@ __all__ = [
     "PortfolioDelta",
     "Preferences",
     "Quota",
+    "SecondFactor",
     "Session",
     "ShareLease",
     "SymbolState",

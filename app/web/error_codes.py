@@ -48,6 +48,13 @@ ERROR_CODES = {
     "invalid_credentials": ErrorCode((401,), "The email, `client_id` or password is wrong."),
     "sign_in_delayed": ErrorCode((429,), "Too many sign-ins to this account have failed."),
     "password_wrong": ErrorCode((403,), "The current password is wrong."),
+    "totp_required": ErrorCode((401,), "The account has a second factor: send `totp` as well."),
+    "totp_invalid": ErrorCode(
+        (401, 403), "The code of the second factor is wrong, or was used: 401 at a sign-in."
+    ),
+    "totp_wrong": ErrorCode((409,), "The code does not belong to the secret that was started."),
+    "totp_enabled": ErrorCode((409,), "The account has a second factor already."),
+    "totp_disabled": ErrorCode((409,), "The account has no second factor."),
     "session_not_found": ErrorCode((404,), "The user has no session with this id."),
     "code_wrong": ErrorCode((409,), "The code is wrong. `details` has `attempts_left`."),
     "code_expired": ErrorCode((409,), "No valid code exists. Request a new one."),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -27,6 +28,15 @@ NEW_PASSWORD = "quite-another-password"
 @pytest.fixture
 def variables(mail_server: MailServer) -> dict[str, Any]:
     return {**mail_server.environment, "SMTP_SERVER": "localhost"}
+
+
+@pytest.fixture(autouse=True)
+def sent_mails(mail_server: MailServer) -> Iterator[None]:
+    """Wait for the mails that are sent in the background before their server stops."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name.endswith("(notify)"):
+            thread.join(30)
 
 
 @pytest.fixture
@@ -75,6 +85,8 @@ def test_users_see_their_account(asha: Trader) -> None:
         "pending_email": None,
         "phone": "+919876543210",
         "phone_confirmed": False,
+        "totp_enabled": False,
+        "recovery_codes_left": 0,
     }
 
 
