@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from app.market_data.instruments.registry import DEFAULT_INDICES
@@ -21,6 +21,10 @@ MARK_REUSE = timedelta(minutes=10)
 MARK_LIFETIME = timedelta(hours=1)
 # Maximum symbols in one pass that only sockets follow.
 MAX_FOLLOWED = 500
+
+
+def _is_any(_symbol: str) -> bool:
+    return True
 
 
 class PolledSymbols:
@@ -109,20 +113,21 @@ class PolledSymbols:
                 removed += SymbolState.unmark_traded(symbol, before)
         return removed
 
-    @property
-    def needed(self) -> set[str]:
-        """The symbols polled in every pass: the indices, and those with trades or alerts."""
+    def needed(self, is_own: Callable[[str], bool] = _is_any) -> set[str]:
+        """Return the own symbols to poll in every pass: indices, and those of trades or alerts."""
         with self._lock:
-            return {*DEFAULT_INDICES, *self.traded, *self.alerted}
+            needed = {*DEFAULT_INDICES, *self.traded, *self.alerted}
+        return set(filter(is_own, needed))
 
-    def symbols(self) -> set[str]:
-        """Return the symbols to poll now.
+    def symbols(self, is_own: Callable[[str], bool] = _is_any) -> set[str]:
+        """Return the own symbols to poll now.
 
         Of the symbols that are only followed, each call returns the next MAX_FOLLOWED.
         """
-        needed = self.needed
+        needed = self.needed(is_own)
         with self._lock:
-            followed = sorted({*self.followed_elsewhere, *self._followers} - needed)
+            wanted = {*self.followed_elsewhere, *self._followers} - needed
+        followed = sorted(filter(is_own, wanted))
         if len(followed) <= MAX_FOLLOWED:
             return needed.union(followed)
         begin = bisect_right(followed, self._last_polled)

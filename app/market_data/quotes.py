@@ -67,8 +67,8 @@ class QuoteBoard:
         self._stale_after = timedelta(seconds=stale_seconds)
         self._stored = stored
         self._symbols: dict[str, _SymbolTicks] = {}
-        # Whether the monitor of this process polls the feed, rather than that of another.
-        self.is_polled = True
+        # Whether the monitor of this process polls a symbol, rather than that of another.
+        self.is_polled: Callable[[str], bool] = lambda _symbol: True
         self._id = secrets.token_hex(8)
         self._numbers = count(1)
         # The quotes fetched on demand since the last ticks, by identity: these may include them.
@@ -171,7 +171,8 @@ class QuoteBoard:
         else:
             origin = quote.source, quote.timestamp, quote.posting
             later = [tick for tick in ticks if not tick.precedes(*origin)]
-        stored = None if self.is_polled else self._stored([quote.symbol]).get(quote.symbol)
+        is_polled = self.is_polled(quote.symbol)
+        stored = None if is_polled else self._stored([quote.symbol]).get(quote.symbol)
         if stored and stored.quote.timestamp > quote.timestamp:
             later.append(stored.quote)
         return later
@@ -226,7 +227,7 @@ class QuoteBoard:
 
     def _next_fetched_posting(self, quote: Quote) -> Posting:
         posting = self._next_posting()
-        if self.is_polled:
+        if self.is_polled(quote.symbol):
             self._fetched.setdefault(id(quote), (quote, posting))
         return posting
 

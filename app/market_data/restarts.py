@@ -131,7 +131,7 @@ def _continued(document: Document, now: float, step_seconds: float) -> Course:
     runs = [Run(*run) for run in document["runs"]]
     first_step = runs[-1].last_step if runs else 0
     zero, former_step_seconds = document["zero"], document["step_seconds"]
-    stopped = MarketState.load_progress(SimulatedFeed.name)
+    stopped = max(MarketState.load_progress(SimulatedFeed.name).values(), default=None)
     # Without a pass of the monitor, no price moved.
     time = seconds_of(stopped) if stopped else zero
     last_step = max(round((time - zero) / former_step_seconds), first_step)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from app.database import Document, collection
 from app.models.portfolio import Portfolio
+from app.models.share_lease import SHARES
 
 REPLAY = "replay"
 SIMULATION = "simulation"
@@ -13,16 +15,29 @@ SIMULATION = "simulation"
 
 class MarketState:
     @classmethod
-    def save_progress(cls, feed: str, time: datetime) -> None:
-        """Store that every tick of the feed up to `time` (the feed's clock) has been settled."""
-        collection("market").update_one({"_id": feed}, {"$set": {"settled_to": time}}, upsert=True)
+    def save_progress(
+        cls, feed: str, times: Mapping[int, datetime], epochs: Mapping[int, int]
+    ) -> None:
+        """Store up to when (the feed's clock) the ticks of each share have been settled.
+
+        What a holder of a later epoch has stored stays.
+        """
+        stages = [
+            {"$set": {f"shares.{each}": _later(each, epochs[each], times[each]) for each in times}},
+            # Of all shares: the oldest, for whoever needs one time.
+            {"$set": {"settled_to": {"$min": [_settled_to(each) for each in range(SHARES)]}}},
+        ]
+        collection("market").update_one({"_id": feed}, stages, upsert=True)
 
     @classmethod
-    def load_progress(cls, feed: str) -> datetime | None:
-        """Return the time up to which the feed's ticks have been settled, None if none has been."""
+    def load_progress(cls, feed: str) -> dict[int, datetime]:
+        """Return up to when the ticks of each share have been settled."""
         document = collection("market").find_one({"_id": feed}) or {}
+        # An earlier version stored no shares.
         settled_to: datetime | None = document.get("settled_to")
-        return settled_to
+        progress = dict.fromkeys(range(SHARES), settled_to) if settled_to else {}
+        stored = document.get("shares", {})
+        return progress | {int(each): share["settled_to"] for each, share in stored.items()}
 
     @classmethod
     def load_simulation(cls) -> Document | None:
@@ -60,3 +75,14 @@ class MarketState:
                 {"_id": REPLAY}, {**recording, "began_at": now}, upsert=True
             )
         return None
+
+
+def _later(share: int, epoch: int, time: datetime) -> Document:
+    """Return the new progress of a share, or the stored one of a later epoch."""
+    stored = f"$shares.{share}"
+    is_later = {"$gt": [f"{stored}.epoch", epoch]}
+    return {"$cond": [is_later, stored, {"epoch": epoch, "settled_to": time}]}
+
+
+def _settled_to(share: int) -> Document:
+    return {"$ifNull": [f"$shares.{share}.settled_to", "$settled_to"]}

@@ -13,10 +13,11 @@ from bson import ObjectId
 from pymongo import UpdateOne
 
 from app.database import Document, collection
+from app.processes import is_dead
 
 PREFIX = "monitor:"
 # Symbols are divided into this many shares, so at most as many workers settle at once.
-SHARES = 1
+SHARES = 16
 # SecantusDB: finds a stored date neither less nor greater than `$$NOW`. MongoDB compares dates.
 NOW = {"$toLong": "$$NOW"}
 
@@ -33,7 +34,7 @@ class ShareLease:
     number: int
     epoch: int
     holder: ObjectId | None
-    # What identifies the process of the holder, if its system tells (app/monitor/processes.py).
+    # What identifies the process of the holder, if its system tells (app/processes.py).
     process: Document | None
     # The worker that asks the holder for the share.
     wanted_by: ObjectId | None
@@ -51,9 +52,11 @@ class ShareLease:
 
     @classmethod
     def any_living(cls) -> bool:
-        """Return whether any worker holds a lease that has not expired."""
-        query = {**_shares(range(SHARES)), "$expr": {"$gt": ["$until", NOW]}}
-        return collection("leases").find_one(query, {"_id": 1}) is not None
+        """Return whether a worker that is not known to be dead holds a lease."""
+        return any(
+            lease.holder and lease.remaining > 0 and not is_dead(lease.process)
+            for lease in cls._find()
+        )
 
     @classmethod
     def take(

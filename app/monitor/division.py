@@ -35,34 +35,32 @@ def divide(
         for lease in leases
         if lease.holder and lease.remaining > 0 and lease.holder not in dead
     ]
-    asking = {lease.wanted_by for lease in leases if lease.wanted_by}
+    # The others ask for it no longer: they died before they took it.
+    lapsed = [lease for lease in leases if lease.remaining < -reserved_seconds]
+    asking = {lease.wanted_by for lease in leases if lease.wanted_by and lease not in lapsed}
     workers = len({lease.holder for lease in held} | asking | {worker})
     mine = sum(lease.holder == worker for lease in held)
     free = [
         lease.number
         for lease in leases
-        if lease not in held
-        and (lease.wanted_by in (None, worker) or lease.remaining < -reserved_seconds)
+        if lease not in held and (lease.wanted_by in (None, worker) or lease in lapsed)
     ]
     take = free[: max(ceil(len(leases) / workers) - mine, 0)]
     asked = sum(lease.wanted_by == worker for lease in held)
-    missing = len(leases) // workers - mine - len(take) - asked
-    return Plan(take, _requests(held, worker, missing, len(leases) // workers))
+    return Plan(take, _requests(held, worker, mine + len(take) + asked))
 
 
-def _requests(
-    held: Sequence[ShareLease], worker: ObjectId, missing: int, fair: int
-) -> Sequence[int]:
-    """Return `missing` shares of the workers that hold more than `fair`, of the most first."""
-    remaining = [lease for lease in held if lease.holder != worker and not lease.wanted_by]
-    counts = Counter(lease.holder for lease in remaining)
+def _requests(held: Sequence[ShareLease], worker: ObjectId, mine: int) -> Sequence[int]:
+    """Return the shares that bring a worker with `mine` level with those that hold more."""
+    others = [lease for lease in held if lease.holder != worker and not lease.wanted_by]
+    counts = Counter(lease.holder for lease in others)
     chosen: list[int] = []
-    for _ in range(missing):
-        holder, count = counts.most_common(1)[0] if counts else (None, 0)
-        if count <= fair:
+    while counts:
+        holder, count = counts.most_common(1)[0]
+        if count - 1 <= mine + len(chosen):
             break
-        lease = next(each for each in remaining if each.holder == holder)
-        remaining.remove(lease)
+        lease = next(each for each in others if each.holder == holder)
+        others.remove(lease)
         counts[holder] -= 1
         chosen.append(lease.number)
     return chosen

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
@@ -23,6 +23,7 @@ from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote, Source
 from app.logs import logger
 from app.market_data.feed import CandlesRefused, Feed, Gap
+from app.models import share_of
 from app.trades.execution import close_trades, find_missed
 
 # The maximum time that the ticks after a gap wait for its candles.
@@ -60,11 +61,12 @@ class Gaps:
             for gap in gaps:
                 self._pending.setdefault(gap, _Pending(now + HOLD_SECONDS, now))
 
-    def clear(self) -> None:
-        """Forget all gaps: another process settles them."""
+    def forget(self, numbers: Collection[int]) -> None:
+        """Forget the gaps of these shares: another process settles them."""
         with self._lock:
-            self._pending.clear()
-            self._undecided.clear()
+            for gap in [each for each in self._pending if share_of(each.symbol) in numbers]:
+                del self._pending[gap]
+            self._undecided = {each for each in self._undecided if share_of(each) not in numbers}
 
     @property
     def is_due(self) -> bool:
@@ -85,11 +87,15 @@ class Gaps:
             ]
         return min((time for time in times if time > now), default=inf)
 
-    @property
-    def oldest(self) -> datetime | None:
-        """The beginning of the oldest gap that is not settled."""
+    def settled_to(self, times: Mapping[int, datetime]) -> dict[int, datetime]:
+        """Return these times by share, or the beginning of the share's oldest gap if earlier."""
+        settled = dict(times)
         with self._lock:
-            return min((gap.since for gap in self._pending), default=None)
+            for gap in self._pending:
+                share = share_of(gap.symbol)
+                if share in settled:
+                    settled[share] = min(settled[share], gap.since)
+        return settled
 
     def held(self) -> frozenset[str]:
         """Return the symbols whose newer ticks wait."""
@@ -124,7 +130,7 @@ class Gaps:
         with self._lock:
             self._undecided.difference_update(tick.symbol for tick in ticks)
 
-    def settle(self, fence: Fence | None) -> int:
+    def settle(self, fence: Fence) -> int:
         """Settle the gaps that have candles; return how many trades it closed.
 
         The others are retried later, a few times. Raises PyMongoError if the database is
@@ -140,7 +146,7 @@ class Gaps:
             self._settle_span(since, gaps, fence) for (since, _), gaps in sorted(spans.items())
         )
 
-    def _settle_span(self, since: datetime, gaps: Sequence[Gap], fence: Fence | None) -> int:
+    def _settle_span(self, since: datetime, gaps: Sequence[Gap], fence: Fence) -> int:
         """Settle gaps of one span together, so that events are recorded in order of time."""
         known = {gap: candles for gap in gaps if (candles := self._candles(gap)) is not None}
         until = {gap.symbol: gap.until for gap in known}

@@ -11,21 +11,30 @@ from bson import ObjectId
 from app.database.batches import LeaseLost
 from app.models import SHARES, ShareLease, share_of
 from app.monitor.division import divide
-from app.monitor.processes import describe_process, is_dead
+from app.processes import describe_process, is_dead
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """The shares that a worker holds, each with the epoch of its lease."""
+    """The shares that a worker holds, each with the epoch of its lease.
 
-    holder: ObjectId
-    epochs: Mapping[int, int] = field(default_factory=dict)
+    Without a holder it needs no lease, and has all shares.
+    """
+
+    holder: ObjectId | None = None
+    epochs: Mapping[int, int] = field(default_factory=lambda: dict.fromkeys(range(SHARES), 0))
+
+    def covers(self, symbol: str) -> bool:
+        """Return whether the worker holds the share of a symbol."""
+        return share_of(symbol) in self.epochs
 
     def fence(self, symbols: Collection[str]) -> None:
         """Let no other worker take these symbols before the end of the transaction.
 
         Raises LeaseLost if one of them is no longer held at its epoch.
         """
+        if self.holder is None:
+            return
         epochs = {number: self.epochs.get(number) for number in map(share_of, symbols)}
         if not ShareLease.confirm(epochs, self.holder):
             raise LeaseLost
@@ -47,7 +56,8 @@ class Lease:
         self._process = describe_process()
         self._is_alone = is_alone
         self._has_ended = False
-        self.term = Term(ObjectId())
+        self._holder = ObjectId()
+        self.term = Term(self._holder, {})
         # The held shares that other workers ask for.
         self.wanted: frozenset[int] = frozenset()
         # Seconds from the last renewal until a lease of another worker expires.
@@ -73,9 +83,9 @@ class Lease:
 
     def release(self, numbers: Collection[int]) -> None:
         """Free some shares for others."""
-        ShareLease.release(numbers, self.term.holder)
+        ShareLease.release(numbers, self._holder)
         kept = {each: epoch for each, epoch in self.term.epochs.items() if each not in numbers}
-        self.term = Term(self.term.holder, kept)
+        self.term = Term(self._holder, kept)
         self.wanted -= frozenset(numbers)
 
     def end(self) -> None:
@@ -88,35 +98,32 @@ class Lease:
         epochs = self.term.epochs
         if not epochs:
             return True
-        renewed = ShareLease.renew(
-            epochs, self.term.holder, self._seconds, only_unwanted=only_unwanted
-        )
+        renewed = ShareLease.renew(epochs, self._holder, self._seconds, only_unwanted=only_unwanted)
         return renewed == len(epochs)
 
     def _take(self, leases: Sequence[ShareLease]) -> Sequence[ShareLease]:
         dead = {lease.holder for lease in leases if lease.holder and self._is_dead(lease)}
-        plan = divide(leases, self.term.holder, dead, self._seconds)
+        plan = divide(leases, self._holder, dead, self._seconds)
         if plan.take:
             ShareLease.take(
                 plan.take,
-                self.term.holder,
+                self._holder,
                 seconds=self._seconds,
                 process=self._process,
                 dead=dead,
             )
             leases = ShareLease.find_all()
         if plan.ask_for:
-            ShareLease.ask_for(plan.ask_for, self.term.holder)
+            ShareLease.ask_for(plan.ask_for, self._holder)
         self._is_alone = False
         return leases
 
     def _is_dead(self, lease: ShareLease) -> bool:
-        return lease.holder != self.term.holder and (self._is_alone or is_dead(lease.process))
+        return lease.holder != self._holder and (self._is_alone or is_dead(lease.process))
 
     def _adopt(self, leases: Sequence[ShareLease]) -> None:
-        me = self.term.holder
-        mine = [lease for lease in leases if lease.holder == me and lease.remaining > 0]
-        self.term = Term(me, {lease.number: lease.epoch for lease in mine})
+        mine = [lease for lease in leases if lease.holder == self._holder and lease.remaining > 0]
+        self.term = Term(self._holder, {lease.number: lease.epoch for lease in mine})
         self.wanted = frozenset(lease.number for lease in mine if lease.wanted_by)
-        others = [lease.remaining for lease in leases if lease.holder not in (None, me)]
+        others = [lease.remaining for lease in leases if lease.holder not in (None, self._holder)]
         self.next_expiry = min((each for each in others if each > 0), default=inf)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from itertools import chain
 from math import inf
@@ -30,26 +29,24 @@ from app.database.transactions import name_error
 from app.domain.quote import Quote
 from app.events import republish_unconfirmed
 from app.logs import logger
-from app.market_data.feed import Feed, Gap
+from app.market_data.feed import Feed
 from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.quotes import QuoteBoard
 from app.metrics import KEY as METRICS_KEY
 from app.metrics import metrics
-from app.models import MarketState, SymbolState, TradeExit
+from app.models import SHARES, SymbolState, TradeExit, share_of
 from app.monitor.gaps import Gaps
 from app.monitor.lease import Lease, Term
-from app.monitor.retention import Limits, Retention
+from app.monitor.maintenance import Maintenance
+from app.monitor.progress import open_gaps, save_progress
+from app.monitor.unsettled import UnsettledTicks
 from app.realtime.prices import publish_prices
 from app.services import services
 from app.tracing import span
 from app.trades.execution import close_trades, find_triggered
 
-# Ticks kept while the database is unavailable: about a day of all symbols at 10 s.
-MAX_UNSETTLED = 1_000_000
 # The minimum time between two passes over pushed ticks, so that a busy stream is batched.
 MIN_PASS_GAP_SECONDS = 0.02
-# Between two rounds of the maintenance.
-MAINTENANCE_SECONDS = 60.0
 STOP_SECONDS = 0.5
 RELEASE_SECONDS = 2.0
 # The minimum lifetime of a lease: a worker that is paused for less keeps it.
@@ -81,21 +78,20 @@ class Monitor:
         self._calendar = parts.calendar
         # A standby takes over within two intervals, unless they are shorter than a hiccup.
         self._lease = Lease(max(2 * self._interval, MIN_LEASE_SECONDS), is_alone=owns_database)
-        # None until the first pass under a lease: single passes by hand need none.
-        self._term: Term | None = None
+        # Single passes by hand, before the first one under leases, need none.
+        self._term = Term()
+        self._quotes.is_polled = self._is_own
         self._lease_due_at = inf
         self._gaps = Gaps(parts.feed, parts.clock)
         self._settling_gaps = False
-        self._retention = Retention(parts.clock, Limits.of(parts.settings))
-        self._instruments = parts.instruments
-        self._maintenance_due_at = self._poll_due_at = parts.clock.monotonic()
-        self._unsettled = _unsettled()
+        self._maintenance = Maintenance(app)
+        self._poll_due_at = parts.clock.monotonic()
+        self._unsettled = UnsettledTicks()
         self._unpublished: dict[str, Quote] = {}
         self._unsaved: dict[str, Quote] = {}
         self._stop = threading.Event()
         self._wakeup = threading.Event()
         self._ended = threading.Event()
-        self._standing_by = False
         self.last_pass_at: float | None = None
         # Whether the last pass failed: prices may be published, but trades were not settled.
         self.is_failing = False
@@ -103,8 +99,8 @@ class Monitor:
 
     @property
     def is_standing_by(self) -> bool:
-        """Whether another process polls."""
-        return self._standing_by
+        """Whether other processes poll all symbols."""
+        return not self._term.epochs
 
     def run(self) -> None:
         """Make a pass every interval, and whenever ticks arrive, until stopped."""
@@ -121,7 +117,7 @@ class Monitor:
                 # A multiple of the interval since the start: a slow pass skips times, shifts none.
                 elapsed = self._clock.monotonic() - started
                 next_pass = started + elapsed + self._interval - elapsed % self._interval
-            elif self._is_leading:
+            elif self._term.epochs:
                 self.is_failing = not self._attempt(self.run_arrived)
                 self._stop.wait(MIN_PASS_GAP_SECONDS)
             # Until the next pass, or until waiting ticks are released.
@@ -159,9 +155,11 @@ class Monitor:
                 raise failure
             self._receive_gaps()
             # Read before: ticks that wait for a gap now are not settled by this pass.
-            reached = self._settled_to(reached)
+            settled_to = self._gaps.settled_to(dict.fromkeys(self._term.epochs, reached))
             closed = self._settle()
-            self._save(reached)
+            SymbolState.save_quotes(self._unsaved.values(), self._clock.now())
+            self._unsaved.clear()
+            save_progress(self._feed, self._gaps, settled_to, self._term.epochs)
             return Pass(ticks=len(ticks), closed=closed)
 
     def run_arrived(self) -> Pass:
@@ -180,110 +178,117 @@ class Monitor:
         Returns how many trades it closed. Raises PyMongoError if the database is unavailable; the
         gap stays open then.
         """
-        return self._settle_gap(self._fence)
-
-    def _settle_gap(self, fence: Fence | None) -> int:
         with self._app.app_context():
-            span = self._open_gap()
-            if span is None:
-                return 0
-            since, until = span
-            closed = self._gaps.settle(fence)
-            self._feed.skip_to(until)
-            self._save_progress(until)
-            logger.info("monitor: %d trades closed for %s without a monitor", closed, until - since)
-            return closed
+            return self._settle_gap(self._term.epochs, self._term.fence)
 
     def run_if_leased(self) -> None:
-        """Make a full pass if this process holds the lease, or stand by."""
+        """Make a full pass over the symbols that this process has leases of, or stand by."""
         with self._app.app_context():
             try:
                 term = self._lease.renew()
             except PyMongoError:
-                # No other process can take it without the database: keep publishing prices.
+                # No other process can take them without the database: keep publishing prices.
                 term = self._lease.term
-        self._lease_due_at = self._clock.monotonic() + self._lease.next_expiry
-        self._quotes.is_polled = bool(term.epochs)
-        if term != self._term:
-            self._forget_ticks()
-        if term.epochs and not self._is_leading:
-            # If it fails, this process does not lead yet, and the next pass tries again.
-            self._begin_to_lead(term)
-        self._term = term
-        self._standing_by = not term.epochs
-        if term.epochs:
+            self._lease_due_at = self._clock.monotonic() + self._lease.next_expiry
             try:
-                self.run_once()
+                self._change_term(term)
+                if term.epochs:
+                    self.run_once()
+                self._release_wanted()
             except LeaseLost:
                 self._stop_leading()
-        else:
             self._mark_followed()
-        with self._app.app_context():
             republish_unconfirmed()
-        self._schedule_maintenance()
+            # By one process: the holder of the first share.
+            self._maintenance.start_if_due(shared=0 in self._term.epochs)
 
-    @property
-    def _is_leading(self) -> bool:
-        return self._term is not None and bool(self._term.epochs)
-
-    @property
-    def _fence(self) -> Fence | None:
-        return self._term.fence if self._term else None
+    def _is_own(self, symbol: str) -> bool:
+        return self._term.covers(symbol)
 
     def _stop_leading(self) -> None:
         """Settle nothing more; the next pass, which is due now, finds out what is still held."""
-        if self._is_leading:
-            logger.warning("monitor: another process has taken over")
-        self._forget_ticks()
+        logger.warning("monitor: another process has taken over")
+        self._term = Term(self._lease.term.holder, {})
         self._lease_due_at = self._clock.monotonic()
         self._wakeup.set()
 
-    def _forget_ticks(self) -> None:
-        """Forget the ticks that are not settled: the next leader settles their time as a gap.
+    def _release_wanted(self) -> None:
+        """Release what other workers ask for: it is settled up to this pass."""
+        if self._lease.wanted:
+            self._lease.release(self._lease.wanted)
+            self._change_term(self._lease.term)
 
-        Trades may be opened after them by the time that this process leads again.
+    def _change_term(self, term: Term) -> None:
+        """Forget what is no longer held, and begin to settle what is new.
+
+        If that fails, the new shares are not held yet, and the next pass tries again.
         """
-        if self._is_leading:
-            self._standing_by = True
-        self._term = Term(self._lease.term.holder)
-        self._unsettled = _unsettled()
-        self._unsaved = {}
-        self._gaps.clear()
+        held, is_first = self._term.epochs, self._term.holder is None
+        kept = {each: epoch for each, epoch in term.epochs.items() if held.get(each) == epoch}
+        new = term.epochs.keys() - kept.keys()
+        if is_first or new or kept.keys() != held.keys():
+            self._term = Term(term.holder, kept)
+            self._forget(set(range(SHARES)) - kept.keys())
+            if not is_first:
+                self._drop_arrived()
+            if new:
+                self._begin_to_lead(new, term)
+        self._term = term
 
-    def _begin_to_lead(self, term: Term) -> None:
-        if self._standing_by:
-            # The gap covers the time of these.
+    def _forget(self, numbers: Collection[int]) -> None:
+        """Forget the ticks that are not settled: the next holder settles their time as a gap.
+
+        Trades may be opened after them by the time that this process holds these shares again.
+        """
+        self._unsettled.forget(numbers)
+        self._gaps.forget(numbers)
+        self._unsaved = {
+            each: tick for each, tick in self._unsaved.items() if share_of(each) not in numbers
+        }
+
+    def _drop_arrived(self) -> None:
+        """Receive what has arrived of the own symbols only: a gap covers it for new ones."""
+        if self._term.epochs:
+            self._receive(self._feed.collect)
+            self._receive_gaps()
+        else:
             self._feed.collect()
             self._feed.collect_gaps()
+
+    def _begin_to_lead(self, new: Collection[int], term: Term) -> None:
         if not self._feed.remote:
-            self._settle_gap(term.fence)
+            self._settle_gap({each: term.epochs[each] for each in new}, term.fence)
             return
         # Remote candles arrive one by one, and prices must not wait for them.
-        with self._app.app_context():
-            self._open_gap()
+        open_gaps(self._feed, self._gaps, new, self._feed.now())
         self._start_settling_gaps(term.fence)
 
-    def _open_gap(self) -> tuple[datetime, datetime] | None:
-        """Add the time since the last pass of any process as a gap of every marked symbol."""
+    def _settle_gap(self, epochs: Mapping[int, int], fence: Fence) -> int:
         until = self._feed.now()
-        since = MarketState.load_progress(self._feed.name)
-        if since is None or since >= until:
-            return None
-        marks = SymbolState.find_marks(self._clock.now())
-        self._gaps.add(Gap(symbol, since, until) for symbol in marks.traded | marks.alerted)
-        return since, until
+        since = open_gaps(self._feed, self._gaps, epochs, until)
+        if since is None:
+            return 0
+        closed = self._gaps.settle(fence)
+        if len(epochs) == SHARES:
+            self._feed.skip_to(until)
+        # Otherwise the feed still has ticks of other shares up to then.
+        self._unsettled.replace(epochs, until)
+        save_progress(self._feed, self._gaps, dict.fromkeys(epochs, until), epochs)
+        logger.info("monitor: %d trades closed for %s without a monitor", closed, until - since)
+        return closed
 
     def _receive_gaps(self) -> None:
         watched = self._polled_symbols.traded | self._polled_symbols.alerted
+        watched = set(filter(self._is_own, watched))
         self._gaps.add(gap for gap in self._feed.collect_gaps() if gap.symbol in watched)
-        self._start_settling_gaps(self._fence)
+        self._start_settling_gaps(self._term.fence)
 
-    def _start_settling_gaps(self, fence: Fence | None) -> None:
+    def _start_settling_gaps(self, fence: Fence) -> None:
         if self._gaps.is_due and not self._settling_gaps:
             self._settling_gaps = True
             spawn(self._settle_gaps, fence)
 
-    def _settle_gaps(self, fence: Fence | None) -> None:
+    def _settle_gaps(self, fence: Fence) -> None:
         """Settle the gaps; a later pass retries those that stay open."""
         with self._app.app_context():
             self._attempt(partial(self._gaps.settle, fence))
@@ -291,26 +296,11 @@ class Monitor:
         # Ticks may have waited for the gaps.
         self._wakeup.set()
 
-    def _schedule_maintenance(self) -> None:
-        """Start the maintenance when it is due, outside of the pass."""
-        now = self._clock.monotonic()
-        if now >= self._maintenance_due_at:
-            self._maintenance_due_at = now + MAINTENANCE_SECONDS
-            spawn(self._run_maintenance)
-
-    def _run_maintenance(self) -> None:
-        """Load a newer list of instruments; remove old marks and old documents."""
-        with self._app.app_context():
-            self._attempt(self._instruments.refresh)
-            if self._is_leading:
-                self._attempt(lambda: self._polled_symbols.remove_old_marks(self._clock.now()))
-                self._attempt(self._retention.step)
-
     def _mark_followed(self) -> None:
-        """Have the polling process poll what the sockets of this one follow."""
-        with self._app.app_context():
-            until = self._clock.now() + timedelta(seconds=3 * self._interval)
-            SymbolState.mark_followed(self._polled_symbols.followed_here, until)
+        """Have other processes poll what the sockets of this one follow."""
+        until = self._clock.now() + timedelta(seconds=3 * self._interval)
+        followed = self._polled_symbols.followed_here
+        SymbolState.mark_followed([each for each in followed if not self._is_own(each)], until)
 
     def _attempt(self, step: Callable[[], object]) -> bool:
         """Run a step and log its failure; return whether it succeeded."""
@@ -343,19 +333,20 @@ class Monitor:
         # them there (see _close_if_reached).
         admitted = self._quotes.receive(collect)
         metrics().ticks.inc(len(admitted))
-        latest = {tick.symbol: tick for tick in admitted}
+        own = [tick for tick in admitted if self._is_own(tick.symbol)]
+        latest = {tick.symbol: tick for tick in own}
         self._unpublished.update(latest)
         # A tick outside trading hours is published, and never triggers anything.
         if self._calendar.trading_allowed(self._clock.now()):
-            self._unsettled.extend(admitted)
+            self._unsettled.add(own)
         self._unsaved.update(latest)
         self.last_pass_at = self._clock.monotonic()
-        return admitted
+        return own
 
     def _poll(self) -> Sequence[Quote]:
         self._poll_due_at = self._clock.monotonic() + self._interval
-        self._feed.prefer(self._polled_symbols.needed)
-        return self._feed.poll(self._polled_symbols.symbols())
+        self._feed.prefer(self._polled_symbols.needed(self._is_own))
+        return self._feed.poll(self._polled_symbols.symbols(self._is_own))
 
     def _collect_new(self) -> None:
         """Receive and publish new ticks between two batches; the next pass settles them."""
@@ -378,8 +369,7 @@ class Monitor:
         # Only marked symbols can have trades or alerts; the others need no query.
         traded, alerted = self._polled_symbols.traded, self._polled_symbols.alerted
         held = self._gaps.held()
-        taken, self._unsettled = list(self._unsettled), _unsettled()
-        left = taken
+        left = taken = self._unsettled.take()
         ticks = [tick for tick in taken if tick.symbol not in held]
         deciding = self._gaps.deciding(ticks)
         closed = 0
@@ -389,7 +379,7 @@ class Monitor:
             triggers = find_crossed([tick for tick in ticks if tick.symbol in alerted], deciding)
             self._publish_prices()
             for result in chain[BatchResult[Any]](
-                close_trades(exits, self._fence), fire_alerts(triggers, self._fence)
+                close_trades(exits, self._term.fence), fire_alerts(triggers, self._term.fence)
             ):
                 closed += sum(isinstance(item, TradeExit) for item in result.written)
                 outage = outage or result.outage
@@ -400,27 +390,9 @@ class Monitor:
             left = [tick for tick in taken if tick.symbol in held]
         finally:
             self._publish_prices()
-            # In front of the ticks that have arrived meanwhile.
-            self._unsettled = _unsettled(left, self._unsettled)
+            self._unsettled.put_back(left)
         return closed
 
     def _publish_prices(self) -> None:
         latest, self._unpublished = self._unpublished, {}
         publish_prices(latest.values())
-
-    def _save(self, reached: datetime) -> None:
-        """Store the last quotes, and up to when trades are settled, for the next start."""
-        SymbolState.save_quotes(self._unsaved.values(), self._clock.now())
-        self._unsaved.clear()
-        self._save_progress(reached)
-
-    def _save_progress(self, reached: datetime) -> None:
-        MarketState.save_progress(self._feed.name, self._settled_to(reached))
-
-    def _settled_to(self, reached: datetime) -> datetime:
-        oldest = self._gaps.oldest
-        return min(reached, oldest) if oldest else reached
-
-
-def _unsettled(*ticks: Iterable[Quote]) -> deque[Quote]:
-    return deque(chain(*ticks), maxlen=MAX_UNSETTLED)

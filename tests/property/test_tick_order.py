@@ -115,8 +115,23 @@ class TickOrder(RuleBasedStateMachine):
     @rule(process=processes)
     def run(self, process: int) -> None:
         self.monitors[process].run_if_leased()
-        if not self.monitors[process].is_standing_by:
-            self.leader = process
+        self.find_leader(process)
+
+    def find_leader(self, process: int) -> None:
+        """Note whether the process holds the share of the symbol after a pass."""
+        with self.apps[process].app_context():
+            if services().quotes.is_polled(SYMBOL):
+                self.leader = process
+            elif self.leader == process:
+                self.leader = None
+
+    @rule(process=processes)
+    def take_over_in_a_pass(self, process: int) -> None:
+        """The leader is paused in its pass, for longer than its lease."""
+        feed = self.feeds[process]
+        feed.interruptions = [partial(self.pass_on_the_lease, 1 - process)]
+        self.run(process)
+        feed.interruptions = []
 
     @rule(process=processes)
     def settle_what_arrived(self, process: int) -> None:
@@ -177,6 +192,7 @@ class TickOrder(RuleBasedStateMachine):
             return
         self.pass_on_the_lease(0)
         self.run(0)
+        assert self.leader == 0
         with self.apps[0].app_context():
             trades = [Trade.from_document(each) for each in collection("trades").find()]
         assert {trade.id for trade in trades} == self.entries.keys()

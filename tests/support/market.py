@@ -153,6 +153,11 @@ class WatchedFeed(ScriptedFeed):
         with self._polled:
             assert self._polled.wait_for(lambda: len(self.polls) >= count, POLL_SECONDS)
 
+    def wait_until_polled(self, symbols: set[str]) -> None:
+        """Wait for a poll of exactly these symbols."""
+        with self._polled:
+            assert self._polled.wait_for(lambda: self.polls[-1:] == [symbols], POLL_SECONDS)
+
 
 class InterruptingFeed(WatchedFeed):
     """A market in which something happens each time after the monitor has received ticks."""

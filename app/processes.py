@@ -9,8 +9,7 @@ import os
 import socket
 from contextlib import suppress
 from pathlib import Path
-
-from app.database import Document
+from typing import Any
 
 PROC = Path("/proc")
 # The time at which a process started, in clock ticks since the boot, among the fields after its
@@ -18,7 +17,7 @@ PROC = Path("/proc")
 START_FIELD = 18
 
 
-def describe_process() -> Document | None:
+def describe_process() -> dict[str, Any] | None:
     """Return what identifies this process for the others of its host, None if nothing does."""
     pid = os.getpid()
     started = _started(pid)
@@ -26,7 +25,7 @@ def describe_process() -> Document | None:
     return {"host": host, "pid": pid, "started": started} if host and started else None
 
 
-def is_dead(process: Document | None) -> bool:
+def is_dead(process: dict[str, Any] | None) -> bool:
     """Return whether a process is known to have ended; False if it runs on another host."""
     if process is None or process["host"] != _host():
         return False
