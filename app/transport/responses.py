@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import time
@@ -117,10 +118,15 @@ class ResponseWriter:
         chunked = not known and self._has_body and self._request.version == "1.1"
         if not known and not chunked and self._has_body:
             self.keep_alive = False
-        self._send_head([("Transfer-Encoding", "chunked")] if chunked else [], b"")
-        for part in (*self._written, *result) if self._written else result:
-            if part and self._has_body:
-                self._connection.send(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
+        parts = (
+            b"%x\r\n%b\r\n" % (len(part), part) if chunked else part
+            for part in itertools.chain(self._written, result)
+            if part and self._has_body
+        )
+        # Most responses have one part, which goes out with the head in one write.
+        self._send_head([("Transfer-Encoding", "chunked")] if chunked else [], next(parts, b""))
+        for part in parts:
+            self._connection.send(part)
         if chunked:
             self._connection.send(b"0\r\n\r\n")
 
