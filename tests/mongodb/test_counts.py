@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from pymongo import InsertOne, ReadPreference
 from pymongo.database import Database
 
+from tests.mongodb.__main__ import suite_paths
 from tests.mongodb.proxy import StrictProxy
 from tests.mongodb.report import COUNTED, Finding, Report, load_agreed
 from tests.mongodb.wire import Document
@@ -173,6 +175,10 @@ def test_an_agreed_shape_is_no_problem_and_any_other_is_one() -> None:
         "hint: find trades",
         "read-concern: find users",
     ]
+
+
+def test_every_suite_that_runs_through_the_proxy_exists() -> None:
+    assert [path for path in suite_paths() if not Path(path).is_file()] == []
 
 
 def test_only_counted_rules_have_agreed_shapes() -> None:
