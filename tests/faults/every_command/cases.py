@@ -48,8 +48,8 @@ FAULTS = IN_TRANSACTION | ANYWHERE | UNCONFIRMED
 IS_FULL = os.environ.get("FAULT_SWEEP") == "all"
 TURNS = range(len(FAULTS)) if IS_FULL else [0]
 STEP = 1 if IS_FULL else 3
-COMMANDS = ("find", "insert", "update", "delete", "aggregate", "commitTransaction")
-WRITES = ("insert", "update", "delete")
+WRITES = ("insert", "update", "delete", "findAndModify")
+COMMANDS = ("find", *WRITES, "aggregate", "commitTransaction")
 RETRY_SECONDS = 30
 
 
