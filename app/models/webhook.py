@@ -149,6 +149,13 @@ class Webhook:
         return [cls.from_document(document) for document in found]
 
     @classmethod
+    def backlog(cls, now: datetime) -> tuple[int, timedelta]:
+        """Return how many webhooks are due, and how late the first of them is."""
+        count = collection("webhooks").count_documents({"due_at": {"$lte": now}})
+        first = cls.next_due() if count else None
+        return count, max(now - first, timedelta(0)) if first else timedelta(0)
+
+    @classmethod
     def next_due(cls) -> datetime | None:
         """Return when the next webhook is due, None if none has anything to deliver."""
         document = collection("webhooks").find_one(

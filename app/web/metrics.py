@@ -25,7 +25,7 @@ from pymongo.errors import PyMongoError
 from app.domain.errors import Unauthenticated
 from app.extensions import limiter, socketio
 from app.metrics import NAMESPACE, metrics
-from app.models import Notification
+from app.models import Notification, Webhook
 from app.realtime.relay import KEY as RELAY_KEY
 from app.services import services
 from app.transport.connections import CONNECTIONS_KEY
@@ -136,12 +136,18 @@ def _database() -> Iterator[Metric]:
     if error:
         return
     try:
-        due, delay = Notification.backlog(services().clock.now())
+        now = services().clock.now()
+        due, delay = Notification.backlog(now)
+        webhooks_due, webhooks_delay = Webhook.backlog(now)
     except PyMongoError:
         # It failed after the pulse. The next scrape says so.
         return
     yield _gauge("outbox_due", "Notifications to be delivered now, 10,000 at most.", due)
     yield _gauge("outbox_delay_seconds", "How late the first of them is.", delay.total_seconds())
+    yield _gauge("webhooks_due", "Webhooks that wait for a worker.", webhooks_due)
+    yield _gauge(
+        "webhooks_delay_seconds", "How late the first of them is.", webhooks_delay.total_seconds()
+    )
 
 
 def _gauge(name: str, description: str, value: float) -> Metric:

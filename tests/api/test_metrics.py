@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.models import WebhookWake
 from app.monitor import Monitor
 from app.transport.connections import CONNECTIONS_KEY, Bounds, ConnectionTable
 from app.web.health import MONITOR_KEY
@@ -128,6 +129,20 @@ def test_the_age_of_quotes_and_the_rejected_ticks_are_shown(
     assert samples["ticks_rejected_total", "moved_too_far"] == 1
     assert samples["database_up",] == 1
     assert samples["outbox_due",] == 0
+
+
+def test_webhooks_that_wait_for_a_worker_are_shown(
+    app: Flask, client: FlaskClient, alice: Trader, clock: ManualClock
+) -> None:
+    alice.post("/notifications/webhooks", {"url": "https://bot.example.com/"})
+    assert (read(client)["webhooks_due",], read(client)["webhooks_delay_seconds",]) == (0, 0)
+    alice.create_trade()
+    with app.app_context():
+        WebhookWake.take(clock.now())
+    clock.advance(5)
+
+    samples = read(client)
+    assert (samples["webhooks_due",], samples["webhooks_delay_seconds",]) == (1, 5)
 
 
 def listed_metrics() -> set[str]:

@@ -17,7 +17,7 @@ from app.database.transactions import run_transaction
 from app.delivery import Outbox, WebhookWorker
 from app.delivery.webhook_turns import LEASE, MAX_FAILING, MIN_FAILURES
 from app.events import publish_events, record_events
-from app.models import EventType, Inbox, Notification, Webhook, WebhookDelivery
+from app.models import EventType, Inbox, Notification, Webhook, WebhookDelivery, WebhookWake
 from app.services import now
 from app.webhooks import sending
 from app.webhooks.client import WebhookClient
@@ -334,12 +334,12 @@ def test_an_event_that_arrives_while_a_turn_ends_is_not_forgotten(
 ) -> None:
     webhook = hook(endpoint)
     write()
-    Webhook.mark_due(["alice"], clock.now())
+    WebhookWake.take(clock.now())
     claimed = current(webhook).claimed(clock.now(), LEASE)
     assert claimed is not None
-    # Another process writes an event and announces it after the turn has read the last one.
+    # Another process takes the note of a new event after the turn has read the last one.
     write()
-    Webhook.mark_due(["alice"], clock.now())
+    WebhookWake.take(clock.now())
 
     claimed.at(1).released(None, clock.now())
 
