@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -23,7 +24,7 @@ from app.market_data.feeds.simulated import Course, SimulatedFeed
 from app.market_data.instruments.registry import Instruments
 from app.market_data.quotes import QuoteBoard
 from app.market_data.tick_filter import DELAYS, TickFilter
-from app.models import MarketState, SymbolState
+from app.models import MarketState, ShareLease, SymbolState
 from config import Settings
 
 READ_TIMEOUT_SECONDS = 2
@@ -101,13 +102,15 @@ def last_quotes(settings: Settings, symbols: Collection[str]) -> Mapping[str, Se
 def resume_simulation(settings: Settings, clock: Clock, *, store: bool) -> Course:
     """Return the course of the simulated market from now on; save it if `store`.
 
-    The market continues where it stopped. With another MARKET_SEED a new market begins at the
-    last prices.
+    While a worker lives, the market goes on in this process as in that one. Otherwise it continues
+    where it stopped. With another MARKET_SEED a new market begins at the last prices.
     """
     now = seconds_of(clock.now())
     step_seconds = settings.monitor_interval_seconds
     document = MarketState.load_simulation()
     if document and settings.market_seed in (None, document["market_seed"]):
+        if document["step_seconds"] == step_seconds and ShareLease.any_living():
+            return _joined(document, now)
         course = _continued(document, now, step_seconds)
     else:
         seed = settings.market_seed if settings.market_seed is not None else secrets.token_hex(8)
@@ -125,6 +128,18 @@ def resume_replay(
     """Return when the replay of a recording began; None if it begins now, which `store` saves."""
     now = clock.now() if store else None
     return MarketState.resume_replay(fingerprint, settings.replay_speed, last_time, now)
+
+
+def _joined(document: Document, now: float) -> Course:
+    """Return the course that other processes are on."""
+    course = Course(
+        document["seed"],
+        document["zero"],
+        dict(document["starts"]),
+        tuple(Run(*run) for run in document["runs"]),
+    )
+    began_at = course.zero + course.first_step * document["step_seconds"]
+    return replace(course, elapsed=max(now - began_at, 0.0))
 
 
 def _continued(document: Document, now: float, step_seconds: float) -> Course:

@@ -18,6 +18,7 @@ import threading
 import time
 from array import array
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,6 +37,9 @@ MINUTE_VOLATILITY = STEP_VOLATILITY * math.sqrt(6)
 STRETCH = 5_000
 # Maximum bars kept of each interval: two days of minutes, four months of hours, in 120 KB.
 KEPT_BARS = 3_000
+# The last steps whose prices are kept, for a process that takes over a symbol: far more than it
+# takes to notice that its former worker died.
+KEPT_STEPS = 64
 # The length of the past. A walk over more days would end at absurd prices.
 PAST_DAYS = 3_650
 DAY = 1_440
@@ -74,6 +78,11 @@ def seconds_of(time: datetime) -> float:
     return (time - _MIDNIGHT).total_seconds()
 
 
+def time_at(seconds: float) -> datetime:
+    """Return the time of which `seconds_of` returns these seconds, UTC."""
+    return (_MIDNIGHT + timedelta(seconds=seconds)).astimezone(UTC)
+
+
 def minute_of(time: datetime) -> int:
     """Return the number of the minute that contains `time`."""
     return (time - _MIDNIGHT) // timedelta(minutes=1)
@@ -107,6 +116,8 @@ class PricePath:
         self._lock = threading.Lock()
         self._tiers = [_Tier(minutes) for minutes in sorted(MINUTES.values())]
         self._step = step
+        # The number and the logarithm of the price of each.
+        self._last_steps: deque[tuple[int, float]] = deque(maxlen=KEPT_STEPS)
         log_price = math.log(price)
         self._bar = Bar(self._minute_at(step, zero), *[log_price] * 4)
         self._past = _Past(f"{key}/past", log_price, self._bar.minute)
@@ -123,6 +134,16 @@ class PricePath:
         with self._lock:
             self._advance(step, zero)
             return self.rupees(self._bar.close)
+
+    def prices_of(self, first: int, last: int, zero: float) -> list[tuple[int, Decimal]]:
+        """Return the steps from `first` to `last` with their prices (rupees).
+
+        At most the last KEPT_STEPS.
+        """
+        with self._lock:
+            self._advance(last, zero)
+            steps = [each for each in self._last_steps if first <= each[0] <= last]
+        return [(step, self.rupees(log_price)) for step, log_price in steps]
 
     def rupees(self, log_price: float) -> Decimal:
         """Return a price in rupees, rounded to the tick size."""
@@ -153,11 +174,13 @@ class PricePath:
         return _join([*self._past.bars(minutes, first, last), *walked], minutes)
 
     def _advance(self, step: int, zero: float) -> None:
+        while self._step < step - KEPT_STEPS:
+            self._take_steps(min(step - KEPT_STEPS, self._step + STRETCH), zero)
+            # Let other threads and greenlets run first.
+            time.sleep(0)
         while self._step < step:
-            self._take_steps(min(step, self._step + STRETCH), zero)
-            if self._step < step:
-                # Let other threads and greenlets run first.
-                time.sleep(0)
+            self._take_steps(self._step + 1, zero)
+            self._last_steps.append((self._step, self._bar.close))
 
     def _take_steps(self, goal: int, zero: float) -> None:
         gauss = self._gauss

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import groupby
 
 from app.clock import Clock
 from app.domain.candle import Candle, Interval, first_beginning_from
@@ -25,6 +26,7 @@ from app.market_data.feeds.price_path import (
     Run,
     minute_of,
     seconds_of,
+    time_at,
     time_of,
 )
 from app.market_data.instruments.registry import Instrument, Instruments
@@ -47,6 +49,8 @@ class Course:
     zero: float
     starts: Mapping[str, Decimal] = field(default_factory=dict)
     runs: tuple[Run, ...] = ()
+    # How long the current run has lasted in other processes, in seconds.
+    elapsed: float = 0.0
 
     @property
     def first_step(self) -> int:
@@ -104,8 +108,22 @@ class SimulatedFeed(Feed):
         """Do nothing: a poll returns only current prices."""
 
     def candles(self, symbol: str, since: datetime, until: datetime) -> list[Candle]:
-        """Return none: the market does not move while no server runs."""
-        return []
+        """Return candles of the steps in between, which another process may have missed.
+
+        None from before this run: the market does not move while no server runs.
+        """
+        path = self._path(symbol)
+        if path is None:
+            return []
+        (step, zero), pace = self._step(), self._step_seconds
+        first = max(round((seconds_of(since) - zero) / pace), self._course.first_step) + 1
+        last = min(round((seconds_of(until) - zero) / pace), step)
+        ticks = [
+            Quote(symbol, price, Source.MOCK, time_at(zero + number * pace))
+            for number, price in path.prices_of(first, last, zero)
+        ]
+        minutes = groupby(ticks, key=lambda tick: minute_of(tick.timestamp))
+        return [Candle.of(list(group)) for _, group in minutes]
 
     def history(
         self, symbol: str, interval: Interval, since: datetime, until: datetime
@@ -165,7 +183,7 @@ class SimulatedFeed(Feed):
 
     def _step(self) -> tuple[int, float]:
         """Return the current step, and the time of step 0 in seconds (see `seconds_of`)."""
-        elapsed = self._clock.monotonic() - self._started
+        elapsed = self._clock.monotonic() - self._started + self._course.elapsed
         first = self._course.first_step
         zero = seconds_of(self._clock.now()) - elapsed - first * self._step_seconds
         # The clock was set, or the machine slept: the next steps belong to the new time.
