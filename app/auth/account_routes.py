@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from flask import Blueprint
+import itertools
 
-from app.auth import account, password_change
+from flask import Blueprint, Response, stream_with_context
+
+from app.auth import account, erasure, export, password_change
 from app.auth.account_schemas import (
     AccountResponse,
     ChangePasswordRequest,
     ConfirmEmailRequest,
+    DeleteAccountRequest,
+    ExportResponse,
     ForgotPasswordRequest,
     ResetPasswordRequest,
     UpdateAccountRequest,
 )
 from app.auth.verification import find_user
+from app.extensions import limiter
 from app.models import SecondFactor, User
 from app.web.api import endpoint
 from app.web.auth import current_principal
@@ -22,6 +27,7 @@ from app.web.principal import Scope
 from app.web.schemas import MessageResponse
 
 blueprint = Blueprint("account", __name__, url_prefix="/auth")
+EXPORTS = "10 per hour"
 PASSWORD_ERRORS = {
     401: ["account_gone"],
     403: ["password_wrong"],
@@ -52,6 +58,33 @@ def update_account(body: UpdateAccountRequest) -> AccountResponse:
     """Change your name or phone, or request a new email. The client_id stays."""
     changes = account.Changes(**body.model_dump())
     return _view(account.update_account(current_principal().user_id, changes))
+
+
+@blueprint.delete("/me")
+@endpoint(
+    body=DeleteAccountRequest,
+    responses={200: MessageResponse},
+    errors=merge_codes(PASSWORD_ERRORS, {403: ["totp_invalid"]}),
+    scope=Scope.ACCOUNT,
+)
+def delete_account(body: DeleteAccountRequest) -> MessageResponse:
+    """Delete your account with its portfolio, trades, alerts, notifications, keys and webhooks.
+
+    Open trades are deleted, not closed. Your sockets are disconnected. Nothing can be restored.
+    """
+    erasure.delete_account(current_principal().user_id, body.password, body.totp)
+    return MessageResponse(message="Account deleted")
+
+
+@blueprint.get("/me/export")
+@limiter.limit(EXPORTS, override_defaults=False)
+@endpoint(responses={200: ExportResponse}, errors={401: ["account_gone"]}, scope=Scope.ACCOUNT)
+def export_account() -> Response:
+    """Get everything about you as JSON, streamed. 10 an hour."""
+    parts = export.export_account(current_principal().user_id)
+    # The first part now: an error has its own status until the stream begins.
+    stream = itertools.chain([next(parts)], parts)
+    return Response(stream_with_context(stream), mimetype="application/json")
 
 
 @blueprint.post("/me/email")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from app.auth.schemas import Digits, Email, Name, Password, Phone
+from app.auth.schemas import Digits, Email, FactorCode, Name, Password, Phone
 from app.web.schemas import RequestModel, ResponseModel, Timestamp, UserId
 
 CurrentPassword = Annotated[str, Field(min_length=1, max_length=256)]
@@ -60,6 +60,44 @@ class UpdateAccountRequest(RequestModel):
         description="The current password; required to change the email or the phone.",
         examples=["paper-trading"],
     )
+
+
+class DeleteAccountRequest(RequestModel):
+    password: CurrentPassword = Field(
+        description="The current password.", examples=["paper-trading"]
+    )
+    totp: FactorCode | None = Field(
+        default=None,
+        description="The code of the second factor, or a recovery code, if the account has one.",
+        examples=["123456"],
+    )
+
+
+Items = list[dict[str, Any]]
+
+
+class ExportResponse(ResponseModel):
+    """Everything about a user, without credentials. Lists have the newest first."""
+
+    exported_at: Timestamp = Field(description="When the export began, UTC.")
+    account: dict[str, Any] = Field(
+        description="Name, addresses and when they were confirmed.", examples=[{"name": "Asha"}]
+    )
+    second_factor: dict[str, Any] | None = Field(
+        description="When the second factor was turned on; null without one.", examples=[None]
+    )
+    preferences: dict[str, Any] | None = Field(
+        description="What is sent by email and SMS.", examples=[{"email": True}]
+    )
+    portfolios: Items = Field(description="The portfolios.", examples=[[]])
+    sessions: Items = Field(
+        description="The sessions, also those that ended within 8 days.", examples=[[]]
+    )
+    api_keys: Items = Field(description="The API keys, without the keys.", examples=[[]])
+    webhooks: Items = Field(description="The webhooks, without their secrets.", examples=[[]])
+    trades: Items = Field(description="All trades.", examples=[[]])
+    alerts: Items = Field(description="All price alerts.", examples=[[]])
+    notifications: Items = Field(description="All notifications.", examples=[[]])
 
 
 class ConfirmEmailRequest(RequestModel):

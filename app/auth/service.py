@@ -59,7 +59,8 @@ def _create(registration: Registration, password_hash: str) -> User:
     except DuplicateKeyError:
         # A concurrent registration was faster: the unique indexes accept one of them.
         _refuse_taken(registration)
-        raise
+        # The account with this name is being deleted.
+        raise _email_taken() from None
 
 
 def sign_in(name: str, password: str, totp: str | None = None) -> Tokens:
@@ -111,4 +112,8 @@ def _refuse_taken(registration: Registration) -> None:
     if registration.client_id and User.find_by_name(registration.client_id):
         raise Conflict("This client_id is taken.", code="client_id_taken")
     if User.find_by_name(registration.email):
-        raise Conflict("This email is already registered.", code="email_taken")
+        raise _email_taken()
+
+
+def _email_taken() -> Conflict:
+    return Conflict("This email is already registered.", code="email_taken")

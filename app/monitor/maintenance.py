@@ -1,4 +1,4 @@
-"""The maintenance, beside the passes: newer instruments, old marks, old documents."""
+"""The maintenance, beside the passes: instruments, old marks and documents, deleted accounts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import chain
 from flask import Flask
 from pymongo.errors import PyMongoError
 
+from app.auth.erasure import finish_erasures
 from app.concurrency import spawn
 from app.database.transactions import name_error
 from app.logs import logger
@@ -32,6 +33,7 @@ class Maintenance:
         self._shared_steps: list[Callable[[], object]] = [
             lambda: parts.polled_symbols.remove_old_marks(parts.clock.now()),
             retention.step,
+            finish_erasures,
         ]
 
     def start_if_due(self, *, shared: bool) -> None:

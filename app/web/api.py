@@ -118,6 +118,9 @@ def endpoint(
             is_keyed = idempotent and "Idempotency-Key" in request.headers
             with during_elections() if is_keyed else nullcontext():
                 result = view(**_read_request(declaration, path))
+            if isinstance(result, Response):
+                # A stream.
+                return result
             model, status = result if isinstance(result, tuple) else (result, 200)
             return Response(model.model_dump_json(), status, mimetype="application/json")
 

@@ -23,6 +23,8 @@ CONTRACT = {
     ("post", "/auth/login"): ({200, 401, 413, 415}, True),
     ("get", "/auth/me"): ({200, 401}, False),
     ("patch", "/auth/me"): ({200, 401, 403, 409, 413, 415}, False),
+    ("delete", "/auth/me"): ({200, 401, 403, 413, 415}, False),
+    ("get", "/auth/me/export"): ({200, 401}, False),
     ("post", "/auth/me/email"): ({200, 401, 409, 413, 415}, False),
     ("post", "/auth/password"): ({200, 401, 403, 413, 415}, False),
     ("post", "/auth/password/forgot"): ({200, 409, 413, 415}, True),

@@ -71,7 +71,7 @@ def test_no_statement_leaves_the_choice_of_an_index_to_the_planner(
     trader.client.post("/auth/refresh", json={"refresh_token": other.get_json()["refresh_token"]})
     assert len(trader.get("/auth/sessions").get_json()["sessions"]) == 2
     trader.client.delete(f"/auth/sessions/{session_id}", headers=trader.headers)
-    trader.post("/auth/logout-all")
+    assert trader.get("/auth/me/export").status_code == 200
     with app.app_context():
         assert find_differences(trader.client_id) == []
         purge(trader.client_id, Limits(1, 1), clock.now(), apply=True)
@@ -79,6 +79,9 @@ def test_no_statement_leaves_the_choice_of_an_index_to_the_planner(
         assert Alert.count_active(trader.client_id) == 1
         assert Notification.last_seq(trader.client_id) > 0
         assert len(Notification.find_after(trader.client_id, 0, 2)) == 2
+    body = {"password": PASSWORD}
+    deleted = trader.client.delete("/auth/me", json=body, headers=trader.headers)
+    assert deleted.status_code == 200
 
     assert not mongo.is_secantus
     assert proxy.report.shapes().get("index-choice") is None

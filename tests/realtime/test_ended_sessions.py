@@ -78,3 +78,14 @@ def test_a_token_of_an_ended_session_neither_connects_nor_joins(
     assert "ended" in answer["error"]
     with pytest.raises(ConnectionError):
         connect(alice.token)
+
+
+def test_deleting_an_account_disconnects_its_sockets(
+    connect: Connect, alice: Trader, other_token: str
+) -> None:
+    sockets = [connect(alice.token), connect(other_token)]
+
+    alice.client.delete("/auth/me", json={"password": PASSWORD}, headers=alice.headers)
+
+    for socket in sockets:
+        codes(socket)
