@@ -77,9 +77,12 @@ def test_after_a_kill_of_the_server_all_is_there_and_trades_still_close(
 ) -> None:
     trader = LiveTrader(server)
     trader.open_portfolio()
+    database = database_pid(server)
     acknowledged: list[str] = []
     with orders_under_way(trader, acknowledged):
         server.kill()
+    # It goes with the server.
+    eventually(lambda: not is_running(database), timeout=5)
 
     server.start()
 
@@ -140,11 +143,3 @@ def test_after_a_kill_of_both_the_next_start_works_at_once(server: ServerProcess
 
     assert_books_hold(trader, acknowledged)
     trader.create_trade()
-
-
-def test_the_database_goes_with_a_killed_server(server: ServerProcess) -> None:
-    database = database_pid(server)
-
-    server.kill()
-
-    eventually(lambda: not is_running(database), timeout=5)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from tests.e2e.conftest import ASYNC_MODES
 from tests.fakes import yahoo as yahoo_fake
 from tests.fakes.angel_one import (
     API_KEY,
@@ -24,7 +26,7 @@ from tests.fakes.angel_stream import AngelStreamServer
 from tests.fakes.failures import Failure
 from tests.fakes.yahoo import FakeYahoo
 from tests.support.live import Listener, LiveTrader, eventually
-from tests.support.server import ServerProcess
+from tests.support.server import ServerProcess, servers_in
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -48,8 +50,8 @@ class Vendors:
         self.yahoo.failures.clear()
 
 
-@pytest.fixture
-def vendors() -> Iterator[Vendors]:
+@contextmanager
+def open_vendors() -> Iterator[Vendors]:
     angel = FakeAngelOne()
     with angel.serve() as root, FakeYahoo(datetime.now(UTC)) as yahoo:
         yahoo.set_price("^NSEI", 24_990.0)
@@ -68,24 +70,43 @@ def vendors() -> Iterator[Vendors]:
         )
 
 
+@pytest.fixture
+def vendors() -> Iterator[Vendors]:
+    with open_vendors() as vendors:
+        yield vendors
+
+
+@pytest.fixture(scope="module", params=ASYNC_MODES)
+def priced(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[ServerProcess, Vendors]]:
+    """A server in each async mode and its vendors, which the last test breaks."""
+    with open_vendors() as vendors, servers_in(tmp_path_factory.mktemp("priced")) as make_server:
+        yield make_server(SOCKETIO_ASYNC_MODE=request.param, **vendors.variables).start(), vendors
+
+
+def market_health(server: ServerProcess) -> dict[str, Any]:
+    health: dict[str, Any] = server.request("GET", "/health/ready").json()["checks"]["market_data"]
+    return health
+
+
 def source_of(server: ServerProcess, symbol: str = "^NSEI") -> str:
     return str(server.request("GET", f"/market/live/{symbol}").json().get("source"))
 
 
 def test_each_symbol_is_priced_by_the_best_source_that_has_it(
-    vendors: Vendors, make_server: Callable[..., ServerProcess], async_mode: str
+    priced: tuple[ServerProcess, Vendors],
 ) -> None:
-    server = make_server(SOCKETIO_ASYNC_MODE=async_mode, **vendors.variables).start()
-
+    server, _ = priced
     nifty = server.request("GET", "/market/live/NIFTY").json()
     assert (nifty["price"], nifty["source"]) == (25_012.35, "angel_one")
     assert 0 <= nifty["age"] < 60
     # Angel One of this test has no RELIANCE.
     eventually(lambda: source_of(server, "RELIANCE.NS") == "yahoo")
     assert source_of(server, "^NSEI") == "angel_one"
-    ready = server.request("GET", "/health/ready").json()["checks"]["market_data"]
-    assert ready["source"] == "angel_one"
-    assert ready["sources"]["angel_one"]["status"] == "closed"
+    # On a busy machine Angel One may have missed its time once.
+    eventually(lambda: market_health(server)["source"] == "angel_one")
+    assert market_health(server)["sources"]["angel_one"]["status"] == "closed"
     with Listener(server, None) as listener:
         price = listener.wait_for_price(lambda update: update["symbol"] == "^NSEI")
     assert price["source"] == "angel_one"
@@ -121,9 +142,9 @@ def test_a_trade_on_a_real_price_outlives_an_outage_and_closes_on_the_next_real_
 
 
 def test_a_source_that_hangs_delays_no_request_and_no_symbol_of_another(
-    vendors: Vendors, make_server: Callable[..., ServerProcess], async_mode: str
+    priced: tuple[ServerProcess, Vendors],
 ) -> None:
-    server = make_server(SOCKETIO_ASYNC_MODE=async_mode, **vendors.variables).start()
+    server, vendors = priced
     eventually(lambda: source_of(server, "RELIANCE.NS") == "yahoo")
     trader = LiveTrader(server)
     trader.open_portfolio()

@@ -15,6 +15,11 @@ from tests.support.server import ServerProcess
 MakeServer = Callable[..., ServerProcess]
 
 
+@pytest.fixture(scope="module")
+def running(make_shared_server: MakeServer) -> ServerProcess:
+    return make_shared_server("running").start()
+
+
 @pytest.fixture
 def refused(make_server: MakeServer) -> Callable[..., str]:
     """Start a server that cannot start; return its output."""
@@ -29,29 +34,26 @@ def refused(make_server: MakeServer) -> Callable[..., str]:
 
 
 def test_the_banner_shows_address_market_data_folder_and_a_first_request(
-    make_server: MakeServer,
+    running: ServerProcess,
 ) -> None:
-    server = make_server().start()
+    banner = running.output()
 
-    banner = server.output()
-
-    assert server.url in banner
+    assert running.url in banner
     assert "simulated" in banner
-    assert str(server.folder / "data") in banner
-    assert f"curl {server.url}/market/live/NIFTY" in banner
+    assert str(running.folder / "data") in banner
+    assert f"curl {running.url}/market/live/NIFTY" in banner
     for name in ("secret_key", "jwt_secret_key"):
-        assert (server.folder / "data" / name).stat().st_mode & 0o777 == 0o600
+        assert (running.folder / "data" / name).stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize(("environment", "times"), [("development", 0), ("testing", 1)])
 def test_outside_development_one_line_says_what_the_embedded_database_is_for(
-    make_server: MakeServer, environment: str, times: int
+    running: ServerProcess, make_server: MakeServer
 ) -> None:
-    server = make_server(APP_ENV=environment).start()
-    server.stop()
+    developing = make_server(APP_ENV="development").start()
 
     line = "the embedded database is for development, tests and demos"
-    assert server.output().count(line) == times
+    # It comes before the first response.
+    assert [server.output().count(line) for server in (running, developing)] == [1, 0]
 
 
 def test_one_message_names_everything_that_is_wrong(refused: Callable[..., str]) -> None:
@@ -129,28 +131,25 @@ def test_a_database_that_does_not_answer_is_reported(refused: Callable[..., str]
 
 
 def test_a_second_server_on_a_data_folder_says_who_has_it(
-    make_server: MakeServer, refused: Callable[..., str]
+    running: ServerProcess, refused: Callable[..., str]
 ) -> None:
-    first = make_server("first").start()
-    assert first.process is not None
+    assert running.process is not None
 
-    message = refused(DATA_DIR=first.folder / "data")
+    message = refused(DATA_DIR=running.folder / "data")
 
     assert "DATA_DIR" in message
-    assert str(first.process.pid) in message
-    LiveTrader(first).open_portfolio()
+    assert str(running.process.pid) in message
+    LiveTrader(running).open_portfolio()
 
 
 def test_a_taken_port_is_named_before_a_database_is_started(
-    make_server: MakeServer, refused: Callable[..., str], tmp_path: Path
+    running: ServerProcess, refused: Callable[..., str], tmp_path: Path
 ) -> None:
-    first = make_server("first").start()
+    message = refused(PORT=running.port)
 
-    message = refused(PORT=first.port)
-
-    assert f"127.0.0.1:{first.port}" in message
+    assert f"127.0.0.1:{running.port}" in message
     assert not (tmp_path / "refused" / "data" / "database.log").exists()
-    LiveTrader(first).open_portfolio()
+    LiveTrader(running).open_portfolio()
 
 
 def test_one_seed_makes_one_market(make_server: MakeServer) -> None:
