@@ -91,7 +91,8 @@ class ScriptedFeed(Feed):
     def poll(self, symbols: Collection[str]) -> list[Quote]:
         ticks = [tick for tick in self._pending if tick.symbol in symbols]
         self._pending.clear()
-        return [*self.collect(), *ticks]
+        # A poll returns ticks in the order of their arrival, as every feed does.
+        return sorted([*self.collect(), *ticks], key=lambda tick: tick.timestamp)
 
     def latest(self, symbol: str) -> Quote | None:
         return self._latest.get(symbol)
