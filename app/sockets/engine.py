@@ -234,6 +234,16 @@ class Session(engineio.socket.Socket):  # type: ignore[misc]
                 # In the background, because closing a WebSocket may wait for its client.
                 self.server.start_background_task(self._cut_off)
 
+    def end_polling(self) -> None:
+        """End a session by polling so that its client connects again, perhaps to another process.
+
+        Some clients take a close packet for the wish that they stay away. So the pending poll is
+        answered, with what is in the queue, and the next request finds no session.
+        """
+        if not self.closed and not self.closing:
+            self.queue.put(Packet(NOOP))
+            super().close(wait=False, abort=True, reason=self.server.reason.SERVER_DISCONNECT)
+
     def _discard_queue(self) -> None:
         empty = self.server.get_queue_empty_exception()
         try:

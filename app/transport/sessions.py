@@ -64,7 +64,7 @@ class SessionGuard:
             if websocket:
                 websocket.close(CloseReason.GOING_AWAY, STOPPING)
             else:
-                session.close(wait=False)
+                session.end_polling()
 
     def handle_request(
         self, environ: WSGIEnvironment, start_response: StartResponse

@@ -82,8 +82,7 @@ def production(folder: Path) -> Iterator[Production]:
             database.uri,
             TRUSTED_PROXIES=1,
             MARKET_DATA="simulated",
-            MONITOR_INTERVAL_SECONDS=2,
-            LOG_LEVEL="WARNING",
+            MONITOR_INTERVAL_SECONDS=5,
             **LIMITS,
         )
         stops.callback(deployment.stop)

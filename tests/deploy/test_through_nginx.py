@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,26 @@ def test_the_collection_is_green(gateway: Nginx, tmp_path: Path) -> None:
     assert process.returncode == 0, process.stdout + process.stderr
     assert stats["requests"]["failed"] == 0
     assert stats["requests"]["total"] >= len(json.loads(COLLECTION.read_text())["item"])
+
+
+@pytest.mark.needs("node", package="nodejs")
+def test_the_node_client_shows_prices_and_events(gateway: Nginx, trader: LiveTrader) -> None:
+    signed_in = ("--email", trader.email, "--password", trader.password)
+    command = ["node", ROOT / "examples" / "client.js", "--url", gateway.url, *signed_in]
+    with subprocess.Popen(
+        [*command, "--exit-after", "2"], stdout=subprocess.PIPE, text=True
+    ) as client:
+        assert client.stdout is not None
+        lines = iter(client.stdout.readline, "")
+        shown = list(takewhile(lambda line: not line.startswith("connected"), lines))
+        trade = trader.create_trade()
+        trader.post(f"/trades/exit/{trade['trade_id']}")
+        shown += lines
+
+    assert client.returncode == 0
+    assert any(line.startswith("live_price    ^NSEI ") for line in shown)
+    updates = [line.split()[1:3] for line in shown if line.startswith("trade_update")]
+    assert updates == [["#1", "trade_created"], ["#2", "trade_exited"]]
 
 
 @pytest.mark.needs("chromium")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from pathlib import Path
 
 from tests.support.live import LiveTrader, eventually
+from tests.support.memory import resident_bytes
 from tests.support.raw_sockets import RawSocket
 from tests.support.server import ServerProcess
 
@@ -21,9 +21,7 @@ SECONDS = 60
 def memory_of(server: ServerProcess) -> int:
     """Return the resident memory of the server, in bytes."""
     assert server.process is not None
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) * 1024
+    return resident_bytes(server.process.pid)
 
 
 def test_replays_that_are_not_read_take_little_memory_and_end_the_socket(

@@ -39,7 +39,7 @@ def await_seq(follower: Follower, seq: int, seconds: float = 30) -> list[dict[st
 
 
 class PythonFollower:
-    def __init__(self, url: str, user_id: str, token: str) -> None:
+    def __init__(self, url: str, user_id: str, token: str, *, transport: str = "websocket") -> None:
         self.user_id = user_id
         self.joins = 0
         self._seen = 0
@@ -49,7 +49,7 @@ class PythonFollower:
         )
         self._client.on("connect", self._join)
         self._client.on("trade_update", self._take)
-        self._client.connect(url, auth={"token": token}, transports=["websocket"])
+        self._client.connect(url, auth={"token": token}, transports=[transport])
 
     def updates(self) -> list[dict[str, Any]]:
         return list(self._updates)
