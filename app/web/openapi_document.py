@@ -15,6 +15,7 @@ from app.web.api import Declaration, ErrorBody, IdempotencyHeaders, View
 from app.web.error_codes import ERROR_CODES, OF_WRITES, merge_codes
 from app.web.openapi import VERSION
 from app.web.principal import Scope
+from app.webhooks.description import describe_webhooks
 
 _OBJECT_ID = {"type": "string", "pattern": "^[0-9a-f]{24}$"}
 # What spectree cannot know of the parts of an address.
@@ -149,6 +150,7 @@ def make_document() -> dict[str, Any]:
             no_route = {404: ["not_found"]} if 404 in codes else {}
             writes = {} if method == "get" else OF_WRITES
             _list_errors(operation, merge_codes(codes, no_route, writes))
+    document["webhooks"] = describe_webhooks()
     return document
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import standardwebhooks
 from flask import Flask
@@ -232,6 +233,27 @@ def test_a_test_message_is_sent_at_once_and_verifies(
     assert (body["event"], body["seq"]) == ("webhook_test", None)
     assert body["id"] == request.headers["webhook-id"]
     assert log(alice, hook) == [delivery]
+
+
+def test_a_message_is_as_the_openapi_document_describes_it(
+    alice: Trader,
+    hook: dict[str, Any],
+    endpoint: Endpoint,
+    worker: WebhookWorker,
+    client: FlaskClient,
+) -> None:
+    alice.create_trade()
+    alice.post(f"{HOOKS}/{hook['webhook_id']}/test")
+    worker.run_once()
+    described = client.get("/openapi.json").get_json()["webhooks"]["event"]["post"]
+    schema = described["requestBody"]["content"]["application/json"]["schema"]
+
+    assert len(endpoint.received) == 2
+    for request in endpoint.received:
+        jsonschema_rs.validate(schema, request.json)
+        assert set(request.json) == set(schema["properties"])
+        for header in described["parameters"]:
+            assert request.headers[header["name"]]
 
 
 def test_a_failed_test_says_why(alice: Trader, hook: dict[str, Any], endpoint: Endpoint) -> None:

@@ -13,8 +13,10 @@ from functools import partial
 from typing import Any
 
 import pytest
+from standardwebhooks import Webhook
 
 from tests.e2e.conftest import ASYNC_MODES
+from tests.fakes.endpoint import Endpoint
 from tests.support.live import Listener, LiveTrader, eventually
 from tests.support.recording_files import falling_and_rising, write_recording
 from tests.support.server import ServerProcess
@@ -39,6 +41,7 @@ def server(
         REPLAY_FILE=recording,
         # A slow hash, for the test of concurrent sign-ins.
         PASSWORD_HASH=SLOW_HASH,
+        WEBHOOK_ALLOWED_HOSTS="localhost",
     )
     return server.start()
 
@@ -53,6 +56,24 @@ def wait_for_closure(socket: Listener, trade: dict[str, Any]) -> dict[str, Any]:
     update = socket.wait_for_update(partial(closes, trade["trade_id"]), timeout=5)
     data: dict[str, Any] = update["data"]
     return data
+
+
+def test_a_webhook_receives_signed_events_in_order(server: ServerProcess) -> None:
+    trader = LiveTrader(server)
+    with Endpoint().open() as endpoint:
+        url = f"http://localhost:{endpoint.port}/"
+        created = server.request("POST", "/notifications/webhooks", trader.token, json={"url": url})
+        hook = created.json()
+        path = f"/notifications/webhooks/{hook['webhook_id']}/test"
+        assert server.request("POST", path, trader.token).json()["status"] == "delivered"
+        for text in ("one", "two", "three"):
+            body = {"event": "reminder", "message": text}
+            server.request("POST", "/notifications", trader.token, json=body)
+
+        received = endpoint.wait_for(4)
+
+    messages = [Webhook(hook["secret"]).verify(each.body, each.headers) for each in received]
+    assert [message["seq"] for message in messages] == [None, 1, 2, 3]
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
