@@ -25,9 +25,9 @@ SUITES = (
     *("integration/test_shares.py", "integration/test_gap.py"),
     *("integration/test_outbox.py", "integration/test_outbox_batches.py"),
     *("integration/test_backup.py", "integration/test_reconcile.py"),
-    *("integration/test_polling_of_traded_symbols.py", "integration/test_paging.py"),
-    *("integration/test_retention.py", "api/test_idempotency.py"),
-    *("api/test_concurrency.py", "api/test_trades.py", "api/test_exits.py"),
+    *("integration/test_polling_of_traded_symbols.py", "integration/test_retention.py"),
+    *("api/test_idempotency.py", "api/test_concurrency.py"),
+    *("api/test_trades.py", "api/test_exits.py"),
 )
 TESTS = Path(__file__).resolve().parents[1]
 PYTEST = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")

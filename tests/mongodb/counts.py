@@ -78,6 +78,9 @@ def _documents_written(command: Command) -> int:
 
 
 def _collection_scan(command: Command, state: State) -> Iterator[Finding]:
+    if command.namespace not in state.collections:
+        # Dropped, or not created yet: there is nothing to read.
+        return
     indexes = state.indexes.get(command.namespace, {}).values()
     prefixes = {fields[0] for fields in indexes} | {"_id"}
     for statement in command.statements():

@@ -19,11 +19,12 @@ from app.monitor.retention import Limits, purge
 from app.portfolio.reconciliation import find_differences
 from config import Settings
 from tests.mongodb.proxy import StrictProxy
+from tests.support.account_operations import ACCOUNT_OPERATIONS, NEW_PASSWORD
 from tests.support.faults import recording_commands
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.operations import OPERATIONS
 from tests.support.senders import CREDENTIALS, FakeSender
-from tests.support.users import PASSWORD, Trader, sign_up
+from tests.support.users import Trader, sign_up
 
 
 @pytest.fixture
@@ -59,18 +60,11 @@ def test_no_statement_leaves_the_choice_of_an_index_to_the_planner(
     for path in ("/trades/{}", "/trades/{}?status=ACTIVE", "/trades/performance/{}"):
         trader.get(path.format(trader.client_id))
     trader.post(f"/trades/exit-all/{trader.client_id}")
-    for operation in OPERATIONS:
+    for operation in (*OPERATIONS, *ACCOUNT_OPERATIONS):
         assert operation(trader)().status_code < 300, operation.__name__
     while Outbox(app, clock, [FakeSender("email"), FakeSender("sms")]).run_once():
         pass
     trader.notifications()
-    other = trader.client.post(
-        "/auth/login", json={"email": trader.client_id, "password": PASSWORD}
-    )
-    session_id, _, _ = other.get_json()["refresh_token"].partition(".")
-    trader.client.post("/auth/refresh", json={"refresh_token": other.get_json()["refresh_token"]})
-    assert len(trader.get("/auth/sessions").get_json()["sessions"]) == 2
-    trader.client.delete(f"/auth/sessions/{session_id}", headers=trader.headers)
     assert trader.get("/auth/me/export").status_code == 200
     with app.app_context():
         assert find_differences(trader.client_id) == []
@@ -79,7 +73,7 @@ def test_no_statement_leaves_the_choice_of_an_index_to_the_planner(
         assert Alert.count_active(trader.client_id) == 1
         assert Notification.last_seq(trader.client_id) > 0
         assert len(Notification.find_after(trader.client_id, 0, 2)) == 2
-    body = {"password": PASSWORD}
+    body = {"password": NEW_PASSWORD}
     deleted = trader.client.delete("/auth/me", json=body, headers=trader.headers)
     assert deleted.status_code == 200
 

@@ -19,16 +19,23 @@ from tests.faults.every_command.cases import (
     each_fault,
     trader_with_portfolio,
 )
+from tests.support.account_operations import ACCOUNT_OPERATIONS
 from tests.support.faults import FaultyDatabase, recording_commands
 from tests.support.operations import OPERATIONS, Request, outcome
 from tests.support.users import Trader
 
 # What a repeated request finds that has no key and was done the first time.
-DONE_BEFORE = {"register": 409, "delete_alert": 404}
+DONE_BEFORE = {
+    "register": 409,
+    **dict.fromkeys(("delete_alert", "end_session", "delete_api_key", "delete_webhook"), 404),
+    "log_out": 401,
+    "change_password": 403,
+}
+ALL_OPERATIONS = (*OPERATIONS, *ACCOUNT_OPERATIONS)
 
 
 @pytest.mark.parametrize("turn", TURNS)
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("operation", ALL_OPERATIONS, ids=lambda each: each.__name__)
 def test_a_fault_at_any_command_leaves_what_no_fault_leaves(
     faulty: FaultyDatabase,
     app: Flask,
@@ -42,7 +49,7 @@ def test_a_fault_at_any_command_leaves_what_no_fault_leaves(
         assert request().status_code < 300
     expected = outcome(trader)
 
-    number = turn + OPERATIONS.index(operation)
+    number = turn + ALL_OPERATIONS.index(operation)
     for position, where, fault in each_fault(counted(recorded), number):
         trader = trader_with_portfolio(client)
         request = operation(trader)
