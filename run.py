@@ -143,7 +143,7 @@ def create_app() -> "Flask":
     os.umask(PRIVATE_UMASK)
     try:
         # No requests are served, so Python's own threads are enough.
-        app = _create_part("threading") if is_worker else _create_for_command()
+        app = _create_part("threading", polls=True) if is_worker else _create_for_command()
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from None
     except StartError as error:
@@ -162,7 +162,7 @@ def create_web_app() -> "Flask":
 
     os.umask(PRIVATE_UMASK)
     try:
-        return _create_part("gevent")
+        return _create_part("gevent", polls=False)
     except ConfigurationError as error:
         refuse(error, os.environ.get("LOG_FORMAT", ""))
     except PyMongoError as error:
@@ -184,7 +184,7 @@ def _create_for_command() -> "Flask":
     return assemble_app(settings, mongo_uri=uri, for_command=True)
 
 
-def _create_part(async_mode: str) -> "Flask":
+def _create_part(async_mode: str, *, polls: bool) -> "Flask":
     """Make the application of a web process or a worker; start nothing."""
     from app import create_app as assemble_app
     from app.configuration.shared import require_shared
@@ -195,7 +195,7 @@ def _create_part(async_mode: str) -> "Flask":
     require_shared(settings)
     _set_up_log(settings, environment)
     capture_standard_error()
-    return assemble_app(settings)
+    return assemble_app(settings, polls=polls)
 
 
 def _set_up_log(settings: Settings, environment: Environment) -> None:

@@ -22,12 +22,14 @@ def create_app(
     clock: Clock | None = None,
     disk: Disk | None = None,
     for_command: bool = False,
+    polls: bool = True,
 ) -> Flask:
     """Make the application, without starting anything: `app.server` runs its workers.
 
     `mongo_uri`, `feed` and `clock` replace those of the settings. Requests that write are refused
     while the `disk` is full. With `for_command`, nothing about the start is stored, so that a
     running server is not disturbed, and on data of an earlier version only `migrate` is offered.
+    Without `polls` all prices are those of other processes, and the settings name a Redis.
     Raises ConfigurationError, PyMongoError.
     """
     # Imported here, because `run.py` imports modules of this package before it makes the standard
@@ -47,7 +49,7 @@ def create_app(
     except OutdatedData as error:
         offer_only_migrate(app, error)
         return app
-    parts.init_app(app, _assemble(settings, feed, clock, store=not for_command))
+    parts.init_app(app, _assemble(settings, feed, clock, store=not for_command, polls=polls))
     jwt.init_app(app)
     rate_limits.init_app(app, settings)
     cors.init_app(app, settings)
@@ -131,7 +133,7 @@ def _add_routes(app: Flask, settings: Settings, disk: Disk | None) -> None:
 
 
 def _assemble(
-    settings: Settings, feed: Feed | None, clock: Clock | None, *, store: bool
+    settings: Settings, feed: Feed | None, clock: Clock | None, *, store: bool, polls: bool
 ) -> Services:
     from app.clock import SystemClock
     from app.concurrency import HashingPool
@@ -141,23 +143,32 @@ def _assemble(
     from app.market_data.candle_cache import CandleHistory
     from app.market_data.instruments.registry import load_instruments
     from app.market_data.instruments.sync import read_list
+    from app.market_data.leader import Leader
     from app.market_data.polled_symbols import PolledSymbols
+    from app.market_data.shared_history import SharedHistory
     from app.services import Services
 
     clock = clock or SystemClock()
     instruments = load_instruments(read_list, clock)
-    feed = restarts.resume_feed(settings, clock, instruments, feed, store=store)
+    leader = Leader(settings.redis_url) if settings.redis_url else None
+    if leader and not polls:
+        feed = restarts.follow_feed(settings, clock, leader)
+    feed = restarts.resume_feed(settings, clock, instruments, feed, store=store and polls)
     interval = settings.monitor_interval_seconds
     calendar = TradingCalendar(enforced=settings.enforces_market_hours)
+    polled_symbols = PolledSymbols()
+    quotes = restarts.resume_quotes(settings, clock, feed, calendar, polled_symbols, leader)
+    quotes.is_polled = lambda _symbol: polls
+    history = CandleHistory(feed, clock, fresh_seconds=min(interval, 5))
     return Services(
         settings=settings,
         clock=clock,
         feed=feed,
-        quotes=restarts.resume_quotes(settings, clock, feed, calendar),
-        history=CandleHistory(feed, clock, fresh_seconds=min(interval, 5)),
+        quotes=quotes,
+        history=SharedHistory(history, quotes, leader),
         instruments=instruments,
         messenger=CodeMessenger(settings, clock),
         hashing=HashingPool(),
-        polled_symbols=PolledSymbols(),
+        polled_symbols=polled_symbols,
         calendar=calendar,
     )

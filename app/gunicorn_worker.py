@@ -41,13 +41,20 @@ class WebWorker(GeventWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until SIGTERM; then let the requests under way finish."""
-        from app.server import announce_web_process, close_client, serve, serve_metrics
+        from app.server import (
+            announce_web_process,
+            close_client,
+            serve,
+            serve_metrics,
+            start_following,
+        )
 
         for number, listener in enumerate(self.sockets):
             if number != self.slot:
                 # gunicorn's main process still has it, for the worker of its slot.
                 listener.close()
         announce_web_process(self.wsgi)
+        following = start_following(self.wsgi)
         stop = serve(self.wsgi, self.sockets[self.slot], on_failure=self._end)
         stop_metrics = serve_metrics(self.wsgi)
         # As in the one-process server: objects of the start stay for good.
@@ -57,6 +64,7 @@ class WebWorker(GeventWorker):  # type: ignore[misc]
         self._ending.wait()
         stop()
         stop_metrics()
+        following.stop()
         heartbeat.kill()
         close_client()
 

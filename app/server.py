@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -21,6 +21,8 @@ from app.delivery import Outbox, WebhookWorker, create_senders
 from app.extensions import mongo, socketio
 from app.logs import logger
 from app.monitor import Monitor
+from app.monitor.answers import Answers
+from app.monitor.following import Following
 from app.services import services
 from app.transport.connections import CONNECTIONS_KEY, Bounds, ConnectionTable
 from app.transport.descriptors import connections_for, raise_descriptor_limit
@@ -85,6 +87,8 @@ def start_workers(
     outbox = Outbox(app, parts.clock, create_senders(parts.settings))
     webhooks = WebhookWorker(app, parts.clock)
     app.extensions[MONITOR_KEY] = monitor
+    if parts.settings.redis_url:
+        Answers(app, parts.settings.redis_url, monitor.sharing).start()
     socketio.start_background_task(monitor.run)
     socketio.start_background_task(outbox.run)
     socketio.start_background_task(webhooks.run)
@@ -139,6 +143,16 @@ def serve_metrics(app: Flask) -> Callable[[], None]:
     )
     server.start()
     return lambda: server.stop(lambda: None)
+
+
+def start_following(app: Flask) -> Following:
+    """Start what a web process does besides requests, in the background."""
+    following = Following(app)
+    # Before the first order, which needs a quote that a worker shares.
+    with suppress(PyMongoError):
+        following.run_once()
+    socketio.start_background_task(following.run)
+    return following
 
 
 def announce_web_process(app: Flask) -> None:

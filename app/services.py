@@ -11,11 +11,11 @@ from flask import Flask, current_app
 from app.clock import Clock
 from app.concurrency import HashingPool
 from app.market_data.calendar import TradingCalendar
-from app.market_data.candle_cache import CandleHistory
 from app.market_data.feed import Feed
 from app.market_data.instruments.registry import Instruments
 from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.quotes import QuoteBoard
+from app.market_data.shared_history import SharedHistory
 from config import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Services:
     clock: Clock
     feed: Feed
     quotes: QuoteBoard
-    history: CandleHistory
+    history: SharedHistory
     instruments: Instruments
     polled_symbols: PolledSymbols
     calendar: TradingCalendar

@@ -92,7 +92,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     **{
         name: []
         for name in (
-            *("erasures", "identities", "inboxes", "instruments", "leases"),
+            *("erasures", "followers", "identities", "inboxes", "instruments", "leases"),
             *("market", "pulse", "schema", "second_factors", "symbols", "webhook_wakes"),
         )
     },

@@ -9,18 +9,24 @@ trade opened during that check therefore has a newer mark, and the removal skips
 from __future__ import annotations
 
 import threading
+import time
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
+from bson import ObjectId
+
 from app.market_data.instruments.registry import DEFAULT_INDICES
-from app.models import SymbolState, Trade
+from app.models import Followers, SymbolState, Trade
 
 MARK_REUSE = timedelta(minutes=10)
 MARK_LIFETIME = timedelta(hours=1)
 # Maximum symbols in one pass that only sockets follow.
 MAX_FOLLOWED = 500
+# For how long a symbol that a request asked for is polled, and the maximum number of them.
+WANTED_SECONDS = 60.0
+MAX_WANTED = 100
 
 
 def _is_any(_symbol: str) -> bool:
@@ -42,6 +48,9 @@ class PolledSymbols:
         self._newly_traded: set[str] = set()
         self._newly_alerted: set[str] = set()
         self._last_polled = ""
+        # Symbols that requests of this process asked for, the latest last.
+        self._wanted: dict[str, float] = {}
+        self._process = ObjectId()
         self._lock = threading.Lock()
 
     def try_follow(self, symbols: Iterable[str], budget: int) -> bool:
@@ -140,3 +149,27 @@ class PolledSymbols:
         """The symbols that sockets of this process follow, those of most sockets first."""
         with self._lock:
             return [symbol for symbol, _ in self._followers.most_common(MAX_FOLLOWED)]
+
+    def want(self, symbols: Iterable[str]) -> None:
+        """Have `announce` name these symbols as well, for WANTED_SECONDS."""
+        now = time.monotonic()
+        with self._lock:
+            for symbol in symbols:
+                self._wanted.pop(symbol, None)
+                self._wanted[symbol] = now
+            recent = list(self._wanted.items())[-MAX_WANTED:]
+            self._wanted = {symbol: at for symbol, at in recent if now - at < WANTED_SECONDS}
+
+    def announce(self, seconds: float) -> None:
+        """Have the polling processes poll what this one needs, for `seconds`."""
+        self.want(())
+        symbols = list(dict.fromkeys([*self._wanted, *self.followed_here]))
+        Followers.save(self._process, symbols, seconds)
+
+    def find_followers(self) -> Followers:
+        """Return what other processes need."""
+        return Followers.find(excluding=self._process)
+
+    def withdraw(self) -> None:
+        """Have nothing polled for this process any more."""
+        Followers.remove(self._process)

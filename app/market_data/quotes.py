@@ -18,6 +18,7 @@ from app.domain.errors import MarketDataUnavailable, PriceTooOld
 from app.domain.quote import Posting, Quote, SeenQuote, Source
 from app.market_data.feed import Feed
 from app.market_data.instruments.registry import DEFAULT_INDICES
+from app.market_data.shared_quotes import SharedQuotes
 from app.market_data.tick_filter import RejectReason, TickFilter
 
 # Ticks kept of each symbol, for trades that are being opened while ticks arrive.
@@ -54,11 +55,13 @@ class QuoteBoard:
         fresh_seconds: float,
         stale_seconds: float = 30,
         stored: Callable[[Collection[str]], Mapping[str, SeenQuote]] = lambda _symbols: {},
+        shared: SharedQuotes | None = None,
     ) -> None:
         """Serve a quote for `fresh_seconds`; ask the feed after that.
 
         A known quote is stale after `stale_seconds`. `stored` returns the quotes that any
-        process, or an earlier run, saved.
+        process, or an earlier run, saved. Of symbols that another process polls, its quotes are
+        served: those that are `shared`.
         """
         self._feed = feed
         self._clock = clock
@@ -66,6 +69,7 @@ class QuoteBoard:
         self._fresh_seconds = fresh_seconds
         self._stale_after = timedelta(seconds=stale_seconds)
         self._stored = stored
+        self._shared = shared
         self._symbols: dict[str, _SymbolTicks] = {}
         # Whether the monitor of this process polls a symbol, rather than that of another.
         self.is_polled: Callable[[str], bool] = lambda _symbol: True
@@ -95,8 +99,10 @@ class QuoteBoard:
         """
         if quote := self.confirmed([symbol]).get(symbol):
             return quote
-        stored = self._stored([symbol]).get(symbol) if self._feed.remote else None
-        seen = [known.quote for known in (self._seen(symbol), stored) if known]
+        follows = self._follows(symbol)
+        stored = self._stored([symbol]).get(symbol) if follows or self._feed.remote else None
+        own = None if follows else self._seen(symbol)
+        seen = [known.quote for known in (own, stored) if known]
         if not seen:
             raise _no_price(symbol)
         return max(seen, key=lambda candidate: candidate.timestamp)
@@ -126,7 +132,10 @@ class QuoteBoard:
 
     def confirmed(self, symbols: Iterable[str]) -> dict[str, Quote]:
         """Return the prices that the feed confirms, however old; ask at most once for all."""
-        quotes = {symbol: self._fresh(symbol) for symbol in symbols}
+        followed, own = self._divide(symbols)
+        if self._shared and followed:
+            return self._shared.confirmed(followed) | (self.confirmed(own) if own else {})
+        quotes = {symbol: self._fresh(symbol) for symbol in own}
         missing = [symbol for symbol, quote in quotes.items() if not quote]
         if missing:
             for symbol, quote in self._feed.latest_of(missing).items():
@@ -136,9 +145,9 @@ class QuoteBoard:
     def known(self, symbols: Iterable[str]) -> dict[str, KnownQuote]:
         """Return the last quote of each symbol that ever had one, without waiting for a source."""
         seen: dict[str, SeenQuote] = {}
-        outdated: list[str] = []
         wanted = list(dict.fromkeys(symbols))
-        for symbol in wanted:
+        outdated, own = self._divide(wanted)
+        for symbol in own:
             if not self._fresh(symbol):
                 self._update_locally(symbol)
             if quote := self._seen(symbol):
@@ -160,22 +169,19 @@ class QuoteBoard:
         }
 
     def ticks_since(self, quote: Quote) -> list[Quote]:
-        """Return the ticks of the same symbol that were posted after `quote`, in order.
-
-        If another process polls, this includes the last quote that it stored.
-        """
-        entry = self._symbols.get(quote.symbol)
-        ticks = list(entry.ticks) if entry else []
+        """Return the ticks of the same symbol that were posted after `quote`, in order."""
+        ticks = self.ticks(quote.symbol)
         if quote.posting is None:
-            later = [tick for tick in ticks if tick.timestamp >= quote.timestamp]
-        else:
-            origin = quote.source, quote.timestamp, quote.posting
-            later = [tick for tick in ticks if not tick.precedes(*origin)]
-        is_polled = self.is_polled(quote.symbol)
-        stored = None if is_polled else self._stored([quote.symbol]).get(quote.symbol)
-        if stored and stored.quote.timestamp > quote.timestamp:
-            later.append(stored.quote)
-        return later
+            return [tick for tick in ticks if tick.timestamp >= quote.timestamp]
+        origin = quote.source, quote.timestamp, quote.posting
+        return [tick for tick in ticks if not tick.precedes(*origin)]
+
+    def ticks(self, symbol: str) -> list[Quote]:
+        """Return the last ticks of a symbol, in order."""
+        if self._shared and self._follows(symbol):
+            return self._shared.ticks(symbol)
+        entry = self._symbols.get(symbol)
+        return list(entry.ticks) if entry else []
 
     def sample(self) -> Quote:
         """Return a price that shows that the feed works: of an index if possible.
@@ -183,6 +189,10 @@ class QuoteBoard:
         The feed is asked at most once. Raises MarketDataUnavailable if there is none.
         """
         index = DEFAULT_INDICES[0]
+        if self._shared and self._follows(index):
+            if quote := self._shared.sample(DEFAULT_INDICES):
+                return quote
+            raise _no_price(index)
         if self._feed.remote:
             fresh = map(self._fresh, (*DEFAULT_INDICES, *list(self._symbols)))
             if quote := next(filter(None, fresh), None):
@@ -202,6 +212,18 @@ class QuoteBoard:
             if quote.source not in newest or quote.timestamp > newest[quote.source].timestamp:
                 newest[quote.source] = quote
         return newest
+
+    def _follows(self, symbol: str) -> bool:
+        """Return whether the quotes of another process are served."""
+        return self._shared is not None and not self.is_polled(symbol)
+
+    def _divide(self, symbols: Iterable[str]) -> tuple[list[str], list[str]]:
+        """Return the symbols that another process polls, and the others."""
+        followed: list[str] = []
+        own: list[str] = []
+        for symbol in symbols:
+            (followed if self._follows(symbol) else own).append(symbol)
+        return followed, own
 
     def _fresh(self, symbol: str) -> Quote | None:
         entry = self._symbols.get(symbol)

@@ -19,10 +19,14 @@ from app.logs import logger
 from app.market_data import create_feed
 from app.market_data.calendar import TradingCalendar
 from app.market_data.feed import Feed
+from app.market_data.feeds.followed import FollowedFeed
 from app.market_data.feeds.price_path import Run, seconds_of
 from app.market_data.feeds.simulated import Course, SimulatedFeed
 from app.market_data.instruments.registry import Instruments
+from app.market_data.leader import Leader
+from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.quotes import QuoteBoard
+from app.market_data.shared_quotes import SharedQuotes
 from app.market_data.tick_filter import DELAYS, TickFilter
 from app.models import MarketState, ShareLease, SymbolState
 from config import Settings
@@ -37,7 +41,11 @@ MAX_RUNS = 1_000
 def resume_feed(
     settings: Settings, clock: Clock, instruments: Instruments, feed: Feed | None, *, store: bool
 ) -> Feed:
-    """Return `feed`, or else the configured one as it continues; save the new state if `store`."""
+    """Return `feed`, or else the configured one as it continues.
+
+    The new state is saved if `store`, unless a living worker polls the market.
+    """
+    store = store and not ShareLease.any_living()
     feed = feed or create_feed(
         settings,
         clock,
@@ -53,11 +61,40 @@ def resume_feed(
     return feed
 
 
+def follow_feed(settings: Settings, clock: Clock, leader: Leader) -> Feed:
+    """Return the feed of a process that never polls."""
+    live = "live" if settings.uses_real_prices else "simulated"
+    name = "replay" if settings.market_data == "replay" else live
+    return FollowedFeed(name, clock, leader.request_quotes)
+
+
 def resume_quotes(
-    settings: Settings, clock: Clock, feed: Feed, calendar: TradingCalendar
+    settings: Settings,
+    clock: Clock,
+    feed: Feed,
+    calendar: TradingCalendar,
+    polled_symbols: PolledSymbols,
+    leader: Leader | None,
 ) -> QuoteBoard:
     """Return the quote board, with a tick filter that knows the last saved quotes."""
     interval = settings.monitor_interval_seconds
+    stored = partial(last_quotes, settings)
+
+    def ask(symbols: Collection[str]) -> bool:
+        if leader and leader.ask_quotes(symbols):
+            return True
+        polled_symbols.want(symbols)
+        polled_symbols.announce(3 * interval)
+        return False
+
+    shared = SharedQuotes(
+        clock,
+        fresh_seconds=2 * interval,
+        stored=stored,
+        stored_ticks=SymbolState.find_ticks,
+        newest=SymbolState.find_newest,
+        ask=ask,
+    )
     tick_filter = TickFilter(
         clock,
         max_age=timedelta(seconds=3 * interval),
@@ -73,7 +110,8 @@ def resume_quotes(
         # During a slow pass, quotes of the pass before last are still served.
         fresh_seconds=2 * interval,
         stale_seconds=3 * interval,
-        stored=partial(last_quotes, settings),
+        stored=stored,
+        shared=shared,
     )
 
 
@@ -117,8 +155,13 @@ def resume_simulation(settings: Settings, clock: Clock, *, store: bool) -> Cours
         course = Course(seed, now, last_prices())
     if len(course.runs) > MAX_RUNS or course.first_step > MAX_STEPS:
         course = Course(course.seed, now, last_prices())
-    if store:
-        MarketState.save_simulation(_document(course, settings.market_seed, step_seconds))
+    if not store:
+        return course
+    stored = _document(course, settings.market_seed, step_seconds)
+    if document is None:
+        # Of several processes that start at once on a new database, one decides.
+        return _joined(MarketState.begin_simulation(stored), now)
+    MarketState.save_simulation(stored)
     return course
 
 

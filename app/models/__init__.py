@@ -4,6 +4,7 @@ from app.models.alert import Alert, AlertTrigger
 from app.models.api_key import ApiKey
 from app.models.code import CODE_LIFETIME, Code, CodePurpose
 from app.models.erasure import Erasure
+from app.models.follower import Followers
 from app.models.idempotency import IdempotencyKey, IdempotencyRecord
 from app.models.identity import Identity
 from app.models.inbox import EventType, Inbox, Preferences
@@ -49,6 +50,7 @@ __all__ = [
     "Erasure",
     "EventDraft",
     "EventType",
+    "Followers",
     "IdempotencyKey",
     "IdempotencyRecord",
     "Identity",

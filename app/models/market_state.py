@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from pymongo import ReturnDocument
+
 from app.database import Document, collection
 from app.models.portfolio import Portfolio
 from app.models.share_lease import SHARES
@@ -43,6 +45,18 @@ class MarketState:
     def load_simulation(cls) -> Document | None:
         """Return the parameters of the simulated market at the last start."""
         return collection("market").find_one({"_id": SIMULATION})
+
+    @classmethod
+    def begin_simulation(cls, course: Document) -> Document:
+        """Store the first simulated market; return the stored one, perhaps of another process."""
+        stored: Document | None = collection("market").find_one_and_update(
+            {"_id": SIMULATION},
+            {"$setOnInsert": course},
+            upsert=True,
+            return_document=ReturnDocument.AFTER,
+        )
+        assert stored is not None, "an upsert"
+        return stored
 
     @classmethod
     def save_simulation(cls, course: Document) -> None:

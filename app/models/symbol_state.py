@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,11 @@ from pymongo import UpdateOne
 
 from app.database import Document, collection
 from app.domain.money import is_price
-from app.domain.quote import Quote, SeenQuote, Source
+from app.domain.quote import Posting, Quote, SeenQuote, Source
+
+# Ticks of each symbol for processes that do not poll: trades are being opened while they arrive.
+KEPT_TICKS = 64
+WITHOUT_TICKS = {"ticks": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +25,6 @@ class Marks:
 
     traded: set[str]
     alerted: set[str]
-    # By sockets of processes that do not poll.
-    followed: set[str]
 
 
 class SymbolState:
@@ -56,27 +59,15 @@ class SymbolState:
         return result.modified_count == 1
 
     @classmethod
-    def mark_followed(cls, symbols: Iterable[str], until: datetime) -> None:
-        """Have the symbols polled until a time, for sockets of a process that does not poll."""
-        updates = [
-            UpdateOne({"_id": symbol}, {"$set": {"followed_until": until}}, upsert=True)
-            for symbol in symbols
-        ]
-        if updates:
-            collection("symbols").bulk_write(updates, ordered=False)
-
-    @classmethod
-    def find_marks(cls, now: datetime) -> Marks:
+    def find_marks(cls) -> Marks:
         """Return every marked symbol, by one query."""
-        marks = Marks(set(), set(), set())
-        fields = {"traded": 1, "alerted_at": 1, "followed_until": 1}
+        marks = Marks(set(), set())
+        fields = {"traded": 1, "alerted_at": 1}
         for document in collection("symbols").find({}, fields):
             if document.get("traded"):
                 marks.traded.add(document["_id"])
             if "alerted_at" in document:
                 marks.alerted.add(document["_id"])
-            if "followed_until" in document and document["followed_until"] > now:
-                marks.followed.add(document["_id"])
         return marks
 
     @classmethod
@@ -89,7 +80,12 @@ class SymbolState:
     def save_quotes(cls, quotes: Iterable[Quote], seen_at: datetime | None = None) -> None:
         """Store the last quotes of their symbols, received from their sources at `seen_at`."""
         updates = [
-            UpdateOne({"_id": quote.symbol}, {"$set": _last(quote, seen_at)}, upsert=True)
+            UpdateOne(
+                {"_id": quote.symbol},
+                # Without its place in the order of ticks, no other process trades at it.
+                {"$set": _last(quote, seen_at), "$unset": {"board": "", "number": ""}},
+                upsert=True,
+            )
             for quote in quotes
         ]
         if updates:
@@ -97,28 +93,87 @@ class SymbolState:
             collection("symbols").bulk_write(updates, ordered=False)
 
     @classmethod
+    def share(
+        cls, ticks: Iterable[Quote], confirmed: Iterable[Quote], received_at: datetime
+    ) -> None:
+        """Store new ticks, and last quotes that still stand, for other processes to trade at.
+
+        Each quote has its posting. Of each symbol the last KEPT_TICKS ticks are kept.
+        """
+        by_symbol: dict[str, list[Quote]] = {}
+        for tick in ticks:
+            by_symbol.setdefault(tick.symbol, []).append(tick)
+        updates = [
+            UpdateOne(
+                {"_id": symbol},
+                {
+                    "$set": _shared(new[-1], received_at),
+                    "$push": {"ticks": {"$each": _ticks(new), "$slice": -KEPT_TICKS}},
+                },
+                upsert=True,
+            )
+            for symbol, new in by_symbol.items()
+        ]
+        updates += [
+            UpdateOne(
+                {"_id": quote.symbol},
+                {"$set": _shared(quote, received_at)},
+                upsert=True,
+            )
+            for quote in confirmed
+            if quote.symbol not in by_symbol
+        ]
+        if updates:
+            collection("symbols").bulk_write(updates, ordered=False)
+
+    @classmethod
+    def find_ticks(cls, symbol: str) -> list[Quote]:
+        """Return the shared ticks of a symbol, in order."""
+        document = collection("symbols").find_one({"_id": symbol}, {"ticks": 1}) or {}
+        return [
+            Quote(
+                symbol,
+                tick["price"],
+                Source(tick["source"]),
+                tick["timestamp"],
+                Posting(tick["board"], tick["number"]),
+            )
+            for tick in document.get("ticks", ())
+        ]
+
+    @classmethod
+    def find_newest(cls) -> SeenQuote | None:
+        """Return the quote that a source gave last, of whatever symbol."""
+        document = collection("symbols").find_one(
+            {"seen_at": {"$exists": True}}, WITHOUT_TICKS, sort=[("seen_at", -1)]
+        )
+        return _seen(document) if document else None
+
+    @classmethod
     def load_quotes(cls) -> dict[str, Quote]:
         """Return the stored quotes, by symbol."""
-        documents = collection("symbols").find({"price": {"$exists": True}})
+        documents = collection("symbols").find({"price": {"$exists": True}}, WITHOUT_TICKS)
         return {quote.symbol: quote for quote in map(_quote, documents) if quote}
 
     @classmethod
     def find_quote(cls, symbol: str) -> Quote | None:
         """Return the stored quote of a symbol, None if there is none."""
-        document = collection("symbols").find_one({"_id": symbol, "price": {"$exists": True}})
+        query = {"_id": symbol, "price": {"$exists": True}}
+        document = collection("symbols").find_one(query, WITHOUT_TICKS)
         return _quote(document) if document else None
 
     @classmethod
     def find_quotes(cls, symbols: Collection[str]) -> dict[str, SeenQuote]:
         """Return the stored quotes of these symbols, and when they were received."""
         query = {"_id": {"$in": list(symbols)}, "price": {"$exists": True}}
-        documents = collection("symbols").find(query)
+        documents = collection("symbols").find(query, WITHOUT_TICKS)
         return {document["_id"]: seen for document in documents if (seen := _seen(document))}
 
     @classmethod
     def find_real_quote(cls, symbol: str) -> SeenQuote | None:
         """Return the stored quote of a real source, and when it was received."""
-        document = collection("symbols").find_one({"_id": symbol, "real": {"$exists": True}})
+        query = {"_id": symbol, "real": {"$exists": True}}
+        document = collection("symbols").find_one(query, WITHOUT_TICKS)
         return _seen({"_id": symbol, **document["real"]}) if document else None
 
 
@@ -138,6 +193,26 @@ def _last(quote: Quote, seen_at: datetime | None) -> Document:
     return {**last, "real": dict(last)} if quote.source.is_real else last
 
 
+def _shared(quote: Quote, seen_at: datetime) -> Document:
+    assert quote.posting is not None, "a quote of the board"
+    place = {"board": quote.posting.board, "number": quote.posting.number}
+    return {**_last(quote, seen_at), **place}
+
+
+def _ticks(quotes: Iterable[Quote]) -> list[Document]:
+    return [
+        {
+            "price": quote.price,
+            "source": quote.source.value,
+            "timestamp": quote.timestamp,
+            "board": quote.posting.board,
+            "number": quote.posting.number,
+        }
+        for quote in deque(quotes, maxlen=KEPT_TICKS)
+        if quote.posting
+    ]
+
+
 def _seen(document: Document) -> SeenQuote | None:
     quote = _quote(document)
     return SeenQuote(quote, document.get("seen_at") or quote.timestamp) if quote else None
@@ -148,4 +223,7 @@ def _quote(document: Document) -> Quote | None:
     price = document["price"]
     if not isinstance(price, Decimal) or not is_price(price):
         return None
-    return Quote(document["_id"], price, Source(document["source"]), document["timestamp"])
+    board = document.get("board")
+    posting = Posting(board, document["number"]) if board else None
+    source = Source(document["source"])
+    return Quote(document["_id"], price, source, document["timestamp"], posting)

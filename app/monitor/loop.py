@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from itertools import chain
 from math import inf
@@ -39,6 +38,7 @@ from app.monitor.gaps import Gaps
 from app.monitor.lease import Lease, Term
 from app.monitor.maintenance import Maintenance
 from app.monitor.progress import open_gaps, save_progress
+from app.monitor.sharing import Sharing
 from app.monitor.unsettled import UnsettledTicks
 from app.realtime.prices import publish_prices
 from app.services import services
@@ -89,6 +89,8 @@ class Monitor:
         self._unsettled = UnsettledTicks()
         self._unpublished: dict[str, Quote] = {}
         self._unsaved: dict[str, Quote] = {}
+        self.sharing = Sharing(parts.quotes, parts.clock)
+        self._polled: set[str] = set()
         self._stop = threading.Event()
         self._wakeup = threading.Event()
         self._ended = threading.Event()
@@ -139,6 +141,7 @@ class Monitor:
         # A pass that still runs fails at its next batch. Without a database the lease expires.
         with self._app.app_context(), suppress(PyMongoError), pymongo.timeout(RELEASE_SECONDS):
             self._lease.end()
+            self._polled_symbols.withdraw()
 
     def run_once(self) -> Pass:
         """Poll the feed, publish its quotes, and settle what they trigger.
@@ -154,10 +157,13 @@ class Monitor:
                 self._publish_prices()
                 raise failure
             self._receive_gaps()
+            if not self._feed.remote:
+                self.sharing.store_standing(self._polled)
             # Read before: ticks that wait for a gap now are not settled by this pass.
             settled_to = self._gaps.settled_to(dict.fromkeys(self._term.epochs, reached))
             closed = self._settle()
-            SymbolState.save_quotes(self._unsaved.values(), self._clock.now())
+            if not self.sharing.is_on:
+                SymbolState.save_quotes(self._unsaved.values(), self._clock.now())
             self._unsaved.clear()
             save_progress(self._feed, self._gaps, settled_to, self._term.epochs)
             return Pass(ticks=len(ticks), closed=closed)
@@ -197,7 +203,7 @@ class Monitor:
                 self._release_wanted()
             except LeaseLost:
                 self._stop_leading()
-            self._mark_followed()
+            self._announce()
             republish_unconfirmed()
             # By one process: the holder of the first share.
             self._maintenance.start_if_due(shared=0 in self._term.epochs)
@@ -245,6 +251,7 @@ class Monitor:
         self._unsaved = {
             each: tick for each, tick in self._unsaved.items() if share_of(each) not in numbers
         }
+        self.sharing.clear()
 
     def _drop_arrived(self) -> None:
         """Receive what has arrived of the own symbols only: a gap covers it for new ones."""
@@ -296,11 +303,10 @@ class Monitor:
         # Ticks may have waited for the gaps.
         self._wakeup.set()
 
-    def _mark_followed(self) -> None:
-        """Have other processes poll what the sockets of this one follow."""
-        until = self._clock.now() + timedelta(seconds=3 * self._interval)
-        followed = self._polled_symbols.followed_here
-        SymbolState.mark_followed([each for each in followed if not self._is_own(each)], until)
+    def _announce(self) -> None:
+        """Have other processes poll what this one needs, unless it polls everything itself."""
+        if len(self._term.epochs) < SHARES:
+            self._polled_symbols.announce(max(3 * self._interval, MIN_LEASE_SECONDS))
 
     def _attempt(self, step: Callable[[], object]) -> bool:
         """Run a step and log its failure; return whether it succeeded."""
@@ -322,10 +328,18 @@ class Monitor:
     def _refresh_polled_symbols(self) -> PyMongoError | None:
         self._polled_symbols.begin_refresh()
         try:
-            marks = SymbolState.find_marks(self._clock.now())
+            marks = SymbolState.find_marks()
+            followers = self._polled_symbols.find_followers()
         except PyMongoError as error:
             return error
-        self._polled_symbols.refresh(marks.traded, marks.alerted, marks.followed)
+        polled = self._polled_symbols
+        new = (marks.traded | marks.alerted) - polled.traded - polled.alerted
+        polled.refresh(marks.traded, marks.alerted, followers.symbols)
+        self.sharing.is_on = followers.count > 0
+        if self._calendar.trading_allowed(self._clock.now()):
+            # Another process marked these after ticks had arrived that its trades have to meet.
+            for symbol in filter(self._is_own, sorted(new)):
+                self._unsettled.add(self._quotes.ticks(symbol))
         return None
 
     def _receive(self, collect: Callable[[], Sequence[Quote]]) -> list[Quote]:
@@ -340,13 +354,15 @@ class Monitor:
         if self._calendar.trading_allowed(self._clock.now()):
             self._unsettled.add(own)
         self._unsaved.update(latest)
+        self.sharing.add(own)
         self.last_pass_at = self._clock.monotonic()
         return own
 
     def _poll(self) -> Sequence[Quote]:
         self._poll_due_at = self._clock.monotonic() + self._interval
         self._feed.prefer(self._polled_symbols.needed(self._is_own))
-        return self._feed.poll(self._polled_symbols.symbols(self._is_own))
+        self._polled = self._polled_symbols.symbols(self._is_own)
+        return self._feed.poll(self._polled)
 
     def _collect_new(self) -> None:
         """Receive and publish new ticks between two batches; the next pass settles them."""
@@ -356,6 +372,7 @@ class Monitor:
             ticks = self._receive(self._poll)
             # Otherwise another process would take the lease during a long settlement.
             self._lease.extend()
+        self.sharing.store()
         self._publish_prices()
         self._receive_gaps()
         if ticks:
@@ -375,6 +392,8 @@ class Monitor:
         closed = 0
         outage: PyMongoError | None = None
         try:
+            # Before trades are looked for: see app/market_data/shared_quotes.py.
+            self.sharing.store()
             exits = find_triggered([tick for tick in ticks if tick.symbol in traded], deciding)
             triggers = find_crossed([tick for tick in ticks if tick.symbol in alerted], deciding)
             self._publish_prices()

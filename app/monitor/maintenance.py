@@ -12,6 +12,7 @@ from app.auth.erasure import finish_erasures
 from app.concurrency import spawn
 from app.database.transactions import name_error
 from app.logs import logger
+from app.models import Followers
 from app.monitor.retention import Limits, Retention
 from app.services import services
 
@@ -32,6 +33,7 @@ class Maintenance:
         retention = Retention(parts.clock, Limits.of(parts.settings))
         self._shared_steps: list[Callable[[], object]] = [
             lambda: parts.polled_symbols.remove_old_marks(parts.clock.now()),
+            Followers.remove_dead,
             retention.step,
             finish_erasures,
         ]

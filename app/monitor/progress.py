@@ -8,7 +8,6 @@ from datetime import datetime
 from app.market_data.feed import Feed, Gap
 from app.models import MarketState, SymbolState, share_of
 from app.monitor.gaps import Gaps
-from app.services import now
 
 
 def save_progress(
@@ -27,7 +26,7 @@ def open_gaps(feed: Feed, gaps: Gaps, numbers: Collection[int], until: datetime)
     since = {each: stored[each] for each in numbers if each in stored and stored[each] < until}
     if not since:
         return None
-    marks = SymbolState.find_marks(now())
+    marks = SymbolState.find_marks()
     gaps.add(
         Gap(symbol, since[share_of(symbol)], until)
         for symbol in marks.traded | marks.alerted

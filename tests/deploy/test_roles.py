@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+from functools import partial
 from typing import Any
 
 import pytest
+import requests
 
 from tests.support.deployment import Deployment
 from tests.support.live import Listener, LiveTrader, eventually
@@ -29,6 +31,65 @@ def test_requests_and_sockets_of_every_web_process_are_served(deployment: Deploy
 
         socket.wait_for_update(lambda update: update["event"] == "trade_created")
         socket.wait_for_price(lambda price: price["symbol"] == "^NSEI")
+
+
+def test_every_web_process_serves_the_prices_of_the_leading_worker(
+    deployment: Deployment,
+) -> None:
+    def prices(symbol: str) -> list[dict[str, float]]:
+        """Return the price by time that each web process has shown."""
+        shown: list[dict[str, float]] = [{}, {}]
+        for _ in range(10):
+            for quotes, web in zip(shown, deployment.webs, strict=True):
+                quote = web.request("GET", f"/market/live/{symbol}").json()
+                quotes[quote["timestamp"]] = quote["price"]
+        return shown
+
+    # Nobody polls the second one.
+    for symbol in ("NIFTY", "TCS"):
+        one, other = prices(symbol)
+        assert one.keys() & other.keys()
+        assert all(one[time] == other[time] for time in one.keys() & other.keys())
+
+
+def test_a_chart_is_that_of_the_leading_worker(deployment: Deployment) -> None:
+    def chart(web: ServerProcess, query: str = "interval=5m") -> requests.Response:
+        return web.request("GET", f"/market/history/TCS?{query}")
+
+    one, other = (chart(web).json()["candles"] for web in deployment.webs)
+    common = {candle["time"] for candle in one[:-1]} & {candle["time"] for candle in other[:-1]}
+    assert len(common) > 400
+    for candles in (one, other):
+        candles[:] = [candle for candle in candles if candle["time"] in common]
+    assert one == other
+    refused = chart(deployment.webs[0], "interval=1m&from=2026-01-02&to=2026-01-01")
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_range")
+    assert "from" in refused.json()["details"]
+
+
+def opens_near_the_price(trader: LiveTrader) -> bool:
+    """Order with a stop-loss that one of the next steps reaches, or has reached already."""
+    return trader.order(stop_loss=round(trader.price() - 0.05, 2)).status_code == 201
+
+
+def test_a_trade_of_each_web_process_is_settled_once_at_prices_of_the_worker(
+    deployment: Deployment,
+) -> None:
+    traders = [LiveTrader(web) for web in deployment.webs]
+    for trader in traders:
+        trader.open_portfolio()
+        for _ in range(3):
+            eventually(partial(opens_near_the_price, trader))
+
+    for trader in traders:
+        eventually(
+            lambda trader=trader: all(  # type: ignore[misc]
+                trade["status"] == "STOP_LOSS_HIT" for trade in trader.trades()
+            ),
+            timeout=60,
+        )
+        events = trader.get("/notifications").json()["notifications"]
+        assert [event["type"] for event in events].count("trade_auto_closed") == 3
 
 
 def test_a_web_process_says_so_while_no_worker_lives(deployment: Deployment) -> None:

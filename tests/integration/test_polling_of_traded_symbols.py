@@ -88,7 +88,7 @@ def test_the_default_indices_keep_their_marks(clock: ManualClock) -> None:
 def test_a_mark_without_a_time_is_old(clock: ManualClock) -> None:
     # As written by earlier versions.
     collection("symbols").insert_one({"_id": SYMBOL, "traded": True})
-    assert SymbolState.find_marks(clock.now()).traded == {SYMBOL}
+    assert SymbolState.find_marks().traded == {SYMBOL}
 
     assert remove_old_marks() == 1
     assert SymbolState.find_traded() == set()

@@ -236,7 +236,7 @@ def test_a_late_tick_closes_no_trade_that_another_process_opened_after_it(
         assert stop_losses("alice", "bob") == [TradeStatus.STOP_LOSS_HIT, TradeStatus.ACTIVE]
 
 
-def test_an_order_of_a_standby_is_checked_against_the_prices_of_the_leader(
+def test_an_order_of_a_standby_enters_at_the_price_of_the_leader(
     start_app: Callable[[ScriptedFeed], Flask], clock: ManualClock
 ) -> None:
     feeds = [ScriptedFeed(clock), ScriptedFeed(clock)]
@@ -249,13 +249,17 @@ def test_an_order_of_a_standby_is_checked_against_the_prices_of_the_leader(
         services().quotes.update([feeds[1].set("^NSEI", 25_000)])
     clock.advance(1)
     feeds[0].tick("^NSEI", 24_500)
-    leader.run_if_leased()
+    leader.run_once()
 
     with apps[1].app_context():
-        trade = open_trade("alice", order(stop_loss=24_900))
-        alert = set_alert("alice", "^NSEI", below=Decimal(24_900))
+        trade = open_trade("alice", order(stop_loss=24_400))
+        alert = set_alert("alice", "^NSEI", below=Decimal(24_400))
 
-        assert trade.bracket.entry_price == 25_000
+        assert trade.bracket.entry_price == 24_500
+        assert stop_losses("alice") == [TradeStatus.ACTIVE]
+    feeds[0].tick("^NSEI", 24_300)
+    leader.run_once()
+    with apps[1].app_context():
         assert stop_losses("alice") == [TradeStatus.STOP_LOSS_HIT]
         assert statuses_of_alerts("alice") == [AlertStatus.TRIGGERED]
         assert alert.status is AlertStatus.ACTIVE

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 from app.models import Alert, Inbox, Notification, SymbolState
-from app.services import services
 from tests.support.own_client import collection
 
 
@@ -22,7 +21,7 @@ def request(
 
 def alerted_symbols() -> set[str]:
     """Return the symbols that are marked as polled for alerts."""
-    return SymbolState.find_marks(services().clock.now()).alerted
+    return SymbolState.find_marks().alerted
 
 
 def reload(alert: Alert) -> Alert:
