@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,6 +37,16 @@ SLOWEST_FIRST = (
     *("integration", "mongodb", "realtime", "api", "unit"),
 )
 TESTS = Path(__file__).parent
+# A file system in memory, if there is one with room: each write of the database waits until it is
+# stored, and a disk takes milliseconds for that. Servers that tests start store on the disk.
+SHARED_MEMORY = Path("/dev/shm")
+DATABASE_BYTES = 1024**3
+MEMORY = (
+    SHARED_MEMORY
+    if os.access(SHARED_MEMORY, os.W_OK)
+    and shutil.disk_usage(SHARED_MEMORY).free > 4 * DATABASE_BYTES
+    else None
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -58,10 +69,13 @@ def mongo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if external := os.environ.get("TEST_MONGO_URI"):
         yield external
         return
-    embedded = EmbeddedDatabase(tmp_path_factory.mktemp("database"))
+    folder = None if MEMORY is None else tempfile.mkdtemp(dir=MEMORY)
+    embedded = EmbeddedDatabase(Path(folder or tmp_path_factory.mktemp("database")))
     embedded.start()
     yield embedded.uri
     embedded.stop()
+    if folder:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
