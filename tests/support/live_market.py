@@ -28,11 +28,12 @@ class Market:
         *,
         simulated: bool = True,
         fetch_seconds: float = 0.3,
+        batch_size: int = 50,
         **options: Any,
     ) -> None:
         self.clock = clock
-        self.angel = ScriptedSource(clock, Source.ANGEL_ONE)
-        self.yahoo = ScriptedSource(clock, Source.YAHOO)
+        self.angel = ScriptedSource(clock, Source.ANGEL_ONE, batch_size=batch_size)
+        self.yahoo = ScriptedSource(clock, Source.YAHOO, batch_size=batch_size)
         self.angel.prices.update({NIFTY: Decimal(25_000), RELIANCE: Decimal(1_400)})
         self.yahoo.prices.update({NIFTY: Decimal(24_990), RELIANCE: Decimal(1_399)})
         instruments = load_instruments()

@@ -11,8 +11,14 @@ from tests.support.market import ManualClock
 
 
 @pytest.fixture
-def market(clock: ManualClock) -> Iterator[Market]:
-    market = Market(clock)
+def batch_size() -> int:
+    """The instruments in one request to a source."""
+    return 50
+
+
+@pytest.fixture
+def market(clock: ManualClock, batch_size: int) -> Iterator[Market]:
+    market = Market(clock, batch_size=batch_size)
     yield market
     market.angel.go.set()
     market.yahoo.go.set()

@@ -6,6 +6,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
+import pytest
+
 from app.market_data.instruments.registry import load_instruments
 from app.market_data.providers.base import SourceRefused
 from tests.support.live import eventually
@@ -36,11 +38,11 @@ def many(number: int) -> list[str]:
     return [each.symbol for each in load_instruments() if each.symbol != RELIANCE][:number]
 
 
+@pytest.mark.parametrize("batch_size", [10])
 def test_preferred_symbols_are_requested_before_older_ones(
     market: Market,
 ) -> None:
     followed = many(90)
-    market.angel.batch_size = 10
     market.angel.go.clear()
     market.feed.poll(followed)
     eventually(lambda: market.angel.calls)
@@ -53,10 +55,10 @@ def test_preferred_symbols_are_requested_before_older_ones(
     assert market.angel.calls[1] == [RELIANCE]
 
 
+@pytest.mark.parametrize("batch_size", [10])
 def test_the_symbol_of_an_order_is_requested_before_followed_ones(
     market: Market,
 ) -> None:
-    market.angel.batch_size = 10
     market.angel.go.clear()
     market.feed.poll(many(90))
     eventually(lambda: market.angel.calls)
@@ -71,9 +73,9 @@ def test_the_symbol_of_an_order_is_requested_before_followed_ones(
     assert market.angel.calls[1] == [RELIANCE]
 
 
+@pytest.mark.parametrize("batch_size", [10])
 def test_waiting_symbols_keep_their_order(market: Market) -> None:
     followed = many(30)
-    market.angel.batch_size = 10
     market.angel.go.clear()
     market.feed.poll(followed)
     eventually(lambda: market.angel.calls)
