@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -147,7 +146,7 @@ def resume_simulation(settings: Settings, clock: Clock, *, store: bool) -> Cours
     step_seconds = settings.monitor_interval_seconds
     document = MarketState.load_simulation()
     if document and settings.market_seed in (None, document["market_seed"]):
-        if document["step_seconds"] == step_seconds and ShareLease.any_living():
+        if document["step_seconds"] == step_seconds and _is_moving(document, now):
             return _joined(document, now)
         course = _continued(document, now, step_seconds)
     else:
@@ -173,16 +172,30 @@ def resume_replay(
     return MarketState.resume_replay(fingerprint, settings.replay_speed, last_time, now)
 
 
+def _is_moving(document: Document, now: float) -> bool:
+    """Return whether other processes are on this course.
+
+    One that has begun it less than a step ago may have no lease yet.
+    """
+    return 0 <= now - _began_at(document) < document["step_seconds"] or ShareLease.any_living()
+
+
+def _began_at(document: Document) -> float:
+    """Return when the current run began, in seconds."""
+    first_step = document["runs"][-1][-1] if document["runs"] else 0
+    began_at: float = document["zero"] + first_step * document["step_seconds"]
+    return began_at
+
+
 def _joined(document: Document, now: float) -> Course:
     """Return the course that other processes are on."""
-    course = Course(
+    return Course(
         document["seed"],
         document["zero"],
         dict(document["starts"]),
         tuple(Run(*run) for run in document["runs"]),
+        elapsed=max(now - _began_at(document), 0.0),
     )
-    began_at = course.zero + course.first_step * document["step_seconds"]
-    return replace(course, elapsed=max(now - began_at, 0.0))
 
 
 def _continued(document: Document, now: float, step_seconds: float) -> Course:

@@ -66,6 +66,23 @@ def test_a_process_that_starts_beside_a_worker_has_the_same_prices(
     assert MarketState.load_simulation() == stored
 
 
+def test_processes_that_start_together_have_the_same_prices(
+    start: Callable[[], Flask], clock: ManualClock
+) -> None:
+    worker = Monitor(start())
+    for _ in range(3):
+        worker.run_once()
+        clock.advance(STEP)
+
+    first = start()
+    clock.advance(STEP / 2)
+    second = start()
+
+    for _ in range(3):
+        assert prices(second) == prices(first)
+        clock.advance(STEP)
+
+
 def coming_prices(symbol: str, count: int) -> list[Decimal]:
     """Return the prices of a symbol at the first steps of the market."""
     clock = ManualClock()
