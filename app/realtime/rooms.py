@@ -38,11 +38,17 @@ class UserRooms:
     def __init__(self) -> None:
         self._rooms: dict[str, _Room] = {}
         self._lock = threading.Lock()
+        # Called with a user_id when their first socket joins, and after their last one left.
+        self.on_change: Callable[[str], None] = lambda _user_id: None
 
     @property
     def user_ids(self) -> list[str]:
         """The users of whom a socket is in a room."""
         return list(self._rooms)
+
+    def has(self, user_id: str) -> bool:
+        """Return whether a socket of the user is in a room, or is about to join it."""
+        return user_id in self._rooms
 
     def join(
         self,
@@ -102,7 +108,10 @@ class UserRooms:
     def _opened(self, user_id: str) -> Iterator[_Room]:
         # Added before any seq is read, so that a later commit finds the room.
         with self._lock:
-            room = self._rooms.setdefault(user_id, _Room(name=f"user:{user_id}"))
+            room = self._rooms.get(user_id)
+            if room is None:
+                room = self._rooms[user_id] = _Room(name=f"user:{user_id}")
+                self.on_change(user_id)
             room.users += 1
         try:
             yield room
@@ -111,6 +120,7 @@ class UserRooms:
                 room.users -= 1
                 if not room.users:
                     del self._rooms[user_id]
+                    self.on_change(user_id)
 
     def _emit_in_order(self, room: _Room, event: Notification) -> None:
         if room.last_seq is None or event.seq <= room.last_seq:
