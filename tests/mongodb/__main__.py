@@ -50,7 +50,8 @@ def main(*arguments: str) -> int:
             server.stop()
     if agree:
         AGREED.write_text(json.dumps(proxy.report.shapes(), indent=2) + "\n")
-    return failed or print_problems(proxy.report)
+    found = print_problems(proxy.report)
+    return failed or found
 
 
 def suite_paths() -> list[str]:
