@@ -19,6 +19,7 @@ from app.monitor.retention import Limits, purge
 from app.portfolio.reconciliation import find_differences
 from config import Settings
 from tests.mongodb.proxy import StrictProxy
+from tests.mongodb.report import load_agreed
 from tests.support.account_operations import ACCOUNT_OPERATIONS, NEW_PASSWORD
 from tests.support.faults import recording_commands
 from tests.support.market import ManualClock, ScriptedFeed
@@ -50,7 +51,7 @@ def trader(app: Flask) -> Trader:
     return trader
 
 
-def test_no_statement_leaves_the_choice_of_an_index_to_the_planner(
+def test_no_operation_does_what_mongodb_refuses_or_what_is_not_agreed(
     app: Flask, proxy: StrictProxy, feed: ScriptedFeed, clock: ManualClock, trader: Trader
 ) -> None:
     trader.post("/market/alerts", {"symbol": "^NSEI", "above": 25_001})
@@ -78,8 +79,7 @@ def test_no_statement_leaves_the_choice_of_an_index_to_the_planner(
     assert deleted.status_code == 200
 
     assert not mongo.is_secantus
-    assert proxy.report.shapes().get("index-choice") is None
-    assert proxy.report.count("hint") == 0
+    assert proxy.report.problems(load_agreed()) == []
 
 
 def test_a_page_is_one_find_that_the_index_sorts_and_the_limit_ends(
