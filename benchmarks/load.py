@@ -28,6 +28,7 @@ from app.cli.tables import table
 from benchmarks.support.production import Production, production
 from tests.support.audit import Auditor, Snapshot
 
+SOCKETS = TRADERS * SOCKETS_OF_A_TRADER + WATCHERS
 SPAWNED_PER_SECOND = 20
 REPORT_SECONDS = 15
 MAX_GROWTH = 0.05
@@ -103,8 +104,7 @@ def run_load(system: Production, seconds: float) -> list[str]:
     )
     runner = environment.create_local_runner()
     progress = Progress(runner, system)
-    sockets = TRADERS * SOCKETS_OF_A_TRADER + WATCHERS
-    print(f"{TRADERS} traders and {sockets} sockets for {seconds:.0f} s ...")
+    print(f"{TRADERS} traders and {SOCKETS} sockets for {seconds:.0f} s ...")
     progress.print_heading()
     runner.start(TRADERS + WATCHERS, spawn_rate=SPAWNED_PER_SECOND)
     while runner.state == "spawning":
@@ -140,7 +140,9 @@ def _summary(environment: Environment) -> str:
 
 
 def _failures(environment: Environment) -> list[str]:
-    return [
+    connected = environment.stats.get("connect", "SOCKET").num_requests
+    missing = [] if connected == SOCKETS else [f"{connected} of {SOCKETS} sockets were connected"]
+    return missing + [
         f"{error.occurrences} x {error.method} {error.name}: {error.error}"
         for error in environment.stats.errors.values()
     ]

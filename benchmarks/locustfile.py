@@ -20,6 +20,7 @@ from typing import Any
 # First: it makes the standard library cooperative.
 from locust import FastHttpUser, User, between, constant, task
 from locust.env import Environment
+from locust.exception import RescheduleTask, StopUser
 
 import gevent  # isort: skip
 import websocket  # isort: skip
@@ -161,6 +162,8 @@ class Trader(FastHttpUser):
         body = {"name": "Load", "email": email, "phone": "9876543210", "password": PASSWORD}
         self.client.post("/auth/register", json=body)
         signed_in = self.client.post("/auth/login", json={"email": email, "password": PASSWORD})
+        if signed_in.status_code != 200:
+            raise StopUser
         self._token = signed_in.json()["access_token"]
         self._user_id = signed_in.json()["client_id"]
         self._open_trades: list[str] = []
@@ -191,9 +194,7 @@ class Trader(FastHttpUser):
             stop_loss=round(price * (1 - BRACKET), 2),
             target_price=round(price * (1 + BRACKET), 2),
         )
-        # An error has been counted as one.
-        if "trade_id" in opened:
-            self._open_trades.append(opened["trade_id"])
+        self._open_trades.append(opened["trade_id"])
 
     @task(3)
     def exit_trade(self) -> None:
@@ -227,10 +228,17 @@ class Trader(FastHttpUser):
         return {"Authorization": f"Bearer {self._token}"}
 
     def _get(self, path: str, name: str) -> Any:
-        return self.client.get(path, headers=self._headers, name=name).json()
+        return self._result_of(self.client.get(path, headers=self._headers, name=name))
 
     def _post(self, path: str, name: str | None = None, **body: Any) -> Any:
-        return self.client.post(path, json=body, headers=self._headers, name=name).json()
+        return self._result_of(self.client.post(path, json=body, headers=self._headers, name=name))
+
+    @staticmethod
+    def _result_of(response: Any) -> Any:
+        """Return the answer; end the task after an error, which locust has counted."""
+        if response.status_code not in (200, 201):
+            raise RescheduleTask
+        return response.json()
 
 
 class Watcher(User):
