@@ -61,11 +61,21 @@ async function register(api) {
   return credentials;
 }
 
-/** Sign in; keep the token (valid for 24 hours) and the user's id. */
+/** Sign in: start a session. */
 async function signIn(api, credentials) {
-  const answer = await call(api, "POST", "/auth/login", credentials);
-  api.token = answer.access_token;
-  api.userId = answer.client_id;
+  keep(api, await call(api, "POST", "/auth/login", credentials));
+}
+
+/** Continue the session when its access token has expired; fail if the session was ended. */
+async function renew(api) {
+  keep(api, await call(api, "POST", "/auth/refresh", { refresh_token: api.refreshToken }));
+}
+
+/** Keep the access token (valid for 24 hours), the token that renews it, and the user's id. */
+function keep(api, tokens) {
+  api.token = tokens.access_token;
+  api.refreshToken = tokens.refresh_token;
+  api.userId = tokens.client_id;
 }
 
 /** Open the portfolio; the server returns an existing one. */
@@ -98,7 +108,7 @@ async function openTrade(api) {
 // --------------------------------------------------------------------------------------- events
 
 /** Connect and print events; call `on.ready`, `on.update` and `on.failure`. */
-function follow(api, credentials, symbols, on) {
+function follow(api, symbols, on) {
   // Loaded here, so that --help and REST errors work before `npm ci`.
   const { io } = require("socket.io-client");
   let lastSeq; // of the last trade_update seen; undefined before the first join
@@ -134,7 +144,7 @@ function follow(api, credentials, symbols, on) {
     if (code) console.log(`status        ${code}: ${msg}`);
     if (code !== "token_expired") return;
     try {
-      await signIn(api, credentials);
+      await renew(api);
       await join();
     } catch (error) {
       if (socket.connected) on.failure(error);
@@ -164,7 +174,7 @@ function follow(api, credentials, symbols, on) {
     // The library retries any other failure, such as one of the network.
     if (error.message !== "unauthorized") return;
     try {
-      await signIn(api, credentials); // the token has expired
+      await renew(api);
       socket.connect();
     } catch (failure) {
       on.failure(failure);
@@ -227,7 +237,7 @@ async function main() {
   let socket;
   await new Promise((end, fail) => {
     let updatesLeft = Number(wanted["exit-after"] ?? Infinity);
-    socket = follow(api, credentials, wanted.symbols.split(","), {
+    socket = follow(api, wanted.symbols.split(","), {
       // Joined and subscribed: no event of a trade is missed from here on.
       ready: () => wanted.trade && openTrade(api).catch(fail),
       update: () => (updatesLeft -= 1) || end(),

@@ -13,7 +13,7 @@ from app.auth.passwords import is_password
 from app.auth.verification import find_user
 from app.database.transactions import run_transaction
 from app.domain.contact import is_mobile_in
-from app.domain.errors import Conflict, Forbidden, InvalidFields
+from app.domain.errors import Conflict, Forbidden, InvalidFields, InvalidRequest
 from app.events import publish_events, record_events
 from app.models import Code, CodePurpose, Identity, Notification, User
 from app.services import now, services
@@ -44,14 +44,17 @@ def require_password(user_id: str, password: str) -> User:
 def update_account(user_id: str, changes: Changes) -> User:
     """Change the name and the phone; send a code to a new email address. Return the user.
 
-    Raises InvalidFields, Forbidden for a wrong password, and the errors of sending a code.
+    Raises InvalidRequest, Forbidden for a wrong password, and the errors of sending a code.
     """
     user = find_user(user_id)
     email = changes.email if changes.email != user.email else None
     phone = changes.phone if changes.phone != user.phone else None
     if email or phone:
         if changes.password is None:
-            raise InvalidFields({"password": "is required to change the email or the phone"})
+            raise InvalidRequest(
+                "Send your password as well, to change the email or the phone.",
+                code="password_required",
+            )
         require_password(user_id, changes.password)
     if phone:
         _require_mobile(phone)

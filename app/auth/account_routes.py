@@ -51,7 +51,7 @@ def get_account() -> AccountResponse:
 @endpoint(
     body=UpdateAccountRequest,
     responses={200: AccountResponse},
-    errors=merge_codes(PASSWORD_ERRORS, EMAIL_ERRORS),
+    errors=merge_codes(PASSWORD_ERRORS, EMAIL_ERRORS, {400: ["password_required"]}),
     scope=Scope.ACCOUNT,
 )
 def update_account(body: UpdateAccountRequest) -> AccountResponse:

@@ -47,6 +47,7 @@ ERROR_CODES = {
     "client_id_taken": ErrorCode((409,), "The `client_id` is taken."),
     "invalid_credentials": ErrorCode((401,), "The email, `client_id` or password is wrong."),
     "sign_in_delayed": ErrorCode((429,), "Too many sign-ins to this account have failed."),
+    "password_required": ErrorCode((400,), "A new email or phone needs the `password` as well."),
     "password_wrong": ErrorCode((403,), "The current password is wrong."),
     "totp_required": ErrorCode((401,), "The account has a second factor: send `totp` as well."),
     "totp_invalid": ErrorCode(

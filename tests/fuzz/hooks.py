@@ -23,6 +23,8 @@ RULES_OF_TRADING = {
     "insufficient_margin",
     # A span of time that ends before it begins, or holds too many candles.
     "invalid_range",
+    # A new email or phone without the password.
+    "password_required",
     # A key that would have expired already.
     "invalid_expiry",
     # A URL that is none, or leads to a private address.
