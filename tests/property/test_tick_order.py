@@ -27,6 +27,7 @@ from pymongo.errors import AutoReconnect, PyMongoError
 
 from app import create_app
 from app.database import collection, database
+from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Source
 from app.models import SymbolState, Trade
 from app.monitor import Monitor
@@ -106,8 +107,13 @@ class TickOrder(RuleBasedStateMachine):
     @rule(process=processes, distance=distances)
     def order(self, process: int, distance: int) -> None:
         with self.apps[process].app_context():
-            entry = int(services().quotes.require(SYMBOL).price)
-            trade = open_trade("alice", order(stop_loss=entry - distance))
+            try:
+                entry = int(services().quotes.require(SYMBOL).price)
+                trade = open_trade("alice", order(stop_loss=entry - distance))
+            except MarketDataUnavailable:
+                # The process that polls has stored no price lately.
+                assert process != self.leader
+                return
         position = self.times.index(trade.bracket.entry_timestamp) + 1
         is_exact = position == len(self.prices) or process == self.leader
         self.entries[trade.id] = Entry(position, entry - distance, is_exact)
