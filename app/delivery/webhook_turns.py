@@ -52,7 +52,7 @@ def deliver_events(webhook: Webhook, clock: Clock, is_stopping: Callable[[], boo
     while True:
         newest = _newest_seq(webhook)
         if webhook.cursor >= newest:
-            webhook.released(None, clock.now())
+            _release(webhook, None, clock.now())
             return
         page_end = min(webhook.cursor + EVENTS_READ, newest)
         for event in Notification.find_after(webhook.user_id, webhook.cursor, page_end):
@@ -64,10 +64,14 @@ def deliver_events(webhook: Webhook, clock: Clock, is_stopping: Callable[[], boo
             else:
                 webhook = webhook.at(event.seq)
             if is_stopping() or clock.monotonic() >= ends_at:
-                webhook.released(clock.now(), clock.now())
+                _release(webhook, clock.now(), clock.now())
                 return
         # Numbers at the end of the page may be missing, if their events were deleted.
         webhook = webhook.at(page_end)
+
+
+def _release(webhook: Webhook, due_at: datetime | None, now: datetime) -> None:
+    run_transaction(lambda: webhook.released(due_at, now))
 
 
 def _newest_seq(webhook: Webhook) -> int:

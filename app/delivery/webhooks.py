@@ -7,13 +7,14 @@ other only if more are slow than turns run at a time, and emails wait for none o
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 
 from flask import Flask
 from pymongo.errors import PyMongoError
 
 from app.clock import Clock
 from app.concurrency import spawn
-from app.database.transactions import name_error
+from app.database.transactions import name_error, run_transaction
 from app.delivery.attempts import FIRST_RETRY
 from app.delivery.webhook_turns import LEASE, deliver_events
 from app.events import events_committed
@@ -82,9 +83,10 @@ class WebhookWorker:
 
     def _claim_due(self, limit: int) -> list[Webhook]:
         now = self._clock.now()
-        WebhookWake.take(now)
+        if WebhookWake.exists():
+            run_transaction(lambda: WebhookWake.take(now))
         due = Webhook.find_due(now, limit) if limit > 0 else []
-        return [claimed for webhook in due if (claimed := webhook.claimed(now, LEASE))]
+        return run_transaction(lambda: _claim(due, now)) if due else []
 
     def _run_counted_turn(self, webhook: Webhook) -> None:
         try:
@@ -116,3 +118,10 @@ class WebhookWorker:
 
     def _wake(self, _sender: object, events: object) -> None:
         self._work.set()
+
+
+# SecantusDB: a write outside of a transaction waits, with all other writes, for a transaction that
+# has changed the same document, so all writes of webhooks are in transactions. MongoDB would let
+# only that write wait.
+def _claim(webhooks: list[Webhook], now: datetime) -> list[Webhook]:
+    return [claimed for webhook in webhooks if (claimed := webhook.claimed(now, LEASE))]

@@ -164,7 +164,7 @@ class Webhook:
         return document["due_at"] if document else None
 
     def claimed(self, now: datetime, lease: timedelta) -> Webhook | None:
-        """Claim a due webhook for `lease`; return it, None if another worker has claimed it."""
+        """Claim a due webhook for `lease`, in a transaction; None if another worker was faster."""
         changes = {"claim": ObjectId(), "due_at": now + lease}
         return self._change({"due_at": {"$lte": now}}, changes)
 
@@ -173,7 +173,7 @@ class Webhook:
         return self._change({"claim": self.claim}, changes)
 
     def released(self, due_at: datetime | None, now: datetime) -> None:
-        """End a claim: due again at `due_at`, None for when there is a new event.
+        """End a claim, in a transaction: due again at `due_at`, None for at a new event.
 
         It is due at once if an event was announced after the claim.
         """
@@ -198,9 +198,13 @@ class Webhook:
 class WebhookWake:
     """Notes, written with an event, that a user's webhooks have something to deliver.
 
-    They are only inserted, so they conflict with nothing. A worker that takes one marks the
-    webhooks first, and deletes it then.
+    They are only inserted, so they conflict with nothing.
     """
+
+    @classmethod
+    def exists(cls) -> bool:
+        """Return whether there are notes."""
+        return collection("webhook_wakes").find_one({}, {"_id": 1}) is not None
 
     @classmethod
     def create(cls, user_ids: Collection[str]) -> None:
@@ -210,7 +214,7 @@ class WebhookWake:
 
     @classmethod
     def take(cls, now: datetime) -> int:
-        """Mark the webhooks of all notes as due; return how many notes there were."""
+        """Mark the webhooks of all notes as due, in a transaction; return how many notes it had."""
         wakes = collection("webhook_wakes")
         owners = {each["_id"]: each["user_id"] for each in wakes.find().limit(MAX_WAKES)}
         if owners:

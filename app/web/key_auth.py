@@ -18,7 +18,7 @@ from cachetools import TTLCache
 from flask import Flask, current_app
 from pymongo.errors import PyMongoError
 
-from app.database.transactions import name_error
+from app.database.transactions import name_error, run_transaction
 from app.domain.errors import Unauthenticated
 from app.logs import logger
 from app.models import ApiKey, key_session_id
@@ -112,7 +112,7 @@ def _note_use(key: ApiKey) -> None:
     if key.last_used_at is not None and time - key.last_used_at < USE_NOTED_EVERY:
         return
     try:
-        ApiKey.note_use(key, time)
+        run_transaction(lambda: ApiKey.note_use(key, time), user_ids=[key.user_id])
     except PyMongoError as error:
         # The request needs the key, not its last use.
         logger.warning("the last use of an API key was not stored: %s", name_error(error))

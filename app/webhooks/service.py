@@ -115,7 +115,7 @@ def delete_webhook(user_id: str, webhook_id: str) -> None:
         count_enabled(user_id)
 
     run_transaction(write, user_ids=[user_id])
-    WebhookDelivery.delete_all(webhook.id, user_id)
+    run_transaction(lambda: WebhookDelivery.delete_all(webhook.id, user_id), user_ids=[user_id])
 
 
 def rotate_secret(user_id: str, webhook_id: str) -> tuple[Webhook, str]:

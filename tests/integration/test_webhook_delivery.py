@@ -410,6 +410,24 @@ def test_a_slow_endpoint_holds_up_no_other(
     assert (slow.seqs, quick.seqs) == ([1, 2], [1, 2, 3])
 
 
+def test_trades_do_not_wait_for_deliveries(
+    app_context: Flask, endpoints: list[Endpoint], worker: WebhookWorker
+) -> None:
+    for endpoint in endpoints:
+        hook(endpoint)
+
+    def write_many() -> int:
+        with app_context.app_context():
+            return sum(len(write()) for _ in range(15))
+
+    with running(worker):
+        assert run_concurrently([write_many, write_many]) == [15, 15]
+        for endpoint in endpoints:
+            endpoint.wait_for(30)
+
+    assert [endpoint.seqs for endpoint in endpoints] == [list(range(1, 31))] * 2
+
+
 def test_events_of_another_process_are_found_without_its_signal(
     endpoint: Endpoint, worker: WebhookWorker
 ) -> None:
