@@ -26,6 +26,8 @@ MAX_TURNS = 32
 # Maximum time between two checks for events that other processes wrote.
 MAX_WAIT_SECONDS = 1.0
 STOP_SECONDS = 0.5
+# For the transactions of turns. A turn that waits for an endpoint has none, and is abandoned.
+TURN_STOP_SECONDS = 2.0
 
 
 class WebhookWorker:
@@ -34,7 +36,7 @@ class WebhookWorker:
         self._clock = clock
         self._max_turns = max_turns
         self._turns = 0
-        self._lock = threading.Lock()
+        self._turns_changed = threading.Condition()
         self._work = threading.Event()
         self._stopping = False
         self._ended = threading.Event()
@@ -60,10 +62,12 @@ class WebhookWorker:
         self._ended.set()
 
     def stop(self) -> None:
-        """Stop `run`, and end each turn after its current request."""
+        """Stop `run`, and wait a moment for the turns, which end after their current request."""
         self._stopping = True
         self._work.set()
         self._ended.wait(STOP_SECONDS)
+        with self._turns_changed:
+            self._turns_changed.wait_for(lambda: not self._turns, TURN_STOP_SECONDS)
 
     def run_once(self) -> int:
         """Run one turn of each due webhook, one after the other; return how many there were."""
@@ -74,10 +78,10 @@ class WebhookWorker:
         return len(due)
 
     def _start_turns(self) -> None:
-        with self._lock:
+        with self._turns_changed:
             free = self._max_turns - self._turns
         for webhook in self._claim_due(free):
-            with self._lock:
+            with self._turns_changed:
                 self._turns += 1
             spawn(self._run_counted_turn, webhook)
 
@@ -92,8 +96,9 @@ class WebhookWorker:
         try:
             self._run_turn(webhook)
         finally:
-            with self._lock:
+            with self._turns_changed:
                 self._turns -= 1
+                self._turns_changed.notify_all()
             self._work.set()
 
     def _run_turn(self, webhook: Webhook) -> None:
@@ -108,7 +113,7 @@ class WebhookWorker:
             logger.exception("webhook %s: the turn failed", webhook.id)
 
     def _seconds_to_next(self) -> float:
-        with self._lock:
+        with self._turns_changed:
             if self._turns >= self._max_turns:
                 # A turn that ends sets the event.
                 return MAX_WAIT_SECONDS
