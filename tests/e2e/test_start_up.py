@@ -17,7 +17,8 @@ MakeServer = Callable[..., ServerProcess]
 
 @pytest.fixture(scope="module")
 def running(make_shared_server: MakeServer) -> ServerProcess:
-    return make_shared_server("running").start()
+    # It idles during most tests, so it seldom looks for prices.
+    return make_shared_server("running", MONITOR_INTERVAL_SECONDS=60).start()
 
 
 @pytest.fixture
