@@ -56,7 +56,10 @@ class Leader:
     def __init__(self, redis_url: str) -> None:
         # Slower than any answer, so that a Redis that hangs holds up a request no longer.
         self._redis = redis.Redis.from_url(
-            redis_url, decode_responses=True, socket_timeout=HISTORY_SECONDS + 1
+            redis_url,
+            decode_responses=True,
+            socket_timeout=HISTORY_SECONDS + 1,
+            socket_connect_timeout=QUOTES_SECONDS,
         )
 
     def request_quotes(self, symbols: Collection[str]) -> None:

@@ -176,7 +176,8 @@ class Monitor:
         with self._app.app_context():
             ticks = self._receive(self._feed.collect)
             self._receive_gaps()
-            return Pass(ticks=len(ticks), closed=self._settle())
+            # Other processes may have marked further symbols since the last full pass.
+            return Pass(ticks=len(ticks), closed=self._settle(keep_unmarked=self.sharing.is_on))
 
     def settle_gap(self) -> int:
         """Settle the time since the last pass of any process, as far as the feed has candles.
@@ -332,14 +333,8 @@ class Monitor:
             followers = self._polled_symbols.find_followers()
         except PyMongoError as error:
             return error
-        polled = self._polled_symbols
-        new = (marks.traded | marks.alerted) - polled.traded - polled.alerted
-        polled.refresh(marks.traded, marks.alerted, followers.symbols)
+        self._polled_symbols.refresh(marks.traded, marks.alerted, followers.symbols)
         self.sharing.is_on = followers.count > 0
-        if self._calendar.trading_allowed(self._clock.now()):
-            # Another process marked these after ticks had arrived that its trades have to meet.
-            for symbol in filter(self._is_own, sorted(new)):
-                self._unsettled.add(self._quotes.ticks(symbol))
         return None
 
     def _receive(self, collect: Callable[[], Sequence[Quote]]) -> list[Quote]:
@@ -378,9 +373,10 @@ class Monitor:
         if ticks:
             self._wakeup.set()
 
-    def _settle(self) -> int:
+    def _settle(self, *, keep_unmarked: bool = False) -> int:
         """Write what the ticks trigger, and receive new ones between batches; count the trades.
 
+        With `keep_unmarked` the next pass looks again at ticks of symbols without a mark.
         Raises PyMongoError, after the last batch, if the database was unavailable.
         """
         # Only marked symbols can have trades or alerts; the others need no query.
@@ -406,7 +402,12 @@ class Monitor:
             if outage:
                 raise outage
             self._gaps.decided(deciding)
-            left = [tick for tick in taken if tick.symbol in held]
+            marked = traded | alerted
+            left = [
+                tick
+                for tick in taken
+                if tick.symbol in held or (keep_unmarked and tick.symbol not in marked)
+            ]
         finally:
             self._publish_prices()
             self._unsettled.put_back(left)
