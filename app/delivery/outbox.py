@@ -43,8 +43,8 @@ LISTING_SECONDS = 60.0
 # Claims in a row that another worker may win. Then `run` waits, because the list of due
 # notifications may lag behind the claims.
 MAX_CLAIMS = 10
-# Maximum time between two checks for work that another process left behind.
-MAX_WAIT_SECONDS = 60.0
+# Maximum time between two checks for what a web process wrote, or another worker left behind.
+MAX_WAIT_SECONDS = 5.0
 STOP_SECONDS = 0.5
 
 
