@@ -16,6 +16,7 @@ from app.web.schemas import (
     ResponseModel,
     Timestamp,
     choice,
+    whole_number,
 )
 
 _URL = Field(
@@ -46,7 +47,7 @@ class ChangeWebhookRequest(RequestModel):
     events: Events = None
     description: Description = ""
     enabled: Annotated[bool, Field(strict=True), _ENABLED] = True
-    after_seq: Annotated[int, Field(ge=0, le=2**53)] = Field(
+    after_seq: Annotated[int, *whole_number(0, 2**53)] = Field(
         default=0,
         description="Deliver each event after this seq, again if it was delivered already. A seq "
         "beyond the last event skips all events so far.",

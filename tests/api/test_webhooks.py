@@ -161,6 +161,13 @@ def test_an_invalid_webhook_names_its_field(
     assert field in assert_error(alice.post(HOOKS, body), 400, "validation_error")
 
 
+@pytest.mark.parametrize("after_seq", [False, "1", -1, 0.5])
+def test_a_seq_is_a_whole_number(alice: Trader, hook: dict[str, Any], after_seq: Any) -> None:
+    details = assert_error(change(alice, hook, after_seq=after_seq), 400, "validation_error")
+
+    assert set(details) == {"after_seq"}
+
+
 def test_a_user_has_five_webhooks_at_most(alice: Trader, endpoint: Endpoint) -> None:
     hooks = [create(alice, endpoint) for _ in range(MAX_WEBHOOKS)]
     body = {"url": "https://a.example/"}
