@@ -69,7 +69,7 @@ def mongo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if external := os.environ.get("TEST_MONGO_URI"):
         yield external
         return
-    folder = None if MEMORY is None else tempfile.mkdtemp(dir=MEMORY)
+    folder = None if MEMORY is None else tempfile.mkdtemp(dir=MEMORY, prefix="paper-trading-tests-")
     embedded = EmbeddedDatabase(Path(folder or tmp_path_factory.mktemp("database")))
     embedded.start()
     yield embedded.uri
