@@ -24,7 +24,7 @@ class ManualClock:
         self._elapsed = 0.0
 
     def now(self) -> datetime:
-        return self._start + timedelta(milliseconds=int(self._elapsed * 1000))
+        return self._start + timedelta(milliseconds=round(self._elapsed * 1000))
 
     def monotonic(self) -> float:
         return self._elapsed
@@ -101,7 +101,12 @@ class ScriptedFeed(Feed):
         self._wake = wake
 
     def push(self, symbol: str, price: Decimal | int | str) -> Quote:
-        """Set the price, with a tick that `collect` returns without a poll."""
+        """Set the price, with a tick that `collect` returns without a poll.
+
+        It overtakes no tick before it, as those of a stream do not.
+        """
+        self._arrived += self._pending
+        self._pending.clear()
         quote = self.set(symbol, price)
         self._arrived.append(quote)
         self._wake()
