@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, current_app
 from pydantic import BaseModel, Field
+from pymongo.errors import PyMongoError
 
 from app.database.pulse import Pulse
 from app.domain.errors import MarketDataUnavailable
@@ -99,6 +100,14 @@ def _check_market_data() -> dict[str, Any]:
     parts = services()
     try:
         quote = parts.quotes.sample()
+    except PyMongoError as error:
+        # A web process reads shared prices from the database.
+        return {
+            "status": "unavailable",
+            "feed": parts.feed.name,
+            "reason": type(error).__name__,
+            "sources": parts.feed.describe(),
+        }
     except MarketDataUnavailable as error:
         return {
             "status": "unavailable",
