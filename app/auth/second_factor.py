@@ -92,6 +92,11 @@ def confirm(user_id: str, code: str) -> list[str]:
 def disable(user_id: str, password: str, code: str) -> None:
     """Have sign-ins need the password only; raise Forbidden or Conflict as `renew_codes`."""
     _require_both(user_id, password, code)
+    remove(user_id)
+
+
+def remove(user_id: str) -> None:
+    """Have sign-ins need the password only, and tell the user."""
 
     def write() -> list[Notification]:
         SecondFactor.delete(user_id)

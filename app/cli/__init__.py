@@ -10,6 +10,7 @@ from app.cli.instruments import instruments
 from app.cli.migrate import migrate
 from app.cli.reconcile import reconcile
 from app.cli.retention import retention
+from app.cli.users import users
 
 
 def init_app(app: Flask) -> None:
@@ -20,3 +21,4 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(migrate)
     app.cli.add_command(backup)
     app.cli.add_command(restore)
+    app.cli.add_command(users)

@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import partial
 from typing import cast
 
 from cachetools import LRUCache
 from flask import Flask, current_app, request
 from pymongo.errors import PyMongoError
 
-from app.database.transactions import name_error
+from app.database.transactions import name_error, run_transaction
 from app.domain.errors import Unauthenticated
 from app.events import sessions_ended
 from app.logs import logger
@@ -28,6 +29,8 @@ FRESH_SECONDS = 0.8
 MAX_REMEMBERED = 10_000
 # Minimum time between two notes of a session's last use.
 USE_INTERVAL = timedelta(minutes=1)
+# A request does not wait longer to note the use.
+NOTE_SECONDS = 1.0
 
 
 class SessionChecks:
@@ -102,8 +105,12 @@ def _has_ended(session_id: str, user_id: str) -> bool:
     if last_use is None:
         return True
     if now() - last_use >= USE_INTERVAL:
+        address = truncate_address(request.remote_addr)
+        note = partial(Session.note_use, session_id, user_id, now(), address)
         try:
-            Session.note_use(session_id, user_id, now(), truncate_address(request.remote_addr))
+            # SecantusDB: holds up every write while one outside of a transaction waits for a
+            # document that a transaction has changed. MongoDB would take a plain update.
+            run_transaction(note, timeout_seconds=NOTE_SECONDS)
         except PyMongoError as error:
             # A request that only reads succeeds although nothing can be written.
             logger.warning("the use of a session was not noted: %s", name_error(error))
