@@ -10,7 +10,7 @@ import socket
 import ssl
 import stat
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -206,13 +206,13 @@ def _inside(address: Address) -> Finding:
 
 def _clocks(address: Address) -> Finding:
     started = datetime.now(UTC)
+    # A Date header has whole seconds.
     shown = parsedate_to_datetime(address.get(PUBLIC).headers["Date"])
     local = database().command("hello")["localTime"].replace(tzinfo=UTC)
-    now = datetime.now(UTC)
-    # A Date header has whole seconds.
-    web = max((started - shown).total_seconds() - 1, (shown - now).total_seconds(), 0)
-    mongod = abs((now - local).total_seconds())
-    worst = max(web, mongod)
+    ended = datetime.now(UTC)
+    early = max(started - shown - timedelta(seconds=1), started - local)
+    late = max(shown - ended, local - ended)
+    worst = max(early, late).total_seconds()
     if worst > MAX_CLOCK_SECONDS:
         return Finding(False, f"{worst:.0f} s apart", "synchronise the clocks of all machines")
     return Finding(True, f"within {MAX_CLOCK_SECONDS:.0f} s")
