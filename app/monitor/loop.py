@@ -80,7 +80,10 @@ class Monitor:
         self._lease = Lease(max(2 * self._interval, MIN_LEASE_SECONDS), is_alone=owns_database)
         # Single passes by hand, before the first one under leases, need none.
         self._term = Term()
-        self._quotes.is_polled = self._is_own
+        # A process that has started the database gives prices at once: no other one does, and its
+        # first pass may have to settle a long time first.
+        self._starts_alone = owns_database
+        self._quotes.is_polled = self._gives_prices
         self._lease_due_at = inf
         self._gaps = Gaps(parts.feed, parts.clock)
         self._settling_gaps = False
@@ -212,6 +215,9 @@ class Monitor:
     def _is_own(self, symbol: str) -> bool:
         return self._term.covers(symbol)
 
+    def _gives_prices(self, symbol: str) -> bool:
+        return self._starts_alone or self._is_own(symbol)
+
     def _stop_leading(self) -> None:
         """Settle nothing more; the next pass, which is due now, finds out what is still held."""
         logger.warning("monitor: another process has taken over")
@@ -241,6 +247,7 @@ class Monitor:
             if new:
                 self._begin_to_lead(new, term)
         self._term = term
+        self._starts_alone = False
 
     def _forget(self, numbers: Collection[int]) -> None:
         """Forget the ticks that are not settled: the next holder settles their time as a gap.

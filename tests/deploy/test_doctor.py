@@ -92,7 +92,6 @@ def test_the_shipped_configuration_passes_but_for_what_a_test_cannot_have(
     assert faults(rows) == {
         "certificate": "ends in 1 days",
         "database user": "the embedded database",
-        "Redis password": "not asked for",
         "settings": "APP_ENV=testing",
     }
     assert rows["workers"][1] == "one runs at least"
