@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import resource
 import signal
 import socket
@@ -23,10 +25,30 @@ CHEAP_HASH = "scrypt:1024:8:1"
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "COVERAGE_PROCESS_START")
 
 
+def _port_numbers() -> Iterator[int]:
+    """Yield ports below those that Linux gives to outgoing connections (32,768 to 60,999).
+
+    One of those could be taken between its choice and its use. Each worker has 2,000 of its own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    start = random.randrange(2_000)
+    for number in itertools.count(start):
+        yield 12_000 + 2_000 * (worker % 8) + number % 2_000
+
+
+_ports = _port_numbers()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nothing uses."""
+    for port in _ports:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("there are always more ports")
 
 
 class Server(Protocol):
