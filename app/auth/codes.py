@@ -29,17 +29,25 @@ def send_code(
     With `only_counts` nothing is sent, and nobody can tell. Raises RateLimited after too many
     codes, Conflict or Unavailable if it cannot be sent.
     """
-    time = now()
-    _require_gap(Code.find(user.client_id, purpose.name_on(channel)), time)
+    time, name = now(), purpose.name_on(channel)
+    _require_gap(Code.find(user.client_id, name), time)
     _take_quota(user.address(channel), time)
+    digits = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
+    code = _make_code(user, channel, name, digits, time)
+    if not code.save(MIN_GAP):
+        # A request at the same time was faster.
+        _give_back_quota(user.address(channel), time)
+        raise _sent_already(MIN_GAP)
+    if only_counts:
+        return code.expires_at
     try:
-        return _send(user, channel, purpose, time, only_counts)
+        services().messenger.send_code(user, channel, digits, purpose)
     except PaperTradingError:
         # Nothing was sent, so nothing is counted.
-        Code.delete(user.client_id, purpose.name_on(channel))
-        for key in _quota_keys(user.address(channel), time):
-            Quota.give_back(key)
+        Code.delete(user.client_id, name)
+        _give_back_quota(user.address(channel), time)
         raise
+    return code.expires_at
 
 
 def check_code(
@@ -58,12 +66,8 @@ def check_code(
         )
 
 
-def _send(
-    user: User, channel: str, purpose: CodePurpose, time: datetime, only_counts: bool
-) -> datetime:
-    digits = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
-    name = purpose.name_on(channel)
-    code = Code(
+def _make_code(user: User, channel: str, name: str, digits: str, time: datetime) -> Code:
+    return Code(
         user_id=user.client_id,
         channel=name,
         address=user.address(channel),
@@ -72,20 +76,24 @@ def _send(
         created_at=time,
         expires_at=time + CODE_LIFETIME,
     )
-    code.save()
-    if not only_counts:
-        services().messenger.send_code(user, channel, digits, purpose)
-    return code.expires_at
 
 
 def _require_gap(last: Code | None, time: datetime) -> None:
     if last and time < last.created_at + MIN_GAP:
-        wait = (last.created_at + MIN_GAP - time).total_seconds()
-        raise RateLimited(
-            "A code was sent a moment ago. It may take a minute to arrive.",
-            code="code_sent_already",
-            retry_after_seconds=int(wait) + 1,
-        )
+        raise _sent_already(last.created_at + MIN_GAP - time)
+
+
+def _sent_already(wait: timedelta) -> RateLimited:
+    return RateLimited(
+        "A code was sent a moment ago. It may take a minute to arrive.",
+        code="code_sent_already",
+        retry_after_seconds=int(wait.total_seconds()) + 1,
+    )
+
+
+def _give_back_quota(address: str, time: datetime) -> None:
+    for key in _quota_keys(address, time):
+        Quota.give_back(key)
 
 
 def _take_quota(address: str, time: datetime) -> None:

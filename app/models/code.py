@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from pymongo.errors import DuplicateKeyError
+
 from app.database import Document, collection
 from app.models.quota import purge_at
 
@@ -44,12 +46,18 @@ class Code:
         document = collection("codes").find_one({"_id": _key(user_id, channel)})
         return cls(**{name: document[name] for name in _FIELDS}) if document else None
 
-    def save(self) -> None:
-        """Store the code in place of the previous one."""
+    def save(self, min_gap: timedelta) -> bool:
+        """Store the code in place of one that is older by `min_gap`; return False if none is."""
         key = {"_id": _key(self.user_id, self.channel)}
         document: Document = {name: getattr(self, name) for name in _FIELDS}
         document["purge_at"] = purge_at()
-        collection("codes").replace_one(key, {**key, **document}, upsert=True)
+        older = {**key, "created_at": {"$lte": self.created_at - min_gap}}
+        try:
+            collection("codes").replace_one(older, {**key, **document}, upsert=True)
+        except DuplicateKeyError:
+            # There is a newer one.
+            return False
+        return True
 
     def take_attempt(self, now: datetime) -> bool:
         """Count a guess; return whether it is in time and within the allowed attempts."""

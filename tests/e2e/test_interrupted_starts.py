@@ -43,7 +43,7 @@ MOMENTS = (
     "flask_socketio",
     "app.monitor",
     "app.web.api",
-    "spectree",
+    "flask_limiter",
 )
 
 

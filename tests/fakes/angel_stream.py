@@ -62,6 +62,7 @@ class Client:
     subscribed: set[Key] = field(default_factory=set)
     is_open: bool = False
     pings: int = 0
+    is_silent: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def send(self, *events: Event) -> None:
@@ -164,7 +165,7 @@ class AngelStreamServer:
             mode=mode,
         )
         for client in self._open_clients():
-            if (exchange_type, token) in client.subscribed and not self.silent:
+            if (exchange_type, token) in client.subscribed and not self._is_silent(client):
                 client.send(BytesMessage(data=frame + tail))
         return frame
 
@@ -243,13 +244,16 @@ class AngelStreamServer:
             with client.lock:
                 client.socket.close()
 
+    def _is_silent(self, client: Client) -> bool:
+        return self.silent or client.is_silent
+
     def _react(self, client: Client, event: Event) -> None:
         match event:
             case Request() if not self.mute_handshakes:
                 self._shake_hands(client, event)
-            case TextMessage() if not self.silent:
+            case TextMessage() if not self._is_silent(client):
                 self._answer(client, event.data)
-            case Ping() if not self.silent:
+            case Ping() if not self._is_silent(client):
                 client.send(event.response())
             case CloseConnection():
                 client.send(event.response())

@@ -27,7 +27,8 @@ NIFTY_TOKEN, RELIANCE_TOKEN = NIFTY.angel_token, RELIANCE.angel_token
 
 
 def fall_silent(stream_server: AngelStreamServer) -> None:
-    stream_server.silent = True
+    for client in stream_server.clients:
+        client.is_silent = True
 
 
 def send_garbage(stream_server: AngelStreamServer) -> None:
@@ -71,7 +72,6 @@ def test_a_lost_connection_is_reopened_and_resubscribed(
     (lost,) = stream_server.clients
     misbehave(stream_server)
     eventually(lambda: lost not in stream_server.clients)
-    stream_server.silent = False
 
     eventually(lambda: stream_server.connections > 1 and stream_server.answered)
     eventually(lambda: stream_server.subscribed == subscribed)

@@ -196,7 +196,7 @@ def test_ticks_from_before_a_takeover_close_nothing(
 
     closed = exits(second)
     assert {closed[symbol][1] for symbol in others} == {Decimal(890)}
-    assert {closed[symbol][1] for symbol in set(SYMBOLS) - others} == {Decimal(870)}
+    assert {closed[symbol][1] for symbol in set(SYMBOLS) - others} == {Decimal(880)}
 
 
 def test_a_worker_stores_no_progress_of_a_share_that_another_has_taken(

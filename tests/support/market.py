@@ -24,7 +24,9 @@ class ManualClock:
         self._elapsed = 0.0
 
     def now(self) -> datetime:
-        return self._start + timedelta(milliseconds=round(self._elapsed * 1000))
+        # Whole milliseconds, as the system's clock; the sum of seconds has errors of its own.
+        milliseconds = int(round(self._elapsed * 1000, 6))
+        return self._start + timedelta(milliseconds=milliseconds)
 
     def monotonic(self) -> float:
         return self._elapsed
