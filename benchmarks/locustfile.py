@@ -52,7 +52,7 @@ class Stream:
         self._closing = False
         self._reason = "by the server"
         begun = time.perf_counter()
-        # The certificate of a trial is nobody's.
+        # The certificate of a trial is self-signed.
         self._socket = websocket.create_connection(
             f"{environment.host.replace('http', 'ws', 1)}/socket.io/?EIO=4&transport=websocket",
             timeout=TIMEOUT_SECONDS,

@@ -26,8 +26,8 @@ def send_code(
 ) -> datetime:
     """Send the user a code, which replaces the one before it; return when it expires.
 
-    With `only_counts` nothing is sent, and nobody can tell. Raises RateLimited after too many
-    codes, Conflict or Unavailable if it cannot be sent.
+    With `only_counts` the code is counted and not sent; the result is the same. Raises RateLimited
+    after too many codes, Conflict or Unavailable if it cannot be sent.
     """
     time, name = now(), purpose.name_on(channel)
     _require_gap(Code.find(user.client_id, name), time)

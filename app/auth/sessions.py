@@ -159,7 +159,7 @@ def _expires_at(created_at: datetime, used_at: datetime) -> datetime:
 
 
 def _successor(secret: str) -> str:
-    """Return the secret that replaces one: always the same, and known to nobody without the key."""
+    """Return the successor of a secret: always the same one, which only this server can derive."""
     key = services().settings.secret_key.get_secret_value().encode()
     made = hmac.digest(key, f"refresh token\n{secret}".encode(), "sha256")
     return urlsafe_b64encode(made).rstrip(b"=").decode()

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import redis
@@ -57,13 +57,13 @@ class Address(NamedTuple):
             raise ValueError("is not the address of a deployment, such as https://desk.example.com")
         return cls(url.rstrip("/"), parts.hostname, parts.port or 443)
 
-    def request(self, method: str, path: str, **options: object) -> requests.Response:
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
         return requests.request(
             method,
             f"{self.url}{path}",
             timeout=TIMEOUT_SECONDS,
             allow_redirects=False,
-            **options,  # type: ignore[arg-type]
+            **options,
         )
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> requests.Response:

@@ -33,7 +33,7 @@ def remove_second_factor(name: str) -> None:
     if SecondFactor.find(user.client_id) is None:
         raise click.ClickException(f"{user.client_id} has no second factor.")
     second_factor.remove(user.client_id)
-    click.echo(f"{user.client_id} signs in with the password only, and was told so.")
+    click.echo(f"{user.client_id} signs in with the password only, and was notified.")
 
 
 def _find(name: str) -> User:

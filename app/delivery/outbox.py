@@ -6,7 +6,6 @@ loses it. A slow or failing sender costs requests nothing: they were answered lo
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,11 +17,12 @@ from flask import Flask
 from pymongo.errors import PyMongoError
 
 from app.clock import Clock
-from app.database.transactions import is_outage, name_error
+from app.database.transactions import is_outage
 from app.delivery.allowance import Allowance
-from app.delivery.attempts import FIRST_RETRY, Attempt, draw_jitter
+from app.delivery.attempts import Attempt, draw_jitter
 from app.delivery.messages import compose
 from app.delivery.senders import DeliveryError, Sender
+from app.delivery.worker import Worker
 from app.events import events_committed
 from app.logs import logger
 from app.metrics import metrics
@@ -45,10 +45,9 @@ LISTING_SECONDS = 60.0
 MAX_CLAIMS = 10
 # Maximum time between two checks for what a web process wrote, or another worker left behind.
 MAX_WAIT_SECONDS = 5.0
-STOP_SECONDS = 0.5
 
 
-class Outbox:
+class Outbox(Worker):
     def __init__(
         self,
         app: Flask,
@@ -58,6 +57,7 @@ class Outbox:
         batch_size: int = BATCH_SIZE,
         max_digest: int = MAX_DIGEST,
     ) -> None:
+        super().__init__("outbox")
         self._app = app
         self._batch_size = batch_size
         self._max_digest = max_digest
@@ -69,33 +69,11 @@ class Outbox:
         # What was sent and is not recorded yet, by claim: a message of it would be sent again.
         self._unsaved: deque[tuple[ObjectId, list[Attempt]]] = deque()
         self._listed_at = 0.0
-        self._work = threading.Event()
-        self._stopping = False
-        self._ended = threading.Event()
         events_committed.connect(self._wake, sender=app)
 
-    def run(self) -> None:
-        """Deliver due notifications, and wait for more, until stopped."""
-        while not self._stopping:
-            self._work.clear()
-            try:
-                wait = 0.0 if self.run_once() else self._seconds_to_next()
-            except PyMongoError as error:
-                logger.warning("outbox: database unavailable: %s", name_error(error))
-                wait = FIRST_RETRY.total_seconds()
-            except Exception:
-                # The worker must survive any error to deliver the next batch.
-                logger.exception("outbox: a batch failed")
-                wait = FIRST_RETRY.total_seconds()
-            if wait:
-                self._work.wait(wait)
-        self._ended.set()
-
-    def stop(self) -> None:
-        """Stop `run`, and wait a moment for the current message."""
-        self._stopping = True
-        self._work.set()
-        self._ended.wait(STOP_SECONDS)
+    def run_pass(self) -> float:
+        """Deliver one batch; return the seconds to wait, none while there may be another."""
+        return 0.0 if self.run_once() else self._seconds_to_next()
 
     def run_once(self) -> int:
         """Deliver one batch of due notifications; return how many it had.

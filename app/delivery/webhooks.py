@@ -15,8 +15,8 @@ from pymongo.errors import PyMongoError
 from app.clock import Clock
 from app.concurrency import spawn
 from app.database.transactions import name_error, run_transaction
-from app.delivery.attempts import FIRST_RETRY
 from app.delivery.webhook_turns import LEASE, deliver_events
+from app.delivery.worker import Worker
 from app.events import events_committed
 from app.logs import logger
 from app.models import Webhook, WebhookWake
@@ -25,47 +25,29 @@ from app.models import Webhook, WebhookWake
 MAX_TURNS = 32
 # Maximum time between two checks for events that other processes wrote.
 MAX_WAIT_SECONDS = 1.0
-STOP_SECONDS = 0.5
 # For the transactions of turns. A turn that waits for an endpoint has none, and is abandoned.
 TURN_STOP_SECONDS = 2.0
 
 
-class WebhookWorker:
+class WebhookWorker(Worker):
     def __init__(self, app: Flask, clock: Clock, *, max_turns: int = MAX_TURNS) -> None:
+        super().__init__("webhooks")
         self._app = app
         self._clock = clock
         self._max_turns = max_turns
         self._turns = 0
         self._turns_changed = threading.Condition()
-        self._work = threading.Event()
-        self._stopping = False
-        self._ended = threading.Event()
         events_committed.connect(self._wake, sender=app)
 
-    def run(self) -> None:
-        """Deliver events to webhooks, and wait for more, until stopped."""
-        while not self._stopping:
-            self._work.clear()
-            try:
-                with self._app.app_context():
-                    self._start_turns()
-                    wait = self._seconds_to_next()
-            except PyMongoError as error:
-                logger.warning("webhooks: database unavailable: %s", name_error(error))
-                wait = FIRST_RETRY.total_seconds()
-            except Exception:
-                # The worker must survive any error to deliver the next events.
-                logger.exception("webhooks: a pass failed")
-                wait = FIRST_RETRY.total_seconds()
-            if wait:
-                self._work.wait(wait)
-        self._ended.set()
+    def run_pass(self) -> float:
+        """Start the turns of due webhooks; return the seconds until the next are due."""
+        with self._app.app_context():
+            self._start_turns()
+            return self._seconds_to_next()
 
     def stop(self) -> None:
         """Stop `run`, and wait a moment for the turns, which end after their current request."""
-        self._stopping = True
-        self._work.set()
-        self._ended.wait(STOP_SECONDS)
+        super().stop()
         with self._turns_changed:
             self._turns_changed.wait_for(lambda: not self._turns, TURN_STOP_SECONDS)
 

@@ -25,7 +25,7 @@ CHANNEL = "paper_trading.questions"
 QUOTES, HISTORY = "quotes", "history"
 # Longer than a price source may take.
 QUOTES_SECONDS, HISTORY_SECONDS = 2, 15
-# An answer that nobody waits for any more.
+# Longer than a question waits for its answer.
 ANSWER_LIFETIME_SECONDS = 30
 
 

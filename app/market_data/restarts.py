@@ -139,8 +139,8 @@ def last_quotes(settings: Settings, symbols: Collection[str]) -> Mapping[str, Se
 def resume_simulation(settings: Settings, clock: Clock, *, store: bool) -> Course:
     """Return the course of the simulated market from now on; save it if `store`.
 
-    While a worker lives, the market goes on in this process as in that one. Otherwise it continues
-    where it stopped. With another MARKET_SEED a new market begins at the last prices.
+    While a worker lives, the market continues in this process as in that one, otherwise where it
+    stopped. With another MARKET_SEED a new market begins at the last prices.
     """
     now = seconds_of(clock.now())
     step_seconds = settings.monitor_interval_seconds

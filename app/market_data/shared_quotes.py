@@ -54,7 +54,7 @@ class SharedQuotes:
             return quotes
         if self._ask(missing):
             return quotes | self._find_fresh(missing)
-        # Without Redis nobody tells when the quotes are there.
+        # Without Redis, nothing announces the quotes.
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while missing and time.monotonic() < deadline:
             time.sleep(CHECK_SECONDS)

@@ -1,7 +1,7 @@
 """Erasures: accounts that were deleted, until all that belonged to them is gone.
 
 The `_id` is the client_id, and `names` are the other names of the user. They stay reserved until
-then, so that nobody registers the name and finds data of the user before.
+then, so that a new user of a name does not find data of the previous one.
 """
 
 from __future__ import annotations

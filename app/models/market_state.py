@@ -26,7 +26,7 @@ class MarketState:
         """
         stages = [
             {"$set": {f"shares.{each}": _later(each, epochs[each], times[each]) for each in times}},
-            # Of all shares: the oldest, for whoever needs one time.
+            # The oldest time of all shares, for callers that need one.
             {"$set": {"settled_to": {"$min": [_settled_to(each) for each in range(SHARES)]}}},
         ]
         collection("market").update_one({"_id": feed}, stages, upsert=True)

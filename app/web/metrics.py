@@ -50,7 +50,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 @blueprint.get("/metrics")
 def show() -> Response:
-    """Return the metrics to whoever sends METRICS_TOKEN as a bearer token."""
+    """Return the metrics for a request with METRICS_TOKEN as its bearer token."""
     token = services().settings.metrics_token.get_secret_value()
     sent = request.headers.get("Authorization", "")
     if not hmac.compare_digest(sent.encode(), f"Bearer {token}".encode()):

@@ -17,7 +17,7 @@ CHUNK_BYTES = 4_096
 class Connection:
     """A TCP connection to an IP address.
 
-    The timeouts of sockets begin anew with each byte, so an endpoint that sends one byte a second
+    The timeouts of sockets restart with each byte, so an endpoint that sends one byte a second
     could hold a connection for ever. Here TLS runs in memory and each operation on the socket
     gets the time that is left. Sockets are those of the async mode: other greenlets run meanwhile.
     """
