@@ -5,11 +5,13 @@ from __future__ import annotations
 from flask import Blueprint
 
 from app.portfolio import service
+from app.portfolio.report_routes import blueprint as reports
 from app.portfolio.schemas import CreatePortfolioRequest, PortfolioResponse
 from app.web.api import endpoint
 from app.web.auth import current_principal
 
 blueprint = Blueprint("portfolio", __name__, url_prefix="/portfolio")
+blueprint.register_blueprint(reports)
 
 
 @blueprint.post("/create")

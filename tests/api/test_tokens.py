@@ -24,6 +24,7 @@ ID = "6564f0c0c0c0c0c0c0c0c0c0"
 ROUTES = [
     ("POST", "/portfolio/create"),
     ("GET", "/portfolio/deleted"),
+    ("GET", "/portfolio/deleted/positions"),
     ("POST", "/trades/create"),
     ("POST", f"/trades/exit/{ID}"),
     ("POST", "/trades/exit-all/deleted"),
