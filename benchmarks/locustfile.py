@@ -191,8 +191,9 @@ class Trader(FastHttpUser):
             symbol=symbol,
             trade_type="BUY",
             quantity=random.randint(1, 9),
-            stop_loss=round(price * (1 - BRACKET), 2),
-            target_price=round(price * (1 + BRACKET), 2),
+            # The tick size of the shares is 0.10.
+            stop_loss=round(price * (1 - BRACKET), 1),
+            target_price=round(price * (1 + BRACKET), 1),
         )
         self._open_trades.append(opened["trade_id"])
 

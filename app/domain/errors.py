@@ -3,8 +3,11 @@
 PaperTradingError
 ├── InvalidRequest                  the request cannot be carried out as it is
 │   ├── InvalidFields               some of its fields are invalid
-│   ├── InsufficientMargin
+│   ├── QuantityOffLot
+│   ├── PriceOffTick
+│   ├── WouldTriggerImmediately     a stop price that the last price has reached
 │   ├── WrongSideOfPrice            a stop-loss or target on the wrong side of the price
+│   ├── InsufficientMargin
 │   └── AlreadyCrossed              an alert that would fire immediately
 ├── Unauthenticated                 the caller is unknown
 │   └── AccountGone                 the token is valid, its user is deleted
@@ -17,7 +20,8 @@ PaperTradingError
 │   ├── IdempotencyKeyReused        the key belongs to another request
 │   ├── PriceTooOld                 the last traded price is too old for an order
 │   ├── LastPriceTooEarly           a newer price may still come
-│   └── MarketClosed                outside the exchange's hours
+│   ├── MarketClosed                outside the exchange's hours
+│   └── TooManyPending              too many trades wait for their entry
 ├── RateLimited                     too many requests; the same one may succeed later
 └── Unavailable                     the same request may succeed later
     ├── MarketDataUnavailable
@@ -60,30 +64,105 @@ class InvalidFields(InvalidRequest):
         super().__init__("Validation failed; see details.", details=faults)
 
 
-class InsufficientMargin(InvalidRequest):
-    code = "insufficient_margin"
+class QuantityOffLot(InvalidRequest):
+    code = "quantity_off_lot"
 
     def __init__(
-        self, required: Decimal, available: Decimal, equity: Decimal | None = None
+        self, quantity: int, lot_size: int, *, below: int | None, above: int | None
     ) -> None:
-        """Name the `equity` if it is used up."""
-        details = {"required_margin": required, "available_margin": available}
-        if equity is None:
-            reason = f"and {available} is available"
-        else:
-            details["equity"] = equity
-            reason = f"but open trades have used up the equity, which is {equity}"
-        super().__init__(f"This trade needs a margin of {required}, {reason}.", details=details)
+        """Name the nearest legal quantities, None for one that does not exist."""
+        super().__init__(
+            f"Quantity {quantity} is not a multiple of the lot size, which is {lot_size}"
+            f"{_nearest(below, above)}.",
+            details={"param": "quantity", "given": quantity, "lot_size": lot_size}
+            | _present(below=below, above=above),
+        )
+
+
+class PriceOffTick(InvalidRequest):
+    code = "price_off_tick"
+
+    def __init__(
+        self,
+        field: str,
+        price: Decimal,
+        symbol: str,
+        tick_size: Decimal,
+        *,
+        below: Decimal | None,
+        above: Decimal | None,
+    ) -> None:
+        """Name the nearest legal prices, None for one that does not exist."""
+        super().__init__(
+            f"{_title(field)} {price} is not a multiple of the tick size of {symbol}, which is "
+            f"{tick_size}{_nearest(below, above)}.",
+            details={"param": field, "given": price, "tick_size": tick_size}
+            | _present(below=below, above=above),
+        )
+
+
+class WouldTriggerImmediately(InvalidRequest):
+    code = "would_trigger_immediately"
+
+    def __init__(
+        self, stop_price: Decimal, rule: str, price: Decimal, nearest: Decimal | None
+    ) -> None:
+        """`rule` is below or above, and `nearest` the nearest legal stop price there, if any."""
+        super().__init__(
+            f"Stop price {stop_price} must be {rule} the price, which is {price}: "
+            "the order would be triggered at once.",
+            details={"param": "stop_price", "given": stop_price, "price": price}
+            | _present(**{rule: nearest}),
+        )
 
 
 class WrongSideOfPrice(InvalidRequest):
     code = "wrong_side_of_price"
 
-    def __init__(self, field: str, level: Decimal, rule: str, price: Decimal) -> None:
-        name = field.replace("_", " ").capitalize()
+    def __init__(
+        self,
+        field: str,
+        level: Decimal,
+        rule: str,
+        price: Decimal,
+        *,
+        price_name: str = "price",
+        nearest: Decimal | None = None,
+    ) -> None:
+        """`rule` is below or above, and `nearest` the nearest legal level there, if any."""
+        details = {"price": price, "param": field, "given": level}
         super().__init__(
-            f"{name} {level} must be {rule} the price, which is {price}.",
-            details={field: f"must be {rule} {price}", "price": price},
+            f"{_title(field)} {level} must be {rule} the {price_name}, which is {price}.",
+            details={field: f"must be {rule} {price}"} | details | _present(**{rule: nearest}),
+        )
+
+
+class InsufficientMargin(InvalidRequest):
+    code = "insufficient_margin"
+
+    def __init__(
+        self,
+        required: Decimal,
+        available: Decimal,
+        quantity: int,
+        *,
+        equity: Decimal | None = None,
+        below: int | None = None,
+    ) -> None:
+        """Name the `equity` if it is used up, else the largest quantity that has enough margin."""
+        details = {
+            "required_margin": required,
+            "available_margin": available,
+            "param": "quantity",
+            "given": quantity,
+        }
+        if equity is None:
+            reason = f"and {available} is available"
+        else:
+            reason = f"but open trades have used up the equity, which is {equity}"
+        super().__init__(
+            f"This trade needs a margin of {required}, {reason}.",
+            details=details | _present(equity=equity, below=below),
         )
 
 
@@ -192,12 +271,23 @@ class LastPriceTooEarly(Conflict):
 class MarketClosed(Conflict):
     code = "market_closed"
 
-    def __init__(self, next_open: datetime) -> None:
-        """Name the next opening, given in Indian Standard Time."""
+    def __init__(self, next_open: datetime, symbol: str | None = None) -> None:
+        """Name the next opening, given in Indian Standard Time, and the symbol of an order."""
         day = f"{next_open:%A}, {next_open.day} {next_open:%B %Y}"
         super().__init__(
             f"The market is closed. It opens on {day} at {next_open:%H:%M} IST.",
-            details={"next_open": next_open},
+            details={"next_open": next_open}
+            | ({} if symbol is None else {"param": "symbol", "given": symbol}),
+        )
+
+
+class TooManyPending(Conflict):
+    code = "too_many_pending"
+
+    def __init__(self, order_type: str, limit: int) -> None:
+        super().__init__(
+            f"{limit} of your trades wait for their entry already. Cancel one first.",
+            details={"param": "order_type", "given": order_type, "limit": limit},
         )
 
 
@@ -252,3 +342,17 @@ class ServerBusy(Unavailable):
 
 def _seconds(duration: timedelta) -> int:
     return int(duration.total_seconds())
+
+
+def _title(field: str) -> str:
+    return field.replace("_", " ").capitalize()
+
+
+def _nearest(below: object, above: object) -> str:
+    """Return the end of a sentence that names the nearest legal values."""
+    values = [str(value) for value in (below, above) if value is not None]
+    return f"; nearest: {' and '.join(values)}" if values else ""
+
+
+def _present(**details: Any) -> dict[str, Any]:
+    return {name: value for name, value in details.items() if value is not None}

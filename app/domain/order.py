@@ -4,14 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 
 from app.domain.bracket import TradeType
+
+MAX_QUANTITY = 10_000_000
+
+
+class OrderType(StrEnum):
+    """When an order is filled: at once, or at a limit price, beyond a stop price, or both."""
+
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+    STOP = "STOP"
+    STOP_LIMIT = "STOP_LIMIT"
+
+    @property
+    def has_limit(self) -> bool:
+        return self in (OrderType.LIMIT, OrderType.STOP_LIMIT)
+
+    @property
+    def has_stop(self) -> bool:
+        return self in (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A market order with its optional bracket. Levels are rupees.
+    """An order with its optional bracket. Prices are rupees.
 
+    `limit_price` is set if the `order_type` has a limit, `stop_price` if it has a stop.
     `fingerprint` is equal for orders of the same content: it distinguishes a retry under the same
     `client_order_id` from another order.
     """
@@ -21,5 +42,8 @@ class Order:
     quantity: int
     stop_loss: Decimal | None = None
     target_price: Decimal | None = None
+    order_type: OrderType = OrderType.MARKET
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
     client_order_id: str | None = None
     fingerprint: str = ""

@@ -175,8 +175,14 @@ class TradingCalendar:
 
     def require_trading(self, now: datetime) -> None:
         """Raise MarketClosed with the next opening if trading is not allowed."""
-        if self.enforced and not self.is_open(now):
-            raise MarketClosed(self.next_open(now).astimezone(self.timezone))
+        if closed := self.closed(now):
+            raise closed
+
+    def closed(self, now: datetime, symbol: str | None = None) -> MarketClosed | None:
+        """Return why a trade, or an order of `symbol`, is refused now; None if it is allowed."""
+        if self.trading_allowed(now):
+            return None
+        return MarketClosed(self.next_open(now).astimezone(self.timezone), symbol)
 
     def is_open(self, now: datetime) -> bool:
         """Return whether the exchanges accept orders."""

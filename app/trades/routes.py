@@ -30,7 +30,10 @@ blueprint = Blueprint("trades", __name__, url_prefix="/trades")
     body=CreateTradeRequest,
     responses={201: TradeView},
     errors={
-        400: ["insufficient_margin", "unknown_symbol", "unlisted_symbol", "wrong_side_of_price"],
+        400: [
+            *("insufficient_margin", "price_off_tick", "quantity_off_lot"),
+            *("unknown_symbol", "unlisted_symbol", "wrong_side_of_price"),
+        ],
         401: ["account_gone"],
         404: ["portfolio_not_found"],
         409: ["client_order_id_reused", "market_closed", "price_too_old"],

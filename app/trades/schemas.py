@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, Strict, WithJsonSchema
 
 from app.domain.bracket import ExitReason, TradeType
-from app.domain.order import Order
+from app.domain.order import MAX_QUANTITY, Order
 from app.domain.quote import Source
 from app.domain.trade import STATUS_AFTER, TradeStatus
 from app.domain.triggers import SettledFrom
@@ -35,7 +35,6 @@ from app.web.schemas import (
     whole_number,
 )
 
-MAXIMUM_QUANTITY = 10_000_000
 # The statuses that a trade can have. The others are reserved for later kinds of order.
 STATUSES = [TradeStatus.ACTIVE.value, *(status.value for status in STATUS_AFTER.values())]
 SetStatus = Annotated[TradeStatus, WithJsonSchema({"type": "string", "enum": STATUSES})]
@@ -46,7 +45,7 @@ class CreateTradeRequest(RequestModel):
     trade_type: Annotated[TradeType, choice(TradeType)] = Field(
         description="BUY earns when the price rises, SELL when it falls.", examples=["BUY"]
     )
-    quantity: Annotated[int, *whole_number(1, MAXIMUM_QUANTITY)] = Field(
+    quantity: Annotated[int, *whole_number(1, MAX_QUANTITY)] = Field(
         description="The number of units.", examples=[2]
     )
     stop_loss: Level | None = Field(

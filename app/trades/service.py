@@ -12,12 +12,9 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from app.database import object_id
 from app.database.transactions import run_transaction
 from app.domain.bracket import Bracket
-from app.domain.errors import (
-    ClientOrderIdReused,
-    InsufficientMargin,
-    NotFound,
-    ResultUnconfirmed,
-)
+from app.domain.checks import Funds, insufficient_margin
+from app.domain.errors import ClientOrderIdReused, NotFound, ResultUnconfirmed
+from app.domain.instrument import Instrument
 from app.domain.money import required_margin
 from app.domain.order import Order
 from app.domain.position import Position
@@ -32,22 +29,21 @@ from app.portfolio.valuation import value
 from app.services import now, services
 from app.trades.events import trade_created
 from app.trades.execution import close_trades
+from app.trades.order_checks import check_order
 
 
 def open_trade(user_id: str, order: Order, key: IdempotencyKey | None = None) -> Trade:
     """Open a trade at the last traded price; for a retry, return the trade as it was opened.
 
-    A retry has the same `key` or client_order_id. Raises InvalidRequest for an unknown or
-    unlisted symbol, WrongSideOfPrice, InsufficientMargin, NotFound for a missing portfolio,
-    Conflict for a key or client_order_id of another order, MarketClosed outside market hours,
-    PriceTooOld, MarketDataUnavailable.
+    A retry has the same `key` or client_order_id. Raises the first problem that the checks of
+    app.domain.checks find, NotFound for a missing portfolio, Conflict for a key or
+    client_order_id of another order.
     """
     try:
         if earlier := _opened_earlier(user_id, order, key):
             return earlier
-        services().calendar.require_trading(now())
-        symbol = services().instruments.get_tradable(order.symbol).symbol
-        quote = services().quotes.require_recent(symbol)
+        instrument, quote = check_order(order)
+        symbol = instrument.symbol
         bracket = Bracket.open(
             order.trade_type,
             order.quantity,
@@ -57,7 +53,7 @@ def open_trade(user_id: str, order: Order, key: IdempotencyKey | None = None) ->
         )
         services().polled_symbols.mark_traded(symbol, now())
         trade, events = run_transaction(
-            lambda: _write_trade(user_id, symbol, bracket, order, key),
+            lambda: _write_trade(user_id, instrument, bracket, order, key),
             already_committed=lambda opened: Trade.find_by_id(user_id, opened[0].id) is not None,
             user_ids=[user_id],
         )
@@ -118,19 +114,25 @@ def _opened_earlier(user_id: str, order: Order, key: IdempotencyKey | None) -> T
 
 
 def _write_trade(
-    user_id: str, symbol: str, bracket: Bracket, order: Order, key: IdempotencyKey | None
+    user_id: str,
+    instrument: Instrument,
+    bracket: Bracket,
+    order: Order,
+    key: IdempotencyKey | None,
 ) -> tuple[Trade, list[Notification]]:
     if earlier := _opened_earlier(user_id, order, key):
         return earlier, []
     time = now()
     rate = services().settings.margin_rate
     margin = required_margin(bracket.entry_price, bracket.quantity, rate)
-    opened = Position.of(bracket)
+    symbol, opened = instrument.symbol, Position.of(bracket)
     portfolio = Portfolio.update_margin(user_id, margin, symbol, opened, time)
     if portfolio is None:
-        raise InsufficientMargin(margin, get_portfolio(user_id).available_margin)
+        funds = Funds(get_portfolio(user_id).available_margin, rate)
+        raise insufficient_margin(order, instrument, bracket.entry_price, funds)
     if (equity := value(portfolio).equity) <= 0:
-        raise InsufficientMargin(margin, portfolio.available_margin + margin, equity)
+        funds = Funds(portfolio.available_margin + margin, rate, equity)
+        raise insufficient_margin(order, instrument, bracket.entry_price, funds)
     trade = Trade.create(
         user_id=user_id,
         number=portfolio.trade_count,

@@ -80,19 +80,31 @@ ERROR_CODES = {
     "market_data_unavailable": ErrorCode((503,), "No source has a price of the symbol."),
     # Portfolios and trades.
     "portfolio_not_found": ErrorCode((404,), "The user has no portfolio yet."),
-    "insufficient_margin": ErrorCode(
+    "quantity_off_lot": ErrorCode(
+        (400,), "The quantity is not whole lots. `details` has the `lot_size`, `below` and `above`."
+    ),
+    "price_off_tick": ErrorCode(
         (400,),
-        "The margin or the equity is too small. `details` has `required_margin` and "
-        "`available_margin` in rupees.",
+        "The price in `param` is no multiple of the tick size. `details` has the `tick_size`, and "
+        "the nearest legal prices `below` and `above`.",
+    ),
+    "would_trigger_immediately": ErrorCode(
+        (400,), "The last price has reached the stop price. `details` has the `price`."
     ),
     "wrong_side_of_price": ErrorCode(
         (400,), "The stop-loss or target is on the wrong side. `details` has the `price`."
+    ),
+    "insufficient_margin": ErrorCode(
+        (400,),
+        "The margin or the equity is too small. `details` has `required_margin` and "
+        "`available_margin` in rupees, and `below`, the largest quantity that has enough.",
     ),
     "trade_not_found": ErrorCode((404,), "The user has no trade with this id."),
     "trade_not_active": ErrorCode(
         (409,), "The trade is closed. `details` has its `status` and `pnl`."
     ),
     "market_closed": ErrorCode((409,), "The exchange is closed. `details` has `next_open`."),
+    "too_many_pending": ErrorCode((409,), "250 trades of the user wait for their entry."),
     "price_too_old": ErrorCode(
         (409,), "The last price is too old. `details` has `age_seconds` and `limit_seconds`."
     ),

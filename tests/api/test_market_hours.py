@@ -159,7 +159,11 @@ def test_an_order_outside_hours_is_refused_naming_the_next_opening(
 
     answer = create(alice, "k", client_order_id="my-order")
 
-    assert assert_error(answer, 409, "market_closed") == {"next_open": "2030-11-25T03:45:00.000Z"}
+    assert assert_error(answer, 409, "market_closed") == {
+        "next_open": "2030-11-25T03:45:00.000Z",
+        "param": "symbol",
+        "given": "^NSEI",
+    }
     assert answer.get_json()["error"] == (
         "The market is closed. It opens on Monday, 25 November 2030 at 09:15 IST."
     )

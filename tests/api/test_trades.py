@@ -28,7 +28,7 @@ def test_opening_a_trade_blocks_its_margin(alice: Trader) -> None:
 
 def test_the_answer_tells_everything_of_the_trade(alice: Trader) -> None:
     answer = alice.create_trade(
-        symbol="reliance", quantity=3, stop_loss=1_390, target_price=1_410.05
+        symbol="reliance", quantity=3, stop_loss=1_390, target_price=1_410.1
     )
 
     trade = answer.get_json()
@@ -41,7 +41,7 @@ def test_the_answer_tells_everything_of_the_trade(alice: Trader) -> None:
         "quantity": 3,
         "entry_price": 1_400.0,
         "stop_loss": 1_390.0,
-        "target_price": 1_410.05,
+        "target_price": 1_410.1,
         "status": "ACTIVE",
         "created_at": "2026-11-23T04:00:00.000Z",
         "margin_used": 840.0,
@@ -100,8 +100,40 @@ def test_a_level_on_the_wrong_side_is_refused_naming_the_price(
     answer = alice.create_trade(**order)
 
     details = assert_error(answer, 400, "wrong_side_of_price")
-    assert details == {field: f"must be {rule}", "price": 25_000.0}
+    nearest, side = (24_999.99 if rule.startswith("below") else 25_000.01), rule.split()[0]
+    own = {"param": field, "given": order[field], side: nearest}
+    assert details == {field: f"must be {rule}", "price": 25_000.0, **own}
     assert "25000.00" in answer.get_json()["error"]
+    assert alice.trades() == []
+
+
+def test_a_price_off_the_tick_of_a_share_is_refused_naming_the_nearest_ones(alice: Trader) -> None:
+    answer = alice.create_trade(symbol="RELIANCE", stop_loss=1_390.05)
+
+    assert assert_error(answer, 400, "price_off_tick") == {
+        "param": "stop_loss",
+        "given": 1_390.05,
+        "tick_size": 0.1,
+        "below": 1_390.0,
+        "above": 1_390.1,
+    }
+    assert answer.get_json()["error"] == (
+        "Stop loss 1390.05 is not a multiple of the tick size of RELIANCE.NS, which is 0.10; "
+        "nearest: 1390.00 and 1390.10."
+    )
+    assert alice.create_trade(symbol="RELIANCE", stop_loss=1_390.1).status_code == 201
+
+
+def test_levels_of_an_index_may_be_any_paise(alice: Trader) -> None:
+    answer = alice.create_trade(stop_loss=24_750.01, target_price=25_249.99)
+    assert (answer.status_code, answer.get_json()["stop_loss"]) == (201, 24_750.01)
+
+
+def test_the_first_problem_of_an_order_is_the_answer(alice: Trader) -> None:
+    wrong = {"symbol": "RELIANCE", "quantity": 1_000, "stop_loss": 1_500.05}
+    assert_error(alice.create_trade(**wrong), 400, "price_off_tick")
+    assert_error(alice.create_trade(**wrong | {"stop_loss": 1_500}), 400, "wrong_side_of_price")
+    assert_error(alice.create_trade(**wrong | {"stop_loss": 1_300}), 400, "insufficient_margin")
     assert alice.trades() == []
 
 
@@ -110,7 +142,13 @@ def test_too_little_margin_states_the_required_and_the_available_amount(alice: T
     answer = alice.create_trade(quantity=2)
 
     details = assert_error(answer, 400, "insufficient_margin")
-    assert details == {"required_margin": 10_000.0, "available_margin": 5_000.0}
+    assert details == {
+        "required_margin": 10_000.0,
+        "available_margin": 5_000.0,
+        "param": "quantity",
+        "given": 2,
+        "below": 1,
+    }
     assert len(alice.trades()) == 1
     assert_portfolio_balances(alice.client_id)
 
@@ -148,7 +186,8 @@ def test_a_loss_may_be_larger_than_the_margin(
     performance = alice.get(f"/trades/performance/{alice.client_id}").get_json()
     assert performance["total_pnl"] == -120_000.0
     details = assert_error(alice.create_trade(), 400, "insufficient_margin")
-    assert details == {"required_margin": 3_800.0, "available_margin": -20_000.0}
+    assert (details["required_margin"], details["available_margin"]) == (3_800.0, -20_000.0)
+    assert "below" not in details
     assert_portfolio_balances(alice.client_id)
 
 
@@ -162,7 +201,9 @@ def test_no_order_is_taken_while_open_trades_have_used_up_the_equity(
 
     assert alice.portfolio()["available_margin"] == 20_000.0
     details = assert_error(alice.create_trade(), 400, "insufficient_margin")
-    assert details == {"required_margin": 3_750.0, "available_margin": 20_000.0, "equity": 0.0}
+    own = {"param": "quantity", "given": 1}
+    margins = {"required_margin": 3_750.0, "available_margin": 20_000.0, "equity": 0.0}
+    assert details == margins | own
     assert len(alice.trades()) == 1
     assert_portfolio_balances(alice.client_id)
     feed.tick("^NSEI", 18_751)

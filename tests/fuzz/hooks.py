@@ -18,6 +18,7 @@ schemathesis.openapi.format("phone", phones)
 # Refusals of a well-formed request that depend on the market, the time and the user's money.
 RULES_OF_TRADING = {
     "unknown_symbol",
+    "price_off_tick",
     "wrong_side_of_price",
     "already_crossed",
     "insufficient_margin",

@@ -56,7 +56,7 @@ def test_a_transaction_commits_and_returns_its_result() -> None:
 def test_an_exception_aborts_the_transaction() -> None:
     def write() -> None:
         collection("counters").insert_one({"_id": "n", "n": 1})
-        raise InsufficientMargin(Decimal(2), Decimal(1))
+        raise InsufficientMargin(Decimal(2), Decimal(1), 1)
 
     with pytest.raises(InsufficientMargin):
         run_transaction(write, user_ids=["alice"])

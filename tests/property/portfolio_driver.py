@@ -24,7 +24,7 @@ from tests.support.market import ManualClock, ScriptedFeed
 # An eighth, so that margins often end in half a paisa, which has to be rounded.
 MARGIN_RATE = Fraction(1, 8)
 # Odd amounts, a symbol with a dot, and a price so low that a paisa is a large share of it.
-PRICES = {"^NSEI": 10_007, "^BSESN": 250_013, "RELIANCE.NS": 703}
+PRICES = {"^NSEI": 10_007, "^BSESN": 250_013, "WIPRO.NS": 703}
 USERS = {"asha": 1_000_000, "binod": 50_000_003}
 STATUSES = {
     "insufficient_margin": 400,

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from app.domain.bracket import Bracket, TradeType
 from app.domain.instrument import Instrument
 from app.domain.money import PAISA
-from app.trades.schemas import MAXIMUM_QUANTITY
+from app.domain.order import MAX_QUANTITY
 from app.web.schemas import MAX_PRICE
 from tests.support.quotes import quote
 
 prices = st.integers(1, MAX_PRICE * 100).map(lambda paise: paise * PAISA)
 # Close together, so that levels are passed, met exactly, or missed by a paisa.
 near_prices = st.integers(9_950, 10_050).map(lambda paise: paise * PAISA)
-quantities = st.integers(1, MAXIMUM_QUANTITY)
+quantities = st.integers(1, MAX_QUANTITY)
 sides = st.sampled_from(TradeType)
 
 

@@ -71,7 +71,8 @@ def test_the_refusal_of_a_level_on_the_wrong_side_names_the_price(
     assert refusal.value.message == (
         f"{name} {levels[field]} must be {rule} the price, which is 100."
     )
-    assert refusal.value.details == {field: f"must be {rule} 100", "price": Decimal(100)}
+    details = {field: f"must be {rule} 100", "price": Decimal(100)}
+    assert refusal.value.details == details | {"param": field, "given": levels[field]}
 
 
 @pytest.mark.parametrize(

@@ -58,22 +58,33 @@ def test_an_error_has_its_own_details() -> None:
 
 
 def test_insufficient_margin_names_the_available_and_the_required_one() -> None:
-    error = InsufficientMargin(Decimal("5000.10"), Decimal("4999.99"))
+    error = InsufficientMargin(Decimal("5000.10"), Decimal("4999.99"), 20, below=19)
 
     assert error.code == "insufficient_margin"
     assert error.message == "This trade needs a margin of 5000.10, and 4999.99 is available."
     assert error.details == {
         "required_margin": Decimal("5000.10"),
         "available_margin": Decimal("4999.99"),
+        "param": "quantity",
+        "given": 20,
+        "below": 19,
     }
 
 
 def test_a_level_on_the_wrong_side_is_reported_with_the_price() -> None:
-    error = WrongSideOfPrice("target_price", Decimal(99), "above", Decimal(100))
+    error = WrongSideOfPrice(
+        "target_price", Decimal(99), "above", Decimal(100), nearest=Decimal("100.05")
+    )
 
     assert error.code == "wrong_side_of_price"
     assert error.message == "Target price 99 must be above the price, which is 100."
-    assert error.details == {"target_price": "must be above 100", "price": Decimal(100)}
+    assert error.details == {
+        "target_price": "must be above 100",
+        "price": Decimal(100),
+        "param": "target_price",
+        "given": Decimal(99),
+        "above": Decimal("100.05"),
+    }
 
 
 def test_an_alert_that_would_fire_immediately_is_reported_with_the_price() -> None:

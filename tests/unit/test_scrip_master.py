@@ -133,17 +133,17 @@ def test_our_indices_are_read_for_their_tokens(read: Read) -> None:
         ("5", "0.05"),
         ("10.000000", "0.10"),
         ("500", "5.00"),
-        ("0.000000", "0.05"),
-        ("0.25", "0.05"),
-        ("-5", "0.05"),
-        ("NaN", "0.05"),
-        ("Infinity", "0.05"),
-        ("1e30", "0.05"),
-        ("five", "0.05"),
-        ("", "0.05"),
+        ("0.000000", "0.01"),
+        ("0.25", "0.01"),
+        ("-5", "0.01"),
+        ("NaN", "0.01"),
+        ("Infinity", "0.01"),
+        ("1e30", "0.01"),
+        ("five", "0.01"),
+        ("", "0.01"),
     ],
 )
-def test_an_invalid_tick_size_becomes_the_default(read: Read, paise: str, rupees: str) -> None:
+def test_an_invalid_tick_size_becomes_a_paisa(read: Read, paise: str, rupees: str) -> None:
     assert only(read(nse("SBIN", 1, tick_size=paise))).tick_size == Decimal(rupees)
 
 

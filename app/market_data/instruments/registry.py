@@ -160,7 +160,7 @@ class Instruments:
         """Return the instrument of an order or a filter; raise InvalidRequest if unknown."""
         instrument = self.find(name)
         if instrument is None:
-            details = {"symbol": "is not a known symbol"}
+            details = _about(name, "is not a known symbol")
             raise InvalidRequest(self._suggest(name), code="unknown_symbol", details=details)
         return instrument
 
@@ -174,7 +174,7 @@ class Instruments:
             raise InvalidRequest(
                 f"{instrument.symbol} is no longer listed: it takes no new trades or alerts.",
                 code="unlisted_symbol",
-                details={"symbol": "is no longer listed"},
+                details=_about(name, "is no longer listed"),
             )
         return instrument
 
@@ -232,6 +232,10 @@ def _normalize(name: str) -> str:
             break
         name = unquote(name)
     return name.strip().upper()
+
+
+def _about(name: str, fault: str) -> dict[str, str]:
+    return {"symbol": fault, "param": "symbol", "given": name}
 
 
 def _words(instrument: Instrument) -> str:

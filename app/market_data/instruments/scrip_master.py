@@ -45,8 +45,8 @@ _TOKEN = re.compile(r"[0-9]{1,12}")
 _TEST = ("NSETEST", "BSETEST")
 _INDEX = "AMXIDX"
 _INDICES = {(NSE, "NIFTY"): "^NSEI", (NSE, "BANKNIFTY"): "^NSEBANK", (BSE, "SENSEX"): "^BSESN"}
-# Used if the list has no possible tick size, as for indices.
-_USUAL_TICK = Decimal("0.05")
+# Used if the list has no possible tick size, as for indices: the only one that refuses no price.
+_UNKNOWN_TICK = PAISA
 _MAX_TICK = Decimal(100)
 _MAX_LOT = 10_000_000
 
@@ -233,13 +233,13 @@ def _instrument(row: dict[str, Any], symbol: str, exchange: str) -> Instrument:
 
 @lru_cache(maxsize=1_000)
 def _tick_size(paise: str) -> Decimal:
-    """Return a tick size in rupees; the usual one if the listed one is impossible."""
+    """Return a tick size in rupees; a paisa if the listed one is impossible."""
     try:
         tick = Decimal(paise) / 100
         usable = PAISA <= tick <= _MAX_TICK and is_whole_paise(tick)
     except InvalidOperation:
         usable = False
-    return tick.quantize(PAISA) if usable else _USUAL_TICK
+    return tick.quantize(PAISA) if usable else _UNKNOWN_TICK
 
 
 @lru_cache(maxsize=1_000)

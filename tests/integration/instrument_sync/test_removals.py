@@ -46,7 +46,8 @@ def test_a_removed_share_takes_no_new_alerts_and_existing_ones_fire(
     sync()
 
     details = assert_error(alice.post("/market/alerts", levels), 400, "unlisted_symbol")
-    assert details == {"symbol": "is no longer listed"}
+    own = {"param": "symbol", "given": "SHARE1099"}
+    assert details == {"symbol": "is no longer listed", **own}
     with app.app_context():
         assert fire_crossed([feed.set("SHARE1099.NS", 111)]) == 1
     (fired,) = alice.get("/market/alerts?symbol=SHARE1099").get_json()["alerts"]
