@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from bson import ObjectId
+from pymongo import DESCENDING
 
 from app.auth.verification import find_user
 from app.database import Document, collection
+from app.database.hints import use_index
 from app.models import Inbox, Notification, Portfolio, SecondFactor, User
+from app.models.movement import BY_TIME
 from app.models.paging import newest_first
 from app.services import now
 from app.web.schemas import to_json
@@ -22,6 +26,7 @@ INTERNAL = frozenset(
         *("_id", "password_hash", "key_hash", "secret", "refresh_digest", "used_digests"),
         *("recovery_digests", "last_step", "claim", "claims", "wakes", "due_at", "deliver_at"),
         *("waiting", "trigger_below", "trigger_above", "purge_at", "alert_count", "pending_id"),
+        "portfolio_count",
     }
 )
 
@@ -62,24 +67,37 @@ def _few(user: User) -> dict[str, Any]:
 
 
 def _many(user_id: str) -> dict[str, Iterable[Document]]:
-    """Return iterators over what a user may have much of, newest first."""
-    portfolio = Portfolio.find_by_user_id(user_id)
-    trades = portfolio.trade_count if portfolio else 0
+    """Return iterators over what a user may have much of, newest first, by portfolio."""
+    user = {"user_id": user_id}
+    portfolios = Portfolio.find_all(user_id)
     number, seq = ("user_id", "status", "number"), ("user_id", "is_read", "seq")
     return {
-        "trades": _pages("trades", user_id, number, trades),
-        "alerts": _pages("alerts", user_id, number, User.last_alert_number(user_id)),
-        "notifications": _pages("notifications", user_id, seq, Notification.last_seq(user_id)),
+        "trades": chain.from_iterable(map(_trades, portfolios)),
+        "movements": chain.from_iterable(map(_movements, portfolios)),
+        "alerts": _pages("alerts", user, number, User.last_alert_number(user_id)),
+        "notifications": _pages("notifications", user, seq, Notification.last_seq(user_id)),
     }
+
+
+def _trades(portfolio: Portfolio) -> Iterator[Document]:
+    owner = {"user_id": portfolio.user_id, "portfolio_id": portfolio.id}
+    number = ("user_id", "portfolio_id", "status", "number")
+    return _pages("trades", owner, number, portfolio.trade_count)
+
+
+def _movements(portfolio: Portfolio) -> Iterator[Document]:
+    query = {"user_id": portfolio.user_id, "portfolio_id": portfolio.id}
+    found = collection("movements").find(query, **use_index(*BY_TIME))
+    yield from found.sort("created_at", DESCENDING)
 
 
 def _read(name: str, query: Document) -> list[Document]:
     return list(collection(name).find(query))
 
 
-def _pages(name: str, user_id: str, index: Sequence[str], newest: int) -> Iterator[Document]:
+def _pages(name: str, owner: Document, index: Sequence[str], newest: int) -> Iterator[Document]:
     below = newest + 1
-    while page := newest_first(name, {"user_id": user_id}, index, below=below, limit=PAGE):
+    while page := newest_first(name, owner, index, below=below, limit=PAGE):
         yield from page
         below = page[-1][index[-1]]
 

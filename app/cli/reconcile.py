@@ -29,10 +29,16 @@ def reconcile(repairs: bool) -> None:
         click.echo(f"{len(users)} portfolios agree with their trades.")
         return
     rows = [
-        (difference.user_id, difference.field, difference.recorded, difference.recomputed)
+        (
+            difference.user_id,
+            difference.portfolio or "-",
+            difference.field,
+            difference.recorded,
+            difference.recomputed,
+        )
         for difference in differences
     ]
-    click.echo(table(("user", "field", "recorded", "recomputed"), rows))
+    click.echo(table(("user", "portfolio", "field", "recorded", "recomputed"), rows))
     if repairs:
         click.echo(f"{len(differences)} differences were repaired.")
     else:

@@ -37,15 +37,18 @@ def _index(*fields: str, **options: Any) -> IndexModel:
 INDEXES: dict[str, list[IndexModel]] = {
     "users": [_index("client_id", unique=True), _index("email", unique=True)],
     "portfolios": [_index("user_id", "name", unique=True)],
+    "movements": [_index("user_id", "portfolio_id", "created_at")],
     "trades": [
         # What a price triggers: a range of each (app/models/trigger_index.py).
         # SecantusDB: scans for a partial index whose filter is not in the key. MongoDB would take a
         # partial index of what waits.
         _index("waiting", "symbol", "trigger_below"),
         _index("waiting", "symbol", "trigger_above"),
-        # A user's trades by their number, of all statuses and of one.
-        _index("user_id", "number", unique=True),
-        _index("user_id", "status", "number"),
+        # A portfolio's trades by their number, of all statuses and of one.
+        _index("user_id", "portfolio_id", "number", unique=True),
+        _index("user_id", "portfolio_id", "status", "number"),
+        # The closed ones by the time of their result.
+        _index("user_id", "portfolio_id", "closed_at"),
         # Unique among the trades that have one.
         _index(
             "user_id",
@@ -141,7 +144,7 @@ def _create_missing(lock: BuildLock) -> None:
     for name, models in INDEXES.items():
         if not models:
             if name not in existing:
-                _create_collection(name)
+                create_collection(name)
             continue
         stored = collection(name).index_information() if name in existing else {}
         for document in (model.document for model in models):
@@ -189,7 +192,8 @@ def _change_ttl(name: str, document: Document) -> None:
     database().command("collMod", name, index=index)
 
 
-def _create_collection(name: str) -> None:
+def create_collection(name: str) -> None:
+    """Create a collection, unless it exists."""
     try:
         database().create_collection(name, check_exists=False)
     except OperationFailure as error:

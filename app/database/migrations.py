@@ -7,17 +7,21 @@ together share the work.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pymongo
+from bson import ObjectId
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from app.database import Document, collection
 from app.database.batches import batch_size, batched
 from app.database.hints import use_index
+from app.database.indexes import create_collection
 from app.database.transactions import run_transaction
 from app.domain.contact import identity_key
+from app.domain.money import ZERO
 from app.logs import logger
 from config import ConfigurationError
 
@@ -30,6 +34,8 @@ _STATUS_INDEXES = {
     "trades": ("status_1_symbol_1_trigger_below_1", "status_1_symbol_1_trigger_above_1"),
     "alerts": ("status_1_symbol_1_above_1", "status_1_symbol_1_below_1"),
 }
+# Indexes of the trades of a user, as shapes before 5 had them.
+_USER_INDEXES = ("user_id_1_number_1", "user_id_1_status_1_number_1")
 
 
 class UnusableData(ConfigurationError):
@@ -139,6 +145,51 @@ def _mark_waiting(name: str, documents: Sequence[Document]) -> None:
     collection(name).update_many(query, {"$set": {"waiting": True}}, **use_index("_id"))
 
 
+def _begin_seasons() -> None:
+    """Shape 5: a trade belongs to a portfolio, and a portfolio has seasons and movements."""
+    create_collection("movements")
+    _rewrite("trades", {"portfolio_id": {"$exists": False}}, _give_trades_portfolios)
+    _rewrite("portfolios", {"season": {"$exists": False}}, _begin_first_season)
+    for index in _USER_INDEXES:
+        _drop_index("trades", index)
+
+
+def _give_trades_portfolios(name: str, trades: Sequence[Document]) -> None:
+    by_user = defaultdict(list)
+    for trade in trades:
+        by_user[trade["user_id"]].append(trade["_id"])
+    for user_id, ids in by_user.items():
+        portfolio = collection("portfolios").find_one({"user_id": user_id, "name": "default"})
+        if portfolio is None:
+            # The account was being erased; that continues after the start.
+            portfolio = {"_id": ObjectId()}
+        own = {"portfolio_id": portfolio["_id"], "portfolio": "default"}
+        query = {"_id": {"$in": ids}, "user_id": user_id}
+        collection(name).update_many(query, {"$set": own}, **use_index("_id"))
+
+
+def _begin_first_season(name: str, portfolios: Sequence[Document]) -> None:
+    collection("movements").insert_many(
+        {
+            "user_id": portfolio["user_id"],
+            "portfolio_id": portfolio["_id"],
+            "season": 1,
+            "kind": "opening",
+            "amount": portfolio["initial_margin"],
+            "balance_after": portfolio["initial_margin"],
+            "created_at": portfolio["created_at"],
+        }
+        for portfolio in portfolios
+    )
+    fields = {"season": 1, "season_start": 0, "seasons": [], "deposits": ZERO, "withdrawals": ZERO}
+    query = {
+        "_id": {"$in": [portfolio["_id"] for portfolio in portfolios]},
+        "user_id": {"$in": sorted({portfolio["user_id"] for portfolio in portfolios})},
+    }
+    update = [{"$set": {**fields, "season_started_at": "$created_at"}}]
+    collection(name).update_many(query, update, **use_index("_id"))
+
+
 def _rewrite(name: str, old: Document, rewrite: Callable[[str, Sequence[Document]], None]) -> None:
     """Have `rewrite` change the documents of a collection that match `old`."""
     with pymongo.timeout(MIGRATION_TIMEOUT_SECONDS):
@@ -168,5 +219,9 @@ def _drop_index(name: str, index: str) -> None:
             raise
 
 
-STEPS: dict[int, Callable[[], None]] = {3: _reserve_identities, 4: _separate_portfolios}
+STEPS: dict[int, Callable[[], None]] = {
+    3: _reserve_identities,
+    4: _separate_portfolios,
+    5: _begin_seasons,
+}
 VERSION = max(STEPS)

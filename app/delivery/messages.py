@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +16,7 @@ from app.delivery.segments import cut, fits_segment, plain
 from app.delivery.summaries import EventSummary, Figures, result, summarize
 from app.domain.candle import IST
 from app.domain.money import ZERO, format_rupees
+from app.domain.portfolio import DEFAULT_NAME
 from app.models import EventType, Notification
 
 # Maximum events listed in an email; it counts the rest.
@@ -127,24 +128,24 @@ def render_sms(template: str, **context: Any) -> str:
 def compose(
     name: str,
     notifications: Sequence[Notification],
-    available_margin: Decimal | None,
+    available_margins: Mapping[str, Decimal],
     stop_link: str | None = None,
 ) -> EventMessage:
     """Return one message to `name` about all the notifications, in their order.
 
-    `available_margin` is the current one, in rupees; None if there is no portfolio.
+    `available_margins` are the current ones, in rupees, by the name of the portfolio.
     """
     notifications = [_without_links(notification) for notification in notifications]
     summaries = [summarize(notification) for notification in notifications]
     if len(notifications) == 1:
         (summary,) = summaries
         subject = summary.subject
-        balance = _balance(summary.available_margin, available_margin)
+        balance = _balance(summary, notifications, available_margins)
         time = format_ist(summary.time or notifications[0].created_at)
         figures = (*summary.figures, ("Time", time), *balance)
     else:
         subject = _digest_subject(summaries)
-        figures = balance = _balance(None, available_margin)
+        figures = balance = _balances_now(notifications, available_margins)
     return EventMessage(
         name=display_name(name),
         subject=subject,
@@ -166,10 +167,31 @@ def format_ist(time: datetime) -> str:
     return f"{time.astimezone(IST):%d %b %Y, %H:%M:%S} IST"
 
 
-def _balance(after: Decimal | None, now: Decimal | None) -> Figures:
-    if after is not None:
-        return (("Available margin", format_rupees(after)),)
-    return (("Available margin now", format_rupees(now)),) if now is not None else ()
+def _balance(
+    summary: EventSummary, notifications: Sequence[Notification], now: Mapping[str, Decimal]
+) -> Figures:
+    if summary.available_margin is None:
+        return _balances_now(notifications, now)
+    label = _label("Available margin", _portfolio(notifications[0]))
+    return ((label, format_rupees(summary.available_margin)),)
+
+
+def _balances_now(notifications: Sequence[Notification], now: Mapping[str, Decimal]) -> Figures:
+    """Return the available margin of each portfolio that the events are about."""
+    names = dict.fromkeys(map(_portfolio, notifications))
+    return tuple(
+        (_label("Available margin now", name), format_rupees(now[name]))
+        for name in names
+        if name in now
+    )
+
+
+def _portfolio(event: Notification) -> str:
+    return str(event.data.get("portfolio", DEFAULT_NAME))
+
+
+def _label(label: str, portfolio: str) -> str:
+    return label if portfolio == DEFAULT_NAME else f"{label} ({portfolio})"
 
 
 def _digest_subject(summaries: Sequence[EventSummary]) -> str:

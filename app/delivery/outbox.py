@@ -7,7 +7,7 @@ loses it. A slow or failing sender costs requests nothing: they were answered lo
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -202,7 +202,7 @@ class Outbox(Worker):
                 raise DeliveryError("the user is gone", permanent=True)
             events = [attempt.notification for attempt in attempts]
             stop_link = make_stop_link(batch.user.id)
-            message = compose(batch.user.name, events, batch.available_margin, stop_link)
+            message = compose(batch.user.name, events, batch.available_margins, stop_link)
             sender.send(batch.user, message)
         except DeliveryError as failure:
             error = failure
@@ -231,12 +231,12 @@ class Outbox(Worker):
 
 @dataclass(frozen=True, slots=True)
 class _UserBatch:
-    """One user's part of a batch; `available_margin` is in rupees, None if unknown."""
+    """One user's part of a batch; `available_margins` are rupees by name of the portfolio."""
 
     user: User | None
     preferences: Preferences
     notifications: list[Notification]
-    available_margin: Decimal | None
+    available_margins: Mapping[str, Decimal]
 
 
 class _Batch:
@@ -268,7 +268,7 @@ class _Batch:
             self._users.get(user_id),
             inbox.preferences if inbox else Preferences(),
             self._waiting.pop(user_id),
-            self._balances.get(user_id),
+            self._balances.get(user_id, {}),
         )
 
     def release(self) -> None:

@@ -10,9 +10,11 @@ from app.models.identity import Identity
 from app.models.inbox import EventType, Inbox, Preferences
 from app.models.instrument import InstrumentList
 from app.models.market_state import MarketState
+from app.models.movement import Movement, MovementKind
 from app.models.notification import Claim, EventDraft, Notification
 from app.models.portfolio import Portfolio, PortfolioDelta
 from app.models.quota import Quota
+from app.models.season import Season
 from app.models.second_factor import SecondFactor
 from app.models.session import (
     KEY_PREFIX,
@@ -57,11 +59,14 @@ __all__ = [
     "Inbox",
     "InstrumentList",
     "MarketState",
+    "Movement",
+    "MovementKind",
     "Notification",
     "Portfolio",
     "PortfolioDelta",
     "Preferences",
     "Quota",
+    "Season",
     "SecondFactor",
     "Session",
     "ShareLease",

@@ -16,14 +16,17 @@ from app.database import Document, collection
 from app.database.hints import use_index
 from app.models.code import Code, CodePurpose
 from app.models.identity import Identity
+from app.models.movement import BY_TIME
 from app.models.second_factor import SecondFactor
 from app.models.user import User
 
 # Documents in one statement: few enough to end well within its timeout.
 BATCH_SIZE = 500
-# What a user has many of, and the number of each. Trades come first: a price must not close one.
+# What a user has many of, and an index: a range of its last field is deleted at a time. Trades come
+# first: a price must not close one.
 NUMBERED = (
-    ("trades", ("user_id", "number")),
+    ("trades", ("user_id", "portfolio_id", "number")),
+    ("movements", BY_TIME),
     ("alerts", ("user_id", "number")),
     ("notifications", ("user_id", "seq")),
     ("webhook_deliveries", ("user_id", "webhook_id", "number")),
@@ -77,13 +80,19 @@ class Erasure:
 
 
 def _delete_batch(name: str, index: Sequence[str], user_id: str) -> int:
-    """Delete a range of a user's numbers; return how many documents it had."""
-    number = index[-1]
+    """Delete a range of the index of a user; return how many documents it had."""
+    *equal, number = index
     hint = use_index(*index)
-    found = collection(name).find({"user_id": user_id}, {number: 1}, **hint).limit(BATCH_SIZE)
-    numbers = [document[number] for document in found]
-    if not numbers:
+    fields = dict.fromkeys(index, 1)
+    found = list(collection(name).find({"user_id": user_id}, fields, **hint).limit(BATCH_SIZE))
+    if not found:
         return 0
-    window = {"$gte": min(numbers), "$lte": max(numbers)}
-    query = {"user_id": user_id, number: window}
+    # Of one portfolio, or one webhook.
+    group = {field: found[0].get(field) for field in equal}
+    numbers = [
+        document[number]
+        for document in found
+        if all(document.get(field) == value for field, value in group.items())
+    ]
+    query = {**group, number: {"$gte": min(numbers), "$lte": max(numbers)}}
     return collection(name).delete_many(query, **hint).deleted_count

@@ -36,9 +36,11 @@ def read_page(
 
 
 def newest_first(
-    name: str, query: Document, index: Sequence[str], *, below: int, limit: int
+    name: str, query: Document, index: Sequence[str], *, above: int = 0, below: int, limit: int
 ) -> list[dict[str, Any]]:
-    """Return up to `limit` documents matching `query` with a number under `below`, descending.
+    """Return up to `limit` documents matching `query`, numbered over `above` and under `below`.
+
+    They are in descending order.
 
     Fields of the query that are None are ignored, also in the `index`, whose last field is the
     number. That counts per user, with few gaps except among old documents.
@@ -50,8 +52,9 @@ def newest_first(
     # SecantusDB: reads every match before it sorts and limits, so a page is read as ranges of the
     # number (docs/decisions.md). MongoDB takes one range, and stops at the limit.
     window = limit if mongo.is_secantus else below
-    while below > 1 and len(page) < limit:
-        floor = max(below - window, 1)
+    first = above + 1
+    while below > first and len(page) < limit:
+        floor = max(below - window, first)
         found = collection(name).find({**filters, number: {"$gte": floor, "$lt": below}}, **hint)
         page += found.sort(number, DESCENDING).limit(limit - len(page))
         below = floor

@@ -1,11 +1,12 @@
-"""Portfolios: a user's virtual money, and the sums of their open trades by symbol.
+"""Portfolios: virtual money of a user, and the sums of its open trades by symbol.
 
-A portfolio is found by its user and its name. Today each user has exactly one, the default.
+A portfolio is found by its user and its name, and never renamed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -13,19 +14,20 @@ from typing import Any
 
 from bson import ObjectId
 from pymongo import UpdateOne
-from pymongo.errors import DuplicateKeyError
 
 from app.database import Document, collection
 from app.domain.money import ZERO
+from app.domain.portfolio import DEFAULT_NAME
 from app.domain.position import Position
-
-DEFAULT_NAME = "default"
+from app.models.movement import Movement, MovementKind
+from app.models.season import Season
 
 
 @dataclass(slots=True)
 class PortfolioDelta:
-    """What closing trades of one user changes in their portfolio. Amounts are rupees."""
+    """What closing trades changes in the portfolio of a user. Amounts are rupees."""
 
+    user_id: str
     margin: Decimal = ZERO
     pnl: Decimal = ZERO
     trades: int = 0
@@ -43,21 +45,46 @@ class PortfolioDelta:
 
 @dataclass(frozen=True, slots=True)
 class Portfolio:
-    """Amounts are rupees. `trade_count` is the number of the user's newest trade."""
+    """Amounts are rupees. `trade_count` is the number of its newest trade.
+
+    The sums are of the current season, whose first trade has the number after `season_start`.
+    `seasons` are the past ones, oldest first.
+    """
 
     id: ObjectId
     user_id: str
     name: str
     initial_margin: Decimal
+    deposits: Decimal
+    withdrawals: Decimal
     available_margin: Decimal
     utilized_margin: Decimal
     total_pnl: Decimal
     trade_count: int
     closed_count: int
     winner_count: int
+    season: int
+    season_start: int
+    season_started_at: datetime
+    seasons: Sequence[Season]
     exposure: Mapping[str, Position]
     created_at: datetime
     last_updated: datetime
+
+    @property
+    def current_season(self) -> Season:
+        return Season(
+            number=self.season,
+            initial_margin=self.initial_margin,
+            deposits=self.deposits,
+            withdrawals=self.withdrawals,
+            total_pnl=self.total_pnl,
+            first_number=self.season_start + 1,
+            last_number=self.trade_count,
+            closed_count=self.closed_count,
+            winner_count=self.winner_count,
+            started_at=self.season_started_at,
+        )
 
     @classmethod
     def from_document(cls, document: Document) -> Portfolio:
@@ -65,65 +92,83 @@ class Portfolio:
         exposure = {
             key.replace(":", "."): Position(**sums) for key, sums in document["exposure"].items()
         }
-        return cls(id=document["_id"], **values, exposure=exposure)
+        seasons = [Season.from_document(season) for season in document["seasons"]]
+        return cls(id=document["_id"], **values, seasons=seasons, exposure=exposure)
 
     @classmethod
-    def create(cls, user_id: str, initial_margin: Decimal, now: datetime) -> tuple[Portfolio, bool]:
-        """Return the user's portfolio, and whether this call created it."""
-        existing = cls.find_by_user_id(user_id)
-        if existing:
-            return existing, False
+    def create(
+        cls, user_id: str, initial_margin: Decimal, now: datetime, name: str = DEFAULT_NAME
+    ) -> Portfolio:
+        """Insert a portfolio and its first movement; call it in a transaction.
+
+        Raises DuplicateKeyError if the user has one of this name.
+        """
         document: Document = {
             "_id": ObjectId(),
-            **_by_user(user_id),
+            **_by_name(user_id, name),
             "initial_margin": initial_margin,
+            "deposits": ZERO,
+            "withdrawals": ZERO,
             "available_margin": initial_margin,
             "utilized_margin": ZERO,
             "total_pnl": ZERO,
             "trade_count": 0,
             "closed_count": 0,
             "winner_count": 0,
+            **FIRST_SEASON,
+            "season_started_at": now,
             "exposure": {},
             "created_at": now,
             "last_updated": now,
         }
-        try:
-            collection("portfolios").insert_one(document)
-        except DuplicateKeyError:
-            # A concurrent request created it first.
-            winner = cls.find_by_user_id(user_id)
-            assert winner is not None
-            return winner, False
-        return cls.from_document(document), True
+        collection("portfolios").insert_one(document)
+        Movement.create(
+            user_id=user_id,
+            portfolio_id=document["_id"],
+            season=1,
+            kind=MovementKind.OPENING,
+            amount=initial_margin,
+            balance_after=initial_margin,
+            created_at=now,
+        )
+        return cls.from_document(document)
 
     @classmethod
-    def find_by_user_id(cls, user_id: str) -> Portfolio | None:
-        document = collection("portfolios").find_one(_by_user(user_id))
+    def find_by_user_id(cls, user_id: str, name: str = DEFAULT_NAME) -> Portfolio | None:
+        document = collection("portfolios").find_one(_by_name(user_id, name))
         return cls.from_document(document) if document else None
 
     @classmethod
-    def available_margins(cls, user_ids: Collection[str]) -> dict[str, Decimal]:
-        """Return the available rupees by user; users without a portfolio are left out."""
-        fields = {"user_id": 1, "available_margin": 1}
-        portfolios = collection("portfolios").find(_by_user({"$in": list(user_ids)}), fields)
-        return {portfolio["user_id"]: portfolio["available_margin"] for portfolio in portfolios}
+    def find_all(cls, user_id: str) -> list[Portfolio]:
+        """Return the user's portfolios, the oldest first."""
+        found = collection("portfolios").find({"user_id": user_id})
+        portfolios = [cls.from_document(document) for document in found]
+        return sorted(portfolios, key=lambda portfolio: (portfolio.created_at, portfolio.id))
+
+    @classmethod
+    def available_margins(cls, user_ids: Collection[str]) -> dict[str, dict[str, Decimal]]:
+        """Return the available rupees by user and name of the portfolio."""
+        fields = {"user_id": 1, "name": 1, "available_margin": 1}
+        margins: dict[str, dict[str, Decimal]] = defaultdict(dict)
+        for found in collection("portfolios").find({"user_id": {"$in": list(user_ids)}}, fields):
+            margins[found["user_id"]][found["name"]] = found["available_margin"]
+        return margins
 
     @classmethod
     def all_user_ids(cls) -> list[str]:
         """Return the client_id of every user who has a portfolio."""
         portfolios = collection("portfolios").find({}, {"user_id": 1})
-        return [portfolio["user_id"] for portfolio in portfolios]
+        return list(dict.fromkeys(portfolio["user_id"] for portfolio in portfolios))
 
-    @classmethod
-    def correct(cls, user_id: str, fields: Mapping[str, Any]) -> None:
-        """Set fields of the user's portfolio to recomputed values."""
+    def correct(self, fields: Mapping[str, Any]) -> None:
+        """Set fields of the portfolio to recomputed values."""
         changes = dict(fields)
         if "exposure" in changes:
             changes["exposure"] = {
                 symbol.replace(".", ":"): asdict(position)
                 for symbol, position in changes["exposure"].items()
             }
-        collection("portfolios").update_one(_by_user(user_id), {"$set": changes})
+        collection("portfolios").update_one(_by_id(self.id, self.user_id), {"$set": changes})
 
     @classmethod
     def any_margin_in_use(cls) -> bool:
@@ -133,16 +178,22 @@ class Portfolio:
 
     @classmethod
     def update_margin(
-        cls, user_id: str, margin: Decimal, symbol: str, opened: Position, now: datetime
+        cls,
+        user_id: str,
+        margin: Decimal,
+        symbol: str,
+        opened: Position,
+        now: datetime,
+        name: str = DEFAULT_NAME,
     ) -> Portfolio | None:
         """Block `margin` rupees for one new trade; return the updated portfolio.
 
         Its `trade_count` is the number of the new trade. Returns None, and changes nothing, if
-        less is available or the user has no portfolio.
+        less is available or the user has no portfolio of this name.
         """
         # SecantusDB: scans the collection for a find-and-modify. MongoDB would take one.
         blocked = collection("portfolios").update_one(
-            {**_by_user(user_id), "available_margin": {"$gte": margin}},
+            {**_by_name(user_id, name), "available_margin": {"$gte": margin}},
             {
                 "$inc": {
                     "available_margin": -margin,
@@ -153,31 +204,37 @@ class Portfolio:
                 "$set": {"last_updated": now},
             },
         )
-        return cls.find_by_user_id(user_id) if blocked.modified_count else None
+        return cls.find_by_user_id(user_id, name) if blocked.modified_count else None
 
     @classmethod
-    def settle_many(cls, deltas: Mapping[str, PortfolioDelta], now: datetime) -> int:
-        """Release margins and book P&L by user; return how many portfolios were found.
+    def settle_many(cls, deltas: Mapping[ObjectId, PortfolioDelta], now: datetime) -> int:
+        """Release margins and book P&L by portfolio; return how many portfolios were found.
 
         A symbol without an open trade is removed from the exposure.
         """
         result = collection("portfolios").bulk_write(
             [
-                UpdateOne(_by_user(user_id), _settled(delta, now))
-                for user_id, delta in deltas.items()
+                UpdateOne(_by_id(portfolio_id, delta.user_id), _settled(delta, now))
+                for portfolio_id, delta in deltas.items()
             ],
             ordered=False,
         )
         return result.matched_count
 
 
-_NOT_COPIED = ("id", "exposure")
+# Of a new portfolio, and of one of an earlier version.
+FIRST_SEASON: Mapping[str, Any] = {"season": 1, "season_start": 0, "seasons": []}
+_NOT_COPIED = ("id", "seasons", "exposure")
 _FIELDS = tuple(name for name in Portfolio.__dataclass_fields__ if name not in _NOT_COPIED)
 
 
-def _by_user(user_id: str | Document) -> Document:
-    """Return the query of the portfolio of a user: the one place that names it."""
-    return {"user_id": user_id, "name": DEFAULT_NAME}
+def _by_name(user_id: str, name: str) -> Document:
+    return {"user_id": user_id, "name": name}
+
+
+def _by_id(portfolio_id: ObjectId, user_id: str) -> Document:
+    """Return the query of a portfolio; it names the user, so that a shard key would serve."""
+    return {"_id": portfolio_id, "user_id": user_id}
 
 
 def _settled(delta: PortfolioDelta, now: datetime) -> list[Document]:

@@ -23,16 +23,21 @@ from app.models.bulk import IN_CLAUSE_SIZE, by_owner, value_by_id
 from app.models.paging import newest_first
 from app.models.trigger_index import TriggerIndex
 
-BY_NUMBER = ("user_id", "status", "number")
+BY_NUMBER = ("user_id", "portfolio_id", "status", "number")
 INDEX = TriggerIndex("trades", below="trigger_below", above="trigger_above")
 
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """One trade. `number` counts a user's trades from 1; `margin_used` is rupees."""
+    """One trade. `number` counts the trades of its portfolio from 1; `margin_used` is rupees.
+
+    `portfolio` is the name of the portfolio, which never changes.
+    """
 
     id: ObjectId
     user_id: str
+    portfolio_id: ObjectId
+    portfolio: str
     number: int
     symbol: str
     bracket: Bracket
@@ -51,6 +56,8 @@ class Trade:
         return cls(
             id=document["_id"],
             user_id=document["user_id"],
+            portfolio_id=document["portfolio_id"],
+            portfolio=document["portfolio"],
             number=document["number"],
             symbol=document["symbol"],
             bracket=Bracket(
@@ -77,6 +84,8 @@ class Trade:
         cls,
         *,
         user_id: str,
+        portfolio_id: ObjectId,
+        portfolio: str,
         number: int,
         symbol: str,
         bracket: Bracket,
@@ -88,6 +97,8 @@ class Trade:
         """Insert an active trade; DuplicateKeyError if the client_order_id is taken."""
         document: Document = {
             "user_id": user_id,
+            "portfolio_id": portfolio_id,
+            "portfolio": portfolio,
             "number": number,
             "symbol": symbol,
             "trade_type": bracket.trade_type.value,
@@ -125,10 +136,14 @@ class Trade:
         return cls.from_document(document) if document else None
 
     @classmethod
-    def find_all(cls, user_id: str) -> Iterator[Trade]:
-        """Yield every trade of a user, one at a time."""
-        hint = use_index("user_id", "number")
-        for document in collection("trades").find({"user_id": user_id}, **hint):
+    def find_all(
+        cls, user_id: str, portfolio_id: ObjectId, *, after_number: int = 0
+    ) -> Iterator[Trade]:
+        """Yield every trade of a portfolio with a number over `after_number`, one at a time."""
+        query: Document = {"user_id": user_id, "portfolio_id": portfolio_id}
+        hint = use_index("user_id", "portfolio_id", "number")
+        newer = {"number": {"$gt": after_number}}
+        for document in collection("trades").find({**query, **newer}, **hint):
             yield cls.from_document(document)
 
     def as_opened(self) -> Trade:
@@ -139,21 +154,29 @@ class Trade:
     def find_by_user_id(
         cls,
         user_id: str,
+        portfolio_id: ObjectId,
         *,
         status: TradeStatus | None = None,
         symbol: str | None = None,
+        above: int = 0,
         below: int,
         limit: int,
     ) -> list[Trade]:
-        """Return the user's trades with a number under `below`, newest first."""
-        query = {"user_id": user_id, "status": status and status.value, "symbol": symbol}
-        documents = newest_first("trades", query, BY_NUMBER, below=below, limit=limit)
+        """Return trades of the portfolio, numbered over `above` and under `below`, newest first."""
+        query = {
+            "user_id": user_id,
+            "portfolio_id": portfolio_id,
+            "status": status and status.value,
+            "symbol": symbol,
+        }
+        documents = newest_first("trades", query, BY_NUMBER, above=above, below=below, limit=limit)
         return [cls.from_document(document) for document in documents]
 
     @classmethod
-    def find_active_by_user_id(cls, user_id: str) -> list[Trade]:
-        """Return all the user's active trades, oldest first."""
-        query = {"user_id": user_id, "status": TradeStatus.ACTIVE.value}
+    def find_active_by_user_id(cls, user_id: str, portfolio_id: ObjectId) -> list[Trade]:
+        """Return all active trades of the user's portfolio, oldest first."""
+        status = TradeStatus.ACTIVE.value
+        query = {"user_id": user_id, "portfolio_id": portfolio_id, "status": status}
         found = collection("trades").find(query, **use_index(*BY_NUMBER))
         trades = [cls.from_document(document) for document in found]
         return sorted(trades, key=lambda trade: trade.number)

@@ -1,8 +1,9 @@
-"""Reconciliation: a portfolio is recomputed from its trades by the invariants that always hold.
+"""Reconciliation: a portfolio is recomputed from its trades and movements by its invariants.
 
-- available_margin + utilized_margin = initial_margin + total_pnl
+- available_margin + utilized_margin = initial_margin + deposits - withdrawals + total_pnl
 - utilized_margin = the sum of margin_used over open trades
-- total_pnl = the sum of pnl over closed trades
+- total_pnl = the sum of pnl over closed trades of the season
+- deposits, withdrawals = the sums of these movements of the season
 - exposure = the sums of open trades, by symbol
 - a user's events are numbered from 1 without a gap
 """
@@ -10,22 +11,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from app.database.transactions import run_transaction
 from app.domain.money import ZERO
 from app.domain.position import Position
-from app.models import Inbox, Notification, Portfolio, Trade
+from app.models import Inbox, Movement, MovementKind, Notification, Portfolio, Trade
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A field of a user's portfolio or inbox that differs from its recomputed value."""
+    """A field of a user's portfolio or inbox that differs from its recomputed value.
+
+    `portfolio` is the name, None for the inbox.
+    """
 
     user_id: str
+    portfolio: str | None
     field: str
     recorded: Any
     recomputed: Any
@@ -37,46 +41,63 @@ def find_differences(user_id: str) -> list[Difference]:
 
 
 def repair(user_id: str) -> list[Difference]:
-    """Correct a user's portfolio and inbox; return what differed."""
+    """Correct a user's portfolios and inbox; return what differed."""
 
     def write() -> list[Difference]:
         differences = _differences(user_id)
-        fields = {difference.field: difference.recomputed for difference in differences}
-        last_event = fields.pop("event_seq", None)
-        if fields:
-            Portfolio.correct(user_id, fields)
-        if last_event is not None:
-            Inbox.correct_event_seq(user_id, last_event)
+        recomputed: dict[str | None, dict[str, Any]] = defaultdict(dict)
+        for difference in differences:
+            recomputed[difference.portfolio][difference.field] = difference.recomputed
+        for portfolio in Portfolio.find_all(user_id):
+            if fields := recomputed.get(portfolio.name):
+                portfolio.correct(fields)
+        if of_inbox := recomputed.get(None):
+            Inbox.correct_event_seq(user_id, of_inbox["event_seq"])
         return differences
 
     return run_transaction(write, user_ids=[user_id])
 
 
 def _differences(user_id: str) -> list[Difference]:
-    portfolio = Portfolio.find_by_user_id(user_id)
+    portfolios = Portfolio.find_all(user_id)
     inbox = Inbox.find(user_id)
-    if portfolio is None or inbox is None:
+    if not portfolios or inbox is None:
         return []
-    recomputed = _recompute(portfolio.initial_margin, Trade.find_all(user_id))
+    differences = [each for portfolio in portfolios for each in _portfolio_differences(portfolio)]
+    last_seq = Notification.last_seq(user_id)
+    if inbox.event_seq != last_seq:
+        differences.append(Difference(user_id, None, "event_seq", inbox.event_seq, last_seq))
+    return differences
+
+
+def _portfolio_differences(portfolio: Portfolio) -> Iterator[Difference]:
+    owner, start = (portfolio.user_id, portfolio.id), portfolio.season_start
+    movements = Movement.find_season(*owner, portfolio.season)
+    trades = Trade.find_all(*owner, after_number=start)
+    recomputed = _recompute(portfolio, movements, trades)
     recorded = {name: getattr(portfolio, name) for name in recomputed}
     recorded["exposure"] = {
         symbol: position
         for symbol, position in portfolio.exposure.items()
         if position != Position()
     }
-    recorded["event_seq"] = inbox.event_seq
-    recomputed["event_seq"] = Notification.last_seq(user_id)
-    return [
-        Difference(user_id, name, recorded[name], recomputed[name])
-        for name in recomputed
-        if recorded[name] != recomputed[name]
-    ]
+    for name in recomputed:
+        if recorded[name] != recomputed[name]:
+            yield Difference(
+                portfolio.user_id, portfolio.name, name, recorded[name], recomputed[name]
+            )
 
 
-def _recompute(initial_margin: Decimal, trades: Iterable[Trade]) -> dict[str, Any]:
-    """Return the fields of a portfolio, from all its trades. Amounts are rupees."""
+def _recompute(
+    portfolio: Portfolio, movements: Sequence[Movement], trades: Iterable[Trade]
+) -> dict[str, Any]:
+    """Return fields of a portfolio, from what happened in its season. Amounts are rupees."""
+    deposits, withdrawals = (
+        abs(sum((movement.amount for movement in movements if movement.kind is kind), ZERO))
+        for kind in (MovementKind.DEPOSIT, MovementKind.WITHDRAWAL)
+    )
     utilized_margin = total_pnl = ZERO
-    trade_count = closed_count = winner_count = 0
+    trade_count, closed_count, winner_count = portfolio.season_start, 0, 0
     exposure: dict[str, Position] = defaultdict(Position)
     for trade in trades:
         trade_count = max(trade_count, trade.number)
@@ -87,8 +108,11 @@ def _recompute(initial_margin: Decimal, trades: Iterable[Trade]) -> dict[str, An
             total_pnl += trade.exit.pnl
             closed_count += 1
             winner_count += trade.exit.pnl > 0
+    balance = portfolio.initial_margin + deposits - withdrawals + total_pnl
     return {
-        "available_margin": initial_margin + total_pnl - utilized_margin,
+        "deposits": deposits,
+        "withdrawals": withdrawals,
+        "available_margin": balance - utilized_margin,
         "utilized_margin": utilized_margin,
         "total_pnl": total_pnl,
         "trade_count": trade_count,

@@ -18,7 +18,7 @@ blueprint.register_blueprint(reports)
 @endpoint(
     body=CreatePortfolioRequest,
     responses={200: PortfolioResponse, 201: PortfolioResponse},
-    errors={401: ["account_gone"]},
+    errors={401: ["account_gone"], 409: ["too_many_portfolios"]},
 )
 def create_portfolio(body: CreatePortfolioRequest) -> tuple[PortfolioResponse, int]:
     """Open the signed-in user's portfolio; return 200 with it if it exists."""

@@ -4,29 +4,80 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from app.domain.errors import AccountGone, NotFound
+from app.database.transactions import run_transaction
+from app.domain.errors import AccountGone, Conflict, NotFound
+from app.domain.portfolio import DEFAULT_NAME
 from app.models import Portfolio, User
 from app.services import now, services
 
+MAX_PORTFOLIOS = 20
 
-def open_portfolio(user_id: str, initial_margin: Decimal | None) -> tuple[Portfolio, bool]:
-    """Return the user's portfolio, and whether this call opened it.
 
-    Without `initial_margin` it opens with INITIAL_MARGIN rupees. Raises AccountGone for a
-    token whose user is deleted.
+def open_portfolio(
+    user_id: str, initial_margin: Decimal | None, name: str = DEFAULT_NAME
+) -> tuple[Portfolio, bool]:
+    """Return the user's portfolio of this name, and whether this call opened it.
+
+    Without `initial_margin` it opens with INITIAL_MARGIN rupees. Raises Conflict for one portfolio
+    too many, AccountGone for a token whose user is deleted.
     """
-    if User.find_by_client_id(user_id) is None:
-        raise AccountGone
     margin = initial_margin or services().settings.initial_margin
-    return Portfolio.create(user_id, margin, now())
+
+    def write() -> tuple[Portfolio, bool]:
+        # Locks the user: portfolios open one after the other.
+        if not User.count_portfolio(user_id):
+            raise AccountGone
+        portfolios = {portfolio.name: portfolio for portfolio in Portfolio.find_all(user_id)}
+        if existing := portfolios.get(name):
+            return existing, False
+        if len(portfolios) >= MAX_PORTFOLIOS:
+            raise _too_many_portfolios()
+        return Portfolio.create(user_id, margin, now(), name), True
+
+    return run_transaction(
+        write,
+        already_committed=lambda _: Portfolio.find_by_user_id(user_id, name) is not None,
+        user_ids=[user_id],
+    )
 
 
-def get_portfolio(user_id: str) -> Portfolio:
-    """Return the user's portfolio; raise NotFound if there is none."""
-    portfolio = Portfolio.find_by_user_id(user_id)
+def list_portfolios(user_id: str) -> list[Portfolio]:
+    """Return the user's portfolios, the oldest first."""
+    return Portfolio.find_all(user_id)
+
+
+def get_portfolio(user_id: str, name: str = DEFAULT_NAME) -> Portfolio:
+    """Return the user's portfolio of this name; raise NotFound if there is none."""
+    portfolio = Portfolio.find_by_user_id(user_id, name)
     if portfolio is None:
-        raise NotFound(
-            "There is no portfolio yet. Open one with POST /portfolio/create.",
-            code="portfolio_not_found",
-        )
+        raise portfolio_not_found(name)
     return portfolio
+
+
+def find_portfolio(user_id: str, name: str = DEFAULT_NAME) -> Portfolio | None:
+    """Return the user's portfolio of this name, None if the default one is not open yet.
+
+    Raises NotFound for any other name.
+    """
+    portfolio = Portfolio.find_by_user_id(user_id, name)
+    if portfolio is None and name != DEFAULT_NAME:
+        raise portfolio_not_found(name)
+    return portfolio
+
+
+def portfolio_not_found(name: str) -> NotFound:
+    """Return the error for a name of no portfolio of the user."""
+    named = "portfolio" if name == DEFAULT_NAME else f"portfolio {name}"
+    return NotFound(
+        f"There is no {named} yet. Open one with POST /portfolio/create.",
+        code="portfolio_not_found",
+        details={"portfolio": name},
+    )
+
+
+def _too_many_portfolios() -> Conflict:
+    return Conflict(
+        f"You have {MAX_PORTFOLIOS} portfolios, which is the maximum.",
+        code="too_many_portfolios",
+        details={"limit": MAX_PORTFOLIOS},
+    )

@@ -245,10 +245,10 @@ def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Proper
     portfolio, webhook = views[PortfolioResponse], views[WebhookView]
     created = _pick(
         trade,
-        "trade_id user_id symbol trade_type quantity entry_price stop_loss target_price status "
-        "created_at margin_used",
+        "trade_id user_id portfolio symbol trade_type quantity entry_price stop_loss "
+        "target_price status created_at margin_used",
     )
-    closed = _pick(trade, "trade_id symbol trade_type quantity") | {
+    closed = _pick(trade, "trade_id portfolio symbol trade_type quantity") | {
         "reason": _never_null(trade["exit_reason"]),
         "exit_price": _never_null(trade["exit_price"]),
         "pnl": _never_null(trade["pnl"]),

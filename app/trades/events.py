@@ -66,6 +66,7 @@ def trade_closed(trade: Trade, exit: Exit) -> EventDraft:
 def _identity(trade: Trade) -> dict[str, object]:
     return {
         "trade_id": str(trade.id),
+        "portfolio": trade.portfolio,
         "symbol": trade.symbol,
         "trade_type": trade.bracket.trade_type.value,
         "quantity": trade.bracket.quantity,

@@ -7,10 +7,11 @@ margin, books their P&L and records their events.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
+
+from bson import ObjectId
 
 from app.database.batches import BatchResult, ClaimLost, Fence, write_in_batches
 from app.database.transactions import run_transaction
@@ -73,10 +74,11 @@ def close_batch(
     The transaction also does `also(now)`. Raises ClaimLost if a trade is no longer active, and
     LeaseLost if the `fence` does.
     """
-    deltas: dict[str, PortfolioDelta] = defaultdict(PortfolioDelta)
+    deltas: dict[ObjectId, PortfolioDelta] = {}
     for trade, exit in ((item.trade, item.exit) for item in exits):
         closed = Position.of(trade.bracket)
-        deltas[trade.user_id].add(trade.symbol, closed, trade.margin_used, exit.pnl)
+        delta = deltas.setdefault(trade.portfolio_id, PortfolioDelta(trade.user_id))
+        delta.add(trade.symbol, closed, trade.margin_used, exit.pnl)
 
     def write() -> list[Notification]:
         time = now()
@@ -91,7 +93,8 @@ def close_batch(
             fence({item.trade.symbol for item in exits})
         return events
 
-    events = run_transaction(write, already_committed=Notification.are_written, user_ids=deltas)
+    user_ids = {delta.user_id for delta in deltas.values()}
+    events = run_transaction(write, already_committed=Notification.are_written, user_ids=user_ids)
     publish_events(events)
 
 

@@ -25,10 +25,12 @@ from app.domain.errors import (
     TradeNotActive,
 )
 from app.domain.money import ZERO
+from app.domain.portfolio import DEFAULT_NAME
 from app.domain.quote import Quote, SeenQuote
 from app.domain.trade import TradeStatus, exit_by_user
 from app.domain.triggers import SettledFrom
 from app.models import IdempotencyKey, IdempotencyRecord, SymbolState, Trade, TradeExit
+from app.portfolio.service import find_portfolio
 from app.services import now, services
 from app.trades.execution import close_batch, close_trades, name_exit
 from app.trades.service import get_trade
@@ -72,20 +74,24 @@ def exit_trade(
 
 
 def exit_all(
-    user_id: str, key: IdempotencyKey | None = None, *, at_last_price: bool = False
+    user_id: str,
+    key: IdempotencyKey | None = None,
+    *,
+    portfolio: str = DEFAULT_NAME,
+    at_last_price: bool = False,
 ) -> ExitedAll:
-    """Close those of the user's active trades that have a price; return the others as well.
+    """Close those of a portfolio's active trades that have a price; return the others as well.
 
     With a `key` they are the trades that were active at its first request, and a retry continues
     an interrupted one. `at_last_price` is as in `exit_trade`. Raises MarketClosed outside market
-    hours, Conflict for a key of another request.
+    hours, NotFound for an unknown portfolio, Conflict for a key of another request.
     """
     if key is None:
         services().calendar.require_trading(now())
-        exits, others = _price_all(Trade.find_active_by_user_id(user_id), at_last_price)
+        exits, others = _price_all(_find_active(user_id, portfolio), at_last_price)
         closed = all_written(close_trades(exits))
         return ExitedAll(len(closed), _total_pnl(closed), others)
-    record = IdempotencyRecord.find(key) or _begin_exit_all(user_id, key)
+    record = IdempotencyRecord.find(key) or _begin_exit_all(user_id, portfolio, key)
     if not record["done"]:
         _continue_exiting(key, record["trade_ids"], at_last_price)
         record = IdempotencyRecord.find(key) or record
@@ -113,10 +119,15 @@ def _close(exit: TradeExit, key: IdempotencyKey | None) -> bool:
     return True
 
 
-def _begin_exit_all(user_id: str, key: IdempotencyKey) -> Document:
+def _find_active(user_id: str, name: str) -> list[Trade]:
+    portfolio = find_portfolio(user_id, name)
+    return Trade.find_active_by_user_id(user_id, portfolio.id) if portfolio else []
+
+
+def _begin_exit_all(user_id: str, portfolio: str, key: IdempotencyKey) -> Document:
     services().calendar.require_trading(now())
     record = {
-        "trade_ids": [trade.id for trade in Trade.find_active_by_user_id(user_id)],
+        "trade_ids": [trade.id for trade in _find_active(user_id, portfolio)],
         "count": 0,
         "total_pnl": ZERO,
         "done": False,

@@ -93,6 +93,7 @@ class TradeView(ResponseModel):
 
     trade_id: str = Field(description="The id of the trade.", examples=["6744a1f0c2d5e8b7a9f01234"])
     user_id: UserId
+    portfolio: str = Field(description="The name of its portfolio.", examples=["default"])
     symbol: Symbol
     trade_type: TradeType = Field(
         description="BUY earns when the price rises, SELL when it falls.", examples=["BUY"]
@@ -165,6 +166,7 @@ class TradeView(ResponseModel):
         return cls(
             trade_id=str(trade.id),
             user_id=trade.user_id,
+            portfolio=trade.portfolio,
             symbol=trade.symbol,
             trade_type=bracket.trade_type,
             quantity=bracket.quantity,

@@ -80,11 +80,13 @@ def list_trades(
     """Return a page of the user's trades, newest first, and the cursor of the next one."""
     name = services().instruments.get_ordered(symbol).symbol if symbol else None
     portfolio = Portfolio.find_by_user_id(user_id)
+    if portfolio is None:
+        return [], None
     return read_page(
-        partial(Trade.find_by_user_id, user_id, status=status, symbol=name),
+        partial(Trade.find_by_user_id, user_id, portfolio.id, status=status, symbol=name),
         attrgetter("number"),
         cursor=cursor,
-        newest=portfolio.trade_count if portfolio else 0,
+        newest=portfolio.trade_count,
         limit=limit,
     )
 
@@ -135,6 +137,8 @@ def _write_trade(
         raise insufficient_margin(order, instrument, bracket.entry_price, funds)
     trade = Trade.create(
         user_id=user_id,
+        portfolio_id=portfolio.id,
+        portfolio=portfolio.name,
         number=portfolio.trade_count,
         symbol=symbol,
         bracket=bracket,

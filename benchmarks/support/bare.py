@@ -79,6 +79,7 @@ def _open_one(client: MongoClient[Document], user_id: str, opening: Opening) -> 
             **opening.trade,
             "_id": ObjectId(),
             "user_id": user_id,
+            "portfolio_id": portfolio["_id"],
             "number": portfolio["trade_count"],
         }
         db.trades.insert_one(trade, session=session)

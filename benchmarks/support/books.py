@@ -19,8 +19,9 @@ from app.domain.bracket import TradeType
 from app.domain.money import ZERO
 from app.domain.order import Order
 from app.domain.position import Position
-from app.models import Inbox, Portfolio, Trade, User
+from app.models import Inbox, Trade, User
 from app.portfolio.reconciliation import find_differences
+from app.portfolio.service import open_portfolio
 from app.services import services
 from app.trades.exits import exit_trade
 from app.trades.service import open_trade
@@ -104,15 +105,17 @@ def write_trades(here: World, copies: Iterable[tuple[Pattern, str, BothLevels]])
 
     Raises RuntimeError where a user's books would not balance after it.
     """
-    found = here.db.portfolios.find({}, {"user_id": 1, "trade_count": 1})
+    found = list(here.db.portfolios.find({}, {"user_id": 1, "trade_count": 1}))
     numbers = {portfolio["user_id"]: portfolio["trade_count"] for portfolio in found}
+    ids = {portfolio["user_id"]: portfolio["_id"] for portfolio in found}
     booked: dict[str, Counter[str]] = defaultdict(Counter)
 
     def documents() -> Iterator[Document]:
         for pattern, user_id, levels in copies:
             numbers[user_id] += 1
             booked[user_id].update(pattern.increments)
-            yield pattern.copy(user_id, numbers[user_id], levels)
+            own = {"portfolio_id": ids[user_id], "number": numbers[user_id]}
+            yield {**pattern.copy(user_id, levels), **own}
 
     _insert(here, "trades", documents())
     here.db.portfolios.bulk_write(
@@ -144,14 +147,13 @@ class Pattern:
         """Return the same trade in another symbol."""
         return Pattern.of({**self.document, "symbol": symbol})
 
-    def copy(self, user_id: str, number: int, levels: BothLevels) -> Document:
-        """Return the document of a trade like this one, of an owner, number and levels."""
+    def copy(self, user_id: str, levels: BothLevels) -> Document:
+        """Return the document of a trade like this one, of an owner and levels."""
         bracket = replace(self.trade.bracket, stop_loss=levels[0], target_price=levels[1])
         return {
             **self.document,
             "_id": ObjectId(),
             "user_id": user_id,
-            "number": number,
             "stop_loss": bracket.stop_loss,
             "target_price": bracket.target_price,
             "trigger_below": bracket.trigger_below,
@@ -191,7 +193,7 @@ def _write_sample_user(here: World, initial_margin: Decimal) -> None:
             password_hash="nobody signs in",
             created_at=now,
         )
-        Portfolio.create(SAMPLE, initial_margin, now)
+        open_portfolio(SAMPLE, initial_margin)
 
 
 def sample_trade(here: World, symbol: str, *, closed: bool = False) -> Pattern:
@@ -222,6 +224,7 @@ def _remove_sample(here: World) -> None:
         ("identities", "client_id"),
         ("inboxes", "_id"),
         ("portfolios", "user_id"),
+        ("movements", "user_id"),
         ("trades", "user_id"),
         ("notifications", "user_id"),
     ):

@@ -9,9 +9,8 @@ import pytest
 from flask import Flask
 
 from app.domain.quote import Source
-from app.models import Trade
 from app.monitor import Monitor
-from tests.support.factories import assert_portfolio_balances
+from tests.support.factories import assert_portfolio_balances, trades_of
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.responses import assert_error, assert_shape, money, text, whole
 from tests.support.users import Trader, sign_up
@@ -175,7 +174,7 @@ def test_the_reason_of_an_exit_is_stored_with_the_trade(make_app: Callable[..., 
     trader.create_trade()
     trader.post(f"/trades/exit-all/{trader.client_id}")
 
-    (trade,) = Trade.find_by_user_id(trader.client_id, below=2, limit=1)
+    (trade,) = trades_of(trader.client_id)
     assert trade.exit is not None
     assert trade.exit.quote.source is Source.MOCK
     assert trade.exit.quote.timestamp.isoformat() == "2026-11-23T04:00:00+00:00"

@@ -36,6 +36,7 @@ def test_the_answer_tells_everything_of_the_trade(alice: Trader) -> None:
     assert trade == {
         "trade_id": trade["trade_id"],
         "user_id": alice.client_id,
+        "portfolio": "default",
         "symbol": "RELIANCE.NS",
         "trade_type": "BUY",
         "quantity": 3,

@@ -83,7 +83,7 @@ def test_reconcile_works_beside_a_running_server_and_without_one(
     corrupt(Path(data_dir))
     found = flask("reconcile", DATA_DIR=data_dir)
     assert found.returncode == 1
-    assert f"{body['email']}  available_margin" in found.stdout
+    assert f"{body['email']}  default    available_margin" in found.stdout
     assert "Nothing was changed." in found.stdout
     assert server.request("GET", "/health/ready").status_code == 200
     assert server.stop() == 0

@@ -21,6 +21,7 @@ from app.trades.service import open_trade
 from tests.support.concurrency import run_concurrently
 from tests.support.execution import close_triggered
 from tests.support.factories import (
+    active_trades,
     assert_portfolio_balances,
     create_users,
     order,
@@ -92,7 +93,7 @@ def test_one_falling_tick_closes_more_trades_than_fit_in_a_batch(feed: ScriptedF
         assert portfolio_of(user_id).total_pnl == -loss * sum(its)
         assert_portfolio_balances(user_id)
     assert portfolio_of("bob").utilized_margin == 0
-    assert len(Trade.find_active_by_user_id("alice")) == 1
+    assert len(active_trades("alice")) == 1
     inbox = Inbox.find("alice")
     assert inbox is not None
     assert inbox.event_seq == 1 + 2 * len(quantities["alice"])
@@ -264,8 +265,9 @@ def test_one_faulty_trade_does_not_stop_the_others_of_its_batch(feed: ScriptedFe
     bad = trades[4]
     # The database refuses to add to a value that is not a number.
     tick = feed.set("^NSEI", 24_000)
+    of_bob = {"user_id": "bob", "portfolio_id": portfolio_of("bob").id, "number": 99}
     collection("portfolios").update_one({"user_id": "bob"}, {"$set": {"available_margin": "much"}})
-    collection("trades").update_one({"_id": bad.id}, {"$set": {"user_id": "bob", "number": 99}})
+    collection("trades").update_one({"_id": bad.id}, {"$set": of_bob})
 
     assert close_triggered([tick]) == 8
 

@@ -146,7 +146,7 @@ def test_a_changed_ttl_is_set_on_the_existing_index(
     ("name", "fields", "options"),
     [
         # Not unique: two trades could have one number.
-        ("trades", ("user_id", "number"), {}),
+        ("trades", ("user_id", "portfolio_id", "number"), {}),
         # Unique among all trades: each user could have one without a client_order_id.
         ("trades", ("user_id", "client_order_id"), {"unique": True}),
         ("notifications", ("deliver_at",), {}),

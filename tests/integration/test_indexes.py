@@ -18,11 +18,14 @@ from app.models import Notification, Trade
 from app.models import alert as alerts
 from app.models import trade as trades
 from app.models.trigger_index import TriggerIndex
-from tests.support.factories import create_users, draft, insert_trade, notify
+from tests.support.factories import PORTFOLIO_ID, create_users, draft, insert_trade, notify
 from tests.support.own_client import collection
 from tests.support.quotes import NOON
 
 pytestmark = pytest.mark.usefixtures("app_context")
+
+
+OF_ONE = {"user_id": "alice", "portfolio_id": PORTFOLIO_ID}
 
 
 def plan(find: Cursor[Document]) -> str:
@@ -118,9 +121,11 @@ def test_due_deliveries_are_found_by_an_index(query: Document) -> None:
         ("users", {"email": "alice@example.com"}),
         ("portfolios", {"user_id": "alice", "name": "default"}),
         ("inboxes", {"_id": {"$in": ["alice", "bob"]}}),
-        ("trades", {"user_id": "alice", "number": {"$gte": 1, "$lt": 50}}),
-        ("trades", {"user_id": "alice", "status": "ACTIVE", "number": {"$gte": 1, "$lt": 50}}),
-        ("trades", {"user_id": "alice", "status": "ACTIVE"}),
+        ("trades", {**OF_ONE, "number": {"$gte": 1, "$lt": 50}}),
+        ("trades", {**OF_ONE, "status": "ACTIVE", "number": {"$gte": 1, "$lt": 50}}),
+        ("trades", {**OF_ONE, "status": "ACTIVE"}),
+        ("trades", {**OF_ONE, "closed_at": {"$gte": NOON, "$lt": NOON}}),
+        ("movements", {**OF_ONE, "created_at": {"$gte": NOON, "$lt": NOON}}),
         ("notifications", {"user_id": "alice", "seq": {"$gte": 1, "$lt": 50}}),
         ("notifications", {"user_id": "alice", "is_read": False, "seq": {"$gte": 1, "$lt": 50}}),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -29,13 +30,20 @@ pytestmark = [pytest.mark.usefixtures("app_context"), pytest.mark.own_database]
 Documents = dict[str, list[dict[str, Any]]]
 USERS = ("alice", "bob", "carol")
 COLLECTIONS = (
-    *("users", "identities", "inboxes", "portfolios"),
+    *("users", "identities", "inboxes", "portfolios", "movements"),
     *("trades", "alerts", "notifications", "answers"),
 )
+# What shape 5 added.
+OF_SEASONS = ("season", "season_start", "season_started_at", "seasons", "deposits", "withdrawals")
 
 
 def everything() -> Documents:
-    return {name: documents(name) for name in COLLECTIONS}
+    """Return all documents; movements without their ids, which a migration draws."""
+    found = {name: documents(name) for name in COLLECTIONS}
+    for movement in found["movements"]:
+        del movement["_id"]
+    found["movements"].sort(key=itemgetter("user_id"))
+    return found
 
 
 @pytest.fixture
@@ -56,8 +64,26 @@ def before(app_context: Flask) -> Documents:
     return now
 
 
+def _put_into_shape_4() -> None:
+    """Rewrite the documents into the shape before portfolios had seasons."""
+    collection("movements").drop()
+    collection("portfolios").update_many({}, {"$unset": dict.fromkeys(OF_SEASONS, "")})
+    own = {"portfolio_id": "", "portfolio": ""}
+    collection("trades").update_many({}, {"$unset": own})
+    user, portfolio, number, status = (
+        (field, 1) for field in ("user_id", "portfolio_id", "number", "status")
+    )
+    collection("trades").drop_index([user, portfolio, number])
+    collection("trades").drop_index([user, portfolio, status, number])
+    collection("trades").drop_index([user, portfolio, ("closed_at", 1)])
+    collection("trades").create_index([user, number], unique=True)
+    collection("trades").create_index([user, status, number])
+    collection("schema").replace_one({"_id": "version"}, {"number": 4}, upsert=True)
+
+
 def _put_into_shape_2() -> None:
     """Rewrite the documents into the shape of earlier versions."""
+    _put_into_shape_4()
     portfolios = documents("portfolios")
     collection("portfolios").drop()
     for portfolio in portfolios:
@@ -113,6 +139,11 @@ def test_indexes_of_earlier_shapes_are_dropped(before: Documents) -> None:
         assert not [
             each for each in collection(name).index_information() if "status_1_symbol" in each
         ]
+    assert not {
+        index
+        for index in collection("trades").index_information()
+        if index.startswith(("user_id_1_number", "user_id_1_status"))
+    }
 
 
 def test_an_interrupted_migration_continues_at_the_next_start(
@@ -132,8 +163,8 @@ def test_an_interrupted_migration_continues_at_the_next_start(
         with suppress(Killed), before_commands(kill_after_one):
             migrations.migrate()
 
-    # A portfolio, a trade and an alert of each user.
-    assert starts == 3 * len(USERS)
+    # Step 4: a portfolio, an open trade and an alert of each user; step 5: two trades, a portfolio.
+    assert starts == (3 + 3) * len(USERS)
     assert everything() == _without_closed_marks(before)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from bson import ObjectId
 from bson.decimal128 import Decimal128
+from flask import Flask
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
@@ -19,14 +19,17 @@ from app.domain.position import Position
 from app.domain.quote import Source
 from app.domain.trade import TradeStatus, exit_by_user, on_quote
 from app.models import Inbox, Notification, Portfolio, SymbolState, Trade, TradeExit, User
+from app.portfolio import service
 from tests.support.concurrency import run_concurrently, run_in_thread
 from tests.support.factories import (
     DAWN,
+    PORTFOLIO_ID,
     create_user,
     create_users,
     draft,
     insert_trade,
     notify,
+    open_portfolio,
     portfolio_of,
 )
 from tests.support.quotes import NOON, bracket, quote
@@ -93,9 +96,8 @@ def test_a_user_created_in_a_transaction_is_invisible_before_the_commit() -> Non
 
 
 def test_a_portfolio_opens_with_its_margin_available() -> None:
-    portfolio, is_new = Portfolio.create("alice", Decimal("100000.50"), DAWN)
+    portfolio = open_portfolio("alice", Decimal("100000.50"))
 
-    assert is_new
     assert portfolio.available_margin == portfolio.initial_margin == Decimal("100000.50")
     assert portfolio.utilized_margin == portfolio.total_pnl == 0
     assert (portfolio.trade_count, portfolio.closed_count, portfolio.winner_count) == (0, 0, 0)
@@ -105,22 +107,30 @@ def test_a_portfolio_opens_with_its_margin_available() -> None:
 
 
 def test_creating_a_second_portfolio_returns_the_first() -> None:
-    first, _ = Portfolio.create("alice", Decimal(5_000), DAWN)
-    second, is_new = Portfolio.create("alice", Decimal(9_000), DAWN + timedelta(days=1))
+    create_user("alice")
+    first, is_first = service.open_portfolio("alice", Decimal(5_000))
+    second, is_new = service.open_portfolio("alice", Decimal(9_000))
 
+    assert is_first
     assert not is_new
     assert second == first
 
 
-def test_concurrent_creations_make_one_portfolio() -> None:
-    made = run_concurrently([lambda: Portfolio.create("alice", Decimal(5_000), DAWN)] * 8)
+def test_concurrent_creations_make_one_portfolio(app_context: Flask) -> None:
+    create_user("alice")
+
+    def open_one() -> tuple[Portfolio, bool]:
+        with app_context.app_context():
+            return service.open_portfolio("alice", Decimal(5_000))
+
+    made = run_concurrently([open_one] * 8)
 
     assert sum(is_new for _, is_new in made) == 1
     assert len({portfolio.id for portfolio, _ in made}) == 1
 
 
-def test_no_two_portfolios_belong_to_one_user() -> None:
-    portfolio, _ = Portfolio.create("alice", Decimal(5_000), DAWN)
+def test_no_two_portfolios_of_a_user_share_a_name() -> None:
+    portfolio = open_portfolio("alice", Decimal(5_000))
 
     with pytest.raises(DuplicateKeyError):
         collection("portfolios").insert_one({"user_id": "alice", "name": "default"})
@@ -207,7 +217,7 @@ def test_active_trades_of_a_user_are_found_oldest_first() -> None:
     insert_trade(1, "bob")
     close_trade(trades[2])
 
-    active = Trade.find_active_by_user_id("alice")
+    active = Trade.find_active_by_user_id("alice", PORTFOLIO_ID)
 
     assert [each.number for each in active] == [1, 3]
 

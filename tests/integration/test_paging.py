@@ -14,7 +14,7 @@ from app.domain.trade import TradeStatus
 from app.extensions import mongo
 from app.models import Notification, Trade
 from app.models.paging import MAX_WINDOW
-from tests.support.factories import create_users, draft, insert_trade, notify
+from tests.support.factories import PORTFOLIO_ID, create_users, draft, insert_trade, notify
 
 COUNT = 320
 
@@ -48,7 +48,9 @@ def pages(limit: int, **filters: Any) -> list[list[int]]:
     """Return the numbers of all pages, each page read from the end of the previous one."""
     pages: list[list[int]] = []
     below = COUNT + 1
-    while found := Trade.find_by_user_id("alice", below=below, limit=limit, **filters):
+    while found := Trade.find_by_user_id(
+        "alice", PORTFOLIO_ID, below=below, limit=limit, **filters
+    ):
         pages.append([each.number for each in found])
         below = found[-1].number
     return pages
@@ -74,14 +76,14 @@ def test_a_filter_that_matches_nothing_returns_no_page() -> None:
 
 def test_the_oldest_trade_is_on_the_last_page() -> None:
     assert pages(319)[-1] == [1]
-    assert Trade.find_by_user_id("alice", below=1, limit=5) == []
+    assert Trade.find_by_user_id("alice", PORTFOLIO_ID, below=1, limit=5) == []
 
 
 def test_documents_behind_a_wide_gap_of_numbers_are_found() -> None:
     far = 5 * MAX_WINDOW
     insert_trade(far)
 
-    found = Trade.find_by_user_id("alice", below=far + 1, limit=2)
+    found = Trade.find_by_user_id("alice", PORTFOLIO_ID, below=far + 1, limit=2)
 
     assert [each.number for each in found] == [far, COUNT]
 

@@ -18,7 +18,7 @@ from app.realtime.prices import publish_prices
 from app.trades.service import open_trade
 from tests.support.concurrency import run_in_thread, running
 from tests.support.database_state import documents
-from tests.support.factories import create_users, order, trades_of
+from tests.support.factories import active_trades, create_users, order, trades_of
 from tests.support.live import eventually
 from tests.support.market import ManualClock, ScriptedFeed
 
@@ -226,4 +226,4 @@ def test_ticks_polled_between_batches_do_not_wait_for_the_next_interval(
     before_each(monkeypatch, "close_many", fall)
 
     with running(monitor):
-        eventually(lambda: not Trade.find_active_by_user_id("alice"), timeout=5)
+        eventually(lambda: not active_trades("alice"), timeout=5)

@@ -75,6 +75,8 @@ CORRUPTIONS: list[tuple[str, Corrupt]] = [
     ("available_margin", portfolio(**inc("available_margin", Decimal("-100000")))),
     ("utilized_margin", portfolio(**inc("utilized_margin", Decimal("-0.01")))),
     ("total_pnl", portfolio(**inc("total_pnl", Decimal("0.01")))),
+    ("deposits", portfolio(**inc("deposits", Decimal(10)))),
+    ("withdrawals", portfolio(**inc("withdrawals", Decimal(10)))),
     ("trade_count", portfolio(**inc("trade_count", 1))),
     ("trade_count", portfolio(**inc("trade_count", -1))),
     ("closed_count", portfolio(**inc("closed_count", 1))),
@@ -120,9 +122,9 @@ def test_the_table_shows_stored_and_expected_values(
     portfolio(**inc("total_pnl", Decimal("12.34")))(alice.client_id)
 
     heading, line, row, *_ = reconcile().stdout.splitlines()
-    assert heading.split() == ["user", "field", "recorded", "recomputed"]
+    assert heading.split() == ["user", "portfolio", "field", "recorded", "recomputed"]
     assert re.fullmatch(r"[- ]+", line)
-    assert row.split() == [alice.client_id, "total_pnl", "12.34", "0.00"]
+    assert row.split() == [alice.client_id, "default", "total_pnl", "12.34", "0.00"]
 
 
 @pytest.mark.usefixtures("books")
@@ -171,7 +173,7 @@ def test_corruptions_of_several_users_are_found_and_repaired_together(
 
 def _fields(result: Result, trader: Trader) -> list[str]:
     rows = [line.split() for line in result.stdout.splitlines()]
-    return [row[1] for row in rows if row and row[0] == trader.client_id]
+    return [row[2] for row in rows if row and row[0] == trader.client_id]
 
 
 def _books() -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import pytest
+from bson import ObjectId
 from flask import Flask
 
 from app import create_app
@@ -85,9 +86,15 @@ def test_no_operation_does_what_mongodb_refuses_or_what_is_not_agreed(
 def test_a_page_is_one_find_that_the_index_sorts_and_the_limit_ends(
     app: Flask, trader: Trader
 ) -> None:
+    portfolio_id = ObjectId(trader.portfolio()["portfolio_id"])
     with app.app_context(), recording_commands() as commands:
         found = Trade.find_by_user_id(
-            trader.client_id, status=TradeStatus.ACTIVE, symbol="^NSEI", below=1_000_000, limit=2
+            trader.client_id,
+            portfolio_id,
+            status=TradeStatus.ACTIVE,
+            symbol="^NSEI",
+            below=1_000_000,
+            limit=2,
         )
         Alert.find_by_user_id(trader.client_id, status=AlertStatus.ACTIVE, below=1_000_000, limit=2)
         Notification.find_by_user_id(trader.client_id, below=1_000_000, limit=2)
@@ -96,7 +103,7 @@ def test_a_page_is_one_find_that_the_index_sorts_and_the_limit_ends(
     pages = [(each["find"], each["sort"], each["limit"], each["hint"]) for each in commands]
     status = {"user_id": 1, "status": 1, "number": 1}
     assert pages == [
-        ("trades", {"number": -1}, 2, status),
+        ("trades", {"number": -1}, 2, {"user_id": 1, "portfolio_id": 1, "status": 1, "number": 1}),
         ("alerts", {"number": -1}, 2, status),
         ("notifications", {"seq": -1}, 2, {"user_id": 1, "seq": 1}),
     ]

@@ -119,7 +119,7 @@ def test_pnl_is_whole_paise_without_rounding(
 def test_closing_every_trade_releases_its_margin_and_leaves_no_position(
     trades: list[tuple[TradeType, Decimal, int]], price: Decimal, rate: Decimal
 ) -> None:
-    exposure, blocked, settlement = Position(), ZERO, PortfolioDelta()
+    exposure, blocked, settlement = Position(), ZERO, PortfolioDelta("alice")
     brackets = [open_at(*trade) for trade in trades]
     margins = [required_margin(bracket.entry_price, bracket.quantity, rate) for bracket in brackets]
     for bracket, margin in zip(brackets, margins, strict=True):

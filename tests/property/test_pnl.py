@@ -130,7 +130,7 @@ def test_closing_some_trades_leaves_the_position_of_the_others(
 def test_a_portfolio_delta_is_the_sum_of_its_trades(
     closed: list[tuple[str, Bracket, Decimal]],
 ) -> None:
-    settlement = PortfolioDelta()
+    settlement = PortfolioDelta("alice")
     for symbol, each, price in closed:
         settlement.add(symbol, Position.of(each), PAISA, each.pnl_at(price))
 

@@ -45,6 +45,7 @@ def test_opening_a_trade_tells_everything_of_it(joined: Joined, alice: Trader) -
         "data": {
             "trade_id": trade["trade_id"],
             "user_id": alice.client_id,
+            "portfolio": "default",
             "symbol": "^NSEI",
             "trade_type": "BUY",
             "quantity": 2,
@@ -106,6 +107,7 @@ def test_an_automatic_close_tells_the_payload_of_the_contract(
         "seq": 2,
         "data": {
             "trade_id": trade["trade_id"],
+            "portfolio": "default",
             "symbol": "^NSEI",
             "trade_type": order["trade_type"],
             "quantity": 2,

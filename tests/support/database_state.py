@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.support.own_client import collection
 
-COLLECTIONS = ("users", "inboxes", "portfolios", "trades", "notifications", "answers")
+COLLECTIONS = ("users", "inboxes", "portfolios", "movements", "trades", "notifications", "answers")
 CLOSING = ("trade_exited", "trade_auto_closed")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from bson import ObjectId
+
 from app.database.transactions import run_transaction
 from app.domain.bracket import TradeType
 from app.domain.money import ZERO, to_paisa
@@ -16,6 +18,8 @@ from tests.support.own_client import collection
 from tests.support.quotes import bracket
 
 MARGIN = Decimal(100_000_000)
+# Of trades that are inserted alone.
+PORTFOLIO_ID = ObjectId()
 DAWN = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 
 
@@ -23,7 +27,11 @@ def create_users(*client_ids: str, margin: Decimal = MARGIN) -> None:
     """Create users with these ids, each with a portfolio."""
     for number, client_id in enumerate(client_ids):
         create_user(client_id, phone=f"+9198765{number:05}")
-        Portfolio.create(client_id, margin, DAWN)
+        open_portfolio(client_id, margin)
+
+
+def open_portfolio(client_id: str, margin: Decimal = MARGIN, name: str = "default") -> Portfolio:
+    return run_transaction(lambda: Portfolio.create(client_id, margin, DAWN, name))
 
 
 def create_user(client_id: str, *, email: str | None = None, phone: str = "+919876500000") -> User:
@@ -59,8 +67,8 @@ def _rupees(amount: Decimal | int | None) -> Decimal | None:
     return None if amount is None else to_paisa(Decimal(amount))
 
 
-def portfolio_of(client_id: str) -> Portfolio:
-    portfolio = Portfolio.find_by_user_id(client_id)
+def portfolio_of(client_id: str, name: str = "default") -> Portfolio:
+    portfolio = Portfolio.find_by_user_id(client_id, name)
     assert portfolio is not None
     return portfolio
 
@@ -69,6 +77,11 @@ def trades_of(client_id: str) -> list[Trade]:
     """Return all trades of the user, oldest first."""
     found = collection("trades").find({"user_id": client_id}).sort("number", 1)
     return [Trade.from_document(each) for each in found]
+
+
+def active_trades(client_id: str) -> list[Trade]:
+    """Return the active trades of the user's default portfolio, oldest first."""
+    return Trade.find_active_by_user_id(client_id, portfolio_of(client_id).id)
 
 
 def assert_portfolio_balances(client_id: str) -> None:
@@ -94,10 +107,12 @@ def assert_portfolio_balances(client_id: str) -> None:
 
 
 def insert_trade(number: int = 1, user_id: str = "alice") -> Trade:
-    """Insert a trade without updating the portfolio."""
+    """Insert a trade without updating a portfolio."""
     return run_transaction(
         lambda: Trade.create(
             user_id=user_id,
+            portfolio_id=PORTFOLIO_ID,
+            portfolio="default",
             number=number,
             symbol="^NSEI",
             bracket=bracket(TradeType.BUY, 2, "100.05", stop_loss=90, target_price=120),

@@ -37,4 +37,4 @@ def notification(message: str, type: str = "greeting", **figures: Any) -> Notifi
 
 def saying(message: str) -> EventMessage:
     """Return the message that the outbox composes of an event with this text."""
-    return compose(ALICE.name, [notification(message)], None)
+    return compose(ALICE.name, [notification(message)], {})

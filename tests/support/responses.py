@@ -64,6 +64,7 @@ PORTFOLIO: Mapping[str, Check] = {
 TRADE: Mapping[str, Check] = {
     "trade_id": object_id,
     "user_id": text,
+    "portfolio": text,
     "symbol": text,
     "trade_type": text,
     "quantity": whole,

@@ -17,7 +17,7 @@ from app.models import Notification
 from tests.support.messages import notification, saying
 from tests.support.quotes import NOON
 
-BALANCE = Decimal("123456.50")
+BALANCE = {"default": Decimal("123456.50")}
 WHY = (
     "This is paper trading: no real money is involved. You choose what is sent to you, by email "
     "or SMS, in your notification preferences."
@@ -112,7 +112,7 @@ def test_a_message_about_an_alert_has_its_price() -> None:
         "NIFTY rose.", "price_alert", symbol="^NSEI", price=Decimal("25100.00"), timestamp=NOON
     )
 
-    message = compose("Asha Rao", [alert], None)
+    message = compose("Asha Rao", [alert], {})
 
     assert message.subject == "Price alert: ^NSEI at ₹25,100.00"
     assert "Price: ₹25,100.00" in message.text
@@ -124,7 +124,7 @@ def test_a_message_about_an_exit_from_a_gap_has_the_time_of_the_exit() -> None:
     event.data["settled_from"] = "gap"
     event.data["quote"] = {"timestamp": NOON - timedelta(hours=2)}
 
-    assert "Time: 23 Nov 2026, 15:30:00 IST" in compose("Asha Rao", [event], None).text
+    assert "Time: 23 Nov 2026, 15:30:00 IST" in compose("Asha Rao", [event], {}).text
 
 
 @pytest.mark.parametrize("type", ["trade_created", "trade_auto_closed", "price_alert", "x_y"])
@@ -165,8 +165,8 @@ def test_the_html_leaves_background_and_text_colour_to_the_mail_program() -> Non
 
     assert "background" not in page
     assert set(re.findall(r"color:(#\w+)", page)) == {"#767676"}
-    assert "#d93025" in compose("Asha", [closed(pnl="-1")], None).html
-    assert "#188038" in compose("Asha", [closed(pnl="1")], None).html
+    assert "#d93025" in compose("Asha", [closed(pnl="-1")], {}).html
+    assert "#188038" in compose("Asha", [closed(pnl="1")], {}).html
 
 
 @pytest.mark.parametrize("colour", ["#767676", "#188038", "#d93025"])
@@ -183,7 +183,7 @@ def test_each_colour_is_readable_on_white_and_on_black(colour: str, ground: floa
 
 def test_markup_in_the_text_of_a_user_is_escaped() -> None:
     evil = "<script>alert(1)</script> & <img src=http://evil.example/x>\n</div>"
-    message = compose(evil, [notification(evil, "<b>bold</b>")], None)
+    message = compose(evil, [notification(evil, "<b>bold</b>")], {})
     page = Page(message.html)
 
     assert not page.tags & {"script", "img", "b"}
@@ -211,8 +211,8 @@ def test_several_events_are_one_message_in_order_with_their_total_result() -> No
 
 
 def test_an_email_lists_twenty_events_and_counts_the_rest() -> None:
-    whole = compose("A", [notification(f"Event {n}.") for n in range(MAX_LINES)], None)
-    longer = compose("A", [notification(f"Event {n}.") for n in range(MAX_LINES + 7)], None)
+    whole = compose("A", [notification(f"Event {n}.") for n in range(MAX_LINES)], {})
+    longer = compose("A", [notification(f"Event {n}.") for n in range(MAX_LINES + 7)], {})
 
     assert "more." not in whole.text
     assert f"Event {MAX_LINES - 1}.\n... and 7 more.\n" in longer.text
@@ -325,14 +325,14 @@ def test_links_that_a_user_wrote_are_removed(link: str) -> None:
     "words", ["Sold RELIANCE.NS at 1,400.50.", "M&M.BO rose by 2.5 %", "at 15:30, e.g. now", "a/b"]
 )
 def test_text_and_symbols_that_are_not_links_stay_as_they_are(words: str) -> None:
-    message = compose("Asha R. Rao", [notification(words)], None)
+    message = compose("Asha R. Rao", [notification(words)], {})
 
     assert f"Hello Asha R. Rao,\n\n{words}\n" in message.text
 
 
 def test_an_email_ends_with_the_link_that_stops_the_emails() -> None:
     link = "https://desk.example/notifications/unsubscribe/x.y"
-    message = compose("Asha", [OPENED], None, link)
+    message = compose("Asha", [OPENED], {}, link)
 
     assert message.stop_link == link
     assert message.text.endswith(f"{WHY}\nStop these emails: {link}\n")

@@ -1,0 +1,6 @@
+"""The names of portfolios."""
+
+from __future__ import annotations
+
+# The portfolio that a request means if it names none.
+DEFAULT_NAME = "default"
