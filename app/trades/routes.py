@@ -8,6 +8,8 @@ from app.models import IdempotencyKey
 from app.portfolio import valuation
 from app.portfolio.service import get_portfolio
 from app.trades import exits, service
+from app.trades.preview import preview_order
+from app.trades.preview_schemas import PreviewResponse, PreviewTradeRequest
 from app.trades.schemas import (
     CreateTradeRequest,
     ExitAllResponse,
@@ -21,6 +23,7 @@ from app.trades.schemas import (
 )
 from app.web.api import endpoint
 from app.web.auth import current_principal
+from app.web.principal import Scope
 
 blueprint = Blueprint("trades", __name__, url_prefix="/trades")
 
@@ -44,6 +47,18 @@ blueprint = Blueprint("trades", __name__, url_prefix="/trades")
 def create_trade(body: CreateTradeRequest, key: IdempotencyKey | None) -> tuple[TradeView, int]:
     """Open a trade at the latest price, with a stop-loss and a target if given."""
     return TradeView.of(service.open_trade(current_principal().user_id, body.to_order(), key)), 201
+
+
+@blueprint.post("/preview")
+@endpoint(
+    body=PreviewTradeRequest,
+    responses={200: PreviewResponse},
+    errors={401: ["account_gone"], 404: ["portfolio_not_found"]},
+    scope=Scope.READ,
+)
+def preview_trade(body: PreviewTradeRequest) -> PreviewResponse:
+    """Show what an order would cost and earn, and all that is wrong with it; write nothing."""
+    return PreviewResponse.of(preview_order(current_principal().user_id, body.to_order()))
 
 
 @blueprint.post("/exit/<trade_id>")

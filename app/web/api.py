@@ -124,7 +124,9 @@ def endpoint(
             model, status = result if isinstance(result, tuple) else (result, 200)
             return Response(model.model_dump_json(), status, mimetype="application/json")
 
-        call.__dict__.update(declaration=declaration, requires_token=not public)
+        call.__dict__.update(
+            declaration=declaration, requires_token=not public, is_read=scope is Scope.READ
+        )
         return call
 
     return decorate

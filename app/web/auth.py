@@ -22,7 +22,7 @@ from app.domain.contact import is_same_identity
 from app.domain.errors import Forbidden, Unauthenticated
 from app.models import legacy_session_id
 from app.web import key_auth
-from app.web.principal import Principal, PrincipalKind, Scope
+from app.web.principal import READ_METHODS, Principal, PrincipalKind, Scope
 from app.web.sessions import require_live
 from config import Settings
 
@@ -132,6 +132,8 @@ def _hint(user_id: str) -> str:
 def _authenticate_request() -> None:
     view = current_app.view_functions.get(request.endpoint or "")
     g.is_public = not getattr(view, "requires_token", False)
+    # A POST that writes nothing is a read for limits and for a full disk.
+    g.is_read = request.method in READ_METHODS or getattr(view, "is_read", False)
     g.principal = None
     try:
         g.principal = _read_credential()

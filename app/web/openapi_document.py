@@ -148,7 +148,7 @@ def make_document() -> dict[str, Any]:
                 operation["security"].append({"api_key": [scope.value]})
             # An id that is not a part of an address leads to no route.
             no_route = {404: ["not_found"]} if 404 in codes else {}
-            writes = {} if method == "get" else OF_WRITES
+            writes = {} if method == "get" or scope is Scope.READ else OF_WRITES
             _list_errors(operation, merge_codes(codes, no_route, writes))
     document["webhooks"] = describe_webhooks()
     return document

@@ -23,7 +23,7 @@ from app.domain.errors import RateLimited
 from app.extensions import limiter
 from app.web.errors import error_response, http_error
 from app.web.limit_keys import address_key, rate_limit_key
-from app.web.principal import READ_METHODS, Principal, PrincipalKind
+from app.web.principal import Principal, PrincipalKind
 from config import Settings
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class _LimitsOfRequest:
         if principal is None:
             return iter(self._of_routes)
         is_of_key = principal.kind is PrincipalKind.API_KEY
-        if request.method in READ_METHODS:
+        if g.is_read:
             reads = self._key_reads if is_of_key else self._reads
             return iter(reads + self._reads_of_address if g.is_public else reads)
         return iter(self._key_writes if is_of_key and not g.is_public else self._of_routes)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app, g, request
 
 from app.domain.errors import DatabaseUnavailable, DiskFull, Unavailable
 from embedded_db.disk import Disk, DiskProblem
 
 KEY = "disk"
-READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # A POST that is needed for reading.
 READING_ENDPOINTS = frozenset({"auth.login"})
 
@@ -32,7 +31,7 @@ def storage_error() -> Unavailable | None:
 
 
 def _refuse_writes() -> None:
-    if request.method in READING_METHODS or request.endpoint in READING_ENDPOINTS:
+    if g.is_read or request.method == "OPTIONS" or request.endpoint in READING_ENDPOINTS:
         return
     error = storage_error()
     if error:

@@ -54,6 +54,7 @@ CONTRACT = {
     ("get", "/market/alerts"): ({200, 401}, False),
     ("delete", "/market/alerts/{alert_id}"): ({200, 401, 404}, False),
     ("post", "/trades/create"): ({201, 401, 404, 413, 415}, False),
+    ("post", "/trades/preview"): ({200, 401, 404, 413, 415}, False),
     ("post", "/trades/exit/{trade_id}"): ({200, 401, 404, 409, 413, 415}, False),
     ("post", "/trades/exit-all/{user_id}"): ({200, 401, 403, 413, 415}, False),
     ("get", "/trades/{user_id}"): ({200, 401, 403}, False),

@@ -68,6 +68,13 @@ def test_each_route_counts_for_itself(limited: Flask) -> None:
     assert client.get("/market/live/NIFTY").status_code == 200
 
 
+def test_a_preview_counts_as_a_read(limited: Flask) -> None:
+    client, own = limited.test_client(), headers_of(limited, "one")
+    assert statuses(client, "/notifications", 2, headers=own) == [200, 200]
+    previews = [client.post("/trades/preview", json={}, headers=own) for _ in range(4)]
+    assert [preview.status_code for preview in previews] == [400] * 3 + [429]
+
+
 def test_users_of_one_address_count_separately(limited: Flask) -> None:
     client = limited.test_client()
     one, other = headers_of(limited, "one"), headers_of(limited, "other")

@@ -125,3 +125,18 @@ def test_exit_all_waits_once_for_all_its_symbols(
     assert (answer["count"], len(answer["not_exited"])) == (0, 16)
     assert feed.waits == 1
     assert sorted(feed.asked) == sorted(f"{share}.NS" for share in SHARES)
+
+
+def test_a_preview_values_an_order_at_the_last_price_and_says_why_none_is_taken(
+    app: Flask, alice: Trader, feed: RemoteFeed, clock: ManualClock
+) -> None:
+    open_in_each_share(alice, feed, clock, app)
+    clock.advance(60)
+    order = {"symbol": "TCS", "trade_type": "BUY", "quantity": 1, "stop_loss": 101}
+
+    body = alice.post("/trades/preview", order).get_json()
+
+    assert [problem["code"] for problem in body["problems"]] == ["market_data_unavailable"]
+    assert [warning["code"] for warning in body["warnings"]] == ["price_stale"]
+    assert (body["entry_price"], body["loss_at_stop"]) == (102.0, 1.0)
+    assert alice.post("/trades/create", order).get_json()["code"] == "market_data_unavailable"

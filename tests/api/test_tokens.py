@@ -26,6 +26,7 @@ ROUTES = [
     ("GET", "/portfolio/deleted"),
     ("GET", "/portfolio/deleted/positions"),
     ("POST", "/trades/create"),
+    ("POST", "/trades/preview"),
     ("POST", f"/trades/exit/{ID}"),
     ("POST", "/trades/exit-all/deleted"),
     ("GET", "/trades/deleted"),

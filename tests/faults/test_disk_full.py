@@ -85,6 +85,7 @@ def test_below_the_minimum_of_free_space_writes_get_a_503_and_reads_are_answered
     assert_error(client.post("/auth/register", json=registration()), 503, "disk_full")
     assert trader.get(f"/portfolio/{trader.client_id}").status_code == 200
     assert trader.get("/market/live/NIFTY").status_code == 200
+    assert trader.post("/trades/preview", ORDER).status_code == 200
     login = {"email": body["email"], "password": PASSWORD}
     assert client.post("/auth/login", json=login).status_code == 200
     ready = client.get("/health/ready")

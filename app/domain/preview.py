@@ -1,0 +1,108 @@
+"""What an order would cost and earn: the estimate of a preview, and its warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from app.domain.checks import entry_price, fills_at_once
+from app.domain.money import required_margin
+from app.domain.order import Order, OrderType
+from app.domain.quote import Quote
+
+
+class WarningCode(StrEnum):
+    """What a user should know before an order, although it is accepted."""
+
+    NO_STOP_LOSS = "no_stop_loss"
+    LOSS_EXCEEDS_MARGIN = "loss_exceeds_margin"
+    FILLS_AT_ONCE = "fills_at_once"
+    PRICE_STALE = "price_stale"
+    PRICE_DELAYED = "price_delayed"
+    PRICE_UNCONFIRMED = "price_unconfirmed"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderWarning:
+    code: WarningCode
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An order at the price of its entry. Amounts are rupees.
+
+    `loss_at_stop` and `reward_at_target` are positive: None without the level, or if it is on the
+    wrong side.
+    """
+
+    entry_price: Decimal
+    margin_required: Decimal
+    loss_at_stop: Decimal | None
+    reward_at_target: Decimal | None
+
+    @classmethod
+    def of(cls, order: Order, quote: Quote | None, margin_rate: Decimal) -> Estimate | None:
+        """Return the estimate of an order; None if it has no price."""
+        entry = entry_price(order, quote)
+        if entry is None:
+            return None
+        per_rupee = order.quantity * order.trade_type.sign
+        loss = None if order.stop_loss is None else (entry - order.stop_loss) * per_rupee
+        reward = None if order.target_price is None else (order.target_price - entry) * per_rupee
+        return cls(
+            entry_price=entry,
+            margin_required=required_margin(entry, order.quantity, margin_rate),
+            loss_at_stop=_positive(loss),
+            reward_at_target=_positive(reward),
+        )
+
+    @property
+    def reward_risk_ratio(self) -> Decimal | None:
+        """The rupees that the target earns for each that the stop-loss costs."""
+        if self.loss_at_stop is None or self.reward_at_target is None:
+            return None
+        return self.reward_at_target / self.loss_at_stop
+
+
+def order_warnings(
+    order: Order, quote: Quote | None, estimate: Estimate | None
+) -> Iterator[OrderWarning]:
+    """Yield what the levels and the kind of an order should make its user think about."""
+    if order.stop_loss is None:
+        yield OrderWarning(WarningCode.NO_STOP_LOSS, "Without a stop-loss nothing limits the loss.")
+    loss = estimate.loss_at_stop if estimate else None
+    if estimate and loss is not None and loss > estimate.margin_required:
+        yield OrderWarning(
+            WarningCode.LOSS_EXCEEDS_MARGIN,
+            f"At its stop-loss the trade loses {loss}, more than the margin that it blocks, "
+            f"which is {estimate.margin_required}.",
+        )
+    if order.order_type is OrderType.LIMIT and quote and fills_at_once(order, quote):
+        yield OrderWarning(
+            WarningCode.FILLS_AT_ONCE,
+            f"The price, {quote.price}, has reached the limit: the order is filled at once.",
+        )
+
+
+def price_warnings(
+    quote: Quote, *, stale: bool, unconfirmed: Quote | None
+) -> Iterator[OrderWarning]:
+    """Yield why the price of an order may differ from the exchange's."""
+    if stale:
+        yield OrderWarning(WarningCode.PRICE_STALE, f"The price, {quote.price}, is out of date.")
+    if quote.source.is_delayed:
+        yield OrderWarning(
+            WarningCode.PRICE_DELAYED, "The price may be minutes behind the exchange."
+        )
+    if unconfirmed is not None:
+        yield OrderWarning(
+            WarningCode.PRICE_UNCONFIRMED,
+            f"A newer price, {unconfirmed.price}, needs confirmation before it counts.",
+        )
+
+
+def _positive(amount: Decimal | None) -> Decimal | None:
+    return amount if amount is not None and amount > 0 else None

@@ -1,0 +1,79 @@
+"""Previewing an order: what it would cost and earn, and all that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from app.domain.checks import Funds, Market, form_problems, funds_problems, market_problems
+from app.domain.errors import InvalidRequest, PaperTradingError
+from app.domain.instrument import Instrument
+from app.domain.order import Order
+from app.domain.preview import Estimate, OrderWarning, order_warnings, price_warnings
+from app.domain.quote import Quote
+from app.portfolio.service import get_portfolio
+from app.portfolio.valuation import value
+from app.services import services
+from app.trades.order_checks import look_up
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """An order that is not carried out. `available_margin` is in rupees.
+
+    `symbol` is the canonical one, None if it is unknown. `problems` come in the order of the
+    checks: creating the trade would raise the first.
+    """
+
+    order: Order
+    symbol: str | None
+    quote: Quote | None
+    available_margin: Decimal
+    estimate: Estimate | None
+    problems: list[PaperTradingError]
+    warnings: list[OrderWarning]
+
+
+def preview_order(user_id: str, order: Order) -> Preview:
+    """Return what the order would do; write nothing. Raises NotFound without a portfolio."""
+    portfolio = get_portfolio(user_id)
+    rate = services().settings.margin_rate
+    funds = Funds(portfolio.available_margin, rate, value(portfolio).equity)
+    instrument, problems = _find(order.symbol)
+    market = look_up(instrument.symbol) if instrument else Market(None)
+    if instrument:
+        problems += form_problems(order, instrument)
+        problems += market_problems(order, instrument, market)
+        problems += funds_problems(order, instrument, market, funds)
+    estimate = Estimate.of(order, market.quote, rate) if instrument else None
+    return Preview(
+        order=order,
+        symbol=instrument.symbol if instrument else None,
+        quote=market.quote,
+        available_margin=funds.available_margin,
+        estimate=estimate,
+        problems=problems,
+        warnings=[*order_warnings(order, market.quote, estimate), *_price_warnings(market.quote)],
+    )
+
+
+def _find(name: str) -> tuple[Instrument | None, list[PaperTradingError]]:
+    """Return an instrument, and why it takes no orders."""
+    try:
+        return services().instruments.get_tradable(name), []
+    except InvalidRequest as problem:
+        return services().instruments.find(name), [problem]
+
+
+def _price_warnings(quote: Quote | None) -> Iterator[OrderWarning]:
+    if quote is None:
+        return
+    quotes = services().quotes
+    known = quotes.known([quote.symbol]).get(quote.symbol)
+    pending = quotes.tick_filter.pending.get(quote.symbol)
+    yield from price_warnings(
+        quote,
+        stale=known is not None and known.stale,
+        unconfirmed=pending.quote if pending else None,
+    )
