@@ -23,6 +23,7 @@ from app.portfolio import routes as portfolio
 from app.realtime import asyncapi
 from app.trades import routes as trades
 from app.web import health, openapi
+from app.web.api import JSON
 from app.web.error_codes import (
     ANY_ROUTE,
     ERROR_CODES,
@@ -126,12 +127,14 @@ def _route(method: str, path: str, operation: Object) -> Iterator[str]:
         name = f"{parameter['in']} `{parameter['name']}`"
         yield f"- {name}: {parameter['description']} Example: `{text}`"
     if body := operation.get("requestBody"):
-        yield f"- body: {_name_of(body['content']['application/json']['schema'])}"
+        yield f"- body: {_name_of(body['content'][JSON]['schema'])}"
     own = []
     for status, response in sorted(operation["responses"].items()):
-        schema = response["content"]["application/json"]["schema"]
+        (media_type,) = response["content"]
+        schema = response["content"][media_type]["schema"]
         if "properties" not in schema:
-            yield f"- {status}: {_name_of(schema)}"
+            kind = "" if media_type == JSON else f" (`{media_type}`)"
+            yield f"- {status}: {_name_of(schema)}{kind}"
         codes = schema.get("properties", {}).get("code", {}).get("enum", [])
         if codes := [code for code in codes if code not in COMMON]:
             own.append(f"{status} {', '.join(f'`{code}`' for code in codes)}")

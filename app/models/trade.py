@@ -20,7 +20,7 @@ from app.domain.quote import Posting, Quote, Source
 from app.domain.trade import TradeStatus, Transition
 from app.domain.triggers import SettledFrom
 from app.models.bulk import IN_CLAUSE_SIZE, by_owner, value_by_id
-from app.models.paging import newest_first
+from app.models.paging import newest_first, numbered_windows
 from app.models.trigger_index import TriggerIndex
 
 BY_NUMBER = ("user_id", "portfolio_id", "status", "number")
@@ -171,6 +171,27 @@ class Trade:
         }
         documents = newest_first("trades", query, BY_NUMBER, above=above, below=below, limit=limit)
         return [cls.from_document(document) for document in documents]
+
+    @classmethod
+    def find_in_batches(
+        cls,
+        user_id: str,
+        portfolio_id: ObjectId,
+        first: int,
+        last: int,
+        *,
+        status: TradeStatus | None = None,
+        symbol: str | None = None,
+    ) -> Iterator[list[Trade]]:
+        """Yield trades of the portfolio with a number from `first` to `last`, oldest first."""
+        query = {
+            "user_id": user_id,
+            "portfolio_id": portfolio_id,
+            "status": status and status.value,
+            "symbol": symbol,
+        }
+        for documents in numbered_windows("trades", query, BY_NUMBER, first, last):
+            yield [cls.from_document(document) for document in documents]
 
     @classmethod
     def find_active_by_user_id(cls, user_id: str, portfolio_id: ObjectId) -> list[Trade]:

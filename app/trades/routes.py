@@ -10,6 +10,7 @@ from app.portfolio.service import get_portfolio
 from app.trades import exits, service
 from app.trades.preview import preview_order
 from app.trades.preview_schemas import PreviewResponse, PreviewTradeRequest
+from app.trades.report_routes import blueprint as reports
 from app.trades.schemas import (
     CreateTradeRequest,
     ExitAllResponse,
@@ -26,6 +27,7 @@ from app.web.auth import current_principal
 from app.web.principal import Scope
 
 blueprint = Blueprint("trades", __name__, url_prefix="/trades")
+blueprint.register_blueprint(reports)
 
 
 @blueprint.post("/create")

@@ -38,6 +38,10 @@ from app.web.schemas import (
 # The statuses that a trade can have. The others are reserved for later kinds of order.
 STATUSES = [TradeStatus.ACTIVE.value, *(status.value for status in STATUS_AFTER.values())]
 SetStatus = Annotated[TradeStatus, WithJsonSchema({"type": "string", "enum": STATUSES})]
+StatusFilter = Annotated[
+    Annotated[SetStatus, choice(TradeStatus)] | None,
+    Field(description="Only trades of this status.", examples=["ACTIVE"]),
+]
 
 
 class CreateTradeRequest(RequestModel):
@@ -219,9 +223,7 @@ class TradeDetail(TradeView):
 
 
 class TradesQuery(RequestModel):
-    status: Annotated[SetStatus, choice(TradeStatus)] | None = Field(
-        default=None, description="Only trades of this status.", examples=["ACTIVE"]
-    )
+    status: StatusFilter = None
     symbol: SymbolFilter = None
     limit: PageSize = 50
     cursor: PageCursor = None

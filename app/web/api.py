@@ -27,6 +27,7 @@ from app.web.auth import current_principal, require_own
 from app.web.error_codes import ANY_ROUTE, WITH_BODY, WITH_INPUT, WITH_KEY, WITH_TOKEN, merge_codes
 from app.web.principal import READ_METHODS, Scope
 
+JSON = "application/json"
 Model = TypeVar("Model", bound=BaseModel)
 View = Callable[..., Any]
 
@@ -69,7 +70,10 @@ class IdempotencyHeaders(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a route takes and returns. `codes` are its error codes by status."""
+    """What a route takes and returns. `codes` are its error codes by status.
+
+    `produces` is the media type of a success; errors are always JSON.
+    """
 
     responses: Mapping[int, type[BaseModel]]
     codes: Mapping[int, list[str]]
@@ -78,6 +82,7 @@ class Declaration:
     public: bool
     idempotent: bool
     scope: Scope | None
+    produces: str
 
     def required_scope(self, method: str) -> Scope:
         """Return the scope that a caller needs: by default `read` to read and `trade` to write."""
@@ -93,13 +98,14 @@ def endpoint(
     public: bool = False,
     idempotent: bool = False,
     scope: Scope | None = None,
+    produces: str = JSON,
 ) -> Callable[[View], View]:
     """Declare a route: its response models by status, its own error codes, its input.
 
     The caller must be signed in, unless the route is `public`, have the `scope`, and be the
     `user_id` in the path, if it has one. The view receives `body` and `query` as models. It
-    returns a model, or a model and a status. An `idempotent` view also receives `key`: the
-    IdempotencyKey of the request, or None.
+    returns a model, a model and a status, or a stream of what it `produces`. An `idempotent` view
+    also receives `key`: the IdempotencyKey of the request, or None.
     """
     codes = merge_codes(
         ANY_ROUTE,
@@ -109,7 +115,7 @@ def endpoint(
         WITH_BODY if body else {},
         WITH_KEY if idempotent else {},
     )
-    declaration = Declaration(responses, codes, body, query, public, idempotent, scope)
+    declaration = Declaration(responses, codes, body, query, public, idempotent, scope, produces)
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
@@ -122,7 +128,7 @@ def endpoint(
                 # A stream.
                 return result
             model, status = result if isinstance(result, tuple) else (result, 200)
-            return Response(model.model_dump_json(), status, mimetype="application/json")
+            return Response(model.model_dump_json(), status, mimetype=JSON)
 
         call.__dict__.update(
             declaration=declaration, requires_token=not public, is_read=scope is Scope.READ

@@ -11,7 +11,7 @@ from spectree.metadata import FunctionDecorator
 from spectree.models import InType, SecureType
 
 from app.web import key_auth
-from app.web.api import Declaration, ErrorBody, IdempotencyHeaders, View
+from app.web.api import JSON, Declaration, ErrorBody, IdempotencyHeaders, View
 from app.web.error_codes import ERROR_CODES, OF_WRITES, merge_codes
 from app.web.openapi import VERSION
 from app.web.principal import Scope
@@ -150,6 +150,7 @@ def make_document() -> dict[str, Any]:
             no_route = {404: ["not_found"]} if 404 in codes else {}
             writes = {} if method == "get" or scope is Scope.READ else OF_WRITES
             _list_errors(operation, merge_codes(codes, no_route, writes))
+            _name_media_type(operation, route)
     document["webhooks"] = describe_webhooks()
     return document
 
@@ -184,8 +185,15 @@ def _refine_input(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None
 def _list_errors(operation: dict[str, Any], codes: Mapping[int, Sequence[str]]) -> None:
     for status, names in codes.items():
         response = operation["responses"][str(status)]
-        schema = response["content"]["application/json"]["schema"]
+        schema = response["content"][JSON]["schema"]
         if schema["$ref"].endswith("/ErrorBody"):
             lines = [f"- `{name}`: {ERROR_CODES[name].meaning}" for name in names]
             response["description"] = "\n".join(lines)
             schema["properties"] = {"code": {"enum": names}}
+
+
+def _name_media_type(operation: dict[str, Any], route: Declaration) -> None:
+    """Give the successes of a route the media type that it produces."""
+    for status in route.responses:
+        content = operation["responses"][str(status)]["content"]
+        content[route.produces] = content.pop(JSON)

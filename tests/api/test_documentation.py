@@ -60,6 +60,8 @@ CONTRACT = {
     ("get", "/trades/{user_id}"): ({200, 401, 403}, False),
     ("get", "/trades/{user_id}/{trade_id}"): ({200, 401, 403, 404}, False),
     ("get", "/trades/performance/{user_id}"): ({200, 401, 403, 404}, False),
+    ("get", "/trades/statistics/{user_id}"): ({200, 401, 403, 404}, False),
+    ("get", "/trades/{user_id}/export.csv"): ({200, 401, 403}, False),
     ("post", "/notifications"): ({200, 401, 413, 415}, False),
     ("get", "/notifications"): ({200, 401}, False),
     ("put", "/notifications/{notification_id}/read"): ({200, 401, 404}, False),
@@ -127,11 +129,23 @@ def test_no_route_goes_undocumented(app: Flask, document: dict[str, Any]) -> Non
 def test_every_error_has_the_body_of_the_contract(document: dict[str, Any]) -> None:
     for route, operation in operations(document).items():
         for status, response in operation["responses"].items():
-            schema = response["content"]["application/json"]["schema"]["$ref"]
+            (content,) = response["content"].values()
+            schema = content["schema"]["$ref"]
             is_error = int(status) >= 400 and route != ("get", "/health/ready")
             assert schema.endswith("/ErrorBody") or not is_error, (route, status)
     error = document["components"]["schemas"]["ErrorBody"]
     assert set(error["required"]) == {"error", "code", "details", "request_id"}
+
+
+def test_errors_are_json_and_only_an_export_is_anything_else(document: dict[str, Any]) -> None:
+    others = {
+        (path, status, media_type)
+        for (_, path), operation in operations(document).items()
+        for status, response in operation["responses"].items()
+        for media_type in response["content"]
+        if media_type != "application/json"
+    }
+    assert others == {("/trades/{user_id}/export.csv", "200", "text/csv")}
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any], client: FlaskClient) -> None:
@@ -196,7 +210,8 @@ def test_every_error_status_of_a_route_lists_its_codes_and_their_meaning(
 ) -> None:
     for route, operation in operations(document).items():
         for status, response in operation["responses"].items():
-            schema = response["content"]["application/json"]["schema"]
+            (content,) = response["content"].values()
+            schema = content["schema"]
             if not schema["$ref"].endswith("/ErrorBody"):
                 continue
             codes = schema["properties"]["code"]["enum"]

@@ -32,6 +32,8 @@ ROUTES = [
     ("GET", "/trades/deleted"),
     ("GET", f"/trades/deleted/{ID}"),
     ("GET", "/trades/performance/deleted"),
+    ("GET", "/trades/statistics/deleted"),
+    ("GET", "/trades/deleted/export.csv"),
     ("POST", "/notifications"),
     ("GET", "/notifications"),
     ("PUT", f"/notifications/{ID}/read"),

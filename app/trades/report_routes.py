@@ -1,0 +1,45 @@
+"""The routes of the reports on trades: statistics, and the export."""
+
+from __future__ import annotations
+
+import itertools
+
+from flask import Blueprint, Response, stream_with_context
+
+from app.extensions import limiter
+from app.models import Portfolio
+from app.portfolio.service import get_portfolio
+from app.trades import export
+from app.trades.report_schemas import ExportQuery, StatisticsResponse, TradesCsv
+from app.trades.statistics import compute_statistics
+from app.web.api import endpoint
+
+blueprint = Blueprint("reports", __name__)
+EXPORTS = "60 per hour"
+
+
+@blueprint.get("/statistics/<user_id>")
+@endpoint(
+    responses={200: StatisticsResponse}, errors={403: ["forbidden"], 404: ["portfolio_not_found"]}
+)
+def show_statistics(user_id: str) -> StatisticsResponse:
+    """Show win rate, profit factor, drawdown, Sharpe ratio and more, by symbol and by day."""
+    return StatisticsResponse.of(compute_statistics(get_portfolio(user_id)))
+
+
+@blueprint.get("/<user_id>/export.csv")
+@limiter.limit(EXPORTS, override_defaults=False)
+@endpoint(
+    query=ExportQuery,
+    responses={200: TradesCsv},
+    errors={400: ["unknown_symbol"], 403: ["forbidden"]},
+    produces="text/csv",
+)
+def export_trades(user_id: str, query: ExportQuery) -> Response:
+    """Get all trades as CSV, streamed, oldest first. 60 an hour."""
+    portfolio = Portfolio.find_by_user_id(user_id)
+    parts = export.export_trades(portfolio, status=query.status, symbol=query.symbol)
+    # The header now: an error has its own status until the stream begins.
+    stream = stream_with_context(itertools.chain([next(parts)], parts))
+    headers = {"Content-Disposition": "attachment; filename=trades.csv"}
+    return Response(stream, mimetype="text/csv", headers=headers)

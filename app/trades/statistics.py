@@ -1,0 +1,49 @@
+"""The statistics of a portfolio, from a pass over its trades."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+
+from app.concurrency import run_blocking
+from app.domain.statistics import Flow, Realized, Statistics, day_of, summarize
+from app.models import Movement, MovementKind, Portfolio
+from app.models.trade_results import find_results
+from app.services import now, services
+
+ONE_DAY = timedelta(days=1)
+
+
+def compute_statistics(portfolio: Portfolio) -> Statistics:
+    """Return the statistics of a portfolio's current season until now.
+
+    The trades are read in batches, between which other requests run, and the sums are made in a
+    thread.
+    """
+    exits: list[Realized] = []
+    closed: list[Realized] = []
+    season = portfolio.current_season
+    owner = (portfolio.user_id, portfolio.id)
+    for batch in find_results(*owner, season.first_number, season.last_number):
+        for result in batch:
+            exits += result.exits
+            if result.closed:
+                closed.append(result.closed)
+    days = list(_trading_days(exits, now()))
+    flows = [
+        Flow(movement.created_at, movement.amount)
+        for movement in Movement.find_season(*owner, season.number)
+        if movement.kind in (MovementKind.DEPOSIT, MovementKind.WITHDRAWAL)
+    ]
+    return run_blocking(
+        summarize, closed, exits, initial=season.initial_margin, flows=flows, days=days
+    )
+
+
+def _trading_days(exits: Sequence[Realized], until: datetime) -> Iterator[date]:
+    """Yield the exchanges' days from the first exit to `until`."""
+    day = day_of(min((exit.time for exit in exits), default=until))
+    while day <= day_of(until):
+        if services().calendar.session_on(day):
+            yield day
+        day += ONE_DAY

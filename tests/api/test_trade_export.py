@@ -1,0 +1,128 @@
+"""The export of trades as CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+from bson import ObjectId
+
+from app.models.paging import PASS_SIZE
+from app.monitor import Monitor
+from app.trades.export import COLUMNS
+from app.trades.report_schemas import TradesCsv
+from app.web.csv_format import format_row
+from tests.support.market import ScriptedFeed
+from tests.support.own_client import collection
+from tests.support.responses import assert_error
+from tests.support.users import Trader
+
+OF_LAST_PRICE = {"last_price", "price_time", "stale", "unrealized_pnl"}
+
+
+def rows_of(trader: Trader, query: str = "") -> list[dict[str, str]]:
+    answer = trader.get(f"/trades/{trader.client_id}/export.csv{query}")
+    assert (answer.status_code, answer.mimetype) == (200, "text/csv")
+    return list(csv.DictReader(StringIO(answer.text, newline="")))
+
+
+def test_a_row_has_the_fields_of_the_trade(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor
+) -> None:
+    alice.create_trade(quantity=2, target_price=25_001, client_order_id="morning-1")
+    alice.create_trade(symbol="RELIANCE", trade_type="SELL", stop_loss=1_500.5)
+    feed.tick("^NSEI", "25001.50")
+    monitor.run_once()
+
+    rows = rows_of(alice)
+    assert [row["symbol"] for row in rows] == ["^NSEI", "RELIANCE.NS"]
+    for row, trade in zip(rows, reversed(alice.trades()), strict=True):
+        assert row.keys() <= trade.keys() - OF_LAST_PRICE
+        for name, cell in row.items():
+            value = trade[name]
+            expected = f"{value:.2f}" if isinstance(value, float) else str(value)
+            assert cell == ("" if value is None else expected), name
+    assert (rows[0]["pnl"], rows[0]["closed_at"][-1], rows[1]["pnl"]) == ("3.00", "Z", "")
+
+
+def test_it_is_a_file_with_a_header_even_without_a_portfolio(carol: Trader) -> None:
+    answer = carol.get(f"/trades/{carol.client_id}/export.csv")
+
+    assert answer.text == ",".join(COLUMNS) + "\r\n"
+    assert answer.headers["Content-Disposition"] == "attachment; filename=trades.csv"
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+
+
+def test_status_and_symbol_filter_the_rows(alice: Trader) -> None:
+    alice.create_trade()
+    alice.create_trade(symbol="RELIANCE")
+    closed = alice.create_trade().get_json()["trade_id"]
+    alice.post(f"/trades/exit/{closed}")
+
+    assert [row["trade_id"] for row in rows_of(alice, "?status=CLOSED")] == [closed]
+    assert [row["symbol"] for row in rows_of(alice, "?status=active")] == ["^NSEI", "RELIANCE.NS"]
+    assert [row["symbol"] for row in rows_of(alice, "?symbol=nifty")] == ["^NSEI", "^NSEI"]
+    assert [row["status"] for row in rows_of(alice, "?symbol=NIFTY&status=CLOSED")] == ["CLOSED"]
+
+
+def test_many_trades_are_a_stream_of_batches_each_trade_once(alice: Trader) -> None:
+    alice.create_trade()
+    trade = collection("trades").find_one({"user_id": alice.client_id})
+    assert trade is not None
+    count = 2 * PASS_SIZE + 1
+    copies = [{**trade, "_id": ObjectId(), "number": number} for number in range(2, count + 1)]
+    collection("trades").insert_many(copies)
+    collection("portfolios").update_one({}, {"$set": {"trade_count": count}})
+
+    answer = alice.get(f"/trades/{alice.client_id}/export.csv", buffered=False)
+    parts = answer.response
+    assert isinstance(parts, Iterator)
+    sizes = [len(part.splitlines()) for part in parts]
+    assert sizes == [1, PASS_SIZE, PASS_SIZE, 1]
+    assert [row["trade_id"] for row in rows_of(alice)] == [
+        str(each["_id"]) for each in (trade, *copies)
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ['=HYPERLINK("//x")', "+1", "-1", "@SUM(A1)", "\tx", "\uff1dx", "=1,2\n3"]
+)
+def test_a_name_is_no_formula_of_a_spreadsheet(alice: Trader, name: str) -> None:
+    created = alice.create_trade(client_order_id=name)
+    assert created.status_code == 201, created.text
+
+    (row,) = rows_of(alice)
+    assert row["client_order_id"] == f"'{name}"
+
+
+def test_a_negative_amount_stays_a_number(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor
+) -> None:
+    lost = alice.create_trade().get_json()["trade_id"]
+    feed.tick("^NSEI", 24_990)
+    monitor.run_once()
+    alice.post(f"/trades/exit/{lost}")
+
+    (row,) = rows_of(alice)
+    assert row["pnl"] == "-10.00"
+
+
+def test_a_cell_with_a_separator_is_quoted() -> None:
+    assert format_row(["a,b", 'say "x"', None, 3]) == '"a,b","say ""x""",,3\r\n'
+
+
+def test_the_columns_are_documented() -> None:
+    for name in COLUMNS:
+        assert f"`{name}`" in (TradesCsv.__doc__ or "")
+
+
+def test_a_filter_that_cannot_be_used_is_an_error_before_the_stream(alice: Trader) -> None:
+    path = f"/trades/{alice.client_id}/export.csv"
+    assert "symbol" in assert_error(alice.get(f"{path}?symbol=NOSUCH"), 400, "unknown_symbol")
+    assert "status" in assert_error(alice.get(f"{path}?status=OPEN"), 400, "validation_error")
+
+
+def test_anothers_export_is_forbidden(alice: Trader, bob: Trader) -> None:
+    assert_error(bob.get(f"/trades/{alice.client_id}/export.csv"), 403, "forbidden")
