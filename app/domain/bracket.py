@@ -2,6 +2,8 @@
 
 A bracket of either side closes when the price falls to `trigger_below` or rises to
 `trigger_above`. Both are stored with the trade, so queries find the trades that a tick closes.
+The stop-loss is a stop: it exits at the tick that reaches it. The target is a limit: it exits at
+its own price, or at the first price of a session that opens beyond it.
 """
 
 from __future__ import annotations
@@ -9,52 +11,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 
 from app.domain.candle import Candle
 from app.domain.errors import WrongSideOfPrice
+from app.domain.fill import Exit, ExitReason, FillRule
 from app.domain.money import ZERO
 from app.domain.quote import Posting, Quote, Source
+from app.domain.side import TradeType
 from app.domain.triggers import SettledFrom
-
-
-class TradeType(StrEnum):
-    """The direction of a trade."""
-
-    BUY = "BUY"
-    SELL = "SELL"
-
-    @property
-    def sign(self) -> int:
-        """+1 if a rising price earns, -1 if it costs."""
-        return 1 if self is TradeType.BUY else -1
-
-
-class ExitReason(StrEnum):
-    """Why a trade was closed: by its user, its stop-loss or its target."""
-
-    USER = "user"
-    STOP_LOSS = "stop_loss"
-    TARGET = "target"
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """How a bracket ended: why, at which quote, and the rupees realized."""
-
-    reason: ExitReason
-    quote: Quote
-    pnl: Decimal
-    settled_from: SettledFrom | None = None
-
-    @property
-    def price(self) -> Decimal:
-        return self.quote.price
 
 
 @dataclass(frozen=True, slots=True)
 class Bracket:
-    """An entry at a quote with its protective levels. Prices are rupees in whole paise."""
+    """An entry with its protective levels. Prices are rupees in whole paise.
+
+    `quantity` is what was entered, `exited` what has left since. `entry_quote_price` is the price
+    of the quote that caused the entry, which a limit may differ from.
+    """
 
     trade_type: TradeType
     quantity: int
@@ -65,6 +38,10 @@ class Bracket:
     target_price: Decimal | None = None
     # None for a trade of an earlier version.
     entry_posting: Posting | None = None
+    entry_rule: FillRule | None = None
+    entry_quote_price: Decimal | None = None
+    entry_settled_from: SettledFrom | None = None
+    exited: int = 0
 
     @classmethod
     def open(
@@ -77,23 +54,43 @@ class Bracket:
         target_price: Decimal | None = None,
     ) -> Bracket:
         """Enter at `quote`; raise WrongSideOfPrice for a level that would trigger immediately."""
-        buying = trade_type is TradeType.BUY
-        for field, level, below in (
-            ("stop_loss", stop_loss, buying),
-            ("target_price", target_price, not buying),
-        ):
-            if level is not None and (level >= quote.price if below else level <= quote.price):
-                raise WrongSideOfPrice(field, level, "below" if below else "above", quote.price)
+        require_sides(trade_type, quote.price, stop_loss=stop_loss, target_price=target_price)
+        return cls.entered(
+            trade_type, quantity, quote, stop_loss=stop_loss, target_price=target_price
+        )
+
+    @classmethod
+    def entered(
+        cls,
+        trade_type: TradeType,
+        quantity: int,
+        quote: Quote,
+        *,
+        price: Decimal | None = None,
+        rule: FillRule = FillRule.MARKET,
+        settled_from: SettledFrom | None = None,
+        stop_loss: Decimal | None = None,
+        target_price: Decimal | None = None,
+    ) -> Bracket:
+        """Enter at `price`, by default that of the `quote`."""
         return cls(
             trade_type=trade_type,
             quantity=quantity,
-            entry_price=quote.price,
+            entry_price=quote.price if price is None else price,
             entry_source=quote.source,
             entry_timestamp=quote.timestamp,
             stop_loss=stop_loss,
             target_price=target_price,
             entry_posting=quote.posting,
+            entry_rule=rule,
+            entry_quote_price=quote.price,
+            entry_settled_from=settled_from,
         )
+
+    @property
+    def open_quantity(self) -> int:
+        """The quantity that is still held."""
+        return self.quantity - self.exited
 
     @property
     def trigger_below(self) -> Decimal | None:
@@ -105,10 +102,14 @@ class Bracket:
         """The price at or over which the bracket closes."""
         return self.target_price if self.trade_type is TradeType.BUY else self.stop_loss
 
-    def pnl_at(self, price: Decimal) -> Decimal:
-        """Return the rupees earned, or lost if negative, by closing at `price`."""
+    def pnl_at(self, price: Decimal, quantity: int | None = None) -> Decimal:
+        """Return the rupees earned, or lost if negative, by exiting a quantity at `price`.
+
+        By default the quantity that is still held.
+        """
+        quantity = self.open_quantity if quantity is None else quantity
         # Adding zero turns the -0.00 of a sell that ends at its entry price into 0.00.
-        return (price - self.entry_price) * self.quantity * self.trade_type.sign + ZERO
+        return (price - self.entry_price) * quantity * self.trade_type.sign + ZERO
 
     def may_exit_at(self, quote: Quote) -> bool:
         """Return whether `quote` may close it: a real entry never exits at a mock price."""
@@ -118,37 +119,117 @@ class Bracket:
         return quote.precedes(self.entry_source, self.entry_timestamp, self.entry_posting)
 
     def exit_at(
-        self, quote: Quote, reason: ExitReason, settled_from: SettledFrom | None = None
+        self,
+        quote: Quote,
+        reason: ExitReason,
+        settled_from: SettledFrom | None = None,
+        *,
+        price: Decimal | None = None,
+        rule: FillRule = FillRule.MARKET,
+        quantity: int | None = None,
     ) -> Exit:
-        """Close at `quote` for `reason`."""
-        return Exit(reason, quote, self.pnl_at(quote.price), settled_from)
+        """Exit for `reason` at `price`, by default that of `quote`; by default all that is held."""
+        quantity = self.open_quantity if quantity is None else quantity
+        price = quote.price if price is None else price
+        pnl = self.pnl_at(price, quantity)
+        return Exit(reason, quote, price, quantity, pnl, rule, settled_from)
 
     def triggered_by(self, quote: Quote, settled_from: SettledFrom | None = None) -> Exit | None:
         """Return the exit that `quote` causes, None if it causes none or precedes the entry."""
         if not self.may_exit_at(quote) or self._follows(quote):
             return None
-        stops_below = self.trade_type is TradeType.BUY
-        if self.trigger_below is not None and quote.price <= self.trigger_below:
-            reason = ExitReason.STOP_LOSS if stops_below else ExitReason.TARGET
-        elif self.trigger_above is not None and quote.price >= self.trigger_above:
-            reason = ExitReason.TARGET if stops_below else ExitReason.STOP_LOSS
-        else:
-            return None
-        return self.exit_at(quote, reason, settled_from)
+        if self._is_reached(self.stop_loss, quote.price, losing=True):
+            return self.exit_at(quote, ExitReason.STOP_LOSS, settled_from, rule=FillRule.STOP)
+        if self._is_reached(self.target_price, quote.price, losing=False):
+            return self._exit_at_target(quote, settled_from)
+        return None
 
     def triggered_in(self, candle: Candle) -> Exit | None:
         """Return the exit that a price in `candle` caused, None if none did.
 
-        If the candle opened beyond a level, the exit is at the open; if it reached a level later,
-        at the level. If it holds both levels, their order is unknown, and the stop-loss counts.
-        A candle that began before the entry is ignored: its prices may precede the entry.
+        If the candle opened beyond a level, the open counts as a tick. If it reached a level
+        later, the exit is at the level. If it holds both levels, their order is unknown, and the
+        stop-loss counts. A candle that began before the entry is ignored: its prices may precede
+        the entry.
         """
         if candle.time < self.entry_timestamp:
             return None
-        opening = self.triggered_by(candle.quote_at(candle.open), SettledFrom.GAP)
+        if candle.time == self.entry_timestamp and self.entry_settled_from is SettledFrom.GAP:
+            return self._triggered_after_entry(candle)
+        opening = self.triggered_by(candle.opening, SettledFrom.GAP)
         if opening is not None:
             return opening
         for level in (self.stop_loss, self.target_price):
             if level is not None and candle.low <= level <= candle.high:
-                return self.triggered_by(candle.quote_at(level), SettledFrom.GAP)
+                return self._exit_in_candle(candle, level)
         return None
+
+    def _triggered_after_entry(self, candle: Candle) -> Exit | None:
+        """Return the exit in the candle that holds the entry, if it surely came after the entry.
+
+        A level counts if the price can reach it only through the entry price, or if the candle
+        closed beyond it.
+        """
+        at_open = self._entered_at_open(candle)
+        worst, best = candle.low, candle.high
+        if self.trade_type is TradeType.SELL:
+            worst, best = best, worst
+        rests = self.entry_rule is FillRule.LIMIT
+        stop_side = worst if at_open or rests else candle.close
+        target_side = best if at_open or not rests else candle.close
+        for level, price, losing in (
+            (self.stop_loss, stop_side, True),
+            (self.target_price, target_side, False),
+        ):
+            has_moved = not at_open or price != candle.open
+            if level is not None and has_moved and self._is_reached(level, price, losing=losing):
+                was_beyond = at_open and self._is_reached(level, candle.open, losing=losing)
+                return self._exit_in_candle(candle, candle.open if was_beyond else level)
+        return None
+
+    def _entered_at_open(self, candle: Candle) -> bool:
+        if self.entry_rule is FillRule.LIMIT:
+            return (candle.open - self.entry_price) * self.trade_type.sign <= 0
+        return self.entry_rule is not FillRule.CANDLE
+
+    def _exit_in_candle(self, candle: Candle, price: Decimal) -> Exit | None:
+        """Return the exit at a level that the candle reached."""
+        exit = self.triggered_by(candle.quote_at(price), SettledFrom.GAP)
+        if exit is None or exit.reason is ExitReason.TARGET:
+            return exit
+        return self.exit_at(exit.quote, exit.reason, SettledFrom.GAP, rule=FillRule.CANDLE)
+
+    def _exit_at_target(self, quote: Quote, settled_from: SettledFrom | None) -> Exit:
+        assert self.target_price is not None
+        if quote.opens_session and quote.price != self.target_price:
+            price, rule = quote.price, FillRule.OPENING
+        elif self._is_reached(self.target_price, self.entry_price, losing=False):
+            # The entry itself was beyond it, so the limit was better than the market at once.
+            price, rule = quote.price, FillRule.MARKET
+        else:
+            price, rule = self.target_price, FillRule.LIMIT
+        return self.exit_at(quote, ExitReason.TARGET, settled_from, price=price, rule=rule)
+
+    def _is_reached(self, level: Decimal | None, price: Decimal, *, losing: bool) -> bool:
+        """Return whether `price` is at or beyond a level on the losing or the winning side."""
+        if level is None:
+            return False
+        falls = losing is (self.trade_type is TradeType.BUY)
+        return price <= level if falls else price >= level
+
+
+def require_sides(
+    trade_type: TradeType,
+    price: Decimal,
+    *,
+    stop_loss: Decimal | None,
+    target_price: Decimal | None,
+) -> None:
+    """Raise WrongSideOfPrice for a level that would trigger at the entry price `price`."""
+    buying = trade_type is TradeType.BUY
+    for field, level, below in (
+        ("stop_loss", stop_loss, buying),
+        ("target_price", target_price, not buying),
+    ):
+        if level is not None and (level >= price if below else level <= price):
+            raise WrongSideOfPrice(field, level, "below" if below else "above", price)

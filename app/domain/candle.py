@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
@@ -71,6 +71,13 @@ class Candle:
     low: Decimal
     close: Decimal
     source: Source
+    # Whether its open is the first price of its symbol in a session of the exchange.
+    opens_session: bool = field(default=False, compare=False)
+
+    @property
+    def opening(self) -> Quote:
+        """The open as a quote."""
+        return replace(self.quote_at(self.open), opens_session=self.opens_session)
 
     @property
     def is_sound(self) -> bool:

@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from app.domain.bracket import TradeType
 from app.domain.errors import (
     InsufficientMargin,
     MarketClosed,
@@ -34,6 +33,7 @@ from app.domain.instrument import Instrument
 from app.domain.money import MAX_PRICE, PAISA, required_margin
 from app.domain.order import MAX_QUANTITY, Order, OrderType
 from app.domain.quote import Quote
+from app.domain.side import TradeType
 
 MAX_PENDING = 250
 ENTRY_PRICES = ("limit_price", "stop_price")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from app.domain.bracket import TradeType
+from app.domain.side import TradeType
 
 MAX_QUANTITY = 10_000_000
 

@@ -23,8 +23,15 @@ class Position:
 
     @classmethod
     def of(cls, bracket: Bracket) -> Position:
-        signed = bracket.quantity * bracket.trade_type.sign
-        return cls(trades=1, quantity=signed, cost=bracket.entry_price * signed)
+        """Return the position of what a bracket still holds."""
+        return cls.part_of(bracket, bracket.open_quantity)
+
+    @classmethod
+    def part_of(cls, bracket: Bracket, quantity: int) -> Position:
+        """Return the position of a part of a bracket: all of it counts as one trade."""
+        signed = quantity * bracket.trade_type.sign
+        is_all = quantity == bracket.open_quantity
+        return cls(trades=int(is_all), quantity=signed, cost=bracket.entry_price * signed)
 
     def __add__(self, other: Position) -> Position:
         return Position(

@@ -49,6 +49,8 @@ class Quote:
     timestamp: datetime
     # None for a quote that no board has posted.
     posting: Posting | None = field(default=None, compare=False)
+    # Whether it is the first price of its symbol in a session of the exchange.
+    opens_session: bool = field(default=False, compare=False)
 
     def age(self, now: datetime) -> timedelta:
         """Return its age at `now`; zero if the clock of its source is ahead."""

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from app.domain.bracket import Bracket, Exit, ExitReason
+from app.domain.bracket import Bracket
 from app.domain.candle import Candle
+from app.domain.entry import Entered, EntryOrder, Triggered
+from app.domain.fill import Exit, ExitReason
 from app.domain.quote import Quote
 from app.domain.triggers import SettledFrom
 
@@ -22,9 +24,12 @@ class TradeStatus(StrEnum):
     CLOSED = "CLOSED"
     STOP_LOSS_HIT = "STOP_LOSS_HIT"
     TARGET_HIT = "TARGET_HIT"
+    TRAILING_STOP_HIT = "TRAILING_STOP_HIT"
+    SQUARED_OFF = "SQUARED_OFF"
+    LIQUIDATED = "LIQUIDATED"
     CANCELLED = "CANCELLED"
     EXPIRED = "EXPIRED"
-    LIQUIDATED = "LIQUIDATED"
+    REJECTED = "REJECTED"
 
     @property
     def is_open(self) -> bool:
@@ -32,16 +37,26 @@ class TradeStatus(StrEnum):
         return self in SUCCESSORS
 
 
-# A status that is not a key is final.
+# A status that is not a key is final. PENDING may follow itself: a stop-limit is triggered. So may
+# ACTIVE: a part is exited.
 SUCCESSORS: Mapping[TradeStatus, frozenset[TradeStatus]] = {
     TradeStatus.PENDING: frozenset(
-        {TradeStatus.ACTIVE, TradeStatus.CANCELLED, TradeStatus.EXPIRED}
+        {
+            TradeStatus.PENDING,
+            TradeStatus.ACTIVE,
+            TradeStatus.CANCELLED,
+            TradeStatus.EXPIRED,
+            TradeStatus.REJECTED,
+        }
     ),
     TradeStatus.ACTIVE: frozenset(
         {
+            TradeStatus.ACTIVE,
             TradeStatus.CLOSED,
             TradeStatus.STOP_LOSS_HIT,
             TradeStatus.TARGET_HIT,
+            TradeStatus.TRAILING_STOP_HIT,
+            TradeStatus.SQUARED_OFF,
             TradeStatus.LIQUIDATED,
         }
     ),
@@ -53,20 +68,52 @@ STATUS_AFTER = {
 }
 
 
+class EndReason(StrEnum):
+    """Why an entry order ended unfilled."""
+
+    USER = "user"
+    # The other order of its pair was filled.
+    OCO = "oco"
+    EXPIRED = "expired"
+    PORTFOLIO_RESET = "portfolio_reset"
+    INSUFFICIENT_MARGIN = "insufficient_margin"
+    UNLISTED = "unlisted_symbol"
+
+
+ENDED_STATUS = {
+    EndReason.USER: TradeStatus.CANCELLED,
+    EndReason.OCO: TradeStatus.CANCELLED,
+    EndReason.PORTFOLIO_RESET: TradeStatus.CANCELLED,
+    EndReason.EXPIRED: TradeStatus.EXPIRED,
+    EndReason.INSUFFICIENT_MARGIN: TradeStatus.REJECTED,
+    EndReason.UNLISTED: TradeStatus.REJECTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The end of an entry order that was not filled."""
+
+    reason: EndReason
+
+
+Change = Exit | Entered | Triggered | Ended
+
+
 class IllegalTransition(ValueError):
     """SUCCESSORS does not allow this change of status."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One legal change of a trade's status, and the exit that causes it.
+    """One legal change of a trade's status, and what causes it.
 
     Raises IllegalTransition for a change that SUCCESSORS does not list.
     """
 
     before: TradeStatus
     after: TradeStatus
-    exit: Exit
+    change: Change
 
     def __post_init__(self) -> None:
         if self.after not in SUCCESSORS.get(self.before, ()):
@@ -74,38 +121,71 @@ class Transition:
 
 
 class HasLife(Protocol):
-    """A trade, as far as its transitions depend on it."""
+    """A trade, as far as its transitions depend on it.
+
+    One that waits to be entered has no bracket, one that was entered at once has no order.
+    """
 
     @property
     def status(self) -> TradeStatus: ...
 
     @property
-    def bracket(self) -> Bracket: ...
+    def order(self) -> EntryOrder | None: ...
+
+    @property
+    def bracket(self) -> Bracket | None: ...
 
 
 def on_quote(
     trade: HasLife, quote: Quote, settled_from: SettledFrom | None = None
 ) -> Transition | None:
     """Return what `quote` changes about the trade, None if nothing."""
-    if trade.status is not TradeStatus.ACTIVE:
-        return None
-    return _closing(trade, trade.bracket.triggered_by(quote, settled_from))
+    if trade.status is TradeStatus.PENDING and trade.order:
+        return _filling(trade.order.filled_by(quote, settled_from))
+    if trade.status is TradeStatus.ACTIVE and trade.bracket:
+        return _closing(trade.bracket.triggered_by(quote, settled_from))
+    return None
 
 
 def on_candle(trade: HasLife, candle: Candle) -> Transition | None:
     """Return what the prices of `candle` change about the trade, None if nothing."""
-    if trade.status is not TradeStatus.ACTIVE:
-        return None
-    return _closing(trade, trade.bracket.triggered_in(candle))
+    if trade.status is TradeStatus.PENDING and trade.order:
+        return _filling(trade.order.filled_in(candle))
+    if trade.status is TradeStatus.ACTIVE and trade.bracket:
+        return _closing(trade.bracket.triggered_in(candle))
+    return None
 
 
 def exit_by_user(
-    trade: HasLife, quote: Quote, settled_from: SettledFrom | None = None
+    trade: HasLife,
+    quote: Quote,
+    settled_from: SettledFrom | None = None,
+    *,
+    quantity: int | None = None,
 ) -> Transition:
-    """Return the exit at `quote` that the user asks for; IllegalTransition if it is not open."""
-    exit = trade.bracket.exit_at(quote, ExitReason.USER, settled_from)
-    return Transition(trade.status, STATUS_AFTER[exit.reason], exit)
+    """Return the exit at `quote` that the user asks for, by default of all that is held.
+
+    Raises IllegalTransition if the trade is not active.
+    """
+    if trade.bracket is None:
+        raise IllegalTransition(f"a trade that is {trade.status} cannot be exited")
+    exit = trade.bracket.exit_at(quote, ExitReason.USER, settled_from, quantity=quantity)
+    is_partial = exit.quantity < trade.bracket.open_quantity
+    after = TradeStatus.ACTIVE if is_partial else STATUS_AFTER[exit.reason]
+    return Transition(trade.status, after, exit)
 
 
-def _closing(trade: HasLife, exit: Exit | None) -> Transition | None:
-    return Transition(trade.status, STATUS_AFTER[exit.reason], exit) if exit else None
+def end_entry(trade: HasLife, reason: EndReason) -> Transition:
+    """Return the end of an entry that is not filled; IllegalTransition if it is not pending."""
+    return Transition(trade.status, ENDED_STATUS[reason], Ended(reason))
+
+
+def _closing(exit: Exit | None) -> Transition | None:
+    return Transition(TradeStatus.ACTIVE, STATUS_AFTER[exit.reason], exit) if exit else None
+
+
+def _filling(change: Entered | Triggered | None) -> Transition | None:
+    if change is None:
+        return None
+    after = TradeStatus.ACTIVE if isinstance(change, Entered) else TradeStatus.PENDING
+    return Transition(TradeStatus.PENDING, after, change)

@@ -7,7 +7,7 @@ finds the candidates; a pure function then decides about each, tick by tick.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -38,18 +38,27 @@ class Waiting(Protocol):
 W = TypeVar("W", bound=Waiting)
 R = TypeVar("R")
 T = TypeVar("T")
+Occasion = TypeVar("Occasion")
 # (symbol, lowest, highest): those of a symbol that prices in this range may set off.
 Find = Callable[[str, Decimal, Decimal], Iterable[W]]
 # (symbol, time): the candles of a symbol after a time, in order.
 CandlesAfter = Callable[[str, datetime], Sequence[Candle]]
 
 
-def triggered_by(
-    ticks: Sequence[Quote], find: Find[W], react: Callable[[W, Quote], R | None]
-) -> list[tuple[W, R]]:
-    """Return what `ticks` set off, each with its reaction to the first tick it reacts to.
+def ends(_waiting: W, _reaction: R) -> W | None:
+    """Return what waits after a reaction: nothing, as of an alert."""
+    return None
 
-    In the order of the ticks.
+
+def triggered_by(
+    ticks: Sequence[Quote],
+    find: Find[W],
+    react: Callable[[W, Quote], R | None],
+    advance: Callable[[W, R], W | None] = ends,
+) -> list[tuple[W, R]]:
+    """Return what `ticks` set off, each with its reaction, in the order of the ticks.
+
+    `advance` returns what waits on after a reaction: later ticks may set that off as well.
     """
     by_symbol: dict[str, list[tuple[int, Quote]]] = defaultdict(list)
     for position, tick in enumerate(ticks):
@@ -58,8 +67,7 @@ def triggered_by(
     for symbol, its_ticks in by_symbol.items():
         prices = [tick.price for _, tick in its_ticks]
         for waiting in find(symbol, min(prices), max(prices)):
-            reactions = ((position, react(waiting, tick)) for position, tick in its_ticks)
-            triggered += _first(waiting, reactions)
+            triggered += _reactions(waiting, its_ticks, react, advance)
     return [(waiting, reaction) for _, waiting, reaction in sorted(triggered, key=_order)]
 
 
@@ -71,10 +79,12 @@ def triggered_in(
     find: Find[W],
     began: Callable[[W], datetime],
     react: Callable[[W, Candle], R | None],
+    advance: Callable[[W, R], W | None] = ends,
 ) -> list[tuple[W, R]]:
-    """Return what the candles after `since` set off, each with its first reaction.
+    """Return what the candles after `since` set off, each with its reaction, in order of time.
 
-    In the order of time. `began` returns since when one waits; only candles after that count.
+    `began` returns since when one waits; only candles after that count. `advance` is as in
+    `triggered_by`, and the same candle may set off what it returns.
     """
     triggered: list[tuple[datetime, W, R]] = []
     for symbol in symbols:
@@ -86,16 +96,29 @@ def triggered_in(
         for waiting in find(symbol, lowest, highest):
             start = began(waiting)
             its_candles = candles_after(symbol, start) if start > since else candles
-            reactions = ((candle.time, react(waiting, candle)) for candle in its_candles)
-            triggered += _first(waiting, reactions)
+            times = [(candle.time, candle) for candle in its_candles]
+            triggered += _reactions(waiting, times, react, advance, is_span=True)
     return [(waiting, reaction) for _, waiting, reaction in sorted(triggered, key=_order)]
 
 
-def _first(waiting: W, reactions: Iterable[tuple[T, R | None]]) -> list[tuple[T, W, R]]:
-    for when, reaction in reactions:
-        if reaction is not None:
-            return [(when, waiting, reaction)]
-    return []
+def _reactions(
+    waiting: W,
+    occasions: Iterable[tuple[T, Occasion]],
+    react: Callable[[W, Occasion], R | None],
+    advance: Callable[[W, R], W | None],
+    *,
+    is_span: bool = False,
+) -> Iterator[tuple[T, W, R]]:
+    """Yield each reaction to the occasions: one to a tick, several to the span of a candle."""
+    current: W | None = waiting
+    for when, occasion in occasions:
+        while current is not None and (reaction := react(current, occasion)) is not None:
+            yield when, current, reaction
+            current = advance(current, reaction)
+            if not is_span:
+                break
+        if current is None:
+            return
 
 
 def _order(triggered: tuple[Any, Waiting, object]) -> tuple[Any, Any]:

@@ -220,6 +220,11 @@ class TradingCalendar:
         """Return the first close after `now`."""
         return next(session.close for session in self._sessions_from(now) if session.close > now)
 
+    def opens_between(self, since: datetime, until: datetime) -> bool:
+        """Return whether a session opens after `since` and not after `until`."""
+        session = self.session_on(self._day_of(until))
+        return session is not None and since < session.open <= until
+
     def trading_time(self, since: datetime, until: datetime) -> timedelta:
         """Return how long prices moved between two times: the age of a price in trading time.
 

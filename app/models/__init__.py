@@ -25,7 +25,8 @@ from app.models.session import (
 )
 from app.models.share_lease import SHARES, ShareLease, share_of
 from app.models.symbol_state import SymbolState
-from app.models.trade import Trade, TradeExit
+from app.models.trade import Trade
+from app.models.trade_changes import TradeChange, apply_changes
 from app.models.user import User
 from app.models.webhook import Webhook, WebhookWake
 from app.models.webhook_delivery import (
@@ -72,11 +73,12 @@ __all__ = [
     "ShareLease",
     "SymbolState",
     "Trade",
-    "TradeExit",
+    "TradeChange",
     "User",
     "Webhook",
     "WebhookDelivery",
     "WebhookWake",
+    "apply_changes",
     "key_session_id",
     "legacy_session_id",
     "share_of",

@@ -25,7 +25,10 @@ from app.models.season import Season
 
 @dataclass(slots=True)
 class PortfolioDelta:
-    """What closing trades changes in the portfolio of a user. Amounts are rupees."""
+    """What changes of trades change in the portfolio of a user. Amounts are rupees.
+
+    `margin` is what is released, `trades` and `winners` count the trades that were closed.
+    """
 
     user_id: str
     margin: Decimal = ZERO
@@ -34,13 +37,27 @@ class PortfolioDelta:
     winners: int = 0
     exposure: dict[str, Position] = field(default_factory=dict)
 
-    def add(self, symbol: str, closed: Position, margin: Decimal, pnl: Decimal) -> None:
-        """Add one closed trade."""
+    def add(
+        self,
+        symbol: str,
+        exited: Position,
+        margin: Decimal,
+        pnl: Decimal,
+        trade_pnl: Decimal | None = None,
+    ) -> None:
+        """Add the exit of a position, which counts as a trade if it closes one.
+
+        `trade_pnl` is what all exits of the trade realized, if `pnl` is only a part of it.
+        """
         self.margin += margin
         self.pnl += pnl
-        self.trades += 1
-        self.winners += pnl > 0
-        self.exposure[symbol] = self.exposure.get(symbol, Position()) + -closed
+        self.trades += exited.trades
+        self.winners += exited.trades * ((pnl if trade_pnl is None else trade_pnl) > 0)
+        self.hold(symbol, -exited)
+
+    def hold(self, symbol: str, position: Position) -> None:
+        """Add a position; subtract one that is negated."""
+        self.exposure[symbol] = self.exposure.get(symbol, Position()) + position
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +225,7 @@ class Portfolio:
 
     @classmethod
     def settle_many(cls, deltas: Mapping[ObjectId, PortfolioDelta], now: datetime) -> int:
-        """Release margins and book P&L by portfolio; return how many portfolios were found.
+        """Release or block margins and book P&L by portfolio; return how many were found.
 
         A symbol without an open trade is removed from the exposure.
         """

@@ -1,26 +1,33 @@
-"""Trades: brackets with an owner, a number and a status."""
+"""Trades: an entry order and the bracket it opens, with an owner, a number and a status."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from bson import ObjectId
-from pymongo import UpdateMany
 
 from app.database import Document, collection
-from app.database.batches import batched
 from app.database.hints import use_index
-from app.domain.bracket import Bracket, Exit, ExitReason, TradeType
-from app.domain.money import ZERO
-from app.domain.quote import Posting, Quote, Source
-from app.domain.trade import TradeStatus, Transition
-from app.domain.triggers import SettledFrom
-from app.models.bulk import IN_CLAUSE_SIZE, by_owner, value_by_id
+from app.domain.bracket import Bracket
+from app.domain.entry import Entered, EntryOrder, Triggered
+from app.domain.fill import Exit, Fill, FillKind
+from app.domain.money import ZERO, to_paisa
+from app.domain.quote import Quote
+from app.domain.side import TradeType
+from app.domain.trade import EndReason, TradeStatus, Transition
+from app.models.bulk import by_owner
 from app.models.paging import newest_first, numbered_windows
+from app.models.trade_document import (
+    bracket_fields,
+    order_fields,
+    read_bracket,
+    read_last_exit,
+    read_order,
+    read_partial_exits,
+)
 from app.models.trigger_index import TriggerIndex
 
 BY_NUMBER = ("user_id", "portfolio_id", "status", "number")
@@ -31,7 +38,8 @@ INDEX = TriggerIndex("trades", below="trigger_below", above="trigger_above")
 class Trade:
     """One trade. `number` counts the trades of its portfolio from 1; `margin_used` is rupees.
 
-    `portfolio` is the name of the portfolio, which never changes.
+    `portfolio` is the name of the portfolio, which never changes. `order` is None for a market
+    order that was filled at once, `bracket` for an entry that was not filled.
     """
 
     id: ObjectId
@@ -40,19 +48,28 @@ class Trade:
     portfolio: str
     number: int
     symbol: str
-    bracket: Bracket
+    order: EntryOrder | None
+    bracket: Bracket | None
     status: TradeStatus
     margin_used: Decimal
     created_at: datetime
+    # Counts the changes after the first write, the last exit not included.
+    version: int = 0
     # The user's own id of the order, and a hash that tells it from another of the same id.
     client_order_id: str | None = None
     order_fingerprint: str | None = None
+    # The other order of the pair, of which the first to fill cancels the other.
+    oco_id: ObjectId | None = None
+    filled_at: datetime | None = None
+    # The exits of parts, each with the time it was written.
+    partial_exits: tuple[tuple[Exit, datetime], ...] = ()
     exit: Exit | None = None
+    end_reason: EndReason | None = None
     closed_at: datetime | None = None
 
     @classmethod
     def from_document(cls, document: Document) -> Trade:
-        posting = document.get("entry_posting")
+        end_reason = document.get("end_reason")
         return cls(
             id=document["_id"],
             user_id=document["user_id"],
@@ -60,22 +77,19 @@ class Trade:
             portfolio=document["portfolio"],
             number=document["number"],
             symbol=document["symbol"],
-            bracket=Bracket(
-                trade_type=TradeType(document["trade_type"]),
-                quantity=document["quantity"],
-                entry_price=document["entry_price"],
-                entry_source=Source(document["entry_source"]),
-                entry_timestamp=document["entry_timestamp"],
-                stop_loss=document["stop_loss"],
-                target_price=document["target_price"],
-                entry_posting=Posting(**posting) if posting else None,
-            ),
+            order=read_order(document),
+            bracket=read_bracket(document),
             status=TradeStatus(document["status"]),
             margin_used=document["margin_used"],
             created_at=document["created_at"],
+            version=document.get("version") or 0,
             client_order_id=document.get("client_order_id"),
             order_fingerprint=document.get("order_fingerprint"),
-            exit=_exit(document) if document.get("closed_at") else None,
+            oco_id=document.get("oco_id"),
+            filled_at=document.get("filled_at"),
+            partial_exits=read_partial_exits(document),
+            exit=read_last_exit(document),
+            end_reason=EndReason(end_reason) if end_reason else None,
             closed_at=document.get("closed_at"),
         )
 
@@ -88,30 +102,25 @@ class Trade:
         portfolio: str,
         number: int,
         symbol: str,
-        bracket: Bracket,
+        entry: Bracket | EntryOrder,
         margin_used: Decimal,
         created_at: datetime,
         client_order_id: str | None = None,
         order_fingerprint: str | None = None,
     ) -> Trade:
-        """Insert an active trade; DuplicateKeyError if the client_order_id is taken."""
+        """Insert an active trade, or a pending one; DuplicateKeyError for a used client_order_id.
+
+        It is active if it has a bracket, and pending if it has an order.
+        """
+        is_active = isinstance(entry, Bracket)
         document: Document = {
             "user_id": user_id,
             "portfolio_id": portfolio_id,
             "portfolio": portfolio,
             "number": number,
             "symbol": symbol,
-            "trade_type": bracket.trade_type.value,
-            "quantity": bracket.quantity,
-            "entry_price": bracket.entry_price,
-            "entry_source": bracket.entry_source.value,
-            "entry_timestamp": bracket.entry_timestamp,
-            "entry_posting": asdict(bracket.entry_posting) if bracket.entry_posting else None,
-            "stop_loss": bracket.stop_loss,
-            "target_price": bracket.target_price,
-            "trigger_below": bracket.trigger_below,
-            "trigger_above": bracket.trigger_above,
-            "status": TradeStatus.ACTIVE.value,
+            **(bracket_fields(entry) if isinstance(entry, Bracket) else order_fields(entry)),
+            "status": (TradeStatus.ACTIVE if is_active else TradeStatus.PENDING).value,
             "waiting": True,
             "margin_used": margin_used,
             "created_at": created_at,
@@ -121,6 +130,135 @@ class Trade:
             document["order_fingerprint"] = order_fingerprint
         collection("trades").insert_one(document)
         return cls.from_document(document)
+
+    @property
+    def terms(self) -> Bracket | EntryOrder:
+        """The side, the quantity and the levels: of the bracket, or of the order before it."""
+        terms = self.bracket or self.order
+        assert terms is not None
+        return terms
+
+    @property
+    def entered(self) -> Bracket:
+        """The bracket of a trade that was entered; only such a trade has one."""
+        assert self.bracket is not None
+        return self.bracket
+
+    @property
+    def trade_type(self) -> TradeType:
+        return self.terms.trade_type
+
+    @property
+    def waits_since(self) -> datetime:
+        """The time of the quote that it was placed or entered at: later candles count."""
+        if self.bracket:
+            return self.bracket.entry_timestamp
+        assert self.order is not None
+        return self.order.placed.timestamp
+
+    @property
+    def exited(self) -> int:
+        """The quantity that has been exited in parts."""
+        return self.bracket.exited if self.bracket else 0
+
+    @property
+    def margin_blocked(self) -> Decimal:
+        """The rupees that it blocks while it is open."""
+        return self.margin_used - self._margin_share(self.exited)
+
+    @property
+    def realized_pnl(self) -> Decimal:
+        """The rupees realized by the exits of parts."""
+        return sum((exit.pnl for exit, _ in self.partial_exits), ZERO)
+
+    @property
+    def pnl(self) -> Decimal | None:
+        """The rupees realized by all its exits, None if there are none."""
+        if self.exit is None:
+            return self.realized_pnl if self.partial_exits else None
+        return self.pnl_after(self.exit)
+
+    @property
+    def exit_price(self) -> Decimal | None:
+        """The average price of its exits, weighted by quantity; None if there are none."""
+        exits = [exit for exit, _ in self.exits]
+        if not exits:
+            return None
+        value = sum((exit.price * exit.quantity for exit in exits), ZERO)
+        return value / sum(exit.quantity for exit in exits)
+
+    @property
+    def exits(self) -> list[tuple[Exit, datetime]]:
+        """All its exits, each with the time it was written."""
+        last = [(self.exit, self.closed_at)] if self.exit and self.closed_at else []
+        return [*self.partial_exits, *last]
+
+    @property
+    def fills(self) -> list[Fill]:
+        """Every execution, in order."""
+        return [*self._entry_fill(), *(_exit_fill(exit, time) for exit, time in self.exits)]
+
+    def pnl_after(self, exit: Exit) -> Decimal:
+        """Return the rupees realized by all exits, if `exit` is the next one."""
+        return self.realized_pnl + exit.pnl
+
+    def margin_of(self, exit: Exit) -> Decimal:
+        """Return the rupees that an exit releases.
+
+        The margin of a part is the rounded share of all that is exited, without what was released
+        before, so that any division adds up to the margin used.
+        """
+        return self._margin_share(self.exited + exit.quantity) - self._margin_share(self.exited)
+
+    def margin_after(self, entered: Entered) -> Decimal:
+        """Return the rupees that it blocks once it is entered."""
+        assert self.order is not None
+        return self.order.margin_at(entered.bracket.entry_price)
+
+    def _margin_share(self, quantity: int) -> Decimal:
+        return to_paisa(self.margin_used * quantity / self.terms.quantity)
+
+    def _entry_fill(self) -> Iterator[Fill]:
+        if (bracket := self.bracket) is None:
+            return
+        price = bracket.entry_quote_price or bracket.entry_price
+        source, timestamp = bracket.entry_source, bracket.entry_timestamp
+        yield Fill(
+            kind=FillKind.ENTRY,
+            quantity=bracket.quantity,
+            price=bracket.entry_price,
+            time=self.filled_at or self.created_at,
+            quote=Quote(self.symbol, price, source, timestamp),
+            rule=bracket.entry_rule,
+            settled_from=bracket.entry_settled_from,
+        )
+
+    def after(self, transition: Transition) -> Trade | None:
+        """Return the trade as it waits on after a transition, None if it is over."""
+        change = transition.change
+        if not transition.after.is_open or isinstance(change, Exit):
+            return None
+        changed = replace(self, status=transition.after, version=self.version + 1)
+        if isinstance(change, Entered):
+            margin = self.margin_after(change)
+            return replace(changed, bracket=change.bracket, margin_used=margin)
+        if isinstance(change, Triggered) and self.order:
+            order = replace(self.order, triggered_at=change.quote.timestamp)
+            return replace(changed, order=order)
+        return None
+
+    def as_opened(self) -> Trade:
+        """Return the trade as it was when it was opened."""
+        opened = replace(
+            self, exit=None, closed_at=None, end_reason=None, partial_exits=(), filled_at=None
+        )
+        if self.order is not None:
+            order = replace(self.order, triggered_at=None)
+            margin = order.margin_at(order.margin_price)
+            pending = TradeStatus.PENDING
+            return replace(opened, status=pending, order=order, bracket=None, margin_used=margin)
+        bracket = replace(self.bracket, exited=0) if self.bracket else None
+        return replace(opened, status=TradeStatus.ACTIVE, bracket=bracket)
 
     @classmethod
     def find_by_id(cls, user_id: str, trade_id: ObjectId) -> Trade | None:
@@ -145,10 +283,6 @@ class Trade:
         newer = {"number": {"$gt": after_number}}
         for document in collection("trades").find({**query, **newer}, **hint):
             yield cls.from_document(document)
-
-    def as_opened(self) -> Trade:
-        """Return the trade as it was when it was opened."""
-        return replace(self, status=TradeStatus.ACTIVE, exit=None, closed_at=None)
 
     @classmethod
     def find_by_user_id(
@@ -230,75 +364,16 @@ class Trade:
         )
         return result.modified_count == 1
 
-    @classmethod
-    def close_many(cls, exits: Sequence[TradeExit], now: datetime) -> int:
-        """Close the trades still in the status that their transition leaves; return how many."""
-        # SecantusDB: takes 0.5 ms for each update, however few documents it matches, so trades
-        # whose exits differ in their P&L only share one. MongoDB would take one for each trade.
-        equal: dict[Transition, list[TradeExit]] = defaultdict(list)
-        for item in exits:
-            exit = replace(item.exit, pnl=ZERO)
-            equal[replace(item.transition, exit=exit)].append(item)
-        updates = [
-            _close_equal(transition, batch, now)
-            for transition, group in equal.items()
-            for batch in batched(group, IN_CLAUSE_SIZE)
-        ]
-        return collection("trades").bulk_write(updates, ordered=False).modified_count
 
-
-@dataclass(frozen=True, slots=True)
-class TradeExit:
-    """A trade and the transition that closes it."""
-
-    trade: Trade
-    transition: Transition
-
-    @property
-    def user_id(self) -> str:
-        return self.trade.user_id
-
-    @property
-    def exit(self) -> Exit:
-        return self.transition.exit
-
-
-def _close_equal(transition: Transition, exits: Sequence[TradeExit], now: datetime) -> UpdateMany:
-    """Return one update of trades whose exits differ in their P&L only."""
-    owners = {item.trade.id: item.trade.user_id for item in exits}
-    pnls = {item.trade.id: item.exit.pnl for item in exits}
-    closed = {name: {"$literal": value} for name, value in _closed(transition, now).items()}
-    return UpdateMany(
-        {**by_owner(owners), "status": transition.before.value},
-        [{"$set": {**closed, "pnl": value_by_id(pnls)}}],
-        **use_index("_id"),
-    )
-
-
-def _closed(transition: Transition, now: datetime) -> Document:
-    exit = transition.exit
-    return {
-        "status": transition.after.value,
-        "waiting": transition.after.is_open,
-        "exit_reason": exit.reason.value,
-        "exit_price": exit.price,
-        # The evidence: the quote that closed the trade.
-        "exit_source": exit.quote.source.value,
-        "exit_timestamp": exit.quote.timestamp,
-        "settled_from": exit.settled_from.value if exit.settled_from else None,
-        "closed_at": now,
-    }
-
-
-def _exit(document: Document) -> Exit:
-    return Exit(
-        reason=ExitReason(document["exit_reason"]),
-        quote=Quote(
-            symbol=document["symbol"],
-            price=document["exit_price"],
-            source=Source(document["exit_source"]),
-            timestamp=document["exit_timestamp"],
-        ),
-        pnl=document["pnl"],
-        settled_from=SettledFrom(document["settled_from"]) if document["settled_from"] else None,
+def _exit_fill(exit: Exit, time: datetime) -> Fill:
+    return Fill(
+        kind=FillKind.EXIT,
+        quantity=exit.quantity,
+        price=exit.price,
+        time=time,
+        quote=exit.quote,
+        rule=exit.rule,
+        reason=exit.reason,
+        pnl=exit.pnl,
+        settled_from=exit.settled_from,
     )

@@ -22,9 +22,11 @@ from app.domain.candle import Candle, sound_candles
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote, Source
 from app.logs import logger
+from app.market_data.calendar import TradingCalendar
 from app.market_data.feed import CandlesRefused, Feed, Gap
 from app.models import share_of
-from app.trades.execution import close_trades, find_missed
+from app.monitor.openings import mark_candles
+from app.trades.execution import apply_transitions, count_closed, find_missed
 
 # The maximum time that the ticks after a gap wait for its candles.
 HOLD_SECONDS = 10.0
@@ -45,8 +47,9 @@ class _Pending:
 
 
 class Gaps:
-    def __init__(self, feed: Feed, clock: Clock) -> None:
+    def __init__(self, feed: Feed, clock: Clock, calendar: TradingCalendar) -> None:
         self._feed = feed
+        self._calendar = calendar
         self._clock = clock
         self._pending: dict[Gap, _Pending] = {}
         # Symbols whose ticks no longer wait, and that have had no tick since.
@@ -150,21 +153,25 @@ class Gaps:
         """Settle gaps of one span together, so that events are recorded in order of time."""
         known = {gap: candles for gap in gaps if (candles := self._candles(gap)) is not None}
         until = {gap.symbol: gap.until for gap in known}
-        by_symbol = {gap.symbol: candles for gap, candles in known.items()}
+        by_symbol = {
+            gap.symbol: mark_candles(candles, since, self._calendar)
+            for gap, candles in known.items()
+        }
 
         def candles_after(symbol: str, time: datetime) -> Sequence[Candle]:
             if time == since or self._feed.remote:
                 return by_symbol[symbol]
-            return sound_candles(self._feed.candles(symbol, time, until[symbol]))
+            candles = sound_candles(self._feed.candles(symbol, time, until[symbol]))
+            return mark_candles(candles, time, self._calendar)
 
         symbols = sorted(by_symbol)
-        closed = all_written(close_trades(find_missed(symbols, candles_after, since), fence))
+        closed = all_written(apply_transitions(find_missed(symbols, candles_after, since), fence))
         all_written(fire_alerts(find_missed_alerts(symbols, candles_after, since), fence))
         with self._lock:
             for gap in known:
                 self._pending.pop(gap, None)
                 self._undecided.discard(gap.symbol)
-        return len(closed)
+        return count_closed(closed)
 
     def _candles(self, gap: Gap) -> Sequence[Candle] | None:
         pending = self._pending.get(gap)

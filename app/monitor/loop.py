@@ -33,17 +33,18 @@ from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.quotes import QuoteBoard
 from app.metrics import KEY as METRICS_KEY
 from app.metrics import metrics
-from app.models import SHARES, SymbolState, TradeExit, share_of
+from app.models import SHARES, SymbolState, share_of
 from app.monitor.gaps import Gaps
 from app.monitor.lease import Lease, Term
 from app.monitor.maintenance import Maintenance
+from app.monitor.openings import Openings
 from app.monitor.progress import open_gaps, save_progress
 from app.monitor.sharing import Sharing
 from app.monitor.unsettled import UnsettledTicks
 from app.realtime.prices import publish_prices
 from app.services import services
 from app.tracing import span
-from app.trades.execution import close_trades, find_triggered
+from app.trades.execution import apply_transitions, count_closed, find_triggered
 
 # The minimum time between two passes over pushed ticks, so that a busy stream is batched.
 MIN_PASS_GAP_SECONDS = 0.02
@@ -85,7 +86,8 @@ class Monitor:
         self._starts_alone = owns_database
         self._quotes.is_polled = self._gives_prices
         self._lease_due_at = inf
-        self._gaps = Gaps(parts.feed, parts.clock)
+        self._gaps = Gaps(parts.feed, parts.clock, parts.calendar)
+        self._openings = Openings(parts.calendar, parts.feed.now())
         self._settling_gaps = False
         self._maintenance = Maintenance(app)
         self._poll_due_at = parts.clock.monotonic()
@@ -256,6 +258,7 @@ class Monitor:
         """
         self._unsettled.forget(numbers)
         self._gaps.forget(numbers)
+        self._openings.restart(self._feed.now())
         self._unsaved = {
             each: tick for each, tick in self._unsaved.items() if share_of(each) not in numbers
         }
@@ -354,7 +357,7 @@ class Monitor:
         self._unpublished.update(latest)
         # A tick outside trading hours is published, and never triggers anything.
         if self._calendar.trading_allowed(self._clock.now()):
-            self._unsettled.add(own)
+            self._unsettled.add(self._openings.mark(own))
         self._unsaved.update(latest)
         self.sharing.add(own)
         self.last_pass_at = self._clock.monotonic()
@@ -401,9 +404,9 @@ class Monitor:
             triggers = find_crossed([tick for tick in ticks if tick.symbol in alerted], deciding)
             self._publish_prices()
             for result in chain[BatchResult[Any]](
-                close_trades(exits, self._term.fence), fire_alerts(triggers, self._term.fence)
+                apply_transitions(exits, self._term.fence), fire_alerts(triggers, self._term.fence)
             ):
-                closed += sum(isinstance(item, TradeExit) for item in result.written)
+                closed += count_closed(result.written)
                 outage = outage or result.outage
                 self._attempt(self._collect_new)
             if outage:

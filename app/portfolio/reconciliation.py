@@ -1,8 +1,9 @@
 """Reconciliation: a portfolio is recomputed from its trades and movements by its invariants.
 
 - available_margin + utilized_margin = initial_margin + deposits - withdrawals + total_pnl
-- utilized_margin = the sum of margin_used over open trades
-- total_pnl = the sum of pnl over closed trades of the season
+- utilized_margin = the sum of what open trades block: pending ones, and active ones without their
+  exited parts
+- total_pnl = the sum of pnl over the season's closed trades and the exited parts of active ones
 - deposits, withdrawals = the sums of these movements of the season
 - exposure = the sums of open trades, by symbol
 - a user's events are numbered from 1 without a gap
@@ -102,12 +103,15 @@ def _recompute(
     for trade in trades:
         trade_count = max(trade_count, trade.number)
         if trade.status.is_open:
-            utilized_margin += trade.margin_used
-            exposure[trade.symbol] += Position.of(trade.bracket)
+            utilized_margin += trade.margin_blocked
+            total_pnl += trade.realized_pnl
+            if trade.bracket:
+                exposure[trade.symbol] += Position.of(trade.bracket)
         elif trade.exit is not None:
-            total_pnl += trade.exit.pnl
+            pnl = trade.pnl_after(trade.exit)
+            total_pnl += pnl
             closed_count += 1
-            winner_count += trade.exit.pnl > 0
+            winner_count += pnl > 0
     balance = portfolio.initial_margin + deposits - withdrawals + total_pnl
     return {
         "deposits": deposits,

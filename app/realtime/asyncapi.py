@@ -86,6 +86,12 @@ CLIENT_EVENTS = {
 }
 TRADE_UPDATES = {
     "trade_created": "A trade was opened.",
+    "trade_filled": "A price filled an entry order that had waited.",
+    "trade_triggered": "A price reached the stop of a stop-limit order: it is a limit from now on.",
+    "trade_cancelled": "An entry order was cancelled before it was filled.",
+    "trade_expired": "An entry order has expired unfilled.",
+    "trade_rejected": "An entry order could not be filled when its price was reached.",
+    "trade_partially_exited": "The user closed a part of a trade.",
     "trade_exited": "The user closed a trade.",
     "trade_auto_closed": "A price reached the stop-loss or target of a trade.",
     "price_alert": "A price reached a level of an alert.",
@@ -234,7 +240,7 @@ def make_schemas() -> dict[str, Schema]:
         name: _object(properties, TRADE_UPDATES[name])
         for name, properties in _event_data(views).items()
     }
-    for unused in ("AlertStatus", "RejectReason", "TradeStatus", "UnconfirmedQuote"):
+    for unused in ("AlertStatus", "RejectReason", "TimeInForce", "TradeStatus", "UnconfirmedQuote"):
         del schemas[unused]
     return schemas | events
 
@@ -259,7 +265,23 @@ def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Proper
         name: _never_null(alert[name])
         for name in ("direction", "price", "source", "timestamp", "settled_from")
     }
+    order = _pick(trade, "trade_id symbol trade_type quantity order_type limit_price stop_price")
+    caused = {
+        "quote": _object(_pick(quote, "price source timestamp"), "The quote that caused it."),
+        "settled_from": _never_null(trade["settled_from"]),
+    }
+    filled = _pick(trade, "entry_price stop_loss target_price margin_used")
+    ended = order | {
+        "reason": _never_null(trade["end_reason"]),
+        "margin_released": {**trade["margin_used"], "description": "Rupees that it had blocked."},
+    }
     return {
+        "trade_filled": order | filled | caused,
+        "trade_triggered": order | caused,
+        "trade_cancelled": ended,
+        "trade_expired": ended,
+        "trade_rejected": ended,
+        "trade_partially_exited": closed | _pick(trade, "open_quantity"),
         "trade_created": created | _pick(portfolio, "available_margin"),
         "trade_exited": closed,
         "trade_auto_closed": closed,

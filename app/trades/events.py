@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from app.domain.bracket import Bracket, Exit, ExitReason, TradeType
+from app.domain.bracket import Bracket
+from app.domain.entry import Entered, EntryOrder, Triggered
+from app.domain.fill import Exit, ExitReason
 from app.domain.money import format_rupees
+from app.domain.quote import Quote
+from app.domain.side import TradeType
+from app.domain.trade import ENDED_STATUS, Ended, EndReason, TradeStatus
 from app.domain.triggers import SettledFrom
-from app.models import EventDraft, Trade
+from app.models import EventDraft, Trade, TradeChange
 
 _OPENED = {TradeType.BUY: "Bought", TradeType.SELL: "Sold"}
+_ENDED = {
+    EndReason.USER: "was cancelled",
+    EndReason.OCO: "was cancelled, because the other order of its pair was filled",
+    EndReason.PORTFOLIO_RESET: "was cancelled, because the portfolio was reset",
+    EndReason.EXPIRED: "has expired",
+    EndReason.INSUFFICIENT_MARGIN: "was rejected: its price was reached, and the margin it needs "
+    "there is not available",
+    EndReason.UNLISTED: "was rejected: the instrument is no longer listed",
+}
 _REACHED = {ExitReason.STOP_LOSS: "Stop-loss hit", ExitReason.TARGET: "Target reached"}
 _WHEN = {
     None: "",
@@ -21,7 +35,7 @@ _WHEN = {
 
 def trade_created(trade: Trade, available_margin: Decimal) -> EventDraft:
     """Return the event of an opened trade; `available_margin` is what is left, in rupees."""
-    bracket = trade.bracket
+    bracket = trade.entered
     return EventDraft(
         user_id=trade.user_id,
         type="trade_created",
@@ -41,6 +55,18 @@ def trade_created(trade: Trade, available_margin: Decimal) -> EventDraft:
     )
 
 
+def trade_changed(item: TradeChange) -> EventDraft:
+    """Return the event of a change of a trade."""
+    trade, change = item.trade, item.transition.change
+    if isinstance(change, Exit):
+        return trade_closed(trade, change) if item.is_last_exit else trade_reduced(trade, change)
+    if isinstance(change, Entered):
+        return trade_filled(trade, change)
+    if isinstance(change, Triggered):
+        return trade_triggered(trade, change)
+    return trade_ended(trade, change)
+
+
 def trade_closed(trade: Trade, exit: Exit) -> EventDraft:
     """Return the event of a trade that its user or a price closed."""
     by_user = exit.reason is ExitReason.USER
@@ -48,32 +74,134 @@ def trade_closed(trade: Trade, exit: Exit) -> EventDraft:
         user_id=trade.user_id,
         type="trade_exited" if by_user else "trade_auto_closed",
         message=_closed_in_words(trade, exit),
+        data=_exit_data(trade, exit),
+    )
+
+
+def trade_reduced(trade: Trade, exit: Exit) -> EventDraft:
+    """Return the event of a trade of which a part was exited."""
+    left = trade.entered.open_quantity - exit.quantity
+    return EventDraft(
+        user_id=trade.user_id,
+        type="trade_partially_exited",
+        message=f"{_closed_in_words(trade, exit)} {left} are still open.",
+        data={**_exit_data(trade, exit), "open_quantity": left},
+    )
+
+
+def trade_filled(trade: Trade, entered: Entered) -> EventDraft:
+    """Return the event of an entry order that a price filled."""
+    bracket = entered.bracket
+    return EventDraft(
+        user_id=trade.user_id,
+        type="trade_filled",
+        message=f"Order filled{_WHEN[bracket.entry_settled_from]}: "
+        f"{_OPENED[bracket.trade_type].lower()} {bracket.quantity} {trade.symbol} at "
+        f"{format_rupees(bracket.entry_price)}{_levels(bracket)}.",
         data={
             **_identity(trade),
-            "reason": exit.reason.value,
-            "exit_price": exit.price,
-            "pnl": exit.pnl,
+            **_order_data(trade),
+            "entry_price": bracket.entry_price,
+            "stop_loss": bracket.stop_loss,
+            "target_price": bracket.target_price,
+            "margin_used": trade.margin_after(entered),
             "quote": {
-                "price": exit.quote.price,
-                "source": exit.quote.source.value,
-                "timestamp": exit.quote.timestamp,
+                "price": bracket.entry_quote_price,
+                "source": bracket.entry_source.value,
+                "timestamp": bracket.entry_timestamp,
             },
-            **({"settled_from": exit.settled_from.value} if exit.settled_from else {}),
+            **_settled_from(bracket.entry_settled_from),
         },
     )
 
 
-def _identity(trade: Trade) -> dict[str, object]:
+def trade_triggered(trade: Trade, triggered: Triggered) -> EventDraft:
+    """Return the event of a stop-limit that became a limit."""
+    quote = triggered.quote
+    return EventDraft(
+        user_id=trade.user_id,
+        type="trade_triggered",
+        message=f"Your {_in_words(trade)} was triggered at {format_rupees(quote.price)} and is a "
+        "limit order from now on.",
+        data={
+            **_identity(trade),
+            **_order_data(trade),
+            "quote": _quote_data(quote),
+            **_settled_from(triggered.settled_from),
+        },
+    )
+
+
+def trade_ended(trade: Trade, ended: Ended) -> EventDraft:
+    """Return the event of an entry order that ended unfilled."""
+    status = ENDED_STATUS[ended.reason]
+    return EventDraft(
+        user_id=trade.user_id,
+        type="trade_expired"
+        if status is TradeStatus.EXPIRED
+        else "trade_rejected"
+        if status is TradeStatus.REJECTED
+        else "trade_cancelled",
+        message=f"Your {_in_words(trade)} {_ENDED[ended.reason]}.",
+        data={
+            **_identity(trade),
+            **_order_data(trade),
+            "reason": ended.reason.value,
+            "margin_released": trade.margin_used,
+        },
+    )
+
+
+def _exit_data(trade: Trade, exit: Exit) -> dict[str, object]:
+    return {
+        **_identity(trade, exit.quantity),
+        "reason": exit.reason.value,
+        "exit_price": exit.price,
+        "pnl": exit.pnl,
+        "quote": _quote_data(exit.quote),
+        **_settled_from(exit.settled_from),
+    }
+
+
+def _order_data(trade: Trade) -> dict[str, object]:
+    order = trade.order
+    assert order is not None
+    return {
+        "order_type": order.order_type.value,
+        "limit_price": order.limit_price,
+        "stop_price": order.stop_price,
+    }
+
+
+def _quote_data(quote: Quote) -> dict[str, object]:
+    return {"price": quote.price, "source": quote.source.value, "timestamp": quote.timestamp}
+
+
+def _settled_from(settled_from: SettledFrom | None) -> dict[str, object]:
+    return {"settled_from": settled_from.value} if settled_from else {}
+
+
+def _in_words(trade: Trade) -> str:
+    """Return an entry order in words: LIMIT order to buy 2 RELIANCE.NS at ₹1,200.00."""
+    order = trade.order
+    assert order is not None
+    action = "buy" if order.trade_type is TradeType.BUY else "sell"
+    price = order.waiting_price
+    at = "" if price is None else f" at {format_rupees(price)}"
+    return f"{order.order_type.value} order to {action} {order.quantity} {trade.symbol}{at}"
+
+
+def _identity(trade: Trade, quantity: int | None = None) -> dict[str, object]:
     return {
         "trade_id": str(trade.id),
         "portfolio": trade.portfolio,
         "symbol": trade.symbol,
-        "trade_type": trade.bracket.trade_type.value,
-        "quantity": trade.bracket.quantity,
+        "trade_type": trade.trade_type.value,
+        "quantity": trade.terms.quantity if quantity is None else quantity,
     }
 
 
-def _levels(bracket: Bracket) -> str:
+def _levels(bracket: Bracket | EntryOrder) -> str:
     levels = {"stop-loss": bracket.stop_loss, "target": bracket.target_price}
     parts = [
         f"{name} {format_rupees(level)}" for name, level in levels.items() if level is not None
@@ -82,7 +210,7 @@ def _levels(bracket: Bracket) -> str:
 
 
 def _closed_in_words(trade: Trade, exit: Exit) -> str:
-    position = f"your {trade.bracket.trade_type} of {trade.bracket.quantity} {trade.symbol}"
+    position = f"your {trade.trade_type} of {exit.quantity} {trade.symbol}"
     price, result = format_rupees(exit.price), _result(exit.pnl)
     when = _WHEN[exit.settled_from]
     if exit.reason is ExitReason.USER:

@@ -1,7 +1,7 @@
-"""Closing trades: here a stop-loss or a target fires.
+"""Executing trades: here a price fills an entry, or a stop-loss or a target fires.
 
-`find_triggered` finds the trades that ticks close, `find_missed` the trades that candles close.
-`close_trades` closes them in batches: one transaction claims the trades of a batch, releases their
+`find_triggered` finds what ticks cause, `find_missed` what candles cause. `apply_transitions`
+writes it in batches: one transaction changes the trades of a batch, blocks and releases their
 margin, books their P&L and records their events.
 """
 
@@ -9,95 +9,185 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 
 from bson import ObjectId
 
 from app.database.batches import BatchResult, ClaimLost, Fence, write_in_batches
 from app.database.transactions import run_transaction
+from app.domain.entry import Entered
+from app.domain.fill import Exit
+from app.domain.money import ZERO
 from app.domain.position import Position
 from app.domain.quote import Quote
-from app.domain.trade import Transition, on_candle, on_quote
+from app.domain.trade import Ended, EndReason, Transition, end_entry, on_candle, on_quote
 from app.domain.triggers import CandlesAfter, SettledFrom, triggered_by, triggered_in
 from app.events import publish_events, record_events
-from app.models import Notification, Portfolio, PortfolioDelta, Trade, TradeExit
+from app.models import (
+    Notification,
+    Portfolio,
+    PortfolioDelta,
+    Trade,
+    TradeChange,
+    apply_changes,
+)
 from app.services import now
-from app.trades.events import trade_closed
+from app.trades.events import trade_changed
 
 
-def find_triggered(ticks: Sequence[Quote], deciding: Collection[Quote] = ()) -> list[TradeExit]:
-    """Return the exit of every trade whose stop-loss or target one of `ticks` reached.
+def find_triggered(ticks: Sequence[Quote], deciding: Collection[Quote] = ()) -> list[TradeChange]:
+    """Return what `ticks` change, in their order: fills of entries and exits of brackets.
 
-    A trade exits at the first tick that reaches it. The `deciding` ticks are the first after a
-    time without prices: their exits are marked as settled from a quote.
+    A trade changes at the first tick that reaches its price; later ticks may change it again. The
+    `deciding` ticks are the first after a time without prices: what they cause is marked as
+    settled from a quote.
     """
 
     def react(trade: Trade, tick: Quote) -> Transition | None:
         return on_quote(trade, tick, SettledFrom.QUOTE if tick in deciding else None)
 
-    triggered = triggered_by(ticks, Trade.find_triggered, react)
-    return [TradeExit(trade, transition) for trade, transition in triggered]
+    triggered = triggered_by(ticks, Trade.find_triggered, react, Trade.after)
+    return [TradeChange(trade, transition) for trade, transition in triggered]
 
 
 def find_missed(
     symbols: Iterable[str], candles_after: CandlesAfter, since: datetime
-) -> list[TradeExit]:
-    """Return the exit of every trade whose stop-loss or target was reached after `since`."""
+) -> list[TradeChange]:
+    """Return what the candles after `since` change, in order of time."""
     missed = triggered_in(
         symbols,
         candles_after,
         since,
         find=Trade.find_triggered,
-        began=lambda trade: trade.bracket.entry_timestamp,
+        began=lambda trade: trade.waits_since,
         react=on_candle,
+        advance=Trade.after,
     )
-    return [TradeExit(trade, transition) for trade, transition in missed]
+    return [TradeChange(trade, transition) for trade, transition in missed]
 
 
-def close_trades(
-    exits: Sequence[TradeExit], fence: Fence | None = None
-) -> Iterator[BatchResult[TradeExit]]:
-    """Close those of the trades that are still active, in batches; yield each result.
+def apply_transitions(
+    changes: Sequence[TradeChange], fence: Fence | None = None
+) -> Iterator[BatchResult[TradeChange]]:
+    """Change those of the trades that are still as expected, in batches; yield each result.
 
     Raises LeaseLost if the `fence` does.
     """
-    return write_in_batches(exits, partial(close_batch, fence=fence), name_exit)
+    for part in _without_repeats(changes):
+        yield from write_in_batches(part, partial(apply_batch, fence=fence), name_change)
 
 
-def close_batch(
-    exits: Sequence[TradeExit],
+def apply_batch(
+    changes: Sequence[TradeChange],
     also: Callable[[datetime], object] | None = None,
     fence: Fence | None = None,
 ) -> None:
-    """Close trades in one transaction, and publish their events.
+    """Change trades in one transaction, and publish their events. Each trade occurs once.
 
-    The transaction also does `also(now)`. Raises ClaimLost if a trade is no longer active, and
-    LeaseLost if the `fence` does.
+    The transaction also does `also(now)`. An entry whose margin is no longer available is
+    rejected. Raises ClaimLost if a trade is no longer as expected, and LeaseLost if the `fence`
+    does.
     """
-    deltas: dict[ObjectId, PortfolioDelta] = {}
-    for trade, exit in ((item.trade, item.exit) for item in exits):
-        closed = Position.of(trade.bracket)
-        delta = deltas.setdefault(trade.portfolio_id, PortfolioDelta(trade.user_id))
-        delta.add(trade.symbol, closed, trade.margin_used, exit.pnl)
+    user_ids = {item.user_id for item in changes}
 
     def write() -> list[Notification]:
         time = now()
         if also is not None:
             also(time)
-        if Trade.close_many(exits, time) < len(exits):
+        affordable = _reject_unaffordable(changes)
+        if apply_changes(affordable, time) < len(changes):
             raise ClaimLost
+        deltas = _portfolio_deltas(affordable)
         if Portfolio.settle_many(deltas, time) != len(deltas):
-            raise RuntimeError("a portfolio vanished while its trades were being closed")
-        events = record_events([trade_closed(item.trade, item.exit) for item in exits], time)
+            raise RuntimeError("a portfolio vanished while its trades were being changed")
+        events = record_events([trade_changed(item) for item in affordable], time)
         if fence is not None:
-            fence({item.trade.symbol for item in exits})
+            fence({item.trade.symbol for item in changes})
         return events
 
-    user_ids = {delta.user_id for delta in deltas.values()}
     events = run_transaction(write, already_committed=Notification.are_written, user_ids=user_ids)
     publish_events(events)
 
 
-def name_exit(exit: TradeExit) -> str:
-    """Return the name of this exit in a log."""
-    return f"the exit of trade {exit.trade.id}"
+def count_closed(written: Iterable[object]) -> int:
+    """Return how many of the written items closed a trade."""
+    return sum(isinstance(item, TradeChange) and item.is_last_exit for item in written)
+
+
+def name_change(change: TradeChange) -> str:
+    """Return the name of this change in a log."""
+    kind = "exit" if change.exit else "entry"
+    return f"the {kind} of trade {change.trade.id}"
+
+
+def _without_repeats(changes: Sequence[TradeChange]) -> Iterator[Sequence[TradeChange]]:
+    """Yield the changes in order, in parts in which each trade occurs once."""
+    part: dict[object, TradeChange] = {}
+    for change in changes:
+        if change.trade.id in part:
+            yield list(part.values())
+            part = {}
+        part[change.trade.id] = change
+    if part:
+        yield list(part.values())
+
+
+def _reject_unaffordable(changes: Sequence[TradeChange]) -> Sequence[TradeChange]:
+    """Return the changes, each entry whose margin is not available as a rejection.
+
+    In their order: what an exit releases is available to a later entry.
+    """
+    entering = {item.user_id for item in changes if isinstance(item.transition.change, Entered)}
+    if not entering:
+        return changes
+    available = Portfolio.available_margins(entering)
+    affordable: list[TradeChange] = []
+    for item in changes:
+        if margins := available.get(item.user_id):
+            name = item.trade.portfolio
+            item = _rejected(item) if margins[name] < _needed_margin(item) else item
+            margins[name] += _released(item)
+        affordable.append(item)
+    return affordable
+
+
+def _rejected(item: TradeChange) -> TradeChange:
+    return TradeChange(item.trade, end_entry(item.trade, EndReason.INSUFFICIENT_MARGIN))
+
+
+def _needed_margin(item: TradeChange) -> Decimal:
+    """Return the rupees that a change needs beyond what its trade blocks."""
+    change = item.transition.change
+    if not isinstance(change, Entered):
+        return ZERO
+    return item.trade.margin_after(change) - item.trade.margin_used
+
+
+def _released(item: TradeChange) -> Decimal:
+    """Return the rupees that a change makes available, its P&L included."""
+    delta = PortfolioDelta(item.user_id)
+    add_change(delta, item)
+    return delta.margin + delta.pnl
+
+
+def _portfolio_deltas(changes: Sequence[TradeChange]) -> dict[ObjectId, PortfolioDelta]:
+    deltas: dict[ObjectId, PortfolioDelta] = {}
+    for item in changes:
+        delta = deltas.setdefault(item.trade.portfolio_id, PortfolioDelta(item.user_id))
+        add_change(delta, item)
+    return deltas
+
+
+def add_change(delta: PortfolioDelta, item: TradeChange) -> None:
+    """Add what a change of a trade changes in its portfolio."""
+    trade, change = item.trade, item.transition.change
+    if isinstance(change, Exit):
+        exited = Position.part_of(trade.entered, change.quantity)
+        margin, pnl = trade.margin_of(change), change.pnl
+        delta.add(trade.symbol, exited, margin, pnl, trade.pnl_after(change))
+    elif isinstance(change, Entered):
+        delta.margin += trade.margin_used - trade.margin_after(change)
+        delta.hold(trade.symbol, Position.of(change.bracket))
+    elif isinstance(change, Ended):
+        delta.margin += trade.margin_used

@@ -16,7 +16,6 @@ from pymongo.errors import DuplicateKeyError
 
 from app.database import Document
 from app.database.batches import ClaimLost, all_written, write_in_batches
-from app.domain.bracket import Exit
 from app.domain.errors import (
     LastPriceTooEarly,
     MarketDataUnavailable,
@@ -24,15 +23,16 @@ from app.domain.errors import (
     ResultUnconfirmed,
     TradeNotActive,
 )
+from app.domain.fill import Exit
 from app.domain.money import ZERO
 from app.domain.portfolio import DEFAULT_NAME
 from app.domain.quote import Quote, SeenQuote
 from app.domain.trade import TradeStatus, exit_by_user
 from app.domain.triggers import SettledFrom
-from app.models import IdempotencyKey, IdempotencyRecord, SymbolState, Trade, TradeExit
+from app.models import IdempotencyKey, IdempotencyRecord, SymbolState, Trade, TradeChange
 from app.portfolio.service import find_portfolio
 from app.services import now, services
-from app.trades.execution import close_batch, close_trades, name_exit
+from app.trades.execution import apply_batch, apply_transitions, name_change
 from app.trades.service import get_trade
 
 
@@ -61,7 +61,7 @@ def exit_trade(
             services().calendar.require_trading(now())
             quotes = services().quotes.confirmed([trade.symbol])
             priced = _price(trade, quotes.get(trade.symbol), at_last_price)
-            if _close(priced, key):
+            if priced.exit and _close(priced, key):
                 return priced.exit
             trade = get_trade(user_id, trade_id)
         # It was closed meanwhile, by this request at the same time or by something else.
@@ -69,7 +69,7 @@ def exit_trade(
         if exit is None and trade.status is TradeStatus.ACTIVE:
             raise ResultUnconfirmed
         if exit is None:
-            raise TradeNotActive(trade.status.value, trade.exit.pnl if trade.exit else None)
+            raise TradeNotActive(trade.status.value, trade.pnl)
     return exit
 
 
@@ -89,7 +89,7 @@ def exit_all(
     if key is None:
         services().calendar.require_trading(now())
         exits, others = _price_all(_find_active(user_id, portfolio), at_last_price)
-        closed = all_written(close_trades(exits))
+        closed = all_written(apply_transitions(exits))
         return ExitedAll(len(closed), _total_pnl(closed), others)
     record = IdempotencyRecord.find(key) or _begin_exit_all(user_id, portfolio, key)
     if not record["done"]:
@@ -104,7 +104,7 @@ def _exited_earlier(user_id: str, trade_id: str, key: IdempotencyKey | None) -> 
     return get_trade(user_id, trade_id).exit
 
 
-def _close(exit: TradeExit, key: IdempotencyKey | None) -> bool:
+def _close(exit: TradeChange, key: IdempotencyKey | None) -> bool:
     """Close one trade, and record it under `key`; return whether it was still active."""
 
     def record(time: datetime) -> None:
@@ -112,7 +112,7 @@ def _close(exit: TradeExit, key: IdempotencyKey | None) -> bool:
             IdempotencyRecord.save(key, {"trade_id": exit.trade.id}, time)
 
     try:
-        close_batch([exit], record)
+        apply_batch([exit], record)
     except (ClaimLost, DuplicateKeyError):
         # A concurrent request closed it or used the key; the record of the key tells which.
         return False
@@ -142,29 +142,29 @@ def _begin_exit_all(user_id: str, portfolio: str, key: IdempotencyKey) -> Docume
 
 
 def _continue_exiting(key: IdempotencyKey, trade_ids: list[ObjectId], at_last_price: bool) -> None:
-    def close_and_count(exits: Sequence[TradeExit]) -> None:
+    def close_and_count(exits: Sequence[TradeChange]) -> None:
         amounts = {"count": len(exits), "total_pnl": _total_pnl(exits)}
-        close_batch(exits, lambda _: IdempotencyRecord.add(key, amounts))
+        apply_batch(exits, lambda _: IdempotencyRecord.add(key, amounts))
 
     others: list[Document] = []
     if active := Trade.find_active(key.user_id, trade_ids):
         # The rest of an interrupted request waits for the next opening as well.
         services().calendar.require_trading(now())
         exits, others = _price_all(active, at_last_price)
-        all_written(write_in_batches(exits, close_and_count, name_exit))
+        all_written(write_in_batches(exits, close_and_count, name_change))
     IdempotencyRecord.finish(key, {"not_exited": others})
 
 
-def _total_pnl(exits: Sequence[TradeExit]) -> Decimal:
-    return sum((exit.exit.pnl for exit in exits), ZERO)
+def _total_pnl(exits: Sequence[TradeChange]) -> Decimal:
+    return sum((item.exit.pnl for item in exits if item.exit), ZERO)
 
 
 def _price_all(
     trades: Sequence[Trade], at_last_price: bool
-) -> tuple[list[TradeExit], list[Document]]:
+) -> tuple[list[TradeChange], list[Document]]:
     """Return the exits of the trades that have a price, and why the others have none."""
     quotes = services().quotes.confirmed({trade.symbol for trade in trades})
-    exits: list[TradeExit] = []
+    exits: list[TradeChange] = []
     others: list[Document] = []
     for trade in trades:
         try:
@@ -174,22 +174,22 @@ def _price_all(
     return exits, others
 
 
-def _price(trade: Trade, quote: Quote | None, at_last_price: bool) -> TradeExit:
+def _price(trade: Trade, quote: Quote | None, at_last_price: bool) -> TradeChange:
     """Return the exit at `quote`; MarketDataUnavailable or LastPriceTooEarly if there is none."""
-    if quote and trade.bracket.may_exit_at(quote):
-        return TradeExit(trade, exit_by_user(trade, quote))
+    if quote and trade.entered.may_exit_at(quote):
+        return TradeChange(trade, exit_by_user(trade, quote))
     last = _last_seen(trade)
     if not at_last_price:
         raise _no_price(trade, last, has_simulated_price=quote is not None)
     time = now()
     if not services().calendar.is_trading_day_ago(last.seen_at, time):
         raise LastPriceTooEarly(trade.symbol, last.quote.price, last.seen_at)
-    return TradeExit(trade, exit_by_user(trade, last.quote, SettledFrom.LAST_PRICE))
+    return TradeChange(trade, exit_by_user(trade, last.quote, SettledFrom.LAST_PRICE))
 
 
 def _last_seen(trade: Trade) -> SeenQuote:
     """Return the last quote that may close the trade; its entry if nothing newer is known."""
-    bracket = trade.bracket
+    bracket = trade.entered
     entry = Quote(trade.symbol, bracket.entry_price, bracket.entry_source, bracket.entry_timestamp)
     # max() takes the first of several that were seen at the same time.
     known = [

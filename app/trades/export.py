@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 
+from app.domain.money import to_paisa
 from app.domain.trade import TradeStatus
 from app.models import Portfolio, Trade
 from app.services import services
@@ -14,17 +16,17 @@ COLUMNS: Mapping[str, Callable[[Trade], object]] = {
     "trade_id": lambda trade: str(trade.id),
     "portfolio": lambda trade: trade.portfolio,
     "symbol": lambda trade: trade.symbol,
-    "trade_type": lambda trade: trade.bracket.trade_type,
-    "quantity": lambda trade: trade.bracket.quantity,
-    "entry_price": lambda trade: trade.bracket.entry_price,
-    "stop_loss": lambda trade: trade.bracket.stop_loss,
-    "target_price": lambda trade: trade.bracket.target_price,
+    "trade_type": lambda trade: trade.trade_type,
+    "quantity": lambda trade: trade.terms.quantity,
+    "entry_price": lambda trade: trade.bracket and trade.bracket.entry_price,
+    "stop_loss": lambda trade: trade.terms.stop_loss,
+    "target_price": lambda trade: trade.terms.target_price,
     "status": lambda trade: trade.status,
     "created_at": lambda trade: trade.created_at,
     "margin_used": lambda trade: trade.margin_used,
     "client_order_id": lambda trade: trade.client_order_id,
-    "exit_price": lambda trade: trade.exit and trade.exit.price,
-    "pnl": lambda trade: trade.exit and trade.exit.pnl,
+    "exit_price": lambda trade: _average(trade.exit_price),
+    "pnl": lambda trade: trade.pnl,
     "closed_at": lambda trade: trade.closed_at,
     "exit_reason": lambda trade: trade.exit and trade.exit.reason,
     "settled_from": lambda trade: trade.exit and trade.exit.settled_from,
@@ -56,3 +58,7 @@ def export_trades(
 
 def _row(trade: Trade) -> str:
     return format_row(read(trade) for read in COLUMNS.values())
+
+
+def _average(price: Decimal | None) -> Decimal | None:
+    return None if price is None else to_paisa(price)

@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import Field
 
-from app.domain.bracket import TradeType
 from app.domain.errors import PaperTradingError
 from app.domain.money import ZERO
 from app.domain.order import OrderType
 from app.domain.preview import OrderWarning, WarningCode
+from app.domain.side import TradeType
 from app.trades.entry_fields import EntryFields
 from app.trades.preview import Preview
 from app.trades.schemas import CreateTradeRequest, QuoteView

@@ -22,13 +22,20 @@ from app.domain.quote import Quote
 from app.domain.trade import TradeStatus, on_quote
 from app.events import publish_events, record_events
 from app.logs import logger
-from app.models import IdempotencyKey, IdempotencyRecord, Notification, Portfolio, Trade, TradeExit
+from app.models import (
+    IdempotencyKey,
+    IdempotencyRecord,
+    Notification,
+    Portfolio,
+    Trade,
+    TradeChange,
+)
 from app.models.paging import read_page
 from app.portfolio.service import get_portfolio
 from app.portfolio.valuation import value
 from app.services import now, services
 from app.trades.events import trade_created
-from app.trades.execution import close_trades
+from app.trades.execution import apply_transitions
 from app.trades.order_checks import check_order
 
 
@@ -141,7 +148,7 @@ def _write_trade(
         portfolio=portfolio.name,
         number=portfolio.trade_count,
         symbol=symbol,
-        bracket=bracket,
+        entry=bracket,
         margin_used=margin,
         created_at=time,
         client_order_id=order.client_order_id,
@@ -165,10 +172,10 @@ def _close_if_reached(trade: Trade, entry: Quote) -> None:
     """Close the trade if a tick reached it between its entry quote and its commit.
 
     The monitor may have settled that tick before the trade was in the database. A failure is
-    logged by close_trades: the trade is committed, and its next tick closes it.
+    logged by apply_transitions: the trade is committed, and its next tick closes it.
     """
     for tick in services().quotes.ticks_since(entry):
         if transition := on_quote(trade, tick):
             if services().calendar.trading_allowed(now()):
-                deque(close_trades([TradeExit(trade, transition)]), maxlen=0)
+                deque(apply_transitions([TradeChange(trade, transition)]), maxlen=0)
             return

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from app.domain.bracket import TradeType
 from app.domain.order import Order
+from app.domain.side import TradeType
 from app.trades.service import open_trade
 from benchmarks.measure import Goal, Result, ratio_of
 from benchmarks.support.bare import Opening, open_trades

@@ -15,10 +15,10 @@ from typing import Any
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from app.domain.bracket import TradeType
 from app.domain.money import ZERO
 from app.domain.order import Order
 from app.domain.position import Position
+from app.domain.side import TradeType
 from app.models import Inbox, Trade, User
 from app.portfolio.reconciliation import find_differences
 from app.portfolio.service import open_portfolio
@@ -149,7 +149,7 @@ class Pattern:
 
     def copy(self, user_id: str, levels: BothLevels) -> Document:
         """Return the document of a trade like this one, of an owner and levels."""
-        bracket = replace(self.trade.bracket, stop_loss=levels[0], target_price=levels[1])
+        bracket = replace(self.trade.entered, stop_loss=levels[0], target_price=levels[1])
         return {
             **self.document,
             "_id": ObjectId(),
@@ -172,7 +172,7 @@ def _increments(trade: Trade) -> Document:
             "winner_count": 1 if pnl > ZERO else 0,
         }
     key = trade.symbol.replace(".", ":")
-    exposure = asdict(Position.of(trade.bracket))
+    exposure = asdict(Position.of(trade.entered))
     return {
         "available_margin": -trade.margin_used,
         "utilized_margin": trade.margin_used,

@@ -56,6 +56,17 @@ def test_the_answer_tells_everything_of_the_trade(alice: Trader) -> None:
         "price_time": trade["price_time"],
         "stale": trade["stale"],
         "unrealized_pnl": trade["unrealized_pnl"],
+        "order_type": "MARKET",
+        "limit_price": None,
+        "stop_price": None,
+        "time_in_force": None,
+        "expires_at": None,
+        "queued_for": None,
+        "triggered_at": None,
+        "filled_at": None,
+        "open_quantity": 3,
+        "end_reason": None,
+        "version": 0,
     }
     assert_portfolio_balances(alice.client_id)
 
@@ -320,7 +331,7 @@ def test_a_stop_loss_closes_at_the_tick_that_crosses_it(
     [
         ({"trade_type": "BUY", "target_price": 25_010}, 25_010, "TARGET_HIT", "target", 10.0),
         ({"trade_type": "BUY", "stop_loss": 24_990}, 24_990, "STOP_LOSS_HIT", "stop_loss", -10.0),
-        ({"trade_type": "SELL", "target_price": 24_990}, 24_989, "TARGET_HIT", "target", 11.0),
+        ({"trade_type": "SELL", "target_price": 24_990}, 24_989, "TARGET_HIT", "target", 10.0),
         ({"trade_type": "SELL", "stop_loss": 25_010}, 25_012, "STOP_LOSS_HIT", "stop_loss", -12.0),
     ],
 )
@@ -341,7 +352,9 @@ def test_either_side_closes_at_its_stop_or_target(
     (closed,) = alice.trades()
     assert_shape(closed, TRADE)
     assert (closed["status"], closed["exit_reason"]) == (status, reason)
-    assert (closed["exit_price"], closed["pnl"]) == (float(price), pnl)
+    # A stop exits at the tick that reached it, a target at its own price.
+    assert closed["exit_price"] == float(order.get("target_price", price))
+    assert closed["pnl"] == pnl
     assert closed["margin_used"] == 5_000.0
     assert closed["unrealized_pnl"] is None
     assert_portfolio_balances(alice.client_id)

@@ -9,13 +9,14 @@ import pytest
 from flask import Flask
 
 from app.database.batches import BATCH_SIZE, all_written
-from app.domain.bracket import ExitReason, TradeType
+from app.domain.fill import ExitReason
 from app.domain.quote import Quote, Source
+from app.domain.side import TradeType
 from app.domain.trade import TradeStatus, exit_by_user
 from app.events import events_committed
-from app.models import Inbox, Notification, SymbolState, Trade, TradeExit
+from app.models import Inbox, Notification, SymbolState, Trade, TradeChange
 from app.services import services
-from app.trades.execution import close_trades
+from app.trades.execution import apply_transitions
 from app.trades.exits import ExitedAll, exit_all, exit_trade
 from app.trades.service import open_trade
 from tests.support.concurrency import run_concurrently
@@ -133,7 +134,7 @@ def test_a_closed_trade_stores_the_quote_that_closed_it(
     assert trade.status is TradeStatus.TARGET_HIT
     assert trade.exit is not None
     assert (trade.exit.quote, trade.exit.reason) == (tick, ExitReason.TARGET)
-    assert trade.exit.pnl == Decimal("400.40")
+    assert (trade.exit.price, trade.exit.pnl) == (Decimal(24_900), Decimal(400))
     assert trade.closed_at == tick.timestamp + timedelta(seconds=2)
     event = Notification.find_after("alice", 1, 2)[0]
     assert event.type == "trade_auto_closed"
@@ -142,8 +143,9 @@ def test_a_closed_trade_stores_the_quote_that_closed_it(
         "source": "mock",
         "timestamp": tick.timestamp,
     }
-    assert (event.data["reason"], event.data["pnl"]) == ("target", Decimal("400.40"))
-    assert "a profit of ₹400.40" in event.message
+    assert (event.data["reason"], event.data["pnl"]) == ("target", Decimal(400))
+    assert event.data["exit_price"] == 24_900
+    assert "a profit of ₹400.00" in event.message
 
 
 def test_the_first_tick_that_reaches_a_level_closes_the_trade(feed: ScriptedFeed) -> None:
@@ -155,7 +157,7 @@ def test_the_first_tick_that_reaches_a_level_closes_the_trade(feed: ScriptedFeed
     trade = only_trade()
     assert trade.status is TradeStatus.TARGET_HIT
     assert trade.exit is not None
-    assert trade.exit.price == 25_012
+    assert (trade.exit.price, trade.exit.quote.price) == (Decimal(25_010), Decimal(25_012))
 
 
 def test_trades_close_in_the_order_of_the_ticks_that_closed_them(feed: ScriptedFeed) -> None:
@@ -202,13 +204,13 @@ def test_a_trade_closed_in_the_meantime_is_not_closed_again(feed: ScriptedFeed) 
     trade = open_trade("alice", order(stop_loss=24_990))
     other = open_trade("alice", order(stop_loss=24_990))
     tick = feed.set("^NSEI", 24_000)
-    exits = [TradeExit(each, exit_by_user(each, tick)) for each in (trade, other)]
+    exits = [TradeChange(each, exit_by_user(each, tick)) for each in (trade, other)]
     exit_trade("alice", str(trade.id))
 
-    closed = all_written(close_trades(exits))
+    closed = all_written(apply_transitions(exits))
 
     assert [each.trade.id for each in closed] == [other.id]
-    assert all_written(close_trades(exits)) == []
+    assert all_written(apply_transitions(exits)) == []
     assert_portfolio_balances("alice")
 
 
@@ -224,7 +226,9 @@ def test_a_stop_loss_and_a_concurrent_exit_close_a_trade_once(
 
     def leave() -> int:
         with app_context.app_context():
-            return len(all_written(close_trades([TradeExit(trade, exit_by_user(trade, tick))])))
+            return len(
+                all_written(apply_transitions([TradeChange(trade, exit_by_user(trade, tick))]))
+            )
 
     assert sum(run_concurrently([settle, leave, settle, leave])) == 1
     assert_portfolio_balances("alice")

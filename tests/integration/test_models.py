@@ -13,12 +13,21 @@ from pymongo.errors import DuplicateKeyError
 
 from app.database import Document, collection
 from app.database.transactions import run_transaction
-from app.domain.bracket import TradeType
 from app.domain.errors import Unauthenticated
 from app.domain.position import Position
 from app.domain.quote import Source
+from app.domain.side import TradeType
 from app.domain.trade import TradeStatus, exit_by_user, on_quote
-from app.models import Inbox, Notification, Portfolio, SymbolState, Trade, TradeExit, User
+from app.models import (
+    Inbox,
+    Notification,
+    Portfolio,
+    SymbolState,
+    Trade,
+    TradeChange,
+    User,
+    apply_changes,
+)
 from app.portfolio import service
 from tests.support.concurrency import run_concurrently, run_in_thread
 from tests.support.factories import (
@@ -39,7 +48,7 @@ pytestmark = pytest.mark.usefixtures("app_context")
 
 def close_trade(trade: Trade) -> int:
     exit = exit_by_user(trade, quote("110.05"))
-    return run_transaction(lambda: Trade.close_many([TradeExit(trade, exit)], NOON))
+    return run_transaction(lambda: apply_changes([TradeChange(trade, exit)], NOON))
 
 
 def test_a_user_is_found_by_client_id_email_and_id() -> None:
@@ -183,33 +192,20 @@ def test_a_closed_trade_keeps_the_quote_that_closed_it() -> None:
     transition = on_quote(trade, quote("89.50", Source.REPLAY, NOON))
     assert transition is not None
 
-    closed = run_transaction(lambda: Trade.close_many([TradeExit(trade, transition)], NOON))
+    closed = run_transaction(lambda: apply_changes([TradeChange(trade, transition)], NOON))
 
     after = Trade.find_by_id("alice", trade.id)
     assert closed == 1
     assert after is not None
     assert (after.status, after.closed_at) == (TradeStatus.STOP_LOSS_HIT, NOON)
-    assert after.exit == transition.exit
-    assert after.exit.pnl == Decimal("-21.10")
+    assert after.exit == transition.change
+    assert after.pnl == Decimal("-21.10")
 
 
 def test_a_trade_is_closed_once() -> None:
     trade = insert_trade()
 
     assert [close_trade(trade), close_trade(trade)] == [1, 0]
-
-
-def test_an_active_trade_can_be_updated_and_a_closed_one_cannot() -> None:
-    trade = insert_trade()
-
-    assert Trade.update("alice", trade.id, {"stop_loss": Decimal("95.00")})
-    changed = Trade.find_by_id("alice", trade.id)
-    assert changed is not None
-    assert changed.bracket.stop_loss == 95
-    assert not Trade.update("bob", trade.id, {"stop_loss": Decimal("80.00")})
-    close_trade(trade)
-    assert not Trade.update("alice", trade.id, {"stop_loss": Decimal("80.00")})
-    assert not Trade.update("alice", ObjectId(), {"stop_loss": Decimal("80.00")})
 
 
 def test_active_trades_of_a_user_are_found_oldest_first() -> None:
@@ -319,7 +315,7 @@ def test_money_is_stored_as_decimal128(raw_db: Database[Document]) -> None:
     trade = insert_trade()
     close_trade(trade)
     SymbolState.save_quotes([quote("25000.05")])
-    opened = Position.of(trade.bracket)
+    opened = Position.of(trade.entered)
     run_transaction(
         lambda: Portfolio.update_margin("alice", trade.margin_used, "^NSEI", opened, NOON)
     )

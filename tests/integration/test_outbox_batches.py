@@ -16,7 +16,7 @@ from app.database.transactions import run_transaction
 from app.delivery import Outbox
 from app.delivery.outbox import LEASE, RENEW_SECONDS
 from app.delivery.senders import DeliveryError
-from app.domain.bracket import TradeType
+from app.domain.side import TradeType
 from app.models import EventType, Inbox, Notification, Preferences
 from app.monitor import Monitor
 from app.notifications.service import send

@@ -11,10 +11,11 @@ from flask import Flask
 from pymongo.errors import AutoReconnect
 
 from app.domain.quote import Quote
-from app.models import Trade
+from app.models import Trade, apply_changes
 from app.monitor import Monitor
 from app.monitor.loop import Pass
 from app.realtime.prices import publish_prices
+from app.trades import execution
 from app.trades.service import open_trade
 from tests.support.concurrency import run_in_thread, running
 from tests.support.database_state import documents
@@ -52,7 +53,7 @@ def trader(app_context: Flask) -> None:
 @pytest.fixture
 def log(app_context: Flask, monkeypatch: pytest.MonkeyPatch) -> Log:
     log = Log()
-    find, close = Trade.find_triggered, Trade.close_many
+    find, close = Trade.find_triggered, apply_changes
 
     def logged_publish(quotes: Iterable[Quote]) -> None:
         for quote in quotes:
@@ -69,19 +70,20 @@ def log(app_context: Flask, monkeypatch: pytest.MonkeyPatch) -> Log:
 
     monkeypatch.setattr("app.monitor.loop.publish_prices", logged_publish)
     monkeypatch.setattr(Trade, "find_triggered", logged_find)
-    monkeypatch.setattr(Trade, "close_many", logged_close)
+    monkeypatch.setattr(execution, "apply_changes", logged_close)
     return log
 
 
-def before_each(monkeypatch: pytest.MonkeyPatch, name: str, work: Callable[[], object]) -> None:
-    """Call `work` before each call of a method of Trade."""
-    method = getattr(Trade, name)
+def before_each(monkeypatch: pytest.MonkeyPatch, name: str, happen: Callable[[], object]) -> None:
+    """Have something happen before each search for trades, or each change of them."""
+    owner: Any = Trade if hasattr(Trade, name) else execution
+    original = getattr(owner, name)
 
-    def call(*arguments: Any) -> Any:
-        work()
-        return method(*arguments)
+    def wrapped(*args: Any) -> Any:
+        happen()
+        return original(*args)
 
-    monkeypatch.setattr(Trade, name, call)
+    monkeypatch.setattr(owner, name, wrapped)
 
 
 def test_a_price_is_published_between_the_search_and_the_writes(
@@ -135,7 +137,7 @@ def test_prices_that_arrive_between_batches_are_published_between_batches(
     log: Log, monitor: Monitor, feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prices = iter([24_970, 24_890, 24_950])
-    before_each(monkeypatch, "close_many", lambda: feed.push("^NSEI", next(prices)))
+    before_each(monkeypatch, "apply_changes", lambda: feed.push("^NSEI", next(prices)))
 
     assert monitor.run_once() == Pass(ticks=1, closed=3)
 
@@ -157,7 +159,7 @@ def test_ticks_that_arrive_between_batches_are_settled_next_in_order(
 ) -> None:
     with monkeypatch.context() as falling:
         prices = iter([24_970, 24_890, 24_950])
-        before_each(falling, "close_many", lambda: feed.push("^NSEI", next(prices)))
+        before_each(falling, "apply_changes", lambda: feed.push("^NSEI", next(prices)))
         monitor.run_once()
 
     assert monitor.run_arrived().closed == 1
@@ -175,7 +177,7 @@ def test_ticks_that_arrive_before_a_failure_are_not_lost(
         raise AutoReconnect("the database is away")
 
     with monkeypatch.context() as away:
-        before_each(away, "close_many", fall_and_fail)
+        before_each(away, "apply_changes", fall_and_fail)
         with pytest.raises(AutoReconnect):
             monitor.run_once()
 
@@ -201,7 +203,7 @@ def test_a_long_settlement_continues_to_poll_and_to_renew_the_lease(
         (lease,) = run_in_thread(lambda: documents("leases", _id="monitor:0"))
         until.append(lease["until"])
 
-    before_each(monkeypatch, "close_many", take_long)
+    before_each(monkeypatch, "apply_changes", take_long)
 
     monitor.run_if_leased()
 
@@ -223,7 +225,7 @@ def test_ticks_polled_between_batches_do_not_wait_for_the_next_interval(
         feed.tick("^NSEI", 24_890)
         monkeypatch.undo()
 
-    before_each(monkeypatch, "close_many", fall)
+    before_each(monkeypatch, "apply_changes", fall)
 
     with running(monitor):
         eventually(lambda: not active_trades("alice"), timeout=5)

@@ -95,7 +95,7 @@ def test_an_order_has_its_place_in_the_order_of_the_leaders_ticks(
 
     with web.app_context():
         earlier, last = SymbolState.find_ticks(INDEX)
-        entry = open_trade("alice", order(stop_loss=24_700)).bracket
+        entry = open_trade("alice", order(stop_loss=24_700)).entered
 
         assert entry.entry_price == 24_800
         assert entry.entry_posting == last.posting

@@ -255,7 +255,7 @@ def test_an_order_of_a_standby_enters_at_the_price_of_the_leader(
         trade = open_trade("alice", order(stop_loss=24_400))
         alert = set_alert("alice", "^NSEI", below=Decimal(24_400))
 
-        assert trade.bracket.entry_price == 24_500
+        assert trade.entered.entry_price == 24_500
         assert stop_losses("alice") == [TradeStatus.ACTIVE]
     feeds[0].tick("^NSEI", 24_300)
     leader.run_once()

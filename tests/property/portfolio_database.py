@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from app.domain.bracket import TradeType
+from app.domain.side import TradeType
 from app.extensions import mongo
 from tests.property.portfolio_model import Account, Event, Lot
 

@@ -50,20 +50,23 @@ class Lot:
     def worth_at(self, price: int) -> int:
         return self.order.side * self.order.quantity * (price - self.entry)
 
-    def end_at(self, price: int) -> str | None:
-        """Return the status after a tick at `price`, or None if it stays."""
+    def end_at(self, price: int) -> tuple[str, int] | None:
+        """Return the status after a tick at `price` and the exit price, or None if it stays.
+
+        A stop exits at the tick, a target at its own price.
+        """
         stop, target, side = self.order.stop, self.order.target, self.order.side
         if stop is not None and side * price <= side * stop:
-            return "STOP_LOSS_HIT"
+            return "STOP_LOSS_HIT", price
         if target is not None and side * price >= side * target:
-            return "TARGET_HIT"
+            return "TARGET_HIT", target
         return None
 
     def end_in(self, opened: int, low: int, high: int) -> tuple[str, int] | None:
         """Return the status after a candle and the exit price, or None without an exit."""
         jumped = self.end_at(opened)
         if jumped:
-            return jumped, opened
+            return jumped
         if self.order.stop is not None and low <= self.order.stop <= high:
             return "STOP_LOSS_HIT", self.order.stop
         if self.order.target is not None and low <= self.order.target <= high:
@@ -214,7 +217,7 @@ class PortfolioModel:
         for lot in list(self.lots()):
             ended = lot.end_at(price) if self._may_close(lot, symbol) else None
             if ended:
-                self._close(lot, ended, price)
+                self._close(lot, *ended)
                 closed += 1
         return closed
 

@@ -6,10 +6,11 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from app.domain.bracket import Bracket, TradeType
+from app.domain.bracket import Bracket
 from app.domain.instrument import Instrument
 from app.domain.money import PAISA
 from app.domain.order import MAX_QUANTITY
+from app.domain.side import TradeType
 from app.web.schemas import MAX_PRICE
 from tests.support.quotes import quote
 

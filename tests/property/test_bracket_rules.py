@@ -10,11 +10,13 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.bracket import Bracket, Exit, ExitReason, TradeType
+from app.domain.bracket import Bracket
 from app.domain.candle import Candle
+from app.domain.fill import Exit, ExitReason
 from app.domain.money import PAISA, ZERO, required_margin, to_paisa
 from app.domain.position import Position
 from app.domain.quote import Quote, Source
+from app.domain.side import TradeType
 from app.domain.triggers import SettledFrom
 from app.models import PortfolioDelta
 
@@ -160,7 +162,11 @@ def test_a_price_reaches_at_most_one_level(bracket: Bracket, price: Decimal) -> 
     assert reached == ([exit.reason] if exit else [])
     if exit:
         assert (exit.pnl > 0) is (exit.reason is ExitReason.TARGET)
-        assert (exit.price, exit.settled_from) == (price, None)
+        is_target = exit.reason is ExitReason.TARGET
+        assert (exit.price, exit.settled_from) == (
+            bracket.target_price if is_target else price,
+            None,
+        )
 
 
 @given(brackets(), st.lists(near_prices, min_size=1, max_size=20))
@@ -176,7 +182,7 @@ def test_a_candle_closes_a_bracket_exactly_when_its_ticks_would(
 
 
 @given(brackets().filter(has_level), st.data(), st.lists(near_prices, max_size=20))
-def test_a_candle_that_opened_beyond_a_level_closes_at_its_open(
+def test_a_candle_that_opened_beyond_a_level_closes_as_its_first_tick_would(
     bracket: Bracket, data: st.DataObject, path: list[Decimal]
 ) -> None:
     path = [data.draw(st.sampled_from(beyond_levels(bracket))), *path]
@@ -185,7 +191,8 @@ def test_a_candle_that_opened_beyond_a_level_closes_at_its_open(
 
     assert exit is not None
     assert jumped is not None
-    assert (exit.price, exit.reason, exit.pnl) == (path[0], jumped.reason, jumped.pnl)
+    assert (exit.price, exit.reason, exit.pnl) == (jumped.price, jumped.reason, jumped.pnl)
+    assert exit.quote.price == path[0]
 
 
 @given(brackets(), st.lists(near_prices, min_size=1, max_size=20))

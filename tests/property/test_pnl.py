@@ -11,9 +11,10 @@ from operator import add
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app.domain.bracket import Bracket, TradeType
+from app.domain.bracket import Bracket
 from app.domain.money import PAISA, ZERO, is_whole_paise, required_margin, to_paisa
 from app.domain.position import Position
+from app.domain.side import TradeType
 from app.models import PortfolioDelta
 from tests.property.strategies import brackets, prices, quantities, sides
 from tests.support.quotes import bracket

@@ -32,13 +32,14 @@ from app.domain.quote import Source
 from app.models import SymbolState, Trade
 from app.monitor import Monitor
 from app.services import services
+from app.trades import execution
 from app.trades.service import open_trade
 from config import Settings
 from tests.support.factories import create_users, order
 from tests.support.market import InterruptingFeed, ManualClock, permissive_filter
 
 SYMBOL = "^NSEI"
-FAILURES = [(SymbolState, "find_marks"), (Trade, "find_triggered"), (Trade, "close_many")]
+FAILURES = [(SymbolState, "find_marks"), (Trade, "find_triggered"), (execution, "apply_changes")]
 
 processes = st.integers(0, 1)
 prices = st.integers(95, 105)
@@ -116,7 +117,7 @@ class TickOrder(RuleBasedStateMachine):
                 # The process that polls has stored no price lately.
                 assert process != self.leader
                 return
-        position = self.times.index(trade.bracket.entry_timestamp) + 1
+        position = self.times.index(trade.entered.entry_timestamp) + 1
         is_exact = position == len(self.prices) or process == self.leader
         self.entries[trade.id] = Entry(position, entry - distance, is_exact)
 
@@ -147,7 +148,7 @@ class TickOrder(RuleBasedStateMachine):
             self.monitors[process].run_arrived()
 
     @rule(process=processes, failure=st.sampled_from(FAILURES))
-    def fail(self, process: int, failure: tuple[type, str]) -> None:
+    def fail(self, process: int, failure: tuple[object, str]) -> None:
         def unavailable(*_: object) -> None:
             raise AutoReconnect("the database is unavailable")
 

@@ -7,9 +7,11 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.bracket import Bracket, ExitReason, TradeType
+from app.domain.bracket import Bracket
 from app.domain.errors import WrongSideOfPrice
+from app.domain.fill import ExitReason
 from app.domain.money import PAISA
+from app.domain.side import TradeType
 from tests.property.strategies import brackets, near_prices, sides
 from tests.support.quotes import bracket, quote
 
@@ -65,7 +67,8 @@ def test_a_stop_loss_loses_and_a_target_earns(opened: Bracket, past: int) -> Non
         assert exit is not None
         assert (exit.pnl < 0) is (exit.reason is ExitReason.STOP_LOSS)
         assert (exit.pnl > 0) is (exit.reason is ExitReason.TARGET)
-        assert exit.price == tick.price
+        is_target = exit.reason is ExitReason.TARGET
+        assert exit.price == (opened.target_price if is_target else tick.price)
 
 
 @given(brackets())

@@ -80,9 +80,9 @@ def test_exiting_a_trade_tells_how_it_ended(
     ("order", "price", "reason", "pnl"),
     [
         ({"trade_type": "BUY", "stop_loss": 24_990}, "24989.50", "stop_loss", -21.0),
-        ({"trade_type": "BUY", "target_price": 25_010}, "25010.05", "target", 20.1),
+        ({"trade_type": "BUY", "target_price": 25_010}, "25010.05", "target", 20.0),
         ({"trade_type": "SELL", "stop_loss": 25_010}, "25010.00", "stop_loss", -20.0),
-        ({"trade_type": "SELL", "target_price": 24_990}, "24989.95", "target", 20.1),
+        ({"trade_type": "SELL", "target_price": 24_990}, "24989.95", "target", 20.0),
     ],
 )
 def test_an_automatic_close_tells_the_payload_of_the_contract(
@@ -112,7 +112,7 @@ def test_an_automatic_close_tells_the_payload_of_the_contract(
             "trade_type": order["trade_type"],
             "quantity": 2,
             "reason": reason,
-            "exit_price": float(price),
+            "exit_price": float(order.get("target_price", price)),
             "pnl": pnl,
             "quote": {
                 "price": float(price),

@@ -11,14 +11,14 @@ from app.database.batches import BatchResult, Owned
 from app.domain.quote import Quote
 from app.domain.triggers import CandlesAfter
 from app.models import AlertTrigger
-from app.trades.execution import close_trades, find_triggered
+from app.trades.execution import apply_transitions, find_triggered
 
 T = TypeVar("T", bound=Owned)
 
 
 def close_triggered(ticks: Sequence[Quote]) -> int:
     """Close the trades that ticks trigger; return their number."""
-    return count_written(close_trades(find_triggered(ticks)))
+    return count_written(apply_transitions(find_triggered(ticks)))
 
 
 def fire_crossed(ticks: Sequence[Quote]) -> int:

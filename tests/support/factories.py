@@ -8,10 +8,10 @@ from decimal import Decimal
 from bson import ObjectId
 
 from app.database.transactions import run_transaction
-from app.domain.bracket import TradeType
 from app.domain.money import ZERO, to_paisa
 from app.domain.order import Order
 from app.domain.position import Position
+from app.domain.side import TradeType
 from app.domain.trade import TradeStatus
 from app.models import EventDraft, Inbox, Notification, Portfolio, Trade, User
 from tests.support.own_client import collection
@@ -92,7 +92,7 @@ def assert_portfolio_balances(client_id: str) -> None:
     pnls = [trade.exit.pnl for trade in trades if trade.exit]
     exposure: dict[str, Position] = {}
     for each in held:
-        exposure[each.symbol] = exposure.get(each.symbol, Position()) + Position.of(each.bracket)
+        exposure[each.symbol] = exposure.get(each.symbol, Position()) + Position.of(each.entered)
 
     assert portfolio.utilized_margin == sum((each.margin_used for each in held), ZERO)
     assert portfolio.total_pnl == sum(pnls, ZERO)
@@ -115,7 +115,7 @@ def insert_trade(number: int = 1, user_id: str = "alice") -> Trade:
             portfolio="default",
             number=number,
             symbol="^NSEI",
-            bracket=bracket(TradeType.BUY, 2, "100.05", stop_loss=90, target_price=120),
+            entry=bracket(TradeType.BUY, 2, "100.05", stop_loss=90, target_price=120),
             margin_used=Decimal("40.02"),
             created_at=DAWN,
         )

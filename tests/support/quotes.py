@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from app.domain.bracket import Bracket, TradeType
+from app.domain.bracket import Bracket
 from app.domain.candle import Candle
 from app.domain.quote import Quote, Source
+from app.domain.side import TradeType
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

@@ -84,6 +84,17 @@ TRADE: Mapping[str, Check] = {
     "price_time": null_or(time),
     "stale": null_or(flag),
     "unrealized_pnl": null_or(money),
+    "order_type": text,
+    "limit_price": null_or(money),
+    "stop_price": null_or(money),
+    "time_in_force": null_or(text),
+    "expires_at": null_or(time),
+    "queued_for": null_or(text),
+    "triggered_at": null_or(time),
+    "filled_at": null_or(time),
+    "open_quantity": whole,
+    "end_reason": null_or(text),
+    "version": whole,
 }
 QUOTE: Mapping[str, Check] = {
     "symbol": text,

@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from app.domain.bracket import ExitReason, TradeType
 from app.domain.errors import WrongSideOfPrice
+from app.domain.fill import ExitReason
 from app.domain.quote import Source
+from app.domain.side import TradeType
 from app.domain.trade import STATUS_AFTER, TradeStatus
 from tests.support.quotes import NOON, bracket, quote
 
@@ -103,14 +104,14 @@ def test_a_bracket_without_levels_is_never_triggered(trade_type: TradeType) -> N
         (BUY, 90, ExitReason.STOP_LOSS, -20),
         (BUY, 85, ExitReason.STOP_LOSS, -30),
         (BUY, 120, ExitReason.TARGET, 40),
-        (BUY, 130, ExitReason.TARGET, 60),
+        (BUY, 130, ExitReason.TARGET, 40),
         (SELL, 120, ExitReason.STOP_LOSS, -40),
         (SELL, 125, ExitReason.STOP_LOSS, -50),
         (SELL, 90, ExitReason.TARGET, 20),
-        (SELL, 80, ExitReason.TARGET, 40),
+        (SELL, 80, ExitReason.TARGET, 20),
     ],
 )
-def test_a_quote_at_or_past_a_level_closes_at_the_price_of_the_quote(
+def test_a_quote_at_or_past_a_level_closes_a_stop_at_the_quote_and_a_target_at_its_price(
     trade_type: TradeType, price: int, reason: ExitReason, pnl: int
 ) -> None:
     buying = trade_type is BUY
@@ -122,7 +123,9 @@ def test_a_quote_at_or_past_a_level_closes_at_the_price_of_the_quote(
     exit = opened.triggered_by(tick)
 
     assert exit is not None
-    assert (exit.reason, exit.pnl, exit.price) == (reason, Decimal(pnl), Decimal(price))
+    is_target = reason is ExitReason.TARGET
+    assert (exit.reason, exit.pnl) == (reason, Decimal(pnl))
+    assert exit.price == (opened.target_price if is_target else Decimal(price))
     assert exit.quote is tick
 
 
@@ -190,6 +193,9 @@ def test_the_values_of_the_domain_are_those_of_the_contract() -> None:
         "CLOSED",
         "STOP_LOSS_HIT",
         "TARGET_HIT",
+        "TRAILING_STOP_HIT",
+        "SQUARED_OFF",
+        "REJECTED",
         "CANCELLED",
         "EXPIRED",
         "LIQUIDATED",

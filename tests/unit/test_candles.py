@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from app.domain.bracket import Bracket, Exit, ExitReason, TradeType
+from app.domain.bracket import Bracket
 from app.domain.candle import Candle
+from app.domain.fill import Exit, ExitReason
 from app.domain.quote import Quote, Source
+from app.domain.side import TradeType
 from app.domain.triggers import SettledFrom
 from tests.support.quotes import prices_of
 
@@ -93,10 +96,21 @@ def test_a_candle_that_reached_both_levels_closes_at_the_stop_loss(
         (sell(), (80, 130), TARGET),
     ],
 )
-def test_a_level_passed_before_the_open_closes_at_the_open(
+def test_a_level_passed_before_the_open_closes_a_stop_at_the_open_and_a_target_at_its_price(
     bracket: Bracket, prices: tuple[int, ...], reason: ExitReason
 ) -> None:
-    assert _outcome(bracket.triggered_in(candle(*prices))) == (reason, prices[0])
+    price = bracket.target_price if reason is TARGET else prices[0]
+    assert _outcome(bracket.triggered_in(candle(*prices))) == (reason, price)
+
+
+@pytest.mark.parametrize(("bracket", "price"), [(buy(), 130), (sell(), 80)])
+def test_a_session_that_opens_beyond_the_target_closes_at_its_first_price(
+    bracket: Bracket, price: int
+) -> None:
+    opening = replace(candle(price), opens_session=True)
+
+    assert _outcome(bracket.triggered_in(opening)) == (TARGET, price)
+    assert _outcome(bracket.triggered_by(opening.opening)) == (TARGET, price)
 
 
 @pytest.mark.parametrize("bracket", [buy(), sell()])

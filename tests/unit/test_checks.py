@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from app.domain.bracket import TradeType
 from app.domain.candle import IST
 from app.domain.checks import (
     MAX_PENDING,
@@ -23,6 +22,7 @@ from app.domain.checks import (
 from app.domain.errors import MarketClosed, MarketDataUnavailable, PaperTradingError
 from app.domain.instrument import Instrument
 from app.domain.order import Order, OrderType
+from app.domain.side import TradeType
 from tests.support.quotes import quote
 
 BUY, SELL = TradeType.BUY, TradeType.SELL

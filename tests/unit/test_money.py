@@ -7,10 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from app.domain.bracket import TradeType
 from app.domain.money import format_rupees, is_whole_paise, parse_price, required_margin, to_paisa
 from app.domain.position import Position
 from app.domain.quote import Source
+from app.domain.side import TradeType
 from tests.support.quotes import bracket
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from app.domain.bracket import TradeType
+from app.domain.side import TradeType
 from app.web.schemas import Money, NoBody, Timestamp, format_time, rupees, to_json
 
 KOLKATA = timezone(timedelta(hours=5, minutes=30))

@@ -8,8 +8,11 @@ from itertools import product
 
 import pytest
 
-from app.domain.bracket import Bracket, ExitReason, TradeType
+from app.domain.bracket import Bracket
 from app.domain.candle import Candle
+from app.domain.entry import EntryOrder
+from app.domain.fill import Exit, ExitReason
+from app.domain.side import TradeType
 from app.domain.trade import (
     STATUS_AFTER,
     SUCCESSORS,
@@ -28,6 +31,7 @@ from tests.support.quotes import NOON, bracket, quote
 class Trade:
     status: TradeStatus
     bracket: Bracket
+    order: EntryOrder | None = None
 
 
 def trade(status: TradeStatus = TradeStatus.ACTIVE) -> Trade:
@@ -62,7 +66,8 @@ def test_a_quote_at_the_stop_loss_closes_an_active_trade() -> None:
 
     assert transition is not None
     assert (transition.before, transition.after) == (TradeStatus.ACTIVE, TradeStatus.STOP_LOSS_HIT)
-    assert transition.exit.settled_from is SettledFrom.QUOTE
+    assert isinstance(transition.change, Exit)
+    assert transition.change.settled_from is SettledFrom.QUOTE
     assert on_quote(trade(), quote(91)) is None
 
 
@@ -74,7 +79,8 @@ def test_a_candle_that_reaches_the_target_closes_an_active_trade() -> None:
 
     assert transition is not None
     assert transition.after is TradeStatus.TARGET_HIT
-    assert transition.exit.settled_from is SettledFrom.GAP
+    assert isinstance(transition.change, Exit)
+    assert transition.change.settled_from is SettledFrom.GAP
 
 
 @pytest.mark.parametrize("status", [status for status in TradeStatus if status != "ACTIVE"])

@@ -1,0 +1,202 @@
+"""Entry orders that wait: for a price, for the next session, or for both.
+
+A limit fills at its own price, or at the first price of a session that opens beyond it. A stop
+fills at the tick that reaches it. A stop-limit becomes a limit at that tick, which may fill it at
+once. A market order waits for the first price of the next session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from app.domain.bracket import Bracket
+from app.domain.candle import Candle
+from app.domain.fill import FillRule
+from app.domain.money import PAISA, required_margin
+from app.domain.order import OrderType
+from app.domain.quote import Quote
+from app.domain.side import TradeType
+from app.domain.triggers import SettledFrom
+
+
+class TimeInForce(StrEnum):
+    """How long an entry waits: to the end of its session, until it is cancelled, or not at all."""
+
+    DAY = "DAY"
+    GTC = "GTC"
+    IOC = "IOC"
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The fill of an entry order: the bracket that it opens."""
+
+    bracket: Bracket
+    # The time of the quote that triggered a stop-limit which it also filled.
+    triggered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Triggered:
+    """A stop-limit reached its stop and is a limit from now on."""
+
+    quote: Quote
+    settled_from: SettledFrom | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryOrder:
+    """An entry order and its bracket. Prices are rupees in whole paise, times UTC.
+
+    `placed` is the last known quote when it was placed: later prices count. `expires_at` is in the
+    time of the feed, as the times of quotes are.
+    """
+
+    trade_type: TradeType
+    quantity: int
+    order_type: OrderType
+    placed: Quote
+    # The blocked fraction of the order's value.
+    margin_rate: Decimal
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    expires_at: datetime | None = None
+    # The session that an order placed outside market hours waits for.
+    queued_for: date | None = None
+    triggered_at: datetime | None = None
+    stop_loss: Decimal | None = None
+    target_price: Decimal | None = None
+
+    @property
+    def waits_for_limit(self) -> bool:
+        """Whether the next price it waits for is its limit."""
+        if self.order_type is OrderType.STOP_LIMIT:
+            return self.triggered_at is not None
+        return self.order_type is OrderType.LIMIT
+
+    @property
+    def waiting_price(self) -> Decimal | None:
+        """The price that it waits for; None for a market order, which any price fills."""
+        if self.order_type is OrderType.MARKET:
+            return None
+        return self.limit_price if self.waits_for_limit else self.stop_price
+
+    @property
+    def margin_price(self) -> Decimal:
+        """The price at which its margin is blocked: its limit, its stop, or the last price."""
+        return self.limit_price or self.stop_price or self.placed.price
+
+    def margin_at(self, price: Decimal) -> Decimal:
+        """Return the rupees that it blocks at a price."""
+        return required_margin(price, self.quantity, self.margin_rate)
+
+    @property
+    def trigger_below(self) -> Decimal | None:
+        """The price at or under which something happens to it."""
+        return self.waiting_price if self._waits_for_fall else None
+
+    @property
+    def trigger_above(self) -> Decimal | None:
+        """The price at or over which something happens to it."""
+        if self.order_type is OrderType.MARKET:
+            return PAISA
+        return None if self._waits_for_fall else self.waiting_price
+
+    @property
+    def _waits_for_fall(self) -> bool:
+        # A buyer's limit and a seller's stop lie below the market.
+        return self.waits_for_limit is (self.trade_type is TradeType.BUY) and (
+            self.order_type is not OrderType.MARKET
+        )
+
+    def filled_by(
+        self, quote: Quote, settled_from: SettledFrom | None = None
+    ) -> Entered | Triggered | None:
+        """Return what `quote` causes, None if nothing or if it precedes the order."""
+        if not self._counts(quote):
+            return None
+        if self.waiting_price is not None and not self._is_reached(quote.price):
+            return None
+        if self.order_type is OrderType.STOP_LIMIT and not self.waits_for_limit:
+            return self._trigger(quote, settled_from)
+        if not self.waits_for_limit:
+            rule = FillRule.STOP if self.order_type is OrderType.STOP else FillRule.MARKET
+            return self._enter(quote, quote.price, rule, settled_from)
+        assert self.limit_price is not None
+        if quote.opens_session and quote.price != self.limit_price:
+            return self._enter(quote, quote.price, FillRule.OPENING, settled_from)
+        return self._enter(quote, self.limit_price, FillRule.LIMIT, settled_from)
+
+    def filled_in(self, candle: Candle) -> Entered | Triggered | None:
+        """Return what the prices of `candle` cause, None if nothing.
+
+        Beyond its price at the open, it fills by the open as by a tick; later, at its own price.
+        A candle that began before the order was placed is ignored.
+        """
+        if candle.time < self.placed.timestamp:
+            return None
+        if candle.time == self.triggered_at:
+            return self._filled_after_trigger(candle)
+        opening = self.filled_by(candle.opening, SettledFrom.GAP)
+        price = self.waiting_price
+        if opening is not None or price is None or not candle.low <= price <= candle.high:
+            return opening
+        filled = self.filled_by(candle.quote_at(price), SettledFrom.GAP)
+        if isinstance(filled, Entered) and filled.bracket.entry_rule is not FillRule.LIMIT:
+            return replace(filled, bracket=replace(filled.bracket, entry_rule=FillRule.CANDLE))
+        return filled
+
+    def _filled_after_trigger(self, candle: Candle) -> Entered | Triggered | None:
+        """Return the fill in the candle that triggered it, if that surely came later."""
+        assert self.stop_price is not None
+        assert self.limit_price is not None
+        opened_beyond = (candle.open - self.stop_price) * self.trade_type.sign >= 0
+        # Triggered at the open, any later price counts; triggered later, only the close.
+        lowest, highest = (
+            (candle.low, candle.high) if opened_beyond else (candle.close, candle.close)
+        )
+        best = lowest if self.trade_type is TradeType.BUY else highest
+        if self._is_reached(best) and best != candle.open:
+            return self.filled_by(candle.quote_at(self.limit_price), SettledFrom.GAP)
+        return None
+
+    def _trigger(self, quote: Quote, settled_from: SettledFrom | None) -> Entered | Triggered:
+        assert self.limit_price is not None
+        if (quote.price - self.limit_price) * self.trade_type.sign > 0:
+            return Triggered(quote, settled_from)
+        # The limit is marketable: it fills at the quote, which is no worse.
+        entered = self._enter(quote, quote.price, FillRule.MARKET, settled_from)
+        return replace(entered, triggered_at=quote.timestamp)
+
+    def _enter(
+        self, quote: Quote, price: Decimal, rule: FillRule, settled_from: SettledFrom | None
+    ) -> Entered:
+        return Entered(
+            Bracket.entered(
+                self.trade_type,
+                self.quantity,
+                quote,
+                price=price,
+                rule=rule,
+                settled_from=settled_from,
+                stop_loss=self.stop_loss,
+                target_price=self.target_price,
+            )
+        )
+
+    def _counts(self, quote: Quote) -> bool:
+        placed = self.placed
+        if self.expires_at is not None and quote.timestamp >= self.expires_at:
+            return False
+        return quote.counts_for(placed.source) and not quote.precedes(
+            placed.source, placed.timestamp, placed.posting
+        )
+
+    def _is_reached(self, price: Decimal) -> bool:
+        level = self.waiting_price
+        assert level is not None
+        return price <= level if self._waits_for_fall else price >= level

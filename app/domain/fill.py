@@ -1,0 +1,71 @@
+"""Fills: the executions of a trade, the quotes that caused them and the rules of their prices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from app.domain.quote import Quote
+from app.domain.triggers import SettledFrom
+
+
+class FillKind(StrEnum):
+    ENTRY = "entry"
+    EXIT = "exit"
+
+
+class FillRule(StrEnum):
+    """The rule that set the price of a fill."""
+
+    # At the quote: an order or an exit at market, and a limit that the quote is better than.
+    MARKET = "market"
+    # At the tick that reached the stop.
+    STOP = "stop"
+    # At the limit itself, however far the tick went through it.
+    LIMIT = "limit"
+    # At the first price of a session that opened beyond the limit.
+    OPENING = "opening"
+    # At the stop itself: a candle reached it, and no tick tells at which price.
+    CANDLE = "candle"
+
+
+class ExitReason(StrEnum):
+    """Why a trade was closed: by its user, its stop-loss or its target."""
+
+    USER = "user"
+    STOP_LOSS = "stop_loss"
+    TARGET = "target"
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The exit of a quantity: why, at which price, and the rupees realized.
+
+    `quote` is the one that caused it; a limit is filled at its own price. `rule` is None for a
+    trade of an earlier version.
+    """
+
+    reason: ExitReason
+    quote: Quote
+    price: Decimal
+    quantity: int
+    pnl: Decimal
+    rule: FillRule | None = None
+    settled_from: SettledFrom | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution of a trade, as its owner sees it. `pnl` (rupees) is None for an entry."""
+
+    kind: FillKind
+    quantity: int
+    price: Decimal
+    time: datetime
+    quote: Quote
+    rule: FillRule | None
+    reason: ExitReason | None = None
+    pnl: Decimal | None = None
+    settled_from: SettledFrom | None = None

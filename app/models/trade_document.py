@@ -1,0 +1,192 @@
+"""Documents of trades: their flat fields, and the objects of the domain that they hold."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from app.database import Document
+from app.domain.bracket import Bracket
+from app.domain.entry import EntryOrder, TimeInForce
+from app.domain.fill import Exit, ExitReason, FillRule
+from app.domain.money import ZERO
+from app.domain.order import OrderType
+from app.domain.quote import Posting, Quote, Source
+from app.domain.side import TradeType
+from app.domain.triggers import SettledFrom
+
+
+def order_fields(order: EntryOrder) -> Document:
+    """Return the fields of an entry order that waits."""
+    placed = order.placed
+    return {
+        "trade_type": order.trade_type.value,
+        "quantity": order.quantity,
+        "order_type": order.order_type.value,
+        "limit_price": order.limit_price,
+        "stop_price": order.stop_price,
+        "time_in_force": order.time_in_force.value,
+        "expires_at": order.expires_at,
+        "queued_for": order.queued_for.isoformat() if order.queued_for else None,
+        "triggered_at": order.triggered_at,
+        "margin_rate": order.margin_rate,
+        "placed_price": placed.price,
+        "placed_source": placed.source.value,
+        "placed_timestamp": placed.timestamp,
+        "placed_posting": _posting_field(placed.posting),
+        **level_fields(order),
+    }
+
+
+def read_order(document: Document) -> EntryOrder | None:
+    """Return the entry order, None for a market order that was filled at once."""
+    if "order_type" not in document:
+        return None
+    queued_for = document["queued_for"]
+    return EntryOrder(
+        trade_type=TradeType(document["trade_type"]),
+        quantity=document["quantity"],
+        order_type=OrderType(document["order_type"]),
+        placed=Quote(
+            document["symbol"],
+            document["placed_price"],
+            Source(document["placed_source"]),
+            document["placed_timestamp"],
+            _posting(document["placed_posting"]),
+        ),
+        margin_rate=document["margin_rate"],
+        limit_price=document["limit_price"],
+        stop_price=document["stop_price"],
+        time_in_force=TimeInForce(document["time_in_force"]),
+        expires_at=document["expires_at"],
+        queued_for=date.fromisoformat(queued_for) if queued_for else None,
+        triggered_at=document["triggered_at"],
+        stop_loss=document["stop_loss"],
+        target_price=document["target_price"],
+    )
+
+
+def bracket_fields(bracket: Bracket) -> Document:
+    """Return the fields of an entry and its levels."""
+    return {
+        "trade_type": bracket.trade_type.value,
+        "quantity": bracket.quantity,
+        "entry_price": bracket.entry_price,
+        "entry_source": bracket.entry_source.value,
+        "entry_timestamp": bracket.entry_timestamp,
+        "entry_posting": _posting_field(bracket.entry_posting),
+        "entry_rule": bracket.entry_rule.value if bracket.entry_rule else None,
+        "entry_quote_price": bracket.entry_quote_price,
+        "entry_settled_from": _value(bracket.entry_settled_from),
+        **level_fields(bracket),
+    }
+
+
+def level_fields(waiting: Bracket | EntryOrder) -> Document:
+    """Return the protective levels, and the prices that something waits for."""
+    return {
+        "stop_loss": waiting.stop_loss,
+        "target_price": waiting.target_price,
+        "trigger_below": waiting.trigger_below,
+        "trigger_above": waiting.trigger_above,
+    }
+
+
+def read_bracket(document: Document) -> Bracket | None:
+    """Return the bracket of a trade that was entered."""
+    if document.get("entry_price") is None:
+        return None
+    rule, settled_from = document.get("entry_rule"), document.get("entry_settled_from")
+    return Bracket(
+        trade_type=TradeType(document["trade_type"]),
+        quantity=document["quantity"],
+        entry_price=document["entry_price"],
+        entry_source=Source(document["entry_source"]),
+        entry_timestamp=document["entry_timestamp"],
+        stop_loss=document["stop_loss"],
+        target_price=document["target_price"],
+        entry_posting=_posting(document.get("entry_posting")),
+        entry_rule=FillRule(rule) if rule else None,
+        entry_quote_price=document.get("entry_quote_price"),
+        entry_settled_from=SettledFrom(settled_from) if settled_from else None,
+        exited=sum(part["quantity"] for part in document.get("partial_exits", ())),
+    )
+
+
+def last_exit_fields(exit: Exit) -> Document:
+    """Return the fields of the exit that closes a trade, without its P&L."""
+    return {f"exit_{name}": value for name, value in _exit_fields(exit).items()} | {
+        "settled_from": _value(exit.settled_from)
+    }
+
+
+def partial_exit_fields(exit: Exit, time: datetime) -> Document:
+    """Return the document of an exit of a part."""
+    return {
+        "time": time,
+        "quantity": exit.quantity,
+        "pnl": exit.pnl,
+        "settled_from": _value(exit.settled_from),
+        **_exit_fields(exit),
+    }
+
+
+def read_partial_exits(document: Document) -> tuple[tuple[Exit, datetime], ...]:
+    """Return the exits of parts, each with the time it was written."""
+    return tuple(
+        (_read_exit(document["symbol"], part, part["quantity"], part["pnl"]), part["time"])
+        for part in document.get("partial_exits", ())
+    )
+
+
+def read_last_exit(document: Document) -> Exit | None:
+    """Return the exit that closed a trade; its P&L is that of what was held last."""
+    if document.get("exit_reason") is None:
+        return None
+    parts = document.get("partial_exits", ())
+    fields = {name.removeprefix("exit_"): value for name, value in document.items()}
+    exited = sum(part["quantity"] for part in parts)
+    pnl = document["pnl"] - sum((part["pnl"] for part in parts), ZERO)
+    return _read_exit(document["symbol"], fields, document["quantity"] - exited, pnl)
+
+
+def _exit_fields(exit: Exit) -> Document:
+    return {
+        "reason": exit.reason.value,
+        "price": exit.price,
+        "rule": _value(exit.rule),
+        # The evidence: the quote that caused the exit.
+        "quote_price": exit.quote.price,
+        "source": exit.quote.source.value,
+        "timestamp": exit.quote.timestamp,
+    }
+
+
+def _read_exit(symbol: str, fields: Document, quantity: int, pnl: Decimal) -> Exit:
+    price, rule = fields["price"], fields.get("rule")
+    settled_from = fields.get("settled_from")
+    # Earlier versions exited at the price of the quote.
+    quote_price = fields.get("quote_price") or price
+    return Exit(
+        reason=ExitReason(fields["reason"]),
+        quote=Quote(symbol, quote_price, Source(fields["source"]), fields["timestamp"]),
+        price=price,
+        quantity=quantity,
+        pnl=pnl,
+        rule=FillRule(rule) if rule else None,
+        settled_from=SettledFrom(settled_from) if settled_from else None,
+    )
+
+
+def _posting_field(posting: Posting | None) -> Document | None:
+    return asdict(posting) if posting else None
+
+
+def _posting(fields: Document | None) -> Posting | None:
+    return Posting(**fields) if fields else None
+
+
+def _value(member: Any) -> Any:
+    return member.value if member else None
