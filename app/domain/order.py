@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from app.domain.portfolio import DEFAULT_NAME
 from app.domain.side import TradeType
 
 MAX_QUANTITY = 10_000_000
@@ -46,4 +47,5 @@ class Order:
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     client_order_id: str | None = None
+    portfolio: str = DEFAULT_NAME
     fingerprint: str = ""

@@ -103,6 +103,12 @@ class Portfolio:
             started_at=self.season_started_at,
         )
 
+    def find_season(self, number: int | None) -> Season | None:
+        """Return the season with this number, the current one for None; None if unknown."""
+        if number in (None, self.season):
+            return self.current_season
+        return next((season for season in self.seasons if season.number == number), None)
+
     @classmethod
     def from_document(cls, document: Document) -> Portfolio:
         values = {key: document[key] for key in _FIELDS}

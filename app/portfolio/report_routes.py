@@ -8,14 +8,17 @@ from app.portfolio.positions import value_positions
 from app.portfolio.report_schemas import PositionsResponse
 from app.portfolio.service import get_portfolio
 from app.web.api import endpoint
+from app.web.schemas import PortfolioQuery
 
 blueprint = Blueprint("reports", __name__)
 
 
 @blueprint.get("/<user_id>/positions")
 @endpoint(
-    responses={200: PositionsResponse}, errors={403: ["forbidden"], 404: ["portfolio_not_found"]}
+    query=PortfolioQuery,
+    responses={200: PositionsResponse},
+    errors={403: ["forbidden"], 404: ["portfolio_not_found"]},
 )
-def show_positions(user_id: str) -> PositionsResponse:
+def show_positions(user_id: str, query: PortfolioQuery) -> PositionsResponse:
     """Show what the open trades hold, net by symbol, at the last known prices."""
-    return PositionsResponse.of(value_positions(get_portfolio(user_id)))
+    return PositionsResponse.of(value_positions(get_portfolio(user_id, query.portfolio)))

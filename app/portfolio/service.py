@@ -7,7 +7,7 @@ from decimal import Decimal
 from app.database.transactions import run_transaction
 from app.domain.errors import AccountGone, Conflict, NotFound
 from app.domain.portfolio import DEFAULT_NAME
-from app.models import Portfolio, User
+from app.models import Portfolio, Season, User
 from app.services import now, services
 
 MAX_PORTFOLIOS = 20
@@ -63,6 +63,18 @@ def find_portfolio(user_id: str, name: str = DEFAULT_NAME) -> Portfolio | None:
     if portfolio is None and name != DEFAULT_NAME:
         raise portfolio_not_found(name)
     return portfolio
+
+
+def get_season(portfolio: Portfolio, number: int | None) -> Season:
+    """Return a season of the portfolio, the current one for None; raise NotFound for another."""
+    season = portfolio.find_season(number)
+    if season is None:
+        raise NotFound(
+            f"There is no season {number} here; the current one is {portfolio.season}.",
+            code="season_not_found",
+            details={"season": number, "current": portfolio.season},
+        )
+    return season
 
 
 def portfolio_not_found(name: str) -> NotFound:

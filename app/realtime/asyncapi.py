@@ -240,7 +240,14 @@ def make_schemas() -> dict[str, Schema]:
         name: _object(properties, TRADE_UPDATES[name])
         for name, properties in _event_data(views).items()
     }
-    for unused in ("AlertStatus", "RejectReason", "TimeInForce", "TradeStatus", "UnconfirmedQuote"):
+    for unused in (
+        "AlertStatus",
+        "RejectReason",
+        "SeasonView",
+        "TimeInForce",
+        "TradeStatus",
+        "UnconfirmedQuote",
+    ):
         del schemas[unused]
     return schemas | events
 

@@ -8,6 +8,7 @@ from app.domain.bracket import Bracket
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit, ExitReason
 from app.domain.money import format_rupees
+from app.domain.portfolio import DEFAULT_NAME
 from app.domain.quote import Quote
 from app.domain.side import TradeType
 from app.domain.trade import ENDED_STATUS, Ended, EndReason, TradeStatus
@@ -39,7 +40,7 @@ def trade_created(trade: Trade, available_margin: Decimal) -> EventDraft:
     return EventDraft(
         user_id=trade.user_id,
         type="trade_created",
-        message=f"{_OPENED[bracket.trade_type]} {bracket.quantity} {trade.symbol} "
+        message=f"{_OPENED[bracket.trade_type]} {bracket.quantity} {_named(trade)} "
         f"at {format_rupees(bracket.entry_price)}{_levels(bracket)}.",
         data={
             **_identity(trade),
@@ -96,7 +97,7 @@ def trade_filled(trade: Trade, entered: Entered) -> EventDraft:
         user_id=trade.user_id,
         type="trade_filled",
         message=f"Order filled{_WHEN[bracket.entry_settled_from]}: "
-        f"{_OPENED[bracket.trade_type].lower()} {bracket.quantity} {trade.symbol} at "
+        f"{_OPENED[bracket.trade_type].lower()} {bracket.quantity} {_named(trade)} at "
         f"{format_rupees(bracket.entry_price)}{_levels(bracket)}.",
         data={
             **_identity(trade),
@@ -188,7 +189,7 @@ def _in_words(trade: Trade) -> str:
     action = "buy" if order.trade_type is TradeType.BUY else "sell"
     price = order.waiting_price
     at = "" if price is None else f" at {format_rupees(price)}"
-    return f"{order.order_type.value} order to {action} {order.quantity} {trade.symbol}{at}"
+    return f"{order.order_type.value} order to {action} {order.quantity} {_named(trade)}{at}"
 
 
 def _identity(trade: Trade, quantity: int | None = None) -> dict[str, object]:
@@ -201,6 +202,12 @@ def _identity(trade: Trade, quantity: int | None = None) -> dict[str, object]:
     }
 
 
+def _named(trade: Trade) -> str:
+    """Return the symbol, and the portfolio unless it is the default one."""
+    is_default = trade.portfolio == DEFAULT_NAME
+    return trade.symbol if is_default else f"{trade.symbol} in {trade.portfolio}"
+
+
 def _levels(bracket: Bracket | EntryOrder) -> str:
     levels = {"stop-loss": bracket.stop_loss, "target": bracket.target_price}
     parts = [
@@ -210,7 +217,7 @@ def _levels(bracket: Bracket | EntryOrder) -> str:
 
 
 def _closed_in_words(trade: Trade, exit: Exit) -> str:
-    position = f"your {trade.trade_type} of {exit.quantity} {trade.symbol}"
+    position = f"your {trade.trade_type} of {exit.quantity} {_named(trade)}"
     price, result = format_rupees(exit.price), _result(exit.pnl)
     when = _WHEN[exit.settled_from]
     if exit.reason is ExitReason.USER:

@@ -36,8 +36,8 @@ class Preview:
 
 
 def preview_order(user_id: str, order: Order) -> Preview:
-    """Return what the order would do; write nothing. Raises NotFound without a portfolio."""
-    portfolio = get_portfolio(user_id)
+    """Return what the order would do; write nothing. Raises NotFound without its portfolio."""
+    portfolio = get_portfolio(user_id, order.portfolio)
     rate = services().settings.margin_rate
     funds = Funds(portfolio.available_margin, rate, value(portfolio).equity)
     instrument, problems = _find(order.symbol)

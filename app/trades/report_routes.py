@@ -7,12 +7,12 @@ import itertools
 from flask import Blueprint, Response, stream_with_context
 
 from app.extensions import limiter
-from app.models import Portfolio
-from app.portfolio.service import get_portfolio
+from app.portfolio.service import find_portfolio, get_portfolio
 from app.trades import export
 from app.trades.report_schemas import ExportQuery, StatisticsResponse, TradesCsv
 from app.trades.statistics import compute_statistics
 from app.web.api import endpoint
+from app.web.schemas import PortfolioQuery
 
 blueprint = Blueprint("reports", __name__)
 EXPORTS = "60 per hour"
@@ -20,11 +20,13 @@ EXPORTS = "60 per hour"
 
 @blueprint.get("/statistics/<user_id>")
 @endpoint(
-    responses={200: StatisticsResponse}, errors={403: ["forbidden"], 404: ["portfolio_not_found"]}
+    query=PortfolioQuery,
+    responses={200: StatisticsResponse},
+    errors={403: ["forbidden"], 404: ["portfolio_not_found"]},
 )
-def show_statistics(user_id: str) -> StatisticsResponse:
+def show_statistics(user_id: str, query: PortfolioQuery) -> StatisticsResponse:
     """Show win rate, profit factor, drawdown, Sharpe ratio and more, by symbol and by day."""
-    return StatisticsResponse.of(compute_statistics(get_portfolio(user_id)))
+    return StatisticsResponse.of(compute_statistics(get_portfolio(user_id, query.portfolio)))
 
 
 @blueprint.get("/<user_id>/export.csv")
@@ -32,12 +34,12 @@ def show_statistics(user_id: str) -> StatisticsResponse:
 @endpoint(
     query=ExportQuery,
     responses={200: TradesCsv},
-    errors={400: ["unknown_symbol"], 403: ["forbidden"]},
+    errors={400: ["unknown_symbol"], 403: ["forbidden"], 404: ["portfolio_not_found"]},
     produces="text/csv",
 )
 def export_trades(user_id: str, query: ExportQuery) -> Response:
     """Get all trades as CSV, streamed, oldest first. 60 an hour."""
-    portfolio = Portfolio.find_by_user_id(user_id)
+    portfolio = find_portfolio(user_id, query.portfolio)
     parts = export.export_trades(portfolio, status=query.status, symbol=query.symbol)
     # The header now: an error has its own status until the stream begins.
     stream = stream_with_context(itertools.chain([next(parts)], parts))

@@ -11,10 +11,10 @@ from pydantic import Field, RootModel
 from app.domain.money import to_paisa
 from app.domain.statistics import DayResult, Results, Statistics
 from app.trades.schemas import StatusFilter
-from app.web.schemas import Money, RequestModel, ResponseModel, Symbol, SymbolFilter
+from app.web.schemas import Money, PortfolioQuery, ResponseModel, Symbol, SymbolFilter
 
 
-class ExportQuery(RequestModel):
+class ExportQuery(PortfolioQuery):
     status: StatusFilter = None
     symbol: SymbolFilter = None
 

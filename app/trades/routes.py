@@ -13,6 +13,7 @@ from app.trades.preview_schemas import PreviewResponse, PreviewTradeRequest
 from app.trades.report_routes import blueprint as reports
 from app.trades.schemas import (
     CreateTradeRequest,
+    ExitAllRequest,
     ExitAllResponse,
     ExitRequest,
     ExitResponse,
@@ -25,6 +26,7 @@ from app.trades.schemas import (
 from app.web.api import endpoint
 from app.web.auth import current_principal
 from app.web.principal import Scope
+from app.web.schemas import PortfolioQuery
 
 blueprint = Blueprint("trades", __name__, url_prefix="/trades")
 blueprint.register_blueprint(reports)
@@ -84,27 +86,39 @@ def exit_trade(trade_id: str, body: ExitRequest, key: IdempotencyKey | None) -> 
 
 @blueprint.post("/exit-all/<user_id>")
 @endpoint(
-    body=ExitRequest,
+    body=ExitAllRequest,
     responses={200: ExitAllResponse},
-    errors={401: ["account_gone"], 403: ["forbidden"], 409: ["market_closed"]},
+    errors={
+        401: ["account_gone"],
+        403: ["forbidden"],
+        404: ["portfolio_not_found"],
+        409: ["market_closed"],
+    },
     idempotent=True,
 )
-def exit_all_trades(user_id: str, body: ExitRequest, key: IdempotencyKey | None) -> ExitAllResponse:
-    """Close all active trades that have a price; list the ones that stay open."""
-    return ExitAllResponse.of(exits.exit_all(user_id, key, at_last_price=bool(body.at_last_price)))
+def exit_all_trades(
+    user_id: str, body: ExitAllRequest, key: IdempotencyKey | None
+) -> ExitAllResponse:
+    """Close all active trades of a portfolio that have a price; list the ones that stay open."""
+    exited = exits.exit_all(
+        user_id, key, portfolio=body.portfolio, at_last_price=bool(body.at_last_price)
+    )
+    return ExitAllResponse.of(exited)
 
 
 @blueprint.get("/<user_id>")
 @endpoint(
     query=TradesQuery,
     responses={200: TradesResponse},
-    errors={400: ["unknown_symbol"], 403: ["forbidden"], 404: ["not_found"]},
+    errors={
+        400: ["unknown_symbol"],
+        403: ["forbidden"],
+        404: ["not_found", "portfolio_not_found", "season_not_found"],
+    },
 )
 def list_trades(user_id: str, query: TradesQuery) -> TradesResponse:
     """List trades, newest first; active ones with their last known price and unrealized P&L."""
-    trades, next_cursor = service.list_trades(
-        user_id, status=query.status, symbol=query.symbol, cursor=query.cursor, limit=query.limit
-    )
+    trades, next_cursor = service.list_trades(user_id, **dict(query))
     return TradesResponse.of(trades, valuation.known_quotes(trades), next_cursor)
 
 
@@ -118,8 +132,10 @@ def show_trade(user_id: str, trade_id: str) -> TradeDetail:
 
 @blueprint.get("/performance/<user_id>")
 @endpoint(
-    responses={200: PerformanceResponse}, errors={403: ["forbidden"], 404: ["portfolio_not_found"]}
+    query=PortfolioQuery,
+    responses={200: PerformanceResponse},
+    errors={403: ["forbidden"], 404: ["portfolio_not_found"]},
 )
-def show_performance(user_id: str) -> PerformanceResponse:
+def show_performance(user_id: str, query: PortfolioQuery) -> PerformanceResponse:
     """Show realized and unrealized P&L and how much of the margin is in use."""
-    return PerformanceResponse.of(valuation.value(get_portfolio(user_id)))
+    return PerformanceResponse.of(valuation.value(get_portfolio(user_id, query.portfolio)))

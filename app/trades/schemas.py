@@ -14,6 +14,7 @@ from app.domain.entry import TimeInForce
 from app.domain.fill import ExitReason, FillKind, FillRule
 from app.domain.money import to_paisa
 from app.domain.order import MAX_QUANTITY, Order, OrderType
+from app.domain.portfolio import DEFAULT_NAME
 from app.domain.quote import Source
 from app.domain.side import TradeType
 from app.domain.trade import EndReason, TradeStatus
@@ -28,8 +29,10 @@ from app.web.schemas import (
     NextCursor,
     PageCursor,
     PageSize,
+    PortfolioName,
     RequestModel,
     ResponseModel,
+    SeasonNumber,
     Symbol,
     SymbolFilter,
     SymbolName,
@@ -72,6 +75,7 @@ class CreateTradeRequest(RequestModel):
         description="The client's own name for the order. A retry with it returns the first trade.",
         examples=["morning-1"],
     )
+    portfolio: PortfolioName = DEFAULT_NAME
 
     def to_order(self) -> Order:
         """Return the order that this body describes."""
@@ -91,6 +95,10 @@ class ExitRequest(RequestModel):
         description="true: use the last known price, if no source has had one for a trading day.",
         examples=[True],
     )
+
+
+class ExitAllRequest(ExitRequest):
+    portfolio: PortfolioName = DEFAULT_NAME
 
 
 class TradeView(ResponseModel):
@@ -323,6 +331,8 @@ class TradeDetail(TradeView):
 class TradesQuery(RequestModel):
     status: StatusFilter = None
     symbol: SymbolFilter = None
+    portfolio: PortfolioName = DEFAULT_NAME
+    season: SeasonNumber = None
     limit: PageSize = 50
     cursor: PageCursor = None
 

@@ -17,6 +17,7 @@ from app.domain.errors import ClientOrderIdReused, NotFound, ResultUnconfirmed
 from app.domain.instrument import Instrument
 from app.domain.money import required_margin
 from app.domain.order import Order
+from app.domain.portfolio import DEFAULT_NAME
 from app.domain.position import Position
 from app.domain.quote import Quote
 from app.domain.trade import TradeStatus, on_quote
@@ -31,7 +32,7 @@ from app.models import (
     TradeChange,
 )
 from app.models.paging import read_page
-from app.portfolio.service import get_portfolio
+from app.portfolio.service import find_portfolio, get_portfolio, get_season
 from app.portfolio.valuation import value
 from app.services import now, services
 from app.trades.events import trade_created
@@ -81,20 +82,26 @@ def list_trades(
     *,
     status: TradeStatus | None = None,
     symbol: str | None = None,
+    portfolio: str = DEFAULT_NAME,
+    season: int | None = None,
     cursor: int | None = None,
     limit: int,
 ) -> tuple[list[Trade], str | None]:
-    """Return a page of the user's trades, newest first, and the cursor of the next one."""
+    """Return a page of a season's trades, newest first, and the cursor of the next one.
+
+    Without `season` it is the current one. Raises NotFound for an unknown portfolio or season.
+    """
     name = services().instruments.get_ordered(symbol).symbol if symbol else None
-    portfolio = Portfolio.find_by_user_id(user_id)
-    if portfolio is None:
+    owner = find_portfolio(user_id, portfolio)
+    if owner is None:
         return [], None
+    chosen = get_season(owner, season)
+    first = chosen.first_number - 1
+    find = partial(
+        Trade.find_by_user_id, user_id, owner.id, status=status, symbol=name, above=first
+    )
     return read_page(
-        partial(Trade.find_by_user_id, user_id, portfolio.id, status=status, symbol=name),
-        attrgetter("number"),
-        cursor=cursor,
-        newest=portfolio.trade_count,
-        limit=limit,
+        find, attrgetter("number"), cursor=cursor, newest=chosen.last_number, limit=limit
     )
 
 
@@ -135,9 +142,9 @@ def _write_trade(
     rate = services().settings.margin_rate
     margin = required_margin(bracket.entry_price, bracket.quantity, rate)
     symbol, opened = instrument.symbol, Position.of(bracket)
-    portfolio = Portfolio.update_margin(user_id, margin, symbol, opened, time)
+    portfolio = Portfolio.update_margin(user_id, margin, symbol, opened, time, order.portfolio)
     if portfolio is None:
-        funds = Funds(get_portfolio(user_id).available_margin, rate)
+        funds = Funds(get_portfolio(user_id, order.portfolio).available_margin, rate)
         raise insufficient_margin(order, instrument, bracket.entry_price, funds)
     if (equity := value(portfolio).equity) <= 0:
         funds = Funds(portfolio.available_margin + margin, rate, equity)

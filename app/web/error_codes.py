@@ -80,6 +80,7 @@ ERROR_CODES = {
     "market_data_unavailable": ErrorCode((503,), "No source has a price of the symbol."),
     # Portfolios and trades.
     "portfolio_not_found": ErrorCode((404,), "The user has no portfolio of this name."),
+    "season_not_found": ErrorCode((404,), "The portfolio has no season with this number."),
     "too_many_portfolios": ErrorCode((409,), "The user has 20 portfolios."),
     "quantity_off_lot": ErrorCode(
         (400,), "The quantity is not whole lots. `details` has the `lot_size`, `below` and `above`."

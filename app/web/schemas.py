@@ -22,6 +22,7 @@ from pydantic import (
 
 from app.domain.candle import EARLIEST, IST, LATEST
 from app.domain.money import PAISA, to_paisa
+from app.domain.portfolio import DEFAULT_NAME, MAX_NAME, portfolio_name
 from app.domain.suggestions import did_you_mean, listed
 
 MAX_PRICE = 10_000_000
@@ -179,8 +180,29 @@ def _date_and_time(text: str) -> datetime:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
+def _portfolio_name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be a string")
+    return portfolio_name(value)
+
+
+def _is_default(name: Any) -> bool:
+    return bool(name == DEFAULT_NAME)
+
+
 # Types of requests: a price level, a symbol or alias, and the page of a list.
 Level = Annotated[Decimal, *rupees(0, MAX_PRICE, exclusive=True)]
+# The default is excluded from the fingerprint, so requests of clients that do not know it match.
+PortfolioName = Annotated[
+    str,
+    BeforeValidator(_portfolio_name),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_NAME}),
+    Field(
+        description="The name of the portfolio, in any case.",
+        examples=[DEFAULT_NAME],
+        exclude_if=_is_default,
+    ),
+]
 SymbolName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=40),
@@ -196,6 +218,15 @@ PageCursor = Annotated[
     Annotated[int, Field(ge=1, le=2**53)] | None,
     Field(description="The `next_cursor` of the previous page.", examples=[51]),
 ]
+SeasonNumber = Annotated[
+    Annotated[int, Field(ge=1, le=2**53)] | None,
+    Field(description="The number of a season of it; the current one if left out.", examples=[1]),
+]
+
+
+class PortfolioQuery(RequestModel):
+    portfolio: PortfolioName = DEFAULT_NAME
+
 
 # A time in a query: ISO 8601 (UTC without a zone), a date (midnight in India), or seconds since
 # 1970 as chart libraries count them.

@@ -45,6 +45,7 @@ CONTRACT = {
     ("delete", "/auth/api-keys/{key_id}"): ({200, 401, 403, 404}, False),
     ("post", "/portfolio/create"): ({200, 201, 401, 413, 415}, False),
     ("get", "/portfolio/{user_id}"): ({200, 401, 403, 404}, False),
+    ("get", "/portfolio/{user_id}/list"): ({200, 401, 403}, False),
     ("get", "/portfolio/{user_id}/positions"): ({200, 401, 403, 404}, False),
     ("get", "/market/live/{symbol}"): ({200, 404}, True),
     ("get", "/market/status"): ({200}, True),

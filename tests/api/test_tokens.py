@@ -24,6 +24,7 @@ ID = "6564f0c0c0c0c0c0c0c0c0c0"
 ROUTES = [
     ("POST", "/portfolio/create"),
     ("GET", "/portfolio/deleted"),
+    ("GET", "/portfolio/deleted/list"),
     ("GET", "/portfolio/deleted/positions"),
     ("POST", "/trades/create"),
     ("POST", "/trades/preview"),

@@ -9,6 +9,7 @@ from typing import Any
 from tests.support.own_client import collection
 
 COLLECTIONS = ("users", "inboxes", "portfolios", "movements", "trades", "notifications", "answers")
+OPEN = ("PENDING", "ACTIVE")
 CLOSING = ("trade_exited", "trade_auto_closed")
 
 
@@ -24,23 +25,37 @@ def all_documents() -> dict[str, list[dict[str, Any]]]:
 
 def assert_invariants(user_id: str) -> None:
     """Check every invariant of a user's documents, and that each trade closed at most once."""
-    (portfolio,) = documents("portfolios", user_id=user_id)
     (inbox,) = documents("inboxes", _id=user_id)
     trades = documents("trades", user_id=user_id)
     events = documents("notifications", user_id=user_id)
-    held = [trade for trade in trades if trade["status"] in ("PENDING", "ACTIVE")]
-    ended = [trade for trade in trades if trade not in held]
+    ended = [trade for trade in trades if trade["status"] not in OPEN]
+    for portfolio in documents("portfolios", user_id=user_id):
+        own = [trade for trade in trades if trade["portfolio_id"] == portfolio["_id"]]
+        assert {trade["portfolio"] for trade in own} <= {portfolio["name"]}
+        _assert_balances(portfolio, own)
 
-    assert portfolio["utilized_margin"] == sum((each["margin_used"] for each in held), Decimal(0))
-    assert portfolio["total_pnl"] == sum((each["pnl"] for each in ended), Decimal(0))
-    assert (
-        portfolio["available_margin"] + portfolio["utilized_margin"]
-        == portfolio["initial_margin"] + portfolio["total_pnl"]
-    )
-    assert sorted(trade["number"] for trade in trades) == list(range(1, len(trades) + 1))
     assert sorted(event["seq"] for event in events) == list(range(1, inbox["event_seq"] + 1))
     assert _trades_in(events, "trade_created") == Counter(str(trade["_id"]) for trade in trades)
     assert _trades_in(events, *CLOSING) == Counter(str(each["_id"]) for each in ended)
+
+
+def _assert_balances(portfolio: dict[str, Any], trades: list[dict[str, Any]]) -> None:
+    held = [trade for trade in trades if trade["status"] in OPEN]
+    season = [trade for trade in trades if trade["number"] > portfolio["season_start"]]
+    ended = [trade for trade in season if trade not in held]
+
+    assert all(trade in season for trade in held), "a trade outlived its season"
+    assert portfolio["utilized_margin"] == sum((each["margin_used"] for each in held), Decimal(0))
+    assert portfolio["total_pnl"] == sum((each["pnl"] for each in ended), Decimal(0))
+    assert portfolio["closed_count"] == len(ended)
+    assert (
+        portfolio["available_margin"] + portfolio["utilized_margin"]
+        == portfolio["initial_margin"]
+        + portfolio["deposits"]
+        - portfolio["withdrawals"]
+        + portfolio["total_pnl"]
+    )
+    assert sorted(trade["number"] for trade in trades) == list(range(1, len(trades) + 1))
 
 
 def _trades_in(events: list[dict[str, Any]], *types: str) -> Counter[str]:

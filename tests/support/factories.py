@@ -85,21 +85,25 @@ def active_trades(client_id: str) -> list[Trade]:
 
 
 def assert_portfolio_balances(client_id: str) -> None:
-    """Check that the portfolio equals the sums over the user's trades."""
-    portfolio = portfolio_of(client_id)
+    """Check that each portfolio equals the sums over its trades of the season."""
     trades = trades_of(client_id)
+    for portfolio in Portfolio.find_all(client_id):
+        own = [trade for trade in trades if trade.portfolio_id == portfolio.id]
+        _assert_balances(portfolio, own)
+
+
+def _assert_balances(portfolio: Portfolio, trades: list[Trade]) -> None:
     held = [trade for trade in trades if trade.status is TradeStatus.ACTIVE]
-    pnls = [trade.exit.pnl for trade in trades if trade.exit]
+    season = [trade for trade in trades if trade.number > portfolio.season_start]
+    pnls = [trade.exit.pnl for trade in season if trade.exit]
     exposure: dict[str, Position] = {}
     for each in held:
         exposure[each.symbol] = exposure.get(each.symbol, Position()) + Position.of(each.entered)
 
     assert portfolio.utilized_margin == sum((each.margin_used for each in held), ZERO)
     assert portfolio.total_pnl == sum(pnls, ZERO)
-    assert (
-        portfolio.available_margin + portfolio.utilized_margin
-        == portfolio.initial_margin + portfolio.total_pnl
-    )
+    balance = portfolio.available_margin + portfolio.utilized_margin
+    assert balance == portfolio.current_season.balance
     assert portfolio.trade_count == len(trades)
     assert portfolio.closed_count == len(pnls)
     assert portfolio.winner_count == sum(pnl > 0 for pnl in pnls)

@@ -55,10 +55,16 @@ def null_or(check: Check) -> Check:
 PORTFOLIO: Mapping[str, Check] = {
     "portfolio_id": object_id,
     "user_id": text,
+    "name": text,
     "available_margin": money,
     "utilized_margin": money,
     "total_pnl": money,
     "initial_margin": money,
+    "deposits": money,
+    "withdrawals": money,
+    "season": whole,
+    "season_started_at": time,
+    "seasons": lambda value: isinstance(value, list),
     "last_updated": time,
 }
 TRADE: Mapping[str, Check] = {
