@@ -100,12 +100,13 @@ def test_a_trade_is_closed_at_its_stop_loss_and_another_at_its_target(
         winner = trader.create_trade("RELIANCE", target_price=target)
         stopped, hit = (wait_for_closure(socket, trade) for trade in (loser, winner))
 
-    # The market moves a rupee a tick: the first tick beyond the level is half a rupee beyond.
+    # The market moves a rupee a tick: the first tick beyond a level is half a rupee beyond. A
+    # stop-loss exits at that tick, a target at its level.
     assert (stopped["reason"], stopped["exit_price"]) == ("stop_loss", stop - 0.5)
-    assert (hit["reason"], hit["exit_price"]) == ("target", target + 0.5)
-    for data in (stopped, hit):
+    assert (hit["reason"], hit["exit_price"]) == ("target", target)
+    for data, tick in ((stopped, stop - 0.5), (hit, target + 0.5)):
         assert data["quote"]["source"] == "replay"
-        assert data["quote"]["price"] == data["exit_price"]
+        assert data["quote"]["price"] == tick
     assert stopped["pnl"] == round(stopped["exit_price"] - loser["entry_price"], 2)
     assert [update["seq"] for update in socket.updates] == [1, 2, 3, 4]
 
