@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from bson import ObjectId
 
 from app.database import Document
+from app.domain.money import ZERO
 from app.domain.statistics import Realized
 from app.models.paging import numbered_windows
 
 BY_NUMBER = ("user_id", "portfolio_id", "number")
-FIELDS = {"_id": 0, "number": 1, "symbol": 1, "closed_at": 1, "pnl": 1}
+FIELDS = {
+    **{"_id": 0, "number": 1, "symbol": 1, "partial_exits.time": 1, "partial_exits.pnl": 1},
+    **{"exit_reason": 1, "closed_at": 1, "pnl": 1},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +36,17 @@ def find_results(
     """
     query = {"user_id": user_id, "portfolio_id": portfolio_id}
     for documents in numbered_windows("trades", query, BY_NUMBER, first, last, FIELDS):
-        yield [_result(document) for document in documents if document.get("closed_at")]
+        yield [_result(document) for document in documents]
 
 
-def _result(document: Document) -> TradeResult:
-    closed = Realized(document["closed_at"], document["symbol"], document["pnl"])
-    return TradeResult([closed], closed)
+def _result(trade: Document) -> TradeResult:
+    """Return what a trade realized: nothing if it was never entered."""
+    symbol = trade["symbol"]
+    parts = [Realized(part["time"], symbol, part["pnl"]) for part in trade.get("partial_exits", ())]
+    if trade.get("exit_reason") is None:
+        return TradeResult(parts, None)
+    closed = Realized(trade["closed_at"], symbol, trade["pnl"])
+    if not parts:
+        return TradeResult([closed], closed)
+    rest = trade["pnl"] - sum((part.pnl for part in parts), ZERO)
+    return TradeResult([*parts, Realized(closed.time, symbol, rest)], closed)

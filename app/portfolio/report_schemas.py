@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Annotated
 
 from pydantic import Field
 
+from app.domain.candle import Interval
+from app.domain.equity import Period
 from app.domain.money import to_paisa
+from app.portfolio.history import EquityHistory
 from app.portfolio.positions import ValuedPosition
-from app.web.schemas import Money, ResponseModel, Symbol, Timestamp
+from app.web.schemas import Money, PortfolioQuery, ResponseModel, Symbol, Timestamp, choice
 
 
 class PositionView(ResponseModel):
@@ -75,3 +79,62 @@ class PositionsResponse(ResponseModel):
     @classmethod
     def of(cls, positions: Iterable[ValuedPosition]) -> PositionsResponse:
         return cls(positions=[PositionView.of(position) for position in positions])
+
+
+class EquityQuery(PortfolioQuery):
+    # Other APIs use 1m for a minute, and 1M for a month.
+    period: Annotated[Period, choice(Period, as_written={"1m"})] = Field(
+        default=Period.MONTH,
+        description="How far back: days, weeks, months or a year until now, or ALL. It begins no "
+        "earlier than the season of the portfolio.",
+        examples=["1M"],
+    )
+    interval: Annotated[Interval, choice(Interval, as_written={"1M"})] | None = Field(
+        default=None,
+        description="The time between two points. Default: the shortest that makes no more than "
+        "1,000 points. 1d shows at most the last 1,000 days.",
+        examples=["1d"],
+    )
+
+
+class EquityPointView(ResponseModel):
+    """The portfolio at one time. `equity` is null if the books prove the `balance` only."""
+
+    time: Timestamp = Field(description="The time of the point, UTC.")
+    equity: Money | None = Field(
+        description="The balance plus `unrealized_pnl`, in rupees; null without it.",
+        examples=[100_523.2],
+    )
+    balance: Money = Field(
+        description="The initial margin plus `net_deposits` and `realized_pnl`, in rupees: what "
+        "the equity was without its open trades. Always exact.",
+        examples=[100_484.3],
+    )
+    net_deposits: Money = Field(
+        description="The deposits of the season until then minus its withdrawals, in rupees.",
+        examples=[0.0],
+    )
+    realized_pnl: Money = Field(
+        description="The realized profit of the season until then, in rupees.", examples=[484.3]
+    )
+    unrealized_pnl: Money | None = Field(
+        description="The profit of the trades open then, in rupees, at the last candle that had "
+        "ended; now at the last known prices. 0 without open trades. Null if a price is not known: "
+        "only the simulated market keeps past ones.",
+        examples=[38.9],
+    )
+
+
+class EquityResponse(ResponseModel):
+    """The equity curve of a portfolio's current season."""
+
+    period: Period = Field(description="The period that was asked for.", examples=["1M"])
+    interval: Interval = Field(description="The time between two points.", examples=["1h"])
+    points: list[EquityPointView] = Field(
+        description="Oldest first: the beginning of the period, each full interval, and now."
+    )
+
+    @classmethod
+    def of(cls, period: Period, history: EquityHistory) -> EquityResponse:
+        points = [EquityPointView.model_validate(point) for point in history.points]
+        return cls(period=period, interval=history.interval, points=points)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-
 from flask import Blueprint, Response, stream_with_context
 
 from app.extensions import limiter
 from app.portfolio.service import find_portfolio, get_portfolio
-from app.trades import export
+from app.trades.export import read_trades
 from app.trades.report_schemas import ExportQuery, StatisticsResponse, TradesCsv
 from app.trades.statistics import compute_statistics
 from app.web.api import endpoint
@@ -40,8 +38,7 @@ def show_statistics(user_id: str, query: PortfolioQuery) -> StatisticsResponse:
 def export_trades(user_id: str, query: ExportQuery) -> Response:
     """Get all trades as CSV, streamed, oldest first. 60 an hour."""
     portfolio = find_portfolio(user_id, query.portfolio)
-    parts = export.export_trades(portfolio, status=query.status, symbol=query.symbol)
-    # The header now: an error has its own status until the stream begins.
-    stream = stream_with_context(itertools.chain([next(parts)], parts))
+    batches = read_trades(portfolio, status=query.status, symbol=query.symbol)
+    stream = stream_with_context(TradesCsv.stream(batches))
     headers = {"Content-Disposition": "attachment; filename=trades.csv"}
     return Response(stream, mimetype="text/csv", headers=headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -10,8 +11,12 @@ from pydantic import Field, RootModel
 
 from app.domain.money import to_paisa
 from app.domain.statistics import DayResult, Results, Statistics
-from app.trades.schemas import StatusFilter
+from app.models import Trade
+from app.trades.schemas import StatusFilter, TradeView
+from app.web.csv_format import format_row
 from app.web.schemas import Money, PortfolioQuery, ResponseModel, Symbol, SymbolFilter
+
+NOT_EXPORTED = {"user_id", "last_price", "price_time", "stale", "unrealized_pnl"}
 
 
 class ExportQuery(PortfolioQuery):
@@ -20,13 +25,21 @@ class ExportQuery(PortfolioQuery):
 
 
 class TradesCsv(RootModel[str]):
-    """A header, and one row for each trade, oldest first. The columns have the names and values of
-    a TradeView, without what depends on the current price: `trade_id`, `portfolio`,
-    `symbol`, `trade_type`, `quantity`, `entry_price`, `stop_loss`, `target_price`, `status`,
-    `created_at`, `margin_used`, `client_order_id`, `exit_price`, `pnl`, `closed_at`,
-    `exit_reason`, `settled_from`. Null is an empty cell. A text that a
-    spreadsheet would run as a formula begins with an apostrophe.
+    """A header, and one row for each trade, oldest first.
+
+    The columns have the names and values of a TradeView, in its order, without `user_id` and what
+    depends on the current price: `last_price`, `price_time`, `stale`, `unrealized_pnl`. Null is an
+    empty cell. A text that a spreadsheet would run as a formula begins with an apostrophe.
     """
+
+    @staticmethod
+    def stream(batches: Iterable[Iterable[Trade]]) -> Iterator[str]:
+        """Yield the header, and the rows of each batch."""
+        columns = [name for name in TradeView.model_fields if name not in NOT_EXPORTED]
+        yield format_row(columns)
+        for trades in batches:
+            views = map(TradeView.of, trades)
+            yield "".join(format_row(getattr(view, name) for name in columns) for view in views)
 
 
 class ResultsView(ResponseModel):

@@ -76,7 +76,9 @@ ERROR_CODES = {
         (400, 404), "The symbol does not exist: 404 in the path, 400 in a body or query."
     ),
     "unlisted_symbol": ErrorCode((400,), "The share is no longer listed."),
-    "invalid_range": ErrorCode((400,), "The range of time is reversed or has too many candles."),
+    "invalid_range": ErrorCode(
+        (400,), "The range of time is reversed, or has too many candles or points."
+    ),
     "market_data_unavailable": ErrorCode((503,), "No source has a price of the symbol."),
     # Portfolios and trades.
     "portfolio_not_found": ErrorCode((404,), "The user has no portfolio of this name."),

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from flask import Flask
 
 from app.models.paging import PASS_SIZE
 from app.monitor import Monitor
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.own_client import collection
+from tests.support.partial_exits import exit_part, insert_cancelled
 from tests.support.responses import assert_error
 from tests.support.users import Trader
 
@@ -136,6 +138,34 @@ def test_a_history_of_several_batches_is_counted_completely(alice: Trader, round
     statistics = statistics_of(alice)
     assert (statistics["closed_trades"], statistics["total_pnl"]) == (count, 10.0 * count)
     assert statistics["longest_winning_streak"] == count
+
+
+def test_a_trade_exited_in_parts_is_one_result_and_each_part_has_its_day(
+    app: Flask, alice: Trader, feed: ScriptedFeed, clock: ManualClock
+) -> None:
+    trade = alice.create_trade(quantity=3).get_json()["trade_id"]
+    feed.set("^NSEI", 24_990)
+    clock.advance(30)
+    exit_part(app, alice.client_id, trade, 2)
+    insert_cancelled(app, alice.client_id)
+
+    half_way = statistics_of(alice)
+    assert (half_way["closed_trades"], half_way["total_pnl"]) == (0, -20.0)
+    assert (half_way["max_drawdown"], half_way["by_symbol"]) == (-20.0, [])
+
+    clock.advance(DAY_SECONDS)
+    feed.set("^NSEI", 25_050)
+    clock.advance(30)
+    alice.post(f"/trades/exit/{trade}")
+
+    statistics = statistics_of(alice)
+    assert (statistics["closed_trades"], statistics["winning_trades"]) == (1, 1)
+    assert statistics["total_pnl"] == statistics["largest_win"] == 30.0
+    assert statistics["max_drawdown"] == -20.0
+    assert [(day["pnl"], day["closed_trades"]) for day in statistics["by_day"]] == [
+        (-20.0, 0),
+        (50.0, 1),
+    ]
 
 
 def test_anothers_statistics_are_forbidden(alice: Trader, bob: Trader) -> None:

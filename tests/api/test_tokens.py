@@ -26,6 +26,7 @@ ROUTES = [
     ("GET", "/portfolio/deleted"),
     ("GET", "/portfolio/deleted/list"),
     ("GET", "/portfolio/deleted/positions"),
+    ("GET", "/portfolio/deleted/history"),
     ("POST", "/trades/create"),
     ("POST", "/trades/preview"),
     ("POST", f"/trades/exit/{ID}"),
