@@ -20,11 +20,36 @@ from pathlib import Path
 from secantus import SecantusDBServer
 from secantus.auth import SCRAM_SHA_256, derive_credentials
 from secantus.cli import build_parser
+from secantus.transactions import TransactionRegistry, TxnState
 
 USER = "paper_trading"
 USERS_DATABASE = "admin"
 # PyMongo's minimum; the secret is random, so more would add nothing.
 ITERATIONS = 4096
+
+
+class Transactions(TransactionRegistry):  # type: ignore[misc]
+    """The open transactions; a search for idle ones waits for none that runs a statement.
+
+    SecantusDB 0.7.0b3 does wait, and every write waits with it. A plain update of many documents
+    keeps its collection while it waits for the commit of a transaction. If another transaction
+    waits for this collection meanwhile, that commit waits as well, and nothing is written any more.
+    """
+
+    def _prune_locked(self) -> int:
+        oldest = self._time() - self._lifetime
+        ended = 0
+        for transaction in self._txns.values():
+            if transaction.last_use >= oldest or not transaction.mutex.acquire(blocking=False):
+                continue
+            try:
+                if transaction.state is TxnState.IN_PROGRESS:
+                    self._rollback_quietly(transaction)
+                    transaction.state = TxnState.ABORTED
+                    ended += 1
+            finally:
+                transaction.mutex.release()
+        return ended
 
 
 def serve(secret: str | None, flags: list[str]) -> None:
@@ -43,6 +68,8 @@ def serve(secret: str | None, flags: list[str]) -> None:
         replica_set_name=None if chosen.standalone else "secantus",
         sync_on_commit=bool(chosen.sync_on_commit),
     )
+    # Adds no attributes, so the server's own registry becomes one.
+    server.transactions.__class__ = Transactions
     if secret is not None:
         _set_password(server, secret)
     server.start()

@@ -107,8 +107,6 @@ class WebhookWorker(Worker):
         self._work.set()
 
 
-# SecantusDB: a write outside of a transaction waits, with all other writes, for a transaction that
-# has changed the same document, so all writes of webhooks are in transactions. MongoDB would let
-# only that write wait.
+# In one transaction, so that all of them wait for the disk once.
 def _claim(webhooks: list[Webhook], now: datetime) -> list[Webhook]:
     return [claimed for webhook in webhooks if (claimed := webhook.claimed(now, LEASE))]

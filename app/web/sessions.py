@@ -6,14 +6,14 @@ import threading
 import time
 from collections.abc import Iterable
 from datetime import timedelta
-from functools import partial
 from typing import cast
 
+import pymongo
 from cachetools import LRUCache
 from flask import Flask, current_app, request
 from pymongo.errors import PyMongoError
 
-from app.database.transactions import name_error, run_transaction
+from app.database.transactions import name_error
 from app.domain.errors import Unauthenticated
 from app.events import sessions_ended
 from app.logs import logger
@@ -106,11 +106,9 @@ def _has_ended(session_id: str, user_id: str) -> bool:
         return True
     if now() - last_use >= USE_INTERVAL:
         address = truncate_address(request.remote_addr)
-        note = partial(Session.note_use, session_id, user_id, now(), address)
         try:
-            # SecantusDB: holds up every write while one outside of a transaction waits for a
-            # document that a transaction has changed. MongoDB would take a plain update.
-            run_transaction(note, timeout_seconds=NOTE_SECONDS)
+            with pymongo.timeout(NOTE_SECONDS):
+                Session.note_use(session_id, user_id, now(), address)
         except PyMongoError as error:
             # A request that only reads succeeds although nothing can be written.
             logger.warning("the use of a session was not noted: %s", name_error(error))
