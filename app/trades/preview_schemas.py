@@ -72,6 +72,7 @@ class PreviewResponse(ResponseModel):
     be accepted now if `problems` is empty.
     """
 
+    portfolio: str = Field(description="The name of its portfolio.", examples=["default"])
     symbol: Symbol | None = Field(
         description="The canonical symbol; null if it is unknown.", examples=["^NSEI"]
     )
@@ -132,6 +133,7 @@ class PreviewResponse(ResponseModel):
         ratio = estimate.reward_risk_ratio if estimate else None
         after = preview.available_margin - estimate.margin_required if estimate else None
         return cls(
+            portfolio=order.portfolio,
             symbol=preview.symbol,
             trade_type=order.trade_type,
             quantity=order.quantity,

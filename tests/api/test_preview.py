@@ -32,6 +32,7 @@ def test_a_preview_tells_everything_about_an_order_and_writes_nothing(alice: Tra
 
     assert all_documents() == before
     assert answer == {
+        "portfolio": "default",
         "symbol": "^NSEI",
         "trade_type": "BUY",
         "quantity": 2,
@@ -180,6 +181,18 @@ def test_a_delayed_price_is_a_warning(alice: Trader, feed: ScriptedFeed) -> None
     feed.source = Source.YAHOO
     feed.set("TCS.NS", 3_000)
     assert "price_delayed" in codes(preview(alice, symbol="TCS", stop_loss=2_900)["warnings"])
+
+
+def test_a_preview_is_of_the_named_portfolio(alice: Trader) -> None:
+    body = {"name": "options", "initial_margin": 5_000}
+    assert alice.post("/portfolio/create", body).status_code == 201
+
+    answer = preview(alice, portfolio="options", quantity=2)
+    assert (answer["portfolio"], answer["available_margin"]) == ("options", 5_000.0)
+    assert answer["available_margin_after"] == -5_000.0
+    assert codes(answer["problems"]) == ["insufficient_margin"]
+    body = {"symbol": "^NSEI", "trade_type": "BUY", "quantity": 1, "portfolio": "futures"}
+    assert_error(alice.post("/trades/preview", body), 404, "portfolio_not_found")
 
 
 def test_a_preview_needs_a_portfolio_and_a_token(carol: Trader, client: FlaskClient) -> None:
