@@ -49,7 +49,9 @@ def create_app(
     except OutdatedData as error:
         offer_only_migrate(app, error)
         return app
-    parts.init_app(app, _assemble(settings, feed, clock, store=not for_command, polls=polls))
+    parts.init_app(
+        app, assemble_services(settings, feed, clock, store=not for_command, polls=polls)
+    )
     jwt.init_app(app)
     rate_limits.init_app(app, settings)
     cors.init_app(app, settings)
@@ -132,9 +134,15 @@ def _add_routes(app: Flask, settings: Settings, disk: Disk | None) -> None:
     front.init_app(app, settings)
 
 
-def _assemble(
-    settings: Settings, feed: Feed | None, clock: Clock | None, *, store: bool, polls: bool
+def assemble_services(
+    settings: Settings,
+    feed: Feed | None = None,
+    clock: Clock | None = None,
+    *,
+    store: bool = True,
+    polls: bool = True,
 ) -> Services:
+    """Make the parts of an application whose database is bound, as `create_app` does."""
     from app.clock import SystemClock
     from app.concurrency import HashingPool
     from app.delivery.codes import CodeMessenger

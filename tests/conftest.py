@@ -21,9 +21,11 @@ from app.extensions import limiter, mongo
 from app.monitor import Monitor
 from config import Settings, load_settings
 from embedded_db.supervisor import EmbeddedDatabase
+from tests.support.emptying import empty_database
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.own_client import own_client
 from tests.support.server import CHEAP_HASH, ServerProcess, servers_in
+from tests.support.shared_app import SharedApp
 from tests.support.users import Trader, sign_up
 
 _database_numbers = itertools.count(1)
@@ -86,6 +88,11 @@ def database_client(mongo_server: str) -> Iterator[MongoClient[dict[str, Any]]]:
         client.drop_database(DATABASE_NAME)
 
 
+def uri_of(mongo_server: str, database: str) -> str:
+    base, _, options = mongo_server.partition("?")
+    return f"{base.rstrip('/')}/{database}?{options}"
+
+
 @pytest.fixture
 def mongo_uri(
     request: pytest.FixtureRequest,
@@ -97,13 +104,11 @@ def mongo_uri(
     The tests of a process share its collections and indexes: making and dropping these takes
     longer than most tests. A test that changes them is marked `own_database`.
     """
-    base, _, options = mongo_server.partition("?")
     is_own = request.node.get_closest_marker("own_database") is not None
     name = f"{DATABASE_NAME}_{next(_database_numbers)}" if is_own else DATABASE_NAME
-    yield f"{base.rstrip('/')}/{name}?{options}"
+    yield uri_of(mongo_server, name)
     # SecantusDB: drops empty collections many times faster than full ones.
-    for collection in database_client[name].list_collection_names():
-        database_client[name][collection].delete_many({})
+    empty_database(database_client[name])
     if is_own:
         database_client.drop_database(name)
 
@@ -120,6 +125,9 @@ def make_settings(tmp_path: Path) -> Callable[..., Settings]:
                 "SOCKETIO_ASYNC_MODE": "threading",
                 "RATELIMIT_ENABLED": "false",
                 "PASSWORD_HASH": CHEAP_HASH,
+                # Otherwise each test would make its own, and wait until they are stored.
+                "SECRET_KEY": "a-secret-of-all-tests-" + "7c" * 16,
+                "JWT_SECRET_KEY": "a-secret-of-all-tokens-" + "9d" * 16,
                 **{name: str(value) for name, value in variables.items()},
             }
         )
@@ -141,9 +149,19 @@ def feed(clock: ManualClock) -> ScriptedFeed:
     return feed
 
 
+@pytest.fixture(scope="session")
+def shared_app(mongo_server: str) -> Iterator[SharedApp]:
+    """The application of the tests that configure nothing; its client is closed at the end."""
+    yield SharedApp()
+    close_client()
+
+
 @pytest.fixture
 def make_app(
-    make_settings: Callable[..., Settings], mongo_uri: str, feed: ScriptedFeed, clock: ManualClock
+    make_settings: Callable[..., Settings],
+    mongo_uri: str,
+    feed: ScriptedFeed,
+    clock: ManualClock,
 ) -> Iterator[Callable[..., Flask]]:
     """Make applications on the test's database; close their client afterwards."""
 
@@ -159,11 +177,17 @@ def make_app(
     for thread in threading.enumerate():
         if thread.name.endswith("(notify)"):
             thread.join(30)
+    if apps:
+        close_client()
+    if any(app.config["RATELIMIT_ENABLED"] for app in apps):
+        limiter.reset()
+
+
+def close_client() -> None:
+    """Close the client of the last application."""
     if mongo.cx is not None:
         mongo.cx.close()
         mongo.cx = mongo.db = None
-    if any(app.config["RATELIMIT_ENABLED"] for app in apps):
-        limiter.reset()
 
 
 @pytest.fixture
@@ -173,8 +197,26 @@ def variables() -> dict[str, Any]:
 
 
 @pytest.fixture
-def app(make_app: Callable[..., Flask], variables: dict[str, Any]) -> Flask:
-    return make_app(**variables)
+def app(
+    make_app: Callable[..., Flask],
+    variables: dict[str, Any],
+    shared_app: SharedApp,
+    mongo_server: str,
+    mongo_uri: str,
+    make_settings: Callable[..., Settings],
+    feed: ScriptedFeed,
+    clock: ManualClock,
+    tmp_path: Path,
+) -> Flask:
+    """An application; one shared with other tests, unless this one configures something."""
+    if variables or mongo_uri != uri_of(mongo_server, DATABASE_NAME):
+        return make_app(**variables)
+    return shared_app.lend(
+        feed,
+        clock,
+        tmp_path / "data",
+        lambda: create_app(make_settings(), mongo_uri=mongo_uri, feed=feed, clock=clock),
+    )
 
 
 @pytest.fixture

@@ -21,6 +21,12 @@ from tests.support.sockets import Socket
 
 
 @pytest.fixture
+def app(make_app: Callable[..., Flask], variables: dict[str, Any]) -> Flask:
+    """An application of this test's own: sockets outlive the test that opened them."""
+    return make_app(**variables)
+
+
+@pytest.fixture
 def live_server(app: Flask, make_settings: Callable[..., Settings]) -> Iterator[str]:
     """The address of the application, served on a free port."""
     # A polling client that leaves waits for the next ping, which is 25 s away by default.
