@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from time import sleep
 
 from app.domain.candle import Interval, beginning_of
@@ -18,9 +19,11 @@ from app.domain.equity import (
     times_between,
 )
 from app.domain.errors import InvalidRequest
-from app.domain.statistics import Flow
-from app.models import Movement, MovementKind, Portfolio
+from app.domain.money import ZERO
+from app.domain.position import Position
+from app.models import Portfolio, Season
 from app.models.trade_bookings import find_bookings
+from app.portfolio.flows import find_flows
 from app.portfolio.valuation import value
 from app.services import now, services
 
@@ -30,57 +33,47 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class EquityHistory:
-    """The points of a period, oldest first; the last one is live."""
+    """The points of a period, oldest first; the last one is its end."""
 
     interval: Interval
     points: Sequence[EquityPoint]
 
 
 def equity_history(
-    portfolio: Portfolio, period: Period, interval: Interval | None = None
+    portfolio: Portfolio, season: Season, period: Period, interval: Interval | None = None
 ) -> EquityHistory:
-    """Return the equity of the portfolio's current season over a period, until now.
+    """Return the equity of a season over a period until its end, the current one's until now.
 
     Without an `interval` it is the shortest whose points are not too many; days are cut to the
     last MAX_POINTS. Never waits for a price. Raises InvalidRequest for too many points.
     """
-    until = now()
-    live = _live_point(portfolio, until)
-    start = period.start(until, portfolio.season_started_at)
-    interval = interval or choose_interval(start, until)
+    end, held = _end(portfolio, season)
+    start = period.start(end.time, season.started_at)
+    interval = interval or choose_interval(start, end.time)
     if interval is Interval.DAY:
-        start = max(start, until - (MAX_POINTS - 2) * interval.length)
-    times = times_between(start, until, interval)
+        start = max(start, end.time - (MAX_POINTS - 2) * interval.length)
+    times = times_between(start, end.time, interval)
     if len(times) >= MAX_POINTS:
-        raise _too_many_points(interval, choose_interval(start, until))
-    bookings = list(find_bookings(portfolio.user_id, portfolio.id, start, until))
-    held = {symbol: sums for symbol, sums in portfolio.exposure.items() if sums.trades}
+        raise _too_many_points(interval, choose_interval(start, end.time))
+    bookings = list(find_bookings(portfolio.user_id, portfolio.id, start, end.time))
     symbols = held.keys() | {booking.symbol for booking in bookings}
-    flows = _flows(portfolio, start, until)
     prices = _closing_prices(symbols, interval, times)
-    past = points_before(live, held, times, bookings=bookings, flows=flows, prices=prices)
-    return EquityHistory(interval, [*reversed(list(past)), live])
+    flows = [flow for flow in find_flows(portfolio, season) if start < flow.time <= end.time]
+    past = points_before(end, held, times, bookings=bookings, flows=flows, prices=prices)
+    return EquityHistory(interval, [*reversed(list(past)), end])
 
 
-def _live_point(portfolio: Portfolio, time: datetime) -> EquityPoint:
-    performance = value(portfolio)
-    return EquityPoint(
-        time=time,
-        balance=portfolio.current_season.balance,
-        net_deposits=portfolio.deposits - portfolio.withdrawals,
-        realized_pnl=portfolio.total_pnl,
-        unrealized_pnl=None if performance.unpriced else performance.active_pnl,
-    )
-
-
-def _flows(portfolio: Portfolio, since: datetime, until: datetime) -> list[Flow]:
-    movements = Movement.find_season(portfolio.user_id, portfolio.id, portfolio.season)
-    return [
-        Flow(movement.created_at, movement.amount)
-        for movement in movements
-        if movement.kind in (MovementKind.DEPOSIT, MovementKind.WITHDRAWAL)
-        and since < movement.created_at <= until
-    ]
+def _end(portfolio: Portfolio, season: Season) -> tuple[EquityPoint, Mapping[str, Position]]:
+    """Return the last point of a season, and what was held then: nothing in one that is over."""
+    unrealized: Decimal | None = ZERO
+    held: Mapping[str, Position] = {}
+    time = season.ended_at or now()
+    if season.ended_at is None:
+        performance = value(portfolio)
+        unrealized = None if performance.unpriced else performance.active_pnl
+        held = {symbol: sums for symbol, sums in portfolio.exposure.items() if sums.trades}
+    deposits = season.deposits - season.withdrawals
+    return EquityPoint(time, season.balance, deposits, season.total_pnl, unrealized), held
 
 
 def _closing_prices(

@@ -12,7 +12,7 @@ from app.domain.equity import Period
 from app.domain.money import to_paisa
 from app.portfolio.history import EquityHistory
 from app.portfolio.positions import ValuedPosition
-from app.web.schemas import Money, PortfolioQuery, ResponseModel, Symbol, Timestamp, choice
+from app.web.schemas import Money, ResponseModel, SeasonQuery, Symbol, Timestamp, choice
 
 
 class PositionView(ResponseModel):
@@ -81,12 +81,12 @@ class PositionsResponse(ResponseModel):
         return cls(positions=[PositionView.of(position) for position in positions])
 
 
-class EquityQuery(PortfolioQuery):
+class EquityQuery(SeasonQuery):
     # Other APIs use 1m for a minute, and 1M for a month.
     period: Annotated[Period, choice(Period, as_written={"1m"})] = Field(
         default=Period.MONTH,
-        description="How far back: days, weeks, months or a year until now, or ALL. It begins no "
-        "earlier than the season of the portfolio.",
+        description="How far back from now, or from the end of a past season: days, weeks, months "
+        "or a year, or ALL. It begins no earlier than the season.",
         examples=["1M"],
     )
     interval: Annotated[Interval, choice(Interval, as_written={"1M"})] | None = Field(
@@ -126,12 +126,13 @@ class EquityPointView(ResponseModel):
 
 
 class EquityResponse(ResponseModel):
-    """The equity curve of a portfolio's current season."""
+    """The equity curve of a season."""
 
     period: Period = Field(description="The period that was asked for.", examples=["1M"])
     interval: Interval = Field(description="The time between two points.", examples=["1h"])
     points: list[EquityPointView] = Field(
-        description="Oldest first: the beginning of the period, each full interval, and now."
+        description="Oldest first: the beginning of the period, each full interval, and now or the "
+        "end of the season."
     )
 
     @classmethod

@@ -14,12 +14,12 @@ from app.domain.statistics import DayResult, Results, Statistics
 from app.models import Trade
 from app.trades.schemas import StatusFilter, TradeView
 from app.web.csv_format import format_row
-from app.web.schemas import Money, PortfolioQuery, ResponseModel, Symbol, SymbolFilter
+from app.web.schemas import Money, ResponseModel, SeasonQuery, Symbol, SymbolFilter
 
 NOT_EXPORTED = {"user_id", "last_price", "price_time", "stale", "unrealized_pnl"}
 
 
-class ExportQuery(PortfolioQuery):
+class ExportQuery(SeasonQuery):
     status: StatusFilter = None
     symbol: SymbolFilter = None
 
@@ -115,7 +115,7 @@ class DayResults(ResponseModel):
 
 
 class StatisticsResponse(ResultsView):
-    """The results of a portfolio's trading. Deposits and withdrawals are no profit or loss."""
+    """The results of trading in a season. Deposits and withdrawals are no profit or loss."""
 
     total_pnl: Money = Field(
         description="Realized profit in rupees, exited parts of open trades included.",

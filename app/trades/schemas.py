@@ -32,7 +32,7 @@ from app.web.schemas import (
     PortfolioName,
     RequestModel,
     ResponseModel,
-    SeasonNumber,
+    SeasonQuery,
     Symbol,
     SymbolFilter,
     SymbolName,
@@ -328,11 +328,9 @@ class TradeDetail(TradeView):
         )
 
 
-class TradesQuery(RequestModel):
+class TradesQuery(SeasonQuery):
     status: StatusFilter = None
     symbol: SymbolFilter = None
-    portfolio: PortfolioName = DEFAULT_NAME
-    season: SeasonNumber = None
     limit: PageSize = 50
     cursor: PageCursor = None
 

@@ -228,6 +228,10 @@ class PortfolioQuery(RequestModel):
     portfolio: PortfolioName = DEFAULT_NAME
 
 
+class SeasonQuery(PortfolioQuery):
+    season: SeasonNumber = None
+
+
 # A time in a query: ISO 8601 (UTC without a zone), a date (midnight in India), or seconds since
 # 1970 as chart libraries count them.
 TimestampParam = Annotated[
