@@ -29,7 +29,8 @@ def swing(alice: Trader, feed: ScriptedFeed, monitor: Monitor) -> Trader:
 def test_each_report_is_of_the_portfolio_that_it_names(swing: Trader) -> None:
     def read(path: str) -> list[TestResponse]:
         address = path.format(swing.client_id)
-        return [swing.get(f"{address}?portfolio={name}") for name in ("default", "Swing")]
+        names = ("default", "Swing")
+        return [swing.get(f"{address}?portfolio={name}", buffered=True) for name in names]
 
     statistics, export, history = map(read, REPORTS)
     assert [answer.get_json()["total_pnl"] for answer in statistics] == [0.0, 20.0]
