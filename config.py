@@ -179,6 +179,7 @@ class Settings(BaseModel):
     monitor_interval_seconds: Seconds = 10
     max_quote_move: Decimal = Field(Decimal("0.2"), gt=0, le=10)
     market_hours: Annotated[Literal["ignore", "enforce"], BeforeValidator(_lower)] | None = None
+    orders_outside_hours: Annotated[Literal["queue", "refuse"], BeforeValidator(_lower)] = "queue"
     market_stream: bool = False
 
     account_rules: Annotated[Literal["strict", "relaxed"], BeforeValidator(_lower)] | None = None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from app.domain.money import format_rupees
@@ -49,18 +50,49 @@ def one_line(text: str) -> str:
 
 
 def _opened(event: Mapping[str, Any]) -> EventSummary:
+    if event["entry_price"] is None:
+        return _placed(event)
     bought = "Bought" if event["trade_type"] == "BUY" else "Sold"
     price = format_rupees(event["entry_price"])
-    levels = {"Stop-loss": event["stop_loss"], "Target": event["target_price"]}
     return EventSummary(
         subject=f"{bought} {event['quantity']} {event['symbol']} at {price}",
         figures=(
             ("Trade", _trade(event)),
             ("Entry price", price),
-            *((name, format_rupees(level)) for name, level in levels.items() if level is not None),
+            *_levels(event),
             ("Margin blocked", format_rupees(event["margin_used"])),
         ),
         available_margin=event.get("available_margin"),
+        time=_missed_at(event),
+    )
+
+
+def _placed(event: Mapping[str, Any]) -> EventSummary:
+    return EventSummary(
+        subject=f"Order placed: {_order(event)}",
+        figures=(
+            ("Order", _order(event)),
+            *_prices(event),
+            *_levels(event),
+            ("Margin blocked", format_rupees(event["margin_used"])),
+        ),
+        available_margin=event.get("available_margin"),
+    )
+
+
+def _triggered(event: Mapping[str, Any]) -> EventSummary:
+    return EventSummary(
+        subject=f"Order triggered: {_order(event)}",
+        figures=(("Order", _order(event)), *_prices(event)),
+        time=_missed_at(event),
+    )
+
+
+def _unfilled(outcome: str, event: Mapping[str, Any]) -> EventSummary:
+    released = ("Margin released", format_rupees(event["margin_released"]))
+    return EventSummary(
+        subject=f"Order {outcome}: {_order(event)}",
+        figures=(("Order", _order(event)), *_prices(event), released),
     )
 
 
@@ -75,8 +107,7 @@ def _closed(event: Mapping[str, Any]) -> EventSummary:
             ("P&L", format_rupees(pnl)),
         ),
         pnl=pnl,
-        # Settled after the server was away: the price was reached earlier.
-        time=event["quote"]["timestamp"] if event.get("settled_from") == "gap" else None,
+        time=_missed_at(event),
     )
 
 
@@ -96,6 +127,32 @@ def result(pnl: Decimal) -> str:
     return f"{'profit' if pnl > 0 else 'loss'} {format_rupees(abs(pnl))}"
 
 
+def _missed_at(event: Mapping[str, Any]) -> datetime | None:
+    """Return when the price was reached, if that was settled after the server was away."""
+    if event.get("settled_from") != "gap":
+        return None
+    time: datetime = event["quote"]["timestamp"]
+    return time
+
+
+def _levels(event: Mapping[str, Any]) -> Figures:
+    return _amounts({"Stop-loss": event["stop_loss"], "Target": event["target_price"]})
+
+
+def _prices(event: Mapping[str, Any]) -> Figures:
+    return _amounts({"Limit": event["limit_price"], "Stop": event["stop_price"]})
+
+
+def _amounts(amounts: Mapping[str, Decimal | None]) -> Figures:
+    return tuple(
+        (name, format_rupees(amount)) for name, amount in amounts.items() if amount is not None
+    )
+
+
+def _order(event: Mapping[str, Any]) -> str:
+    return f"{event['order_type']} {_trade(event)}"
+
+
 def _trade(event: Mapping[str, Any]) -> str:
     return f"{event['trade_type']} {event['quantity']} {event['symbol']}"
 
@@ -108,6 +165,11 @@ def _shortened(subject: str) -> str:
 
 _SUMMARIZERS: dict[str, Callable[[Mapping[str, Any]], EventSummary]] = {
     EventType.TRADE_CREATED: _opened,
+    EventType.TRADE_FILLED: _opened,
+    EventType.TRADE_TRIGGERED: _triggered,
+    EventType.TRADE_CANCELLED: partial(_unfilled, "cancelled"),
+    EventType.TRADE_EXPIRED: partial(_unfilled, "expired"),
+    EventType.TRADE_REJECTED: partial(_unfilled, "rejected"),
     EventType.TRADE_EXITED: _closed,
     EventType.TRADE_AUTO_CLOSED: _closed,
     EventType.PRICE_ALERT: _alerted,

@@ -16,7 +16,8 @@ Creating a trade fails with the first problem, a preview lists them all. Prices 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 
 from app.domain.errors import (
@@ -45,12 +46,19 @@ class Market:
     """The market of one instrument.
 
     `quote` is its last known price. `closed` is why orders are refused at this hour, `no_price`
-    why none is taken at the quote.
+    why none is taken at the quote. `queued_for` is the session that an order waits for, if it is
+    not refused.
     """
 
     quote: Quote | None
     closed: MarketClosed | None = None
     no_price: PaperTradingError | None = None
+    queued_for: date | None = None
+
+    @property
+    def is_queueing(self) -> bool:
+        """Whether an order waits for the next session."""
+        return self.queued_for is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,7 @@ def market_problems(
     order: Order, instrument: Instrument, market: Market
 ) -> Iterator[PaperTradingError]:
     """Yield what is wrong with the order in this market: checks 5 and 6."""
-    yield from _sides(order, instrument, None if market.no_price else market.quote)
+    yield from _sides(order, instrument, replace(market, quote=None) if market.no_price else market)
     if market.closed is not None:
         yield market.closed
     if market.no_price is not None:
@@ -95,13 +103,14 @@ def funds_problems(
     order: Order, instrument: Instrument, market: Market, funds: Funds
 ) -> Iterator[PaperTradingError]:
     """Yield what the order needs more than the portfolio has: checks 8 and 9."""
-    price = entry_price(order, market.quote)
+    is_queued = market.is_queueing
+    price = entry_price(order, market.quote, is_queued=is_queued)
     if price is not None:
         required = required_margin(price, order.quantity, funds.margin_rate)
         too_little = funds.available_margin < required
         if too_little or (funds.equity is not None and funds.equity <= 0):
             yield insufficient_margin(order, instrument, price, funds)
-    if funds.pending >= MAX_PENDING and not fills_at_once(order, market.quote):
+    if funds.pending >= MAX_PENDING and not fills_at_once(order, market.quote, is_queued=is_queued):
         yield TooManyPending(order.order_type.value, MAX_PENDING)
 
 
@@ -117,21 +126,26 @@ def insufficient_margin(
     return InsufficientMargin(required, available, order.quantity, below=affordable)
 
 
-def fills_at_once(order: Order, quote: Quote | None) -> bool:
-    """Return whether the order is filled on arrival: a market order, or a limit that is reached."""
+def fills_at_once(order: Order, quote: Quote | None, *, is_queued: bool = False) -> bool:
+    """Return whether the order is filled on arrival: a market order, or a limit that is reached.
+
+    No order is that waits for the next session.
+    """
+    if is_queued:
+        return False
     if order.order_type is OrderType.LIMIT and order.limit_price is not None and quote:
         sign = order.trade_type.sign
         return sign * quote.price <= sign * order.limit_price
     return order.order_type is OrderType.MARKET
 
 
-def entry_price(order: Order, quote: Quote | None) -> Decimal | None:
+def entry_price(order: Order, quote: Quote | None, *, is_queued: bool = False) -> Decimal | None:
     """Return the price at which the order is expected to be filled, and margin is blocked.
 
     That is the quote if it fills at once, else the limit, else the stop price. None for a market
     order without a quote.
     """
-    if fills_at_once(order, quote):
+    if order.order_type is OrderType.MARKET or fills_at_once(order, quote, is_queued=is_queued):
         return quote.price if quote else None
     return order.limit_price or order.stop_price
 
@@ -145,15 +159,15 @@ def tick_size_of(instrument: Instrument, param: str) -> Decimal:
 
 
 def _sides(
-    order: Order, instrument: Instrument, quote: Quote | None
+    order: Order, instrument: Instrument, market: Market
 ) -> Iterator[WouldTriggerImmediately | WrongSideOfPrice]:
-    buying = order.trade_type is TradeType.BUY
+    buying, quote = order.trade_type is TradeType.BUY, market.quote
     if order.stop_price is not None and quote and not _is_beyond(order, quote):
         tick_size = tick_size_of(instrument, "stop_price")
         below, above = _beyond(quote.price, tick_size)
         nearest = above if buying else below
         yield WouldTriggerImmediately(order.stop_price, _rule(buying), quote.price, nearest)
-    prices = _entry_range(order, quote)
+    prices = _entry_range(order, market)
     for param, is_below in zip(LEVELS, (buying, not buying), strict=True):
         level: Decimal | None = getattr(order, param)
         if level is None or not prices:
@@ -178,12 +192,12 @@ def _is_beyond(order: Order, quote: Quote) -> bool:
     return order.stop_price is not None and sign * order.stop_price > sign * quote.price
 
 
-def _entry_range(order: Order, quote: Quote | None) -> list[Decimal]:
+def _entry_range(order: Order, market: Market) -> list[Decimal]:
     """Return the prices between which the order fills without a gap, [] if unknown.
 
     A stop-limit order fills between its stop price and a limit beyond it.
     """
-    price = entry_price(order, quote)
+    price = entry_price(order, market.quote, is_queued=market.is_queueing)
     prices = [] if price is None else [price]
     if order.order_type is OrderType.STOP_LIMIT and order.stop_price and order.limit_price:
         sign = order.trade_type.sign

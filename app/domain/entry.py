@@ -8,26 +8,17 @@ once. A market order waits for the first price of the next session.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 
 from app.domain.bracket import Bracket
 from app.domain.candle import Candle
 from app.domain.fill import FillRule
 from app.domain.money import PAISA, required_margin
-from app.domain.order import OrderType
-from app.domain.quote import Quote
+from app.domain.order import OrderType, TimeInForce
+from app.domain.quote import MAX_DELAY, Quote
 from app.domain.side import TradeType
 from app.domain.triggers import SettledFrom
-
-
-class TimeInForce(StrEnum):
-    """How long an entry waits: to the end of its session, until it is cancelled, or not at all."""
-
-    DAY = "DAY"
-    GTC = "GTC"
-    IOC = "IOC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +61,13 @@ class EntryOrder:
     triggered_at: datetime | None = None
     stop_loss: Decimal | None = None
     target_price: Decimal | None = None
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When it ends unfilled: prices of before its expiry may arrive later than that."""
+        if self.expires_at is None:
+            return None
+        return self.expires_at + (MAX_DELAY if self.placed.source.is_delayed else timedelta(0))
 
     @property
     def waits_for_limit(self) -> bool:

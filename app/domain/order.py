@@ -29,6 +29,14 @@ class OrderType(StrEnum):
         return self in (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
+class TimeInForce(StrEnum):
+    """How long an entry waits: to the end of its session, until it is cancelled, or not at all."""
+
+    DAY = "DAY"
+    GTC = "GTC"
+    IOC = "IOC"
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """An order with its optional bracket. Prices are rupees.
@@ -46,6 +54,7 @@ class Order:
     order_type: OrderType = OrderType.MARKET
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
     client_order_id: str | None = None
     portfolio: str = DEFAULT_NAME
     fingerprint: str = ""

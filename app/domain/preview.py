@@ -44,9 +44,11 @@ class Estimate:
     reward_at_target: Decimal | None
 
     @classmethod
-    def of(cls, order: Order, quote: Quote | None, margin_rate: Decimal) -> Estimate | None:
-        """Return the estimate of an order; None if it has no price."""
-        entry = entry_price(order, quote)
+    def of(
+        cls, order: Order, quote: Quote | None, margin_rate: Decimal, *, is_queued: bool = False
+    ) -> Estimate | None:
+        """Return the estimate of an order, which may be queued; None if it has no price."""
+        entry = entry_price(order, quote, is_queued=is_queued)
         if entry is None:
             return None
         per_rupee = order.quantity * order.trade_type.sign
@@ -68,7 +70,7 @@ class Estimate:
 
 
 def order_warnings(
-    order: Order, quote: Quote | None, estimate: Estimate | None
+    order: Order, quote: Quote | None, estimate: Estimate | None, *, is_queued: bool = False
 ) -> Iterator[OrderWarning]:
     """Yield what the levels and the kind of an order should make its user think about."""
     if order.stop_loss is None:
@@ -80,7 +82,8 @@ def order_warnings(
             f"At its stop-loss the trade loses {loss}, more than the margin that it blocks, "
             f"which is {estimate.margin_required}.",
         )
-    if order.order_type is OrderType.LIMIT and quote and fills_at_once(order, quote):
+    is_limit = order.order_type is OrderType.LIMIT
+    if is_limit and quote and fills_at_once(order, quote, is_queued=is_queued):
         yield OrderWarning(
             WarningCode.FILLS_AT_ONCE,
             f"The price, {quote.price}, has reached the limit: the order is filled at once.",

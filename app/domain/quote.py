@@ -29,6 +29,7 @@ class Source(StrEnum):
 
 REAL_SOURCES = frozenset({Source.ANGEL_ONE, Source.YAHOO})
 DELAYED_SOURCES = frozenset({Source.YAHOO})
+MAX_DELAY = timedelta(minutes=20)
 
 
 @dataclass(frozen=True, slots=True)

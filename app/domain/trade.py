@@ -74,6 +74,8 @@ class EndReason(StrEnum):
     USER = "user"
     # The other order of its pair was filled.
     OCO = "oco"
+    # It could not be filled at once.
+    IOC = "ioc"
     EXPIRED = "expired"
     PORTFOLIO_RESET = "portfolio_reset"
     INSUFFICIENT_MARGIN = "insufficient_margin"
@@ -83,6 +85,7 @@ class EndReason(StrEnum):
 ENDED_STATUS = {
     EndReason.USER: TradeStatus.CANCELLED,
     EndReason.OCO: TradeStatus.CANCELLED,
+    EndReason.IOC: TradeStatus.CANCELLED,
     EndReason.PORTFOLIO_RESET: TradeStatus.CANCELLED,
     EndReason.EXPIRED: TradeStatus.EXPIRED,
     EndReason.INSUFFICIENT_MARGIN: TradeStatus.REJECTED,

@@ -220,6 +220,10 @@ class TradingCalendar:
         """Return the first close after `now`."""
         return next(session.close for session in self._sessions_from(now) if session.close > now)
 
+    def session_of_order(self, now: datetime) -> Session:
+        """Return the session that an order sent at `now` trades in: the current or the next one."""
+        return next(session for session in self._sessions_from(now) if session.close > now)
+
     def opens_between(self, since: datetime, until: datetime) -> bool:
         """Return whether a session opens after `since` and not after `until`."""
         session = self.session_on(self._day_of(until))

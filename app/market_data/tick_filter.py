@@ -19,13 +19,13 @@ from enum import StrEnum
 
 from app.clock import Clock
 from app.domain.money import is_price
-from app.domain.quote import Quote, Source
+from app.domain.quote import DELAYED_SOURCES, MAX_DELAY, Quote, Source
 from app.logs import logger
 from app.market_data.calendar import TradingCalendar
 
 CONFIRMATIONS = 2
 # The maximum known delay of a source behind the exchange.
-DELAYS: Mapping[Source, timedelta] = {Source.YAHOO: timedelta(minutes=20)}
+DELAYS: Mapping[Source, timedelta] = dict.fromkeys(DELAYED_SOURCES, MAX_DELAY)
 
 
 class RejectReason(StrEnum):

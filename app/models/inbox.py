@@ -22,6 +22,11 @@ class EventType(StrEnum):
     """The types of event a user can choose; CUSTOM is every event of another name."""
 
     TRADE_CREATED = "trade_created"
+    TRADE_FILLED = "trade_filled"
+    TRADE_TRIGGERED = "trade_triggered"
+    TRADE_CANCELLED = "trade_cancelled"
+    TRADE_EXPIRED = "trade_expired"
+    TRADE_REJECTED = "trade_rejected"
     TRADE_EXITED = "trade_exited"
     TRADE_AUTO_CLOSED = "trade_auto_closed"
     PRICE_ALERT = "price_alert"

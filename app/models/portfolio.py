@@ -205,13 +205,14 @@ class Portfolio:
         user_id: str,
         margin: Decimal,
         symbol: str,
-        opened: Position,
+        opened: Position | None,
         now: datetime,
         name: str = DEFAULT_NAME,
     ) -> Portfolio | None:
         """Block `margin` rupees for one new trade; return the updated portfolio.
 
-        Its `trade_count` is the number of the new trade. Returns None, and changes nothing, if
+        `opened` is the position that the trade opens, None if it waits for its entry. Its
+        `trade_count` is the number of the new trade. Returns None, and changes nothing, if
         less is available or the user has no portfolio of this name.
         """
         # SecantusDB: scans the collection for a find-and-modify. MongoDB would take one.
@@ -222,7 +223,7 @@ class Portfolio:
                     "available_margin": -margin,
                     "utilized_margin": margin,
                     "trade_count": 1,
-                    **_exposure_increments(symbol, opened),
+                    **(_exposure_increments(symbol, opened) if opened else {}),
                 },
                 "$set": {"last_updated": now},
             },

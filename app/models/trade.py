@@ -15,14 +15,16 @@ from app.domain.bracket import Bracket
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit, Fill, FillKind
 from app.domain.money import ZERO, to_paisa
+from app.domain.order import TimeInForce
 from app.domain.quote import Quote
 from app.domain.side import TradeType
-from app.domain.trade import EndReason, TradeStatus, Transition
+from app.domain.trade import ENDED_STATUS, EndReason, TradeStatus, Transition
 from app.models.bulk import by_owner
 from app.models.paging import newest_first, numbered_windows
 from app.models.trade_document import (
     bracket_fields,
     order_fields,
+    pending_fields,
     read_bracket,
     read_last_exit,
     read_order,
@@ -105,26 +107,33 @@ class Trade:
         entry: Bracket | EntryOrder,
         margin_used: Decimal,
         created_at: datetime,
+        order: EntryOrder | None = None,
+        end_reason: EndReason | None = None,
+        id: ObjectId | None = None,
+        oco_id: ObjectId | None = None,
         client_order_id: str | None = None,
         order_fingerprint: str | None = None,
     ) -> Trade:
-        """Insert an active trade, or a pending one; DuplicateKeyError for a used client_order_id.
+        """Insert a trade; DuplicateKeyError for a used client_order_id.
 
-        It is active if it has a bracket, and pending if it has an order.
+        It is active if its `entry` is a bracket, whose `order`, if any, was filled at once. It is
+        pending if its entry is an order, unless that ends at once for the `end_reason`.
         """
-        is_active = isinstance(entry, Bracket)
         document: Document = {
+            "_id": id or ObjectId(),
             "user_id": user_id,
             "portfolio_id": portfolio_id,
             "portfolio": portfolio,
             "number": number,
             "symbol": symbol,
+            **(order_fields(order) if order else {}),
             **(bracket_fields(entry) if isinstance(entry, Bracket) else order_fields(entry)),
-            "status": (TradeStatus.ACTIVE if is_active else TradeStatus.PENDING).value,
-            "waiting": True,
+            **_begin(entry, created_at, end_reason),
             "margin_used": margin_used,
             "created_at": created_at,
         }
+        if oco_id is not None:
+            document["oco_id"] = oco_id
         if client_order_id is not None:
             document["client_order_id"] = client_order_id
             document["order_fingerprint"] = order_fingerprint
@@ -252,7 +261,9 @@ class Trade:
         opened = replace(
             self, exit=None, closed_at=None, end_reason=None, partial_exits=(), filled_at=None
         )
-        if self.order is not None:
+        if self.order and self.order.time_in_force is TimeInForce.IOC and self.bracket is None:
+            return self
+        if self.order is not None and (self.filled_at is not None or self.bracket is None):
             order = replace(self.order, triggered_at=None)
             margin = order.margin_at(order.margin_price)
             pending = TradeStatus.PENDING
@@ -346,6 +357,13 @@ class Trade:
         return sorted(trades, key=lambda trade: trade.number)
 
     @classmethod
+    def count_pending(cls, user_id: str, portfolio_id: ObjectId) -> int:
+        """Return the number of trades of a portfolio that wait for their entry."""
+        pending = TradeStatus.PENDING.value
+        query = {"user_id": user_id, "portfolio_id": portfolio_id, "status": pending}
+        return collection("trades").count_documents(query, **use_index(*BY_NUMBER))
+
+    @classmethod
     def find_triggered(cls, symbol: str, lowest: Decimal, highest: Decimal) -> Iterator[Trade]:
         """Yield the open trades with a trigger that prices from `lowest` to `highest` reach."""
         return map(cls.from_document, INDEX.find_reached(symbol, lowest, highest))
@@ -363,6 +381,16 @@ class Trade:
             {"$set": changes},
         )
         return result.modified_count == 1
+
+
+def _begin(entry: Bracket | EntryOrder, time: datetime, end_reason: EndReason | None) -> Document:
+    """Return the fields of the first status of a trade."""
+    if isinstance(entry, Bracket):
+        return {"status": TradeStatus.ACTIVE.value, "waiting": True}
+    if end_reason is None:
+        return {"status": TradeStatus.PENDING.value, "waiting": True, **pending_fields(entry)}
+    status = ENDED_STATUS[end_reason].value
+    return {"status": status, "waiting": False, "closed_at": time, "end_reason": end_reason.value}
 
 
 def _exit_fill(exit: Exit, time: datetime) -> Fill:

@@ -27,6 +27,8 @@ from app.models.trade_document import (
 )
 
 Update = UpdateOne | UpdateMany
+# Only pending trades have it, so that its index stays small.
+NO_LONGER_PENDING = {"pending_until": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,8 @@ def _update(item: TradeChange, now: datetime) -> Document:
         entered = bracket_fields(change.bracket)
         triggered = {"triggered_at": change.triggered_at} if change.triggered_at else {}
         margin = {"margin_used": trade.margin_after(change)}
-        return {"$set": {**entered, **triggered, **margin, "status": status, "filled_at": now}}
+        filled = {**entered, **triggered, **margin, "status": status, "filled_at": now}
+        return {"$set": filled, "$unset": NO_LONGER_PENDING}
     if isinstance(change, Triggered):
         assert trade.order is not None
         triggered_at = change.quote.timestamp
@@ -134,4 +137,4 @@ def _update(item: TradeChange, now: datetime) -> Document:
         return {"$set": {**level_fields(order), "triggered_at": triggered_at}}
     assert isinstance(change, Ended)
     ended = {"status": status, "waiting": False, "closed_at": now}
-    return {"$set": {**ended, "end_reason": change.reason.value}}
+    return {"$set": {**ended, "end_reason": change.reason.value}, "$unset": NO_LONGER_PENDING}

@@ -9,10 +9,10 @@ from typing import Any
 
 from app.database import Document
 from app.domain.bracket import Bracket
-from app.domain.entry import EntryOrder, TimeInForce
+from app.domain.entry import EntryOrder
 from app.domain.fill import Exit, ExitReason, FillRule
 from app.domain.money import ZERO
-from app.domain.order import OrderType
+from app.domain.order import OrderType, TimeInForce
 from app.domain.quote import Posting, Quote, Source
 from app.domain.side import TradeType
 from app.domain.triggers import SettledFrom
@@ -38,6 +38,11 @@ def order_fields(order: EntryOrder) -> Document:
         "placed_posting": _posting_field(placed.posting),
         **level_fields(order),
     }
+
+
+def pending_fields(order: EntryOrder) -> Document:
+    """Return the fields that a trade has only while it is pending: the time to end it."""
+    return {"pending_until": order.ends_at} if order.ends_at else {}
 
 
 def read_order(document: Document) -> EntryOrder | None:

@@ -85,7 +85,7 @@ CLIENT_EVENTS = {
     "unsubscribe": ClientEvent("Follow symbols no longer.", SymbolsRequest, SymbolsReply),
 }
 TRADE_UPDATES = {
-    "trade_created": "A trade was opened.",
+    "trade_created": "A trade was opened, or its order waits: `status` is ACTIVE or PENDING.",
     "trade_filled": "A price filled an entry order that had waited.",
     "trade_triggered": "A price reached the stop of a stop-limit order: it is a limit from now on.",
     "trade_cancelled": "An entry order was cancelled before it was filled.",
@@ -240,14 +240,7 @@ def make_schemas() -> dict[str, Schema]:
         name: _object(properties, TRADE_UPDATES[name])
         for name, properties in _event_data(views).items()
     }
-    for unused in (
-        "AlertStatus",
-        "RejectReason",
-        "SeasonView",
-        "TimeInForce",
-        "TradeStatus",
-        "UnconfirmedQuote",
-    ):
+    for unused in ("AlertStatus", "RejectReason", "SeasonView", "TradeStatus", "UnconfirmedQuote"):
         del schemas[unused]
     return schemas | events
 
@@ -289,7 +282,9 @@ def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Proper
         "trade_expired": ended,
         "trade_rejected": ended,
         "trade_partially_exited": closed | _pick(trade, "open_quantity"),
-        "trade_created": created | _pick(portfolio, "available_margin"),
+        "trade_created": created
+        | _pick(portfolio, "available_margin")
+        | _pick(trade, "order_type limit_price stop_price time_in_force expires_at queued_for"),
         "trade_exited": closed,
         "trade_auto_closed": closed,
         "price_alert": _pick(alert, "alert_id symbol above below") | fired,

@@ -7,12 +7,16 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from app.domain.order import OrderType
+from app.domain.order import OrderType, TimeInForce
 from app.web.schemas import Level, RequestModel, choice
 
 
 def _is_market(order_type: OrderType) -> bool:
     return order_type is OrderType.MARKET
+
+
+def _is_gtc(time_in_force: TimeInForce) -> bool:
+    return time_in_force is TimeInForce.GTC
 
 
 def _is_none(price: Decimal | None) -> bool:
@@ -48,6 +52,22 @@ class EntryFields(RequestModel):
         examples=[24_300.0],
         exclude_if=_is_none,
     )
+
+    time_in_force: Annotated[TimeInForce, choice(TimeInForce)] = Field(
+        default=TimeInForce.GTC,
+        description="How long the order waits: DAY to the end of the session, GTC for 365 days. "
+        "IOC does not wait: an order that is not filled at once is CANCELLED.",
+        examples=["DAY"],
+        exclude_if=_is_gtc,
+    )
+
+    @field_validator("time_in_force")
+    @classmethod
+    def _waits_for_its_stop(cls, value: TimeInForce, info: ValidationInfo) -> TimeInForce:
+        order_type: OrderType | None = info.data.get("order_type")
+        if value is TimeInForce.IOC and order_type is not None and order_type.has_stop:
+            raise ValueError(f"must be DAY or GTC for {order_type}, which waits for its stop price")
+        return value
 
     @field_validator("limit_price", "stop_price")
     @classmethod

@@ -8,6 +8,7 @@ from app.domain.bracket import Bracket
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit, ExitReason
 from app.domain.money import format_rupees
+from app.domain.order import OrderType
 from app.domain.portfolio import DEFAULT_NAME
 from app.domain.quote import Quote
 from app.domain.side import TradeType
@@ -19,6 +20,7 @@ _OPENED = {TradeType.BUY: "Bought", TradeType.SELL: "Sold"}
 _ENDED = {
     EndReason.USER: "was cancelled",
     EndReason.OCO: "was cancelled, because the other order of its pair was filled",
+    EndReason.IOC: "was cancelled, because it could not be filled at once",
     EndReason.PORTFOLIO_RESET: "was cancelled, because the portfolio was reset",
     EndReason.EXPIRED: "has expired",
     EndReason.INSUFFICIENT_MARGIN: "was rejected: its price was reached, and the margin it needs "
@@ -35,23 +37,28 @@ _WHEN = {
 
 
 def trade_created(trade: Trade, available_margin: Decimal) -> EventDraft:
-    """Return the event of an opened trade; `available_margin` is what is left, in rupees."""
-    bracket = trade.entered
+    """Return the event of a new trade; `available_margin` is what is left, in rupees."""
+    bracket, order = trade.bracket, trade.order
     return EventDraft(
         user_id=trade.user_id,
         type="trade_created",
-        message=f"{_OPENED[bracket.trade_type]} {bracket.quantity} {_named(trade)} "
-        f"at {format_rupees(bracket.entry_price)}{_levels(bracket)}.",
+        message=_opened_in_words(trade, bracket) if bracket else _placed_in_words(trade),
         data={
             **_identity(trade),
             "user_id": trade.user_id,
-            "entry_price": bracket.entry_price,
-            "stop_loss": bracket.stop_loss,
-            "target_price": bracket.target_price,
+            "entry_price": bracket.entry_price if bracket else None,
+            "stop_loss": trade.terms.stop_loss,
+            "target_price": trade.terms.target_price,
             "status": trade.status.value,
             "created_at": trade.created_at,
             "margin_used": trade.margin_used,
             "available_margin": available_margin,
+            "order_type": order.order_type.value if order else OrderType.MARKET.value,
+            "limit_price": order.limit_price if order else None,
+            "stop_price": order.stop_price if order else None,
+            "time_in_force": order.time_in_force.value if order else None,
+            "expires_at": order.expires_at if order else None,
+            "queued_for": order.queued_for.isoformat() if order and order.queued_for else None,
         },
     )
 
@@ -180,6 +187,19 @@ def _quote_data(quote: Quote) -> dict[str, object]:
 
 def _settled_from(settled_from: SettledFrom | None) -> dict[str, object]:
     return {"settled_from": settled_from.value} if settled_from else {}
+
+
+def _opened_in_words(trade: Trade, bracket: Bracket) -> str:
+    opened = f"{_OPENED[bracket.trade_type]} {bracket.quantity} {_named(trade)}"
+    return f"{opened} at {format_rupees(bracket.entry_price)}{_levels(bracket)}."
+
+
+def _placed_in_words(trade: Trade) -> str:
+    order = trade.order
+    assert order is not None
+    day = order.queued_for
+    session = f", for the session of {day.day} {day:%B %Y}" if day else ""
+    return f"Placed a {_in_words(trade)}{_levels(order)}{session}."
 
 
 def _in_words(trade: Trade) -> str:

@@ -2,34 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from app.domain.checks import Market, form_problems, market_problems
 from app.domain.errors import MarketDataUnavailable, PriceTooOld
 from app.domain.instrument import Instrument
-from app.domain.order import Order
-from app.domain.quote import Quote
+from app.domain.order import Order, TimeInForce
 from app.services import now, services
 
 
-def check_order(order: Order) -> tuple[Instrument, Quote]:
-    """Return the instrument and the quote of an order; raise the first problem.
+def check_order(order: Order) -> tuple[Instrument, Market]:
+    """Return the instrument and the market of an order; raise the first problem.
 
-    The margin is checked when it is blocked.
+    The market has a quote. The margin is checked when it is blocked.
     """
     instrument = services().instruments.get_tradable(order.symbol)
     for problem in form_problems(order, instrument):
         raise problem
-    market = look_up(instrument.symbol)
+    market = look_up(order, instrument.symbol)
     for problem in market_problems(order, instrument, market):
         raise problem
-    assert market.quote is not None
-    return instrument, market.quote
+    return instrument, market
 
 
-def look_up(symbol: str) -> Market:
-    """Return the market of a symbol; wait for its price as an order does, a second at most."""
+def look_up(order: Order, symbol: str) -> Market:
+    """Return the market of an order; wait for its price as an order does, a second at most."""
     quotes, closed = services().quotes, services().calendar.closed(now(), symbol)
+    if closed and _may_queue(order):
+        return _look_up_closed(symbol)
     try:
         return Market(quotes.require_recent(symbol), closed)
     except (MarketDataUnavailable, PriceTooOld) as error:
         known = quotes.known([symbol]).get(symbol)
         return Market(known.quote if known else None, closed, error)
+
+
+def _may_queue(order: Order) -> bool:
+    """Return whether the order may wait for the next session: IOC is filled at once or never."""
+    is_allowed = services().settings.orders_outside_hours == "queue"
+    return is_allowed and order.time_in_force is not TimeInForce.IOC
+
+
+def _look_up_closed(symbol: str) -> Market:
+    """Return the market of an order that waits for the next session.
+
+    Its quote is the last one, however old, at the present time of the feed: only later prices
+    fill the order.
+    """
+    parts = services()
+    session = parts.calendar.session_of_order(now())
+    try:
+        quote = replace(parts.quotes.latest(symbol), timestamp=parts.feed.now())
+    except MarketDataUnavailable as error:
+        return Market(None, no_price=error, queued_for=session.day)
+    return Market(quote, queued_for=session.day)

@@ -16,6 +16,7 @@ from app.portfolio.service import get_portfolio
 from app.portfolio.valuation import value
 from app.services import services
 from app.trades.order_checks import look_up
+from app.trades.placing import count_pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,15 @@ def preview_order(user_id: str, order: Order) -> Preview:
     """Return what the order would do; write nothing. Raises NotFound without its portfolio."""
     portfolio = get_portfolio(user_id, order.portfolio)
     rate = services().settings.margin_rate
-    funds = Funds(portfolio.available_margin, rate, value(portfolio).equity)
+    funds = Funds(portfolio.available_margin, rate, value(portfolio).equity, count_pending(user_id))
     instrument, problems = _find(order.symbol)
-    market = look_up(instrument.symbol) if instrument else Market(None)
+    market = look_up(order, instrument.symbol) if instrument else Market(None)
     if instrument:
         problems += form_problems(order, instrument)
         problems += market_problems(order, instrument, market)
         problems += funds_problems(order, instrument, market, funds)
-    estimate = Estimate.of(order, market.quote, rate) if instrument else None
+    is_queued = market.is_queueing
+    estimate = Estimate.of(order, market.quote, rate, is_queued=is_queued) if instrument else None
     return Preview(
         order=order,
         symbol=instrument.symbol if instrument else None,
@@ -54,7 +56,10 @@ def preview_order(user_id: str, order: Order) -> Preview:
         available_margin=funds.available_margin,
         estimate=estimate,
         problems=problems,
-        warnings=[*order_warnings(order, market.quote, estimate), *_price_warnings(market.quote)],
+        warnings=[
+            *order_warnings(order, market.quote, estimate, is_queued=is_queued),
+            *_price_warnings(market.quote),
+        ],
     )
 
 

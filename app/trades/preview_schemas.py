@@ -11,13 +11,12 @@ from app.domain.money import ZERO
 from app.domain.order import OrderType
 from app.domain.preview import OrderWarning, WarningCode
 from app.domain.side import TradeType
-from app.trades.entry_fields import EntryFields
 from app.trades.preview import Preview
 from app.trades.schemas import CreateTradeRequest, QuoteView
 from app.web.schemas import Money, ResponseModel, Symbol, to_json
 
 
-class PreviewTradeRequest(CreateTradeRequest, EntryFields):
+class PreviewTradeRequest(CreateTradeRequest):
     """An order as for creating a trade."""
 
 

@@ -39,17 +39,18 @@ blueprint.register_blueprint(reports)
     errors={
         400: [
             *("insufficient_margin", "price_off_tick", "quantity_off_lot"),
-            *("unknown_symbol", "unlisted_symbol", "wrong_side_of_price"),
+            *("unknown_symbol", "unlisted_symbol", "would_trigger_immediately"),
+            "wrong_side_of_price",
         ],
         401: ["account_gone"],
         404: ["portfolio_not_found"],
-        409: ["client_order_id_reused", "market_closed", "price_too_old"],
+        409: ["client_order_id_reused", "market_closed", "price_too_old", "too_many_pending"],
         503: ["market_data_unavailable"],
     },
     idempotent=True,
 )
 def create_trade(body: CreateTradeRequest, key: IdempotencyKey | None) -> tuple[TradeView, int]:
-    """Open a trade at the latest price, with a stop-loss and a target if given."""
+    """Open a trade at the latest price, or place an order that waits for its price or session."""
     return TradeView.of(service.open_trade(current_principal().user_id, body.to_order(), key)), 201
 
 

@@ -10,10 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, Strict, WithJsonSchema
 
-from app.domain.entry import TimeInForce
 from app.domain.fill import ExitReason, FillKind, FillRule
 from app.domain.money import to_paisa
-from app.domain.order import MAX_QUANTITY, Order, OrderType
+from app.domain.order import MAX_QUANTITY, Order, OrderType, TimeInForce
 from app.domain.portfolio import DEFAULT_NAME
 from app.domain.quote import Source
 from app.domain.side import TradeType
@@ -22,6 +21,7 @@ from app.domain.triggers import SettledFrom
 from app.market_data.quotes import KnownQuote
 from app.models import Trade
 from app.portfolio.valuation import Performance
+from app.trades.entry_fields import EntryFields
 from app.trades.exits import ExitedAll
 from app.web.schemas import (
     Level,
@@ -52,7 +52,7 @@ StatusFilter = Annotated[
 ]
 
 
-class CreateTradeRequest(RequestModel):
+class CreateTradeRequest(EntryFields):
     symbol: SymbolName
     trade_type: Annotated[TradeType, choice(TradeType)] = Field(
         description="BUY earns when the price rises, SELL when it falls.", examples=["BUY"]
@@ -196,7 +196,9 @@ class TradeView(ResponseModel):
         examples=["GTC"],
     )
     expires_at: Timestamp | None = Field(
-        default=None, description="When the entry ends unfilled, UTC; null if it never waited."
+        default=None,
+        description="When the entry ends unfilled, UTC; null if it never waited.",
+        examples=["2027-11-27T05:30:00.000Z"],
     )
     queued_for: date | None = Field(
         default=None,

@@ -11,37 +11,33 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app.database import object_id
 from app.database.transactions import run_transaction
-from app.domain.bracket import Bracket
-from app.domain.checks import Funds, insufficient_margin
 from app.domain.errors import ClientOrderIdReused, NotFound, ResultUnconfirmed
 from app.domain.instrument import Instrument
-from app.domain.money import required_margin
 from app.domain.order import Order
+from app.domain.placement import Placement
 from app.domain.portfolio import DEFAULT_NAME
-from app.domain.position import Position
 from app.domain.quote import Quote
 from app.domain.trade import TradeStatus, on_quote
+from app.domain.triggers import triggered_by
 from app.events import publish_events, record_events
 from app.logs import logger
 from app.models import (
     IdempotencyKey,
     IdempotencyRecord,
     Notification,
-    Portfolio,
     Trade,
     TradeChange,
 )
 from app.models.paging import read_page
-from app.portfolio.service import find_portfolio, get_portfolio, get_season
-from app.portfolio.valuation import value
+from app.portfolio.service import find_portfolio, get_season
 from app.services import now, services
-from app.trades.events import trade_created
 from app.trades.execution import apply_transitions
 from app.trades.order_checks import check_order
+from app.trades.placing import place_order, write_placement
 
 
 def open_trade(user_id: str, order: Order, key: IdempotencyKey | None = None) -> Trade:
-    """Open a trade at the last traded price; for a retry, return the trade as it was opened.
+    """Open a trade, or have its order wait; for a retry, return the trade as it was opened.
 
     A retry has the same `key` or client_order_id. Raises the first problem that the checks of
     app.domain.checks find, NotFound for a missing portfolio, Conflict for a key or
@@ -50,18 +46,11 @@ def open_trade(user_id: str, order: Order, key: IdempotencyKey | None = None) ->
     try:
         if earlier := _opened_earlier(user_id, order, key):
             return earlier
-        instrument, quote = check_order(order)
-        symbol = instrument.symbol
-        bracket = Bracket.open(
-            order.trade_type,
-            order.quantity,
-            quote,
-            stop_loss=order.stop_loss,
-            target_price=order.target_price,
-        )
-        services().polled_symbols.mark_traded(symbol, now())
+        instrument, market = check_order(order)
+        placement = place_order(order, market)
+        services().polled_symbols.mark_traded(instrument.symbol, now())
         trade, events = run_transaction(
-            lambda: _write_trade(user_id, instrument, bracket, order, key),
+            lambda: _write_trade(user_id, instrument, placement, order, key),
             already_committed=lambda opened: Trade.find_by_id(user_id, opened[0].id) is not None,
             user_ids=[user_id],
         )
@@ -71,9 +60,9 @@ def open_trade(user_id: str, order: Order, key: IdempotencyKey | None = None) ->
             if earlier := _opened_earlier(user_id, order, key):
                 return earlier
         raise ResultUnconfirmed from None
-    _renew_mark(symbol)
+    renew_mark(instrument.symbol)
     publish_events(events)
-    _close_if_reached(trade, quote)
+    settle_ticks_since(placement.placed, trade)
     return trade
 
 
@@ -132,41 +121,20 @@ def _opened_earlier(user_id: str, order: Order, key: IdempotencyKey | None) -> T
 def _write_trade(
     user_id: str,
     instrument: Instrument,
-    bracket: Bracket,
+    placement: Placement,
     order: Order,
     key: IdempotencyKey | None,
 ) -> tuple[Trade, list[Notification]]:
     if earlier := _opened_earlier(user_id, order, key):
         return earlier, []
     time = now()
-    rate = services().settings.margin_rate
-    margin = required_margin(bracket.entry_price, bracket.quantity, rate)
-    symbol, opened = instrument.symbol, Position.of(bracket)
-    portfolio = Portfolio.update_margin(user_id, margin, symbol, opened, time, order.portfolio)
-    if portfolio is None:
-        funds = Funds(get_portfolio(user_id, order.portfolio).available_margin, rate)
-        raise insufficient_margin(order, instrument, bracket.entry_price, funds)
-    if (equity := value(portfolio).equity) <= 0:
-        funds = Funds(portfolio.available_margin + margin, rate, equity)
-        raise insufficient_margin(order, instrument, bracket.entry_price, funds)
-    trade = Trade.create(
-        user_id=user_id,
-        portfolio_id=portfolio.id,
-        portfolio=portfolio.name,
-        number=portfolio.trade_count,
-        symbol=symbol,
-        entry=bracket,
-        margin_used=margin,
-        created_at=time,
-        client_order_id=order.client_order_id,
-        order_fingerprint=order.fingerprint,
-    )
+    trade, event = write_placement(user_id, order, instrument, placement, time)
     if key:
         IdempotencyRecord.save(key, {"trade_id": trade.id}, time)
-    return trade, record_events([trade_created(trade, portfolio.available_margin)], time)
+    return trade, record_events([event], time)
 
 
-def _renew_mark(symbol: str) -> None:
+def renew_mark(symbol: str) -> None:
     """Have the symbol polled again if writing the trade took longer than its mark is reused."""
     try:
         services().polled_symbols.mark_traded(symbol, now())
@@ -175,14 +143,17 @@ def _renew_mark(symbol: str) -> None:
         logger.exception("%s could not be marked as traded again", symbol)
 
 
-def _close_if_reached(trade: Trade, entry: Quote) -> None:
-    """Close the trade if a tick reached it between its entry quote and its commit.
+def settle_ticks_since(placed: Quote, *trades: Trade) -> None:
+    """Settle the ticks that came between the quote of new trades and their commit.
 
-    The monitor may have settled that tick before the trade was in the database. A failure is
-    logged by apply_transitions: the trade is committed, and its next tick closes it.
+    The monitor may have settled them before the trades were in the database. A failure is logged
+    by apply_transitions: the trades are committed, and their next tick decides.
     """
-    for tick in services().quotes.ticks_since(entry):
-        if transition := on_quote(trade, tick):
-            if services().calendar.trading_allowed(now()):
-                deque(apply_transitions([TradeChange(trade, transition)]), maxlen=0)
-            return
+    ticks = services().quotes.ticks_since(placed)
+    if not ticks or not services().calendar.trading_allowed(now()):
+        return
+    triggered = triggered_by(
+        ticks, lambda _symbol, _lowest, _highest: trades, on_quote, Trade.after
+    )
+    changes = [TradeChange(trade, transition) for trade, transition in triggered]
+    deque(apply_transitions(changes), maxlen=0)

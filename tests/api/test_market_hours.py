@@ -1,4 +1,4 @@
-"""Market hours over HTTP: the status, and refused orders."""
+"""Market hours over HTTP: the status, and orders if those outside hours are refused."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def clock(calendar: TradingCalendar) -> ManualClock:
 
 @pytest.fixture
 def app(make_app: Callable[..., Flask]) -> Flask:
-    return make_app(MARKET_HOURS="enforce")
+    return make_app(MARKET_HOURS="enforce", ORDERS_OUTSIDE_HOURS="refuse")
 
 
 @pytest.fixture

@@ -12,7 +12,11 @@ from tests.support.responses import assert_error
 from tests.support.users import Trader, sign_up
 
 PATH = "/notifications/preferences"
-EVERY_TYPE = ["trade_created", "trade_exited", "trade_auto_closed", "price_alert", "custom"]
+EVERY_TYPE = [
+    *("trade_created", "trade_filled", "trade_triggered"),
+    *("trade_cancelled", "trade_expired", "trade_rejected"),
+    *("trade_exited", "trade_auto_closed", "price_alert", "custom"),
+]
 ALL_ON = {"email": True, "sms": True, "events": EVERY_TYPE}
 
 

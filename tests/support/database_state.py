@@ -11,6 +11,7 @@ from tests.support.own_client import collection
 COLLECTIONS = ("users", "inboxes", "portfolios", "movements", "trades", "notifications", "answers")
 OPEN = ("PENDING", "ACTIVE")
 CLOSING = ("trade_exited", "trade_auto_closed")
+ENDING = ("trade_cancelled", "trade_expired", "trade_rejected")
 
 
 def documents(name: str, **query: Any) -> list[dict[str, Any]]:
@@ -28,21 +29,26 @@ def assert_invariants(user_id: str) -> None:
     (inbox,) = documents("inboxes", _id=user_id)
     trades = documents("trades", user_id=user_id)
     events = documents("notifications", user_id=user_id)
-    ended = [trade for trade in trades if trade["status"] not in OPEN]
+    unfilled = [trade for trade in trades if trade.get("end_reason")]
+    ended = [trade for trade in trades if trade["status"] not in OPEN and trade not in unfilled]
+    immediate = [trade for trade in unfilled if trade["end_reason"] == "ioc"]
     for portfolio in documents("portfolios", user_id=user_id):
         own = [trade for trade in trades if trade["portfolio_id"] == portfolio["_id"]]
         assert {trade["portfolio"] for trade in own} <= {portfolio["name"]}
         _assert_balances(portfolio, own)
 
     assert sorted(event["seq"] for event in events) == list(range(1, inbox["event_seq"] + 1))
-    assert _trades_in(events, "trade_created") == Counter(str(trade["_id"]) for trade in trades)
+    created = [trade for trade in trades if trade not in immediate]
+    assert _trades_in(events, "trade_created") == Counter(str(each["_id"]) for each in created)
     assert _trades_in(events, *CLOSING) == Counter(str(each["_id"]) for each in ended)
+    assert _trades_in(events, *ENDING) == Counter(str(each["_id"]) for each in unfilled)
+    assert all("pending_until" not in trade for trade in trades if trade["status"] != "PENDING")
 
 
 def _assert_balances(portfolio: dict[str, Any], trades: list[dict[str, Any]]) -> None:
     held = [trade for trade in trades if trade["status"] in OPEN]
     season = [trade for trade in trades if trade["number"] > portfolio["season_start"]]
-    ended = [trade for trade in season if trade not in held]
+    ended = [trade for trade in season if trade not in held and not trade.get("end_reason")]
 
     assert all(trade in season for trade in held), "a trade outlived its season"
     assert portfolio["utilized_margin"] == sum((each["margin_used"] for each in held), Decimal(0))

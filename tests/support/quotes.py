@@ -1,4 +1,4 @@
-"""Short helpers to create quotes and brackets."""
+"""Short helpers to create quotes, brackets and entry orders."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from decimal import Decimal
 
 from app.domain.bracket import Bracket
 from app.domain.candle import Candle
+from app.domain.entry import EntryOrder
+from app.domain.order import OrderType
 from app.domain.quote import Quote, Source
 from app.domain.side import TradeType
 
@@ -42,4 +44,34 @@ def bracket(
         quote(entry, source),
         stop_loss=None if stop_loss is None else Decimal(stop_loss),
         target_price=None if target_price is None else Decimal(target_price),
+    )
+
+
+def entry_order(
+    order_type: OrderType,
+    trade_type: TradeType = TradeType.BUY,
+    *,
+    limit_price: Decimal | int | None = None,
+    stop_price: Decimal | int | None = None,
+    placed: Quote | None = None,
+    expires_at: datetime | None = None,
+    stop_loss: Decimal | int | None = None,
+    target_price: Decimal | int | None = None,
+) -> EntryOrder:
+    """Return an order of 2 units that was placed at 100 by default; a fifth of it is blocked."""
+    levels = [
+        None if price is None else Decimal(price)
+        for price in (limit_price, stop_price, stop_loss, target_price)
+    ]
+    return EntryOrder(
+        trade_type=trade_type,
+        quantity=2,
+        order_type=order_type,
+        placed=placed or quote(100),
+        margin_rate=Decimal("0.2"),
+        limit_price=levels[0],
+        stop_price=levels[1],
+        expires_at=expires_at,
+        stop_loss=levels[2],
+        target_price=levels[3],
     )

@@ -74,7 +74,7 @@ TRADE: Mapping[str, Check] = {
     "symbol": text,
     "trade_type": text,
     "quantity": whole,
-    "entry_price": money,
+    "entry_price": null_or(money),
     "stop_loss": null_or(money),
     "target_price": null_or(money),
     "status": text,

@@ -127,6 +127,57 @@ def test_a_message_about_an_exit_from_a_gap_has_the_time_of_the_exit() -> None:
     assert "Time: 23 Nov 2026, 15:30:00 IST" in compose("Asha Rao", [event], {}).text
 
 
+def ordered(type: str, **data: object) -> Notification:
+    """Return an event of a limit order that waits, or waited."""
+    return notification(
+        "Your LIMIT order to buy 2 ^NSEI at ₹24,900.00 ...",
+        type,
+        trade_type="BUY",
+        quantity=2,
+        symbol="^NSEI",
+        order_type="LIMIT",
+        limit_price=Decimal("24900.00"),
+        stop_price=None,
+        stop_loss=None,
+        target_price=Decimal("25500.00"),
+        margin_used=Decimal("9960.00"),
+        margin_released=Decimal("9960.00"),
+        **data,
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "subject", "lines"),
+    [
+        (
+            ordered("trade_created", entry_price=None),
+            "Order placed: LIMIT BUY 2 ^NSEI",
+            ["Order: LIMIT BUY 2 ^NSEI", "Limit: ₹24,900.00", "Target: ₹25,500.00"],
+        ),
+        (
+            ordered("trade_filled", entry_price=Decimal("24900.00")),
+            "Bought 2 ^NSEI at ₹24,900.00",
+            ["Entry price: ₹24,900.00", "Target: ₹25,500.00", "Margin blocked: ₹9,960.00"],
+        ),
+        (ordered("trade_triggered"), "Order triggered: LIMIT BUY 2 ^NSEI", ["Limit: ₹24,900.00"]),
+        (
+            ordered("trade_cancelled"),
+            "Order cancelled: LIMIT BUY 2 ^NSEI",
+            ["Margin released: ₹9,960.00"],
+        ),
+        (ordered("trade_expired"), "Order expired: LIMIT BUY 2 ^NSEI", ["Limit: ₹24,900.00"]),
+        (ordered("trade_rejected"), "Order rejected: LIMIT BUY 2 ^NSEI", ["Limit: ₹24,900.00"]),
+    ],
+)
+def test_a_message_about_an_order_has_its_prices_and_its_margin(
+    event: Notification, subject: str, lines: list[str]
+) -> None:
+    message = compose("Asha Rao", [event], BALANCE)
+
+    assert message.subject == subject
+    assert all(f"{line}\n" in message.text for line in lines), message.text
+
+
 @pytest.mark.parametrize("type", ["trade_created", "trade_auto_closed", "price_alert", "x_y"])
 def test_a_message_about_an_event_without_amounts_has_its_text(type: str) -> None:
     message = compose("Asha Rao", [notification("Look\nhere.", type, note="Look")], BALANCE)

@@ -1,0 +1,94 @@
+"""Placement: what becomes of an order when it arrives.
+
+It is filled at once, it waits for its price or its session, or it ends because it may not wait.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from app.domain.bracket import Bracket
+from app.domain.checks import Market, fills_at_once
+from app.domain.entry import EntryOrder
+from app.domain.money import ZERO, required_margin
+from app.domain.order import Order, OrderType, TimeInForce
+from app.domain.position import Position
+from app.domain.quote import Quote
+from app.domain.trade import ENDED_STATUS, EndReason, TradeStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """An order that was accepted. `margin` is the rupees that it blocks.
+
+    `order` is None for a market order that was filled at once, `bracket` unless it was filled.
+    `placed` is the quote after which prices count.
+    """
+
+    placed: Quote
+    margin: Decimal
+    order: EntryOrder | None = None
+    bracket: Bracket | None = None
+    end_reason: EndReason | None = None
+
+    @property
+    def status(self) -> TradeStatus:
+        """The status of the new trade."""
+        if self.end_reason is not None:
+            return ENDED_STATUS[self.end_reason]
+        return TradeStatus.ACTIVE if self.bracket else TradeStatus.PENDING
+
+    @property
+    def position(self) -> Position | None:
+        """The position that it opens, None if it holds nothing yet."""
+        return Position.of(self.bracket) if self.bracket else None
+
+
+def place(
+    order: Order, market: Market, margin_rate: Decimal, expires_at: datetime | None
+) -> Placement:
+    """Return what becomes of an order that has passed the checks of its `market`.
+
+    `margin_rate` is the blocked fraction of its value. `expires_at` is when its time in force
+    ends, in the time of the feed; None if that is immediate or never.
+    """
+    placed = market.quote
+    assert placed is not None
+    if fills_at_once(order, placed, is_queued=market.is_queueing):
+        bracket = Bracket.open(
+            order.trade_type,
+            order.quantity,
+            placed,
+            stop_loss=order.stop_loss,
+            target_price=order.target_price,
+        )
+        margin = required_margin(placed.price, order.quantity, margin_rate)
+        is_market = order.order_type is OrderType.MARKET
+        kept = None if is_market else _entry_order(order, market, margin_rate, expires_at)
+        return Placement(placed, margin, kept, bracket)
+    waiting = _entry_order(order, market, margin_rate, expires_at)
+    if order.time_in_force is TimeInForce.IOC:
+        return Placement(placed, ZERO, waiting, end_reason=EndReason.IOC)
+    return Placement(placed, waiting.margin_at(waiting.margin_price), waiting)
+
+
+def _entry_order(
+    order: Order, market: Market, margin_rate: Decimal, expires_at: datetime | None
+) -> EntryOrder:
+    assert market.quote is not None
+    return EntryOrder(
+        trade_type=order.trade_type,
+        quantity=order.quantity,
+        order_type=order.order_type,
+        placed=market.quote,
+        margin_rate=margin_rate,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        time_in_force=order.time_in_force,
+        expires_at=expires_at,
+        queued_for=market.queued_for,
+        stop_loss=order.stop_loss,
+        target_price=order.target_price,
+    )

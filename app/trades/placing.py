@@ -1,0 +1,109 @@
+"""Placing orders: what becomes of one on arrival, and the money that it blocks.
+
+The functions that write are for use in a transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bson import ObjectId
+
+from app.domain.checks import MAX_PENDING, Funds, Market, fills_at_once, insufficient_margin
+from app.domain.entry import EntryOrder
+from app.domain.errors import TooManyPending
+from app.domain.instrument import Instrument
+from app.domain.order import Order, TimeInForce
+from app.domain.placement import Placement, place
+from app.domain.trade import Ended, TradeStatus
+from app.models import EventDraft, Portfolio, Trade
+from app.portfolio.service import get_portfolio
+from app.portfolio.valuation import value
+from app.services import services
+from app.trades.events import trade_created, trade_ended
+
+# The longest time that an order waits.
+GOOD_TILL_CANCELLED = timedelta(days=365)
+
+
+def place_order(order: Order, market: Market) -> Placement:
+    """Return what becomes of an order that has passed the checks of its market."""
+    fills = fills_at_once(order, market.quote, is_queued=market.is_queueing)
+    expires_at = None if fills else _expiry(order.time_in_force)
+    return place(order, market, services().settings.margin_rate, expires_at)
+
+
+def write_placement(
+    user_id: str,
+    order: Order,
+    instrument: Instrument,
+    placement: Placement,
+    time: datetime,
+    *,
+    id: ObjectId | None = None,
+    oco_id: ObjectId | None = None,
+) -> tuple[Trade, EventDraft]:
+    """Block the margin of a new trade, and insert it; return it and its event.
+
+    Raises InsufficientMargin, also if open trades have used up the equity, TooManyPending, and
+    NotFound for a missing portfolio.
+    """
+    portfolio = _block_margin(user_id, order, instrument, placement, time)
+    entry = placement.bracket or placement.order
+    assert entry is not None
+    trade = Trade.create(
+        user_id=user_id,
+        portfolio_id=portfolio.id,
+        portfolio=portfolio.name,
+        number=portfolio.trade_count,
+        symbol=instrument.symbol,
+        entry=entry,
+        margin_used=placement.margin,
+        created_at=time,
+        order=placement.order,
+        end_reason=placement.end_reason,
+        id=id,
+        oco_id=oco_id,
+        client_order_id=order.client_order_id,
+        order_fingerprint=order.fingerprint,
+    )
+    if placement.end_reason is not None:
+        return trade, trade_ended(trade, Ended(placement.end_reason))
+    if trade.status is TradeStatus.PENDING and count_pending(user_id) > MAX_PENDING:
+        raise TooManyPending(order.order_type.value, MAX_PENDING)
+    return trade, trade_created(trade, portfolio.available_margin)
+
+
+def _block_margin(
+    user_id: str, order: Order, instrument: Instrument, placement: Placement, time: datetime
+) -> Portfolio:
+    margin, rate = placement.margin, services().settings.margin_rate
+    entry = placement.bracket or placement.order
+    assert entry is not None
+    price = entry.margin_price if isinstance(entry, EntryOrder) else entry.entry_price
+    position = placement.position
+    symbol, name = instrument.symbol, order.portfolio
+    portfolio = Portfolio.update_margin(user_id, margin, symbol, position, time, name)
+    if portfolio is None:
+        funds = Funds(get_portfolio(user_id, name).available_margin, rate)
+        raise insufficient_margin(order, instrument, price, funds)
+    if placement.end_reason is None and (equity := value(portfolio).equity) <= 0:
+        funds = Funds(portfolio.available_margin + margin, rate, equity)
+        raise insufficient_margin(order, instrument, price, funds)
+    return portfolio
+
+
+def count_pending(user_id: str) -> int:
+    """Return the number of the user's trades that wait for their entry, of all portfolios."""
+    portfolios = Portfolio.find_all(user_id)
+    return sum(Trade.count_pending(user_id, portfolio.id) for portfolio in portfolios)
+
+
+def _expiry(time_in_force: TimeInForce) -> datetime | None:
+    """Return when an order that waits ends unfilled, in the time of the feed."""
+    if time_in_force is TimeInForce.IOC:
+        return None
+    now = services().feed.now()
+    if time_in_force is TimeInForce.DAY:
+        return services().calendar.session_of_order(now).end
+    return now + GOOD_TILL_CANCELLED

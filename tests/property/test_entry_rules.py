@@ -1,0 +1,168 @@
+"""Entries: candles of one tick each fill and close them as the ticks themselves do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.bracket import Bracket
+from app.domain.candle import Candle
+from app.domain.entry import Entered, EntryOrder, Triggered
+from app.domain.fill import Exit
+from app.domain.order import OrderType
+from app.domain.quote import Quote
+from app.domain.side import TradeType
+from app.domain.trade import TradeStatus, Transition, on_candle, on_quote
+from app.domain.triggers import triggered_by, triggered_in
+from tests.property.strategies import near_prices, quantities, sides
+from tests.support.quotes import NOON, quote
+
+MINUTE = timedelta(minutes=1)
+# A price, and whether it opens a session.
+walks = st.lists(st.tuples(near_prices, st.booleans()), min_size=1, max_size=30)
+
+
+@dataclass(frozen=True)
+class Trade:
+    """A trade that waits, without a database."""
+
+    id: int
+    status: TradeStatus
+    order: EntryOrder | None
+    bracket: Bracket | None = None
+
+    def after(self, transition: Transition) -> Trade | None:
+        change = transition.change
+        if isinstance(change, Entered):
+            return replace(self, status=transition.after, bracket=change.bracket)
+        if isinstance(change, Triggered) and self.order:
+            order = replace(self.order, triggered_at=change.quote.timestamp)
+            return replace(self, order=order)
+        return None
+
+
+@st.composite
+def orders(draw: st.DrawFn) -> EntryOrder:
+    """Draw an order of any type with any levels: the rules hold for unreasonable ones as well."""
+    order_type = draw(st.sampled_from(OrderType))
+    expires_after = draw(st.none() | st.integers(1, 30))
+    return EntryOrder(
+        trade_type=draw(sides),
+        quantity=draw(quantities),
+        order_type=order_type,
+        placed=quote(100),
+        margin_rate=Decimal("0.2"),
+        limit_price=draw(near_prices) if order_type.has_limit else None,
+        stop_price=draw(near_prices) if order_type.has_stop else None,
+        expires_at=None if expires_after is None else NOON + expires_after * MINUTE,
+        stop_loss=draw(st.none() | near_prices),
+        target_price=draw(st.none() | near_prices),
+    )
+
+
+def ticks_of(walk: Sequence[tuple[Decimal, bool]]) -> list[Quote]:
+    return [
+        replace(quote(price, timestamp=NOON + number * MINUTE), opens_session=opens)
+        for number, (price, opens) in enumerate(walk, 1)
+    ]
+
+
+def candle_of(tick: Quote) -> Candle:
+    return replace(Candle.of([tick]), opens_session=tick.opens_session)
+
+
+def find(trade: Trade) -> Callable[[str, Decimal, Decimal], Iterable[Trade]]:
+    return lambda _symbol, _lowest, _highest: [trade]
+
+
+def by_ticks(trade: Trade, ticks: Sequence[Quote]) -> list[Transition]:
+    return [each for _, each in triggered_by(ticks, find(trade), on_quote, Trade.after)]
+
+
+def by_candles(trade: Trade, ticks: Sequence[Quote]) -> list[Transition]:
+    candles = [candle_of(tick) for tick in ticks]
+
+    def candles_after(_symbol: str, time: datetime) -> list[Candle]:
+        return [candle for candle in candles if candle.time > time]
+
+    missed = triggered_in(
+        ["^NSEI"],
+        candles_after,
+        NOON,
+        find=find(trade),
+        began=lambda _trade: NOON,
+        react=on_candle,
+        advance=Trade.after,
+    )
+    return [each for _, each in missed]
+
+
+def described(transition: Transition) -> tuple[object, ...]:
+    """Return all that the books keep of a transition, but how it was found."""
+    change = transition.change
+    match change:
+        case Entered(bracket):
+            entry = (bracket.entry_price, bracket.entry_rule, bracket.entry_timestamp)
+            return (transition.after, *entry, change.triggered_at)
+        case Triggered(tick):
+            return (transition.after, tick.price, tick.timestamp)
+        case Exit():
+            return (transition.after, change.price, change.rule, change.quote.timestamp, change.pnl)
+    raise AssertionError(change)
+
+
+@given(orders(), walks)
+def test_candles_of_one_tick_each_fill_and_close_as_the_ticks_do(
+    order: EntryOrder, walk: list[tuple[Decimal, bool]]
+) -> None:
+    trade, ticks = Trade(1, TradeStatus.PENDING, order), ticks_of(walk)
+
+    live, settled = by_ticks(trade, ticks), by_candles(trade, ticks)
+
+    assert list(map(described, settled)) == list(map(described, live))
+
+
+@given(orders(), near_prices)
+def test_a_tick_changes_exactly_what_the_index_would_find(
+    order: EntryOrder, price: Decimal
+) -> None:
+    below, above = order.trigger_below, order.trigger_above
+    is_found = (below is not None and below >= price) or (above is not None and above <= price)
+
+    assert (order.filled_by(quote(price)) is not None) is is_found
+
+
+@given(orders(), walks)
+def test_no_fill_is_worse_than_its_limit_or_better_than_its_quote(
+    order: EntryOrder, walk: list[tuple[Decimal, bool]]
+) -> None:
+    for transition in by_ticks(Trade(1, TradeStatus.PENDING, order), ticks_of(walk)):
+        if not isinstance(transition.change, Entered):
+            continue
+        bracket = transition.change.bracket
+        sign = 1 if order.trade_type is TradeType.BUY else -1
+        assert bracket.entry_quote_price is not None
+        assert bracket.entry_price * sign >= bracket.entry_quote_price * sign
+        if order.limit_price is not None:
+            assert bracket.entry_price * sign <= order.limit_price * sign
+
+
+@given(orders(), st.lists(near_prices, min_size=1, max_size=12), st.integers(1, 12))
+def test_longer_candles_change_a_trade_if_their_ticks_would(
+    order: EntryOrder, prices: list[Decimal], length: int
+) -> None:
+    trade = Trade(1, TradeStatus.PENDING, replace(order, expires_at=None))
+    ticks = ticks_of([(price, False) for price in prices])
+    parts = [ticks[begin : begin + length] for begin in range(0, len(ticks), length)]
+
+    first = next(filter(None, (on_candle(trade, Candle.of(part)) for part in parts)), None)
+
+    live = by_ticks(trade, ticks)
+    assert (first is not None) is bool(live)
+    if first is not None and order.order_type is OrderType.LIMIT:
+        assert described(first)[1] == described(live[0])[1] == order.limit_price
