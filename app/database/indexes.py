@@ -47,8 +47,9 @@ INDEXES: dict[str, list[IndexModel]] = {
         # A portfolio's trades by their number, of all statuses and of one.
         _index("user_id", "portfolio_id", "number", unique=True),
         _index("user_id", "portfolio_id", "status", "number"),
-        # The closed ones by the time of their result.
+        # By the time of each exit: the last one, and those of parts.
         _index("user_id", "portfolio_id", "closed_at"),
+        _index("user_id", "portfolio_id", "partial_exits.time"),
         # Unique among the trades that have one.
         _index(
             "user_id",

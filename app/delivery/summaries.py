@@ -120,6 +120,15 @@ def _alerted(event: Mapping[str, Any]) -> EventSummary:
     )
 
 
+def _funds_moved(event: Mapping[str, Any]) -> EventSummary:
+    amount = format_rupees(abs(event["amount"]))
+    return EventSummary(
+        subject=f"{'Deposited' if event['amount'] > 0 else 'Withdrew'} {amount}",
+        figures=(("Amount", amount),),
+        available_margin=event["available_margin"],
+    )
+
+
 def result(pnl: Decimal) -> str:
     """Return a P&L in rupees, in words."""
     if pnl == 0:
@@ -173,4 +182,6 @@ _SUMMARIZERS: dict[str, Callable[[Mapping[str, Any]], EventSummary]] = {
     EventType.TRADE_EXITED: _closed,
     EventType.TRADE_AUTO_CLOSED: _closed,
     EventType.PRICE_ALERT: _alerted,
+    EventType.FUNDS_DEPOSITED: _funds_moved,
+    EventType.FUNDS_WITHDRAWN: _funds_moved,
 }

@@ -8,6 +8,8 @@ PaperTradingError
 │   ├── WouldTriggerImmediately     a stop price that the last price has reached
 │   ├── WrongSideOfPrice            a stop-loss or target on the wrong side of the price
 │   ├── InsufficientMargin
+│   ├── InsufficientFunds           less can be withdrawn
+│   ├── BalanceTooLarge             a deposit over what a portfolio can hold
 │   └── AlreadyCrossed              an alert that would fire immediately
 ├── Unauthenticated                 the caller is unknown
 │   └── AccountGone                 the token is valid, its user is deleted
@@ -113,6 +115,31 @@ class WouldTriggerImmediately(InvalidRequest):
             "the order would be triggered at once.",
             details={"param": "stop_price", "given": stop_price, "price": price}
             | _present(**{rule: nearest}),
+        )
+
+
+class InsufficientFunds(InvalidRequest):
+    code = "insufficient_funds"
+
+    def __init__(self, amount: Decimal, withdrawable: Decimal, available: Decimal) -> None:
+        """Name what can be withdrawn, which is less than what is available after open losses."""
+        super().__init__(
+            f"{amount} cannot be withdrawn, only up to {withdrawable}.",
+            details={
+                "amount": amount,
+                "withdrawable": withdrawable,
+                "available_margin": available,
+            },
+        )
+
+
+class BalanceTooLarge(InvalidRequest):
+    code = "balance_too_large"
+
+    def __init__(self, limit: Decimal, available: Decimal) -> None:
+        super().__init__(
+            f"A portfolio can hold up to {limit}, and {available} is available already.",
+            details={"limit": limit, "available_margin": available},
         )
 
 

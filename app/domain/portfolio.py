@@ -1,12 +1,15 @@
-"""The names of portfolios."""
+"""The names of portfolios, and how much they can hold."""
 
 from __future__ import annotations
 
 import unicodedata
+from decimal import Decimal
 
 # The portfolio that a request means if it names none.
 DEFAULT_NAME = "default"
 MAX_NAME = 40
+# Rupees. A JSON number holds this much to the paisa.
+MAX_BALANCE = Decimal(10**12)
 
 
 def portfolio_name(text: str) -> str:

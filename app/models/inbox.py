@@ -30,6 +30,8 @@ class EventType(StrEnum):
     TRADE_EXITED = "trade_exited"
     TRADE_AUTO_CLOSED = "trade_auto_closed"
     PRICE_ALERT = "price_alert"
+    FUNDS_DEPOSITED = "funds_deposited"
+    FUNDS_WITHDRAWN = "funds_withdrawn"
     CUSTOM = "custom"
 
     @classmethod

@@ -76,6 +76,12 @@ class Movement:
         return cls.from_document(document)
 
     @classmethod
+    def find_by_id(cls, user_id: str, movement_id: ObjectId) -> Movement | None:
+        """Return the user's movement; None for an unknown one or another user's."""
+        document = collection("movements").find_one({"_id": movement_id, "user_id": user_id})
+        return cls.from_document(document) if document else None
+
+    @classmethod
     def find_season(cls, user_id: str, portfolio_id: ObjectId, season: int) -> list[Movement]:
         """Return all movements of a season of the user's portfolio."""
         query = {"user_id": user_id, "portfolio_id": portfolio_id, "season": season}

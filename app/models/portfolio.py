@@ -17,7 +17,7 @@ from pymongo import UpdateOne
 
 from app.database import Document, collection
 from app.domain.money import ZERO
-from app.domain.portfolio import DEFAULT_NAME
+from app.domain.portfolio import DEFAULT_NAME, MAX_BALANCE
 from app.domain.position import Position
 from app.models.movement import Movement, MovementKind
 from app.models.season import Season
@@ -229,6 +229,26 @@ class Portfolio:
             },
         )
         return cls.find_by_user_id(user_id, name) if blocked.modified_count else None
+
+    @classmethod
+    def move_funds(
+        cls, user_id: str, name: str, amount: Decimal, now: datetime
+    ) -> Portfolio | None:
+        """Deposit `amount` rupees, or withdraw a negative amount; return the updated portfolio.
+
+        Returns None, and changes nothing, if less is available, it would hold too much, or the
+        user has no portfolio of this name.
+        """
+        sum_field = "deposits" if amount > 0 else "withdrawals"
+        guard = {"$lte": MAX_BALANCE - amount} if amount > 0 else {"$gte": -amount}
+        moved = collection("portfolios").update_one(
+            {**_by_name(user_id, name), "available_margin": guard},
+            {
+                "$inc": {"available_margin": amount, sum_field: abs(amount)},
+                "$set": {"last_updated": now},
+            },
+        )
+        return cls.find_by_user_id(user_id, name) if moved.modified_count else None
 
     @classmethod
     def settle_many(cls, deltas: Mapping[ObjectId, PortfolioDelta], now: datetime) -> int:

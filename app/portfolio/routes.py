@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from app.portfolio import service
+from app.portfolio.funds_routes import blueprint as funds
 from app.portfolio.report_routes import blueprint as reports
 from app.portfolio.schemas import CreatePortfolioRequest, PortfolioResponse, PortfoliosResponse
 from app.web.api import endpoint
@@ -13,6 +14,7 @@ from app.web.schemas import PortfolioQuery
 
 blueprint = Blueprint("portfolio", __name__, url_prefix="/portfolio")
 blueprint.register_blueprint(reports)
+blueprint.register_blueprint(funds)
 
 
 @blueprint.post("/create")

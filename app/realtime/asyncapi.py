@@ -15,6 +15,7 @@ from app.alerts.schemas import AlertView
 from app.api_keys.schemas import ApiKeyView
 from app.auth.notices import AccountChange
 from app.market.schemas import QuoteResponse
+from app.portfolio.funds_schemas import MovementResponse
 from app.portfolio.schemas import PortfolioResponse
 from app.realtime.schemas import (
     JoinReply,
@@ -41,6 +42,7 @@ _REFERENCE = "#/components/schemas/{model}"
 _VIEWS: list[type[BaseModel]] = [
     AlertView,
     ApiKeyView,
+    MovementResponse,
     PortfolioResponse,
     QuoteResponse,
     TradeView,
@@ -95,6 +97,8 @@ TRADE_UPDATES = {
     "trade_exited": "The user closed a trade.",
     "trade_auto_closed": "A price reached the stop-loss or target of a trade.",
     "price_alert": "A price reached a level of an alert.",
+    "funds_deposited": "The user deposited money in a portfolio.",
+    "funds_withdrawn": "The user withdrew money from a portfolio.",
     "sign_in_failures": "Sign-ins from unknown addresses failed five times in a day.",
     "registration_attempted": "Someone tried to register the user's email address again.",
     "api_key_created": "An API key was created in the account.",
@@ -240,7 +244,14 @@ def make_schemas() -> dict[str, Schema]:
         name: _object(properties, TRADE_UPDATES[name])
         for name, properties in _event_data(views).items()
     }
-    for unused in ("AlertStatus", "RejectReason", "SeasonView", "TradeStatus", "UnconfirmedQuote"):
+    for unused in (
+        "AlertStatus",
+        "MovementKind",
+        "RejectReason",
+        "SeasonView",
+        "TradeStatus",
+        "UnconfirmedQuote",
+    ):
         del schemas[unused]
     return schemas | events
 
@@ -265,7 +276,13 @@ def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Proper
         name: _never_null(alert[name])
         for name in ("direction", "price", "source", "timestamp", "settled_from")
     }
-    order = _pick(trade, "trade_id symbol trade_type quantity order_type limit_price stop_price")
+    order = _pick(
+        trade, "trade_id portfolio symbol trade_type quantity order_type limit_price stop_price"
+    )
+    moved = _pick(
+        views[MovementResponse],
+        "movement_id portfolio amount available_margin season created_at",
+    )
     caused = {
         "quote": _object(_pick(quote, "price source timestamp"), "The quote that caused it."),
         "settled_from": _never_null(trade["settled_from"]),
@@ -288,6 +305,8 @@ def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Proper
         "trade_exited": closed,
         "trade_auto_closed": closed,
         "price_alert": _pick(alert, "alert_id symbol above below") | fired,
+        "funds_deposited": moved,
+        "funds_withdrawn": moved,
         "sign_in_failures": {"failures": _FAILURES},
         "registration_attempted": _pick(portfolio, "user_id"),
         "api_key_created": _pick(views[ApiKeyView], "key_id scopes last4 expires_at"),

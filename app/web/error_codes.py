@@ -82,6 +82,14 @@ ERROR_CODES = {
     "market_data_unavailable": ErrorCode((503,), "No source has a price of the symbol."),
     # Portfolios and trades.
     "portfolio_not_found": ErrorCode((404,), "The user has no portfolio of this name."),
+    "insufficient_funds": ErrorCode(
+        (400,),
+        "Less can be withdrawn. `details` has `withdrawable`: the available margin, without what "
+        "open trades have lost so far.",
+    ),
+    "balance_too_large": ErrorCode(
+        (400,), "The portfolio would hold too much. `details` has the `limit` in rupees."
+    ),
     "season_not_found": ErrorCode((404,), "The portfolio has no season with this number."),
     "too_many_portfolios": ErrorCode((409,), "The user has 20 portfolios."),
     "quantity_off_lot": ErrorCode(

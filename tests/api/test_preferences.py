@@ -15,7 +15,8 @@ PATH = "/notifications/preferences"
 EVERY_TYPE = [
     *("trade_created", "trade_filled", "trade_triggered"),
     *("trade_cancelled", "trade_expired", "trade_rejected"),
-    *("trade_exited", "trade_auto_closed", "price_alert", "custom"),
+    *("trade_exited", "trade_auto_closed", "price_alert"),
+    *("funds_deposited", "funds_withdrawn", "custom"),
 ]
 ALL_ON = {"email": True, "sms": True, "events": EVERY_TYPE}
 

@@ -25,7 +25,7 @@ from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.senders import FakeSender
 from tests.support.users import Trader
 
-OWNED = {"trades", "alerts", "notifications"}
+OWNED = {"trades", "movements", "alerts", "notifications"}
 # The fields of the filters that cannot name a user, and why.
 EXCEPTIONS = {
     ("trades", "symbol,trigger_below,waiting"): "a price triggers the trades of all users",
@@ -79,6 +79,14 @@ def trade(user: Trader, monitor: Monitor, feed: ScriptedFeed) -> None:
     feed.set("^NSEI", 25_000)
 
 
+def move_money(user: Trader) -> None:
+    for kind in ("deposit", "withdraw"):
+        answer = user.post(f"/portfolio/{user.client_id}/{kind}", {"amount": 10})
+        assert answer.status_code == 200
+    page = user.get(f"/portfolio/{user.client_id}/activities?limit=2")
+    assert len(page.get_json()["activities"]) == 2
+
+
 def be_alerted(user: Trader, monitor: Monitor, feed: ScriptedFeed) -> None:
     for alert in (
         {"symbol": "^NSEI", "above": 25_100},
@@ -115,6 +123,7 @@ def test_each_filter_that_knows_the_user_names_them(
     outbox = Outbox(app, clock, [sender, FakeSender("sms")])
     for user in (alice, bob):
         trade(user, monitor, feed)
+        move_money(user)
         be_alerted(user, monitor, feed)
         read_notifications(user)
     for _ in range(3):
@@ -140,7 +149,7 @@ def assert_named(commands: list[Document]) -> None:
     }
     assert nameless == set(EXCEPTIONS)
     seen = {(next(iter(command)), *each) for command in commands for each in targets(command)}
-    assert {(verb, name) for verb in ("find", "update") for name in OWNED} <= seen
+    assert {(verb, name) for verb in ("find", "update") for name in OWNED - {"movements"}} <= seen
 
 
 def names_user(query: Document) -> bool:

@@ -35,6 +35,20 @@ def exit_all_trades(trader: Trader) -> Request:
     return lambda: trader.client.post(f"/trades/exit-all/{trader.client_id}", headers=key)
 
 
+def deposit(trader: Trader) -> Request:
+    path, key = f"/portfolio/{trader.client_id}/deposit", _key(trader)
+    return lambda: trader.client.post(path, headers=key, json={"amount": 10})
+
+
+def withdraw(trader: Trader) -> Request:
+    path, key = f"/portfolio/{trader.client_id}/withdraw", _key(trader)
+    return lambda: trader.client.post(path, headers=key, json={"amount": 5})
+
+
+def list_activities(trader: Trader) -> Request:
+    return lambda: trader.get(f"/portfolio/{trader.client_id}/activities")
+
+
 def create_alert(trader: Trader) -> Request:
     key, body = _key(trader), {"symbol": "^NSEI", "above": 26_000}
     return lambda: trader.client.post("/market/alerts", headers=key, json=body)
@@ -83,7 +97,8 @@ def list_trades(trader: Trader) -> Request:
 
 
 OPERATIONS = (
-    *(create_trade, exit_trade, exit_all_trades, create_alert, delete_alert, register, sign_in),
+    *(create_trade, exit_trade, exit_all_trades, deposit, withdraw, list_activities),
+    *(create_alert, delete_alert, register, sign_in),
     *(send_event, mark_as_read, set_preferences, read_portfolio, list_trades),
 )
 
