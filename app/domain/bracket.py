@@ -8,7 +8,7 @@ its own price, or at the first price of a session that opens beyond it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -42,6 +42,8 @@ class Bracket:
     entry_quote_price: Decimal | None = None
     entry_settled_from: SettledFrom | None = None
     exited: int = 0
+    # The last known quote when its levels were modified: only later prices count.
+    levels_since: Quote | None = None
 
     @classmethod
     def open(
@@ -116,7 +118,16 @@ class Bracket:
         return quote.counts_for(self.entry_source)
 
     def _follows(self, quote: Quote) -> bool:
-        return quote.precedes(self.entry_source, self.entry_timestamp, self.entry_posting)
+        since = self.levels_since
+        return quote.precedes(self.entry_source, self.entry_timestamp, self.entry_posting) or (
+            since is not None and quote.precedes(since.source, since.timestamp, since.posting)
+        )
+
+    def with_levels(
+        self, *, stop_loss: Decimal | None, target_price: Decimal | None, since: Quote
+    ) -> Bracket:
+        """Return it with other levels, which prices later than `since` may reach."""
+        return replace(self, stop_loss=stop_loss, target_price=target_price, levels_since=since)
 
     def exit_at(
         self,
@@ -149,10 +160,11 @@ class Bracket:
 
         If the candle opened beyond a level, the open counts as a tick. If it reached a level
         later, the exit is at the level. If it holds both levels, their order is unknown, and the
-        stop-loss counts. A candle that began before the entry is ignored: its prices may precede
-        the entry.
+        stop-loss counts. A candle that began before the entry, or before its levels were
+        modified, is ignored: its prices may be older.
         """
-        if candle.time < self.entry_timestamp:
+        since = self.levels_since
+        if candle.time < self.entry_timestamp or (since and candle.time < since.timestamp):
             return None
         if candle.time == self.entry_timestamp and self.entry_settled_from is SettledFrom.GAP:
             return self._triggered_after_entry(candle)

@@ -26,6 +26,8 @@ class Entered:
     """The fill of an entry order: the bracket that it opens."""
 
     bracket: Bracket
+    # The quote that caused it.
+    quote: Quote
     # The time of the quote that triggered a stop-limit which it also filled.
     triggered_at: datetime | None = None
 
@@ -129,6 +131,12 @@ class EntryOrder:
             return self._enter(quote, quote.price, FillRule.OPENING, settled_from)
         return self._enter(quote, self.limit_price, FillRule.LIMIT, settled_from)
 
+    def filled_on_arrival(self, quote: Quote) -> Entered | None:
+        """Return the fill of a limit that `quote` reaches at once: at the quote, no worse."""
+        if not self.waits_for_limit or not self._is_reached(quote.price):
+            return None
+        return self._enter(quote, quote.price, FillRule.MARKET, None)
+
     def filled_in(self, candle: Candle) -> Entered | Triggered | None:
         """Return what the prices of `candle` cause, None if nothing.
 
@@ -183,7 +191,8 @@ class EntryOrder:
                 settled_from=settled_from,
                 stop_loss=self.stop_loss,
                 target_price=self.target_price,
-            )
+            ),
+            quote,
         )
 
     def _counts(self, quote: Quote) -> bool:

@@ -18,6 +18,10 @@ PaperTradingError
 ├── NotFound
 ├── Conflict                        the current state does not allow the request
 │   ├── TradeNotActive
+│   ├── TradeConflict               the trade has changed
+│   │   ├── NotPending              its entry does not wait
+│   │   ├── TradeEnded
+│   │   └── ChangedMeanwhile
 │   ├── ClientOrderIdReused         the id belongs to another order
 │   ├── IdempotencyKeyReused        the key belongs to another request
 │   ├── PriceTooOld                 the last traded price is too old for an order
@@ -246,6 +250,35 @@ class TradeNotActive(Conflict):
             f"This trade is {status} and can no longer be exited.",
             details={"status": status, "pnl": pnl},
         )
+
+
+class TradeConflict(Conflict):
+    """The trade has changed; `details.trade` is the trade as it is."""
+
+    def __init__(self, message: str, trade: Mapping[str, Any]) -> None:
+        super().__init__(message, details={"trade": trade})
+
+
+class NotPending(TradeConflict):
+    code = "not_pending"
+
+    def __init__(self, trade: Mapping[str, Any]) -> None:
+        super().__init__(f"This trade is {trade['status']}: its entry does not wait.", trade)
+
+
+class TradeEnded(TradeConflict):
+    code = "trade_ended"
+
+    def __init__(self, trade: Mapping[str, Any]) -> None:
+        super().__init__(f"This trade is {trade['status']} and can no longer be changed.", trade)
+
+
+class ChangedMeanwhile(TradeConflict):
+    code = "changed_meanwhile"
+
+    def __init__(self, trade: Mapping[str, Any]) -> None:
+        version = trade["version"]
+        super().__init__(f"This trade has changed meanwhile: it has version {version} now.", trade)
 
 
 class ClientOrderIdReused(Conflict):

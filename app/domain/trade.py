@@ -6,7 +6,7 @@ Everything that changes a trade's status is a Transition, and SUCCESSORS lists t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -37,8 +37,8 @@ class TradeStatus(StrEnum):
         return self in SUCCESSORS
 
 
-# A status that is not a key is final. PENDING may follow itself: a stop-limit is triggered. So may
-# ACTIVE: a part is exited.
+# A status that is not a key is final. PENDING may follow itself: a stop-limit is triggered, or the
+# order is modified. So may ACTIVE: a part is exited, or the bracket is modified.
 SUCCESSORS: Mapping[TradeStatus, frozenset[TradeStatus]] = {
     TradeStatus.PENDING: frozenset(
         {
@@ -100,7 +100,14 @@ class Ended:
     reason: EndReason
 
 
-Change = Exit | Entered | Triggered | Ended
+@dataclass(frozen=True, slots=True)
+class Modified:
+    """The order that waits, or the bracket, as its user changed it."""
+
+    terms: EntryOrder | Bracket
+
+
+Change = Exit | Entered | Triggered | Ended | Modified
 
 
 class IllegalTransition(ValueError):
@@ -181,6 +188,40 @@ def exit_by_user(
 def end_entry(trade: HasLife, reason: EndReason) -> Transition:
     """Return the end of an entry that is not filled; IllegalTransition if it is not pending."""
     return Transition(trade.status, ENDED_STATUS[reason], Ended(reason))
+
+
+def rebase(transition: Transition, before: HasLife, now: HasLife) -> Transition | None:
+    """Return what the price that caused a transition causes to the trade as it is `now`.
+
+    None for a change that no price caused, and if the trade is over. Between `before` and `now` a
+    user has exited a part or changed the terms.
+    """
+    change = transition.change
+    if not now.status.is_open or now.status is not transition.before:
+        return None
+    if isinstance(change, Exit) and before.bracket and now.bracket:
+        if change.reason is ExitReason.USER:
+            return None
+        if now.bracket.levels_since == before.bracket.levels_since:
+            held = now.bracket.open_quantity
+            exit = replace(change, quantity=held, pnl=now.bracket.pnl_at(change.price))
+            return replace(transition, change=exit)
+        return on_quote(now, change.quote, change.settled_from)
+    if isinstance(change, Entered):
+        return on_quote(now, change.quote, change.bracket.entry_settled_from)
+    if isinstance(change, Triggered):
+        return on_quote(now, change.quote, change.settled_from)
+    return None
+
+
+def enter(trade: HasLife, entered: Entered) -> Transition:
+    """Return the fill of an entry order; IllegalTransition if it is not pending."""
+    return Transition(trade.status, TradeStatus.ACTIVE, entered)
+
+
+def modify(trade: HasLife, terms: EntryOrder | Bracket) -> Transition:
+    """Return the change of a trade's terms; IllegalTransition if the trade is over."""
+    return Transition(trade.status, trade.status, Modified(terms))
 
 
 def _closing(exit: Exit | None) -> Transition | None:

@@ -18,7 +18,7 @@ from app.domain.money import ZERO, to_paisa
 from app.domain.order import TimeInForce
 from app.domain.quote import Quote
 from app.domain.side import TradeType
-from app.domain.trade import ENDED_STATUS, EndReason, TradeStatus, Transition
+from app.domain.trade import ENDED_STATUS, EndReason, Modified, TradeStatus, Transition
 from app.models.bulk import by_owner
 from app.models.paging import newest_first, numbered_windows
 from app.models.trade_document import (
@@ -27,6 +27,7 @@ from app.models.trade_document import (
     pending_fields,
     read_bracket,
     read_last_exit,
+    read_opened_as,
     read_order,
     read_partial_exits,
 )
@@ -68,6 +69,8 @@ class Trade:
     exit: Exit | None = None
     end_reason: EndReason | None = None
     closed_at: datetime | None = None
+    # What it was opened with, None if its user never modified it.
+    opened_as: Bracket | EntryOrder | None = None
 
     @classmethod
     def from_document(cls, document: Document) -> Trade:
@@ -93,6 +96,7 @@ class Trade:
             exit=read_last_exit(document),
             end_reason=EndReason(end_reason) if end_reason else None,
             closed_at=document.get("closed_at"),
+            opened_as=read_opened_as(document),
         )
 
     @classmethod
@@ -159,9 +163,10 @@ class Trade:
 
     @property
     def waits_since(self) -> datetime:
-        """The time of the quote that it was placed or entered at: later candles count."""
+        """The time of the quote that it was placed, entered or modified at: later candles count."""
         if self.bracket:
-            return self.bracket.entry_timestamp
+            since = self.bracket.levels_since
+            return since.timestamp if since else self.bracket.entry_timestamp
         assert self.order is not None
         return self.order.placed.timestamp
 
@@ -254,28 +259,52 @@ class Trade:
         if isinstance(change, Triggered) and self.order:
             order = replace(self.order, triggered_at=change.quote.timestamp)
             return replace(changed, order=order)
+        if isinstance(change, Modified):
+            if isinstance(change.terms, Bracket):
+                return replace(changed, bracket=change.terms)
+            margin = change.terms.margin_at(change.terms.margin_price)
+            return replace(changed, order=change.terms, margin_used=margin)
         return None
 
     def as_opened(self) -> Trade:
         """Return the trade as it was when it was opened."""
         opened = replace(
-            self, exit=None, closed_at=None, end_reason=None, partial_exits=(), filled_at=None
+            self,
+            exit=None,
+            closed_at=None,
+            end_reason=None,
+            partial_exits=(),
+            filled_at=None,
+            version=0,
         )
         if self.order and self.order.time_in_force is TimeInForce.IOC and self.bracket is None:
             return self
-        if self.order is not None and (self.filled_at is not None or self.bracket is None):
-            order = replace(self.order, triggered_at=None)
+        terms = self.opened_as or self.terms
+        order = self.opened_as if isinstance(self.opened_as, EntryOrder) else self.order
+        if order is not None and (self.filled_at is not None or self.bracket is None):
+            order = replace(order, triggered_at=None)
             margin = order.margin_at(order.margin_price)
             pending = TradeStatus.PENDING
             return replace(opened, status=pending, order=order, bracket=None, margin_used=margin)
-        bracket = replace(self.bracket, exited=0) if self.bracket else None
-        return replace(opened, status=TradeStatus.ACTIVE, bracket=bracket)
+        bracket = replace(
+            self.entered,
+            exited=0,
+            stop_loss=terms.stop_loss,
+            target_price=terms.target_price,
+            levels_since=None,
+        )
+        return replace(opened, status=TradeStatus.ACTIVE, order=order, bracket=bracket)
 
     @classmethod
     def find_by_id(cls, user_id: str, trade_id: ObjectId) -> Trade | None:
         """Return the user's trade; None for an unknown one or another user's."""
-        document = collection("trades").find_one({"_id": trade_id, "user_id": user_id})
+        document = cls.find_document(user_id, trade_id)
         return cls.from_document(document) if document else None
+
+    @classmethod
+    def find_document(cls, user_id: str, trade_id: ObjectId) -> Document | None:
+        """Return the document of the user's trade, from which `from_document` makes the trade."""
+        return collection("trades").find_one({"_id": trade_id, "user_id": user_id})
 
     @classmethod
     def find_by_client_order_id(cls, user_id: str, client_order_id: str) -> Trade | None:

@@ -13,17 +13,20 @@ from pymongo import UpdateMany, UpdateOne
 from app.database import Document, collection
 from app.database.batches import batched
 from app.database.hints import use_index
-from app.domain.entry import Entered, Triggered
+from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit
 from app.domain.money import ZERO
-from app.domain.trade import Ended, Transition
+from app.domain.trade import Ended, Modified, Transition
 from app.models.bulk import IN_CLAUSE_SIZE, by_owner, value_by_id
 from app.models.trade import Trade
 from app.models.trade_document import (
     bracket_fields,
     last_exit_fields,
     level_fields,
+    modified_fields,
+    opened_fields,
     partial_exit_fields,
+    pending_fields,
 )
 
 Update = UpdateOne | UpdateMany
@@ -135,6 +138,18 @@ def _update(item: TradeChange, now: datetime) -> Document:
         triggered_at = change.quote.timestamp
         order = replace(trade.order, triggered_at=triggered_at)
         return {"$set": {**level_fields(order), "triggered_at": triggered_at}}
+    if isinstance(change, Modified):
+        return {"$set": _modified(trade, change)}
     assert isinstance(change, Ended)
     ended = {"status": status, "waiting": False, "closed_at": now}
     return {"$set": {**ended, "end_reason": change.reason.value}, "$unset": NO_LONGER_PENDING}
+
+
+def _modified(trade: Trade, change: Modified) -> Document:
+    terms, fields = change.terms, modified_fields(change.terms)
+    if isinstance(terms, EntryOrder):
+        fields |= pending_fields(terms) | {"margin_used": terms.margin_at(terms.margin_price)}
+    if trade.opened_as is None:
+        # For the retry of the request that opened it.
+        fields["opened_as"] = opened_fields(trade.order, trade.bracket)
+    return fields

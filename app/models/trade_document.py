@@ -89,6 +89,28 @@ def bracket_fields(bracket: Bracket) -> Document:
     }
 
 
+def modified_fields(terms: Bracket | EntryOrder) -> Document:
+    """Return the fields of terms that the user changed."""
+    if isinstance(terms, EntryOrder):
+        return order_fields(terms)
+    return {**level_fields(terms), "levels_since": _quote_fields(terms.levels_since)}
+
+
+def opened_fields(order: EntryOrder | None, bracket: Bracket | None) -> Document:
+    """Return the fields that a modification may change, as they were when the trade was opened."""
+    if order is not None:
+        return order_fields(order)
+    assert bracket is not None
+    return {"stop_loss": bracket.stop_loss, "target_price": bracket.target_price}
+
+
+def read_opened_as(document: Document) -> Bracket | EntryOrder | None:
+    """Return the terms that a trade was opened with, None if they were never modified."""
+    if (opened := document.get("opened_as")) is None:
+        return None
+    return read_order(document | opened) or read_bracket(document | opened)
+
+
 def level_fields(waiting: Bracket | EntryOrder) -> Document:
     """Return the protective levels, and the prices that something waits for."""
     return {
@@ -117,6 +139,7 @@ def read_bracket(document: Document) -> Bracket | None:
         entry_quote_price=document.get("entry_quote_price"),
         entry_settled_from=SettledFrom(settled_from) if settled_from else None,
         exited=sum(part["quantity"] for part in document.get("partial_exits", ())),
+        levels_since=_read_quote(document["symbol"], document.get("levels_since")),
     )
 
 
@@ -183,6 +206,24 @@ def _read_exit(symbol: str, fields: Document, quantity: int, pnl: Decimal) -> Ex
         rule=FillRule(rule) if rule else None,
         settled_from=SettledFrom(settled_from) if settled_from else None,
     )
+
+
+def _quote_fields(quote: Quote | None) -> Document | None:
+    if quote is None:
+        return None
+    return {
+        "price": quote.price,
+        "source": quote.source.value,
+        "timestamp": quote.timestamp,
+        "posting": _posting_field(quote.posting),
+    }
+
+
+def _read_quote(symbol: str, fields: Document | None) -> Quote | None:
+    if fields is None:
+        return None
+    source, posting = Source(fields["source"]), _posting(fields["posting"])
+    return Quote(symbol, fields["price"], source, fields["timestamp"], posting)
 
 
 def _posting_field(posting: Posting | None) -> Document | None:

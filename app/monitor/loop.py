@@ -349,7 +349,7 @@ class Monitor:
 
     def _receive(self, collect: Callable[[], Sequence[Quote]]) -> list[Quote]:
         # On the board before they are settled: a trade that commits too late for this pass finds
-        # them there (see _close_if_reached).
+        # them there (see settle_ticks_since).
         admitted = self._quotes.receive(collect)
         metrics().ticks.inc(len(admitted))
         own = [tick for tick in admitted if self._is_own(tick.symbol)]

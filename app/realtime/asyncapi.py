@@ -90,6 +90,7 @@ TRADE_UPDATES = {
     "trade_created": "A trade was opened, or its order waits: `status` is ACTIVE or PENDING.",
     "trade_filled": "A price filled an entry order that had waited.",
     "trade_triggered": "A price reached the stop of a stop-limit order: it is a limit from now on.",
+    "trade_modified": "The user changed an entry order, or the levels of a trade.",
     "trade_cancelled": "An entry order was cancelled before it was filled.",
     "trade_expired": "An entry order has expired unfilled.",
     "trade_rejected": "An entry order could not be filled when its price was reached.",
@@ -292,9 +293,16 @@ def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Proper
         "reason": _never_null(trade["end_reason"]),
         "margin_released": {**trade["margin_used"], "description": "Rupees that it had blocked."},
     }
+    modified = _pick(
+        trade,
+        "trade_id portfolio symbol trade_type quantity status version stop_loss target_price "
+        "margin_used",
+    )
+    modified |= _pick(trade, "order_type limit_price stop_price")
     return {
         "trade_filled": order | filled | caused,
         "trade_triggered": order | caused,
+        "trade_modified": modified,
         "trade_cancelled": ended,
         "trade_expired": ended,
         "trade_rejected": ended,

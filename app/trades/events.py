@@ -12,7 +12,14 @@ from app.domain.order import OrderType
 from app.domain.portfolio import DEFAULT_NAME
 from app.domain.quote import Quote
 from app.domain.side import TradeType
-from app.domain.trade import ENDED_STATUS, Ended, EndReason, TradeStatus
+from app.domain.trade import (
+    ENDED_STATUS,
+    Ended,
+    EndReason,
+    Modified,
+    TradeStatus,
+    modify,
+)
 from app.domain.triggers import SettledFrom
 from app.models import EventDraft, Trade, TradeChange
 
@@ -72,6 +79,8 @@ def trade_changed(item: TradeChange) -> EventDraft:
         return trade_filled(trade, change)
     if isinstance(change, Triggered):
         return trade_triggered(trade, change)
+    if isinstance(change, Modified):
+        return trade_modified(trade, change)
     return trade_ended(trade, change)
 
 
@@ -140,6 +149,30 @@ def trade_triggered(trade: Trade, triggered: Triggered) -> EventDraft:
     )
 
 
+def trade_modified(trade: Trade, modified: Modified) -> EventDraft:
+    """Return the event of an order or a bracket that its user changed."""
+    terms, after = modified.terms, trade.after(modify(trade, modified.terms))
+    assert after is not None
+    if isinstance(terms, EntryOrder):
+        subject = _in_words(after)
+    else:
+        subject = f"{trade.trade_type} of {terms.open_quantity} {trade.symbol}"
+    return EventDraft(
+        user_id=trade.user_id,
+        type="trade_modified",
+        message=f"Your {subject} was modified{_levels(terms) or ': no stop-loss and no target'}.",
+        data={
+            **_identity(after),
+            **_order_data(after),
+            "status": after.status.value,
+            "version": after.version,
+            "stop_loss": terms.stop_loss,
+            "target_price": terms.target_price,
+            "margin_used": after.margin_used,
+        },
+    )
+
+
 def trade_ended(trade: Trade, ended: Ended) -> EventDraft:
     """Return the event of an entry order that ended unfilled."""
     status = ENDED_STATUS[ended.reason]
@@ -173,11 +206,10 @@ def _exit_data(trade: Trade, exit: Exit) -> dict[str, object]:
 
 def _order_data(trade: Trade) -> dict[str, object]:
     order = trade.order
-    assert order is not None
     return {
-        "order_type": order.order_type.value,
-        "limit_price": order.limit_price,
-        "stop_price": order.stop_price,
+        "order_type": (order.order_type if order else OrderType.MARKET).value,
+        "limit_price": order.limit_price if order else None,
+        "stop_price": order.stop_price if order else None,
     }
 
 

@@ -11,17 +11,27 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
+from typing import TypeVar
 
 from bson import ObjectId
 
 from app.database.batches import BatchResult, ClaimLost, Fence, write_in_batches
 from app.database.transactions import run_transaction
-from app.domain.entry import Entered
+from app.domain.entry import Entered, EntryOrder
 from app.domain.fill import Exit
 from app.domain.money import ZERO
 from app.domain.position import Position
 from app.domain.quote import Quote
-from app.domain.trade import Ended, EndReason, Transition, end_entry, on_candle, on_quote
+from app.domain.trade import (
+    Ended,
+    EndReason,
+    Modified,
+    Transition,
+    end_entry,
+    on_candle,
+    on_quote,
+    rebase,
+)
 from app.domain.triggers import CandlesAfter, SettledFrom, triggered_by, triggered_in
 from app.events import publish_events, record_events
 from app.models import (
@@ -34,6 +44,8 @@ from app.models import (
 )
 from app.services import now
 from app.trades.events import trade_changed
+
+T = TypeVar("T")
 
 
 def find_triggered(ticks: Sequence[Quote], deciding: Collection[Quote] = ()) -> list[TradeChange]:
@@ -70,12 +82,32 @@ def find_missed(
 def apply_transitions(
     changes: Sequence[TradeChange], fence: Fence | None = None
 ) -> Iterator[BatchResult[TradeChange]]:
-    """Change those of the trades that are still as expected, in batches; yield each result.
+    """Change trades in batches; yield each result.
 
-    Raises LeaseLost if the `fence` does.
+    A trade that its user changed meanwhile, by an exit of a part or a modification, is changed
+    according to what it is now; one that is over is skipped. Raises LeaseLost if the `fence` does.
     """
     for part in _without_repeats(changes):
-        yield from write_in_batches(part, partial(apply_batch, fence=fence), name_change)
+        yield from write_in_batches(part, partial(_apply_latest, fence=fence), name_change)
+
+
+def _apply_latest(changes: Sequence[TradeChange], fence: Fence | None) -> None:
+    try:
+        apply_batch(changes, fence=fence)
+    except ClaimLost:
+        latest = None if len(changes) > 1 else _rebased(changes[0])
+        if latest is None:
+            raise
+        apply_batch([latest], fence=fence)
+
+
+def _rebased(item: TradeChange) -> TradeChange | None:
+    """Return what the price that caused a change causes to the trade as it is now."""
+    trade = Trade.find_by_id(item.user_id, item.trade.id)
+    if trade is None or trade.version == item.trade.version:
+        return None
+    transition = rebase(item.transition, item.trade, trade)
+    return TradeChange(trade, transition) if transition else None
 
 
 def apply_batch(
@@ -85,29 +117,50 @@ def apply_batch(
 ) -> None:
     """Change trades in one transaction, and publish their events. Each trade occurs once.
 
-    The transaction also does `also(now)`. An entry whose margin is no longer available is
+    The transaction ends with `also(now)`. An entry whose margin is no longer available is
     rejected. Raises ClaimLost if a trade is no longer as expected, and LeaseLost if the `fence`
     does.
     """
-    user_ids = {item.user_id for item in changes}
+    apply_steps([changes], also or (lambda _: None), fence)
 
-    def write() -> list[Notification]:
+
+def apply_steps(
+    steps: Sequence[Sequence[TradeChange]],
+    finish: Callable[[datetime], T],
+    fence: Fence | None = None,
+) -> T:
+    """Change trades in one transaction, step by step, and publish their events.
+
+    A later step may change the trades of an earlier one again. The transaction ends with
+    `finish(now)`, whose result is returned. Raises what `apply_batch` does.
+    """
+    changes = [item for step in steps for item in step]
+
+    def write() -> tuple[list[Notification], T]:
         time = now()
-        if also is not None:
-            also(time)
-        affordable = _reject_unaffordable(changes)
-        if apply_changes(affordable, time) < len(changes):
-            raise ClaimLost
-        deltas = _portfolio_deltas(affordable)
-        if Portfolio.settle_many(deltas, time) != len(deltas):
-            raise RuntimeError("a portfolio vanished while its trades were being changed")
-        events = record_events([trade_changed(item) for item in affordable], time)
+        events = [event for step in steps for event in _write_step(step, time)]
+        result = finish(time)
         if fence is not None:
             fence({item.trade.symbol for item in changes})
-        return events
+        return events, result
 
-    events = run_transaction(write, already_committed=Notification.are_written, user_ids=user_ids)
+    events, result = run_transaction(
+        write,
+        already_committed=lambda written: Notification.are_written(written[0]),
+        user_ids={item.user_id for item in changes},
+    )
     publish_events(events)
+    return result
+
+
+def _write_step(changes: Sequence[TradeChange], time: datetime) -> list[Notification]:
+    affordable = _reject_unaffordable(changes)
+    if apply_changes(affordable, time) < len(changes):
+        raise ClaimLost
+    deltas = _portfolio_deltas(affordable)
+    if Portfolio.settle_many(deltas, time) != len(deltas):
+        raise RuntimeError("a portfolio vanished while its trades were being changed")
+    return record_events([trade_changed(item) for item in affordable], time)
 
 
 def count_closed(written: Iterable[object]) -> int:
@@ -191,3 +244,5 @@ def add_change(delta: PortfolioDelta, item: TradeChange) -> None:
         delta.hold(trade.symbol, Position.of(change.bracket))
     elif isinstance(change, Ended):
         delta.margin += trade.margin_used
+    elif isinstance(change, Modified) and isinstance(change.terms, EntryOrder):
+        delta.margin += trade.margin_used - change.terms.margin_at(change.terms.margin_price)

@@ -29,7 +29,7 @@ GOOD_TILL_CANCELLED = timedelta(days=365)
 def place_order(order: Order, market: Market) -> Placement:
     """Return what becomes of an order that has passed the checks of its market."""
     fills = fills_at_once(order, market.quote, is_queued=market.is_queueing)
-    expires_at = None if fills else _expiry(order.time_in_force)
+    expires_at = None if fills else expiry(order.time_in_force)
     return place(order, market, services().settings.margin_rate, expires_at)
 
 
@@ -99,7 +99,7 @@ def count_pending(user_id: str) -> int:
     return sum(Trade.count_pending(user_id, portfolio.id) for portfolio in portfolios)
 
 
-def _expiry(time_in_force: TimeInForce) -> datetime | None:
+def expiry(time_in_force: TimeInForce) -> datetime | None:
     """Return when an order that waits ends unfilled, in the time of the feed."""
     if time_in_force is TimeInForce.IOC:
         return None

@@ -8,6 +8,7 @@ from app.models import IdempotencyKey
 from app.portfolio import valuation
 from app.portfolio.service import get_portfolio
 from app.trades import exits, service
+from app.trades.change_routes import blueprint as changes
 from app.trades.preview import preview_order
 from app.trades.preview_schemas import PreviewResponse, PreviewTradeRequest
 from app.trades.report_routes import blueprint as reports
@@ -30,6 +31,7 @@ from app.web.schemas import PortfolioQuery
 
 blueprint = Blueprint("trades", __name__, url_prefix="/trades")
 blueprint.register_blueprint(reports)
+blueprint.register_blueprint(changes)
 
 
 @blueprint.post("/create")

@@ -112,6 +112,15 @@ ERROR_CODES = {
         "`available_margin` in rupees, and `below`, the largest quantity that has enough.",
     ),
     "trade_not_found": ErrorCode((404,), "The user has no trade with this id."),
+    "not_pending": ErrorCode(
+        (409,), "The entry of the trade does not wait: `details.trade` is the trade as it is."
+    ),
+    "trade_ended": ErrorCode((409,), "The trade is over: `details.trade` is the trade as it is."),
+    "changed_meanwhile": ErrorCode(
+        (409,),
+        "The trade has changed since the request read it, or has another `version` than the body: "
+        "`details.trade` is the trade as it is.",
+    ),
     "trade_not_active": ErrorCode(
         (409,), "The trade is closed. `details` has its `status` and `pnl`."
     ),

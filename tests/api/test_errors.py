@@ -29,7 +29,7 @@ def test_an_unknown_address_is_a_404(client: FlaskClient, path: str) -> None:
         ("GET", "/auth/register", {"POST"}),
         ("DELETE", "/notifications", {"GET", "POST"}),
         ("POST", "/market/live/NIFTY", {"GET"}),
-        ("PATCH", "/trades/exit/6564f0c0c0c0c0c0c0c0c0c0", {"POST"}),
+        ("DELETE", "/trades/exit/6564f0c0c0c0c0c0c0c0c0c0", {"POST"}),
         ("POST", "/notifications/6564f0c0c0c0c0c0c0c0c0c0/read", {"PUT"}),
         ("PUT", "/health/live", {"GET"}),
     ],

@@ -38,6 +38,7 @@ SHARED_ADDRESSES = {
     "/portfolio/create",
     "/trades/create",
     "/trades/preview",
+    "/trades/cancel/{trade_id}",
     "/trades/exit/{trade_id}",
     "/trades/exit-all/{user_id}",
 }

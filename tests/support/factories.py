@@ -94,14 +94,16 @@ def assert_portfolio_balances(client_id: str) -> None:
 
 def _assert_balances(portfolio: Portfolio, trades: list[Trade]) -> None:
     held = [trade for trade in trades if trade.status is TradeStatus.ACTIVE]
+    open_trades = [trade for trade in trades if trade.status.is_open]
     season = [trade for trade in trades if trade.number > portfolio.season_start]
-    pnls = [trade.exit.pnl for trade in season if trade.exit]
+    pnls = [trade.pnl or ZERO for trade in season if trade.exit]
+    parts = [exit.pnl for trade in held for exit, _ in trade.partial_exits]
     exposure: dict[str, Position] = {}
     for each in held:
         exposure[each.symbol] = exposure.get(each.symbol, Position()) + Position.of(each.entered)
 
-    assert portfolio.utilized_margin == sum((each.margin_used for each in held), ZERO)
-    assert portfolio.total_pnl == sum(pnls, ZERO)
+    assert portfolio.utilized_margin == sum((each.margin_blocked for each in open_trades), ZERO)
+    assert portfolio.total_pnl == sum(pnls + parts, ZERO)
     balance = portfolio.available_margin + portfolio.utilized_margin
     assert balance == portfolio.current_season.balance
     assert portfolio.trade_count == len(trades)

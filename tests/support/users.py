@@ -33,6 +33,9 @@ class Trader:
             kwargs["json"] = json
         return self.client.post(path, headers=self.headers, **kwargs)
 
+    def patch(self, path: str, json: Any = None, **kwargs: Any) -> TestResponse:
+        return self.client.patch(path, headers=self.headers, json=json, **kwargs)
+
     def put(self, path: str, **kwargs: Any) -> TestResponse:
         return self.client.put(path, headers=self.headers, **kwargs)
 

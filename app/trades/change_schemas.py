@@ -1,0 +1,78 @@
+"""The request of a modification."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import ConfigDict, Field, model_serializer, model_validator
+
+from app.domain.modification import LEVEL_FIELDS, ORDER_FIELDS
+from app.domain.order import MAX_QUANTITY, TimeInForce
+from app.web.schemas import Level, RequestModel, choice, whole_number
+
+FIELDS = LEVEL_FIELDS | ORDER_FIELDS
+
+
+class ChangeTradeRequest(RequestModel):
+    """What is left out stays as it is.
+
+    An order that waits takes every field, an ACTIVE trade `stop_loss` and `target_price`.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": [name]} for name in sorted(FIELDS)]}
+    )
+
+    limit_price: Level | None = Field(
+        default=None,
+        description="The new limit, in rupees, of an order with a limit.",
+        examples=[24_150.0],
+    )
+    stop_price: Level | None = Field(
+        default=None,
+        description="The new stop, in rupees, of an order with a stop that was not reached.",
+        examples=[24_300.0],
+    )
+    quantity: Annotated[int, *whole_number(1, MAX_QUANTITY)] | None = Field(
+        default=None, description="The new number of units of an order that waits.", examples=[3]
+    )
+    time_in_force: Annotated[TimeInForce, choice(TimeInForce)] | None = Field(
+        default=None,
+        description="How long an order that waits goes on waiting from now: DAY or GTC.",
+        examples=["DAY"],
+    )
+    stop_loss: Level | None = Field(
+        default=None,
+        description="Rupees at which to close with a loss; null removes it.",
+        examples=[23_968.45],
+    )
+    target_price: Level | None = Field(
+        default=None,
+        description="Rupees at which to close with a profit; null removes it.",
+        examples=[24_452.66],
+    )
+    version: Annotated[int, *whole_number(0, 2**31)] | None = Field(
+        default=None,
+        description="The `version` that you have seen. If the trade has another one, nothing is "
+        "changed.",
+        examples=[0],
+    )
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.to_changes():
+            raise ValueError("must have a field to change")
+        return self
+
+    @property
+    def seen_version(self) -> int | None:
+        return self.version if "version" in self.model_fields_set else None
+
+    def to_changes(self) -> dict[str, Any]:
+        """Return the terms that were sent."""
+        return {name: getattr(self, name) for name in self.model_fields_set - {"version"}}
+
+    @model_serializer
+    def _as_sent(self) -> dict[str, Any]:
+        # A level that is null is another request than one that is left out.
+        return {name: getattr(self, name) for name in sorted(self.model_fields_set)}

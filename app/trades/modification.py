@@ -1,0 +1,233 @@
+"""Modifying and cancelling trades. Each answers with the trade as it then is.
+
+A change is one update, guarded by the status and the version of the trade: if something else has
+changed the trade first, the error has the trade as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from app.database import Document
+from app.database.batches import ClaimLost
+from app.domain.bracket import Bracket
+from app.domain.checks import Funds, Market, form_problems, insufficient_margin, market_problems
+from app.domain.entry import EntryOrder
+from app.domain.errors import ChangedMeanwhile, NotPending, ResultUnconfirmed, TradeEnded
+from app.domain.instrument import Instrument
+from app.domain.modification import changes_order, modified_bracket, modified_order
+from app.domain.order import Order, OrderType
+from app.domain.quote import Quote
+from app.domain.trade import EndReason, Modified, TradeStatus, end_entry, enter, modify
+from app.models import IdempotencyKey, IdempotencyRecord, Trade, TradeChange
+from app.portfolio.service import get_portfolio
+from app.portfolio.valuation import value
+from app.services import now, services
+from app.trades.execution import apply_steps
+from app.trades.placing import expiry
+from app.trades.service import get_trade, settle_ticks_since
+from app.trades.state import trade_state
+
+# Each try loses against another change of the same trade.
+MAX_TRIES = 5
+
+
+def modify_trade(
+    user_id: str,
+    trade_id: str,
+    fields: Mapping[str, Any],
+    key: IdempotencyKey | None = None,
+    *,
+    version: int | None = None,
+) -> Trade:
+    """Change terms of the user's trade; for a retry of `key`, return the trade as it then was.
+
+    An order that waits has other prices, quantity and levels, an active trade other levels. A
+    limit that the price has reached is filled at once. Raises NotFound for an unknown trade,
+    NotPending for terms that an entered trade no longer has, TradeEnded, ChangedMeanwhile if the
+    trade has another `version` or is changed at the same time, InvalidFields, InsufficientMargin,
+    and what app.domain.checks finds.
+    """
+    if earlier := _changed_earlier(key):
+        return earlier
+    trade = get_trade(user_id, trade_id)
+    _require_modifiable(trade, fields, version)
+    instrument, market = services().instruments.get_ordered(trade.symbol), _market(trade)
+    since = market.quote or _origin(trade)
+    modified = TradeChange(trade, modify(trade, _terms(trade, fields, since)))
+    order = _as_order(modified, instrument)
+    for check in (
+        form_problems(order, instrument),
+        market_problems(order, instrument, market),
+    ):
+        for problem in check:
+            raise problem
+    steps = [modified, *_filled_on_arrival(modified, market)]
+    try:
+        result = _write(trade, steps, key, partial(_require_margin, trade, order, instrument))
+    except ClaimLost:
+        _require_modifiable(get_trade(user_id, trade_id), fields, trade.version)
+        raise ResultUnconfirmed from None
+    settle_ticks_since(since, result)
+    return result
+
+
+def cancel_trade(user_id: str, trade_id: str, key: IdempotencyKey | None = None) -> Trade:
+    """Cancel the user's entry order; for a retry of `key`, return the trade as it then was.
+
+    Raises NotFound for an unknown trade, NotPending for one whose entry does not wait.
+    """
+    if earlier := _changed_earlier(key):
+        return earlier
+    for _ in range(MAX_TRIES):
+        trade = get_trade(user_id, trade_id)
+        if trade.status is not TradeStatus.PENDING:
+            raise NotPending(trade_state(trade))
+        try:
+            return _write(trade, [TradeChange(trade, end_entry(trade, EndReason.USER))], key)
+        except ClaimLost:
+            # It was modified or triggered: what is left of it is cancelled all the same.
+            continue
+    raise ResultUnconfirmed
+
+
+def _changed_earlier(key: IdempotencyKey | None) -> Trade | None:
+    """Return the trade as an earlier try of this request left it."""
+    record = IdempotencyRecord.find(key) if key else None
+    return Trade.from_document(record["trade"]) if record else None
+
+
+def _require_modifiable(trade: Trade, fields: Mapping[str, Any], version: int | None) -> None:
+    if not trade.status.is_open:
+        raise TradeEnded(trade_state(trade))
+    if changes_order(fields) and trade.status is not TradeStatus.PENDING:
+        raise NotPending(trade_state(trade))
+    if version is not None and version != trade.version:
+        raise ChangedMeanwhile(trade_state(trade))
+
+
+def _market(trade: Trade) -> Market:
+    """Return the market of a trade: its quote is the last one that may settle the trade.
+
+    Outside market hours it has the present time of the feed: only later prices count.
+    """
+    parts, quote = services(), _last_quote(trade)
+    if parts.calendar.trading_allowed(now()):
+        return Market(quote)
+    quote = replace(quote, timestamp=parts.feed.now()) if quote else None
+    return Market(quote, queued_for=parts.calendar.session_of_order(now()).day)
+
+
+def _last_quote(trade: Trade) -> Quote | None:
+    quotes, source = services().quotes, _origin(trade).source
+    quote = quotes.confirmed([trade.symbol]).get(trade.symbol)
+    if quote and quote.counts_for(source):
+        return quote
+    known = quotes.known([trade.symbol]).get(trade.symbol)
+    return known.quote if known and known.quote.counts_for(source) else None
+
+
+def _origin(trade: Trade) -> Quote:
+    if trade.bracket is None:
+        assert trade.order is not None
+        return trade.order.placed
+    bracket = trade.bracket
+    return Quote(
+        trade.symbol,
+        bracket.entry_quote_price or bracket.entry_price,
+        bracket.entry_source,
+        bracket.entry_timestamp,
+        bracket.entry_posting,
+    )
+
+
+def _terms(trade: Trade, fields: Mapping[str, Any], since: Quote) -> Bracket | EntryOrder:
+    if trade.bracket:
+        return modified_bracket(trade.bracket, fields, since)
+    assert trade.order is not None
+    order = modified_order(trade.order, fields, since)
+    if "time_in_force" in fields:
+        return replace(order, expires_at=expiry(order.time_in_force))
+    return order
+
+
+def _as_order(modified: TradeChange, instrument: Instrument) -> Order:
+    """Return the modified terms as an order, for the checks of an order."""
+    trade = modified.trade
+    change = modified.transition.change
+    assert isinstance(change, Modified)
+    terms = change.terms
+    levels = terms.stop_loss, terms.target_price
+    if isinstance(terms, Bracket):
+        # What it holds was checked when it was ordered.
+        return Order(trade.symbol, trade.trade_type, instrument.lot_size, *levels)
+    is_limit = terms.waits_for_limit
+    return Order(
+        trade.symbol,
+        trade.trade_type,
+        terms.quantity,
+        *levels,
+        order_type=OrderType.LIMIT if is_limit else terms.order_type,
+        limit_price=terms.limit_price,
+        stop_price=None if is_limit else terms.stop_price,
+    )
+
+
+def _filled_on_arrival(modified: TradeChange, market: Market) -> list[TradeChange]:
+    """Return the fill of a limit that the current price has reached."""
+    trade, quote = modified.trade.after(modified.transition), market.quote
+    if not trade or trade.bracket or not trade.order or not quote or market.is_queueing:
+        return []
+    if quote != services().quotes.confirmed([quote.symbol]).get(quote.symbol):
+        return []
+    entered = trade.order.filled_on_arrival(quote)
+    return [TradeChange(trade, enter(trade, entered))] if entered else []
+
+
+def _require_margin(trade: Trade, order: Order, instrument: Instrument) -> None:
+    """Raise InsufficientMargin if a modification needs more margin than was available."""
+    changed = Trade.find_by_id(trade.user_id, trade.id)
+    assert changed is not None
+    if (growth := changed.margin_used - trade.margin_used) <= 0:
+        return
+    portfolio = get_portfolio(trade.user_id, trade.portfolio)
+    equity = value(portfolio).equity
+    if portfolio.available_margin < 0 or equity <= 0:
+        assert changed.order is not None
+        available = portfolio.available_margin + growth + trade.margin_used
+        funds = Funds(available, changed.order.margin_rate, equity if equity <= 0 else None)
+        raise insufficient_margin(order, instrument, changed.order.margin_price, funds)
+
+
+def _write(
+    trade: Trade,
+    steps: Sequence[TradeChange],
+    key: IdempotencyKey | None,
+    check: Callable[[], object] = lambda: None,
+) -> Trade:
+    """Write changes of one trade, one after the other; return the trade as it then is.
+
+    The `check` may refuse what was written. Raises ClaimLost if the trade has changed meanwhile.
+    """
+
+    def finish(time: datetime) -> Document:
+        check()
+        document = Trade.find_document(trade.user_id, trade.id)
+        assert document is not None
+        if key:
+            IdempotencyRecord.save(key, {"trade": document}, time)
+        return document
+
+    try:
+        return Trade.from_document(apply_steps([[step] for step in steps], finish))
+    except DuplicateKeyError:
+        # The same request is handled twice at the same time.
+        if earlier := _changed_earlier(key):
+            return earlier
+        raise ResultUnconfirmed from None
