@@ -28,7 +28,7 @@ Item = TypeVar("Item")
 # so that a process that is killed or paused holds up no takeover.
 Fence = Callable[[Collection[str]], None]
 
-# How long a batch retries conflicts: less than a locked user may cost the others.
+# How long a batch of several users retries conflicts: what a locked user may cost the others.
 CONFLICT_SECONDS = 1.0
 # MongoDB's TransactionTooLargeForCache.
 TOO_LARGE_FOR_CACHE = 388
@@ -72,7 +72,11 @@ def batched(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
 
 
 def write_in_batches(
-    items: Sequence[T], write: Callable[[Sequence[T]], object], name: Callable[[T], str]
+    items: Sequence[T],
+    write: Callable[[Sequence[T]], object],
+    name: Callable[[T], str],
+    *,
+    conflict_seconds: float = CONFLICT_SECONDS,
 ) -> Iterator[BatchResult[T]]:
     """Have `write` write the items, a transaction for each batch; yield each result.
 
@@ -80,13 +84,14 @@ def write_in_batches(
     more may be written: this is raised to the caller. A batch that fails for a
     reason other than an outage is halved until the item at fault is alone; that one is logged by
     its `name`, or skipped if it was claimed elsewhere. A batch that conflicts with other
-    transactions is halved until the user whose documents are locked is alone.
+    transactions for `conflict_seconds` is halved until the user whose documents are locked is
+    alone.
     """
     pending = deque(batched(items, batch_size()))
     while pending:
         batch = pending.popleft()
         try:
-            with conflicts_limited(CONFLICT_SECONDS):
+            with conflicts_limited(conflict_seconds):
                 write(batch)
         except ClaimLost:
             pending.extendleft(reversed(_halves(batch)))

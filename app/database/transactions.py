@@ -67,6 +67,9 @@ OPTIONS: dict[str, Any] = {
     "write_concern": WriteConcern("majority", j=True),
     "read_preference": ReadPreference.PRIMARY,
 }
+# Transactions of one process at a time; the others wait for their turn. Never more than half of the
+# connections, so that reads do not wait for one.
+MAX_TRANSACTIONS = 16
 EXTENSION = "paper_trading.transactions"
 _conflict_seconds: ContextVar[float] = ContextVar("seconds to retry conflicts", default=inf)
 
@@ -86,9 +89,11 @@ class WriteConflict(ExecutionTimeout):
 class _TransactionState:
     """What the transactions of one application share."""
 
+    # One for each transaction that may run now.
+    turns: threading.Semaphore
     # Locks by hash of the user: for speed alone, the database decides which transaction wins.
     user_locks: tuple[threading.Lock, ...] = field(
-        default_factory=lambda: tuple(threading.Lock() for _ in range(256))
+        default_factory=lambda: tuple(threading.Lock() for _ in range(1024))
     )
     # Sessions whose transaction could not be aborted. Their writes stay locked until they are
     # killed, by default for a minute.
@@ -99,7 +104,9 @@ class _TransactionState:
 
 def init_app(app: Flask) -> None:
     """Give the application its transaction state."""
-    app.extensions[EXTENSION] = _TransactionState()
+    connections = database().client.options.pool_options.max_pool_size or inf
+    turns = int(min(max(connections // 2, 1), MAX_TRANSACTIONS))
+    app.extensions[EXTENSION] = _TransactionState(threading.Semaphore(turns))
 
 
 def run_transaction(
@@ -114,7 +121,8 @@ def run_transaction(
     Every database operation of `work` joins the transaction: the session is bound to the context.
     `work` may run several times, so it has no effect outside the database. An exception from it
     aborts the transaction. Conflicts are retried for `timeout_seconds`; then WriteConflict is
-    raised. Transactions of this process that name one of the same `user_ids` wait for each other.
+    raised. Transactions of this process that name one of the same `user_ids` wait for each other,
+    and no more than MAX_TRANSACTIONS run at once; ExecutionTimeout is raised after as long a wait.
 
     If the database crashes between a commit and its reply, `work` runs again, unless
     `already_committed` says that its previous result is in the database: that is then returned.
@@ -244,17 +252,25 @@ def _locked(
     state: _TransactionState, users: Collection[str], timeout_seconds: float
 ) -> Iterator[None]:
     locks = state.user_locks
+    deadline = locked_by = time.monotonic() + timeout_seconds
     if len(users) > 1:
         # Those of a single user queue here, and all of them succeed.
-        timeout_seconds = min(timeout_seconds, _conflict_seconds.get())
-    deadline = time.monotonic() + timeout_seconds
+        locked_by = min(deadline, time.monotonic() + _conflict_seconds.get())
     with ExitStack() as taken:
         # Sorted, so that two transactions never wait for each other.
         for number in sorted({hash(user_id) % len(locks) for user_id in users}):
-            if not locks[number].acquire(timeout=max(deadline - time.monotonic(), 0)):
+            if not locks[number].acquire(timeout=_seconds_to(locked_by)):
                 raise WriteConflict("other transactions of the same user took too long", 50)
             taken.callback(locks[number].release)
+        # Last: a transaction that waits for a user takes no turn from others.
+        if not state.turns.acquire(timeout=_seconds_to(deadline)):
+            raise ExecutionTimeout("too many other transactions ran first", 50)
+        taken.callback(state.turns.release)
         yield
+
+
+def _seconds_to(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0)
 
 
 def is_outage(error: PyMongoError) -> bool:

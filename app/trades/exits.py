@@ -6,10 +6,11 @@ was delisted, the last known price serves once a trading day has passed, if the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from math import inf
 
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
@@ -32,7 +33,7 @@ from app.domain.triggers import SettledFrom
 from app.models import IdempotencyKey, IdempotencyRecord, SymbolState, Trade, TradeChange
 from app.portfolio.service import find_portfolio
 from app.services import now, services
-from app.trades.execution import apply_batch, apply_transitions, name_change
+from app.trades.execution import apply_batch, name_change
 from app.trades.service import get_trade
 
 
@@ -89,7 +90,7 @@ def exit_all(
     if key is None:
         services().calendar.require_trading(now())
         exits, others = _price_all(_find_active(user_id, portfolio), at_last_price)
-        closed = all_written(apply_transitions(exits))
+        closed = _write(exits, apply_batch)
         return ExitedAll(len(closed), _total_pnl(closed), others)
     record = IdempotencyRecord.find(key) or _begin_exit_all(user_id, portfolio, key)
     if not record["done"]:
@@ -151,8 +152,16 @@ def _continue_exiting(key: IdempotencyKey, trade_ids: list[ObjectId], at_last_pr
         # The rest of an interrupted request waits for the next opening as well.
         services().calendar.require_trading(now())
         exits, others = _price_all(active, at_last_price)
-        all_written(write_in_batches(exits, close_and_count, name_change))
+        _write(exits, close_and_count)
     IdempotencyRecord.finish(key, {"not_exited": others})
+
+
+def _write(
+    exits: Sequence[TradeChange], write: Callable[[Sequence[TradeChange]], object]
+) -> list[TradeChange]:
+    """Have `write` write exits of one user in batches; raise the first error."""
+    # A conflict costs no other user, so each batch is retried as long as any transaction.
+    return all_written(write_in_batches(exits, write, name_change, conflict_seconds=inf))
 
 
 def _total_pnl(exits: Sequence[TradeChange]) -> Decimal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
 
@@ -14,6 +15,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from app.database import Document, collection, database
+from app.database.batches import CONFLICT_SECONDS
 from app.database.transactions import WriteConflict, run_transaction
 from app.domain.quote import Quote, Source
 from app.models import SymbolState
@@ -172,6 +174,18 @@ def test_one_locked_user_does_not_hold_up_the_others_of_a_batch(
 
     assert statuses == [*["STOP_LOSS_HIT"] * 2, "ACTIVE", *["STOP_LOSS_HIT"] * 2]
     assert traders[2].trades()[0]["status"] == "STOP_LOSS_HIT"
+
+
+def test_exit_all_waits_longer_for_a_locked_user_than_a_pass_does(
+    app: Flask, alice: Trader, mongo_uri: str
+) -> None:
+    alice.create_trade()
+    with ThreadPoolExecutor(1) as pool:
+        with app.app_context(), locking(mongo_uri, portfolios_of=alice.client_id):
+            exiting = pool.submit(alice.post, f"/trades/exit-all/{alice.client_id}", {})
+            with pytest.raises(TimeoutError):
+                exiting.result(2 * CONFLICT_SECONDS)
+        assert exiting.result(60).get_json()["count"] == 1
 
 
 @pytest.mark.parametrize("code", [112, 24])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
@@ -21,7 +22,7 @@ from pymongo.errors import (
 )
 
 from app.database import collection
-from app.database.transactions import is_outage, run_transaction
+from app.database.transactions import MAX_TRANSACTIONS, is_outage, run_transaction
 from app.domain.errors import InsufficientMargin
 from tests.support import own_client
 from tests.support.concurrency import run_concurrently, run_in_thread
@@ -174,6 +175,31 @@ def test_waiting_for_another_transaction_of_the_user_has_a_timeout(
         slow.join()
 
     assert run_transaction(lambda: "mine", user_ids=["alice"]) == "mine"
+
+
+def test_transactions_beyond_the_maximum_wait_and_reads_do_not(app_context: Flask) -> None:
+    entered, leave = threading.Semaphore(0), threading.Event()
+
+    def dawdle() -> None:
+        entered.release()
+        leave.wait(10)
+
+    def transact() -> None:
+        with app_context.app_context():
+            run_transaction(dawdle)
+
+    with ThreadPoolExecutor(MAX_TRANSACTIONS) as pool:
+        for _ in range(MAX_TRANSACTIONS):
+            pool.submit(transact)
+        try:
+            assert all(entered.acquire(timeout=10) for _ in range(MAX_TRANSACTIONS))
+            with pytest.raises(ExecutionTimeout, match="ran first"):
+                run_transaction(lambda: None, timeout_seconds=0.05)
+            assert count() == 0
+        finally:
+            leave.set()
+
+    assert run_transaction(lambda: "mine") == "mine"
 
 
 def test_a_permanent_conflict_fails_after_the_timeout() -> None:
