@@ -44,6 +44,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         # partial index of what waits.
         _index("waiting", "symbol", "trigger_below"),
         _index("waiting", "symbol", "trigger_above"),
+        # Entries that end unfilled. Only pending trades have the field: the index stays small.
+        _index("pending_until", sparse=True),
         # A portfolio's trades by their number, of all statuses and of one.
         _index("user_id", "portfolio_id", "number", unique=True),
         _index("user_id", "portfolio_id", "status", "number"),

@@ -386,13 +386,6 @@ class Trade:
         return sorted(trades, key=lambda trade: trade.number)
 
     @classmethod
-    def count_pending(cls, user_id: str, portfolio_id: ObjectId) -> int:
-        """Return the number of trades of a portfolio that wait for their entry."""
-        pending = TradeStatus.PENDING.value
-        query = {"user_id": user_id, "portfolio_id": portfolio_id, "status": pending}
-        return collection("trades").count_documents(query, **use_index(*BY_NUMBER))
-
-    @classmethod
     def find_triggered(cls, symbol: str, lowest: Decimal, highest: Decimal) -> Iterator[Trade]:
         """Yield the open trades with a trigger that prices from `lowest` to `highest` reach."""
         return map(cls.from_document, INDEX.find_reached(symbol, lowest, highest))

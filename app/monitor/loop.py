@@ -44,6 +44,7 @@ from app.monitor.unsettled import UnsettledTicks
 from app.realtime.prices import publish_prices
 from app.services import services
 from app.tracing import span
+from app.trades.endings import expire_entries
 from app.trades.execution import apply_transitions, count_closed, find_triggered
 
 # The minimum time between two passes over pushed ticks, so that a busy stream is batched.
@@ -167,6 +168,7 @@ class Monitor:
             # Read before: ticks that wait for a gap now are not settled by this pass.
             settled_to = self._gaps.settled_to(dict.fromkeys(self._term.epochs, reached))
             closed = self._settle()
+            expire_entries(settled_to, self._term.fence)
             if not self.sharing.is_on:
                 SymbolState.save_quotes(self._unsaved.values(), self._clock.now())
             self._unsaved.clear()

@@ -15,6 +15,7 @@ from app.logs import logger
 from app.models import Followers
 from app.monitor.retention import Limits, Retention
 from app.services import services
+from app.trades.endings import UnlistedEntries
 
 # Between two rounds.
 MAINTENANCE_SECONDS = 60.0
@@ -35,6 +36,7 @@ class Maintenance:
             lambda: parts.polled_symbols.remove_old_marks(parts.clock.now()),
             Followers.remove_dead,
             retention.step,
+            UnlistedEntries().reject,
             finish_erasures,
         ]
 

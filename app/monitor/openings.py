@@ -43,9 +43,15 @@ class Openings:
 def mark_candles(
     candles: Sequence[Candle], since: datetime, calendar: TradingCalendar
 ) -> list[Candle]:
-    """Return the candles of a symbol after `since`, the first in each session marked."""
+    """Return the candles of a symbol after `since`, the first in each session marked.
+
+    Those from outside trading hours are left out, if these are enforced: like a tick of then, they
+    trigger nothing.
+    """
     marked = []
     for candle in candles:
+        if not calendar.trading_allowed(candle.time):
+            continue
         opens = calendar.enforced and calendar.opens_between(since, candle.time)
         marked.append(replace(candle, opens_session=True) if opens else candle)
         since = candle.time

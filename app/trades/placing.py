@@ -16,7 +16,7 @@ from app.domain.instrument import Instrument
 from app.domain.order import Order, TimeInForce
 from app.domain.placement import Placement, place
 from app.domain.trade import Ended, TradeStatus
-from app.models import EventDraft, Portfolio, Trade
+from app.models import EventDraft, Portfolio, Trade, pending
 from app.portfolio.service import get_portfolio
 from app.portfolio.valuation import value
 from app.services import services
@@ -96,7 +96,7 @@ def _block_margin(
 def count_pending(user_id: str) -> int:
     """Return the number of the user's trades that wait for their entry, of all portfolios."""
     portfolios = Portfolio.find_all(user_id)
-    return sum(Trade.count_pending(user_id, portfolio.id) for portfolio in portfolios)
+    return sum(pending.count_pending(user_id, portfolio.id) for portfolio in portfolios)
 
 
 def expiry(time_in_force: TimeInForce) -> datetime | None:

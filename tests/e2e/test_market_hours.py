@@ -25,7 +25,8 @@ def is_open(server: ServerProcess) -> bool:
 def test_a_server_that_enforces_hours_trades_only_while_the_exchange_is_open(
     make_server: Callable[..., ServerProcess], async_mode: str
 ) -> None:
-    server = make_server(SOCKETIO_ASYNC_MODE=async_mode, MARKET_HOURS="enforce").start()
+    variables = {"MARKET_HOURS": "enforce", "ORDERS_OUTSIDE_HOURS": "refuse"}
+    server = make_server(SOCKETIO_ASYNC_MODE=async_mode, **variables).start()
     trader = LiveTrader(server)
     trader.open_portfolio()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ from bson import ObjectId
 
 from app.database.transactions import run_transaction
 from app.domain.money import ZERO, to_paisa
-from app.domain.order import Order
+from app.domain.order import Order, OrderType, TimeInForce
 from app.domain.position import Position
 from app.domain.side import TradeType
 from app.domain.trade import TradeStatus
@@ -60,6 +61,24 @@ def order(
         quantity=quantity,
         stop_loss=_rupees(stop_loss),
         target_price=_rupees(target_price),
+    )
+
+
+def limit_order(
+    limit_price: Decimal | int,
+    *,
+    order_type: OrderType = OrderType.LIMIT,
+    stop_price: Decimal | int | None = None,
+    time_in_force: TimeInForce = TimeInForce.GTC,
+    quantity: int = 1,
+) -> Order:
+    """Return an order to buy NIFTY at a limit, above its `stop_price` if it has one."""
+    return replace(
+        order(quantity=quantity),
+        order_type=order_type,
+        limit_price=_rupees(limit_price),
+        stop_price=_rupees(stop_price),
+        time_in_force=time_in_force,
     )
 
 

@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 
 from app.market_data.instruments.registry import Instruments, load_instruments
 from app.market_data.instruments.sync import UNLISTED_RETENTION
+from app.trades.endings import UnlistedEntries
 from tests.fakes.scrip_master import ScripMasterServer
 from tests.support.execution import fire_crossed
 from tests.support.instrument_sync import Sync, listed
@@ -32,6 +33,32 @@ def test_a_removed_share_is_known_but_takes_no_new_trades(
     assert refusal.get_json()["code"] == "unlisted_symbol"
     assert [found["trade_id"] for found in alice.trades("?symbol=SHARE1099")] == [trade["trade_id"]]
     assert alice.post(f"/trades/exit/{trade['trade_id']}").status_code == 200
+
+
+def test_the_entries_of_a_removed_share_are_rejected_and_its_open_trades_stay(
+    sync: Sync, known: Instruments, server: ScripMasterServer, alice: Trader, feed: ScriptedFeed
+) -> None:
+    server.serve(listed(1_100))
+    sync()
+    feed.set("SHARE1099.NS", 100)
+    limit = {"symbol": "SHARE1099", "order_type": "LIMIT", "limit_price": 90}
+    for _ in range(2):
+        assert alice.create_trade(**limit).status_code == 201
+    assert alice.create_trade(symbol="SHARE1099").status_code == 201
+    entries = UnlistedEntries()
+    entries.reject()
+    assert len(alice.trades("?status=PENDING")) == 2
+
+    server.serve(listed(1_099))
+    sync()
+    known.refresh(0)
+    for _ in range(2):
+        entries.reject()
+
+    assert [trade["status"] for trade in alice.trades()] == ["ACTIVE", "REJECTED", "REJECTED"]
+    rejected = [each for each in alice.notifications() if each["type"] == "trade_rejected"]
+    assert [event["data"]["reason"] for event in rejected] == ["unlisted_symbol"] * 2
+    assert alice.portfolio()["utilized_margin"] == 20.0
 
 
 def test_a_removed_share_takes_no_new_alerts_and_existing_ones_fire(
