@@ -32,7 +32,7 @@ from app.domain.errors import (
 )
 from app.domain.instrument import Instrument
 from app.domain.money import MAX_PRICE, PAISA, required_margin
-from app.domain.order import MAX_QUANTITY, Order, OrderType
+from app.domain.order import MAX_QUANTITY, Order, OrderType, TimeInForce
 from app.domain.quote import Quote
 from app.domain.side import TradeType
 
@@ -102,8 +102,13 @@ def market_problems(
 def funds_problems(
     order: Order, instrument: Instrument, market: Market, funds: Funds
 ) -> Iterator[PaperTradingError]:
-    """Yield what the order needs more than the portfolio has: checks 8 and 9."""
+    """Yield what the order needs more than the portfolio has: checks 8 and 9.
+
+    An order that ends unfilled needs nothing.
+    """
     is_queued = market.is_queueing
+    if ends_unfilled(order, market):
+        return
     price = entry_price(order, market.quote, is_queued=is_queued)
     if price is not None:
         required = required_margin(price, order.quantity, funds.margin_rate)
@@ -137,6 +142,12 @@ def fills_at_once(order: Order, quote: Quote | None, *, is_queued: bool = False)
         sign = order.trade_type.sign
         return sign * quote.price <= sign * order.limit_price
     return order.order_type is OrderType.MARKET
+
+
+def ends_unfilled(order: Order, market: Market) -> bool:
+    """Return whether the order is cancelled on arrival: IOC, and its limit is not reached."""
+    fills = fills_at_once(order, market.quote, is_queued=market.is_queueing)
+    return order.time_in_force is TimeInForce.IOC and not fills
 
 
 def entry_price(order: Order, quote: Quote | None, *, is_queued: bool = False) -> Decimal | None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from app.domain.checks import entry_price, fills_at_once
-from app.domain.money import required_margin
+from app.domain.checks import Market, ends_unfilled, entry_price, fills_at_once
+from app.domain.money import ZERO, required_margin
 from app.domain.order import Order, OrderType
 from app.domain.quote import Quote
 
@@ -19,6 +19,8 @@ class WarningCode(StrEnum):
     NO_STOP_LOSS = "no_stop_loss"
     LOSS_EXCEEDS_MARGIN = "loss_exceeds_margin"
     FILLS_AT_ONCE = "fills_at_once"
+    ENDS_UNFILLED = "ends_unfilled"
+    QUEUED = "queued"
     PRICE_STALE = "price_stale"
     PRICE_DELAYED = "price_delayed"
     PRICE_UNCONFIRMED = "price_unconfirmed"
@@ -34,6 +36,7 @@ class OrderWarning:
 class Estimate:
     """An order at the price of its entry. Amounts are rupees.
 
+    `margin_required` is 0 for an order that is cancelled on arrival.
     `loss_at_stop` and `reward_at_target` are positive: None without the level, or if it is on the
     wrong side.
     """
@@ -44,19 +47,18 @@ class Estimate:
     reward_at_target: Decimal | None
 
     @classmethod
-    def of(
-        cls, order: Order, quote: Quote | None, margin_rate: Decimal, *, is_queued: bool = False
-    ) -> Estimate | None:
-        """Return the estimate of an order, which may be queued; None if it has no price."""
-        entry = entry_price(order, quote, is_queued=is_queued)
+    def of(cls, order: Order, market: Market, margin_rate: Decimal) -> Estimate | None:
+        """Return the estimate of an order; None if it has no price."""
+        entry = entry_price(order, market.quote, is_queued=market.is_queueing)
         if entry is None:
             return None
+        margin = required_margin(entry, order.quantity, margin_rate)
         per_rupee = order.quantity * order.trade_type.sign
         loss = None if order.stop_loss is None else (entry - order.stop_loss) * per_rupee
         reward = None if order.target_price is None else (order.target_price - entry) * per_rupee
         return cls(
             entry_price=entry,
-            margin_required=required_margin(entry, order.quantity, margin_rate),
+            margin_required=ZERO if ends_unfilled(order, market) else margin,
             loss_at_stop=_positive(loss),
             reward_at_target=_positive(reward),
         )
@@ -70,23 +72,40 @@ class Estimate:
 
 
 def order_warnings(
-    order: Order, quote: Quote | None, estimate: Estimate | None, *, is_queued: bool = False
+    order: Order, market: Market, estimate: Estimate | None
 ) -> Iterator[OrderWarning]:
-    """Yield what the levels and the kind of an order should make its user think about."""
+    """Yield what the levels of an order should make its user think about, and what follows it."""
     if order.stop_loss is None:
         yield OrderWarning(WarningCode.NO_STOP_LOSS, "Without a stop-loss nothing limits the loss.")
     loss = estimate.loss_at_stop if estimate else None
-    if estimate and loss is not None and loss > estimate.margin_required:
+    if estimate and loss is not None and loss > estimate.margin_required > 0:
         yield OrderWarning(
             WarningCode.LOSS_EXCEEDS_MARGIN,
             f"At its stop-loss the trade loses {loss}, more than the margin that it blocks, "
             f"which is {estimate.margin_required}.",
         )
-    is_limit = order.order_type is OrderType.LIMIT
-    if is_limit and quote and fills_at_once(order, quote, is_queued=is_queued):
+    yield from _arrival_warnings(order, market)
+
+
+def _arrival_warnings(order: Order, market: Market) -> Iterator[OrderWarning]:
+    quote = market.quote
+    if market.queued_for is not None:
+        yield OrderWarning(
+            WarningCode.QUEUED,
+            f"The market is closed: the order waits for the session of {market.queued_for}.",
+        )
+    elif quote is None or order.order_type is not OrderType.LIMIT:
+        return
+    elif fills_at_once(order, quote):
         yield OrderWarning(
             WarningCode.FILLS_AT_ONCE,
             f"The price, {quote.price}, has reached the limit: the order is filled at once.",
+        )
+    elif ends_unfilled(order, market):
+        yield OrderWarning(
+            WarningCode.ENDS_UNFILLED,
+            f"The price, {quote.price}, has not reached the limit: an IOC order is cancelled "
+            "at once.",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 from app.domain.checks import Funds, Market, form_problems, funds_problems, market_problems
@@ -12,6 +13,7 @@ from app.domain.instrument import Instrument
 from app.domain.order import Order
 from app.domain.preview import Estimate, OrderWarning, order_warnings, price_warnings
 from app.domain.quote import Quote
+from app.market_data.quotes import KnownQuote
 from app.portfolio.service import get_portfolio
 from app.portfolio.valuation import value
 from app.services import services
@@ -23,13 +25,15 @@ from app.trades.placing import count_pending
 class Preview:
     """An order that is not carried out. `available_margin` is in rupees.
 
-    `symbol` is the canonical one, None if it is unknown. `problems` come in the order of the
-    checks: creating the trade would raise the first.
+    `symbol` is the canonical one, None if it is unknown. `queued_for` is the session that the order
+    would wait for. `problems` come in the order of the checks: creating the trade would raise the
+    first.
     """
 
     order: Order
     symbol: str | None
     quote: Quote | None
+    queued_for: date | None
     available_margin: Decimal
     estimate: Estimate | None
     problems: list[PaperTradingError]
@@ -47,19 +51,19 @@ def preview_order(user_id: str, order: Order) -> Preview:
         problems += form_problems(order, instrument)
         problems += market_problems(order, instrument, market)
         problems += funds_problems(order, instrument, market, funds)
-    is_queued = market.is_queueing
-    estimate = Estimate.of(order, market.quote, rate, is_queued=is_queued) if instrument else None
+    estimate = Estimate.of(order, market, rate) if instrument else None
+    known = services().quotes.known([instrument.symbol] if instrument else [])
+    last = known.get(instrument.symbol) if instrument else None
     return Preview(
         order=order,
         symbol=instrument.symbol if instrument else None,
-        quote=market.quote,
+        # The quote of a market that is closed has the time of the order, not its own.
+        quote=last.quote if last and market.is_queueing else market.quote,
+        queued_for=market.queued_for,
         available_margin=funds.available_margin,
         estimate=estimate,
         problems=problems,
-        warnings=[
-            *order_warnings(order, market.quote, estimate, is_queued=is_queued),
-            *_price_warnings(market.quote),
-        ],
+        warnings=[*order_warnings(order, market, estimate), *_price_warnings(market.quote, last)],
     )
 
 
@@ -71,12 +75,10 @@ def _find(name: str) -> tuple[Instrument | None, list[PaperTradingError]]:
         return services().instruments.find(name), [problem]
 
 
-def _price_warnings(quote: Quote | None) -> Iterator[OrderWarning]:
+def _price_warnings(quote: Quote | None, known: KnownQuote | None) -> Iterator[OrderWarning]:
     if quote is None:
         return
-    quotes = services().quotes
-    known = quotes.known([quote.symbol]).get(quote.symbol)
-    pending = quotes.tick_filter.pending.get(quote.symbol)
+    pending = services().quotes.tick_filter.pending.get(quote.symbol)
     yield from price_warnings(
         quote,
         stale=known is not None and known.stale,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from pydantic import Field
@@ -12,12 +13,8 @@ from app.domain.order import OrderType
 from app.domain.preview import OrderWarning, WarningCode
 from app.domain.side import TradeType
 from app.trades.preview import Preview
-from app.trades.schemas import CreateTradeRequest, QuoteView
+from app.trades.schemas import QuoteView
 from app.web.schemas import Money, ResponseModel, Symbol, to_json
-
-
-class PreviewTradeRequest(CreateTradeRequest):
-    """An order as for creating a trade."""
 
 
 class ProblemView(ResponseModel):
@@ -80,13 +77,19 @@ class PreviewResponse(ResponseModel):
     )
     quantity: int = Field(description="The number of units.", examples=[2])
     order_type: OrderType = Field(description="When the order is filled.", examples=["MARKET"])
+    queued_for: date | None = Field(
+        description="The session that it would wait for, if the market is closed; else null.",
+        examples=["2026-11-30"],
+    )
     quote: QuoteView | None = Field(description="The last known price; null if there is none.")
     entry_price: Money | None = Field(
         description="Rupees at which it is expected to be filled: the price of the quote if it "
         "is filled at once, else its limit, else its stop price.",
         examples=[24_210.55],
     )
-    margin_required: Money | None = Field(description="Rupees that it blocks.", examples=[9_684.22])
+    margin_required: Money | None = Field(
+        description="Rupees that it blocks; 0 if it is cancelled at once.", examples=[9_684.22]
+    )
     charges: list[ChargeView] = Field(
         description="Each charge of the entry: none, because trades are free of charges.",
         examples=[[]],
@@ -137,6 +140,7 @@ class PreviewResponse(ResponseModel):
             trade_type=order.trade_type,
             quantity=order.quantity,
             order_type=order.order_type,
+            queued_for=preview.queued_for,
             quote=QuoteView.model_validate(quote) if quote else None,
             entry_price=estimate.entry_price if estimate else None,
             margin_required=estimate.margin_required if estimate else None,

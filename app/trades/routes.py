@@ -10,7 +10,7 @@ from app.portfolio.service import get_portfolio
 from app.trades import exits, service
 from app.trades.change_routes import blueprint as changes
 from app.trades.preview import preview_order
-from app.trades.preview_schemas import PreviewResponse, PreviewTradeRequest
+from app.trades.preview_schemas import PreviewResponse
 from app.trades.report_routes import blueprint as reports
 from app.trades.schemas import (
     CreateTradeRequest,
@@ -58,12 +58,12 @@ def create_trade(body: CreateTradeRequest, key: IdempotencyKey | None) -> tuple[
 
 @blueprint.post("/preview")
 @endpoint(
-    body=PreviewTradeRequest,
+    body=CreateTradeRequest,
     responses={200: PreviewResponse},
     errors={401: ["account_gone"], 404: ["portfolio_not_found"]},
     scope=Scope.READ,
 )
-def preview_trade(body: PreviewTradeRequest) -> PreviewResponse:
+def preview_trade(body: CreateTradeRequest) -> PreviewResponse:
     """Show what an order would cost and earn, and all that is wrong with it; write nothing."""
     return PreviewResponse.of(preview_order(current_principal().user_id, body.to_order()))
 

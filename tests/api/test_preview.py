@@ -37,6 +37,7 @@ def test_a_preview_tells_everything_about_an_order_and_writes_nothing(alice: Tra
         "trade_type": "BUY",
         "quantity": 2,
         "order_type": "MARKET",
+        "queued_for": None,
         "quote": {"price": 25_000.0, "source": "mock", "timestamp": "2026-11-23T04:00:00.000Z"},
         "entry_price": 25_000.0,
         "margin_required": 10_000.0,

@@ -21,7 +21,7 @@ from app.domain.checks import (
 )
 from app.domain.errors import MarketClosed, MarketDataUnavailable, PaperTradingError
 from app.domain.instrument import Instrument
-from app.domain.order import Order, OrderType
+from app.domain.order import Order, OrderType, TimeInForce
 from app.domain.side import TradeType
 from tests.support.quotes import quote
 
@@ -270,6 +270,14 @@ def test_margin_is_blocked_at_the_price_of_the_entry(entry: dict[str, Any], pric
 def test_a_market_order_without_a_quote_has_no_price_and_no_margin() -> None:
     assert entry_price(order(), None) is None
     assert not list(funds_problems(order(), SHARE, Market(None), RICH))
+
+
+def test_an_order_that_ends_unfilled_needs_nothing() -> None:
+    poor = replace(RICH, available_margin=Decimal(0), equity=Decimal(0), pending=MAX_PENDING)
+    limit: dict[str, Any] = {"order_type": LIMIT, "time_in_force": TimeInForce.IOC}
+    assert not list(funds_problems(order(**limit, limit_price=90), SHARE, AT_100, poor))
+    filled = order(**limit, limit_price=100)
+    assert codes(*funds_problems(filled, SHARE, AT_100, poor)) == ["insufficient_margin"]
 
 
 def test_a_user_has_a_limited_number_of_waiting_trades() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from app.domain.order import Order, OrderType
+from app.domain.checks import Market
+from app.domain.order import Order, OrderType, TimeInForce
 from app.domain.preview import Estimate, order_warnings, price_warnings
 from app.domain.quote import Source
 from app.domain.side import TradeType
@@ -15,14 +17,21 @@ from tests.support.quotes import quote
 
 BUY, SELL = TradeType.BUY, TradeType.SELL
 RATE = Decimal("0.2")
+AT_100 = Market(quote(100))
+MONDAY = date(2026, 11, 30)
 
 
 def order(trade_type: TradeType = BUY, /, **fields: Any) -> Order:
     return Order("X.NS", trade_type, 10, **fields)
 
 
+def warned(order: Order, market: Market = AT_100) -> list[str]:
+    found = order_warnings(order, market, Estimate.of(order, market, RATE))
+    return [str(each.code) for each in found]
+
+
 def estimate(order: Order) -> Estimate:
-    found = Estimate.of(order, quote(100), RATE)
+    found = Estimate.of(order, Market(quote(100)), RATE)
     assert found is not None
     return found
 
@@ -68,18 +77,44 @@ def test_a_stop_limit_order_is_valued_at_its_worst_price() -> None:
 
 
 def test_a_market_order_without_a_price_has_no_estimate() -> None:
-    assert Estimate.of(order(), None, RATE) is None
+    assert Estimate.of(order(), Market(None), RATE) is None
     limit = order(order_type=OrderType.LIMIT, limit_price=Decimal(90), stop_loss=Decimal(80))
-    assert Estimate.of(limit, None, RATE) is not None
-    assert [str(each.code) for each in order_warnings(order(), None, None)] == ["no_stop_loss"]
+    assert Estimate.of(limit, Market(None), RATE) is not None
+    assert warned(order(), Market(None)) == ["no_stop_loss"]
 
 
 def test_a_loss_as_large_as_the_margin_is_no_warning() -> None:
     # The margin is a fifth: 20 a unit.
     for stop_loss, codes in (("80", []), ("79.90", ["loss_exceeds_margin"])):
         risky = order(stop_loss=Decimal(stop_loss))
-        found = [str(each.code) for each in order_warnings(risky, quote(100), estimate(risky))]
-        assert found == codes
+        assert warned(risky) == codes
+
+
+@pytest.mark.parametrize(
+    ("limit_price", "time_in_force", "queued_for", "codes"),
+    [
+        (90, TimeInForce.GTC, None, []),
+        (100, TimeInForce.GTC, None, ["fills_at_once"]),
+        (100, TimeInForce.IOC, None, ["fills_at_once"]),
+        (90, TimeInForce.IOC, None, ["ends_unfilled"]),
+        (100, TimeInForce.GTC, MONDAY, ["queued"]),
+    ],
+)
+def test_what_follows_a_limit_order_is_a_warning(
+    limit_price: int, time_in_force: TimeInForce, queued_for: date | None, codes: list[str]
+) -> None:
+    limit = order(
+        order_type=OrderType.LIMIT,
+        limit_price=Decimal(limit_price),
+        time_in_force=time_in_force,
+        stop_loss=Decimal(89),
+    )
+    market = Market(quote(100), queued_for=queued_for)
+    assert warned(limit, market) == codes
+    found = Estimate.of(limit, market, RATE)
+    assert found is not None
+    ends = codes == ["ends_unfilled"]
+    assert found.margin_required == (0 if ends else 2 * limit_price)
 
 
 @pytest.mark.parametrize(
