@@ -30,8 +30,8 @@ run: install ## start the server: embedded database, simulated market
 doctor: install ## check configuration, database, prices, email and SMS, and say what to correct
 	@FLASK_SKIP_DOTENV=1 $(BIN)/flask --app run doctor
 
-# More workers than cores, because many tests wait; whole files, because their tests share servers;
-# in the order of tests/conftest.py, slow files first.
+# More workers than cores, because many tests wait; whole files, because their tests share servers,
+# as tests/conftest.py divides them, slow ones first.
 # Compiled tests are kept whatever the environment says: each worker would compile all of them again.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 # Coverage sees only the process of the tests; the other tests run servers as processes.
@@ -46,8 +46,8 @@ test-replica-set: install-dev ## run the suites of the database on a replica set
 coverage: install-dev node_modules/.installed ## check that the tests inside the process cover 95 % of app's branches
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered $(MEASURED) $(ARGS)
 
-faults: install-dev node_modules/.installed ## kill, stop and starve everything; 50 kills, each fault at each command, each attack through nginx
-	FAULT_KILLS=50 FAULT_SWEEP=all $(BIN)/python -m pytest tests/faults tests/deploy/test_attacks.py $(ARGS)
+faults: install-dev node_modules/.installed ## kill, stop and starve everything; 50 kills, each fault at each command, each attack alone and through nginx
+	FAULT_KILLS=50 FAULT_SWEEP=all $(BIN)/python -m pytest tests/faults tests/security/test_socket_attacks.py tests/deploy/test_attacks.py $(ARGS)
 
 load: install-dev ## 100 traders and 1,000 sockets for five minutes through nginx (ARGS='--seconds 60')
 	@$(PIP) -r requirements-load.txt

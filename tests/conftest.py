@@ -21,6 +21,7 @@ from app.extensions import limiter, mongo
 from app.monitor import Monitor
 from config import Settings, load_settings
 from embedded_db.supervisor import EmbeddedDatabase
+from tests.support.division import ByServer
 from tests.support.emptying import empty_database
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.own_client import own_client
@@ -63,6 +64,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                     f"needs {program}: install the package {marker.kwargs.get('package', program)}"
                 )
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByServer | None:
+    """Divide the tests of `make test` among its workers."""
+    return ByServer(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.security.conftest import Besieged
+from tests.security.conftest import ATTACK_SECONDS, Besieged
 from tests.support.attack import ATTACKS
 from tests.support.attack_monitor import Target
 from tests.support.deployment import Deployment
@@ -41,7 +41,7 @@ def besieged(deployment: Deployment, gateway: Nginx) -> Besieged:
         gateway.port,
         deployment.processes,
         certificate=Path(gateway.certificate),
-        attacker="127.0.0.2",
+        attackers=["127.0.0.2"],
         other_client="127.0.0.1",
     )
     return Besieged(target, LiveTrader(gateway))
@@ -49,4 +49,4 @@ def besieged(deployment: Deployment, gateway: Nginx) -> Besieged:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_attack_through_nginx_holds_up_nothing(besieged: Besieged, kind: str) -> None:
-    besieged.endures(kind)
+    besieged.endures([kind], ATTACK_SECONDS)

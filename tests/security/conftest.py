@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.e2e.conftest import ASYNC_MODES
 from tests.support.attack_monitor import MEGABYTE, AttackMonitor, Target
 from tests.support.live import LiveTrader, eventually
 from tests.support.recording_files import falling_and_rising, write_recording
-from tests.support.server import ServerProcess
+from tests.support.server import ServerProcess, servers_in
 
 ATTACK_SECONDS = 1.5
 # Alone on two cores the worst waits were 0.6 s and 2 s. Tests may share a busy machine; a server
@@ -29,10 +29,10 @@ class Besieged:
         self._trader = trader
         trader.open_portfolio()
 
-    def endures(self, kind: str) -> None:
-        """Attack it, and check what that cost."""
+    def endures(self, kinds: Sequence[str], seconds: float) -> None:
+        """Attack it in all these ways at once, and check what that cost."""
         before = self._target.memory
-        cost = AttackMonitor(self._target, self._trader).run(kind, ATTACK_SECONDS)
+        cost = AttackMonitor(self._target, self._trader).run(kinds, seconds)
 
         assert cost.slowest_health < HEALTH_SECONDS, cost
         assert cost.slowest_closure < CLOSURE_SECONDS, cost
@@ -44,27 +44,38 @@ class Besieged:
         eventually(lambda: self._target.memory < before + MEMORY_BYTES)
 
 
-@pytest.fixture(scope="module", params=ASYNC_MODES)
-def server(
-    request: pytest.FixtureRequest, make_shared_server: Callable[..., ServerProcess]
-) -> ServerProcess:
-    """A server for all tests of a module, in each async mode."""
-    mode = str(request.param)
-    return make_shared_server(mode, SOCKETIO_ASYNC_MODE=mode).start()
+@pytest.fixture(scope="session")
+def make_server_of_mode(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., ServerProcess]]:
+    """Make server processes that the tests of one async mode share; end them after the last."""
+    with servers_in(tmp_path_factory.mktemp("servers")) as make:
+        yield make
 
 
-@pytest.fixture(scope="module", params=ASYNC_MODES)
+@pytest.fixture(scope="session", params=ASYNC_MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    """Every async mode; tests/conftest.py gives the tests of each to one process."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def server(mode: str, make_server_of_mode: Callable[..., ServerProcess]) -> ServerProcess:
+    """A server for all tests of an async mode."""
+    return make_server_of_mode(mode, SOCKETIO_ASYNC_MODE=mode).start()
+
+
+@pytest.fixture(scope="session")
 def besieged(
-    request: pytest.FixtureRequest,
-    make_shared_server: Callable[..., ServerProcess],
+    mode: str,
+    make_server_of_mode: Callable[..., ServerProcess],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Besieged:
     """A server on a recording in which every stop-loss is reached soon."""
     ticks = falling_and_rising(900)
     recording = write_recording(tmp_path_factory.mktemp("market") / "day.csv", ticks)
-    mode = str(request.param)
-    server = make_shared_server(
-        mode, SOCKETIO_ASYNC_MODE=mode, MARKET_DATA="replay", REPLAY_FILE=recording
+    server = make_server_of_mode(
+        f"{mode}-besieged", SOCKETIO_ASYNC_MODE=mode, MARKET_DATA="replay", REPLAY_FILE=recording
     )
     server.start()
     return Besieged(Target.of(server), LiveTrader(server))

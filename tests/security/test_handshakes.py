@@ -11,6 +11,7 @@ import websocket
 from websocket import ABNF
 
 from app.transport.sessions import MAX_UNCONNECTED
+from tests.support.live import eventually
 from tests.support.raw_http import RawConnection
 from tests.support.raw_sockets import RawSocket
 from tests.support.server import ServerProcess
@@ -166,3 +167,11 @@ def test_an_address_may_have_few_sockets_that_do_not_connect(server: ServerProce
     assert statuses[0] == 101
     assert statuses.count(429) > 0
     assert set(statuses) == {101, 429}
+
+    # The tests that follow on this server open sockets from the same address.
+    eventually(lambda: may_open_a_socket(server))
+
+
+def may_open_a_socket(server: ServerProcess) -> bool:
+    with RawConnection(server.port) as connection:
+        return connection.send(handshake()).answer().status == 101

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ class Target:
     processes: Sequence[ServerProcess]
     # The certificate of a proxy with TLS.
     certificate: Path | None = None
-    attacker: str = "127.0.0.1"
+    # One for each attack at the same time: the limits are by address.
+    attackers: Sequence[str] = tuple(f"127.0.1.{number}" for number in range(1, 11))
     other_client: str = "127.0.0.2"
 
     @classmethod
@@ -107,7 +108,7 @@ class Cost:
     memory: int = 0
     memory_after: int = 0
     log: int = 0
-    attacker: str = ""
+    attackers: dict[str, str] = field(default_factory=dict)
 
 
 class AttackMonitor:
@@ -121,36 +122,45 @@ class AttackMonitor:
         self._failures: list[BaseException] = []
         self._memory = 0
 
-    def run(self, kind: str, seconds: float) -> Cost:
-        """Attack the server for `seconds`; return the cost."""
+    def run(self, kinds: Sequence[str], seconds: float) -> Cost:
+        """Attack the server for `seconds`, in all these ways at once; return the cost."""
         target = self._target
         log = target.log_size
         self._memory = target.memory
-        command = [sys.executable, "-m", "tests.support.attack", kind, str(target.port)]
-        certificate = [str(target.certificate)] if target.certificate else []
-        attack = subprocess.Popen(
-            [*command, str(seconds), target.attacker, *certificate],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-        )
         watchers = [
             threading.Thread(target=self._watch, args=(watch,))
             for watch in (self._ask_health, self._measure_memory, self._close_trades)
         ]
+        attacks = {
+            kind: self._begin(kind, seconds, attacker)
+            for kind, attacker in zip(kinds, target.attackers, strict=False)
+        }
         for watcher in watchers:
             watcher.start()
         try:
-            self._cost.attacker = attack.communicate(timeout=seconds + 60)[0].decode().strip()
+            for kind, attack in attacks.items():
+                output = attack.communicate(timeout=seconds + 60)[0]
+                self._cost.attackers[kind] = output.decode().strip()
         finally:
-            attack.kill()
+            for attack in attacks.values():
+                attack.kill()
             self._is_over.set()
             for watcher in watchers:
                 watcher.join()
-        assert attack.returncode == 0, f"the attack failed: {self._cost.attacker}"
+        failed = [kind for kind, attack in attacks.items() if attack.returncode != 0]
+        assert not failed, f"attacks failed: {failed}"
         assert not self._failures, self._failures
         self._cost.log = target.log_size - log
         self._cost.memory_after = self._target.memory - self._memory
         return self._cost
+
+    def _begin(self, kind: str, seconds: float, attacker: str) -> subprocess.Popen[bytes]:
+        target = self._target
+        command = [sys.executable, "-m", "tests.support.attack", kind, str(target.port)]
+        certificate = [str(target.certificate)] if target.certificate else []
+        return subprocess.Popen(
+            [*command, str(seconds), attacker, *certificate], cwd=ROOT, stdout=subprocess.PIPE
+        )
 
     def _watch(self, watch: Callable[[], None]) -> None:
         try:
