@@ -15,7 +15,7 @@ Creating a trade fails with the first problem, a preview lists them all. Prices 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -39,6 +39,7 @@ from app.domain.side import TradeType
 MAX_PENDING = 250
 ENTRY_PRICES = ("limit_price", "stop_price")
 LEVELS = ("stop_loss", "target_price")
+FORM = ("quantity", *ENTRY_PRICES, *LEVELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +75,20 @@ class Funds:
     pending: int = 0
 
 
-def form_problems(order: Order, instrument: Instrument) -> Iterator[PaperTradingError]:
-    """Yield what is wrong with the order whatever the market does: checks 2 and 3."""
+def form_problems(
+    order: Order, instrument: Instrument, params: Collection[str] = FORM
+) -> Iterator[PaperTradingError]:
+    """Yield what is wrong with the order whatever the market does: checks 2 and 3.
+
+    Only the fields in `params` are checked: what an order has had for long may be off a tick size
+    that the exchange has changed since.
+    """
     lot_size = instrument.lot_size
-    if order.quantity % lot_size:
+    if "quantity" in params and order.quantity % lot_size:
         below, above = _nearest(Decimal(order.quantity), Decimal(lot_size), Decimal(MAX_QUANTITY))
         yield QuantityOffLot(order.quantity, lot_size, below=_whole(below), above=_whole(above))
     for param in (*ENTRY_PRICES, *LEVELS):
-        price: Decimal | None = getattr(order, param)
+        price: Decimal | None = getattr(order, param) if param in params else None
         tick_size = tick_size_of(instrument, param)
         if price is not None and price % tick_size:
             below, above = _nearest(price, tick_size, MAX_PRICE)

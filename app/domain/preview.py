@@ -92,7 +92,8 @@ def _arrival_warnings(order: Order, market: Market) -> Iterator[OrderWarning]:
     if market.queued_for is not None:
         yield OrderWarning(
             WarningCode.QUEUED,
-            f"The market is closed: the order waits for the session of {market.queued_for}.",
+            "The market is closed: the order waits for the session of "
+            f"{market.queued_for.day} {market.queued_for:%B %Y}.",
         )
     elif quote is None or order.order_type is not OrderType.LIMIT:
         return

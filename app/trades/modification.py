@@ -63,7 +63,7 @@ def modify_trade(
     modified = TradeChange(trade, modify(trade, _terms(trade, fields, since)))
     order = _as_order(modified, instrument)
     for check in (
-        form_problems(order, instrument),
+        form_problems(order, instrument, fields),
         market_problems(order, instrument, market),
     ):
         for problem in check:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import pytest
+from bson import ObjectId
 from flask import Flask
 from werkzeug.test import TestResponse
 
@@ -17,6 +19,7 @@ from tests.support.concurrency import run_concurrently
 from tests.support.database_state import all_documents, documents
 from tests.support.factories import assert_portfolio_balances, trades_of
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.own_client import collection
 from tests.support.responses import TRADE, assert_error, assert_shape
 from tests.support.retries import assert_same
 from tests.support.users import Trader
@@ -429,3 +432,16 @@ def test_a_stop_is_not_lost_to_a_modification_at_the_same_time(
     assert set(statuses(answers)) <= {200, 400, 409}
     assert {trade["status"] for trade in alice.trades()} == {"STOP_LOSS_HIT"}
     assert_portfolio_balances(alice.client_id)
+
+
+def test_a_level_from_before_a_change_of_the_tick_size_hinders_no_other_change(
+    alice: Trader,
+) -> None:
+    trade = alice.create_trade(symbol="RELIANCE", stop_loss=1_390).get_json()
+    earlier = {"$set": {"stop_loss": Decimal("1390.05"), "trigger_below": Decimal("1390.05")}}
+    collection("trades").update_one({"_id": ObjectId(trade["trade_id"])}, earlier)
+
+    refused = modify(alice, trade, stop_loss=1_391.05)
+    assert assert_error(refused, 400, "price_off_tick")["below"] == 1_391.0
+    modified = modify(alice, trade, target_price=1_410).get_json()
+    assert (modified["stop_loss"], modified["target_price"]) == (1_390.05, 1_410.0)

@@ -71,6 +71,25 @@ def test_a_market_order_waits_for_the_first_price_of_the_next_session(
     assert_invariants(alice.client_id)
 
 
+def test_a_preview_names_the_session_that_an_order_waits_for(
+    alice: Trader, clock: ManualClock
+) -> None:
+    clock.advance(20)
+    order = {"symbol": "^NSEI", "trade_type": "BUY", "quantity": 1, "stop_loss": 24_000}
+
+    preview = alice.post("/trades/preview", order).get_json()
+
+    assert (preview["problems"], preview["queued_for"]) == ([], "2026-11-25")
+    assert [warning["code"] for warning in preview["warnings"]] == ["queued"]
+    assert preview["warnings"][0]["message"] == (
+        "The market is closed: the order waits for the session of 25 November 2026."
+    )
+    # The quote has its own time, not that of the order.
+    assert preview["quote"]["timestamp"] == "2026-11-23T14:30:00.000Z"
+    trade = alice.create_trade(stop_loss=24_000).get_json()
+    assert preview["margin_required"] == trade["margin_used"]
+
+
 @pytest.mark.parametrize(
     ("order", "opening", "entry_price"),
     [

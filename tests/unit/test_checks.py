@@ -104,6 +104,14 @@ def test_only_possible_prices_are_named(price: str, tick_size: str, missing: str
     assert {"below", "above"} & problem.details.keys()
 
 
+def test_only_the_given_fields_of_a_modification_are_checked() -> None:
+    kept = order(quantity=3, stop_loss="99.97", target_price="110.03")
+    share = replace(SHARE, lot_size=2)
+    (problem,) = form_problems(kept, share, {"target_price"})
+    assert problem.details["param"] == "target_price"
+    assert not list(form_problems(kept, share, {"limit_price"}))
+
+
 def test_levels_of_an_index_are_whole_paise_and_its_entry_prices_on_the_tick() -> None:
     assert not list(form_problems(order(stop_loss="99.97", target_price="100.01"), INDEX))
     for param in ("limit_price", "stop_price"):
