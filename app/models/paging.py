@@ -13,8 +13,7 @@ from app.extensions import mongo
 
 # A window grows while a filter leaves the page unfilled, up to this many numbers a query.
 MAX_WINDOW = 4_096
-# Documents that a pass over all of them reads at once: between two reads it works for 20 ms at
-# most.
+# Documents that a pass over all of them reads at once: about 20 ms of work between two reads.
 PASS_SIZE = 200
 
 T = TypeVar("T")

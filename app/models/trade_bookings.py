@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from itertools import chain
 
 from bson import ObjectId
 
@@ -15,10 +15,16 @@ from app.domain.money import ZERO
 from app.domain.position import Position
 from app.domain.side import TradeType
 from app.domain.trade import TradeStatus
+from app.extensions import mongo
 from app.models.paging import PASS_SIZE
 
 BY_CLOSE = ("user_id", "portfolio_id", "closed_at")
 BY_STATUS = ("user_id", "portfolio_id", "status", "number")
+# Closed trades that one query reads, and the spans of time of the queries for more of them.
+MAX_AT_ONCE = 1_000
+FIRST_WINDOW, MAX_WINDOW = timedelta(hours=1), timedelta(days=1)
+# A trade may close while this reads.
+SLACK = timedelta(minutes=1)
 FIELDS = {
     **{"symbol": 1, "trade_type": 1, "quantity": 1, "entry_price": 1, "created_at": 1},
     **{"filled_at": 1, "partial_exits": 1, "closed_at": 1, "exit_reason": 1, "pnl": 1},
@@ -26,25 +32,41 @@ FIELDS = {
 
 
 def find_bookings(
-    user_id: str, portfolio_id: ObjectId, since: datetime, until: datetime
+    user_id: str, portfolio_id: ObjectId, since: datetime, until: datetime, *, closed_count: int
 ) -> Iterator[Booking]:
-    """Yield the bookings of a portfolio after `since` and up to `until`, in no order.
+    """Yield what the trades of a portfolio booked after `since` and up to `until`, in no order.
 
-    It reads the trades that are open, and those that closed after `since`.
+    It reads the trades that are open, and those that closed since. `closed_count` is how many did
+    so at most.
     """
     owner: Document = {"user_id": user_id, "portfolio_id": portfolio_id}
-    is_open = {**owner, "status": TradeStatus.ACTIVE.value}
-    closed = {**owner, "closed_at": {"$gt": since}}
     seen: set[ObjectId] = set()
-    # One that closes in between is found as an open one, and only as that.
-    for query, index in ((is_open, BY_STATUS), (closed, BY_CLOSE)):
-        found: Any = collection("trades").find(query, FIELDS, **use_index(*index))
-        for document in found.batch_size(PASS_SIZE):
-            if document["_id"] not in seen:
-                seen.add(document["_id"])
-                yield from (
-                    booking for booking in _bookings(document) if since < booking.time <= until
-                )
+    # A trade that closes in between is found as an open one, and only as that.
+    for trade in chain(_find_open(owner), _find_closed(owner, since, until + SLACK, closed_count)):
+        if trade["_id"] not in seen:
+            seen.add(trade["_id"])
+            yield from (each for each in _bookings(trade) if since < each.time <= until)
+
+
+def _find_open(owner: Document) -> Iterator[Document]:
+    query = {**owner, "status": TradeStatus.ACTIVE.value}
+    yield from collection("trades").find(query, FIELDS, **use_index(*BY_STATUS))
+
+
+def _find_closed(
+    owner: Document, since: datetime, until: datetime, closed_count: int
+) -> Iterator[Document]:
+    # SecantusDB: reads every match before it returns the first, so many trades are read in windows
+    # of time, which adapt to how many closed in them. MongoDB would take one range.
+    is_many = mongo.is_secantus and closed_count > MAX_AT_ONCE
+    window = FIRST_WINDOW if is_many else until - since
+    while since < until:
+        end = min(since + window, until)
+        query = {**owner, "closed_at": {"$gt": since, "$lte": end}}
+        found = list(collection("trades").find(query, FIELDS, **use_index(*BY_CLOSE)))
+        yield from found
+        since = end
+        window = window / 2 if len(found) > PASS_SIZE else min(window * 2, MAX_WINDOW)
 
 
 def _bookings(trade: Document) -> Iterator[Booking]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from time import sleep
 
+from app.concurrency import run_blocking
 from app.domain.candle import Interval, beginning_of
 from app.domain.equity import (
     MAX_POINTS,
@@ -55,12 +56,13 @@ def equity_history(
     times = times_between(start, end.time, interval)
     if len(times) >= MAX_POINTS:
         raise _too_many_points(interval, choose_interval(start, end.time))
-    bookings = list(find_bookings(portfolio.user_id, portfolio.id, start, end.time))
+    owner, count = (portfolio.user_id, portfolio.id), season.closed_count
+    bookings = list(find_bookings(*owner, start, end.time, closed_count=count))
     symbols = held.keys() | {booking.symbol for booking in bookings}
     prices = _closing_prices(symbols, interval, times)
     flows = [flow for flow in find_flows(portfolio, season) if start < flow.time <= end.time]
     past = points_before(end, held, times, bookings=bookings, flows=flows, prices=prices)
-    return EquityHistory(interval, [*reversed(list(past)), end])
+    return EquityHistory(interval, [*reversed(run_blocking(list, past)), end])
 
 
 def _end(portfolio: Portfolio, season: Season) -> tuple[EquityPoint, Mapping[str, Position]]:

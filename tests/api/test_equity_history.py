@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from bson import ObjectId
 from flask import Flask
 
+from app.models.trade_bookings import MAX_AT_ONCE
 from app.monitor import Monitor
 from tests.support.market import ManualClock, RemoteFeed, ScriptedFeed
+from tests.support.own_client import collection
 from tests.support.partial_exits import exit_part, insert_cancelled
 from tests.support.responses import assert_error
 from tests.support.users import Trader
@@ -112,6 +117,35 @@ def test_an_exited_part_is_realized_and_the_rest_still_valued(
     assert column(history, "realized_pnl") == [0.0, 0.0, 30.0, 30.0, 70.0]
     assert column(history, "unrealized_pnl")[1:] == [30.0, 20.0, 30.0, 0.0]
     assert column(history, "equity")[1:] == [100_030.0, 100_050.0, 100_060.0, 100_070.0]
+
+
+def test_many_trades_of_uneven_days_are_all_on_the_curve(
+    alice: Trader, feed: ScriptedFeed, clock: ManualClock
+) -> None:
+    opened = alice.create_trade().get_json()["trade_id"]
+    feed.set("^NSEI", 25_001)
+    clock.advance(30)
+    alice.post(f"/trades/exit/{opened}")
+    trade = collection("trades").find_one({"user_id": alice.client_id})
+    assert trade is not None
+    # As many as are read at once in the first minutes, as many in three days.
+    times = [START + timedelta(seconds=number / 2) for number in range(2, MAX_AT_ONCE)]
+    times += [START + timedelta(minutes=4 * number) for number in range(MAX_AT_ONCE)]
+    copies = [
+        {**trade, "_id": ObjectId(), "number": number, "created_at": time, "closed_at": time}
+        for number, time in enumerate(times, 2)
+    ]
+    collection("trades").insert_many(copies)
+    count = len(copies) + 1
+    sums = {"trade_count": count, "closed_count": count, "total_pnl": Decimal(count)}
+    collection("portfolios").update_one({}, {"$set": sums})
+    clock.advance(3 * 24 * HOUR)
+
+    history = history_of(alice, "?period=ALL&interval=1h")
+    closed = sorted(each["closed_at"] for each in [trade, *copies])
+    for point in history["points"][1:]:
+        time = datetime.fromisoformat(point["time"])
+        assert point["realized_pnl"] == bisect_right(closed, time), time
 
 
 class TestRealSource:

@@ -61,6 +61,14 @@ def test_no_operation_does_what_mongodb_refuses_or_what_is_not_agreed(
     assert Monitor(app).run_once().closed == 1
     for path in ("/trades/{}", "/trades/{}?status=ACTIVE", "/trades/performance/{}"):
         trader.get(path.format(trader.client_id))
+    reports = (
+        "/trades/statistics/{}",
+        "/trades/{}/export.csv",
+        "/trades/{}/export.csv?status=closed",
+    )
+    for path in (*reports, "/portfolio/{}/positions", "/portfolio/{}/history"):
+        answer = trader.get(path.format(trader.client_id), buffered=True)
+        assert answer.status_code == 200, answer.text
     trader.post(f"/trades/exit-all/{trader.client_id}")
     for operation in (*OPERATIONS, *ACCOUNT_OPERATIONS):
         assert operation(trader)().status_code < 300, operation.__name__
