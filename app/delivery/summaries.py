@@ -129,6 +129,18 @@ def _funds_moved(event: Mapping[str, Any]) -> EventSummary:
     )
 
 
+def _reset(event: Mapping[str, Any]) -> EventSummary:
+    ended, margin = event["ended"], format_rupees(event["initial_margin"])
+    return EventSummary(
+        subject=f"Portfolio reset: season {event['season']} begins with {margin}",
+        figures=(
+            (f"P&L of season {ended['number']}", format_rupees(ended["total_pnl"])),
+            (f"End of season {ended['number']}", format_rupees(ended["balance"])),
+        ),
+        available_margin=event["available_margin"],
+    )
+
+
 def result(pnl: Decimal) -> str:
     """Return a P&L in rupees, in words."""
     if pnl == 0:
@@ -184,4 +196,5 @@ _SUMMARIZERS: dict[str, Callable[[Mapping[str, Any]], EventSummary]] = {
     EventType.PRICE_ALERT: _alerted,
     EventType.FUNDS_DEPOSITED: _funds_moved,
     EventType.FUNDS_WITHDRAWN: _funds_moved,
+    EventType.PORTFOLIO_RESET: _reset,
 }

@@ -22,6 +22,7 @@ PaperTradingError
 │   │   ├── NotPending              its entry does not wait
 │   │   ├── TradeEnded
 │   │   └── ChangedMeanwhile
+│   ├── ResetMeanwhile              another request reset the portfolio first
 │   ├── ClientOrderIdReused         the id belongs to another order
 │   ├── IdempotencyKeyReused        the key belongs to another request
 │   ├── PriceTooOld                 the last traded price is too old for an order
@@ -279,6 +280,17 @@ class ChangedMeanwhile(TradeConflict):
     def __init__(self, trade: Mapping[str, Any]) -> None:
         version = trade["version"]
         super().__init__(f"This trade has changed meanwhile: it has version {version} now.", trade)
+
+
+class ResetMeanwhile(Conflict):
+    code = "reset_meanwhile"
+
+    def __init__(self, portfolio: str, season: int) -> None:
+        """Name the season that the other request began."""
+        super().__init__(
+            f"Another request has reset this portfolio meanwhile: season {season} has begun.",
+            details={"portfolio": portfolio, "season": season},
+        )
 
 
 class ClientOrderIdReused(Conflict):

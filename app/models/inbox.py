@@ -32,6 +32,7 @@ class EventType(StrEnum):
     PRICE_ALERT = "price_alert"
     FUNDS_DEPOSITED = "funds_deposited"
     FUNDS_WITHDRAWN = "funds_withdrawn"
+    PORTFOLIO_RESET = "portfolio_reset"
     CUSTOM = "custom"
 
     @classmethod

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -250,6 +250,39 @@ class Portfolio:
         )
         return cls.find_by_user_id(user_id, name) if moved.modified_count else None
 
+    def begin_season(self, initial_margin: Decimal, now: datetime) -> tuple[Season, Movement]:
+        """End the season of a portfolio without open trades; return it, and the next one's start.
+
+        Call it in the transaction that read the portfolio.
+        """
+        ended = replace(self.current_season, ended_at=now)
+        seasons = [*self.seasons, ended][-MAX_SEASONS:]
+        fresh = {
+            **dict.fromkeys(_OF_SEASON, ZERO),
+            **dict.fromkeys(("closed_count", "winner_count"), 0),
+            "initial_margin": initial_margin,
+            "available_margin": initial_margin,
+            "season": self.season + 1,
+            "season_start": self.trade_count,
+            "season_started_at": now,
+            "seasons": [season.to_document() for season in seasons],
+            "exposure": {},
+            "last_updated": now,
+        }
+        guard = {**_by_id(self.id, self.user_id), "season": self.season}
+        if not collection("portfolios").update_one(guard, {"$set": fresh}).matched_count:
+            raise RuntimeError("a portfolio changed in the transaction that resets it")
+        movement = Movement.create(
+            user_id=self.user_id,
+            portfolio_id=self.id,
+            season=self.season + 1,
+            kind=MovementKind.RESET,
+            amount=initial_margin - self.available_margin,
+            balance_after=initial_margin,
+            created_at=now,
+        )
+        return ended, movement
+
     @classmethod
     def settle_many(cls, deltas: Mapping[ObjectId, PortfolioDelta], now: datetime) -> int:
         """Release or block margins and book P&L by portfolio; return how many were found.
@@ -268,6 +301,10 @@ class Portfolio:
 
 # Of a new portfolio, and of one of an earlier version.
 FIRST_SEASON: Mapping[str, Any] = {"season": 1, "season_start": 0, "seasons": []}
+# Past seasons that are kept: each is read with the portfolio.
+MAX_SEASONS = 100
+# Sums of a season, in rupees.
+_OF_SEASON = ("deposits", "withdrawals", "utilized_margin", "total_pnl")
 _NOT_COPIED = ("id", "seasons", "exposure")
 _FIELDS = tuple(name for name in Portfolio.__dataclass_fields__ if name not in _NOT_COPIED)
 

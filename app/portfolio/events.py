@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.domain.money import format_rupees
 from app.domain.portfolio import DEFAULT_NAME
-from app.models import EventDraft, Movement, MovementKind
+from app.models import EventDraft, Movement, MovementKind, Season
 
 
 def funds_moved(movement: Movement, portfolio: str) -> EventDraft:
@@ -22,6 +22,29 @@ def funds_moved(movement: Movement, portfolio: str) -> EventDraft:
             "available_margin": movement.balance_after,
             "season": movement.season,
             "created_at": movement.created_at,
+        },
+    )
+
+
+def portfolio_reset(
+    movement: Movement, portfolio: str, ended: Season, exited: int, cancelled: int
+) -> EventDraft:
+    """Return the event of a reset; `exited` and `cancelled` count the trades it closed."""
+    return EventDraft(
+        user_id=movement.user_id,
+        type="portfolio_reset",
+        message=f"Portfolio reset{in_portfolio(portfolio)}: season {ended.number} ended with "
+        f"{format_rupees(ended.balance)}, season {movement.season} begins with "
+        f"{format_rupees(movement.balance_after)}.",
+        data={
+            "portfolio": portfolio,
+            "season": movement.season,
+            "initial_margin": movement.balance_after,
+            "available_margin": movement.balance_after,
+            "exited": exited,
+            "cancelled": cancelled,
+            "ended": {**ended.to_document(), "balance": ended.balance},
+            "reset_at": movement.created_at,
         },
     )
 

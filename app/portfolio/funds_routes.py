@@ -12,7 +12,10 @@ from app.portfolio.funds_schemas import (
     ActivitiesResponse,
     FundsRequest,
     MovementResponse,
+    ResetRequest,
+    ResetResponse,
 )
+from app.portfolio.reset import reset_portfolio
 from app.web.api import endpoint
 
 blueprint = Blueprint("funds", __name__)
@@ -50,6 +53,25 @@ def deposit(user_id: str, body: FundsRequest, key: IdempotencyKey | None) -> Mov
 def withdraw(user_id: str, body: FundsRequest, key: IdempotencyKey | None) -> MovementResponse:
     """Take virtual money out of a portfolio: what is available, less what open trades lost."""
     return MovementResponse.of(funds.withdraw(user_id, body.amount, body.portfolio, key), body)
+
+
+@blueprint.post("/<user_id>/reset")
+@endpoint(
+    body=ResetRequest,
+    responses={200: ResetResponse},
+    errors={
+        401: ["account_gone"],
+        403: ["forbidden"],
+        404: ["portfolio_not_found"],
+        409: ["market_closed", "reset_meanwhile"],
+        503: ["market_data_unavailable"],
+    },
+    idempotent=True,
+)
+def reset(user_id: str, body: ResetRequest, key: IdempotencyKey | None) -> ResetResponse:
+    """Close every trade at the last traded price, and begin the next season with new money."""
+    done = reset_portfolio(user_id, body.initial_margin, body.portfolio, key)
+    return ResetResponse.of(done, body.portfolio)
 
 
 @blueprint.get("/<user_id>/activities")

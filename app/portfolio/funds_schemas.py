@@ -14,6 +14,8 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from app.domain.portfolio import DEFAULT_NAME
 from app.models import Movement, MovementKind
 from app.portfolio.activities import Activity, ActivityCursor
+from app.portfolio.reset import Reset
+from app.portfolio.schemas import InitialMargin, SeasonView
 from app.web.schemas import (
     Money,
     NextCursor,
@@ -71,6 +73,46 @@ class MovementResponse(ResponseModel):
             available_margin=movement.balance_after,
             season=movement.season,
             created_at=movement.created_at,
+        )
+
+
+class ResetRequest(RequestModel):
+    initial_margin: InitialMargin | None = Field(
+        default=None,
+        description="Rupees the next season begins with. Left out: those of the last season.",
+        examples=[100_000],
+    )
+    portfolio: PortfolioName = DEFAULT_NAME
+
+
+class ResetResponse(ResponseModel):
+    message: ResultMessage
+    user_id: UserId
+    portfolio: str = Field(description="The name of the portfolio.", examples=["default"])
+    season: int = Field(description="The number of the season that began.", examples=[2])
+    initial_margin: Money = Field(description="Rupees it began with.", examples=[100_000.0])
+    available_margin: Money = Field(description="The same: all of it.", examples=[100_000.0])
+    exited: int = Field(description="The active trades that this request closed.", examples=[3])
+    cancelled: int = Field(
+        description="The pending trades that this request cancelled.", examples=[0]
+    )
+    ended: SeasonView = Field(description="The season that ended.")
+    reset_at: Timestamp = Field(description="When the season began, UTC.")
+
+    @classmethod
+    def of(cls, reset: Reset, portfolio: str) -> ResetResponse:
+        movement = reset.movement
+        return cls(
+            message="Portfolio reset",
+            user_id=movement.user_id,
+            portfolio=portfolio,
+            season=movement.season,
+            initial_margin=movement.balance_after,
+            available_margin=movement.balance_after,
+            exited=reset.exited,
+            cancelled=reset.cancelled,
+            ended=SeasonView.model_validate(reset.ended),
+            reset_at=movement.created_at,
         )
 
 

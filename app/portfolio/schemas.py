@@ -20,10 +20,12 @@ from app.web.schemas import (
     rupees,
 )
 
+InitialMargin = Annotated[Decimal, *rupees(1_000, 1_000_000_000)]
+
 
 class CreatePortfolioRequest(RequestModel):
     name: PortfolioName = DEFAULT_NAME
-    initial_margin: Annotated[Decimal, *rupees(1_000, 1_000_000_000)] | None = Field(
+    initial_margin: InitialMargin | None = Field(
         default=None,
         description="Rupees the portfolio opens with. Left out: INITIAL_MARGIN of the server.",
         examples=[100_000],

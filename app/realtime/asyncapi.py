@@ -15,8 +15,8 @@ from app.alerts.schemas import AlertView
 from app.api_keys.schemas import ApiKeyView
 from app.auth.notices import AccountChange
 from app.market.schemas import QuoteResponse
-from app.portfolio.funds_schemas import MovementResponse
-from app.portfolio.schemas import PortfolioResponse
+from app.portfolio.funds_schemas import MovementResponse, ResetResponse
+from app.portfolio.schemas import PortfolioResponse, SeasonView
 from app.realtime.schemas import (
     JoinReply,
     JoinRequest,
@@ -45,6 +45,8 @@ _VIEWS: list[type[BaseModel]] = [
     MovementResponse,
     PortfolioResponse,
     QuoteResponse,
+    ResetResponse,
+    SeasonView,
     TradeView,
     WebhookView,
 ]
@@ -100,6 +102,7 @@ TRADE_UPDATES = {
     "price_alert": "A price reached a level of an alert.",
     "funds_deposited": "The user deposited money in a portfolio.",
     "funds_withdrawn": "The user withdrew money from a portfolio.",
+    "portfolio_reset": "The user reset a portfolio: all its trades were closed before.",
     "sign_in_failures": "Sign-ins from unknown addresses failed five times in a day.",
     "registration_attempted": "Someone tried to register the user's email address again.",
     "api_key_created": "An API key was created in the account.",
@@ -249,7 +252,6 @@ def make_schemas() -> dict[str, Schema]:
         "AlertStatus",
         "MovementKind",
         "RejectReason",
-        "SeasonView",
         "TradeStatus",
         "UnconfirmedQuote",
     ):
@@ -299,6 +301,10 @@ def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Proper
         "margin_used",
     )
     modified |= _pick(trade, "order_type limit_price stop_price")
+    reset = _pick(
+        views[ResetResponse],
+        "portfolio season initial_margin available_margin exited cancelled reset_at",
+    ) | {"ended": _object(views[SeasonView], "The season that ended.")}
     return {
         "trade_filled": order | filled | caused,
         "trade_triggered": order | caused,
@@ -315,6 +321,7 @@ def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Proper
         "price_alert": _pick(alert, "alert_id symbol above below") | fired,
         "funds_deposited": moved,
         "funds_withdrawn": moved,
+        "portfolio_reset": reset,
         "sign_in_failures": {"failures": _FAILURES},
         "registration_attempted": _pick(portfolio, "user_id"),
         "api_key_created": _pick(views[ApiKeyView], "key_id scopes last4 expires_at"),

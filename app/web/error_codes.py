@@ -82,6 +82,9 @@ ERROR_CODES = {
     "market_data_unavailable": ErrorCode((503,), "No source has a price of the symbol."),
     # Portfolios and trades.
     "portfolio_not_found": ErrorCode((404,), "The user has no portfolio of this name."),
+    "reset_meanwhile": ErrorCode(
+        (409,), "Another request reset the portfolio first. `details` has the current `season`."
+    ),
     "insufficient_funds": ErrorCode(
         (400,),
         "Less can be withdrawn. `details` has `withdrawable`: the available margin, without what "

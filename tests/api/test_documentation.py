@@ -48,6 +48,7 @@ CONTRACT = {
     ("get", "/portfolio/{user_id}/list"): ({200, 401, 403}, False),
     ("post", "/portfolio/{user_id}/deposit"): ({200, 400, 401, 403, 404, 409}, False),
     ("post", "/portfolio/{user_id}/withdraw"): ({200, 400, 401, 403, 404, 409}, False),
+    ("post", "/portfolio/{user_id}/reset"): ({200, 400, 401, 403, 404, 409, 503}, False),
     ("get", "/portfolio/{user_id}/activities"): ({200, 401, 403, 404}, False),
     ("get", "/portfolio/{user_id}/positions"): ({200, 401, 403, 404}, False),
     ("get", "/portfolio/{user_id}/history"): ({200, 401, 403, 404}, False),

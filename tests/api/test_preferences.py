@@ -16,7 +16,7 @@ EVERY_TYPE = [
     *("trade_created", "trade_filled", "trade_triggered"),
     *("trade_cancelled", "trade_expired", "trade_rejected"),
     *("trade_exited", "trade_auto_closed", "price_alert"),
-    *("funds_deposited", "funds_withdrawn", "custom"),
+    *("funds_deposited", "funds_withdrawn", "portfolio_reset", "custom"),
 ]
 ALL_ON = {"email": True, "sms": True, "events": EVERY_TYPE}
 

@@ -28,6 +28,7 @@ ROUTES = [
     ("GET", "/portfolio/deleted/activities"),
     ("POST", "/portfolio/deleted/deposit"),
     ("POST", "/portfolio/deleted/withdraw"),
+    ("POST", "/portfolio/deleted/reset"),
     ("GET", "/portfolio/deleted/positions"),
     ("GET", "/portfolio/deleted/history"),
     ("POST", "/trades/create"),

@@ -45,6 +45,12 @@ def withdraw(trader: Trader) -> Request:
     return lambda: trader.client.post(path, headers=key, json={"amount": 5})
 
 
+def reset_portfolio(trader: Trader) -> Request:
+    trader.create_trade()
+    path, key = f"/portfolio/{trader.client_id}/reset", _key(trader)
+    return lambda: trader.client.post(path, headers=key)
+
+
 def list_activities(trader: Trader) -> Request:
     return lambda: trader.get(f"/portfolio/{trader.client_id}/activities")
 
@@ -98,6 +104,7 @@ def list_trades(trader: Trader) -> Request:
 
 OPERATIONS = (
     *(create_trade, exit_trade, exit_all_trades, deposit, withdraw, list_activities),
+    reset_portfolio,
     *(create_alert, delete_alert, register, sign_in),
     *(send_event, mark_as_read, set_preferences, read_portfolio, list_trades),
 )
