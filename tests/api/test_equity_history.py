@@ -119,6 +119,22 @@ def test_an_exited_part_is_realized_and_the_rest_still_valued(
     assert column(history, "equity")[1:] == [100_030.0, 100_050.0, 100_060.0, 100_070.0]
 
 
+def test_deposits_and_withdrawals_change_the_balance_and_not_the_profit(
+    alice: Trader, clock: ManualClock
+) -> None:
+    for kind, amount in (("deposit", 20_000), ("withdraw", 5_000)):
+        clock.advance(HOUR)
+        assert (
+            alice.post(f"/portfolio/{alice.client_id}/{kind}", {"amount": amount}).status_code < 300
+        )
+    clock.advance(HOUR)
+
+    history = history_of(alice, "?interval=1h")
+    assert column(history, "net_deposits") == [0.0, 0.0, 20_000.0, 15_000.0, 15_000.0]
+    assert column(history, "equity") == [100_000.0, 100_000.0, 120_000.0, 115_000.0, 115_000.0]
+    assert set(column(history, "realized_pnl")) == {0.0}
+
+
 def test_many_trades_of_uneven_days_are_all_on_the_curve(
     alice: Trader, feed: ScriptedFeed, clock: ManualClock
 ) -> None:

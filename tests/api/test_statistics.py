@@ -116,6 +116,24 @@ def test_days_of_the_exchange_without_exits_count_for_the_sharpe_ratio(
     assert statistics_of(alice)["sharpe_ratio"] == 11.225  # (0.001 + 0) / 2 / stdev
 
 
+def test_deposits_are_capital_and_no_profit(
+    alice: Trader, round_trip: Any, clock: ManualClock
+) -> None:
+    def fund(kind: str, amount: int) -> None:
+        answer = alice.post(f"/portfolio/{alice.client_id}/{kind}", {"amount": amount})
+        assert answer.status_code == 200, answer.text
+
+    fund("deposit", 100_000)
+    clock.advance(30)
+    round_trip(-1_000)
+    clock.advance(30)
+    fund("withdraw", 150_000)
+
+    statistics = statistics_of(alice)
+    assert (statistics["total_pnl"], statistics["max_drawdown"]) == (-1_000.0, -1_000.0)
+    assert statistics["max_drawdown_pct"] == -0.5  # of 200,000
+
+
 def test_the_statistics_agree_with_the_performance(alice: Trader, round_trip: Any) -> None:
     for rupees in (10, -20, 30):
         round_trip(rupees)
