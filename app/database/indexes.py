@@ -46,6 +46,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("waiting", "symbol", "trigger_above"),
         # Entries that end unfilled. Only pending trades have the field: the index stays small.
         _index("pending_until", sparse=True),
+        # Trailing stops, by their distance from the best price (app/models/trail.py).
+        _index("waiting", "symbol", "trail_unit", "trail"),
         # A portfolio's trades by their number, of all statuses and of one.
         _index("user_id", "portfolio_id", "number", unique=True),
         _index("user_id", "portfolio_id", "status", "number"),
@@ -89,6 +91,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         # Only notifications still to be delivered have the field: the index stays small.
         _index("deliver_at", sparse=True),
     ],
+    # Only symbols that have had a trailing stop have a document: there are few.
+    "trails": [_index("marked_at")],
     "webhooks": [_index("user_id"), _index("due_at")],
     "webhook_deliveries": [
         _index("user_id", "webhook_id", "number", unique=True),

@@ -3,7 +3,8 @@
 A bracket of either side closes when the price falls to `trigger_below` or rises to
 `trigger_above`. Both are stored with the trade, so queries find the trades that a tick closes.
 The stop-loss is a stop: it exits at the tick that reaches it. The target is a limit: it exits at
-its own price, or at the first price of a session that opens beyond it.
+its own price, or at the first price of a session that opens beyond it. A trailing stop is a stop
+that moves with the best price (app/domain/trailing.py). Beside a stop-loss, the tighter one counts.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from decimal import Decimal
 
 from app.domain.candle import Candle
 from app.domain.errors import WrongSideOfPrice
-from app.domain.fill import Exit, ExitReason, FillRule
+from app.domain.fill import Exit, ExitReason, FillRule, PricePoint
 from app.domain.money import ZERO
 from app.domain.quote import Posting, Quote, Source
 from app.domain.side import TradeType
+from app.domain.trailing import Start, TrailingStop, TrailingTerms, is_better
 from app.domain.triggers import SettledFrom
 
 
@@ -44,6 +46,9 @@ class Bracket:
     exited: int = 0
     # The last known quote when its levels were modified: only later prices count.
     levels_since: Quote | None = None
+    trailing: TrailingTerms | None = None
+    # What the trailing stop follows prices from, if it was set after the entry.
+    trailing_start: Start | None = None
 
     @classmethod
     def open(
@@ -54,11 +59,17 @@ class Bracket:
         *,
         stop_loss: Decimal | None = None,
         target_price: Decimal | None = None,
+        trailing: TrailingTerms | None = None,
     ) -> Bracket:
         """Enter at `quote`; raise WrongSideOfPrice for a level that would trigger immediately."""
         require_sides(trade_type, quote.price, stop_loss=stop_loss, target_price=target_price)
         return cls.entered(
-            trade_type, quantity, quote, stop_loss=stop_loss, target_price=target_price
+            trade_type,
+            quantity,
+            quote,
+            stop_loss=stop_loss,
+            target_price=target_price,
+            trailing=trailing,
         )
 
     @classmethod
@@ -73,6 +84,7 @@ class Bracket:
         settled_from: SettledFrom | None = None,
         stop_loss: Decimal | None = None,
         target_price: Decimal | None = None,
+        trailing: TrailingTerms | None = None,
     ) -> Bracket:
         """Enter at `price`, by default that of the `quote`."""
         return cls(
@@ -87,6 +99,7 @@ class Bracket:
             entry_rule=rule,
             entry_quote_price=quote.price,
             entry_settled_from=settled_from,
+            trailing=trailing,
         )
 
     @property
@@ -95,14 +108,39 @@ class Bracket:
         return self.quantity - self.exited
 
     @property
+    def trailing_stop(self) -> TrailingStop | None:
+        """The trailing stop, if it has one."""
+        if self.trailing is None:
+            return None
+        start = self.trailing_start or Start(
+            self.entry_price, self.entry_source, self.entry_timestamp, self.entry_posting
+        )
+        return TrailingStop(self.trade_type, self.trailing, start)
+
+    @property
     def trigger_below(self) -> Decimal | None:
-        """The price at or under which the bracket closes."""
-        return self.stop_loss if self.trade_type is TradeType.BUY else self.target_price
+        """The price at or under which the bracket closes, before a trailing stop has moved."""
+        return self.stop_after() if self.trade_type is TradeType.BUY else self.target_price
 
     @property
     def trigger_above(self) -> Decimal | None:
-        """The price at or over which the bracket closes."""
-        return self.target_price if self.trade_type is TradeType.BUY else self.stop_loss
+        """The price at or over which the bracket closes, before a trailing stop has moved."""
+        return self.target_price if self.trade_type is TradeType.BUY else self.stop_after()
+
+    def stop_after(self, best: Quote | None = None) -> Decimal | None:
+        """Return the price of the tighter stop after the best price `best`.
+
+        None stands for the price that the trailing stop was set at.
+        """
+        return self._tighter_stop(best)[0]
+
+    def _tighter_stop(self, best: Quote | None) -> tuple[Decimal | None, ExitReason]:
+        trailing = self.trailing_stop
+        if trailing is not None:
+            level = trailing.level(best)
+            if self.stop_loss is None or is_better(self.trade_type, level, self.stop_loss):
+                return level, ExitReason.TRAILING_STOP
+        return self.stop_loss, ExitReason.STOP_LOSS
 
     def pnl_at(self, price: Decimal, quantity: int | None = None) -> Decimal:
         """Return the rupees earned, or lost if negative, by exiting a quantity at `price`.
@@ -145,36 +183,70 @@ class Bracket:
         pnl = self.pnl_at(price, quantity)
         return Exit(reason, quote, price, quantity, pnl, rule, settled_from)
 
-    def triggered_by(self, quote: Quote, settled_from: SettledFrom | None = None) -> Exit | None:
-        """Return the exit that `quote` causes, None if it causes none or precedes the entry."""
+    def triggered_by(
+        self, quote: Quote, settled_from: SettledFrom | None = None, best: Quote | None = None
+    ) -> Exit | None:
+        """Return the exit that `quote` causes, None if it causes none or precedes the entry.
+
+        `best` is the best price that its trailing stop followed before, None for that of its start.
+        """
         if not self.may_exit_at(quote) or self._follows(quote):
             return None
-        if self._is_reached(self.stop_loss, quote.price, losing=True):
-            return self.exit_at(quote, ExitReason.STOP_LOSS, settled_from, rule=FillRule.STOP)
+        stop, reason = self._tighter_stop(best)
+        if self._is_reached(stop, quote.price, losing=True):
+            exit = self.exit_at(quote, reason, settled_from, rule=FillRule.STOP)
+            return replace(exit, best=self._followed(reason, best))
         if self._is_reached(self.target_price, quote.price, losing=False):
             return self._exit_at_target(quote, settled_from)
         return None
 
-    def triggered_in(self, candle: Candle) -> Exit | None:
+    def triggered_in(
+        self, candle: Candle, best: Quote | None = None, settled_to: datetime | None = None
+    ) -> Exit | None:
         """Return the exit that a price in `candle` caused, None if none did.
 
         If the candle opened beyond a level, the open counts as a tick. If it reached a level
         later, the exit is at the level. If it holds both levels, their order is unknown, and the
         stop-loss counts. A candle that began before the entry, or before its levels were
-        modified, is ignored: its prices may be older.
+        modified, is ignored: its prices may be older. A trailing stop follows the open first, and
+        the best price of the candle last: it then fires if the candle closed beyond it. Of a candle
+        that began before `settled_to`, up to when it has followed ticks, only the close counts.
         """
         since = self.levels_since
         if candle.time < self.entry_timestamp or (since and candle.time < since.timestamp):
             return None
         if candle.time == self.entry_timestamp and self.entry_settled_from is SettledFrom.GAP:
             return self._triggered_after_entry(candle)
-        opening = self.triggered_by(candle.opening, SettledFrom.GAP)
+        if settled_to is not None and candle.time < settled_to and self.trailing is not None:
+            return self._triggered_in_rest(candle, best, settled_to)
+        opening = self.triggered_by(candle.opening, SettledFrom.GAP, best)
         if opening is not None:
             return opening
-        for level in (self.stop_loss, self.target_price):
+        trailing = self.trailing_stop
+        best = trailing.after(best, candle.opening) if trailing else None
+        for level in (self.stop_after(best), self.target_price):
             if level is not None and candle.low <= level <= candle.high:
-                return self._exit_in_candle(candle, level)
-        return None
+                return self._exit_in_candle(candle, level, best)
+        return self._trailed_at_close(candle, trailing, best) if trailing else None
+
+    def _triggered_in_rest(
+        self, candle: Candle, best: Quote | None, settled_to: datetime
+    ) -> Exit | None:
+        """Return the exit in a candle of which the trailing stop has followed the beginning."""
+        fixed = replace(self, trailing=None).triggered_in(candle)
+        if fixed is not None or candle.closing.timestamp <= settled_to:
+            return fixed
+        return self.triggered_by(candle.closing, SettledFrom.GAP, best)
+
+    def _trailed_at_close(
+        self, candle: Candle, trailing: TrailingStop, best: Quote | None
+    ) -> Exit | None:
+        """Return the exit if the candle closed beyond the stop after its best price."""
+        best = trailing.after_candle(best, candle)
+        level = self.stop_after(best)
+        if level is None or not self._is_reached(level, candle.close, losing=True):
+            return None
+        return self._exit_in_candle(candle, level, best)
 
     def _triggered_after_entry(self, candle: Candle) -> Exit | None:
         """Return the exit in the candle that holds the entry, if it surely came after the entry.
@@ -190,7 +262,7 @@ class Bracket:
         stop_side = worst if at_open or rests else candle.close
         target_side = best if at_open or not rests else candle.close
         for level, price, losing in (
-            (self.stop_loss, stop_side, True),
+            (self.stop_after(), stop_side, True),
             (self.target_price, target_side, False),
         ):
             has_moved = not at_open or price != candle.open
@@ -204,12 +276,24 @@ class Bracket:
             return (candle.open - self.entry_price) * self.trade_type.sign <= 0
         return self.entry_rule is not FillRule.CANDLE
 
-    def _exit_in_candle(self, candle: Candle, price: Decimal) -> Exit | None:
+    def _exit_in_candle(
+        self, candle: Candle, price: Decimal, best: Quote | None = None
+    ) -> Exit | None:
         """Return the exit at a level that the candle reached."""
-        exit = self.triggered_by(candle.quote_at(price), SettledFrom.GAP)
+        exit = self.triggered_by(candle.quote_at(price), SettledFrom.GAP, best)
         if exit is None or exit.reason is ExitReason.TARGET:
             return exit
-        return self.exit_at(exit.quote, exit.reason, SettledFrom.GAP, rule=FillRule.CANDLE)
+        return replace(exit, rule=FillRule.CANDLE)
+
+    def _followed(self, reason: ExitReason, best: Quote | None) -> PricePoint | None:
+        """Return the evidence of the level of a trailing stop."""
+        if reason is not ExitReason.TRAILING_STOP:
+            return None
+        if best is not None:
+            return PricePoint(best.price, best.timestamp)
+        trailing = self.trailing_stop
+        assert trailing is not None
+        return PricePoint(trailing.start.price, trailing.start.timestamp)
 
     def _exit_at_target(self, quote: Quote, settled_from: SettledFrom | None) -> Exit:
         assert self.target_price is not None

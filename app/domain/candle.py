@@ -80,6 +80,11 @@ class Candle:
         return replace(self.quote_at(self.open), opens_session=self.opens_session)
 
     @property
+    def closing(self) -> Quote:
+        """The close of a candle of a minute as a quote, at its end."""
+        return replace(self.quote_at(self.close), timestamp=self.time + Interval.MINUTE.length)
+
+    @property
     def is_sound(self) -> bool:
         """Whether all four are valid prices, and high and low are their extremes."""
         return (

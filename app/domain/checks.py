@@ -39,7 +39,8 @@ from app.domain.side import TradeType
 MAX_PENDING = 250
 ENTRY_PRICES = ("limit_price", "stop_price")
 LEVELS = ("stop_loss", "target_price")
-FORM = ("quantity", *ENTRY_PRICES, *LEVELS)
+TRAILING_PRICES = ("trailing_offset", "trailing_step")
+FORM = ("quantity", *ENTRY_PRICES, *LEVELS, *TRAILING_PRICES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def form_problems(
     if "quantity" in params and order.quantity % lot_size:
         below, above = _nearest(Decimal(order.quantity), Decimal(lot_size), Decimal(MAX_QUANTITY))
         yield QuantityOffLot(order.quantity, lot_size, below=_whole(below), above=_whole(above))
-    for param in (*ENTRY_PRICES, *LEVELS):
+    for param in (*ENTRY_PRICES, *LEVELS, *TRAILING_PRICES):
         price: Decimal | None = getattr(order, param) if param in params else None
         tick_size = tick_size_of(instrument, param)
         if price is not None and price % tick_size:
@@ -173,7 +174,8 @@ def tick_size_of(instrument: Instrument, param: str) -> Decimal:
 
     An index has no order book, so nothing refuses a level between two of its values.
     """
-    return PAISA if instrument.is_index and param in LEVELS else instrument.tick_size
+    is_level = param in (*LEVELS, *TRAILING_PRICES)
+    return PAISA if instrument.is_index and is_level else instrument.tick_size
 
 
 def _sides(
@@ -202,6 +204,10 @@ def _sides(
                 price_name="price" if is_quote else "entry price",
                 nearest=below if is_below else above,
             )
+    offset = order.trailing_offset
+    if offset is not None and prices and offset >= min(prices):
+        below, _ = _beyond(min(prices), tick_size_of(instrument, "trailing_offset"))
+        yield WrongSideOfPrice("trailing_offset", offset, "below", min(prices), nearest=below)
 
 
 def _is_beyond(order: Order, quote: Quote) -> bool:

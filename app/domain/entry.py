@@ -18,6 +18,7 @@ from app.domain.money import PAISA, required_margin
 from app.domain.order import OrderType, TimeInForce
 from app.domain.quote import MAX_DELAY, Quote
 from app.domain.side import TradeType
+from app.domain.trailing import TrailingTerms
 from app.domain.triggers import SettledFrom
 
 
@@ -63,6 +64,7 @@ class EntryOrder:
     triggered_at: datetime | None = None
     stop_loss: Decimal | None = None
     target_price: Decimal | None = None
+    trailing: TrailingTerms | None = None
 
     @property
     def ends_at(self) -> datetime | None:
@@ -191,6 +193,7 @@ class EntryOrder:
                 settled_from=settled_from,
                 stop_loss=self.stop_loss,
                 target_price=self.target_price,
+                trailing=self.trailing,
             ),
             quote,
         )

@@ -32,11 +32,20 @@ class FillRule(StrEnum):
 
 
 class ExitReason(StrEnum):
-    """Why a trade was closed: by its user, its stop-loss or its target."""
+    """Why a trade was closed: by its user, a stop or its target."""
 
     USER = "user"
     STOP_LOSS = "stop_loss"
+    TRAILING_STOP = "trailing_stop"
     TARGET = "target"
+
+
+@dataclass(frozen=True, slots=True)
+class PricePoint:
+    """A price (rupees) and its time, UTC."""
+
+    price: Decimal
+    time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ class Exit:
     """The exit of a quantity: why, at which price, and the rupees realized.
 
     `quote` is the one that caused it; a limit is filled at its own price. `rule` is None for a
-    trade of an earlier version.
+    trade of an earlier version. `best` is the best price that a trailing stop had followed.
     """
 
     reason: ExitReason
@@ -54,6 +63,7 @@ class Exit:
     pnl: Decimal
     rule: FillRule | None = None
     settled_from: SettledFrom | None = None
+    best: PricePoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +79,4 @@ class Fill:
     reason: ExitReason | None = None
     pnl: Decimal | None = None
     settled_from: SettledFrom | None = None
+    best: PricePoint | None = None

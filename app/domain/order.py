@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from app.domain.portfolio import DEFAULT_NAME
 from app.domain.side import TradeType
+from app.domain.trailing import TrailingTerms, Unit
 
 MAX_QUANTITY = 10_000_000
 
@@ -55,6 +56,24 @@ class Order:
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
+    # One of them at most. The step is rupees.
+    trailing_offset: Decimal | None = None
+    trailing_pct: Decimal | None = None
+    trailing_step: Decimal | None = None
     client_order_id: str | None = None
     portfolio: str = DEFAULT_NAME
     fingerprint: str = ""
+
+    @property
+    def is_trailing(self) -> bool:
+        """Whether it has a trailing stop."""
+        return self.trailing_offset is not None or self.trailing_pct is not None
+
+    def trailing_terms(self, tick_size: Decimal) -> TrailingTerms | None:
+        """Return the terms of its trailing stop, whose step is a tick unless it is given."""
+        offset, percent = self.trailing_offset, self.trailing_pct
+        distance = percent if offset is None else offset
+        if distance is None:
+            return None
+        unit = Unit.PERCENT if offset is None else Unit.RUPEES
+        return TrailingTerms(unit, distance, self.trailing_step or tick_size, tick_size)

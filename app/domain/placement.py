@@ -17,6 +17,7 @@ from app.domain.order import Order, OrderType, TimeInForce
 from app.domain.position import Position
 from app.domain.quote import Quote
 from app.domain.trade import ENDED_STATUS, EndReason, TradeStatus
+from app.domain.trailing import TrailingTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,17 @@ class Placement:
 
 
 def place(
-    order: Order, market: Market, margin_rate: Decimal, expires_at: datetime | None
+    order: Order,
+    market: Market,
+    margin_rate: Decimal,
+    expires_at: datetime | None,
+    trailing: TrailingTerms | None = None,
 ) -> Placement:
     """Return what becomes of an order that has passed the checks of its `market`.
 
     `margin_rate` is the blocked fraction of its value. `expires_at` is when its time in force
-    ends, in the time of the feed; None if that is immediate or never.
+    ends, in the time of the feed; None if that is immediate or never. `trailing` are the terms of
+    its trailing stop.
     """
     placed = market.quote
     assert placed is not None
@@ -63,19 +69,24 @@ def place(
             placed,
             stop_loss=order.stop_loss,
             target_price=order.target_price,
+            trailing=trailing,
         )
         margin = required_margin(placed.price, order.quantity, margin_rate)
         is_market = order.order_type is OrderType.MARKET
-        kept = None if is_market else _entry_order(order, market, margin_rate, expires_at)
+        kept = None if is_market else _entry_order(order, market, margin_rate, expires_at, trailing)
         return Placement(placed, margin, kept, bracket)
-    waiting = _entry_order(order, market, margin_rate, expires_at)
+    waiting = _entry_order(order, market, margin_rate, expires_at, trailing)
     if order.time_in_force is TimeInForce.IOC:
         return Placement(placed, ZERO, waiting, end_reason=EndReason.IOC)
     return Placement(placed, waiting.margin_at(waiting.margin_price), waiting)
 
 
 def _entry_order(
-    order: Order, market: Market, margin_rate: Decimal, expires_at: datetime | None
+    order: Order,
+    market: Market,
+    margin_rate: Decimal,
+    expires_at: datetime | None,
+    trailing: TrailingTerms | None = None,
 ) -> EntryOrder:
     assert market.quote is not None
     return EntryOrder(
@@ -91,4 +102,5 @@ def _entry_order(
         queued_for=market.queued_for,
         stop_loss=order.stop_loss,
         target_price=order.target_price,
+        trailing=trailing,
     )

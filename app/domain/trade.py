@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -64,6 +65,7 @@ SUCCESSORS: Mapping[TradeStatus, frozenset[TradeStatus]] = {
 STATUS_AFTER = {
     ExitReason.USER: TradeStatus.CLOSED,
     ExitReason.STOP_LOSS: TradeStatus.STOP_LOSS_HIT,
+    ExitReason.TRAILING_STOP: TradeStatus.TRAILING_STOP_HIT,
     ExitReason.TARGET: TradeStatus.TARGET_HIT,
 }
 
@@ -147,22 +149,38 @@ class HasLife(Protocol):
 
 
 def on_quote(
-    trade: HasLife, quote: Quote, settled_from: SettledFrom | None = None
+    trade: HasLife,
+    quote: Quote,
+    settled_from: SettledFrom | None = None,
+    *,
+    best: Quote | None = None,
 ) -> Transition | None:
-    """Return what `quote` changes about the trade, None if nothing."""
+    """Return what `quote` changes about the trade, None if nothing.
+
+    `best` is the best price that its trailing stop has followed, None for that of its start.
+    """
     if trade.status is TradeStatus.PENDING and trade.order:
         return _filling(trade.order.filled_by(quote, settled_from))
     if trade.status is TradeStatus.ACTIVE and trade.bracket:
-        return _closing(trade.bracket.triggered_by(quote, settled_from))
+        return _closing(trade.bracket.triggered_by(quote, settled_from, best))
     return None
 
 
-def on_candle(trade: HasLife, candle: Candle) -> Transition | None:
-    """Return what the prices of `candle` change about the trade, None if nothing."""
+def on_candle(
+    trade: HasLife,
+    candle: Candle,
+    *,
+    best: Quote | None = None,
+    settled_to: datetime | None = None,
+) -> Transition | None:
+    """Return what the prices of `candle` change about the trade, None if nothing.
+
+    `best` is as in `on_quote`, `settled_to` as in `Bracket.triggered_in`.
+    """
     if trade.status is TradeStatus.PENDING and trade.order:
         return _filling(trade.order.filled_in(candle))
     if trade.status is TradeStatus.ACTIVE and trade.bracket:
-        return _closing(trade.bracket.triggered_in(candle))
+        return _closing(trade.bracket.triggered_in(candle, best, settled_to))
     return None
 
 

@@ -73,7 +73,8 @@ class QuoteBoard:
         self._symbols: dict[str, _SymbolTicks] = {}
         # Whether the monitor of this process polls a symbol, rather than that of another.
         self.is_polled: Callable[[str], bool] = lambda _symbol: True
-        self._id = secrets.token_hex(8)
+        # The name of its postings.
+        self.id = secrets.token_hex(8)
         self._numbers = count(1)
         # The quotes fetched on demand since the last ticks, by identity: these may include them.
         self._fetched: dict[int, tuple[Quote, Posting]] = {}
@@ -281,7 +282,7 @@ class QuoteBoard:
         return [posting or self._next_posting() for posting in reversed(postings)]
 
     def _next_posting(self) -> Posting:
-        return Posting(self._id, next(self._numbers))
+        return Posting(self.id, next(self._numbers))
 
     def _stale_trade(self, symbol: str) -> Quote | None:
         """Return the last trade of a share that has not traded for long."""

@@ -27,6 +27,7 @@ from app.models.share_lease import SHARES, ShareLease, share_of
 from app.models.symbol_state import SymbolState
 from app.models.trade import Trade
 from app.models.trade_changes import TradeChange, apply_changes
+from app.models.trail import Trail
 from app.models.user import User
 from app.models.webhook import Webhook, WebhookWake
 from app.models.webhook_delivery import (
@@ -74,6 +75,7 @@ __all__ = [
     "SymbolState",
     "Trade",
     "TradeChange",
+    "Trail",
     "User",
     "Webhook",
     "WebhookDelivery",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +16,7 @@ from app.domain.quote import Posting, Quote, SeenQuote, Source
 
 # Ticks of each symbol for processes that do not poll: trades are being opened while they arrive.
 KEPT_TICKS = 64
-WITHOUT_TICKS = {"ticks": 0}
+WITHOUT_TICKS = {"ticks": 0, "peaks": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,16 @@ class SymbolState:
         return {document["_id"] for document in collection("symbols").find(query, {"_id": 1})}
 
     @classmethod
-    def save_quotes(cls, quotes: Iterable[Quote], seen_at: datetime | None = None) -> None:
-        """Store the last quotes of their symbols, received from their sources at `seen_at`."""
+    def save_quotes(
+        cls,
+        quotes: Iterable[Quote],
+        seen_at: datetime | None = None,
+        also: Sequence[UpdateOne] = (),
+    ) -> None:
+        """Store the last quotes of their symbols, received from their sources at `seen_at`.
+
+        The other updates of symbols are part of the same command.
+        """
         updates = [
             UpdateOne(
                 {"_id": quote.symbol},
@@ -88,6 +96,7 @@ class SymbolState:
             )
             for quote in quotes
         ]
+        updates += also
         if updates:
             # Not a transaction: a process killed inside it would leave every symbol locked.
             collection("symbols").bulk_write(updates, ordered=False)

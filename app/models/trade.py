@@ -19,6 +19,7 @@ from app.domain.order import TimeInForce
 from app.domain.quote import Quote
 from app.domain.side import TradeType
 from app.domain.trade import ENDED_STATUS, EndReason, Modified, TradeStatus, Transition
+from app.domain.trailing import TrailingStop
 from app.models.bulk import by_owner
 from app.models.paging import newest_first, numbered_windows
 from app.models.trade_document import (
@@ -160,6 +161,11 @@ class Trade:
     @property
     def trade_type(self) -> TradeType:
         return self.terms.trade_type
+
+    @property
+    def trailing_stop(self) -> TrailingStop | None:
+        """Its trailing stop, once it is entered."""
+        return self.bracket.trailing_stop if self.bracket else None
 
     @property
     def waits_since(self) -> datetime:
@@ -426,4 +432,5 @@ def _exit_fill(exit: Exit, time: datetime) -> Fill:
         reason=exit.reason,
         pnl=exit.pnl,
         settled_from=exit.settled_from,
+        best=exit.best,
     )

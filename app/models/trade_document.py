@@ -10,11 +10,12 @@ from typing import Any
 from app.database import Document
 from app.domain.bracket import Bracket
 from app.domain.entry import EntryOrder
-from app.domain.fill import Exit, ExitReason, FillRule
+from app.domain.fill import Exit, ExitReason, FillRule, PricePoint
 from app.domain.money import ZERO
 from app.domain.order import OrderType, TimeInForce
 from app.domain.quote import Posting, Quote, Source
 from app.domain.side import TradeType
+from app.domain.trailing import Start, TrailingStop, TrailingTerms, Unit
 from app.domain.triggers import SettledFrom
 
 
@@ -70,6 +71,7 @@ def read_order(document: Document) -> EntryOrder | None:
         triggered_at=document["triggered_at"],
         stop_loss=document["stop_loss"],
         target_price=document["target_price"],
+        trailing=read_trailing_terms(document),
     )
 
 
@@ -86,6 +88,7 @@ def bracket_fields(bracket: Bracket) -> Document:
         "entry_quote_price": bracket.entry_quote_price,
         "entry_settled_from": _value(bracket.entry_settled_from),
         **level_fields(bracket),
+        **(trail_fields(trailing) if (trailing := bracket.trailing_stop) else {}),
     }
 
 
@@ -118,7 +121,62 @@ def level_fields(waiting: Bracket | EntryOrder) -> Document:
         "target_price": waiting.target_price,
         "trigger_below": waiting.trigger_below,
         "trigger_above": waiting.trigger_above,
+        **(_trailing_fields(waiting.trailing) if waiting.trailing else {}),
     }
+
+
+def trail_fields(stop: TrailingStop) -> Document:
+    """Return the fields by which a trailing stop is found as soon as a price may fire it.
+
+    `trail` is its distance from the best price, negative for a SELL.
+    """
+    terms = stop.terms
+    return {"trail_unit": terms.unit.value, "trail": terms.distance * stop.trade_type.sign}
+
+
+def read_trailing_stop(document: Document) -> TrailingStop | None:
+    """Return the trailing stop of a trade that was entered."""
+    terms = read_trailing_terms(document)
+    if terms is None or document.get("entry_price") is None:
+        return None
+    return TrailingStop(TradeType(document["trade_type"]), terms, _trailing_start(document))
+
+
+def read_trailing_terms(document: Document) -> TrailingTerms | None:
+    """Return the terms of a trailing stop, None if there is none."""
+    offset, percent = document.get("trailing_offset"), document.get("trailing_pct")
+    distance = percent if offset is None else offset
+    if distance is None:
+        return None
+    return TrailingTerms(
+        unit=Unit.PERCENT if offset is None else Unit.RUPEES,
+        distance=distance,
+        step=document["trailing_step"],
+        tick_size=document["trailing_tick_size"],
+    )
+
+
+def _trailing_fields(terms: TrailingTerms) -> Document:
+    is_percent = terms.unit is Unit.PERCENT
+    return {
+        "trailing_offset": None if is_percent else terms.distance,
+        "trailing_pct": terms.distance if is_percent else None,
+        "trailing_step": terms.step,
+        "trailing_tick_size": terms.tick_size,
+    }
+
+
+def _trailing_start(document: Document) -> Start:
+    # A stop that was set with the trade follows from its entry.
+    if fields := document.get("trailing_start"):
+        posting = _posting(fields["posting"])
+        return Start(fields["price"], Source(fields["source"]), fields["timestamp"], posting)
+    return Start(
+        document["entry_price"],
+        Source(document["entry_source"]),
+        document["entry_timestamp"],
+        _posting(document.get("entry_posting")),
+    )
 
 
 def read_bracket(document: Document) -> Bracket | None:
@@ -140,6 +198,8 @@ def read_bracket(document: Document) -> Bracket | None:
         entry_settled_from=SettledFrom(settled_from) if settled_from else None,
         exited=sum(part["quantity"] for part in document.get("partial_exits", ())),
         levels_since=_read_quote(document["symbol"], document.get("levels_since")),
+        trailing=read_trailing_terms(document),
+        trailing_start=_trailing_start(document) if document.get("trailing_start") else None,
     )
 
 
@@ -189,6 +249,8 @@ def _exit_fields(exit: Exit) -> Document:
         "quote_price": exit.quote.price,
         "source": exit.quote.source.value,
         "timestamp": exit.quote.timestamp,
+        # What a trailing stop had followed.
+        **({"best_price": exit.best.price, "best_time": exit.best.time} if exit.best else {}),
     }
 
 
@@ -205,6 +267,7 @@ def _read_exit(symbol: str, fields: Document, quantity: int, pnl: Decimal) -> Ex
         pnl=pnl,
         rule=FillRule(rule) if rule else None,
         settled_from=SettledFrom(settled_from) if settled_from else None,
+        best=PricePoint(best, fields["best_time"]) if (best := fields.get("best_price")) else None,
     )
 
 

@@ -26,7 +26,8 @@ from app.market_data.calendar import TradingCalendar
 from app.market_data.feed import CandlesRefused, Feed, Gap
 from app.models import share_of
 from app.monitor.openings import mark_candles
-from app.trades.execution import apply_transitions, count_closed, find_missed
+from app.trades.execution import apply_transitions, closed_trades, find_missed
+from app.trades.trailing import TrailingStops
 
 # The maximum time that the ticks after a gap wait for its candles.
 HOLD_SECONDS = 10.0
@@ -47,8 +48,11 @@ class _Pending:
 
 
 class Gaps:
-    def __init__(self, feed: Feed, clock: Clock, calendar: TradingCalendar) -> None:
+    def __init__(
+        self, feed: Feed, clock: Clock, calendar: TradingCalendar, trailing: TrailingStops
+    ) -> None:
         self._feed = feed
+        self._trailing = trailing
         self._calendar = calendar
         self._clock = clock
         self._pending: dict[Gap, _Pending] = {}
@@ -165,13 +169,19 @@ class Gaps:
             return mark_candles(candles, time, self._calendar)
 
         symbols = sorted(by_symbol)
-        closed = all_written(apply_transitions(find_missed(symbols, candles_after, since), fence))
+        self._trailing.refresh()
+        changes = find_missed(symbols, candles_after, since, self._trailing)
+        closed = all_written(apply_transitions(changes, fence))
         all_written(fire_alerts(find_missed_alerts(symbols, candles_after, since), fence))
+        for symbol in symbols:
+            begin = max(since, self._trailing.as_of(symbol) or since)
+            candles = candles_after(symbol, begin)
+            self._trailing.advance_candles(symbol, candles, until[symbol])
         with self._lock:
             for gap in known:
                 self._pending.pop(gap, None)
                 self._undecided.discard(gap.symbol)
-        return count_closed(closed)
+        return len(closed_trades(closed))
 
     def _candles(self, gap: Gap) -> Sequence[Candle] | None:
         pending = self._pending.get(gap)

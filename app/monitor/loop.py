@@ -33,7 +33,7 @@ from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.quotes import QuoteBoard
 from app.metrics import KEY as METRICS_KEY
 from app.metrics import metrics
-from app.models import SHARES, SymbolState, share_of
+from app.models import SHARES, SymbolState, Trade, share_of
 from app.monitor.gaps import Gaps
 from app.monitor.lease import Lease, Term
 from app.monitor.maintenance import Maintenance
@@ -45,7 +45,8 @@ from app.realtime.prices import publish_prices
 from app.services import services
 from app.tracing import span
 from app.trades.endings import expire_entries
-from app.trades.execution import apply_transitions, count_closed, find_triggered
+from app.trades.execution import apply_transitions, closed_trades, find_triggered
+from app.trades.trailing import TrailingStops
 
 # The minimum time between two passes over pushed ticks, so that a busy stream is batched.
 MIN_PASS_GAP_SECONDS = 0.02
@@ -87,7 +88,8 @@ class Monitor:
         self._starts_alone = owns_database
         self._quotes.is_polled = self._gives_prices
         self._lease_due_at = inf
-        self._gaps = Gaps(parts.feed, parts.clock, parts.calendar)
+        self._trailing = TrailingStops(parts.quotes.id, parts.clock)
+        self._gaps = Gaps(parts.feed, parts.clock, parts.calendar, self._trailing)
         self._openings = Openings(parts.calendar, parts.feed.now())
         self._settling_gaps = False
         self._maintenance = Maintenance(app)
@@ -169,8 +171,8 @@ class Monitor:
             settled_to = self._gaps.settled_to(dict.fromkeys(self._term.epochs, reached))
             closed = self._settle()
             expire_entries(settled_to, self._term.fence)
-            if not self.sharing.is_on:
-                SymbolState.save_quotes(self._unsaved.values(), self._clock.now())
+            quotes = () if self.sharing.is_on else self._unsaved.values()
+            self._trailing.save(self._term.epochs, quotes)
             self._unsaved.clear()
             save_progress(self._feed, self._gaps, settled_to, self._term.epochs)
             return Pass(ticks=len(ticks), closed=closed)
@@ -260,6 +262,7 @@ class Monitor:
         """
         self._unsettled.forget(numbers)
         self._gaps.forget(numbers)
+        self._trailing.forget(numbers)
         self._openings.restart(self._feed.now())
         self._unsaved = {
             each: tick for each, tick in self._unsaved.items() if share_of(each) not in numbers
@@ -293,6 +296,7 @@ class Monitor:
             self._feed.skip_to(until)
         # Otherwise the feed still has ticks of other shares up to then.
         self._unsettled.replace(epochs, until)
+        self._trailing.save(epochs)
         save_progress(self._feed, self._gaps, dict.fromkeys(epochs, until), epochs)
         logger.info("monitor: %d trades closed for %s without a monitor", closed, until - since)
         return closed
@@ -397,22 +401,25 @@ class Monitor:
         left = taken = self._unsettled.take()
         ticks = [tick for tick in taken if tick.symbol not in held]
         deciding = self._gaps.deciding(ticks)
-        closed = 0
+        closed: list[Trade] = []
         outage: PyMongoError | None = None
         try:
             # Before trades are looked for: see app/market_data/shared_quotes.py.
             self.sharing.store()
-            exits = find_triggered([tick for tick in ticks if tick.symbol in traded], deciding)
+            self._trailing.refresh()
+            settled = [tick for tick in ticks if tick.symbol in traded]
+            exits = find_triggered(settled, deciding, self._trailing)
             triggers = find_crossed([tick for tick in ticks if tick.symbol in alerted], deciding)
             self._publish_prices()
             for result in chain[BatchResult[Any]](
                 apply_transitions(exits, self._term.fence), fire_alerts(triggers, self._term.fence)
             ):
-                closed += count_closed(result.written)
+                closed += closed_trades(result.written)
                 outage = outage or result.outage
                 self._attempt(self._collect_new)
             if outage:
                 raise outage
+            self._trailing.advance(settled, closed)
             self._gaps.decided(deciding)
             marked = traded | alerted
             left = [
@@ -423,7 +430,7 @@ class Monitor:
         finally:
             self._publish_prices()
             self._unsettled.put_back(left)
-        return closed
+        return len(closed)
 
     def _publish_prices(self) -> None:
         latest, self._unpublished = self._unpublished, {}

@@ -98,7 +98,7 @@ TRADE_UPDATES = {
     "trade_rejected": "An entry order could not be filled when its price was reached.",
     "trade_partially_exited": "The user closed a part of a trade.",
     "trade_exited": "The user closed a trade.",
-    "trade_auto_closed": "A price reached the stop-loss or target of a trade.",
+    "trade_auto_closed": "A price reached a stop or the target of a trade.",
     "price_alert": "A price reached a level of an alert.",
     "funds_deposited": "The user deposited money in a portfolio.",
     "funds_withdrawn": "The user withdrew money from a portfolio.",
@@ -110,6 +110,10 @@ TRADE_UPDATES = {
     "webhook_disabled": "A webhook failed for a day, or its endpoint is gone.",
     "custom": "The user sent a notification. `event` is the name they gave it.",
 }
+
+TRAILING = ("trailing_offset", "trailing_pct", "trailing_step")
+# What the data of an event may lack.
+OPTIONAL = {"settled_from", "best_price", *TRAILING}
 
 
 def init_app(app: Flask) -> None:
@@ -275,6 +279,11 @@ def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Proper
         "quote": _object(_pick(quote, "price source timestamp"), "The quote that closed it."),
         "settled_from": _never_null(trade["settled_from"]),
     }
+    trailing = {name: _never_null(trade[name]) for name in TRAILING}
+    best_price = _object(
+        {"price": quote["price"], "time": quote["timestamp"]},
+        "The best price that the trailing stop had followed, if one fired.",
+    )
     fired = {
         name: _never_null(alert[name])
         for name in ("direction", "price", "source", "timestamp", "settled_from")
@@ -306,7 +315,7 @@ def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Proper
         "portfolio season initial_margin available_margin exited cancelled reset_at",
     ) | {"ended": _object(views[SeasonView], "The season that ended.")}
     return {
-        "trade_filled": order | filled | caused,
+        "trade_filled": order | filled | trailing | caused,
         "trade_triggered": order | caused,
         "trade_modified": modified,
         "trade_cancelled": ended,
@@ -314,10 +323,11 @@ def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Proper
         "trade_rejected": ended,
         "trade_partially_exited": closed | _pick(trade, "open_quantity"),
         "trade_created": created
+        | trailing
         | _pick(portfolio, "available_margin")
         | _pick(trade, "order_type limit_price stop_price time_in_force expires_at queued_for"),
         "trade_exited": closed,
-        "trade_auto_closed": closed,
+        "trade_auto_closed": closed | {"best_price": best_price},
         "price_alert": _pick(alert, "alert_id symbol above below") | fired,
         "funds_deposited": moved,
         "funds_withdrawn": moved,
@@ -349,7 +359,7 @@ def _never_null(schema: Schema) -> Schema:
 
 
 def _object(properties: Properties, description: str) -> Schema:
-    required = [name for name in properties if name != "settled_from"]
+    required = [name for name in properties if name not in OPTIONAL]
     return {
         "type": "object",
         "description": description,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from decimal import Decimal
 
 from app.domain.bracket import Bracket
@@ -20,6 +21,7 @@ from app.domain.trade import (
     TradeStatus,
     modify,
 )
+from app.domain.trailing import TrailingTerms, Unit
 from app.domain.triggers import SettledFrom
 from app.models import EventDraft, Trade, TradeChange
 
@@ -34,7 +36,11 @@ _ENDED = {
     "there is not available",
     EndReason.UNLISTED: "was rejected: the instrument is no longer listed",
 }
-_REACHED = {ExitReason.STOP_LOSS: "Stop-loss hit", ExitReason.TARGET: "Target reached"}
+_REACHED = {
+    ExitReason.STOP_LOSS: "Stop-loss hit",
+    ExitReason.TRAILING_STOP: "Trailing stop hit",
+    ExitReason.TARGET: "Target reached",
+}
 _WHEN = {
     None: "",
     SettledFrom.GAP: " while the server was away",
@@ -56,6 +62,7 @@ def trade_created(trade: Trade, available_margin: Decimal) -> EventDraft:
             "entry_price": bracket.entry_price if bracket else None,
             "stop_loss": trade.terms.stop_loss,
             "target_price": trade.terms.target_price,
+            **_trailing_data(trade.terms.trailing),
             "status": trade.status.value,
             "created_at": trade.created_at,
             "margin_used": trade.margin_used,
@@ -121,6 +128,7 @@ def trade_filled(trade: Trade, entered: Entered) -> EventDraft:
             "entry_price": bracket.entry_price,
             "stop_loss": bracket.stop_loss,
             "target_price": bracket.target_price,
+            **_trailing_data(bracket.trailing),
             "margin_used": trade.margin_after(entered),
             "quote": {
                 "price": bracket.entry_quote_price,
@@ -201,6 +209,7 @@ def _exit_data(trade: Trade, exit: Exit) -> dict[str, object]:
         "pnl": exit.pnl,
         "quote": _quote_data(exit.quote),
         **_settled_from(exit.settled_from),
+        **({"best_price": asdict(exit.best)} if exit.best else {}),
     }
 
 
@@ -211,6 +220,13 @@ def _order_data(trade: Trade) -> dict[str, object]:
         "limit_price": order.limit_price if order else None,
         "stop_price": order.stop_price if order else None,
     }
+
+
+def _trailing_data(terms: TrailingTerms | None) -> dict[str, object]:
+    if terms is None:
+        return {}
+    name = "trailing_pct" if terms.unit is Unit.PERCENT else "trailing_offset"
+    return {name: terms.distance, "trailing_step": terms.step}
 
 
 def _quote_data(quote: Quote) -> dict[str, object]:
@@ -265,6 +281,12 @@ def _levels(bracket: Bracket | EntryOrder) -> str:
     parts = [
         f"{name} {format_rupees(level)}" for name, level in levels.items() if level is not None
     ]
+    if terms := bracket.trailing:
+        is_percent = terms.unit is Unit.PERCENT
+        distance = (
+            f"{terms.distance.normalize():f} %" if is_percent else format_rupees(terms.distance)
+        )
+        parts.append(f"a trailing stop {distance} away")
     return f" with {' and '.join(parts)}" if parts else ""
 
 

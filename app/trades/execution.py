@@ -7,16 +7,19 @@ margin, books their P&L and records their events.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 from bson import ObjectId
 
 from app.database.batches import BatchResult, ClaimLost, Fence, write_in_batches
 from app.database.transactions import run_transaction
+from app.domain.candle import Candle
 from app.domain.entry import Entered, EntryOrder
 from app.domain.fill import Exit
 from app.domain.money import ZERO
@@ -28,8 +31,6 @@ from app.domain.trade import (
     Modified,
     Transition,
     end_entry,
-    on_candle,
-    on_quote,
     rebase,
 )
 from app.domain.triggers import CandlesAfter, SettledFrom, triggered_by, triggered_in
@@ -43,40 +44,88 @@ from app.models import (
     apply_changes,
 )
 from app.services import now
+from app.trades.best_prices import BestPrices
 from app.trades.events import trade_changed
+from app.trades.trailing import TrailingStops
 
 T = TypeVar("T")
 
 
-def find_triggered(ticks: Sequence[Quote], deciding: Collection[Quote] = ()) -> list[TradeChange]:
+def find_triggered(
+    ticks: Sequence[Quote],
+    deciding: Collection[Quote] = (),
+    trailing: TrailingStops | None = None,
+) -> list[TradeChange]:
     """Return what `ticks` change, in their order: fills of entries and exits of brackets.
 
     A trade changes at the first tick that reaches its price; later ticks may change it again. The
     `deciding` ticks are the first after a time without prices: what they cause is marked as
     settled from a quote.
     """
+    bests = BestPrices(trailing.best_before) if trailing else BestPrices()
+    by_symbol: dict[str, list[Quote]] = defaultdict(list)
+    for tick in ticks:
+        by_symbol[tick.symbol].append(tick)
+
+    def find(symbol: str, lowest: Decimal, highest: Decimal) -> Iterator[Trade]:
+        reached = Trade.find_triggered(symbol, lowest, highest)
+        if trailing is None:
+            return reached
+        return _each_once(reached, trailing.find_near(symbol, by_symbol[symbol]))
 
     def react(trade: Trade, tick: Quote) -> Transition | None:
-        return on_quote(trade, tick, SettledFrom.QUOTE if tick in deciding else None)
+        return bests.on_quote(trade, tick, SettledFrom.QUOTE if tick in deciding else None)
 
-    triggered = triggered_by(ticks, Trade.find_triggered, react, Trade.after)
-    return [TradeChange(trade, transition) for trade, transition in triggered]
+    triggered = triggered_by(ticks, find, react, Trade.after)
+    return _marked([TradeChange(trade, transition) for trade, transition in triggered], trailing)
 
 
 def find_missed(
-    symbols: Iterable[str], candles_after: CandlesAfter, since: datetime
+    symbols: Iterable[str],
+    candles_after: CandlesAfter,
+    since: datetime,
+    trailing: TrailingStops | None = None,
 ) -> list[TradeChange]:
     """Return what the candles after `since` change, in order of time."""
+    bests = BestPrices(trailing.best_before) if trailing else BestPrices()
+
+    def find(symbol: str, lowest: Decimal, highest: Decimal) -> Iterator[Trade]:
+        reached = Trade.find_triggered(symbol, lowest, highest)
+        if trailing is None:
+            return reached
+        return _each_once(reached, trailing.find_near_candles(symbol, candles_after(symbol, since)))
+
+    def began(trade: Trade) -> datetime:
+        as_of = trailing.as_of(trade.symbol) if trailing and trade.trailing_stop else None
+        return max(trade.waits_since, as_of) if as_of else trade.waits_since
+
+    def react(trade: Trade, candle: Candle) -> Transition | None:
+        return bests.on_candle(trade, candle, trailing.as_of(trade.symbol) if trailing else None)
+
     missed = triggered_in(
-        symbols,
-        candles_after,
-        since,
-        find=Trade.find_triggered,
-        began=lambda trade: trade.waits_since,
-        react=on_candle,
-        advance=Trade.after,
+        symbols, candles_after, since, find=find, began=began, react=react, advance=Trade.after
     )
-    return [TradeChange(trade, transition) for trade, transition in missed]
+    return _marked([TradeChange(trade, transition) for trade, transition in missed], trailing)
+
+
+def _each_once(*groups: Iterable[Trade]) -> Iterator[Trade]:
+    seen: set[ObjectId] = set()
+    for trade in chain(*groups):
+        if trade.id not in seen:
+            seen.add(trade.id)
+            yield trade
+
+
+def _marked(changes: list[TradeChange], trailing: TrailingStops | None) -> list[TradeChange]:
+    """Return the changes, after marking the symbols of which trailing stops begin."""
+    if trailing is not None:
+        trailing.mark({item.trade.symbol for item in changes if _begins_trailing(item)})
+    return changes
+
+
+def _begins_trailing(item: TradeChange) -> bool:
+    change = item.transition.change
+    return isinstance(change, Entered) and change.bracket.trailing is not None
 
 
 def apply_transitions(
@@ -163,9 +212,9 @@ def _write_step(changes: Sequence[TradeChange], time: datetime) -> list[Notifica
     return record_events([trade_changed(item) for item in affordable], time)
 
 
-def count_closed(written: Iterable[object]) -> int:
-    """Return how many of the written items closed a trade."""
-    return sum(isinstance(item, TradeChange) and item.is_last_exit for item in written)
+def closed_trades(written: Iterable[object]) -> list[Trade]:
+    """Return the trades that the written items closed."""
+    return [item.trade for item in written if isinstance(item, TradeChange) and item.is_last_exit]
 
 
 def name_change(change: TradeChange) -> str:

@@ -8,6 +8,7 @@ from app.domain.checks import Market, form_problems, market_problems
 from app.domain.errors import MarketDataUnavailable, PriceTooOld
 from app.domain.instrument import Instrument
 from app.domain.order import Order, TimeInForce
+from app.models import Trail
 from app.services import now, services
 
 
@@ -19,6 +20,9 @@ def check_order(order: Order) -> tuple[Instrument, Market]:
     instrument = services().instruments.get_tradable(order.symbol)
     for problem in form_problems(order, instrument):
         raise problem
+    if order.is_trailing:
+        # Before the price is read that it begins at: see app/trades/trailing.py.
+        Trail.mark(instrument.symbol, now())
     market = look_up(order, instrument.symbol)
     for problem in market_problems(order, instrument, market):
         raise problem

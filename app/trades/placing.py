@@ -9,7 +9,14 @@ from datetime import datetime, timedelta
 
 from bson import ObjectId
 
-from app.domain.checks import MAX_PENDING, Funds, Market, fills_at_once, insufficient_margin
+from app.domain.checks import (
+    MAX_PENDING,
+    Funds,
+    Market,
+    fills_at_once,
+    insufficient_margin,
+    tick_size_of,
+)
 from app.domain.entry import EntryOrder
 from app.domain.errors import TooManyPending
 from app.domain.instrument import Instrument
@@ -26,11 +33,12 @@ from app.trades.events import trade_created, trade_ended
 GOOD_TILL_CANCELLED = timedelta(days=365)
 
 
-def place_order(order: Order, market: Market) -> Placement:
+def place_order(order: Order, instrument: Instrument, market: Market) -> Placement:
     """Return what becomes of an order that has passed the checks of its market."""
+    trailing = order.trailing_terms(tick_size_of(instrument, "trailing_step"))
     fills = fills_at_once(order, market.quote, is_queued=market.is_queueing)
     expires_at = None if fills else expiry(order.time_in_force)
-    return place(order, market, services().settings.margin_rate, expires_at)
+    return place(order, market, services().settings.margin_rate, expires_at, trailing)
 
 
 def write_placement(

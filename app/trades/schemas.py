@@ -23,6 +23,12 @@ from app.models import Trade
 from app.portfolio.valuation import Performance
 from app.trades.entry_fields import EntryFields
 from app.trades.exits import ExitedAll
+from app.trades.trailing_schemas import (
+    PricePointView,
+    TrailingRequest,
+    TrailingView,
+    trailing_fields,
+)
 from app.web.schemas import (
     Level,
     Money,
@@ -43,7 +49,7 @@ from app.web.schemas import (
 )
 
 # Reserved for later kinds of order.
-_RESERVED = {TradeStatus.TRAILING_STOP_HIT, TradeStatus.SQUARED_OFF, TradeStatus.LIQUIDATED}
+_RESERVED = {TradeStatus.SQUARED_OFF, TradeStatus.LIQUIDATED}
 STATUSES = [status.value for status in TradeStatus if status not in _RESERVED]
 SetStatus = Annotated[TradeStatus, WithJsonSchema({"type": "string", "enum": STATUSES})]
 StatusFilter = Annotated[
@@ -52,7 +58,7 @@ StatusFilter = Annotated[
 ]
 
 
-class CreateTradeRequest(EntryFields):
+class CreateTradeRequest(EntryFields, TrailingRequest):
     symbol: SymbolName
     trade_type: Annotated[TradeType, choice(TradeType)] = Field(
         description="BUY earns when the price rises, SELL when it falls.", examples=["BUY"]
@@ -101,7 +107,7 @@ class ExitAllRequest(ExitRequest):
     portfolio: PortfolioName = DEFAULT_NAME
 
 
-class TradeView(ResponseModel):
+class TradeView(TrailingView):
     """A trade. An ACTIVE one has its last price, a closed one its exit, a PENDING one its order.
 
     `stale` is true if the last price, or the last response of its source, is older than three
@@ -251,6 +257,7 @@ class TradeView(ResponseModel):
             stale=known.stale if quote and known else None,
             unrealized_pnl=bracket.pnl_at(quote.price) if quote and bracket else None,
             **_entry_fields(trade),
+            **trailing_fields(trade.terms.trailing),
         )
 
 
@@ -304,6 +311,9 @@ class FillView(ResponseModel):
     )
     settled_from: SettledFrom | None = Field(
         description="How a fill missed at its time was found later; else null.", examples=["gap"]
+    )
+    best: PricePointView | None = Field(
+        description="The best price that the trailing stop had followed; null for other fills."
     )
 
 

@@ -17,7 +17,7 @@ from app.domain.order import Order
 from app.domain.placement import Placement
 from app.domain.portfolio import DEFAULT_NAME
 from app.domain.quote import Quote
-from app.domain.trade import TradeStatus, on_quote
+from app.domain.trade import TradeStatus
 from app.domain.triggers import triggered_by
 from app.events import publish_events, record_events
 from app.logs import logger
@@ -31,6 +31,7 @@ from app.models import (
 from app.models.paging import read_page
 from app.portfolio.service import find_portfolio, get_season
 from app.services import now, services
+from app.trades.best_prices import BestPrices
 from app.trades.execution import apply_transitions
 from app.trades.order_checks import check_order
 from app.trades.placing import place_order, write_placement
@@ -47,7 +48,7 @@ def open_trade(user_id: str, order: Order, key: IdempotencyKey | None = None) ->
         if earlier := _opened_earlier(user_id, order, key):
             return earlier
         instrument, market = check_order(order)
-        placement = place_order(order, market)
+        placement = place_order(order, instrument, market)
         services().polled_symbols.mark_traded(instrument.symbol, now())
         trade, events = run_transaction(
             lambda: _write_trade(user_id, instrument, placement, order, key),
@@ -153,7 +154,7 @@ def settle_ticks_since(placed: Quote, *trades: Trade) -> None:
     if not ticks or not services().calendar.trading_allowed(now()):
         return
     triggered = triggered_by(
-        ticks, lambda _symbol, _lowest, _highest: trades, on_quote, Trade.after
+        ticks, lambda _symbol, _lowest, _highest: trades, BestPrices().on_quote, Trade.after
     )
     changes = [TradeChange(trade, transition) for trade, transition in triggered]
     deque(apply_transitions(changes), maxlen=0)

@@ -16,6 +16,7 @@ from benchmarks.rows import (
     settle,
     socket_memory,
     startup,
+    trailing,
     trigger,
 )
 
@@ -25,6 +26,7 @@ ROWS: dict[str, Row] = {
     "create": create.measure,
     "reads": reads.measure,
     "trigger": trigger.measure,
+    "trailing": trailing.measure,
     "settle": settle.measure,
     "deliveries": deliveries.measure,
     "latency": latency.measure,

@@ -254,7 +254,7 @@ def test_every_documented_code_is_used_by_the_application() -> None:
 def test_only_statuses_that_a_trade_can_have_are_offered(document: dict[str, Any]) -> None:
     offered = document["components"]["schemas"]["TradeView"]["properties"]["status"]["enum"]
 
-    reserved = {"TRAILING_STOP_HIT", "SQUARED_OFF", "LIQUIDATED"}
+    reserved = {"SQUARED_OFF", "LIQUIDATED"}
     assert set(offered) == {status.value for status in TradeStatus} - reserved
 
 

@@ -67,6 +67,9 @@ def test_the_answer_tells_everything_of_the_trade(alice: Trader) -> None:
         "open_quantity": 3,
         "end_reason": None,
         "version": 0,
+        "trailing_offset": None,
+        "trailing_pct": None,
+        "trailing_step": None,
     }
     assert_portfolio_balances(alice.client_id)
 

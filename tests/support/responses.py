@@ -101,6 +101,9 @@ TRADE: Mapping[str, Check] = {
     "open_quantity": whole,
     "end_reason": null_or(text),
     "version": whole,
+    "trailing_offset": null_or(money),
+    "trailing_pct": null_or(money),
+    "trailing_step": null_or(money),
 }
 QUOTE: Mapping[str, Check] = {
     "symbol": text,

@@ -200,5 +200,10 @@ def test_the_values_of_the_domain_are_those_of_the_contract() -> None:
         "EXPIRED",
         "LIQUIDATED",
     }
-    assert {each.value for each in ExitReason} == {"user", "stop_loss", "target"}
+    assert {each.value for each in ExitReason} == {
+        "user",
+        "stop_loss",
+        "trailing_stop",
+        "target",
+    }
     assert {each.value for each in Source} == {"angel_one", "yahoo", "replay", "mock"}

@@ -1,0 +1,103 @@
+"""Trailing stops in requests and responses: the fields that trades and their changes share."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from app.domain.trailing import TrailingTerms, Unit
+from app.web.schemas import Level, Money, RequestModel, ResponseModel, Timestamp, rupees
+
+Percent = Annotated[Decimal, *rupees(0, 100, exclusive=True)]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _gives(*fields: str) -> dict[str, Any]:
+    return {"required": list(fields), "properties": {each: {"type": "number"} for each in fields}}
+
+
+class TrailingRequest(RequestModel):
+    # Excluded from the fingerprint if absent, so requests of clients that do not know them match.
+    model_config = ConfigDict(
+        json_schema_extra={
+            "not": _gives("trailing_offset", "trailing_pct"),
+            "anyOf": [
+                {"not": _gives("trailing_step")},
+                _gives("trailing_offset"),
+                _gives("trailing_pct"),
+            ],
+        }
+    )
+
+    trailing_offset: Level | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="Rupees between the best price since the entry and a stop that follows it.",
+        examples=[120.0],
+    )
+    trailing_pct: Percent | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="The distance in percent of the best price, less than 100, instead of "
+        "`trailing_offset`.",
+        examples=[0.5],
+    )
+    trailing_step: Level | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="Rupees in whole multiples of which the best price counts; by default a tick.",
+        examples=[5.0],
+    )
+
+    @model_validator(mode="after")
+    def _has_one_distance(self) -> Self:
+        distances = [self.trailing_offset, self.trailing_pct]
+        if None not in distances:
+            raise ValueError("give trailing_offset or trailing_pct, not both")
+        if self.trailing_step is not None and distances == [None, None]:
+            raise ValueError("trailing_step needs a trailing_offset or a trailing_pct")
+        if self.trailing_pct is not None and self.trailing_pct >= 100:
+            raise ValueError("trailing_pct must be less than 100")
+        return self
+
+
+class TrailingView(ResponseModel):
+    trailing_offset: Money | None = Field(
+        default=None,
+        description="Rupees between the best price and the trailing stop; null without one.",
+        examples=[120.0],
+    )
+    trailing_pct: float | None = Field(
+        default=None,
+        description="The distance in percent of the best price; null unless it is set so.",
+        examples=[0.5],
+    )
+    trailing_step: Money | None = Field(
+        default=None,
+        description="Rupees in whole multiples of which the best price counts; null without a "
+        "trailing stop.",
+        examples=[5.0],
+    )
+
+
+class PricePointView(ResponseModel):
+    """The best price that a trailing stop had followed when it fired."""
+
+    price: Money = Field(description="The price in rupees.", examples=[24_330.55])
+    time: Timestamp = Field(description="When its source made it, UTC.")
+
+
+def trailing_fields(terms: TrailingTerms | None) -> dict[str, Any]:
+    """Return the fields of a view by name; all None without a trailing stop."""
+    is_percent = terms is not None and terms.unit is Unit.PERCENT
+    distance = terms.distance if terms else None
+    return {
+        "trailing_offset": None if is_percent else distance,
+        "trailing_pct": distance if is_percent else None,
+        "trailing_step": terms.step if terms else None,
+    }
