@@ -88,7 +88,8 @@ class Stream:
             try:
                 assert self._socket.sock is not None
                 part = self._socket.sock.recv(65_536)
-            except OSError as error:
+            except (OSError, ValueError) as error:
+                # ValueError: another greenlet has closed the TLS socket.
                 part = b""
                 self._reason = str(error)
             if not part:
@@ -158,6 +159,7 @@ class Trader(FastHttpUser):
 
     def on_start(self) -> None:
         """Register, sign in, open a portfolio and connect."""
+        self._streams: list[Stream] = []
         email = f"load-{os.getpid()}-{next(_numbers)}@example.com"
         body = {"name": "Load", "email": email, "phone": "9876543210", "password": PASSWORD}
         self.client.post("/auth/register", json=body)
@@ -174,6 +176,9 @@ class Trader(FastHttpUser):
 
     def on_stop(self) -> None:
         """Close every trade, and wait until each socket has each event."""
+        if not self._streams:
+            # The start has failed, which locust has counted.
+            return
         self._post(f"/trades/exit-all/{self._user_id}", "/trades/exit-all/*")
         newest = self._get("/notifications?limit=1", "/notifications")["notifications"]
         for stream in self._streams:

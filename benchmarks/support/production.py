@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -41,33 +42,27 @@ class Production:
     def memory(self) -> dict[str, float]:
         """Return the resident memory of each running part, in MB."""
         return {
-            name: sum(each.memory_info().rss for each in family) / MEGABYTE
-            for name, family in self._families().items()
+            name: sum(each.memory_info().rss for each in _family(process)) / MEGABYTE
+            for name, process in self._parts().items()
+            if process and process.poll() is None
         }
 
-    def cpu_seconds(self) -> dict[str, float]:
-        """Return the processor time that each running part has used so far, in s."""
+    def _parts(self) -> dict[str, subprocess.Popen[bytes] | None]:
         return {
-            name: sum(sum(each.cpu_times()[:2]) for each in family)
-            for name, family in self._families().items()
-        }
-
-    def _families(self) -> dict[str, list[psutil.Process]]:
-        """Return the processes of each running part, with those it has started."""
-        parts = {
             **{f"web{n}": web.process for n, web in enumerate(self.deployment.webs, 1)},
             **{f"worker{n}": each.process for n, each in enumerate(self.deployment.workers, 1)},
             "nginx": self.nginx.process,
             "database": self.database.process,
         }
-        return {
-            name: [
-                psutil.Process(process.pid),
-                *psutil.Process(process.pid).children(recursive=True),
-            ]
-            for name, process in parts.items()
-            if process and process.poll() is None
-        }
+
+
+def cpu_seconds(process: subprocess.Popen[bytes] | None) -> float:
+    """Return the CPU time that a process and those it has started have used so far, in s."""
+    return sum(sum(each.cpu_times()[:2]) for each in _family(process)) if process else 0.0
+
+
+def _family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
 
 
 @contextmanager
