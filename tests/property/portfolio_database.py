@@ -9,9 +9,10 @@ from typing import Any
 
 from app.domain.side import TradeType
 from app.extensions import mongo
-from tests.property.portfolio_model import Account, Event, Lot
+from tests.property.portfolio_model import Account, Event, Lot, Season, user_of
 
 SIDES = {TradeType.BUY.value: 1, TradeType.SELL.value: -1}
+EXITS = ("trade_exited", "trade_auto_closed")
 EXIT_REASONS = {"CLOSED": "user", "STOP_LOSS_HIT": "stop_loss", "TARGET_HIT": "target"}
 
 
@@ -35,29 +36,36 @@ def clear() -> None:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The documents of one user; trades and events in the order of their numbers."""
+    """The documents of one account; trades and events in the order of their numbers.
+
+    The events, and `all_trades`, are those of its user.
+    """
 
     inbox: dict[str, Any]
     portfolio: dict[str, Any]
     trades: list[dict[str, Any]]
+    all_trades: list[dict[str, Any]]
     events: list[dict[str, Any]]
 
     @classmethod
-    def of_each(cls, users: Collection[str]) -> dict[str, Snapshot]:
-        """Read every collection once, for all users."""
+    def of_each(cls, accounts: Collection[str]) -> dict[str, Snapshot]:
+        """Read every collection once, for all accounts."""
         inboxes = {each["_id"]: each for each in _read("inboxes")}
-        portfolios = {each["user_id"]: each for each in _read("portfolios")}
-        trades = _read("trades")
-        events = _read("notifications", "user_id", "seq", "type", "data")
-        assert {each["user_id"] for each in trades + events} <= set(users)
+        portfolios = {_account(each["user_id"], each["name"]): each for each in _read("portfolios")}
+        trades = sorted(_read("trades"), key=_number)
+        events = sorted(_read("notifications", "user_id", "seq", "type", "data"), key=_seq)
+        users = {user_of(account) for account in accounts}
+        assert {each["user_id"] for each in trades + events} <= users
+        assert all(_is_in(trade, portfolios[_account_of(trade)]) for trade in trades)
         return {
-            user: cls(
-                inboxes[user],
-                portfolios[user],
-                sorted((trade for trade in trades if trade["user_id"] == user), key=_number),
-                sorted((event for event in events if event["user_id"] == user), key=_seq),
+            account: cls(
+                inboxes[user_of(account)],
+                portfolios[account],
+                [trade for trade in trades if _account_of(trade) == account],
+                [trade for trade in trades if trade["user_id"] == user_of(account)],
+                [event for event in events if event["user_id"] == user_of(account)],
             )
-            for user in users
+            for account in accounts
         }
 
 
@@ -65,9 +73,12 @@ def assert_invariants(found: Snapshot) -> None:
     """Check the invariants of the design on the documents alone."""
     portfolio, trades, events = found.portfolio, found.trades, found.events
     active = [trade for trade in trades if trade["status"] == "ACTIVE"]
-    closed = [trade for trade in trades if trade["status"] != "ACTIVE"]
+    season = [trade for trade in trades if trade["number"] > portfolio["season_start"]]
+    closed = [trade for trade in season if trade["status"] != "ACTIVE"]
     margin = portfolio["available_margin"] + portfolio["utilized_margin"]
-    assert margin == portfolio["initial_margin"] + portfolio["total_pnl"]
+    moved = portfolio["deposits"] - portfolio["withdrawals"]
+    assert margin == portfolio["initial_margin"] + moved + portfolio["total_pnl"]
+    assert all(trade in season for trade in active), "a trade outlived its season"
     assert portfolio["utilized_margin"] == sum(each["margin_used"] for each in active)
     assert portfolio["total_pnl"] == sum(each["pnl"] for each in closed)
     assert (portfolio["trade_count"], portfolio["closed_count"]) == (len(trades), len(closed))
@@ -75,27 +86,54 @@ def assert_invariants(found: Snapshot) -> None:
 
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert found.inbox["event_seq"] == found.inbox["unread_count"] == len(events)
-    exits = [event["data"]["trade_id"] for event in events if event["type"] != "trade_created"]
-    assert sorted(exits) == sorted(str(each["_id"]) for each in closed), "not one exit for each"
+    exits = [event["data"]["trade_id"] for event in events if event["type"] in EXITS]
+    ended = [trade for trade in found.all_trades if trade["status"] != "ACTIVE"]
+    assert sorted(exits) == sorted(str(each["_id"]) for each in ended), "not one exit for each"
 
 
 def assert_agreement(found: Snapshot, account: Account) -> None:
     """Check that the database and the model agree to the paisa."""
-    amounts = ("initial_margin", "available_margin", "utilized_margin", "total_pnl")
-    assert [paise(found.portfolio[name]) for name in amounts] == [
+    amounts = ("initial_margin", "deposits", "withdrawals")
+    sums = ("available_margin", "utilized_margin", "total_pnl")
+    assert [paise(found.portfolio[name]) for name in (*amounts, *sums)] == [
         account.initial,
+        account.deposits,
+        account.withdrawals,
         account.available,
         account.utilized,
         account.total_pnl,
     ]
     assert [_recorded(trade) for trade in found.trades] == [_expected(lot) for lot in account.lots]
-    assert _events(found) == account.events
+    assert found.portfolio["season"] == account.season
+    assert [_season(season) for season in found.portfolio["seasons"]] == account.seasons
+    # In which order one pass closes trades of several portfolios is not promised.
+    own = _account(found.portfolio["user_id"], found.portfolio["name"])
+    assert [event for event in _events(found) if event.account == own] == account.events
     assert _exposure(found.portfolio) == _expected_exposure(account)
 
 
 def _read(collection: str, *fields: str) -> list[dict[str, Any]]:
     assert mongo.db is not None
     return list(mongo.db[collection].find({}, fields or None))
+
+
+def _account(user: str, portfolio: str) -> str:
+    return user if portfolio == "default" else f"{user}/{portfolio}"
+
+
+def _account_of(document: dict[str, Any]) -> str:
+    return _account(document["user_id"], document["portfolio"])
+
+
+def _is_in(trade: dict[str, Any], portfolio: dict[str, Any]) -> bool:
+    return bool(trade["portfolio_id"] == portfolio["_id"])
+
+
+def _season(season: dict[str, Any]) -> Season:
+    money = ("initial_margin", "deposits", "withdrawals", "total_pnl")
+    initial, deposits, withdrawals, total_pnl = (paise(season[name]) or 0 for name in money)
+    first, end = season["first_number"] - 1, season["last_number"]
+    return Season(season["number"], initial, deposits, withdrawals, total_pnl, first, end)
 
 
 def _number(trade: dict[str, Any]) -> int:
@@ -143,16 +181,19 @@ def _expected(lot: Lot) -> dict[str, Any]:
 
 
 def _events(found: Snapshot) -> list[Event]:
-    numbers = {str(trade["_id"]): trade["number"] for trade in found.trades}
-    return [
-        Event(
-            type=event["type"],
-            number=numbers[event["data"]["trade_id"]],
-            pnl=paise(event["data"].get("pnl")),
-            exit_price=paise(event["data"].get("exit_price")),
-        )
-        for event in found.events
-    ]
+    trades = {str(trade["_id"]): trade for trade in found.all_trades}
+    return [_event(event, trades) for event in found.events]
+
+
+def _event(event: dict[str, Any], trades: dict[str, dict[str, Any]]) -> Event:
+    data = event["data"]
+    if "trade_id" in data:
+        trade = trades[data["trade_id"]]
+        amounts = paise(data.get("pnl")), paise(data.get("exit_price"))
+        return Event(event["type"], _account_of(trade), trade["number"], *amounts)
+    account = _account(event["user_id"], data["portfolio"])
+    moved = data["ended"]["balance"] if "ended" in data else data["amount"]
+    return Event(event["type"], account, 0, paise(moved), paise(data["available_margin"]))
 
 
 def _exposure(portfolio: dict[str, Any]) -> dict[str, tuple[int, int, int | None]]:

@@ -18,16 +18,25 @@ from app.monitor import Monitor
 from app.services import services
 from app.web.auth import issue_token
 from tests.property.portfolio_database import paise
-from tests.property.portfolio_model import Lot, Market, Order, PortfolioModel, Refused
+from tests.property.portfolio_model import (
+    Lot,
+    Market,
+    Order,
+    PortfolioModel,
+    Refused,
+    user_of,
+)
 from tests.support.market import ManualClock, ScriptedFeed
 
 # An eighth, so that margins often end in half a paisa, which has to be rounded.
 MARGIN_RATE = Fraction(1, 8)
 # Odd amounts, a symbol with a dot, and a price so low that a paisa is a large share of it.
 PRICES = {"^NSEI": 10_007, "^BSESN": 250_013, "WIPRO.NS": 703}
-USERS = {"asha": 1_000_000, "binod": 50_000_003}
+# The accounts and their money: the second portfolio of a user has the user's name before it.
+ACCOUNTS = {"asha": 1_000_000, "binod": 50_000_003, "asha/swing": 700_001}
 STATUSES = {
     "insufficient_margin": 400,
+    "insufficient_funds": 400,
     "wrong_side_of_price": 400,
     "trade_not_found": 404,
     "trade_not_active": 409,
@@ -39,12 +48,18 @@ STATUSES = {
 
 @dataclass(frozen=True)
 class Request:
-    """One request of a user. A trade is named by user and number."""
+    """One request about an account. A trade is named by account and number.
+
+    `moves` is a deposit, or a withdrawal if it is negative. `resets` is the money of the next
+    season, 0 for that of the last one.
+    """
 
     user: str
     order: Order | None = None
     exits: tuple[str, int] | None = None
     key: str | None = None
+    moves: int | None = None
+    resets: int | None = None
 
 
 class PortfolioDriver:
@@ -69,11 +84,13 @@ class PortfolioDriver:
         self.published: list[Notification] = []
         self.tokens: dict[str, str] = {}
         self.start()
-        for user, margin in USERS.items():
-            self._register(user)
-            opened = self.post(user, "/portfolio/create", {"initial_margin": margin / 100})
+        for account, margin in ACCOUNTS.items():
+            if user_of(account) not in self.tokens:
+                self._register(account)
+            body = {"initial_margin": margin / 100, "name": portfolio_of(account)}
+            opened = self.post(account, "/portfolio/create", body)
             assert opened.status_code == 201
-            self.model.open_account(user, margin)
+            self.model.open_account(account, margin)
 
     def start(self) -> None:
         """Start or restart the server: its state is in the database only."""
@@ -151,12 +168,22 @@ class PortfolioDriver:
         self.compare(request, self.send(request))
 
     def send(self, request: Request) -> TestResponse:
+        account, own = request.user, {"portfolio": portfolio_of(request.user)}
+        user = user_of(account)
         if request.order is not None:
-            return self.post(request.user, "/trades/create", body_of(request.order), request.key)
+            body = body_of(request.order) | own
+            return self.post(account, "/trades/create", body, request.key)
         if request.exits is not None:
             path = f"/trades/exit/{self.trade_ids[request.exits]}"
-            return self.post(request.user, path, {}, request.key)
-        return self.post(request.user, f"/trades/exit-all/{request.user}", {}, request.key)
+            return self.post(account, path, {}, request.key)
+        if request.moves is not None:
+            path = f"/portfolio/{user}/{'deposit' if request.moves > 0 else 'withdraw'}"
+            body = {"amount": abs(request.moves) / 100, **own}
+            return self.post(account, path, body, request.key)
+        if request.resets is not None:
+            margin = {"initial_margin": request.resets / 100} if request.resets else {}
+            return self.post(account, f"/portfolio/{user}/reset", {**margin, **own}, request.key)
+        return self.post(account, f"/trades/exit-all/{user}", own, request.key)
 
     def compare(self, request: Request, response: TestResponse) -> None:
         self.requests.append(request)
@@ -173,7 +200,8 @@ class PortfolioDriver:
                 detail = answer["details"][name]
                 assert (detail if isinstance(value, str) else paise(detail)) == value
         elif request.key:
-            first = self.first_answers.setdefault((request.user, request.key), response.data)
+            of_user = user_of(request.user), request.key
+            first = self.first_answers.setdefault(of_user, response.data)
             assert response.data == first
 
     def _expect(self, request: Request, status: int, answer: dict[str, Any]) -> None:
@@ -181,7 +209,7 @@ class PortfolioDriver:
         if request.order is not None:
             lot = self.model.open(user, request.order, key)
             assert status == 201, answer
-            self.trade_ids.setdefault((user, lot.number), answer["trade_id"])
+            self.trade_ids.setdefault((lot.owner, lot.number), answer["trade_id"])
             self.assert_shows(answer, replace(lot, status="ACTIVE", exit_price=None, pnl=None))
             return
         if request.exits is not None:
@@ -189,16 +217,31 @@ class PortfolioDriver:
             assert status == 200, answer
             assert (paise(answer["pnl"]), paise(answer["exit_price"])) == (lot.pnl, lot.exit_price)
             return
+        if request.moves is not None:
+            available = self.model.move_funds(user, request.moves, key)
+            assert status == 200, answer
+            moved = paise(answer["amount"]), paise(answer["available_margin"])
+            assert moved == (request.moves, available)
+            return
+        if request.resets is not None:
+            ended = self.model.reset(user, request.resets or None, key)
+            assert status == 200, answer
+            shown = answer["season"], answer["ended"]["number"], paise(answer["ended"]["total_pnl"])
+            assert shown == (ended.number + 1, ended.number, ended.total_pnl)
+            return
         batch = self.model.exit_all(user, key)
         assert status == 200, answer
         assert (answer["count"], paise(answer["total_pnl"])) == (batch.count, batch.pnl)
         assert [each["trade_id"] for each in answer["not_exited"]] == [
-            self.trade_ids[user, lot.number] for lot in batch.left or []
+            self.trade_ids[lot.owner, lot.number] for lot in batch.left or []
         ]
 
     def assert_shows(self, shown: dict[str, Any], lot: Lot) -> None:
         assert shown["trade_id"] == self.trade_ids[lot.owner, lot.number]
-        assert shown["user_id"] == lot.owner
+        assert (shown["user_id"], shown["portfolio"]) == (
+            user_of(lot.owner),
+            portfolio_of(lot.owner),
+        )
         assert shown["status"] == lot.status
         assert shown["client_order_id"] == lot.order.client_order_id
         assert {
@@ -215,16 +258,20 @@ class PortfolioDriver:
     def post(
         self, user: str, path: str, body: dict[str, Any], key: str | None = None
     ) -> TestResponse:
-        headers = {"Authorization": f"Bearer {self.tokens[user]}"}
+        headers = {"Authorization": f"Bearer {self.tokens[user_of(user)]}"}
         if key:
             headers["Idempotency-Key"] = key
         return self.app.test_client().post(path, json=body, headers=headers)
 
     def get(self, user: str, path: str, query: dict[str, Any] | None = None) -> Any:
-        headers = {"Authorization": f"Bearer {self.tokens[user]}"}
+        headers = {"Authorization": f"Bearer {self.tokens[user_of(user)]}"}
         response = self.app.test_client().get(path, query_string=query, headers=headers)
         assert response.status_code == 200, response.text
         return response.get_json()
+
+
+def portfolio_of(account: str) -> str:
+    return account.partition("/")[2] or "default"
 
 
 def rupees(paise: int) -> Decimal:

@@ -1,7 +1,8 @@
 """A model of the portfolios: whole paise, one trade at a time.
 
 It imports nothing from the application, so that agreement means that both are correct. Amounts and
-prices are paise, sides are +1 and -1.
+prices are paise, sides are +1 and -1. An account is one portfolio: that of a user's default has the
+user's name, another one is named `user/portfolio`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ class Refused(Exception):
         super().__init__(code)
         self.code = code
         self.details = details
+
+
+def user_of(account: str) -> str:
+    return account.partition("/")[0]
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,10 @@ class Lot:
 
 @dataclass(frozen=True)
 class Event:
+    """An event about a trade of an account, or about its money if the number is 0."""
+
     type: str
+    account: str
     number: int
     pnl: int | None = None
     exit_price: int | None = None
@@ -93,12 +101,37 @@ class Batch:
     left: list[Lot] | None = None
 
 
+@dataclass(frozen=True)
+class Season:
+    """A past season: its money at the end, and its lots from `first` to before `end`."""
+
+    number: int
+    initial: int
+    deposits: int
+    withdrawals: int
+    total_pnl: int
+    first: int
+    end: int
+
+
 @dataclass
 class Account:
     initial: int
     lots: list[Lot] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    # The accounts of a user share them.
     answers: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    deposits: int = 0
+    withdrawals: int = 0
+    # The position of the season's first lot.
+    first: int = 0
+    seasons: list[Season] = field(default_factory=list)
+    # The amounts of the season: the opening, results of trades, deposits, and withdrawals.
+    ledger: list[int] = field(default_factory=list)
+
+    @property
+    def season(self) -> int:
+        return len(self.seasons) + 1
 
     @property
     def active(self) -> list[Lot]:
@@ -110,11 +143,15 @@ class Account:
 
     @property
     def total_pnl(self) -> int:
-        return sum(lot.pnl for lot in self.lots if lot.pnl is not None)
+        return sum(lot.pnl for lot in self.lots[self.first :] if lot.pnl is not None)
 
     @property
     def available(self) -> int:
-        return self.initial + self.total_pnl - self.utilized
+        return self.balance - self.utilized
+
+    @property
+    def balance(self) -> int:
+        return self.initial + self.deposits - self.withdrawals + self.total_pnl
 
     def remembered(self, key: str | None, request: Any) -> Any:
         """Return the result stored for the key, or None for a new key."""
@@ -142,8 +179,16 @@ class PortfolioModel:
         self.margin_rate = margin_rate
         self.accounts: dict[str, Account] = {}
 
-    def open_account(self, user: str, initial: int) -> None:
-        self.accounts[user] = Account(initial)
+    def open_account(self, account: str, initial: int) -> None:
+        opened = Account(initial, ledger=[initial])
+        for other in self._accounts_of(account):
+            opened.answers = other.answers
+        self.accounts[account] = opened
+
+    def _accounts_of(self, account: str) -> list[Account]:
+        """Return the accounts of the same user."""
+        user = user_of(account)
+        return [found for name, found in self.accounts.items() if user_of(name) == user]
 
     def most_affordable(self, user: str, symbol: str) -> int:
         """Return the largest quantity for which the user has enough margin, possibly 0."""
@@ -161,15 +206,17 @@ class PortfolioModel:
 
     def open(self, user: str, order: Order, key: str | None = None) -> Lot:
         account = self.accounts[user]
-        earlier: Lot | None = account.remembered(key, order)
+        request = (user, order)
+        earlier: Lot | None = account.remembered(key, request)
         name = order.client_order_id
         if earlier is None and name is not None:
-            earlier = next((lot for lot in account.lots if lot.order.client_order_id == name), None)
-            if earlier and earlier.order != order:
+            lots = (lot for each in self._accounts_of(user) for lot in each.lots)
+            earlier = next((lot for lot in lots if lot.order.client_order_id == name), None)
+            if earlier and (earlier.owner, earlier.order) != request:
                 raise Refused("client_order_id_reused")
         lot = earlier or self._open(user, order)
         if key:
-            account.answers[key] = (order, lot)
+            account.answers[key] = (request, lot)
         return lot
 
     def exit(self, user: str, owner: str, number: int, key: str | None = None) -> Lot:
@@ -178,9 +225,9 @@ class PortfolioModel:
         earlier: Lot | None = account.remembered(key, request)
         if earlier:
             return earlier
-        if owner != user:
+        if user_of(owner) != user_of(user):
             raise Refused("trade_not_found")
-        lot = account.lots[number - 1]
+        lot = self.accounts[owner].lots[number - 1]
         if lot.status != "ACTIVE":
             raise Refused("trade_not_active", status=lot.status, pnl=lot.pnl)
         if not self._has_price(lot):
@@ -193,12 +240,13 @@ class PortfolioModel:
     def exit_all(self, user: str, key: str | None = None) -> Batch:
         """Close the trades whose symbol has a price; a retry returns the same result."""
         account = self.accounts[user]
-        batch: Batch | None = account.remembered(key, "exit-all")
+        request = ("exit-all", user)
+        batch: Batch | None = account.remembered(key, request)
         if batch is None:
             batch = Batch(account.active)
             if key:
                 # Stored before the first exit: a retry closes the same trades.
-                account.answers[key] = ("exit-all", batch)
+                account.answers[key] = (request, batch)
         if batch.left is not None:
             return batch
         remaining = [lot for lot in batch.lots if lot.status == "ACTIVE"]
@@ -209,6 +257,59 @@ class PortfolioModel:
                 batch.count += 1
                 batch.pnl += lot.pnl or 0
         return batch
+
+    def move_funds(self, user: str, amount: int, key: str | None = None) -> int:
+        """Deposit, or withdraw a negative amount; return what is available then."""
+        account, request = self.accounts[user], ("move", user, amount)
+        earlier: int | None = account.remembered(key, request)
+        if earlier is not None:
+            return earlier
+        withdrawable = max(account.available + min(self.unrealized(user), 0), 0)
+        if amount < 0 and -amount > withdrawable:
+            raise Refused(
+                "insufficient_funds",
+                amount=-amount,
+                withdrawable=withdrawable,
+                available_margin=account.available,
+            )
+        account.deposits += max(amount, 0)
+        account.withdrawals += max(-amount, 0)
+        account.ledger.append(amount)
+        kind = "funds_deposited" if amount > 0 else "funds_withdrawn"
+        account.events.append(Event(kind, user, 0, amount, account.available))
+        if key:
+            account.answers[key] = (request, account.available)
+        return account.available
+
+    def reset(self, user: str, initial: int | None, key: str | None = None) -> Season:
+        """Close every trade and begin the next season; return the one that ended."""
+        account, request = self.accounts[user], ("reset", user, initial)
+        earlier: Season | None = account.remembered(key, request)
+        if earlier is not None:
+            return earlier
+        if not all(map(self._has_price, account.active)):
+            raise Refused("market_data_unavailable")
+        for lot in account.active:
+            self._close(lot, "CLOSED", self.market.prices[lot.order.symbol])
+        ended = Season(
+            account.season,
+            account.initial,
+            account.deposits,
+            account.withdrawals,
+            account.total_pnl,
+            account.first,
+            len(account.lots),
+        )
+        balance = account.balance
+        account.seasons.append(ended)
+        account.initial = initial or account.initial
+        account.deposits = account.withdrawals = 0
+        account.first = len(account.lots)
+        account.ledger = [account.initial - balance]
+        account.events.append(Event("portfolio_reset", user, 0, balance, account.initial))
+        if key:
+            account.answers[key] = (request, ended)
+        return ended
 
     def tick(self, symbol: str, price: int) -> int:
         """Set a price; return the number of trades that it closed."""
@@ -257,7 +358,7 @@ class PortfolioModel:
             )
         lot = Lot(user, len(account.lots) + 1, order, price, margin, self.market.real)
         account.lots.append(lot)
-        account.events.append(Event("trade_created", lot.number))
+        account.events.append(Event("trade_created", user, lot.number))
         return lot
 
     def _may_close(self, lot: Lot, symbol: str) -> bool:
@@ -270,4 +371,6 @@ class PortfolioModel:
     def _close(self, lot: Lot, status: str, price: int) -> None:
         lot.status, lot.exit_price, lot.pnl = status, price, lot.worth_at(price)
         kind = "trade_exited" if status == "CLOSED" else "trade_auto_closed"
-        self.accounts[lot.owner].events.append(Event(kind, lot.number, lot.pnl, price))
+        account = self.accounts[lot.owner]
+        account.ledger.append(lot.pnl)
+        account.events.append(Event(kind, lot.owner, lot.number, lot.pnl, price))

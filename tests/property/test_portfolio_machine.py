@@ -36,18 +36,19 @@ from tests.property.portfolio_database import (
     paise,
 )
 from tests.property.portfolio_driver import (
+    ACCOUNTS,
     PRICES,
-    USERS,
     PortfolioDriver,
     Request,
     believable,
     moved,
+    portfolio_of,
     rupees,
 )
-from tests.property.portfolio_model import Order
+from tests.property.portfolio_model import Order, user_of
 from tests.support.market import ManualClock, ScriptedFeed
 
-users = st.sampled_from(list(USERS))
+users = st.sampled_from(list(ACCOUNTS))
 symbols = st.sampled_from(list(PRICES))
 sides = st.sampled_from([1, -1])
 # Few, so that other requests reuse them sometimes.
@@ -57,6 +58,7 @@ order_ids = st.sampled_from([None, None, "o1", "o2"])
 moves = st.integers(-400, 400) | st.integers(-1_900, 1_900)
 gaps = st.integers(-40, 40) | moves
 distances = st.integers(1, 300) | st.integers(1, 1_500)
+amounts = st.integers(1, 50_000) | st.integers(1, 900_000)
 quantities = st.integers(1, 9) | st.integers(1, 400)
 picks = st.integers(0, 10_000)
 
@@ -150,6 +152,24 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
     @rule(user=users, key=keys)
     def exit_all(self, user: str, key: str | None) -> None:
         self.request(Request(user, key=key))
+
+    @rule(user=users, amount=amounts, key=keys)
+    def deposit(self, user: str, amount: int, key: str | None) -> None:
+        self.request(Request(user, moves=amount, key=key))
+
+    @rule(user=users, amount=amounts, key=keys)
+    def withdraw(self, user: str, amount: int, key: str | None) -> None:
+        self.request(Request(user, moves=-amount, key=key))
+
+    @rule(user=users, over=st.integers(0, 1))
+    def withdraw_all_that_can_be_withdrawn(self, user: str, over: int) -> None:
+        available = self.model.accounts[user].available + min(self.model.unrealized(user), 0)
+        if available + over > 0:
+            self.request(Request(user, moves=-available - over))
+
+    @rule(user=users, margin=st.sampled_from([0, 0, 800_000, 100_003]), key=keys)
+    def reset(self, user: str, margin: int, key: str | None) -> None:
+        self.request(Request(user, resets=margin, key=key))
 
     @precondition(lambda self: self.requests)
     @rule(pick=picks)
@@ -264,16 +284,18 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
     def look(self, user: str, limit: int, status: str | None) -> None:
         self.look_at_the_portfolio(user)
         self.list_trades(user, limit, status)
+        self.list_activities(user, limit)
         with self.app.app_context():
-            assert find_differences(user) == []
+            assert find_differences(user_of(user)) == []
 
     def look_at_the_portfolio(self, user: str) -> None:
         account = self.model.accounts[user]
-        shown = self.get(user, f"/portfolio/{user}")
+        own = {"portfolio": portfolio_of(user)}
+        shown = self.get(user, f"/portfolio/{user_of(user)}", own)
         assert paise(shown["available_margin"]) == account.available
         assert paise(shown["utilized_margin"]) == account.utilized
         assert paise(shown["total_pnl"]) == account.total_pnl
-        performance = self.get(user, f"/trades/performance/{user}")
+        performance = self.get(user, f"/trades/performance/{user_of(user)}", own)
         assert paise(performance["active_pnl"]) == self.model.unrealized(user)
         assert paise(performance["total_pnl"]) == account.total_pnl
         assert paise(performance["margin_utilization_abs"]) == account.utilized
@@ -287,13 +309,17 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
         assert performance["margin_utilization_pct"] == pytest.approx(float(share), abs=0.00501)
 
     def list_trades(self, user: str, limit: int, status: str | None) -> None:
-        lots = [
-            lot for lot in self.model.accounts[user].lots if status is None or lot.status == status
-        ]
-        query: dict[str, Any] = {"limit": limit} | ({"status": status} if status else {})
+        account = self.model.accounts[user]
+        # Those of the season, or of the one before it if a status is chosen.
+        ended = account.seasons[-1] if status and account.seasons else None
+        chosen = account.lots[ended.first : ended.end] if ended else account.lots[account.first :]
+        lots = [lot for lot in chosen if status is None or lot.status == status]
+        query: dict[str, Any] = {"limit": limit, "portfolio": portfolio_of(user)}
+        query |= {"status": status} if status else {}
+        query |= {"season": ended.number} if ended else {}
         seen: list[dict[str, Any]] = []
         while True:
-            page = self.get(user, f"/trades/{user}", query)
+            page = self.get(user, f"/trades/{user_of(user)}", query)
             seen += page["trades"]
             if page["next_cursor"] is None:
                 break
@@ -308,12 +334,32 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
                 unrealized = lot.worth_at(self.model.market.prices[lot.order.symbol])
             assert paise(shown["unrealized_pnl"]) == unrealized
 
+    def list_activities(self, user: str, limit: int) -> None:
+        """Each balance is that before it and its amount: together they are the whole season."""
+        account = self.model.accounts[user]
+        query: dict[str, Any] = {"limit": limit, "portfolio": portfolio_of(user)}
+        lines: list[tuple[int, int]] = []
+        while True:
+            page = self.get(user, f"/portfolio/{user_of(user)}/activities", query)
+            lines += [
+                (paise(line["balance"]) or 0, paise(line["amount"]) or 0)
+                for line in page["activities"]
+            ]
+            if page["next_cursor"] is None:
+                break
+            query["cursor"] = page["next_cursor"]
+        assert sorted(amount for _, amount in lines) == sorted(account.ledger)
+        assert lines[0][0] == account.balance
+        before = [balance - amount for balance, amount in lines]
+        assert before[:-1] == [balance for balance, _ in lines[1:]]
+
     @invariant()
     def server_agrees(self) -> None:
-        for user, found in Snapshot.of_each(USERS).items():
+        for account, found in Snapshot.of_each(ACCOUNTS).items():
             assert_invariants(found)
-            assert_agreement(found, self.model.accounts[user])
+            assert_agreement(found, self.model.accounts[account])
             # Listeners received each event exactly once.
+            user = user_of(account)
             published = sorted(each.seq for each in self.published if each.user_id == user)
             assert published == list(range(1, len(found.events) + 1))
 
