@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -11,6 +11,7 @@ from app.domain.checks import Market, ends_unfilled, entry_price, fills_at_once
 from app.domain.money import ZERO, required_margin
 from app.domain.order import Order, OrderType
 from app.domain.quote import Quote
+from app.domain.trailing import TrailingTerms
 
 
 class WarningCode(StrEnum):
@@ -36,9 +37,9 @@ class OrderWarning:
 class Estimate:
     """An order at the price of its entry. Amounts are rupees.
 
-    `margin_required` is 0 for an order that is cancelled on arrival.
-    `loss_at_stop` and `reward_at_target` are positive: None without the level, or if it is on the
-    wrong side.
+    `margin_required` is 0 for an order that is cancelled on arrival. `loss_at_stop` is that of the
+    tighter stop: the stop-loss, or the trailing stop where it begins. It and `reward_at_target`
+    are positive: None without the level, or if it is on the wrong side.
     """
 
     entry_price: Decimal
@@ -47,20 +48,32 @@ class Estimate:
     reward_at_target: Decimal | None
 
     @classmethod
-    def of(cls, order: Order, market: Market, margin_rate: Decimal) -> Estimate | None:
-        """Return the estimate of an order; None if it has no price."""
+    def of(
+        cls,
+        order: Order,
+        market: Market,
+        margin_rate: Decimal,
+        trailing: TrailingTerms | None = None,
+    ) -> Estimate | None:
+        """Return the estimate of an order with these terms of its trailing stop.
+
+        None if it has no price.
+        """
         entry = entry_price(order, market.quote, is_queued=market.is_queueing)
         if entry is None:
             return None
         margin = required_margin(entry, order.quantity, margin_rate)
         per_rupee = order.quantity * order.trade_type.sign
-        loss = None if order.stop_loss is None else (entry - order.stop_loss) * per_rupee
-        reward = None if order.target_price is None else (order.target_price - entry) * per_rupee
+        trailed = trailing.level(order.trade_type, entry, entry) if trailing else None
+        stops = [level for level in (order.stop_loss, trailed) if level is not None]
+        losses = [(entry - level) * per_rupee for level in stops]
+        targets = [] if order.target_price is None else [order.target_price]
+        rewards = [(level - entry) * per_rupee for level in targets]
         return cls(
             entry_price=entry,
             margin_required=ZERO if ends_unfilled(order, market) else margin,
-            loss_at_stop=_positive(loss),
-            reward_at_target=_positive(reward),
+            loss_at_stop=_least_positive(losses),
+            reward_at_target=_least_positive(rewards),
         )
 
     @property
@@ -75,13 +88,13 @@ def order_warnings(
     order: Order, market: Market, estimate: Estimate | None
 ) -> Iterator[OrderWarning]:
     """Yield what the levels of an order should make its user think about, and what follows it."""
-    if order.stop_loss is None:
+    if order.stop_loss is None and not order.is_trailing:
         yield OrderWarning(WarningCode.NO_STOP_LOSS, "Without a stop-loss nothing limits the loss.")
     loss = estimate.loss_at_stop if estimate else None
     if estimate and loss is not None and loss > estimate.margin_required > 0:
         yield OrderWarning(
             WarningCode.LOSS_EXCEEDS_MARGIN,
-            f"At its stop-loss the trade loses {loss}, more than the margin that it blocks, "
+            f"At its stop the trade loses {loss}, more than the margin that it blocks, "
             f"which is {estimate.margin_required}.",
         )
     yield from _arrival_warnings(order, market)
@@ -127,5 +140,5 @@ def price_warnings(
         )
 
 
-def _positive(amount: Decimal | None) -> Decimal | None:
-    return amount if amount is not None and amount > 0 else None
+def _least_positive(amounts: Iterable[Decimal]) -> Decimal | None:
+    return min((amount for amount in amounts if amount > 0), default=None)

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from app.domain.checks import Funds, Market, form_problems, funds_problems, market_problems
+from app.domain.checks import (
+    Funds,
+    Market,
+    form_problems,
+    funds_problems,
+    market_problems,
+    tick_size_of,
+)
 from app.domain.errors import InvalidRequest, PaperTradingError
 from app.domain.instrument import Instrument
 from app.domain.order import Order
@@ -51,9 +58,8 @@ def preview_order(user_id: str, order: Order) -> Preview:
         problems += form_problems(order, instrument)
         problems += market_problems(order, instrument, market)
         problems += funds_problems(order, instrument, market, funds)
-    estimate = Estimate.of(order, market, rate) if instrument else None
-    known = services().quotes.known([instrument.symbol] if instrument else [])
-    last = known.get(instrument.symbol) if instrument else None
+    estimate = _estimate(order, instrument, market) if instrument else None
+    last = _last(instrument.symbol) if instrument else None
     return Preview(
         order=order,
         symbol=instrument.symbol if instrument else None,
@@ -65,6 +71,15 @@ def preview_order(user_id: str, order: Order) -> Preview:
         problems=problems,
         warnings=[*order_warnings(order, market, estimate), *_price_warnings(market.quote, last)],
     )
+
+
+def _estimate(order: Order, instrument: Instrument, market: Market) -> Estimate | None:
+    trailing = order.trailing_terms(tick_size_of(instrument, "trailing_step"))
+    return Estimate.of(order, market, services().settings.margin_rate, trailing)
+
+
+def _last(symbol: str) -> KnownQuote | None:
+    return services().quotes.known([symbol]).get(symbol)
 
 
 def _find(name: str) -> tuple[Instrument | None, list[PaperTradingError]]:

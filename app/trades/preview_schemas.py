@@ -103,8 +103,9 @@ class PreviewResponse(ResponseModel):
         examples=[90_315.78],
     )
     loss_at_stop: Money | None = Field(
-        description="Rupees lost if it is filled at `entry_price` and closes at its stop-loss. A "
-        "price that jumps beyond the stop-loss costs more. Null without a stop-loss on its side.",
+        description="Rupees lost if it is filled at `entry_price` and closes at its stop-loss, or "
+        "where its trailing stop begins if that is closer. A price that jumps beyond the stop "
+        "costs more. Null without a stop on its side.",
         examples=[484.2],
     )
     reward_at_target: Money | None = Field(

@@ -173,9 +173,17 @@ def test_a_loss_beyond_the_margin_and_a_missing_stop_loss_are_warnings(alice: Tr
     (beyond,) = preview(alice, stop_loss=19_999.95)["warnings"]
     assert beyond == {
         "code": "loss_exceeds_margin",
-        "message": "At its stop-loss the trade loses 5000.05, more than the margin that it "
+        "message": "At its stop the trade loses 5000.05, more than the margin that it "
         "blocks, which is 5000.00.",
     }
+
+
+def test_a_trailing_stop_is_a_stop(alice: Trader) -> None:
+    answer = preview(alice, symbol="RELIANCE", quantity=2, trailing_pct=1.03)
+    # 14.42 below 1,400, rounded to the tick away from the market.
+    assert (answer["loss_at_stop"], answer["warnings"]) == (29.0, [])
+    off_tick = preview(alice, symbol="RELIANCE", trailing_offset=10.05)
+    assert codes(off_tick["problems"]) == ["price_off_tick"]
 
 
 def test_a_delayed_price_is_a_warning(alice: Trader, feed: ScriptedFeed) -> None:

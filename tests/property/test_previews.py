@@ -12,6 +12,14 @@ from tests.support.users import Trader
 
 SYMBOLS = ("NIFTY", "RELIANCE", "RELIANCE", "RELIANCE", "NIFTY", "TCS", "NOSUCH")
 
+TRAILING: tuple[dict[str, float], ...] = (
+    {},
+    {},
+    {"trailing_offset": 12.3},
+    {"trailing_offset": 12.35},
+    {"trailing_pct": 2.5},
+)
+
 
 @st.composite
 def orders(draw: st.DrawFn) -> dict[str, Any]:
@@ -38,6 +46,7 @@ def orders(draw: st.DrawFn) -> dict[str, Any]:
         "limit_price": round(at(-200, 200), 2),
         "stop_price": round(at(-40, 200), 2),
     }
+    order |= draw(st.sampled_from(TRAILING))
     unused = {"limit_price": "LIMIT", "stop_price": "STOP"}
     left_out = {name for name, word in unused.items() if word not in kind}
     left_out |= draw(st.sets(st.sampled_from(["stop_loss", "target_price"])))

@@ -65,6 +65,26 @@ def test_a_level_on_the_wrong_side_neither_loses_nor_earns(trade_type: TradeType
     assert found.reward_risk_ratio is None
 
 
+@pytest.mark.parametrize(
+    ("terms", "stop_loss", "loss"),
+    [
+        ({"trailing_offset": Decimal(4)}, None, 40),
+        ({"trailing_pct": Decimal(3)}, None, 30),
+        # The tighter stop counts.
+        ({"trailing_offset": Decimal(4)}, 98, 20),
+        ({"trailing_offset": Decimal(4)}, 90, 40),
+    ],
+)
+def test_a_trailing_stop_limits_the_loss_from_where_it_begins(
+    terms: dict[str, Any], stop_loss: int | None, loss: int
+) -> None:
+    trailing = order(**terms, stop_loss=None if stop_loss is None else Decimal(stop_loss))
+    found = Estimate.of(trailing, AT_100, RATE, trailing.trailing_terms(Decimal("0.10")))
+    assert found is not None
+    assert found.loss_at_stop == loss
+    assert warned(trailing) == []
+
+
 def test_a_level_alone_has_no_ratio() -> None:
     assert estimate(order(stop_loss=Decimal(90))).reward_risk_ratio is None
     assert estimate(order(target_price=Decimal(110))).reward_risk_ratio is None
