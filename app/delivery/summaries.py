@@ -88,6 +88,15 @@ def _triggered(event: Mapping[str, Any]) -> EventSummary:
     )
 
 
+def _modified(event: Mapping[str, Any]) -> EventSummary:
+    waits = event["status"] == "PENDING"
+    label, name = ("Order", _order(event)) if waits else ("Trade", _trade(event))
+    return EventSummary(
+        subject=f"{label} modified: {name}",
+        figures=((label, name), *(_prices(event) if waits else ()), *_levels(event)),
+    )
+
+
 def _unfilled(outcome: str, event: Mapping[str, Any]) -> EventSummary:
     released = ("Margin released", format_rupees(event["margin_released"]))
     return EventSummary(
@@ -188,9 +197,11 @@ _SUMMARIZERS: dict[str, Callable[[Mapping[str, Any]], EventSummary]] = {
     EventType.TRADE_CREATED: _opened,
     EventType.TRADE_FILLED: _opened,
     EventType.TRADE_TRIGGERED: _triggered,
+    EventType.TRADE_MODIFIED: _modified,
     EventType.TRADE_CANCELLED: partial(_unfilled, "cancelled"),
     EventType.TRADE_EXPIRED: partial(_unfilled, "expired"),
     EventType.TRADE_REJECTED: partial(_unfilled, "rejected"),
+    EventType.TRADE_PARTIALLY_EXITED: _closed,
     EventType.TRADE_EXITED: _closed,
     EventType.TRADE_AUTO_CLOSED: _closed,
     EventType.PRICE_ALERT: _alerted,

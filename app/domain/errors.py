@@ -21,6 +21,7 @@ PaperTradingError
 │   ├── TradeConflict               the trade has changed
 │   │   ├── NotPending              its entry does not wait
 │   │   ├── TradeEnded
+│   │   ├── QuantityNotHeld         it holds less than is to be exited
 │   │   └── ChangedMeanwhile
 │   ├── ResetMeanwhile              another request reset the portfolio first
 │   ├── ClientOrderIdReused         the id belongs to another order
@@ -291,6 +292,14 @@ class ResetMeanwhile(Conflict):
             f"Another request has reset this portfolio meanwhile: season {season} has begun.",
             details={"portfolio": portfolio, "season": season},
         )
+
+
+class QuantityNotHeld(TradeConflict):
+    code = "quantity_not_held"
+
+    def __init__(self, quantity: int, trade: Mapping[str, Any]) -> None:
+        held = trade["open_quantity"]
+        super().__init__(f"This trade holds {held}, so {quantity} cannot be exited.", trade)
 
 
 class ClientOrderIdReused(Conflict):

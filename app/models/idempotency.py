@@ -6,7 +6,7 @@ broken connection or a crash, either did nothing or has its result here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -56,10 +56,18 @@ class IdempotencyRecord:
         )
 
     @classmethod
-    def add(cls, key: IdempotencyKey, amounts: Mapping[str, Any]) -> None:
-        """Add to the numbers of a result that is written in several steps."""
-        increments = {f"result.{name}": amount for name, amount in amounts.items()}
-        collection("answers").update_one({"_id": key.document_id}, {"$inc": increments})
+    def add(
+        cls,
+        key: IdempotencyKey,
+        amounts: Mapping[str, Any],
+        lists: Mapping[str, Sequence[Any]],
+    ) -> None:
+        """Add to the numbers and the lists of a result that is written in several steps."""
+        changes: Document = {
+            "$inc": {f"result.{name}": amount for name, amount in amounts.items()},
+            "$push": {f"result.{name}": {"$each": list(items)} for name, items in lists.items()},
+        }
+        collection("answers").update_one({"_id": key.document_id}, changes)
 
     @classmethod
     def finish(cls, key: IdempotencyKey, fields: Mapping[str, Any]) -> None:

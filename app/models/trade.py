@@ -376,19 +376,25 @@ class Trade:
     @classmethod
     def find_active_by_user_id(cls, user_id: str, portfolio_id: ObjectId) -> list[Trade]:
         """Return all active trades of the user's portfolio, oldest first."""
-        status = TradeStatus.ACTIVE.value
-        query = {"user_id": user_id, "portfolio_id": portfolio_id, "status": status}
+        return cls.find_by_status(user_id, portfolio_id, TradeStatus.ACTIVE)
+
+    @classmethod
+    def find_by_status(
+        cls, user_id: str, portfolio_id: ObjectId, status: TradeStatus
+    ) -> list[Trade]:
+        """Return all trades of the user's portfolio with a status, oldest first."""
+        query = {"user_id": user_id, "portfolio_id": portfolio_id, "status": status.value}
         found = collection("trades").find(query, **use_index(*BY_NUMBER))
         trades = [cls.from_document(document) for document in found]
         return sorted(trades, key=lambda trade: trade.number)
 
     @classmethod
-    def find_active(cls, user_id: str, trade_ids: Collection[ObjectId]) -> list[Trade]:
-        """Return the active ones of the user's trades, oldest first."""
-        owners = dict.fromkeys(trade_ids, user_id)
-        query = {**by_owner(owners), "status": TradeStatus.ACTIVE.value}
-        found = collection("trades").find(query, **use_index("_id"))
-        trades = [cls.from_document(document) for document in found]
+    def find_open(cls, user_id: str, trade_ids: Collection[ObjectId]) -> list[Trade]:
+        """Return the pending and the active ones of the user's trades, oldest first."""
+        found = collection("trades").find(
+            by_owner(dict.fromkeys(trade_ids, user_id)), **use_index("_id")
+        )
+        trades = [trade for trade in map(cls.from_document, found) if trade.status.is_open]
         return sorted(trades, key=lambda trade: trade.number)
 
     @classmethod

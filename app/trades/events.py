@@ -105,10 +105,11 @@ def trade_closed(trade: Trade, exit: Exit) -> EventDraft:
 def trade_reduced(trade: Trade, exit: Exit) -> EventDraft:
     """Return the event of a trade of which a part was exited."""
     left = trade.entered.open_quantity - exit.quantity
+    verb = "is" if left == 1 else "are"
     return EventDraft(
         user_id=trade.user_id,
         type="trade_partially_exited",
-        message=f"{_closed_in_words(trade, exit)} {left} are still open.",
+        message=f"{_closed_in_words(trade, exit)} {left} {verb} still open.",
         data={**_exit_data(trade, exit), "open_quantity": left},
     )
 

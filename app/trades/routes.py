@@ -9,6 +9,7 @@ from app.portfolio import valuation
 from app.portfolio.service import get_portfolio
 from app.trades import exits, service
 from app.trades.change_routes import blueprint as changes
+from app.trades.exit_all import exit_all
 from app.trades.preview import preview_order
 from app.trades.preview_schemas import PreviewResponse
 from app.trades.report_routes import blueprint as reports
@@ -73,18 +74,23 @@ def preview_trade(body: CreateTradeRequest) -> PreviewResponse:
     body=ExitRequest,
     responses={200: ExitResponse},
     errors={
+        400: ["quantity_off_lot"],
         401: ["account_gone"],
         404: ["trade_not_found"],
-        409: ["last_price_too_early", "market_closed", "trade_not_active"],
+        409: [
+            *("changed_meanwhile", "last_price_too_early", "market_closed"),
+            *("quantity_not_held", "trade_not_active"),
+        ],
         503: ["market_data_unavailable"],
     },
     idempotent=True,
 )
 def exit_trade(trade_id: str, body: ExitRequest, key: IdempotencyKey | None) -> ExitResponse:
-    """Close a trade at the last traded price."""
-    user_id = current_principal().user_id
-    exit = exits.exit_trade(user_id, trade_id, key, at_last_price=bool(body.at_last_price))
-    return ExitResponse(message="Trade exited", pnl=exit.pnl, exit_price=exit.price)
+    """Exit a trade at the last traded price: all that it holds, or a part."""
+    user_id, at_last_price = current_principal().user_id, bool(body.at_last_price)
+    return ExitResponse.of(
+        exits.exit_trade(user_id, trade_id, key, share=body.share, at_last_price=at_last_price)
+    )
 
 
 @blueprint.post("/exit-all/<user_id>")
@@ -92,6 +98,7 @@ def exit_trade(trade_id: str, body: ExitRequest, key: IdempotencyKey | None) -> 
     body=ExitAllRequest,
     responses={200: ExitAllResponse},
     errors={
+        400: ["unknown_symbol"],
         401: ["account_gone"],
         403: ["forbidden"],
         404: ["portfolio_not_found"],
@@ -102,11 +109,8 @@ def exit_trade(trade_id: str, body: ExitRequest, key: IdempotencyKey | None) -> 
 def exit_all_trades(
     user_id: str, body: ExitAllRequest, key: IdempotencyKey | None
 ) -> ExitAllResponse:
-    """Close all active trades of a portfolio that have a price; list the ones that stay open."""
-    exited = exits.exit_all(
-        user_id, key, portfolio=body.portfolio, at_last_price=bool(body.at_last_price)
-    )
-    return ExitAllResponse.of(exited)
+    """Exit all trades of a portfolio or symbol that have a price; list the ones that do not."""
+    return ExitAllResponse.of(exit_all(user_id, body.to_selection(), key))
 
 
 @blueprint.get("/<user_id>")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Mapping
 from datetime import date
+from decimal import Decimal
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, Strict, WithJsonSchema
+from pydantic import Field, Strict, WithJsonSchema, model_validator
 
 from app.domain.fill import ExitReason, FillKind, FillRule
 from app.domain.money import to_paisa
 from app.domain.order import MAX_QUANTITY, Order, OrderType, TimeInForce
 from app.domain.portfolio import DEFAULT_NAME
 from app.domain.quote import Source
+from app.domain.share import Share
 from app.domain.side import TradeType
 from app.domain.trade import EndReason, TradeStatus
 from app.domain.triggers import SettledFrom
@@ -22,7 +24,8 @@ from app.market_data.quotes import KnownQuote
 from app.models import Trade
 from app.portfolio.valuation import Performance
 from app.trades.entry_fields import EntryFields
-from app.trades.exits import ExitedAll
+from app.trades.exit_all import ExitedAll, Selection
+from app.trades.exits import Exited
 from app.trades.trailing_schemas import (
     PricePointView,
     TrailingRequest,
@@ -45,6 +48,7 @@ from app.web.schemas import (
     Timestamp,
     UserId,
     choice,
+    rupees,
     whole_number,
 )
 
@@ -89,13 +93,19 @@ class CreateTradeRequest(EntryFields, TrailingRequest):
         return Order(**dict(self), fingerprint=fingerprint)
 
 
-class ExitRequest(RequestModel):
-    """An empty body, or the request to exit at the last known price.
+class ShareRequest(RequestModel):
+    """What every exit takes."""
 
-    The latter is for a share that no source has had a price of for a trading day.
-    """
-
-    # Excluded from the fingerprint if false, so requests of clients that do not know it match.
+    # Excluded from the fingerprint if absent, so requests of clients that do not know it match.
+    percent: Annotated[
+        Annotated[Decimal, *rupees(0, 100, exclusive=True)] | None,
+        Field(exclude_if=operator.not_),
+    ] = Field(
+        default=None,
+        description="Exit this percentage of what a trade holds, in whole lots, rounded down, but "
+        "one lot at least.",
+        examples=[50],
+    )
     at_last_price: Annotated[bool | None, Strict(), Field(exclude_if=operator.not_)] = Field(
         default=None,
         description="true: use the last known price, if no source has had one for a trading day.",
@@ -103,8 +113,42 @@ class ExitRequest(RequestModel):
     )
 
 
-class ExitAllRequest(ExitRequest):
+class ExitRequest(ShareRequest):
+    """An empty body exits all that is held."""
+
+    quantity: Annotated[
+        Annotated[int, *whole_number(1, MAX_QUANTITY)] | None, Field(exclude_if=operator.not_)
+    ] = Field(default=None, description="Exit this many units.", examples=[1])
+
+    @model_validator(mode="after")
+    def _has_one_share(self) -> Self:
+        if self.quantity is not None and self.percent is not None:
+            raise ValueError("must have quantity or percent, not both")
+        return self
+
+    @property
+    def share(self) -> Share:
+        return Share(self.quantity, self.percent)
+
+
+class ExitAllRequest(ShareRequest):
     portfolio: PortfolioName = DEFAULT_NAME
+    symbol: Annotated[SymbolName | None, Field(exclude_if=operator.not_)] = Field(
+        default=None, description="Only trades of this symbol or alias.", examples=["NIFTY"]
+    )
+    include_pending: Annotated[bool | None, Strict(), Field(exclude_if=operator.not_)] = Field(
+        default=None, description="true: cancel orders that wait as well.", examples=[True]
+    )
+
+    def to_selection(self) -> Selection:
+        """Return the trades that this body selects."""
+        return Selection(
+            portfolio=self.portfolio,
+            symbol=self.symbol,
+            share=Share(percent=self.percent),
+            include_pending=bool(self.include_pending),
+            at_last_price=bool(self.at_last_price),
+        )
 
 
 class TradeView(TrailingView):
@@ -366,6 +410,19 @@ class ExitResponse(ResponseModel):
         description="The realized profit in rupees; a loss is negative.", examples=[38.9]
     )
     exit_price: Money = Field(description="The price it closed at, in rupees.", examples=[24_230.0])
+    quantity: int = Field(description="The units that were exited.", examples=[2])
+    open_quantity: int = Field(description="The units that are still held.", examples=[0])
+
+    @classmethod
+    def of(cls, exited: Exited) -> ExitResponse:
+        exit, left = exited.exit, exited.open_quantity
+        return cls(
+            message="Trade exited" if left == 0 else "Part of the trade exited",
+            pnl=exit.pnl,
+            exit_price=exit.price,
+            quantity=exit.quantity,
+            open_quantity=left,
+        )
 
 
 class NotExitedView(ResponseModel):
@@ -385,7 +442,8 @@ class ExitAllResponse(ResponseModel):
         description="The realized profit of these exits in rupees; a loss is negative.",
         examples=[38.9],
     )
-    count: int = Field(description="The number of trades that were closed.", examples=[1])
+    count: int = Field(description="The number of trades that were exited.", examples=[1])
+    cancelled: int = Field(description="The number of orders that were cancelled.", examples=[0])
     not_exited: list[NotExitedView] = Field(
         description="The trades that have no price and stay open."
     )
@@ -398,6 +456,7 @@ class ExitAllResponse(ResponseModel):
             message=message if left else "All trades exited",
             total_pnl=exited.total_pnl,
             count=exited.count,
+            cancelled=exited.cancelled,
             not_exited=[NotExitedView(**fields) for fields in exited.not_exited],
         )
 

@@ -119,6 +119,9 @@ ERROR_CODES = {
         (409,), "The entry of the trade does not wait: `details.trade` is the trade as it is."
     ),
     "trade_ended": ErrorCode((409,), "The trade is over: `details.trade` is the trade as it is."),
+    "quantity_not_held": ErrorCode(
+        (409,), "The trade holds less than is to be exited: `details.trade` is the trade as it is."
+    ),
     "changed_meanwhile": ErrorCode(
         (409,),
         "The trade has changed since the request read it, or has another `version` than the body: "

@@ -15,18 +15,26 @@ from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.responses import assert_error, assert_shape, money, text, whole
 from tests.support.users import Trader, sign_up
 
-EXITED = {"message": text, "pnl": money, "exit_price": money}
+EXITED = {
+    "message": text,
+    "pnl": money,
+    "exit_price": money,
+    "quantity": whole,
+    "open_quantity": whole,
+}
 ALL_EXITED = {
     "message": text,
     "total_pnl": money,
     "count": whole,
+    "cancelled": whole,
     "not_exited": lambda value: isinstance(value, list),
 }
 
 
 def all_exited(count: int, total_pnl: float) -> dict[str, Any]:
     message = "All trades exited"
-    return {"message": message, "total_pnl": total_pnl, "count": count, "not_exited": []}
+    counts = {"count": count, "cancelled": 0, "not_exited": []}
+    return {"message": message, "total_pnl": total_pnl, **counts}
 
 
 def move(feed: ScriptedFeed, monitor: Monitor, symbol: str, price: str | int) -> None:
@@ -45,7 +53,8 @@ def test_exiting_realizes_the_pnl_at_the_latest_price(
 
     assert answer.status_code == 200
     assert_shape(answer.get_json(), EXITED)
-    assert answer.get_json() == {"message": "Trade exited", "pnl": pnl, "exit_price": 25_002.55}
+    exited = {"message": "Trade exited", "pnl": pnl, "exit_price": 25_002.55}
+    assert answer.get_json() == {**exited, "quantity": 10, "open_quantity": 0}
     (closed,) = alice.trades()
     assert (closed["status"], closed["exit_reason"]) == ("CLOSED", "user")
     assert (closed["exit_price"], closed["pnl"]) == (25_002.55, pnl)

@@ -51,6 +51,7 @@ def test_exit_all_closes_those_that_have_a_price_and_names_the_rest(
     assert answer.get_json() == {
         "message": "2 of 3 trades exited",
         "count": 2,
+        "cancelled": 0,
         "total_pnl": 3.0,
         "not_exited": [{"trade_id": tcs["trade_id"], "symbol": "TCS.NS", "code": UNPRICED}],
     }
@@ -113,7 +114,8 @@ def test_after_a_trading_day_without_a_price_a_trade_is_exited_at_its_last_one(
     assert_error(alice.post(exit_path(tcs)), 503, UNPRICED)
     answer = send(alice, exit_path(tcs), "k", LAST)
 
-    assert answer.get_json() == {"message": "Trade exited", "pnl": 1.0, "exit_price": 3_001.0}
+    exited = {"message": "Trade exited", "pnl": 1.0, "exit_price": 3_001.0}
+    assert answer.get_json() == {**exited, "quantity": 1, "open_quantity": 0}
     assert_same(send(alice, exit_path(tcs), "k", LAST), answer)
     (trade,) = alice.trades("?symbol=TCS")
     assert (trade["status"], trade["settled_from"]) == ("CLOSED", "last_price")

@@ -156,7 +156,8 @@ def test_a_retry_of_an_exit_gets_the_first_answer_and_does_nothing(
     before = all_documents()
     move(26_000)
 
-    assert first.get_json() == {"message": "Trade exited", "pnl": 20.0, "exit_price": 25_010.0}
+    exited = {"message": "Trade exited", "pnl": 20.0, "exit_price": 25_010.0}
+    assert first.get_json() == {**exited, "quantity": 2, "open_quantity": 0}
     for _ in range(3):
         assert_same(send(alice, exit_path(trade), "k"), first)
     assert all_documents() == before
@@ -173,7 +174,8 @@ def test_the_same_exit_many_times_at_once_closes_the_trade_once(
     trade = create(alice).get_json()
     answers = send_concurrently(lambda: send(alice, exit_path(trade), "k"))
 
-    assert answers == [(200, {"message": "Trade exited", "pnl": 0.0, "exit_price": 25_000.0})] * 20
+    exited = {"message": "Trade exited", "pnl": 0.0, "exit_price": 25_000.0}
+    assert answers == [(200, {**exited, "quantity": 2, "open_quantity": 0})] * 20
     assert len(announced) == 2
     assert_invariants(alice.client_id)
 
@@ -191,7 +193,13 @@ def test_one_key_for_two_exits_at_once_closes_one_of_the_trades(alice: Trader) -
 
 def all_exited(count: int, total_pnl: float) -> dict[str, Any]:
     message = "All trades exited"
-    return {"message": message, "total_pnl": total_pnl, "count": count, "not_exited": []}
+    return {
+        "message": message,
+        "total_pnl": total_pnl,
+        "count": count,
+        "cancelled": 0,
+        "not_exited": [],
+    }
 
 
 def test_a_retry_of_exit_all_gets_the_first_answer_and_closes_no_later_trade(

@@ -17,7 +17,8 @@ from app.events import events_committed
 from app.models import Inbox, Notification, SymbolState, Trade, TradeChange
 from app.services import services
 from app.trades.execution import apply_transitions
-from app.trades.exits import ExitedAll, exit_all, exit_trade
+from app.trades.exit_all import ExitedAll, exit_all
+from app.trades.exits import exit_trade
 from app.trades.service import open_trade
 from tests.support.concurrency import run_concurrently
 from tests.support.execution import close_triggered

@@ -134,7 +134,7 @@ def test_a_former_leader_settles_none_of_its_old_ticks_when_it_leads_again(
     former.run_if_leased()
 
     with apps[0].app_context():
-        assert Trade.find_active("alice", [trade.id])
+        assert Trade.find_open("alice", [trade.id])
 
 
 def test_a_tick_received_between_two_batches_closes_no_trade_opened_after_it(

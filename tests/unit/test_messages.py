@@ -165,6 +165,16 @@ def ordered(type: str, **data: object) -> Notification:
             "Order cancelled: LIMIT BUY 2 ^NSEI",
             ["Margin released: ₹9,960.00"],
         ),
+        (
+            ordered("trade_modified", status="PENDING"),
+            "Order modified: LIMIT BUY 2 ^NSEI",
+            ["Limit: ₹24,900.00", "Target: ₹25,500.00"],
+        ),
+        (
+            ordered("trade_modified", status="ACTIVE"),
+            "Trade modified: BUY 2 ^NSEI",
+            ["Trade: BUY 2 ^NSEI", "Target: ₹25,500.00"],
+        ),
         (ordered("trade_expired"), "Order expired: LIMIT BUY 2 ^NSEI", ["Limit: ₹24,900.00"]),
         (ordered("trade_rejected"), "Order rejected: LIMIT BUY 2 ^NSEI", ["Limit: ₹24,900.00"]),
     ],
