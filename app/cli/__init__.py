@@ -11,6 +11,7 @@ from app.cli.migrate import migrate
 from app.cli.reconcile import reconcile
 from app.cli.retention import retention
 from app.cli.users import users
+from app.cli.verify import verify_trade
 
 
 def init_app(app: Flask) -> None:
@@ -22,3 +23,4 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(backup)
     app.cli.add_command(restore)
     app.cli.add_command(users)
+    app.cli.add_command(verify_trade)

@@ -308,6 +308,12 @@ class Trade:
         return cls.from_document(document) if document else None
 
     @classmethod
+    def find(cls, trade_id: ObjectId) -> Trade | None:
+        """Return a trade of any user, for an operator."""
+        document = collection("trades").find_one({"_id": trade_id})
+        return cls.from_document(document) if document else None
+
+    @classmethod
     def find_document(cls, user_id: str, trade_id: ObjectId) -> Document | None:
         """Return the document of the user's trade, from which `from_document` makes the trade."""
         return collection("trades").find_one({"_id": trade_id, "user_id": user_id})

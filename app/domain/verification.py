@@ -1,0 +1,137 @@
+"""Verification: the prices, the P&L and the margin of a trade, derived again from its evidence.
+
+The evidence of a fill is the quote that caused it and the rule that set its price. Every figure is
+computed here from those and from the terms of the trade, and compared with what is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from app.domain.bracket import Bracket
+from app.domain.entry import EntryOrder
+from app.domain.fill import ExitReason, Fill, FillKind, FillRule
+from app.domain.money import ZERO, format_rupees, required_margin
+from app.domain.order import OrderType
+from app.domain.side import TradeType
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One derived value (rupees) beside the recorded one. `reason` says how it is derived.
+
+    `flaw` is what is wrong with the evidence itself, if anything.
+    """
+
+    name: str
+    reason: str
+    derived: Decimal
+    recorded: Decimal
+    flaw: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        return self.derived == self.recorded and not self.flaw
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is recorded of a trade that was entered. Amounts are rupees.
+
+    `margin_rate` is the fraction of the entry's value that was blocked as `margin_used`.
+    """
+
+    bracket: Bracket
+    order: EntryOrder | None
+    fills: Sequence[Fill]
+    pnl: Decimal | None
+    margin_used: Decimal
+    margin_rate: Decimal
+
+
+def verify(record: Record) -> Iterator[Step]:
+    """Yield each step of the derivation, in order."""
+    exits = [fill for fill in record.fills if fill.kind is FillKind.EXIT]
+    for fill in record.fills:
+        if fill.kind is FillKind.ENTRY:
+            yield _entry(fill, record.bracket, record.order)
+    yield _margin(record)
+    for number, fill in enumerate(exits, 1):
+        yield _exit(number, fill, record.bracket)
+        yield _pnl(number, fill, record.bracket)
+    if exits:
+        pnls = [fill.pnl or ZERO for fill in exits]
+        reason = "the sum over all exits"
+        yield Step("P&L of the trade", reason, sum(pnls, ZERO), record.pnl or ZERO)
+
+
+def _entry(fill: Fill, bracket: Bracket, order: EntryOrder | None) -> Step:
+    name = f"Entry of {fill.quantity}"
+    limit = order.limit_price if order else None
+    stop = order.stop_price if order and order.order_type is OrderType.STOP else None
+    # A buyer's limit is reached from above, its stop from below.
+    reached = bracket.trade_type
+    opposite = TradeType.SELL if reached is TradeType.BUY else TradeType.BUY
+    if fill.rule is FillRule.LIMIT and limit is not None:
+        flaw = _unless_reached(fill, limit, opposite)
+        return Step(name, f"limit: at the limit itself, {_quoted(fill)}", limit, fill.price, flaw)
+    if fill.rule is FillRule.CANDLE and stop is not None:
+        return Step(name, "candle: at the stop that a candle reached", stop, fill.price)
+    flaw = _unless_reached(fill, stop, reached) or _unless_reached(fill, limit, opposite)
+    return Step(name, f"{_rule(fill)}: {_quoted(fill)}", fill.quote.price, fill.price, flaw)
+
+
+def _exit(number: int, fill: Fill, bracket: Bracket) -> Step:
+    name = f"Exit {number} of {fill.quantity} ({fill.reason})"
+    # A stop lies on the losing side, a target on the winning one.
+    losing = TradeType.SELL if bracket.trade_type is TradeType.BUY else TradeType.BUY
+    flaw = "" if bracket.may_exit_at(fill.quote) else "a real entry exited at a mock price"
+    if fill.reason is ExitReason.TARGET:
+        target = bracket.target_price
+        flaw = flaw or _unless_reached(fill, target, bracket.trade_type)
+        if fill.rule is FillRule.LIMIT and target is not None:
+            reason = f"limit: at the target itself, {_quoted(fill)}"
+            return Step(name, reason, target, fill.price, flaw)
+    elif fill.reason is not ExitReason.USER:
+        flaw = flaw or _unless_reached(fill, _stop(fill, bracket), losing)
+    return Step(name, f"{_rule(fill)}: {_quoted(fill)}", fill.quote.price, fill.price, flaw)
+
+
+def _stop(fill: Fill, bracket: Bracket) -> Decimal | None:
+    if fill.reason is ExitReason.STOP_LOSS:
+        return bracket.stop_loss
+    trailing = bracket.trailing_stop
+    if trailing is None or fill.best is None:
+        return None
+    return trailing.terms.level(bracket.trade_type, trailing.start.price, fill.best.price)
+
+
+def _pnl(number: int, fill: Fill, bracket: Bracket) -> Step:
+    entry, sign = bracket.entry_price, bracket.trade_type.sign
+    reason = f"({fill.price} - {entry}) x {fill.quantity}" + (" x -1" if sign < 0 else "")
+    derived = (fill.price - entry) * fill.quantity * sign + ZERO
+    return Step(f"P&L of exit {number}", reason, derived, fill.pnl or ZERO)
+
+
+def _margin(record: Record) -> Step:
+    price, quantity, rate = record.bracket.entry_price, record.bracket.quantity, record.margin_rate
+    derived = required_margin(price, quantity, rate)
+    return Step("Margin used", f"{price} x {quantity} x {rate}", derived, record.margin_used)
+
+
+def _unless_reached(fill: Fill, level: Decimal | None, upwards: TradeType) -> str:
+    """Return a flaw unless the quote of a fill is at a level or beyond it."""
+    if level is None or (fill.quote.price - level) * upwards.sign >= 0:
+        return ""
+    return f"the quote did not reach {level}"
+
+
+def _rule(fill: Fill) -> str:
+    return fill.rule.value if fill.rule else "a trade of an earlier version, at its quote"
+
+
+def _quoted(fill: Fill) -> str:
+    quote = fill.quote
+    return f"{quote.source} quoted {format_rupees(quote.price)} at {quote.timestamp.isoformat()}"
