@@ -18,6 +18,13 @@ from app.domain.side import TradeType
 from app.domain.trailing import Start, TrailingStop, TrailingTerms, Unit
 from app.domain.triggers import SettledFrom
 
+NO_TRAILING_STOP: Document = dict.fromkeys(
+    (
+        *("trailing_offset", "trailing_pct", "trailing_step", "trailing_tick_size"),
+        *("trailing_start", "trail_unit", "trail"),
+    )
+)
+
 
 def order_fields(order: EntryOrder) -> Document:
     """Return the fields of an entry order that waits."""
@@ -95,16 +102,28 @@ def bracket_fields(bracket: Bracket) -> Document:
 def modified_fields(terms: Bracket | EntryOrder) -> Document:
     """Return the fields of terms that the user changed."""
     if isinstance(terms, EntryOrder):
-        return order_fields(terms)
-    return {**level_fields(terms), "levels_since": _quote_fields(terms.levels_since)}
+        return NO_TRAILING_STOP | order_fields(terms)
+    start = terms.trailing_start
+    return {
+        **NO_TRAILING_STOP,
+        **level_fields(terms),
+        **(trail_fields(trailing) if (trailing := terms.trailing_stop) else {}),
+        "trailing_start": _start_fields(start) if start else None,
+        "levels_since": _quote_fields(terms.levels_since),
+    }
 
 
 def opened_fields(order: EntryOrder | None, bracket: Bracket | None) -> Document:
     """Return the fields that a modification may change, as they were when the trade was opened."""
     if order is not None:
-        return order_fields(order)
+        return NO_TRAILING_STOP | order_fields(order)
     assert bracket is not None
-    return {"stop_loss": bracket.stop_loss, "target_price": bracket.target_price}
+    return {
+        **NO_TRAILING_STOP,
+        "stop_loss": bracket.stop_loss,
+        "target_price": bracket.target_price,
+        **(_trailing_fields(bracket.trailing) if bracket.trailing else {}),
+    }
 
 
 def read_opened_as(document: Document) -> Bracket | EntryOrder | None:
@@ -163,6 +182,15 @@ def _trailing_fields(terms: TrailingTerms) -> Document:
         "trailing_pct": terms.distance if is_percent else None,
         "trailing_step": terms.step,
         "trailing_tick_size": terms.tick_size,
+    }
+
+
+def _start_fields(start: Start) -> Document:
+    return {
+        "price": start.price,
+        "source": start.source.value,
+        "timestamp": start.timestamp,
+        "posting": _posting_field(start.posting),
     }
 
 

@@ -317,7 +317,7 @@ def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Proper
     return {
         "trade_filled": order | filled | trailing | caused,
         "trade_triggered": order | caused,
-        "trade_modified": modified,
+        "trade_modified": modified | trailing,
         "trade_cancelled": ended,
         "trade_expired": ended,
         "trade_rejected": ended,

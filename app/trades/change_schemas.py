@@ -6,21 +6,26 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_serializer, model_validator
 
-from app.domain.modification import LEVEL_FIELDS, ORDER_FIELDS
+from app.domain.modification import LEVEL_FIELDS, ORDER_FIELDS, TRAILING_FIELDS
 from app.domain.order import MAX_QUANTITY, TimeInForce
+from app.trades.trailing_schemas import NOT_BOTH, Percent, require_one_distance
 from app.web.schemas import Level, RequestModel, choice, whole_number
 
-FIELDS = LEVEL_FIELDS | ORDER_FIELDS
+FIELDS = LEVEL_FIELDS | ORDER_FIELDS | TRAILING_FIELDS
 
 
 class ChangeTradeRequest(RequestModel):
     """What is left out stays as it is.
 
-    An order that waits takes every field, an ACTIVE trade `stop_loss` and `target_price`.
+    An order that waits takes every field, an ACTIVE trade `stop_loss`, `target_price` and those of
+    a trailing stop.
     """
 
     model_config = ConfigDict(
-        json_schema_extra={"anyOf": [{"required": [name]} for name in sorted(FIELDS)]}
+        json_schema_extra={
+            "anyOf": [{"required": [name]} for name in sorted(FIELDS)],
+            "not": NOT_BOTH,
+        }
     )
 
     limit_price: Level | None = Field(
@@ -51,6 +56,23 @@ class ChangeTradeRequest(RequestModel):
         description="Rupees at which to close with a profit; null removes it.",
         examples=[24_452.66],
     )
+    trailing_offset: Level | None = Field(
+        default=None,
+        description="Rupees between the best price from now on and the trailing stop; null removes "
+        "the trailing stop.",
+        examples=[120.0],
+    )
+    trailing_pct: Percent | None = Field(
+        default=None,
+        description="The distance in percent of the best price, less than 100; null removes the "
+        "trailing stop.",
+        examples=[0.5],
+    )
+    trailing_step: Level | None = Field(
+        default=None,
+        description="Rupees in whole multiples of which the best price counts; null for a tick.",
+        examples=[5.0],
+    )
     version: Annotated[int, *whole_number(0, 2**31)] | None = Field(
         default=None,
         description="The `version` that you have seen. If the trade has another one, nothing is "
@@ -62,6 +84,7 @@ class ChangeTradeRequest(RequestModel):
     def _changes_something(self) -> Self:
         if not self.to_changes():
             raise ValueError("must have a field to change")
+        require_one_distance(self.trailing_offset, self.trailing_pct)
         return self
 
     @property

@@ -177,6 +177,7 @@ def trade_modified(trade: Trade, modified: Modified) -> EventDraft:
             "version": after.version,
             "stop_loss": terms.stop_loss,
             "target_price": terms.target_price,
+            **_trailing_data(terms.trailing),
             "margin_used": after.margin_used,
         },
     )

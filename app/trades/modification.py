@@ -17,15 +17,29 @@ from pymongo.errors import DuplicateKeyError
 from app.database import Document
 from app.database.batches import ClaimLost
 from app.domain.bracket import Bracket
-from app.domain.checks import Funds, Market, form_problems, insufficient_margin, market_problems
+from app.domain.checks import (
+    Funds,
+    Market,
+    form_problems,
+    insufficient_margin,
+    market_problems,
+    tick_size_of,
+)
 from app.domain.entry import EntryOrder
 from app.domain.errors import ChangedMeanwhile, NotPending, ResultUnconfirmed, TradeEnded
 from app.domain.instrument import Instrument
-from app.domain.modification import changes_order, modified_bracket, modified_order
+from app.domain.modification import (
+    TRAILING_FIELDS,
+    changes_order,
+    modified_bracket,
+    modified_order,
+    modified_trailing,
+)
 from app.domain.order import Order, OrderType
 from app.domain.quote import Quote
 from app.domain.trade import EndReason, Modified, TradeStatus, end_entry, enter, modify
-from app.models import IdempotencyKey, IdempotencyRecord, Trade, TradeChange
+from app.domain.trailing import Start, Unit
+from app.models import IdempotencyKey, IdempotencyRecord, Trade, TradeChange, Trail
 from app.portfolio.service import get_portfolio
 from app.portfolio.valuation import value
 from app.services import now, services
@@ -58,9 +72,13 @@ def modify_trade(
         return earlier
     trade = get_trade(user_id, trade_id)
     _require_modifiable(trade, fields, version)
-    instrument, market = services().instruments.get_ordered(trade.symbol), _market(trade)
+    instrument = services().instruments.get_ordered(trade.symbol)
+    if not TRAILING_FIELDS.isdisjoint(fields):
+        # Before the price is read that it begins at: see app/trades/trailing.py.
+        Trail.mark(trade.symbol, now())
+    market = _market(trade)
     since = market.quote or _origin(trade)
-    modified = TradeChange(trade, modify(trade, _terms(trade, fields, since)))
+    modified = TradeChange(trade, modify(trade, _terms(trade, fields, since, instrument)))
     order = _as_order(modified, instrument)
     for check in (
         form_problems(order, instrument, fields),
@@ -147,11 +165,23 @@ def _origin(trade: Trade) -> Quote:
     )
 
 
-def _terms(trade: Trade, fields: Mapping[str, Any], since: Quote) -> Bracket | EntryOrder:
+def _terms(
+    trade: Trade, fields: Mapping[str, Any], since: Quote, instrument: Instrument
+) -> Bracket | EntryOrder:
+    own = {name: value for name, value in fields.items() if name not in TRAILING_FIELDS}
+    trailing = trade.terms.trailing
+    if changed := {name: value for name, value in fields.items() if name in TRAILING_FIELDS}:
+        tick_size = tick_size_of(instrument, "trailing_step")
+        trailing = modified_trailing(trailing, changed, tick_size)
     if trade.bracket:
-        return modified_bracket(trade.bracket, fields, since)
+        start = trade.bracket.trailing_start
+        if changed:
+            # Not from its entry: the price may have been better than that for long.
+            start = Start(since.price, since.source, since.timestamp, since.posting)
+        bracket = modified_bracket(trade.bracket, own, since)
+        return replace(bracket, trailing=trailing, trailing_start=start if trailing else None)
     assert trade.order is not None
-    order = modified_order(trade.order, fields, since)
+    order = replace(modified_order(trade.order, own, since), trailing=trailing)
     if "time_in_force" in fields:
         return replace(order, expires_at=expiry(order.time_in_force))
     return order
@@ -164,9 +194,19 @@ def _as_order(modified: TradeChange, instrument: Instrument) -> Order:
     assert isinstance(change, Modified)
     terms = change.terms
     levels = terms.stop_loss, terms.target_price
+    trailing = terms.trailing
+    step = trailing.step if trailing else None
+    offset = trailing.distance if trailing and trailing.unit is Unit.RUPEES else None
     if isinstance(terms, Bracket):
         # What it holds was checked when it was ordered.
-        return Order(trade.symbol, trade.trade_type, instrument.lot_size, *levels)
+        return Order(
+            trade.symbol,
+            trade.trade_type,
+            instrument.lot_size,
+            *levels,
+            trailing_offset=offset,
+            trailing_step=step,
+        )
     is_limit = terms.waits_for_limit
     return Order(
         trade.symbol,
@@ -176,6 +216,8 @@ def _as_order(modified: TradeChange, instrument: Instrument) -> Order:
         order_type=OrderType.LIMIT if is_limit else terms.order_type,
         limit_price=terms.limit_price,
         stop_price=None if is_limit else terms.stop_price,
+        trailing_offset=offset,
+        trailing_step=step,
     )
 
 

@@ -21,11 +21,22 @@ def _gives(*fields: str) -> dict[str, Any]:
     return {"required": list(fields), "properties": {each: {"type": "number"} for each in fields}}
 
 
+NOT_BOTH = _gives("trailing_offset", "trailing_pct")
+
+
+def require_one_distance(offset: Decimal | None, percent: Decimal | None) -> None:
+    """Raise ValueError for two distances, and for one of the whole price."""
+    if offset is not None and percent is not None:
+        raise ValueError("give trailing_offset or trailing_pct, not both")
+    if percent is not None and percent >= 100:
+        raise ValueError("trailing_pct must be less than 100")
+
+
 class TrailingRequest(RequestModel):
     # Excluded from the fingerprint if absent, so requests of clients that do not know them match.
     model_config = ConfigDict(
         json_schema_extra={
-            "not": _gives("trailing_offset", "trailing_pct"),
+            "not": NOT_BOTH,
             "anyOf": [
                 {"not": _gives("trailing_step")},
                 _gives("trailing_offset"),
@@ -56,13 +67,10 @@ class TrailingRequest(RequestModel):
 
     @model_validator(mode="after")
     def _has_one_distance(self) -> Self:
+        require_one_distance(self.trailing_offset, self.trailing_pct)
         distances = [self.trailing_offset, self.trailing_pct]
-        if None not in distances:
-            raise ValueError("give trailing_offset or trailing_pct, not both")
         if self.trailing_step is not None and distances == [None, None]:
             raise ValueError("trailing_step needs a trailing_offset or a trailing_pct")
-        if self.trailing_pct is not None and self.trailing_pct >= 100:
-            raise ValueError("trailing_pct must be less than 100")
         return self
 
 

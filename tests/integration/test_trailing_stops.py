@@ -100,6 +100,91 @@ def test_a_move_in_one_batch_of_ticks_is_followed_tick_by_tick(
     assert alice.trades()[0]["exit_price"] == 25_099.0
 
 
+def change(trader: Trader, trade: dict[str, Any], **terms: Any) -> dict[str, Any]:
+    path = f"/trades/{trader.client_id}/{trade['trade_id']}"
+    response = trader.client.patch(path, headers=trader.headers, json=terms)
+    assert response.status_code == 200, response.text
+    changed: dict[str, Any] = response.get_json()
+    return changed
+
+
+def test_a_stop_that_is_set_later_follows_prices_from_then_on(
+    alice: Trader, tick: Callable[..., None]
+) -> None:
+    trade = alice.create_trade().get_json()
+    tick(25_500, 25_400)
+    changed = change(alice, trade, trailing_offset=50)
+    assert (changed["trailing_offset"], changed["status"]) == (50.0, "ACTIVE")
+    tick(25_351, 25_420)
+    assert alice.trades()[0]["status"] == "ACTIVE"
+    tick(25_370)
+
+    assert alice.trades()[0]["status"] == "TRAILING_STOP_HIT"
+    assert_invariants(alice.client_id)
+
+
+def test_a_distance_is_changed_and_the_step_stays(alice: Trader, tick: Callable[..., None]) -> None:
+    trade = alice.create_trade(trailing_offset=50, trailing_step=10).get_json()
+    tick(25_100)
+    changed = change(alice, trade, trailing_pct=1)
+    assert (changed["trailing_offset"], changed["trailing_pct"]) == (None, 1.0)
+    assert changed["trailing_step"] == 10.0
+    tick(24_900)
+    assert alice.trades()[0]["status"] == "ACTIVE"
+    tick(24_849)
+
+    assert alice.trades()[0]["status"] == "TRAILING_STOP_HIT"
+
+
+def test_a_stop_that_is_removed_fires_no_more(alice: Trader, tick: Callable[..., None]) -> None:
+    trade = alice.create_trade(trailing_offset=50).get_json()
+    tick(25_100)
+    changed = change(alice, trade, trailing_offset=None)
+    assert [changed[name] for name in ("trailing_offset", "trailing_step")] == [None, None]
+    tick(24_000)
+
+    assert alice.trades()[0]["status"] == "ACTIVE"
+
+
+def test_a_change_of_the_target_leaves_the_best_price(
+    alice: Trader, tick: Callable[..., None]
+) -> None:
+    trade = alice.create_trade(trailing_offset=100).get_json()
+    tick(25_500)
+    tick(25_450)
+    change(alice, trade, target_price=26_000)
+    tick(25_400)
+
+    assert alice.trades()[0]["status"] == "TRAILING_STOP_HIT"
+
+
+def test_the_stop_of_an_order_that_waited_follows_from_its_fill(
+    alice: Trader, tick: Callable[..., None], clock: ManualClock
+) -> None:
+    order = {"order_type": "LIMIT", "limit_price": 24_900, "trailing_offset": 100}
+    trade = alice.create_trade(**order).get_json()
+    change(alice, trade, trailing_offset=80)
+    tick(25_300)
+    clock.advance(1_000)
+    tick(24_890, 24_990)
+    tick(24_920)
+    assert alice.trades()[0]["status"] == "ACTIVE"
+    tick(24_910)
+
+    (trade,) = alice.trades()
+    assert (trade["status"], trade["entry_price"]) == ("TRAILING_STOP_HIT", 24_900.0)
+    assert_invariants(alice.client_id)
+
+
+def test_a_step_needs_a_distance(alice: Trader) -> None:
+    trade = alice.create_trade().get_json()
+    path = f"/trades/{alice.client_id}/{trade['trade_id']}"
+    response = alice.client.patch(path, headers=alice.headers, json={"trailing_step": 5})
+
+    assert response.status_code == 400
+    assert "trailing_step" in response.get_json()["details"]
+
+
 def test_no_trade_is_written_while_stops_follow(
     alice: Trader, tick: Callable[..., None], clock: ManualClock
 ) -> None:
@@ -222,7 +307,7 @@ class Model:
         self.best = max(self.best, price) if sign > 0 else min(self.best, price)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_random_trades_close_as_a_plain_model_says_whenever_processes_change(
     app: Flask,
     client: FlaskClient,
@@ -248,12 +333,26 @@ def test_random_trades_close_as_a_plain_model_says_whenever_processes_change(
         monitor.run_once()
         if chance.random() < 0.1:
             monitor = Monitor(app)
+        if models and chance.random() < 0.3:
+            _change(alice, price, chance, models)
     trades = alice.trades("?limit=200")[::-1]
     assert [trade["exit_price"] for trade in trades] == [
         None if model.exit is None else float(model.exit) for model in models
     ]
     assert any(model.exit for model in models)
     assert_invariants(alice.client_id)
+
+
+def _change(trader: Trader, price: Decimal, chance: random.Random, models: list[Model]) -> None:
+    """Set another distance of a trade that is still open."""
+    trade = chance.choice(trader.trades("?limit=200"))
+    if trade["status"] == "ACTIVE":
+        offset = Decimal(chance.randint(200, 3_000)) / 20
+        change(trader, trade, trailing_offset=float(offset))
+        ids = [each["trade_id"] for each in trader.trades("?limit=200")[::-1]]
+        model = models[ids.index(trade["trade_id"])]
+        model.entry = model.best = price
+        model.offset, model.percent = offset, None
 
 
 def _open(trader: Trader, price: Decimal, chance: random.Random) -> Model:
