@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from bson import ObjectId
@@ -10,6 +10,7 @@ from bson import ObjectId
 from app.database import Document, collection
 from app.database.hints import use_index
 from app.domain.trade import TradeStatus
+from app.models.bulk import by_owner
 from app.models.trade import BY_NUMBER, Trade
 from app.models.trigger_index import CURSOR_BATCH_SIZE
 
@@ -31,6 +32,13 @@ def find_pending(symbol: str) -> Iterator[Trade]:
     """Yield the trades of a symbol that wait for their entry. Reads all that wait for prices."""
     query = {"waiting": True, "symbol": symbol, "status": PENDING}
     return _find(query, "waiting", "symbol", "trigger_below")
+
+
+def find_pending_of(owners: Mapping[ObjectId, str]) -> Iterator[Trade]:
+    """Yield those of these trades, each of its owner, that wait for their entry."""
+    if not owners:
+        return iter(())
+    return _find({**by_owner(owners), "status": PENDING}, "_id")
 
 
 def _find(query: Document, *index: str) -> Iterator[Trade]:

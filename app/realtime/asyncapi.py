@@ -325,7 +325,9 @@ def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Proper
         "trade_created": created
         | trailing
         | _pick(portfolio, "available_margin")
-        | _pick(trade, "order_type limit_price stop_price time_in_force expires_at queued_for"),
+        | _pick(
+            trade, "order_type limit_price stop_price time_in_force expires_at oco_id queued_for"
+        ),
         "trade_exited": closed,
         "trade_auto_closed": closed | {"best_price": best_price},
         "price_alert": _pick(alert, "alert_id symbol above below") | fired,

@@ -72,6 +72,7 @@ def trade_created(trade: Trade, available_margin: Decimal) -> EventDraft:
             "stop_price": order.stop_price if order else None,
             "time_in_force": order.time_in_force.value if order else None,
             "expires_at": order.expires_at if order else None,
+            "oco_id": str(trade.oco_id) if trade.oco_id else None,
             "queued_for": order.queued_for.isoformat() if order and order.queued_for else None,
         },
     )

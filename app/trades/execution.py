@@ -46,6 +46,7 @@ from app.models import (
 from app.services import now
 from app.trades.best_prices import BestPrices
 from app.trades.events import trade_changed
+from app.trades.pairs import cancellation, find_others
 from app.trades.trailing import TrailingStops
 
 T = TypeVar("T")
@@ -203,13 +204,13 @@ def apply_steps(
 
 
 def _write_step(changes: Sequence[TradeChange], time: datetime) -> list[Notification]:
-    affordable = _reject_unaffordable(changes)
-    if apply_changes(affordable, time) < len(changes):
+    resolved = _resolve_entries(changes)
+    if apply_changes(resolved, time) < len(resolved):
         raise ClaimLost
-    deltas = _portfolio_deltas(affordable)
+    deltas = _portfolio_deltas(resolved)
     if Portfolio.settle_many(deltas, time) != len(deltas):
         raise RuntimeError("a portfolio vanished while its trades were being changed")
-    return record_events([trade_changed(item) for item in affordable], time)
+    return record_events([trade_changed(item) for item in resolved], time)
 
 
 def closed_trades(written: Iterable[object]) -> list[Trade]:
@@ -235,23 +236,32 @@ def _without_repeats(changes: Sequence[TradeChange]) -> Iterator[Sequence[TradeC
         yield list(part.values())
 
 
-def _reject_unaffordable(changes: Sequence[TradeChange]) -> Sequence[TradeChange]:
-    """Return the changes, each entry whose margin is not available as a rejection.
+def _resolve_entries(changes: Sequence[TradeChange]) -> Sequence[TradeChange]:
+    """Return what is written: a fill cancels the other entry of its pair.
 
-    In their order: what an exit releases is available to a later entry.
+    An entry whose margin is not available is rejected. In their order: what an exit or a cancelled
+    entry releases is available to a later entry.
     """
     entering = {item.user_id for item in changes if isinstance(item.transition.change, Entered)}
     if not entering:
         return changes
     available = Portfolio.available_margins(entering)
-    affordable: list[TradeChange] = []
+    others = find_others(changes)
+    written: dict[ObjectId, TradeChange] = {}
     for item in changes:
+        if item.trade.id in written:
+            # The fill of the other entry of its pair has cancelled it.
+            continue
+        cancelled = cancellation(item, others, written)
         if margins := available.get(item.user_id):
             name = item.trade.portfolio
-            item = _rejected(item) if margins[name] < _needed_margin(item) else item
-            margins[name] += _released(item)
-        affordable.append(item)
-    return affordable
+            freed = _released(cancelled) if cancelled else ZERO
+            if margins[name] + freed < _needed_margin(item):
+                item, cancelled, freed = _rejected(item), None, ZERO
+            margins[name] += freed + _released(item)
+        for each in filter(None, (cancelled, item)):
+            written[each.trade.id] = each
+    return list(written.values())
 
 
 def _rejected(item: TradeChange) -> TradeChange:

@@ -10,6 +10,7 @@ from app.portfolio.service import get_portfolio
 from app.trades import exits, service
 from app.trades.change_routes import blueprint as changes
 from app.trades.exit_all import exit_all
+from app.trades.oco_routes import blueprint as oco
 from app.trades.preview import preview_order
 from app.trades.preview_schemas import PreviewResponse
 from app.trades.report_routes import blueprint as reports
@@ -32,6 +33,7 @@ from app.web.schemas import PortfolioQuery
 
 blueprint = Blueprint("trades", __name__, url_prefix="/trades")
 blueprint.register_blueprint(reports)
+blueprint.register_blueprint(oco)
 blueprint.register_blueprint(changes)
 
 

@@ -261,6 +261,12 @@ class TradeView(TrailingView):
     filled_at: Timestamp | None = Field(
         default=None, description="When the waiting entry was filled, UTC; null if it never waited."
     )
+    oco_id: str | None = Field(
+        default=None,
+        description="The trade of the other order of its pair, of which the first to fill cancels "
+        "the other; null without one.",
+        examples=["6744a1f0c2d5e8b7a9f01235"],
+    )
     open_quantity: int = Field(description="The units that are held now.", examples=[2])
     end_reason: EndReason | None = Field(
         default=None,
@@ -317,6 +323,7 @@ def _entry_fields(trade: Trade) -> dict[str, Any]:
         "queued_for": order.queued_for if order else None,
         "triggered_at": order.triggered_at if order else None,
         "filled_at": trade.filled_at,
+        "oco_id": str(trade.oco_id) if trade.oco_id else None,
         "open_quantity": bracket.open_quantity if bracket and is_active else 0,
         "end_reason": trade.end_reason,
         "version": trade.version,

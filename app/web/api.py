@@ -200,13 +200,24 @@ def _faults(error: ValidationError, model: type[BaseModel]) -> dict[str, str]:
     """Return the fault of each field, in words."""
     faults: dict[str, str] = {}
     for fault in error.errors(include_url=False, include_input=False):
-        field = str(fault["loc"][0]) if fault["loc"] else "body"
+        field = _field_of(fault["loc"])
         if fault["type"] == "extra_forbidden":
-            faults[field[:80]] = _unknown_field(field, model)
+            is_nested = len(fault["loc"]) > 1
+            faults[field[:80]] = "unknown field" if is_nested else _unknown_field(field, model)
             continue
         message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
         faults.setdefault(field[:80], f"{message[:1].lower()}{message[1:]}")
     return faults
+
+
+def _field_of(location: tuple[int | str, ...]) -> str:
+    """Return the name of a field, with its place if it is one of an object in a list."""
+    match location:
+        case (str() as parent, int() as place, str() as name, *_):
+            return f"{parent}.{place}.{name}"
+        case (name, *_):
+            return str(name)
+    return "body"
 
 
 def _unknown_field(name: str, model: type[BaseModel]) -> str:

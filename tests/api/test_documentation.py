@@ -60,6 +60,7 @@ CONTRACT = {
     ("get", "/market/alerts"): ({200, 401}, False),
     ("delete", "/market/alerts/{alert_id}"): ({200, 401, 404}, False),
     ("post", "/trades/create"): ({201, 401, 404, 413, 415}, False),
+    ("post", "/trades/oco"): ({201, 401, 404, 409, 413, 415}, False),
     ("post", "/trades/preview"): ({200, 401, 404, 413, 415}, False),
     ("patch", "/trades/{user_id}/{trade_id}"): ({200, 401, 403, 404, 409, 413, 415}, False),
     ("post", "/trades/cancel/{trade_id}"): ({200, 401, 404, 409, 413, 415}, False),

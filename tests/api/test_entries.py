@@ -101,6 +101,7 @@ def test_the_events_of_an_entry_tell_its_placing_and_its_fill(
         "stop_price": None,
         "time_in_force": "GTC",
         "expires_at": trade["expires_at"],
+        "oco_id": None,
         "queued_for": None,
     }
     assert filled["type"] == "trade_filled"

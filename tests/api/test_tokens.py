@@ -33,6 +33,7 @@ ROUTES = [
     ("GET", "/portfolio/deleted/history"),
     ("POST", "/trades/create"),
     ("POST", "/trades/preview"),
+    ("POST", "/trades/oco"),
     ("POST", f"/trades/exit/{ID}"),
     ("POST", "/trades/exit-all/deleted"),
     ("GET", "/trades/deleted"),

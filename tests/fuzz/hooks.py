@@ -31,6 +31,8 @@ RULES_OF_TRADING = {
     # A URL that is none, or leads to a private address.
     "webhook_url_refused",
 }
+# What fits some types of order only, and some pairs.
+OF_ORDER_TYPE = {"order_type", "limit_price", "stop_price", "time_in_force"}
 # GET /portfolio/{user_id}, GET /trades/{user_id} and GET /trades/{user_id}/{trade_id} match these
 # addresses too, with "create" or "exit" as the user: so GET is rightly in their Allow header, and
 # cannot be documented a second time.
@@ -38,6 +40,7 @@ SHARED_ADDRESSES = {
     "/portfolio/create",
     "/trades/create",
     "/trades/preview",
+    "/trades/oco",
     "/trades/cancel/{trade_id}",
     "/trades/exit/{trade_id}",
     "/trades/exit-all/{user_id}",
@@ -55,6 +58,7 @@ def filter_failure(context: HookContext, failure: Any, case: Case[Any], response
 
 
 def _lacks_price(body: dict[str, Any]) -> bool:
-    """Return whether the prices of an order do not fit its type, which no schema here says."""
+    """Return whether the fields of an order do not fit its type, which no schema here says."""
     details = body.get("details", {})
-    return bool(details) and set(details) <= {"limit_price", "stop_price"}
+    names = {name.rpartition(".")[2] for name in details}
+    return bool(names) and names <= {*OF_ORDER_TYPE, "orders"}

@@ -98,6 +98,7 @@ TRADE: Mapping[str, Check] = {
     "queued_for": null_or(text),
     "triggered_at": null_or(time),
     "filled_at": null_or(time),
+    "oco_id": null_or(object_id),
     "open_quantity": whole,
     "end_reason": null_or(text),
     "version": whole,
