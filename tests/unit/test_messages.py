@@ -49,6 +49,24 @@ def closed(reason: str = "stop_loss", pnl: str = "-10.50") -> Notification:
     )
 
 
+MOVED = notification(
+    "Deposited ₹25,000.00 in swing.",
+    "funds_deposited",
+    portfolio="swing",
+    amount=Decimal("25000.00"),
+    available_margin=Decimal("75000.00"),
+)
+RESET = notification(
+    "Portfolio reset: season 1 ended with ₹93,749.60, season 2 begins with ₹1,00,000.00.",
+    "portfolio_reset",
+    portfolio="default",
+    season=2,
+    initial_margin=Decimal("100000.00"),
+    available_margin=Decimal("100000.00"),
+    ended={"number": 1, "total_pnl": Decimal("-6250.40"), "balance": Decimal("93749.60")},
+)
+
+
 class Page(html.parser.HTMLParser):
     """The text of a page, and everything in it that could load something."""
 
@@ -65,6 +83,34 @@ class Page(html.parser.HTMLParser):
 
     def handle_data(self, text: str) -> None:
         self.shown.append(text)
+
+
+def test_a_message_about_a_deposit_names_the_portfolio_of_its_balance() -> None:
+    message = compose("Asha Rao", [MOVED], BALANCE)
+
+    assert message.subject == "Deposited ₹25,000.00"
+    assert "Available margin (swing): ₹75,000.00" in message.text
+    assert message.sms == (
+        "Paper trading: Deposited Rs 25,000.00 in swing. Available margin (swing): Rs 75,000.00."
+    )
+
+
+def test_a_message_about_a_reset_has_the_result_of_the_season() -> None:
+    message = compose("Asha Rao", [RESET], BALANCE)
+
+    assert message.subject == "Portfolio reset: season 2 begins with ₹1,00,000.00"
+    assert "P&L of season 1: -₹6,250.40" in message.text
+    assert "End of season 1: ₹93,749.60" in message.text
+    assert fits_segment(message.sms)
+
+
+def test_a_digest_has_the_balance_of_each_portfolio_that_it_is_about() -> None:
+    margins = {"default": Decimal(1), "swing": Decimal(2), "other": Decimal(3)}
+    message = compose("Asha Rao", [OPENED, MOVED], margins)
+
+    assert "Available margin now: ₹1.00" in message.text
+    assert "Available margin now (swing): ₹2.00" in message.text
+    assert "other" not in message.text
 
 
 def test_a_message_about_an_entry_has_its_price_levels_and_the_balance_after_it() -> None:
