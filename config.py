@@ -237,6 +237,8 @@ class Settings(BaseModel):
         Literal["eventlet", "gevent", "threading"], BeforeValidator(_lower)
     ] = "eventlet"
 
+    # With the requests under way, which have 10 s, less than gunicorn's graceful_timeout.
+    stop_delay_seconds: float = Field(0, ge=0, le=5)
     metrics_port: int | None = Field(None, ge=0, le=65535)
     metrics_host: str = "127.0.0.1"
     metrics_token: SecretStr = SecretStr("")

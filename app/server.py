@@ -100,7 +100,8 @@ def serve(
 ) -> Callable[[], None]:
     """Begin to serve in the background; return the function that stops it.
 
-    `on_failure` is called if the server ends by itself.
+    It first reports the end by /health/ready for STOP_DELAY_SECONDS. `on_failure` is called if the
+    server ends by itself.
     """
     with app.app_context():
         settings = services().settings
@@ -118,7 +119,13 @@ def serve(
         on_failure=on_failure,
     )
     server.start()
-    return lambda: server.stop(guard.close_all)
+
+    def stop() -> None:
+        table.ending = True
+        socketio.sleep(settings.stop_delay_seconds)
+        server.stop(guard.close_all)
+
+    return stop
 
 
 def serve_metrics(app: Flask) -> Callable[[], None]:

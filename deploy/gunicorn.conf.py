@@ -32,7 +32,7 @@ backlog = 1024
 
 # Ends a process whose event loop has stood still for so long.
 timeout = 30
-# Longer than a process waits for the requests under way (10 s).
+# Longer than STOP_DELAY_SECONDS (5 s) and the wait for the requests under way (10 s).
 graceful_timeout = 20
 # The heartbeat is a file; on a disk it could be late.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108

@@ -133,6 +133,8 @@ class ConnectionTable:
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
+        # The server still accepts connections, but stops soon.
+        self.ending = False
         self.draining = False
         self.client_log = ClientLog()
         # Limits requests that arrive in small pieces: a thousand connections that send single

@@ -132,7 +132,7 @@ def _check_connections() -> dict[str, Any]:
     """Degraded when nearly all connections are in use; unavailable while the server stops."""
     table = current_app.extensions[CONNECTIONS_KEY]
     used = {"open": len(table), "limit": table.bounds.total}
-    if table.draining:
+    if table.ending or table.draining:
         return {"status": "unavailable", "reason": "the server is stopping", **used}
     is_full = len(table) >= NEARLY_FULL * table.bounds.total
     return {"status": "degraded" if is_full else "ok", **used}
