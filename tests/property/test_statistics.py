@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-import empyrical
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +24,9 @@ from app.domain.statistics import (
     sharpe_ratio,
     summarize,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 START = datetime(2026, 1, 5, 4, 0, tzinfo=UTC)
 INITIAL = Decimal(1_000_000)
@@ -54,13 +56,19 @@ def series(results: list[Realized]) -> np.ndarray[tuple[int], np.dtype[np.float6
     return np.array([float(result.pnl) for result in results])
 
 
+# empyrical and pandas are imported where they are used: they take 1.5 s, which every worker of
+# `make test` would spend to collect this file.
 def returns_of(results: list[Realized]) -> pd.Series:
+    import pandas as pd
+
     balances = float(INITIAL) + np.concatenate([[0.0], np.cumsum(series(results))[:-1]])
     return pd.Series(series(results) / balances)
 
 
 @given(books())
 def test_the_drawdown_is_that_of_empyrical(results: list[Realized]) -> None:
+    import empyrical
+
     drawdown = statistics_of(results).drawdown
     expected = empyrical.max_drawdown(returns_of(results))
 
@@ -72,6 +80,9 @@ def test_the_drawdown_is_that_of_empyrical(results: list[Realized]) -> None:
 
 @given(st.lists(st.floats(-0.05, 0.05), min_size=2, max_size=60))
 def test_the_sharpe_ratio_is_that_of_empyrical(returns: list[float]) -> None:
+    import empyrical
+    import pandas as pd
+
     ratio = sharpe_ratio(returns)
     if np.std(returns) < 1e-12:
         assert ratio is None or len(set(returns)) > 1
@@ -85,6 +96,9 @@ def test_the_sharpe_ratio_is_that_of_empyrical(returns: list[float]) -> None:
 def test_daily_returns_compound_to_the_balance_at_the_end(
     results: list[Realized], quiet: set[int]
 ) -> None:
+    import empyrical
+    import pandas as pd
+
     days = [day_of(START) + timedelta(days=number) for number in quiet]
     returns = daily_returns(INITIAL, results, [], days)
 
@@ -96,6 +110,9 @@ def test_daily_returns_compound_to_the_balance_at_the_end(
 
 @given(books())
 def test_the_profit_factor_is_the_omega_ratio_of_empyrical(results: list[Realized]) -> None:
+    import empyrical
+    import pandas as pd
+
     factor = statistics_of(results).results.profit_factor
     omega = empyrical.omega_ratio(pd.Series(series(results)))
 
