@@ -106,31 +106,13 @@ def _end_season(
 
     Raises ClaimLost if a trade cannot be closed at `quotes`.
     """
-    user_id = portfolio.user_id
-
-    def write() -> tuple[Reset, list[Notification]]:
-        if earlier := _reset_earlier(key):
-            return earlier, []
-        time = now()
-        current = get_portfolio(user_id, portfolio.name)
-        if current.season != portfolio.season:
-            raise ResetMeanwhile(current.name, current.season)
-        changes = _close_rest(current, quotes, time)
-        settled = get_portfolio(user_id, portfolio.name)
-        ended, movement = settled.begin_season(initial_margin or settled.initial_margin, time)
-        reset = _counted(movement, ended, [*closed, *changes])
-        if key:
-            IdempotencyRecord.save(key, _to_record(reset), time)
-        event = portfolio_reset(movement, portfolio.name, ended, reset.exited, reset.cancelled)
-        return reset, record_events([*map(trade_changed, changes), event], time)
-
     try:
         reset, events = run_transaction(
-            write,
+            lambda: _write_season(portfolio, quotes, closed, initial_margin, key),
             already_committed=lambda done: (
-                Movement.find_by_id(user_id, done[0].movement.id) is not None
+                Movement.find_by_id(portfolio.user_id, done[0].movement.id) is not None
             ),
-            user_ids=[user_id],
+            user_ids=[portfolio.user_id],
         )
     except DuplicateKeyError:
         # Another process handled the same request at the same time.
@@ -139,6 +121,29 @@ def _end_season(
         raise ResultUnconfirmed from None
     publish_events(events)
     return reset
+
+
+def _write_season(
+    portfolio: Portfolio,
+    quotes: Quotes,
+    closed: Sequence[TradeChange],
+    initial_margin: Decimal | None,
+    key: IdempotencyKey | None,
+) -> tuple[Reset, list[Notification]]:
+    if earlier := _reset_earlier(key):
+        return earlier, []
+    time = now()
+    current = get_portfolio(portfolio.user_id, portfolio.name)
+    if current.season != portfolio.season:
+        raise ResetMeanwhile(current.name, current.season)
+    changes = _close_rest(current, quotes, time)
+    settled = get_portfolio(portfolio.user_id, portfolio.name)
+    ended, movement = settled.begin_season(initial_margin or settled.initial_margin, time)
+    reset = _counted(movement, ended, [*closed, *changes])
+    if key:
+        IdempotencyRecord.save(key, _to_record(reset), time)
+    event = portfolio_reset(movement, portfolio.name, ended, reset.exited, reset.cancelled)
+    return reset, record_events([*map(trade_changed, changes), event], time)
 
 
 def _close_rest(portfolio: Portfolio, quotes: Quotes, time: datetime) -> list[TradeChange]:

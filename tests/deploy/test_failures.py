@@ -20,7 +20,7 @@ import pytest
 import requests
 import websocket
 
-from tests.support.audit import Auditor, Snapshot, rest_differences
+from tests.support.audit import Auditor, Snapshot, rest_differences, subject_of
 from tests.support.database import DatabaseServer
 from tests.support.deployment import Deployment
 from tests.support.followers import Follower, NodeFollower, PythonFollower, await_seq
@@ -292,12 +292,12 @@ def test_each_socket_saw_each_event_once_and_in_order(system: System) -> None:
 
     for follower in system.followers:
         kept = {
-            event["seq"]: (event["type"], event["data"]["trade_id"])
+            event["seq"]: (event["type"], subject_of(event["data"]))
             for event in events
             if event["user_id"] == follower.user_id
         }
         updates = await_seq(follower, len(kept), SECONDS)
         assert [update["seq"] for update in updates] == list(range(1, len(kept) + 1))
         assert {
-            update["seq"]: (update["event"], update["data"]["trade_id"]) for update in updates
+            update["seq"]: (update["event"], subject_of(update["data"])) for update in updates
         } == kept

@@ -20,8 +20,12 @@ from tests.support.recording import Recording
 from tests.support.server import Server
 
 Document = dict[str, Any]
-COLLECTIONS = ("inboxes", "portfolios", "trades", "notifications", "answers", "market")
+COLLECTIONS = (
+    *("inboxes", "portfolios", "movements", "trades"),
+    *("notifications", "answers", "market"),
+)
 CENT = Decimal("0.01")
+FUNDS = ("funds_deposited", "funds_withdrawn")
 CLOSING = ("trade_exited", "trade_auto_closed")
 
 
@@ -37,12 +41,18 @@ def embedded_uri(data_dir: Path) -> str:
     return f"mongodb://paper_trading:{secret}@{where}/?directConnection=true&authSource=admin"
 
 
+def subject_of(data: Document) -> str:
+    """Return the id of the trade or the movement that an event is about."""
+    return str(data["trade_id"] if "trade_id" in data else data["movement_id"])
+
+
 @dataclass
 class Snapshot:
     """The whole database at one moment, read in one transaction."""
 
     inboxes: list[Document]
     portfolios: list[Document]
+    movements: list[Document]
     trades: list[Document]
     notifications: list[Document]
     answers: list[Document]
@@ -74,6 +84,7 @@ class Snapshot:
         return Snapshot(
             inboxes=_owned(self.inboxes, "_id", user_ids),
             portfolios=_owned(self.portfolios, "user_id", user_ids),
+            movements=_owned(self.movements, "user_id", user_ids),
             trades=_owned(self.trades, "user_id", user_ids),
             notifications=_owned(self.notifications, "user_id", user_ids),
             answers=self.answers,
@@ -91,6 +102,7 @@ class Auditor:
 
     def __post_init__(self) -> None:
         self.trades = {str(trade["_id"]): trade for trade in self.snapshot.trades}
+        self.movements = {str(each["_id"]): each for each in self.snapshot.movements}
         self.by_user: dict[str, list[Document]] = defaultdict(list)
         for trade in self.snapshot.trades:
             self.by_user[trade["user_id"]].append(trade)
@@ -113,6 +125,7 @@ class Auditor:
             elif operation.status == 409 and operation.kind == "exit":
                 self._check_refused_exit(operation)
         self._check_no_trade_without_request()
+        self._check_movements()
         return self.problems
 
     def _expect(self, actual: Any, expected: Any, what: str) -> None:
@@ -138,6 +151,11 @@ class Auditor:
         closed = [trade for trade in trades if trade["status"] != "ACTIVE"]
         utilized = sum((each["margin_used"] for each in active), Decimal(0))
         total_pnl = sum((each["pnl"] for each in closed), Decimal(0))
+        deposits, withdrawals = (
+            abs(sum((each["amount"] for each in self._moved(portfolio, kind)), Decimal(0)))
+            for kind in ("deposit", "withdrawal")
+        )
+        balance = portfolio["initial_margin"] + deposits - withdrawals + total_pnl
         exposure: dict[str, list[Any]] = {}
         for each in active:
             signed = each["quantity"] * (1 if each["trade_type"] == "BUY" else -1)
@@ -146,7 +164,9 @@ class Auditor:
         expected = {
             "utilized_margin": utilized,
             "total_pnl": total_pnl,
-            "available_margin": portfolio["initial_margin"] + total_pnl - utilized,
+            "deposits": deposits,
+            "withdrawals": withdrawals,
+            "available_margin": balance - utilized,
             "trade_count": len(trades),
             "closed_count": len(closed),
             "winner_count": sum(each["pnl"] > 0 for each in closed),
@@ -162,6 +182,13 @@ class Auditor:
         numbers = sorted(trade["number"] for trade in trades)
         self._expect(numbers, list(range(1, len(trades) + 1)), "the trades' numbers")
 
+    def _moved(self, portfolio: Document, kind: str) -> list[Document]:
+        return [
+            each
+            for each in self.snapshot.movements
+            if each["portfolio_id"] == portfolio["_id"] and each["kind"] == kind
+        ]
+
     def _check_events(self, inbox: Document, events: list[Document]) -> None:
         who = inbox["_id"]
         seqs = [event["seq"] for event in events]
@@ -175,6 +202,8 @@ class Auditor:
         left: Counter[str] = Counter()
         for event in self.events[user_id]:
             trade = self.trades.get(event["data"].get("trade_id", ""))
+            if event["type"] in FUNDS:
+                continue
             if trade is None:
                 self.problems.append(f"an event without its trade: {event}")
             elif event["type"] == "trade_created":
@@ -234,6 +263,33 @@ class Auditor:
         answered = (operation.answer["count"], operation.answer["total_pnl"])
         total = sum((each["pnl"] for each in left), Decimal(0))
         self._expect((len(left), float(total)), answered, f"the sums of {operation}")
+
+    def _check_move(self, operation: Operation) -> None:
+        movement = self.movements.get(operation.answer["movement_id"])
+        if movement is None:
+            self.problems.append(f"an acknowledged movement is gone: {operation}")
+            return
+        stored = (_float(movement["amount"]), _float(movement["balance_after"]))
+        answered = (operation.answer["amount"], operation.answer["available_margin"])
+        self._expect(stored, answered, f"an acknowledged movement {movement['_id']}")
+
+    def _check_movements(self) -> None:
+        """Every movement has its event, and each request made at most one."""
+        events = Counter(
+            event["data"]["movement_id"]
+            for event in self.snapshot.notifications
+            if event["type"] in FUNDS
+        )
+        moved = Counter(
+            str(each["_id"]) for each in self.snapshot.movements if each["kind"] != "opening"
+        )
+        self._expect(events, moved, "the events of movements")
+        moves = [operation for operation in self.operations if operation.kind == "move"]
+        answered = Counter(move.answer["movement_id"] for move in moves if move.succeeded)
+        self._expect([id for id, count in answered.items() if count > 1], [], "shared movements")
+        left = len(moved) - len(answered)
+        if moves and left > sum(move.is_open for move in moves):
+            self.problems.append(f"{left} movements without a request that may have made them")
 
     def _check_no_trade_without_request(self) -> None:
         """Every trade comes from a request, and each repeatable request made at most one."""

@@ -84,10 +84,10 @@ class Customer(threading.Thread):
         assert opened.status_code == 201, opened.text
 
     def run(self) -> None:
-        actions = [self.create, self.exit, self.exit_all, self.repeat, self.look]
+        actions = [self.create, self.exit, self.exit_all, self.move, self.repeat, self.look]
         with self._http:
             while not self._ending.is_set():
-                (action,) = self._random.choices(actions, weights=[72, 14, 1, 5, 8])
+                (action,) = self._random.choices(actions, weights=[68, 14, 1, 4, 5, 8])
                 action()
 
     def stop(self) -> None:
@@ -138,6 +138,13 @@ class Customer(threading.Thread):
         if operation.succeeded:
             self._open_trades.clear()
 
+    def move(self) -> None:
+        """Deposit or withdraw money, always with a key."""
+        kind = self._random.choice(["deposit", "withdraw"])
+        path = f"/portfolio/{self.user_id}/{kind}"
+        body = {"amount": self._random.randint(1, 100_000) / 100}
+        self._do(Operation("move", self.user_id, path, body, key=self._new_key()))
+
     def repeat(self) -> None:
         """Repeat an answered request: the response must equal the first one."""
         earlier = [
@@ -161,7 +168,8 @@ class Customer(threading.Thread):
             return
         book = answer.json()
         left = round(book["available_margin"] + book["utilized_margin"], 2)
-        if left != round(book["initial_margin"] + book["total_pnl"], 2):
+        moved = book["deposits"] - book["withdrawals"]
+        if left != round(book["initial_margin"] + moved + book["total_pnl"], 2):
             self.faults.append(f"a portfolio that does not balance: {book}")
 
     def _do(self, operation: Operation) -> None:
