@@ -1,14 +1,16 @@
-"""SMS by Twilio's REST API: https://www.twilio.com/docs/messaging/api/message-resource."""
+"""SMS by Twilio."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import requests
+from twilio.base.exceptions import TwilioRestException, TwilioServiceException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.rest import Client
 
 from app.clock import Clock, SystemClock
 from app.delivery.messages import Message
@@ -16,7 +18,6 @@ from app.delivery.senders import DeliveryError
 from app.models import User
 from config import Settings
 
-ROOT_URL = "https://api.twilio.com"
 TIMEOUT_SECONDS = 20
 # Errors of status 400 that are temporary: the queue of the sending number is full.
 TEMPORARY_CODES = frozenset({21611})
@@ -34,60 +35,56 @@ class SmsSender:
         self, settings: Settings, *, clock: Clock | None = None, seconds: float = TIMEOUT_SECONDS
     ) -> None:
         self._clock = clock or SystemClock()
-        root = settings.twilio_root_url.rstrip("/") or ROOT_URL
-        self._account_url = f"{root}/2010-04-01/Accounts/{settings.twilio_account_sid}"
-        self._session = requests.Session()
-        self._session.auth = (
+        # The errors of the library do not carry the response headers, so a hook reads them.
+        self._retry_after = ""
+        hooks = {"response": self._note_retry_after}
+        self._client = Client(
             settings.twilio_account_sid,
             settings.twilio_auth_token.get_secret_value(),
+            http_client=TwilioHttpClient(timeout=seconds, request_hooks=hooks),
         )
-        self._seconds = seconds
+        if settings.twilio_root_url:
+            self._client.api.base_url = settings.twilio_root_url.rstrip("/")
+        self._account_sid = settings.twilio_account_sid
         self._from = settings.twilio_phone_number
 
     def send(self, user: User, message: Message) -> None:
         """Send one text message."""
-        body = {"To": user.phone, "From": self._from, "Body": message.sms}
-        self._request("POST", "/Messages.json", body)
+        with self._errors():
+            self._client.messages.create(to=user.phone, from_=self._from, body=message.sms)
 
     def verify(self) -> None:
         """Check that the account is active, and that it owns the number, which can send SMS."""
-        status = self._request("GET", ".json").get("status")
-        numbers = self._request(
-            "GET", "/IncomingPhoneNumbers.json", {"PhoneNumber": self._from, "PageSize": 1}
-        ).get("incoming_phone_numbers", [])
-        if status != "active":
+        with self._errors():
+            account = self._client.api.accounts(self._account_sid).fetch()
+            numbers = self._client.incoming_phone_numbers.list(phone_number=self._from, limit=1)
+        if account.status != "active":
             raise DeliveryError(
-                f"the Twilio account is {status}",
+                f"the Twilio account is {account.status}",
                 remedy="open it again at https://console.twilio.com",
             )
-        if not any(number["phone_number"] == self._from for number in numbers):
+        if not any(number.phone_number == self._from for number in numbers):
             raise DeliveryError(
                 "the Twilio account has no such number",
                 remedy="set TWILIO_PHONE_NUMBER to one of Phone Numbers > Active numbers in the "
                 "console, written as +14155550100",
             )
-        if not numbers[0]["capabilities"].get("sms"):
+        if not numbers[0].capabilities.get("sms"):
             raise DeliveryError(
                 "the Twilio number cannot send SMS",
                 remedy="set TWILIO_PHONE_NUMBER to a number with the SMS capability",
             )
 
-    def _request(
-        self, method: str, path: str, fields: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Return the body of a response; raise DeliveryError if there is none, or an error."""
+    def _note_retry_after(self, response: Any, **_: Any) -> None:
+        self._retry_after = response.headers.get("Retry-After", "")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        self._retry_after = ""
         try:
-            response = self._session.request(
-                method,
-                f"{self._account_url}{path}",
-                data=fields if method == "POST" else None,
-                params=fields if method == "GET" else None,
-                timeout=self._seconds,
-                allow_redirects=False,
-            )
-            if response.status_code < 300:
-                body: dict[str, Any] = response.json()
-                return body
+            yield
+        except (TwilioRestException, TwilioServiceException) as error:
+            raise self._failure(int(error.status), int(error.code or 0)) from None
         except (OSError, ValueError) as error:
             # An error of the network, or a response that is not JSON. Only the name of the error:
             # its text may quote the URL, which contains the SID.
@@ -96,20 +93,13 @@ class SmsSender:
                 remedy="check that this machine reaches https://api.twilio.com "
                 "and that TWILIO_ROOT_URL is empty",
             ) from None
-        raise self._failure(response)
 
-    def _failure(self, response: requests.Response) -> DeliveryError:
-        status, code = response.status_code, 0
-        # A proxy in between answers without Twilio's code.
-        with suppress(ValueError, AttributeError, TypeError):
-            code = int(response.json().get("code") or 0)
+    def _failure(self, status: int, code: int) -> DeliveryError:
         refused = 400 <= status < 500 and status not in (408, 429)
         return DeliveryError(
             f"Twilio answered {status} (error {code})",
             permanent=refused and code not in TEMPORARY_CODES,
-            retry_after=parse_retry_after(
-                response.headers.get("Retry-After", ""), self._clock.now()
-            ),
+            retry_after=parse_retry_after(self._retry_after, self._clock.now()),
             remedy=_REMEDIES.get(code) or _REMEDIES.get(status, _LOOK_UP),
         )
 

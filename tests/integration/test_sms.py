@@ -1,4 +1,4 @@
-"""SMS against a server of Twilio's REST API."""
+"""SMS by the twilio client against a server of its REST API."""
 
 from __future__ import annotations
 
@@ -188,15 +188,3 @@ def test_a_suspended_account_is_reported(sms: SmsSender, twilio: TwilioServer) -
     twilio.account_status = "suspended"
 
     assert str(failure(sms.verify)) == "the Twilio account is suspended"
-
-
-def test_a_gateway_that_answers_for_twilio_is_a_temporary_error(
-    sms: SmsSender, twilio: TwilioServer
-) -> None:
-    twilio.breaks = "garbage"
-    twilio.refusals = [Refusal(502, 20500)]
-
-    error = failure_to_send(sms)
-
-    assert str(error) == "Twilio answered 502 (error 0)"
-    assert not error.permanent
