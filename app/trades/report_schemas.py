@@ -35,7 +35,10 @@ class TradesCsv(RootModel[str]):
     @staticmethod
     def stream(batches: Iterable[Iterable[Trade]]) -> Iterator[str]:
         """Yield the header, and the rows of each batch."""
-        columns = [name for name in TradeView.model_fields if name not in NOT_EXPORTED]
+        names = [name for name in TradeView.model_fields if name not in NOT_EXPORTED]
+        # Inherited fields are first there, and last here.
+        first = names.index("trade_id")
+        columns = names[first:] + names[:first]
         yield format_row(columns)
         for trades in batches:
             views = map(TradeView.of, trades)

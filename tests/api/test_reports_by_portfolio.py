@@ -6,7 +6,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from app.monitor import Monitor
-from tests.support.market import ScriptedFeed
+from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.responses import assert_error
 from tests.support.users import Trader
 
@@ -44,6 +44,39 @@ def test_each_report_is_of_the_portfolio_that_it_names(swing: Trader) -> None:
 def test_a_report_on_an_unknown_portfolio_is_a_404(alice: Trader, path: str) -> None:
     answer = alice.get(f"{path.format(alice.client_id)}?portfolio=none")
     assert assert_error(answer, 404, "portfolio_not_found") == {"portfolio": "none"}
+
+
+def test_each_report_is_of_the_season_that_it_names(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor, clock: ManualClock
+) -> None:
+    clock.advance(60)
+    feed.set("^NSEI", 25_000)
+    alice.create_trade(quantity=2)
+    alice.post(f"/portfolio/{alice.client_id}/deposit", {"amount": 500})
+    clock.advance(3_540)
+    feed.tick("^NSEI", 25_010)
+    monitor.run_once()
+    reset = alice.post(f"/portfolio/{alice.client_id}/reset", {"initial_margin": 70_000})
+    assert reset.status_code == 200, reset.text
+    clock.advance(60)
+
+    def read(path: str) -> list[TestResponse]:
+        address = path.format(alice.client_id)
+        queries = ("season=1", "season=2", "")
+        return [alice.get(f"{address}?{query}", buffered=True) for query in queries]
+
+    statistics, export, history = map(read, REPORTS)
+    assert [answer.get_json()["total_pnl"] for answer in statistics] == [20.0, 0.0, 0.0]
+    assert [answer.text.count("\n") for answer in export] == [2, 1, 1]
+    points = [answer.get_json()["points"] for answer in history]
+    assert [(curve[0]["balance"], curve[-1]["equity"]) for curve in points] == [
+        (100_000.0, 100_520.0),
+        (70_000.0, 70_000.0),
+        (70_000.0, 70_000.0),
+    ]
+    (old, new, _) = points
+    assert old[-1]["time"] == new[0]["time"] == "2026-11-23T05:00:00.000Z"
+    assert (old[-1]["unrealized_pnl"], old[-1]["net_deposits"]) == (0.0, 500.0)
 
 
 @pytest.mark.parametrize("path", REPORTS)
