@@ -24,8 +24,8 @@ from app.domain.quote import Quote, Source
 from app.logs import logger
 from app.market_data.calendar import TradingCalendar
 from app.market_data.feed import CandlesRefused, Feed, Gap
+from app.market_data.openings import mark_candles
 from app.models import share_of
-from app.monitor.openings import mark_candles
 from app.trades.execution import apply_transitions, closed_trades, find_missed
 from app.trades.trailing import TrailingStops
 

@@ -29,6 +29,7 @@ from app.domain.quote import Quote
 from app.events import republish_unconfirmed
 from app.logs import logger
 from app.market_data.feed import Feed
+from app.market_data.openings import Openings
 from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.quotes import QuoteBoard
 from app.metrics import KEY as METRICS_KEY
@@ -37,7 +38,6 @@ from app.models import SHARES, SymbolState, Trade, share_of
 from app.monitor.gaps import Gaps
 from app.monitor.lease import Lease, Term
 from app.monitor.maintenance import Maintenance
-from app.monitor.openings import Openings
 from app.monitor.progress import open_gaps, save_progress
 from app.monitor.sharing import Sharing
 from app.monitor.unsettled import UnsettledTicks

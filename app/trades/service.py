@@ -21,6 +21,7 @@ from app.domain.trade import TradeStatus
 from app.domain.triggers import triggered_by
 from app.events import publish_events, record_events
 from app.logs import logger
+from app.market_data.openings import Openings
 from app.models import (
     IdempotencyKey,
     IdempotencyRecord,
@@ -150,9 +151,12 @@ def settle_ticks_since(placed: Quote, *trades: Trade) -> None:
     The monitor may have settled them before the trades were in the database. A failure is logged
     by apply_transitions: the trades are committed, and their next tick decides.
     """
-    ticks = services().quotes.ticks_since(placed)
-    if not ticks or not services().calendar.trading_allowed(now()):
+    calendar, arrived = services().calendar, services().quotes.ticks_since(placed)
+    if not arrived or not calendar.trading_allowed(now()):
         return
+    # Ticks of before the opening, which an order may have been queued for, trigger nothing.
+    traded = [tick for tick in arrived if calendar.trading_allowed(tick.timestamp)]
+    ticks = Openings(calendar, placed.timestamp).mark(traded)
     triggered = triggered_by(
         ticks, lambda _symbol, _lowest, _highest: trades, BestPrices().on_quote, Trade.after
     )

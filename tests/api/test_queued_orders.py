@@ -9,7 +9,10 @@ import pytest
 from flask import Flask
 
 from app.domain.quote import Source
+from app.events import events_committed
+from app.models import Notification
 from app.monitor import Monitor
+from app.services import services
 from tests.support.database_state import assert_invariants
 from tests.support.exchange_time import advance_to, ist
 from tests.support.market import ManualClock, ScriptedFeed
@@ -127,6 +130,24 @@ def test_a_queued_limit_that_the_open_does_not_reach_waits_on(
     tick("2026-11-25 11:00", 25_000)
 
     assert alice.trades()[0]["entry_price"] == 25_100.0
+
+
+def test_an_order_that_is_written_during_the_opening_is_filled_at_its_first_price(
+    alice: Trader, app: Flask, clock: ManualClock, feed: ScriptedFeed
+) -> None:
+    def open_session(_sender: object, events: list[Notification]) -> None:
+        # The order is committed, and not yet compared with the ticks that came in meanwhile.
+        if events[0].type == "trade_created":
+            for time, price in ((PRE_OPEN, 24_500), (OPEN, 24_700), (OPEN, 24_600)):
+                advance_to(clock, ist(time))
+                services().quotes.update([feed.set("^NSEI", price)])
+
+    with events_committed.connected_to(open_session, sender=app):
+        alice.create_trade(order_type="LIMIT", limit_price=24_900)
+
+    (trade,) = alice.trades()
+    assert (trade["status"], trade["entry_price"]) == ("ACTIVE", 24_700.0)
+    assert_invariants(alice.client_id)
 
 
 def test_an_immediate_order_cannot_wait(alice: Trader) -> None:
