@@ -5,12 +5,18 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
 from app.domain.trailing import TrailingTerms, Unit
 from app.web.schemas import Level, Money, RequestModel, ResponseModel, Timestamp, rupees
 
-Percent = Annotated[Decimal, *rupees(0, 100, exclusive=True)]
+Percent = Annotated[
+    Decimal,
+    *rupees(0, 100, exclusive=True),
+    WithJsonSchema(
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 100, "multipleOf": 0.01}
+    ),
+]
 
 
 def _is_none(value: object) -> bool:

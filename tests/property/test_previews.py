@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.market import ScriptedFeed
@@ -19,6 +19,16 @@ TRAILING: tuple[dict[str, float], ...] = (
     {"trailing_offset": 12.35},
     {"trailing_pct": 2.5},
 )
+
+# Cancelled on arrival, so that it needs no margin.
+IOC_BEYOND_MARGIN = {
+    "symbol": "RELIANCE",
+    "trade_type": "BUY",
+    "quantity": 2_000,
+    "order_type": "LIMIT",
+    "limit_price": 1_390,
+    "time_in_force": "IOC",
+}
 
 
 @st.composite
@@ -53,7 +63,8 @@ def orders(draw: st.DrawFn) -> dict[str, Any]:
     return {name: value for name, value in order.items() if name not in left_out}
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(order=IOC_BEYOND_MARGIN, price=1_400)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=orders(), price=st.sampled_from([1_395, 1_400, 1_405]))
 def test_creating_a_trade_fails_exactly_if_its_preview_has_problems(
     alice: Trader, feed: ScriptedFeed, order: dict[str, Any], price: int
