@@ -15,8 +15,8 @@ from decimal import Decimal
 
 from app.domain.candle import Candle
 from app.domain.errors import WrongSideOfPrice
-from app.domain.fill import Exit, ExitReason, FillRule, PricePoint
-from app.domain.money import ZERO
+from app.domain.fill import Exit, ExitReason, FillRule, PricePoint, QueuedExit
+from app.domain.money import PAISA, ZERO
 from app.domain.quote import Posting, Quote, Source
 from app.domain.side import TradeType
 from app.domain.trailing import Start, TrailingStop, TrailingTerms, is_better
@@ -49,6 +49,7 @@ class Bracket:
     trailing: TrailingTerms | None = None
     # What the trailing stop follows prices from, if it was set after the entry.
     trailing_start: Start | None = None
+    exit_queued: QueuedExit | None = None
 
     @classmethod
     def open(
@@ -124,7 +125,12 @@ class Bracket:
 
     @property
     def trigger_above(self) -> Decimal | None:
-        """The price at or over which the bracket closes, before a trailing stop has moved."""
+        """The price at or over which the bracket closes, before a trailing stop has moved.
+
+        Any price is, for an exit that is queued.
+        """
+        if self.exit_queued is not None:
+            return PAISA
         return self.target_price if self.trade_type is TradeType.BUY else self.stop_after()
 
     def stop_after(self, best: Quote | None = None) -> Decimal | None:
@@ -182,6 +188,18 @@ class Bracket:
         price = quote.price if price is None else price
         pnl = self.pnl_at(price, quantity)
         return Exit(reason, quote, price, quantity, pnl, rule, settled_from)
+
+    def queued_exit_at(self, quote: Quote, settled_from: SettledFrom | None = None) -> Exit | None:
+        """Return the exit that waits for the session, if `quote` is a price of it."""
+        queued = self.exit_queued
+        if queued is None or not self.may_exit_at(quote) or not queued.counts(quote):
+            return None
+        quantity = min(queued.quantity, self.open_quantity)
+        return self.exit_at(quote, ExitReason.USER, settled_from, quantity=quantity)
+
+    def after_part(self, exit: Exit) -> Bracket:
+        """Return what is left after a part was exited; a queued exit is done or obsolete then."""
+        return replace(self, exited=self.exited + exit.quantity, exit_queued=None)
 
     def triggered_by(
         self, quote: Quote, settled_from: SettledFrom | None = None, best: Quote | None = None

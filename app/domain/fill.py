@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -64,6 +64,25 @@ class Exit:
     rule: FillRule | None = None
     settled_from: SettledFrom | None = None
     best: PricePoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedExit:
+    """An exit that was asked for outside market hours, at the first price of the next session.
+
+    `since` is the last known quote when it was asked for: later prices count.
+    """
+
+    quantity: int
+    session: date
+    since: Quote
+
+    def counts(self, quote: Quote) -> bool:
+        """Return whether a price came after it was asked for."""
+        since = self.since
+        if quote.posting is None and quote.timestamp < since.timestamp:
+            return False
+        return not quote.precedes(since.source, since.timestamp, since.posting)
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,9 @@ def on_quote(
     if trade.status is TradeStatus.PENDING and trade.order:
         return _filling(trade.order.filled_by(quote, settled_from))
     if trade.status is TradeStatus.ACTIVE and trade.bracket:
-        return _closing(trade.bracket.triggered_by(quote, settled_from, best))
+        bracket = trade.bracket
+        exit = bracket.queued_exit_at(quote, settled_from)
+        return _closing(bracket, exit or bracket.triggered_by(quote, settled_from, best))
     return None
 
 
@@ -180,7 +182,9 @@ def on_candle(
     if trade.status is TradeStatus.PENDING and trade.order:
         return _filling(trade.order.filled_in(candle))
     if trade.status is TradeStatus.ACTIVE and trade.bracket:
-        return _closing(trade.bracket.triggered_in(candle, best, settled_to))
+        bracket = trade.bracket
+        exit = bracket.queued_exit_at(candle.opening, SettledFrom.GAP)
+        return _closing(bracket, exit or bracket.triggered_in(candle, best, settled_to))
     return None
 
 
@@ -242,8 +246,12 @@ def modify(trade: HasLife, terms: EntryOrder | Bracket) -> Transition:
     return Transition(trade.status, trade.status, Modified(terms))
 
 
-def _closing(exit: Exit | None) -> Transition | None:
-    return Transition(TradeStatus.ACTIVE, STATUS_AFTER[exit.reason], exit) if exit else None
+def _closing(bracket: Bracket, exit: Exit | None) -> Transition | None:
+    if exit is None:
+        return None
+    is_partial = exit.quantity < bracket.open_quantity
+    after = TradeStatus.ACTIVE if is_partial else STATUS_AFTER[exit.reason]
+    return Transition(TradeStatus.ACTIVE, after, exit)
 
 
 def _filling(change: Entered | Triggered | None) -> Transition | None:

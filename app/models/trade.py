@@ -256,9 +256,12 @@ class Trade:
     def after(self, transition: Transition) -> Trade | None:
         """Return the trade as it waits on after a transition, None if it is over."""
         change = transition.change
-        if not transition.after.is_open or isinstance(change, Exit):
+        if not transition.after.is_open:
             return None
         changed = replace(self, status=transition.after, version=self.version + 1)
+        if isinstance(change, Exit):
+            parts = (*self.partial_exits, (change, change.quote.timestamp))
+            return replace(changed, bracket=self.entered.after_part(change), partial_exits=parts)
         if isinstance(change, Entered):
             margin = self.margin_after(change)
             return replace(changed, bracket=change.bracket, margin_used=margin)
@@ -298,6 +301,7 @@ class Trade:
             stop_loss=terms.stop_loss,
             target_price=terms.target_price,
             levels_since=None,
+            exit_queued=None,
         )
         return replace(opened, status=TradeStatus.ACTIVE, order=order, bracket=bracket)
 

@@ -20,6 +20,7 @@ from app.domain.trade import Ended, Modified, Transition
 from app.models.bulk import IN_CLAUSE_SIZE, by_owner, value_by_id
 from app.models.trade import Trade
 from app.models.trade_document import (
+    after_part_fields,
     bracket_fields,
     last_exit_fields,
     level_fields,
@@ -126,7 +127,9 @@ def _close_equal(items: Sequence[TradeChange], now: datetime) -> UpdateMany:
 def _update(item: TradeChange, now: datetime) -> Document:
     trade, change, status = item.trade, item.transition.change, item.transition.after.value
     if isinstance(change, Exit):
-        return {"$push": {"partial_exits": partial_exit_fields(change, now)}}
+        left = trade.entered.after_part(change)
+        queued = {"$set": after_part_fields(left)} if trade.entered.exit_queued else {}
+        return {"$push": {"partial_exits": partial_exit_fields(change, now)}, **queued}
     if isinstance(change, Entered):
         entered = bracket_fields(change.bracket)
         triggered = {"triggered_at": change.triggered_at} if change.triggered_at else {}

@@ -10,7 +10,7 @@ from typing import Any
 from app.database import Document
 from app.domain.bracket import Bracket
 from app.domain.entry import EntryOrder
-from app.domain.fill import Exit, ExitReason, FillRule, PricePoint
+from app.domain.fill import Exit, ExitReason, FillRule, PricePoint, QueuedExit
 from app.domain.money import ZERO
 from app.domain.order import OrderType, TimeInForce
 from app.domain.quote import Posting, Quote, Source
@@ -110,6 +110,7 @@ def modified_fields(terms: Bracket | EntryOrder) -> Document:
         **(trail_fields(trailing) if (trailing := terms.trailing_stop) else {}),
         "trailing_start": _start_fields(start) if start else None,
         "levels_since": _quote_fields(terms.levels_since),
+        "exit_queued": _queued_exit_fields(terms.exit_queued),
     }
 
 
@@ -228,7 +229,28 @@ def read_bracket(document: Document) -> Bracket | None:
         levels_since=_read_quote(document["symbol"], document.get("levels_since")),
         trailing=read_trailing_terms(document),
         trailing_start=_trailing_start(document) if document.get("trailing_start") else None,
+        exit_queued=_read_queued_exit(document),
     )
+
+
+def _queued_exit_fields(queued: QueuedExit | None) -> Document | None:
+    if queued is None:
+        return None
+    session, since = queued.session.isoformat(), _quote_fields(queued.since)
+    return {"quantity": queued.quantity, "session": session, "since": since}
+
+
+def _read_queued_exit(document: Document) -> QueuedExit | None:
+    if (fields := document.get("exit_queued")) is None:
+        return None
+    since = _read_quote(document["symbol"], fields["since"])
+    assert since is not None
+    return QueuedExit(fields["quantity"], date.fromisoformat(fields["session"]), since)
+
+
+def after_part_fields(bracket: Bracket) -> Document:
+    """Return the fields that change with the exit of a part, of which an exit was queued."""
+    return {**level_fields(bracket), "exit_queued": None}
 
 
 def last_exit_fields(exit: Exit) -> Document:

@@ -309,7 +309,7 @@ def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Proper
         "trade_id portfolio symbol trade_type quantity status version stop_loss target_price "
         "margin_used",
     )
-    modified |= _pick(trade, "order_type limit_price stop_price")
+    modified |= _pick(trade, "exit_queued order_type limit_price stop_price")
     reset = _pick(
         views[ResetResponse],
         "portfolio season initial_margin available_margin exited cancelled reset_at",

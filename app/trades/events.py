@@ -170,7 +170,7 @@ def trade_modified(trade: Trade, modified: Modified) -> EventDraft:
     return EventDraft(
         user_id=trade.user_id,
         type="trade_modified",
-        message=f"Your {subject} was modified{_levels(terms) or ': no stop-loss and no target'}.",
+        message=_modified_in_words(trade, terms, subject),
         data={
             **_identity(after),
             **_order_data(after),
@@ -180,8 +180,28 @@ def trade_modified(trade: Trade, modified: Modified) -> EventDraft:
             "target_price": terms.target_price,
             **_trailing_data(terms.trailing),
             "margin_used": after.margin_used,
+            "exit_queued": _queued_exit_data(terms),
         },
     )
+
+
+def _modified_in_words(trade: Trade, terms: Bracket | EntryOrder, subject: str) -> str:
+    before = trade.bracket.exit_queued if trade.bracket else None
+    queued = terms.exit_queued if isinstance(terms, Bracket) else None
+    if queued and queued != before:
+        day = f"{queued.session.day} {queued.session:%B %Y}"
+        part = "" if queued.quantity == trade.entered.open_quantity else f"{queued.quantity} of "
+        return f"The exit of {part}your {subject} waits for the session of {day}."
+    if before and not queued:
+        return f"The exit of your {subject} no longer waits for the next session."
+    return f"Your {subject} was modified{_levels(terms) or ': no stop-loss and no target'}."
+
+
+def _queued_exit_data(terms: Bracket | EntryOrder) -> dict[str, object] | None:
+    queued = terms.exit_queued if isinstance(terms, Bracket) else None
+    if queued is None:
+        return None
+    return {"quantity": queued.quantity, "queued_for": queued.session.isoformat()}
 
 
 def trade_ended(trade: Trade, ended: Ended) -> EventDraft:

@@ -47,10 +47,10 @@ def price_exit(
 
     Raises QuantityOffLot, QuantityNotHeld, MarketDataUnavailable, LastPriceTooEarly.
     """
-    quantity = _quantity(trade, share)
+    quantity = quantity_of(trade, share)
     if quote and trade.entered.may_exit_at(quote):
         return TradeChange(trade, exit_by_user(trade, quote, quantity=quantity))
-    last = _last_seen(trade)
+    last = last_seen(trade)
     if not at_last_price:
         raise _no_price(trade, last, has_simulated_price=quote is not None)
     time = now()
@@ -60,7 +60,8 @@ def price_exit(
     return TradeChange(trade, exit_by_user(trade, last.quote, settled_from, quantity=quantity))
 
 
-def _quantity(trade: Trade, share: Share) -> int:
+def quantity_of(trade: Trade, share: Share) -> int:
+    """Return the units of a share; raise QuantityOffLot, or QuantityNotHeld for too many."""
     held = trade.entered.open_quantity
     if share.is_all:
         return held
@@ -71,7 +72,7 @@ def _quantity(trade: Trade, share: Share) -> int:
     return quantity
 
 
-def _last_seen(trade: Trade) -> SeenQuote:
+def last_seen(trade: Trade) -> SeenQuote:
     """Return the last quote that may close the trade; its entry if nothing newer is known."""
     bracket = trade.entered
     entry = Quote(trade.symbol, bracket.entry_price, bracket.entry_source, bracket.entry_timestamp)

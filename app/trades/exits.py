@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 
 from pymongo.errors import DuplicateKeyError
 
+from app.database import Document
 from app.database.batches import ClaimLost
+from app.domain.bracket import Bracket
 from app.domain.errors import ChangedMeanwhile, ResultUnconfirmed, TradeNotActive
-from app.domain.fill import Exit
+from app.domain.fill import Exit, QueuedExit
 from app.domain.share import ALL, Share
-from app.domain.trade import TradeStatus
+from app.domain.trade import Modified, TradeStatus, modify
 from app.models import IdempotencyKey, IdempotencyRecord, Trade, TradeChange
 from app.services import now, services
 from app.trades.execution import apply_batch
-from app.trades.exit_prices import price_exit
+from app.trades.exit_prices import last_seen, price_exit, quantity_of
 from app.trades.service import get_trade
 from app.trades.state import trade_state
 
@@ -31,6 +33,15 @@ class Exited:
     open_quantity: int
 
 
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """An exit of a quantity that waits for the first price of a session."""
+
+    trade_id: str
+    quantity: int
+    session: date
+
+
 def exit_trade(
     user_id: str,
     trade_id: str,
@@ -38,14 +49,15 @@ def exit_trade(
     *,
     share: Share = ALL,
     at_last_price: bool = False,
-) -> Exited:
+) -> Exited | Queued:
     """Exit a share of the user's trade at the last traded price.
 
-    For a retry of `key`, return its exit again. With `at_last_price`, a share without a price for
-    a trading day exits at the last known one. Raises NotFound for an unknown trade or another
+    Outside market hours it exits at the first price of the next session, unless the server refuses
+    that. For a retry of `key`, return the same again. With `at_last_price`, a share without a price
+    for a trading day exits at the last known one. Raises NotFound for an unknown trade or another
     user's, TradeNotActive for a closed one, QuantityOffLot, QuantityNotHeld, ChangedMeanwhile if
     something else changes the trade before a part of it is exited, Conflict for a key of another
-    request, MarketClosed outside market hours, MarketDataUnavailable, LastPriceTooEarly.
+    request, MarketClosed, MarketDataUnavailable, LastPriceTooEarly.
     """
     tried: Trade | None = None
     for _ in range(MAX_TRIES):
@@ -53,13 +65,38 @@ def exit_trade(
         if exited := _exited_earlier(trade, key):
             return exited
         _require_exitable(trade, tried, share)
-        services().calendar.require_trading(now())
-        quote = services().quotes.confirmed([trade.symbol]).get(trade.symbol)
-        change = price_exit(trade, quote, share, at_last_price=at_last_price)
+        change = (
+            _queue(trade, share)
+            if _may_queue()
+            else _price(trade, share, at_last_price=at_last_price)
+        )
         if exited := _write(change, key):
             return exited
         tried = trade
     raise ResultUnconfirmed
+
+
+def _may_queue() -> bool:
+    """Return whether an exit waits for the next session; raise MarketClosed if it may not."""
+    parts = services()
+    if parts.settings.orders_outside_hours != "queue":
+        parts.calendar.require_trading(now())
+    return not parts.calendar.trading_allowed(now())
+
+
+def _price(trade: Trade, share: Share, *, at_last_price: bool) -> TradeChange:
+    quote = services().quotes.confirmed([trade.symbol]).get(trade.symbol)
+    return price_exit(trade, quote, share, at_last_price=at_last_price)
+
+
+def _queue(trade: Trade, share: Share) -> TradeChange:
+    """Return the modification that has a share wait for the next session."""
+    parts, bracket = services(), trade.entered
+    session = parts.calendar.session_of_order(now()).day
+    last = last_seen(trade).quote
+    since = replace(last, timestamp=max(parts.feed.now(), last.timestamp))
+    queued = QueuedExit(quantity_of(trade, share), session, since)
+    return TradeChange(trade, modify(trade, replace(bracket, exit_queued=queued)))
 
 
 def _require_exitable(trade: Trade, tried: Trade | None, share: Share) -> None:
@@ -78,11 +115,13 @@ def _require_exitable(trade: Trade, tried: Trade | None, share: Share) -> None:
         raise ChangedMeanwhile(trade_state(trade))
 
 
-def _exited_earlier(trade: Trade, key: IdempotencyKey | None) -> Exited | None:
+def _exited_earlier(trade: Trade, key: IdempotencyKey | None) -> Exited | Queued | None:
     """Return the exit that an earlier try of this request made."""
     record = IdempotencyRecord.find(key) if key else None
     if record is None:
         return None
+    if queued := record.get("queued"):
+        return Queued(str(trade.id), queued["quantity"], date.fromisoformat(queued["session"]))
     # A closed trade may be read before its record, and only then.
     current = get_trade(trade.user_id, str(trade.id))
     part = record.get("part")
@@ -93,19 +132,35 @@ def _exited_earlier(trade: Trade, key: IdempotencyKey | None) -> Exited | None:
     return Exited(parts[-1], left)
 
 
-def _write(change: TradeChange, key: IdempotencyKey | None) -> Exited | None:
+def _write(change: TradeChange, key: IdempotencyKey | None) -> Exited | Queued | None:
     """Write an exit, and record it under `key`; return None if the trade has changed."""
     trade, exit = change.trade, change.exit
-    assert exit is not None
+    queued = None if exit else _queued(change)
 
     def record(time: datetime) -> None:
+        result: Document = {"trade_id": trade.id}
+        if queued:
+            session = queued.session.isoformat()
+            result["queued"] = {"quantity": queued.quantity, "session": session}
+        elif not change.is_last_exit:
+            result["part"] = len(trade.partial_exits)
         if key:
-            part = None if change.is_last_exit else len(trade.partial_exits)
-            IdempotencyRecord.save(key, {"trade_id": trade.id, "part": part}, time)
+            IdempotencyRecord.save(key, result, time)
 
     try:
         apply_batch([change], record)
     except (ClaimLost, DuplicateKeyError):
         # A concurrent request changed it or used the key; the record of the key tells which.
         return None
+    if exit is None:
+        return queued
     return Exited(exit, trade.entered.open_quantity - exit.quantity)
+
+
+def _queued(change: TradeChange) -> Queued:
+    modified = change.transition.change
+    assert isinstance(modified, Modified)
+    assert isinstance(modified.terms, Bracket)
+    queued = modified.terms.exit_queued
+    assert queued is not None
+    return Queued(str(change.trade.id), queued.quantity, queued.session)

@@ -37,7 +37,7 @@ from app.domain.modification import (
 )
 from app.domain.order import Order, OrderType
 from app.domain.quote import Quote
-from app.domain.trade import EndReason, Modified, TradeStatus, end_entry, enter, modify
+from app.domain.trade import EndReason, Modified, TradeStatus, Transition, end_entry, enter, modify
 from app.domain.trailing import Start, Unit
 from app.models import IdempotencyKey, IdempotencyRecord, Trade, TradeChange, Trail
 from app.portfolio.service import get_portfolio
@@ -97,22 +97,29 @@ def modify_trade(
 
 
 def cancel_trade(user_id: str, trade_id: str, key: IdempotencyKey | None = None) -> Trade:
-    """Cancel the user's entry order; for a retry of `key`, return the trade as it then was.
+    """Cancel the user's entry order, or the exit of a trade that waits for the next session.
 
-    Raises NotFound for an unknown trade, NotPending for one whose entry does not wait.
+    For a retry of `key`, return the trade as it then was. Raises NotFound for an unknown trade,
+    NotPending for one that has neither.
     """
     if earlier := _changed_earlier(key):
         return earlier
     for _ in range(MAX_TRIES):
         trade = get_trade(user_id, trade_id)
-        if trade.status is not TradeStatus.PENDING:
-            raise NotPending(trade_state(trade))
         try:
-            return _write(trade, [TradeChange(trade, end_entry(trade, EndReason.USER))], key)
+            return _write(trade, [TradeChange(trade, _cancellation(trade))], key)
         except ClaimLost:
             # It was modified or triggered: what is left of it is cancelled all the same.
             continue
     raise ResultUnconfirmed
+
+
+def _cancellation(trade: Trade) -> Transition:
+    if trade.status is TradeStatus.PENDING:
+        return end_entry(trade, EndReason.USER)
+    if trade.status is TradeStatus.ACTIVE and trade.entered.exit_queued:
+        return modify(trade, replace(trade.entered, exit_queued=None))
+    raise NotPending(trade_state(trade))
 
 
 def _changed_earlier(key: IdempotencyKey | None) -> Trade | None:

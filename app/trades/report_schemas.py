@@ -16,7 +16,10 @@ from app.trades.schemas import StatusFilter, TradeView
 from app.web.csv_format import format_row
 from app.web.schemas import Money, ResponseModel, SeasonQuery, Symbol, SymbolFilter
 
-NOT_EXPORTED = {"user_id", "last_price", "price_time", "stale", "unrealized_pnl"}
+NOT_EXPORTED = {
+    *("user_id", "exit_queued"),
+    *("last_price", "price_time", "stale", "unrealized_pnl"),
+}
 
 
 class ExportQuery(SeasonQuery):
@@ -27,7 +30,7 @@ class ExportQuery(SeasonQuery):
 class TradesCsv(RootModel[str]):
     """A header, and one row for each trade, oldest first.
 
-    The columns have the names and values of a TradeView, in its order, without `user_id` and what
+    The columns have the names and values of a TradeView, without `user_id`, `exit_queued`, and what
     depends on the current price: `last_price`, `price_time`, `stale`, `unrealized_pnl`. Null is an
     empty cell. A text that a spreadsheet would run as a formula begins with an apostrophe.
     """

@@ -21,6 +21,7 @@ from app.trades.schemas import (
     ExitRequest,
     ExitResponse,
     PerformanceResponse,
+    QueuedExitResponse,
     TradeDetail,
     TradesQuery,
     TradesResponse,
@@ -74,7 +75,7 @@ def preview_trade(body: CreateTradeRequest) -> PreviewResponse:
 @blueprint.post("/exit/<trade_id>")
 @endpoint(
     body=ExitRequest,
-    responses={200: ExitResponse},
+    responses={200: ExitResponse, 202: QueuedExitResponse},
     errors={
         400: ["quantity_off_lot"],
         401: ["account_gone"],
@@ -87,12 +88,15 @@ def preview_trade(body: CreateTradeRequest) -> PreviewResponse:
     },
     idempotent=True,
 )
-def exit_trade(trade_id: str, body: ExitRequest, key: IdempotencyKey | None) -> ExitResponse:
+def exit_trade(
+    trade_id: str, body: ExitRequest, key: IdempotencyKey | None
+) -> ExitResponse | tuple[QueuedExitResponse, int]:
     """Exit a trade at the last traded price: all that it holds, or a part."""
-    user_id, at_last_price = current_principal().user_id, bool(body.at_last_price)
-    return ExitResponse.of(
-        exits.exit_trade(user_id, trade_id, key, share=body.share, at_last_price=at_last_price)
-    )
+    user_id, at_last = current_principal().user_id, bool(body.at_last_price)
+    done = exits.exit_trade(user_id, trade_id, key, share=body.share, at_last_price=at_last)
+    if isinstance(done, exits.Queued):
+        return QueuedExitResponse.of(done), 202
+    return ExitResponse.of(done)
 
 
 @blueprint.post("/exit-all/<user_id>")

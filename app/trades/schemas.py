@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, Strict, WithJsonSchema, model_validator
 
-from app.domain.fill import ExitReason, FillKind, FillRule
+from app.domain.fill import ExitReason, FillKind, FillRule, QueuedExit
 from app.domain.money import to_paisa
 from app.domain.order import MAX_QUANTITY, Order, OrderType, TimeInForce
 from app.domain.portfolio import DEFAULT_NAME
@@ -25,7 +25,7 @@ from app.models import Trade
 from app.portfolio.valuation import Performance
 from app.trades.entry_fields import EntryFields
 from app.trades.exit_all import ExitedAll, Selection
-from app.trades.exits import Exited
+from app.trades.exits import Exited, Queued
 from app.trades.trailing_schemas import (
     PricePointView,
     TrailingRequest,
@@ -151,6 +151,13 @@ class ExitAllRequest(ShareRequest):
         )
 
 
+class QueuedExitView(ResponseModel):
+    """An exit that waits for the first price of a session."""
+
+    quantity: int = Field(description="The units that it exits.", examples=[2])
+    queued_for: date = Field(description="The day of the session.", examples=["2026-11-30"])
+
+
 class TradeView(TrailingView):
     """A trade. An ACTIVE one has its last price, a closed one its exit, a PENDING one its order.
 
@@ -273,6 +280,11 @@ class TradeView(TrailingView):
         description="Why the entry ended unfilled; null if it waits or was filled.",
         examples=["user"],
     )
+    exit_queued: QueuedExitView | None = Field(
+        default=None,
+        description="The exit that waits for the next session; null if none does.",
+        examples=[{"quantity": 2, "queued_for": "2026-11-30"}],
+    )
     version: int = Field(
         description="Counts the changes of the trade. A PATCH may demand the version it has seen.",
         examples=[0],
@@ -325,9 +337,14 @@ def _entry_fields(trade: Trade) -> dict[str, Any]:
         "filled_at": trade.filled_at,
         "oco_id": str(trade.oco_id) if trade.oco_id else None,
         "open_quantity": bracket.open_quantity if bracket and is_active else 0,
+        "exit_queued": _queued_exit(bracket.exit_queued) if bracket and is_active else None,
         "end_reason": trade.end_reason,
         "version": trade.version,
     }
+
+
+def _queued_exit(queued: QueuedExit | None) -> QueuedExitView | None:
+    return QueuedExitView(quantity=queued.quantity, queued_for=queued.session) if queued else None
 
 
 class QuoteView(ResponseModel):
@@ -429,6 +446,22 @@ class ExitResponse(ResponseModel):
             exit_price=exit.price,
             quantity=exit.quantity,
             open_quantity=left,
+        )
+
+
+class QueuedExitResponse(QueuedExitView):
+    message: str = Field(
+        description="A sentence for people.", examples=["Exit queued for the next session"]
+    )
+    trade_id: str = Field(description="The id of the trade.", examples=["6744a1f0c2d5e8b7a9f01234"])
+
+    @classmethod
+    def of(cls, queued: Queued) -> QueuedExitResponse:
+        return cls(
+            message="Exit queued for the next session",
+            trade_id=queued.trade_id,
+            quantity=queued.quantity,
+            queued_for=queued.session,
         )
 
 

@@ -23,6 +23,7 @@ def trade_state(trade: Trade) -> dict[str, object]:
         "stop_price": order.stop_price if order else None,
         "stop_loss": trade.terms.stop_loss,
         "target_price": trade.terms.target_price,
+        "exit_queued": is_active and bracket is not None and bracket.exit_queued is not None,
         "entry_price": bracket.entry_price if bracket else None,
         "exit_price": to_paisa(price) if price is not None else None,
         "pnl": trade.pnl,

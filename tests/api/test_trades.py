@@ -65,6 +65,8 @@ def test_the_answer_tells_everything_of_the_trade(alice: Trader) -> None:
         "triggered_at": None,
         "filled_at": None,
         "open_quantity": 3,
+        "oco_id": None,
+        "exit_queued": None,
         "end_reason": None,
         "version": 0,
         "trailing_offset": None,

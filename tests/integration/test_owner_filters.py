@@ -31,6 +31,7 @@ EXCEPTIONS = {
     ("trades", "symbol,trigger_below,waiting"): "a price triggers the trades of all users",
     ("trades", "symbol,trigger_above,waiting"): "a price triggers the trades of all users",
     ("trades", "symbol,waiting"): "a symbol is polled while any user holds it",
+    ("trades", "pending_until"): "the orders of all users expire",
     ("alerts", "above,symbol,waiting"): "a price triggers the alerts of all users",
     ("alerts", "below,symbol,waiting"): "a price triggers the alerts of all users",
     ("alerts", "symbol,waiting"): "a symbol is polled while any user has an alert on it",

@@ -100,6 +100,7 @@ TRADE: Mapping[str, Check] = {
     "filled_at": null_or(time),
     "oco_id": null_or(object_id),
     "open_quantity": whole,
+    "exit_queued": null_or(lambda value: value.keys() == {"quantity", "queued_for"}),
     "end_reason": null_or(text),
     "version": whole,
     "trailing_offset": null_or(money),
