@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
+from app.database.indexes import FIXED_OPTIONS
 from app.extensions import mongo
 from app.models import Trail
 from app.monitor import Monitor
@@ -63,26 +65,34 @@ def _copy(here: World) -> None:
         copy = here.client[PLAIN][name]
         for index, key in here.db[name].index_information().items():
             if index != "_id_":
-                copy.create_index(key["key"], name=index)
+                options = {each: key[each] for each in FIXED_OPTIONS if each in key}
+                copy.create_index(key["key"], name=index, **options)
         if documents := list(here.db[name].find()):
             copy.insert_many(documents)
 
 
 def _set_trailing_stops(here: World) -> None:
-    for number, document in enumerate(here.db.trades.find({}, {"_id": 1}).batch_size(1_000)):
-        is_percent = number % 2 == 1
-        distance = 2 + STEP * (number % 100) / 10 if is_percent else NEAREST + STEP * number
-        fields = {
-            "trailing_offset": None if is_percent else distance,
-            "trailing_pct": distance if is_percent else None,
-            "trailing_step": Decimal("0.01"),
-            "trailing_tick_size": Decimal("0.01"),
-            "trail_unit": "percent" if is_percent else "rupees",
-            "trail": distance,
-        }
-        here.db.trades.update_one({"_id": document["_id"]}, {"$set": fields})
+    documents = [
+        {**document, **_trailing_fields(number)}
+        for number, document in enumerate(here.db.trades.find())
+    ]
+    here.db.trades.delete_many({})
+    here.db.trades.insert_many(documents, ordered=False)
     with here.app.app_context():
         Trail.mark("^NSEI", here.clock.now() - timedelta(hours=1))
+
+
+def _trailing_fields(number: int) -> dict[str, Any]:
+    is_percent = number % 2 == 1
+    distance = 2 + STEP * (number % 100) / 10 if is_percent else NEAREST + STEP * number
+    return {
+        "trailing_offset": None if is_percent else distance,
+        "trailing_pct": distance if is_percent else None,
+        "trailing_step": Decimal("0.01"),
+        "trailing_tick_size": Decimal("0.01"),
+        "trail_unit": "percent" if is_percent else "rupees",
+        "trail": distance,
+    }
 
 
 def _passes(here: World, name: str, monitor: Monitor, prices: Iterator[Decimal]) -> float:
