@@ -134,7 +134,8 @@ def make_settings(tmp_path: Path) -> Callable[..., Settings]:
                 "PASSWORD_HASH": CHEAP_HASH,
                 # Otherwise each test would make its own, and wait until they are stored.
                 "SECRET_KEY": "a-secret-of-all-tests-" + "7c" * 16,
-                "JWT_SECRET_KEY": "a-secret-of-all-tokens-" + "9d" * 16,
+                # Long enough for a test to sign with HS512 as well.
+                "JWT_SECRET_KEY": "a-secret-of-all-tokens-" + "9d" * 24,
                 **{name: str(value) for name, value in variables.items()},
             }
         )
