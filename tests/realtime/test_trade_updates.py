@@ -56,6 +56,13 @@ def test_opening_a_trade_tells_everything_of_it(joined: Joined, alice: Trader) -
             "created_at": trade["created_at"],
             "margin_used": 10_000.0,
             "available_margin": 90_000.0,
+            "order_type": "MARKET",
+            "limit_price": None,
+            "stop_price": None,
+            "time_in_force": None,
+            "expires_at": None,
+            "oco_id": None,
+            "queued_for": None,
         },
     }
 
