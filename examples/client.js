@@ -4,6 +4,7 @@
  *
  *   node examples/client.js                        a new user: live prices and the user's events
  *   node examples/client.js --trade                the same, plus a trade that closes soon
+ *   node examples/client.js --order                the same, plus a limit order with a trailing stop
  *   node examples/client.js --email you@example.com --password secret --symbols TCS,INFY
  *
  * `options` below lists every option. Ctrl-C ends it.
@@ -19,6 +20,7 @@ const options = {
   password: { type: "string" },
   symbols: { type: "string", default: "RELIANCE,TCS" }, // NIFTY and SENSEX are always sent
   trade: { type: "boolean", default: false }, // open a small NIFTY trade
+  order: { type: "boolean", default: false }, // place a NIFTY limit order with a trailing stop
   "exit-after": { type: "string" }, // end after this many trade_update events
   help: { type: "boolean", default: false },
 };
@@ -105,7 +107,56 @@ async function openTrade(api) {
   }
 }
 
+/** Buy one NIFTY a little below its price, with a stop that follows each new best price. */
+async function placeOrder(api) {
+  const { price } = await call(api, "GET", "/market/live/NIFTY");
+  await call(api, "POST", "/trades/create", {
+    symbol: "NIFTY",
+    trade_type: "BUY",
+    quantity: 1,
+    order_type: "LIMIT",
+    limit_price: Math.floor(price * 0.9999 * 10) / 10, // a multiple of the tick, which is 5 paise
+    trailing_offset: Math.ceil(price * 0.0004),
+  });
+}
+
 // --------------------------------------------------------------------------------------- events
+
+/**
+ * Show how the trailing stops of BUY trades follow. The server sends no event for it, because
+ * the level follows from the prices: it is `trailing_offset` below the best since the entry.
+ */
+class TrailingStops {
+  #trades = new Map(); // trade_id -> { symbol, offset, best }
+  #prices = new Map(); // symbol -> last price
+
+  /** Begin, change or end the stop of a trade by one of its events. */
+  onTrade(event, { trade_id: id, trailing_offset: offset, ...data }) {
+    if (["trade_exited", "trade_auto_closed"].includes(event)) this.#trades.delete(id);
+    if (!offset || data.trade_type !== "BUY") return;
+    // A changed stop follows the prices from the last one on.
+    if (event === "trade_modified" && this.#trades.has(id)) {
+      this.#follow(id, { symbol: data.symbol, offset, best: this.#prices.get(data.symbol) });
+    } else if (event === "trade_filled" || data.status === "ACTIVE") {
+      this.#follow(id, { symbol: data.symbol, offset, best: data.entry_price });
+    }
+  }
+
+  onPrice(symbol, price) {
+    this.#prices.set(symbol, price);
+    for (const [id, trade] of this.#trades) {
+      if (trade.symbol === symbol && price > trade.best) {
+        this.#follow(id, { ...trade, best: price });
+      }
+    }
+  }
+
+  #follow(id, trade) {
+    this.#trades.set(id, trade);
+    const level = rupees(trade.best - trade.offset);
+    console.log(`trailing_stop ${trade.symbol.padEnd(12)} ${level}  best ${rupees(trade.best).trim()}`);
+  }
+}
 
 /** Connect and print events; call `on.ready`, `on.update` and `on.failure`. */
 function follow(api, symbols, on) {
@@ -113,6 +164,7 @@ function follow(api, symbols, on) {
   const { io } = require("socket.io-client");
   let lastSeq; // of the last trade_update seen; undefined before the first join
   let away = false;
+  const stops = new TrailingStops();
 
   // `auth` is a function, so that a reconnection sends the current token.
   const socket = io(api.url, { auth: (send) => send({ token: api.token }) });
@@ -153,12 +205,14 @@ function follow(api, symbols, on) {
 
   socket.on("live_price", ({ symbol, price, timestamp, source }) => {
     console.log(`live_price    ${symbol.padEnd(12)} ${rupees(price)}  ${source}  ${timestamp}`);
+    stops.onPrice(symbol, price);
   });
 
   socket.on("trade_update", ({ event, data, seq }) => {
     // The acknowledgement of a join may arrive before the events it replayed: never go back.
     lastSeq = Math.max(lastSeq ?? 0, seq);
     console.log(`trade_update  #${seq} ${event} ${describe(data)}`);
+    stops.onTrade(event, data);
     on.update();
   });
 
@@ -200,9 +254,16 @@ const rupees = (amount) =>
 function describe(data) {
   if (!data.trade_id) return JSON.stringify(data);
   const trade = `${data.trade_type} ${data.quantity} ${data.symbol}`;
-  if (data.exit_price === undefined) return `${trade} at ${rupees(data.entry_price).trim()}`;
-  const result = `pnl ${rupees(data.pnl).trim()}`;
-  return `${trade} closed at ${rupees(data.exit_price).trim()} (${data.reason}), ${result}`;
+  const reason = data.reason ? ` (${data.reason})` : "";
+  if (data.exit_price !== undefined) {
+    const result = `pnl ${rupees(data.pnl).trim()}`;
+    return `${trade} ${data.open_quantity ? "in part " : ""}closed at ${rupees(data.exit_price).trim()}${reason}, ${result}`;
+  }
+  if (data.entry_price) return `${trade} at ${rupees(data.entry_price).trim()}`;
+  // An order that waits, waited in vain, or was changed.
+  const stop = data.stop_price ? ` stop ${rupees(data.stop_price).trim()}` : "";
+  const limit = data.limit_price ? ` limit ${rupees(data.limit_price).trim()}` : "";
+  return `${trade}${stop}${limit}${reason}`;
 }
 
 // ----------------------------------------------------------------------------------------- main
@@ -239,7 +300,10 @@ async function main() {
     let updatesLeft = Number(wanted["exit-after"] ?? Infinity);
     socket = follow(api, wanted.symbols.split(","), {
       // Joined and subscribed: no event of a trade is missed from here on.
-      ready: () => wanted.trade && openTrade(api).catch(fail),
+      ready: () => {
+        if (wanted.trade) openTrade(api).catch(fail);
+        if (wanted.order) placeOrder(api).catch(fail);
+      },
       update: () => (updatesLeft -= 1) || end(),
       failure: fail,
     });
