@@ -27,7 +27,7 @@ from app.realtime.schemas import (
     SymbolsReply,
     SymbolsRequest,
 )
-from app.trades.schemas import TradeView
+from app.trades.views import TradeView
 from app.web.key_auth import HEADER
 from app.web.openapi import VERSION
 from app.webhooks.schemas import WebhookView

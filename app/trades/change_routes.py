@@ -7,7 +7,7 @@ from flask import Blueprint
 from app.models import IdempotencyKey
 from app.trades import modification
 from app.trades.change_schemas import ChangeTradeRequest
-from app.trades.schemas import TradeView
+from app.trades.views import TradeView
 from app.web.api import endpoint
 from app.web.auth import current_principal
 from app.web.schemas import NoBody

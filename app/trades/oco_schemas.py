@@ -11,7 +11,8 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from app.domain.order import Order, OrderType, TimeInForce
 from app.models import Trade
-from app.trades.schemas import CreateTradeRequest, TradeView
+from app.trades.schemas import CreateTradeRequest
+from app.trades.views import TradeView
 from app.web.schemas import RequestModel, ResponseModel, choice
 
 

@@ -13,7 +13,7 @@ from app.domain.order import OrderType
 from app.domain.preview import OrderWarning, WarningCode
 from app.domain.side import TradeType
 from app.trades.preview import Preview
-from app.trades.schemas import QuoteView
+from app.trades.views import QuoteView
 from app.web.schemas import Money, ResponseModel, Symbol, to_json
 
 

@@ -12,7 +12,8 @@ from pydantic import Field, RootModel
 from app.domain.money import to_paisa
 from app.domain.statistics import DayResult, Results, Statistics
 from app.models import Trade
-from app.trades.schemas import StatusFilter, TradeView
+from app.trades.schemas import StatusFilter
+from app.trades.views import TradeView
 from app.web.csv_format import format_row
 from app.web.schemas import Money, ResponseModel, SeasonQuery, Symbol, SymbolFilter
 

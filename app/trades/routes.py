@@ -10,23 +10,24 @@ from app.portfolio.service import get_portfolio
 from app.trades import exits, service
 from app.trades.change_routes import blueprint as changes
 from app.trades.exit_all import exit_all
+from app.trades.exit_schemas import (
+    ExitAllRequest,
+    ExitAllResponse,
+    ExitRequest,
+    ExitResponse,
+    QueuedExitResponse,
+)
 from app.trades.oco_routes import blueprint as oco
 from app.trades.preview import preview_order
 from app.trades.preview_schemas import PreviewResponse
 from app.trades.report_routes import blueprint as reports
 from app.trades.schemas import (
     CreateTradeRequest,
-    ExitAllRequest,
-    ExitAllResponse,
-    ExitRequest,
-    ExitResponse,
     PerformanceResponse,
-    QueuedExitResponse,
-    TradeDetail,
     TradesQuery,
     TradesResponse,
-    TradeView,
 )
+from app.trades.views import TradeDetail, TradeView
 from app.web.api import endpoint
 from app.web.auth import current_principal
 from app.web.principal import Scope
