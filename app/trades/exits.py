@@ -10,7 +10,7 @@ from pymongo.errors import DuplicateKeyError
 from app.database import Document
 from app.database.batches import ClaimLost
 from app.domain.bracket import Bracket
-from app.domain.errors import ChangedMeanwhile, ResultUnconfirmed, TradeNotActive
+from app.domain.errors import ChangedMeanwhile, NotFound, ResultUnconfirmed, TradeNotActive
 from app.domain.fill import Exit, QueuedExit
 from app.domain.share import ALL, Share
 from app.domain.trade import Modified, TradeStatus, modify
@@ -61,7 +61,7 @@ def exit_trade(
     """
     tried: Trade | None = None
     for _ in range(MAX_TRIES):
-        trade = get_trade(user_id, trade_id)
+        trade = _find(user_id, trade_id, key)
         if exited := _exited_earlier(trade, key):
             return exited
         _require_exitable(trade, tried, share)
@@ -74,6 +74,16 @@ def exit_trade(
             return exited
         tried = trade
     raise ResultUnconfirmed
+
+
+def _find(user_id: str, trade_id: str, key: IdempotencyKey | None) -> Trade:
+    try:
+        return get_trade(user_id, trade_id)
+    except NotFound:
+        # A key of another request is told first, as it is for a trade that exists.
+        if key:
+            IdempotencyRecord.find(key)
+        raise
 
 
 def _may_queue() -> bool:

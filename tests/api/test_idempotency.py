@@ -266,6 +266,14 @@ def test_a_key_used_again_for_another_body_is_refused(alice: Trader) -> None:
     assert len(alice.trades()) == 1
 
 
+def test_a_key_used_again_for_an_unknown_trade_is_refused(alice: Trader) -> None:
+    assert send(alice, exit_path(create(alice).get_json()), "e").status_code == 200
+
+    answer = send(alice, exit_path({"trade_id": "0" * 24}), "e")
+
+    assert_refused(answer, 409, "idempotency_key_reused")
+
+
 def test_a_key_used_again_on_another_route_is_refused(alice: Trader) -> None:
     first, second = create(alice, "k").get_json(), create(alice).get_json()
     assert_refused(send(alice, exit_path(first), "k"), 409, "idempotency_key_reused")
