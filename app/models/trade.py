@@ -13,25 +13,23 @@ from app.database import Document, collection
 from app.database.hints import use_index
 from app.domain.bracket import Bracket
 from app.domain.entry import Entered, EntryOrder, Triggered
-from app.domain.fill import Exit, Fill, FillKind
+from app.domain.fill import Exit, Fill
 from app.domain.money import ZERO, to_paisa
 from app.domain.order import TimeInForce
-from app.domain.quote import Quote
 from app.domain.side import TradeType
-from app.domain.trade import ENDED_STATUS, EndReason, Modified, TradeStatus, Transition
+from app.domain.trade import EndReason, Modified, TradeStatus, Transition
 from app.domain.trailing import TrailingStop
 from app.models.bulk import by_owner
 from app.models.paging import newest_first, numbered_windows
 from app.models.trade_document import (
-    bracket_fields,
-    order_fields,
-    pending_fields,
+    entry_fields,
     read_bracket,
     read_last_exit,
     read_opened_as,
     read_order,
     read_partial_exits,
 )
+from app.models.trade_fills import entry_fill, exit_fill
 from app.models.trigger_index import TriggerIndex
 
 BY_NUMBER = ("user_id", "portfolio_id", "status", "number")
@@ -131,14 +129,11 @@ class Trade:
             "portfolio": portfolio,
             "number": number,
             "symbol": symbol,
-            **(order_fields(order) if order else {}),
-            **(bracket_fields(entry) if isinstance(entry, Bracket) else order_fields(entry)),
-            **_begin(entry, created_at, end_reason),
+            **entry_fields(entry, order, created_at, end_reason),
             "margin_used": margin_used,
             "created_at": created_at,
+            **({"oco_id": oco_id} if oco_id else {}),
         }
-        if oco_id is not None:
-            document["oco_id"] = oco_id
         if client_order_id is not None:
             document["client_order_id"] = client_order_id
             document["order_fingerprint"] = order_fingerprint
@@ -216,7 +211,10 @@ class Trade:
     @property
     def fills(self) -> list[Fill]:
         """Every execution, in order."""
-        return [*self._entry_fill(), *(_exit_fill(exit, time) for exit, time in self.exits)]
+        exits = [exit_fill(exit, time) for exit, time in self.exits]
+        if self.bracket is None:
+            return exits
+        return [entry_fill(self.symbol, self.bracket, self.filled_at or self.created_at), *exits]
 
     def pnl_after(self, exit: Exit) -> Decimal:
         """Return the rupees realized by all exits, if `exit` is the next one."""
@@ -237,21 +235,6 @@ class Trade:
 
     def _margin_share(self, quantity: int) -> Decimal:
         return to_paisa(self.margin_used * quantity / self.terms.quantity)
-
-    def _entry_fill(self) -> Iterator[Fill]:
-        if (bracket := self.bracket) is None:
-            return
-        price = bracket.entry_quote_price or bracket.entry_price
-        source, timestamp = bracket.entry_source, bracket.entry_timestamp
-        yield Fill(
-            kind=FillKind.ENTRY,
-            quantity=bracket.quantity,
-            price=bracket.entry_price,
-            time=self.filled_at or self.created_at,
-            quote=Quote(self.symbol, price, source, timestamp),
-            rule=bracket.entry_rule,
-            settled_from=bracket.entry_settled_from,
-        )
 
     def after(self, transition: Transition) -> Trade | None:
         """Return the trade as it waits on after a transition, None if it is over."""
@@ -353,12 +336,7 @@ class Trade:
         limit: int,
     ) -> list[Trade]:
         """Return trades of the portfolio, numbered over `above` and under `below`, newest first."""
-        query = {
-            "user_id": user_id,
-            "portfolio_id": portfolio_id,
-            "status": status and status.value,
-            "symbol": symbol,
-        }
+        query = _query(user_id, portfolio_id, status, symbol)
         documents = newest_first("trades", query, BY_NUMBER, above=above, below=below, limit=limit)
         return [cls.from_document(document) for document in documents]
 
@@ -374,19 +352,9 @@ class Trade:
         symbol: str | None = None,
     ) -> Iterator[list[Trade]]:
         """Yield trades of the portfolio with a number from `first` to `last`, oldest first."""
-        query = {
-            "user_id": user_id,
-            "portfolio_id": portfolio_id,
-            "status": status and status.value,
-            "symbol": symbol,
-        }
+        query = _query(user_id, portfolio_id, status, symbol)
         for documents in numbered_windows("trades", query, BY_NUMBER, first, last):
             yield [cls.from_document(document) for document in documents]
-
-    @classmethod
-    def find_active_by_user_id(cls, user_id: str, portfolio_id: ObjectId) -> list[Trade]:
-        """Return all active trades of the user's portfolio, oldest first."""
-        return cls.find_by_status(user_id, portfolio_id, TradeStatus.ACTIVE)
 
     @classmethod
     def find_by_status(
@@ -417,36 +385,13 @@ class Trade:
         """Return whether any user has an open trade in the symbol."""
         return INDEX.any_waiting(symbol)
 
-    @classmethod
-    def update(cls, user_id: str, trade_id: ObjectId, changes: Document) -> bool:
-        """Set fields of the user's trade if it is active; return whether it was."""
-        result = collection("trades").update_one(
-            {"_id": trade_id, "user_id": user_id, "status": TradeStatus.ACTIVE.value},
-            {"$set": changes},
-        )
-        return result.modified_count == 1
 
-
-def _begin(entry: Bracket | EntryOrder, time: datetime, end_reason: EndReason | None) -> Document:
-    """Return the fields of the first status of a trade."""
-    if isinstance(entry, Bracket):
-        return {"status": TradeStatus.ACTIVE.value, "waiting": True}
-    if end_reason is None:
-        return {"status": TradeStatus.PENDING.value, "waiting": True, **pending_fields(entry)}
-    status = ENDED_STATUS[end_reason].value
-    return {"status": status, "waiting": False, "closed_at": time, "end_reason": end_reason.value}
-
-
-def _exit_fill(exit: Exit, time: datetime) -> Fill:
-    return Fill(
-        kind=FillKind.EXIT,
-        quantity=exit.quantity,
-        price=exit.price,
-        time=time,
-        quote=exit.quote,
-        rule=exit.rule,
-        reason=exit.reason,
-        pnl=exit.pnl,
-        settled_from=exit.settled_from,
-        best=exit.best,
-    )
+def _query(
+    user_id: str, portfolio_id: ObjectId, status: TradeStatus | None, symbol: str | None
+) -> Document:
+    return {
+        "user_id": user_id,
+        "portfolio_id": portfolio_id,
+        "status": status and status.value,
+        "symbol": symbol,
+    }

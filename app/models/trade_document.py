@@ -15,6 +15,7 @@ from app.domain.money import ZERO
 from app.domain.order import OrderType, TimeInForce
 from app.domain.quote import Posting, Quote, Source
 from app.domain.side import TradeType
+from app.domain.trade import ENDED_STATUS, EndReason, TradeStatus
 from app.domain.trailing import Start, TrailingStop, TrailingTerms, Unit
 from app.domain.triggers import SettledFrom
 
@@ -51,6 +52,26 @@ def order_fields(order: EntryOrder) -> Document:
 def pending_fields(order: EntryOrder) -> Document:
     """Return the fields that a trade has only while it is pending: the time to end it."""
     return {"pending_until": order.ends_at} if order.ends_at else {}
+
+
+def entry_fields(
+    entry: Bracket | EntryOrder,
+    order: EntryOrder | None,
+    time: datetime,
+    end_reason: EndReason | None,
+) -> Document:
+    """Return the fields of the entry and the first status of a trade that is opened at a time.
+
+    `order` is the one that filled the bracket at once, `end_reason` what ends an order at once.
+    """
+    if isinstance(entry, Bracket):
+        status: Document = {"status": TradeStatus.ACTIVE.value, "waiting": True}
+        return {**(order_fields(order) if order else {}), **bracket_fields(entry), **status}
+    if end_reason is None:
+        status = {"status": TradeStatus.PENDING.value, "waiting": True, **pending_fields(entry)}
+        return order_fields(entry) | status
+    ended = {"status": ENDED_STATUS[end_reason].value, "waiting": False}
+    return {**order_fields(entry), **ended, "closed_at": time, "end_reason": end_reason.value}
 
 
 def read_order(document: Document) -> EntryOrder | None:

@@ -213,7 +213,7 @@ def test_active_trades_of_a_user_are_found_oldest_first() -> None:
     insert_trade(1, "bob")
     close_trade(trades[2])
 
-    active = Trade.find_active_by_user_id("alice", PORTFOLIO_ID)
+    active = Trade.find_by_status("alice", PORTFOLIO_ID, TradeStatus.ACTIVE)
 
     assert [each.number for each in active] == [1, 3]
 

@@ -100,7 +100,7 @@ def trades_of(client_id: str) -> list[Trade]:
 
 def active_trades(client_id: str) -> list[Trade]:
     """Return the active trades of the user's default portfolio, oldest first."""
-    return Trade.find_active_by_user_id(client_id, portfolio_of(client_id).id)
+    return Trade.find_by_status(client_id, portfolio_of(client_id).id, TradeStatus.ACTIVE)
 
 
 def assert_portfolio_balances(client_id: str) -> None:
