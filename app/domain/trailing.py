@@ -79,9 +79,10 @@ class TrailingStop:
         )
 
     def after(self, best: Quote | None, quote: Quote) -> Quote | None:
-        """Return the best price after a quote."""
+        """Return the best price after a quote: the last quote at that price."""
         than = best.price if best else self.start.price
-        if is_better(self.trade_type, quote.price, than) and self.counts(quote):
+        is_equal = best is not None and quote.price == best.price
+        if (is_equal or is_better(self.trade_type, quote.price, than)) and self.counts(quote):
             return quote
         return best
 

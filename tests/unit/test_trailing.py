@@ -51,6 +51,17 @@ def test_a_level_is_the_offset_from_the_best_price(side: TradeType, best: str, l
     assert trailing(side).level(quote(best)) == Decimal(level)
 
 
+def test_of_equal_best_prices_the_last_counts_in_one_pass_and_in_several() -> None:
+    ticks = [posted("104", 1), posted("103", 2), posted("104", 3)]
+    stop, peaks, best = trailing(), Peaks(TradeType.BUY, "a"), None
+    for tick in ticks:
+        best = stop.after(best, tick)
+        peaks.add(tick)
+
+    assert best is ticks[-1]
+    assert peaks.best_since(stop.start) is best
+
+
 @pytest.mark.parametrize(
     ("side", "best", "level"),
     [
