@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -11,12 +10,8 @@ from flask import Blueprint, Flask, current_app, request
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.alerts.schemas import AlertView
-from app.api_keys.schemas import ApiKeyView
-from app.auth.notices import AccountChange
 from app.market.schemas import QuoteResponse
-from app.portfolio.funds_schemas import MovementResponse, ResetResponse
-from app.portfolio.schemas import PortfolioResponse, SeasonView
+from app.realtime.event_data import VIEWS, Schema, event_data, object_schema, pick
 from app.realtime.schemas import (
     JoinReply,
     JoinRequest,
@@ -27,39 +22,15 @@ from app.realtime.schemas import (
     SymbolsReply,
     SymbolsRequest,
 )
-from app.trades.views import TradeView
 from app.web.key_auth import HEADER
 from app.web.openapi import VERSION
-from app.webhooks.schemas import WebhookView
 
 blueprint = Blueprint("asyncapi", __name__)
 
 KEY = "asyncapi"
 
-Schema = dict[str, Any]
-Properties = dict[str, Schema]
 _REFERENCE = "#/components/schemas/{model}"
-_VIEWS: list[type[BaseModel]] = [
-    AlertView,
-    ApiKeyView,
-    MovementResponse,
-    PortfolioResponse,
-    QuoteResponse,
-    ResetResponse,
-    SeasonView,
-    TradeView,
-    WebhookView,
-]
 
-_FAILURES = {"type": "integer", "description": "The number of failed sign-ins.", "examples": [5]}
-_CHANGE = {
-    "type": "string",
-    "enum": [change.value for change in AccountChange],
-    "description": "What was changed.",
-    "examples": ["password"],
-}
-_MESSAGE = {"type": "string", "description": "The text they sent.", "examples": ["Review trades."]}
-_HOST = {"type": "string", "description": "The host of its URL.", "examples": ["bot.example.com"]}
 _SEQ = {
     "type": "integer",
     "minimum": 1,
@@ -110,10 +81,6 @@ TRADE_UPDATES = {
     "webhook_disabled": "A webhook failed for a day, or its endpoint is gone.",
     "custom": "The user sent a notification. `event` is the name they gave it.",
 }
-
-TRAILING = ("trailing_offset", "trailing_pct", "trailing_step")
-# What the data of an event may lack.
-OPTIONAL = {"settled_from", "best_price", *TRAILING}
 
 
 def init_app(app: Flask) -> None:
@@ -235,22 +202,22 @@ def _trade_update(event: str) -> Schema:
     if event != "custom":
         kind["const"] = event
     data = {**_ref(event), "description": "The event as data."}
-    return _object({"event": kind, "data": data, "seq": _SEQ}, TRADE_UPDATES[event])
+    return object_schema({"event": kind, "data": data, "seq": _SEQ}, TRADE_UPDATES[event])
 
 
 def make_schemas() -> dict[str, Schema]:
     """Return every schema: those of sockets, and what events share with the REST API."""
     payloads = [model for event in CLIENT_EVENTS.values() for model in event[1:]]
-    unique: dict[type[BaseModel], None] = dict.fromkeys([Refusal, Status, *payloads, *_VIEWS])
+    unique: dict[type[BaseModel], None] = dict.fromkeys([Refusal, Status, *payloads, *VIEWS])
     definitions = models_json_schema(
         [(model, "serialization") for model in unique], ref_template=_REFERENCE
     )
     schemas: dict[str, Schema] = definitions[1]["$defs"]
-    views = {model: schemas.pop(model.__name__)["properties"] for model in _VIEWS}
-    price = _pick(views[QuoteResponse], "symbol price timestamp age source delayed")
-    events = {"LivePrice": _object(price, "A price of a symbol.")} | {
-        name: _object(properties, TRADE_UPDATES[name])
-        for name, properties in _event_data(views).items()
+    views = {model: schemas.pop(model.__name__)["properties"] for model in VIEWS}
+    price = pick(views[QuoteResponse], "symbol price timestamp age source delayed")
+    events = {"LivePrice": object_schema(price, "A price of a symbol.")} | {
+        name: object_schema(properties, TRADE_UPDATES[name])
+        for name, properties in event_data(views).items()
     }
     for unused in (
         "AlertStatus",
@@ -261,110 +228,3 @@ def make_schemas() -> dict[str, Schema]:
     ):
         del schemas[unused]
     return schemas | events
-
-
-def _event_data(views: Mapping[type[BaseModel], Properties]) -> dict[str, Properties]:
-    """Return the properties of the `data` of each event, from those of the REST views."""
-    trade, alert, quote = views[TradeView], views[AlertView], views[QuoteResponse]
-    portfolio, webhook = views[PortfolioResponse], views[WebhookView]
-    created = _pick(
-        trade,
-        "trade_id user_id portfolio symbol trade_type quantity entry_price stop_loss "
-        "target_price status created_at margin_used",
-    )
-    closed = _pick(trade, "trade_id portfolio symbol trade_type quantity") | {
-        "reason": _never_null(trade["exit_reason"]),
-        "exit_price": _never_null(trade["exit_price"]),
-        "pnl": _never_null(trade["pnl"]),
-        "quote": _object(_pick(quote, "price source timestamp"), "The quote that closed it."),
-        "settled_from": _never_null(trade["settled_from"]),
-    }
-    trailing = {name: _never_null(trade[name]) for name in TRAILING}
-    best_price = _object(
-        {"price": quote["price"], "time": quote["timestamp"]},
-        "The best price that the trailing stop had followed, if one fired.",
-    )
-    fired = {
-        name: _never_null(alert[name])
-        for name in ("direction", "price", "source", "timestamp", "settled_from")
-    }
-    order = _pick(
-        trade, "trade_id portfolio symbol trade_type quantity order_type limit_price stop_price"
-    )
-    moved = _pick(
-        views[MovementResponse],
-        "movement_id portfolio amount available_margin season created_at",
-    )
-    caused = {
-        "quote": _object(_pick(quote, "price source timestamp"), "The quote that caused it."),
-        "settled_from": _never_null(trade["settled_from"]),
-    }
-    filled = _pick(trade, "entry_price stop_loss target_price margin_used")
-    ended = order | {
-        "reason": _never_null(trade["end_reason"]),
-        "margin_released": {**trade["margin_used"], "description": "Rupees that it had blocked."},
-    }
-    modified = _pick(
-        trade,
-        "trade_id portfolio symbol trade_type quantity status version stop_loss target_price "
-        "margin_used",
-    )
-    modified |= _pick(trade, "exit_queued order_type limit_price stop_price")
-    reset = _pick(
-        views[ResetResponse],
-        "portfolio season initial_margin available_margin exited cancelled reset_at",
-    ) | {"ended": _object(views[SeasonView], "The season that ended.")}
-    return {
-        "trade_filled": order | filled | trailing | caused,
-        "trade_triggered": order | caused,
-        "trade_modified": modified | trailing,
-        "trade_cancelled": ended,
-        "trade_expired": ended,
-        "trade_rejected": ended,
-        "trade_partially_exited": closed | _pick(trade, "open_quantity"),
-        "trade_created": created
-        | trailing
-        | _pick(portfolio, "available_margin")
-        | _pick(
-            trade, "order_type limit_price stop_price time_in_force expires_at oco_id queued_for"
-        ),
-        "trade_exited": closed,
-        "trade_auto_closed": closed | {"best_price": best_price},
-        "price_alert": _pick(alert, "alert_id symbol above below") | fired,
-        "funds_deposited": moved,
-        "funds_withdrawn": moved,
-        "portfolio_reset": reset,
-        "sign_in_failures": {"failures": _FAILURES},
-        "registration_attempted": _pick(portfolio, "user_id"),
-        "api_key_created": _pick(views[ApiKeyView], "key_id scopes last4 expires_at"),
-        "account_changed": {"change": _CHANGE},
-        "webhook_disabled": {
-            "webhook_id": webhook["webhook_id"],
-            "host": _HOST,
-            **_pick(webhook, "failures failing_since"),
-            "reason": _never_null(webhook["disabled_reason"]),
-        },
-        "custom": {"message": _MESSAGE},
-    }
-
-
-def _pick(properties: Properties, names: str) -> Properties:
-    return {name: properties[name] for name in names.split()}
-
-
-def _never_null(schema: Schema) -> Schema:
-    """Return the schema of a value that an event always has and the REST API may lack."""
-    value = next(option for option in schema["anyOf"] if option != {"type": "null"})
-    description = re.sub(r"(; |\. |; else )[Nn]ull.*$", ".", schema["description"])
-    examples = schema.get("examples") or value["examples"]
-    return {**value, "description": description, "examples": examples}
-
-
-def _object(properties: Properties, description: str) -> Schema:
-    required = [name for name in properties if name not in OPTIONAL]
-    return {
-        "type": "object",
-        "description": description,
-        "properties": properties,
-        "required": required,
-    }

@@ -1,0 +1,185 @@
+"""The `data` of each event as JSON Schema, made of the schemas of the REST API's views."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from app.alerts.schemas import AlertView
+from app.api_keys.schemas import ApiKeyView
+from app.auth.notices import AccountChange
+from app.market.schemas import QuoteResponse
+from app.portfolio.funds_schemas import MovementResponse, ResetResponse
+from app.portfolio.schemas import PortfolioResponse, SeasonView
+from app.trades.views import TradeView
+from app.webhooks.schemas import WebhookView
+
+Schema = dict[str, Any]
+Properties = dict[str, Schema]
+Views = Mapping[type[BaseModel], Properties]
+VIEWS: list[type[BaseModel]] = [
+    AlertView,
+    ApiKeyView,
+    MovementResponse,
+    PortfolioResponse,
+    QuoteResponse,
+    ResetResponse,
+    SeasonView,
+    TradeView,
+    WebhookView,
+]
+
+_FAILURES = {"type": "integer", "description": "The number of failed sign-ins.", "examples": [5]}
+_CHANGE = {
+    "type": "string",
+    "enum": [change.value for change in AccountChange],
+    "description": "What was changed.",
+    "examples": ["password"],
+}
+_MESSAGE = {"type": "string", "description": "The text they sent.", "examples": ["Review trades."]}
+_HOST = {"type": "string", "description": "The host of its URL.", "examples": ["bot.example.com"]}
+TRAILING = ("trailing_offset", "trailing_pct", "trailing_step")
+# What the data of an event may lack.
+OPTIONAL = {"settled_from", "best_price", *TRAILING}
+
+
+def event_data(views: Views) -> dict[str, Properties]:
+    """Return the properties of the `data` of each event, from those of `VIEWS`."""
+    return {
+        **_entry_data(views),
+        **_exit_data(views),
+        **_portfolio_data(views),
+        **_account_data(views),
+        "price_alert": _alert_data(views[AlertView]),
+        "custom": {"message": _MESSAGE},
+    }
+
+
+def _entry_data(views: Views) -> dict[str, Properties]:
+    trade = views[TradeView]
+    order = pick(
+        trade, "trade_id portfolio symbol trade_type quantity order_type limit_price stop_price"
+    )
+    trailing = {name: _never_null(trade[name]) for name in TRAILING}
+    caused = {
+        "quote": _quote(views, "The quote that caused it."),
+        "settled_from": _never_null(trade["settled_from"]),
+    }
+    filled = pick(trade, "entry_price stop_loss target_price margin_used")
+    ended = order | {
+        "reason": _never_null(trade["end_reason"]),
+        "margin_released": {**trade["margin_used"], "description": "Rupees that it had blocked."},
+    }
+    modified = pick(
+        trade,
+        "trade_id portfolio symbol trade_type quantity status version stop_loss target_price "
+        "margin_used exit_queued order_type limit_price stop_price",
+    )
+    return {
+        "trade_created": _created(views, trailing),
+        "trade_filled": order | filled | trailing | caused,
+        "trade_triggered": order | caused,
+        "trade_modified": modified | trailing,
+        "trade_cancelled": ended,
+        "trade_expired": ended,
+        "trade_rejected": ended,
+    }
+
+
+def _created(views: Views, trailing: Properties) -> Properties:
+    trade = views[TradeView]
+    opened = pick(
+        trade,
+        "trade_id user_id portfolio symbol trade_type quantity entry_price stop_loss "
+        "target_price status created_at margin_used",
+    )
+    order = pick(
+        trade, "order_type limit_price stop_price time_in_force expires_at oco_id queued_for"
+    )
+    return opened | trailing | pick(views[PortfolioResponse], "available_margin") | order
+
+
+def _exit_data(views: Views) -> dict[str, Properties]:
+    trade, quote = views[TradeView], views[QuoteResponse]
+    closed = pick(trade, "trade_id portfolio symbol trade_type quantity") | {
+        "reason": _never_null(trade["exit_reason"]),
+        "exit_price": _never_null(trade["exit_price"]),
+        "pnl": _never_null(trade["pnl"]),
+        "quote": _quote(views, "The quote that closed it."),
+        "settled_from": _never_null(trade["settled_from"]),
+    }
+    best_price = object_schema(
+        {"price": quote["price"], "time": quote["timestamp"]},
+        "The best price that the trailing stop had followed, if one fired.",
+    )
+    return {
+        "trade_partially_exited": closed | pick(trade, "open_quantity"),
+        "trade_exited": closed,
+        "trade_auto_closed": closed | {"best_price": best_price},
+    }
+
+
+def _portfolio_data(views: Views) -> dict[str, Properties]:
+    moved = pick(
+        views[MovementResponse],
+        "movement_id portfolio amount available_margin season created_at",
+    )
+    reset = pick(
+        views[ResetResponse],
+        "portfolio season initial_margin available_margin exited cancelled reset_at",
+    ) | {"ended": object_schema(views[SeasonView], "The season that ended.")}
+    return {"funds_deposited": moved, "funds_withdrawn": moved, "portfolio_reset": reset}
+
+
+def _account_data(views: Views) -> dict[str, Properties]:
+    webhook = views[WebhookView]
+    return {
+        "sign_in_failures": {"failures": _FAILURES},
+        "registration_attempted": pick(views[PortfolioResponse], "user_id"),
+        "api_key_created": pick(views[ApiKeyView], "key_id scopes last4 expires_at"),
+        "account_changed": {"change": _CHANGE},
+        "webhook_disabled": {
+            "webhook_id": webhook["webhook_id"],
+            "host": _HOST,
+            **pick(webhook, "failures failing_since"),
+            "reason": _never_null(webhook["disabled_reason"]),
+        },
+    }
+
+
+def _alert_data(alert: Properties) -> Properties:
+    fired = ("direction", "price", "source", "timestamp", "settled_from")
+    return pick(alert, "alert_id symbol above below") | {
+        name: _never_null(alert[name]) for name in fired
+    }
+
+
+def _quote(views: Views, description: str) -> Schema:
+    return object_schema(pick(views[QuoteResponse], "price source timestamp"), description)
+
+
+def pick(properties: Properties, names: str) -> Properties:
+    """Return the properties that a text of `names` lists."""
+    return {name: properties[name] for name in names.split()}
+
+
+def _never_null(schema: Schema) -> Schema:
+    """Return the schema of a value that an event always has and the REST API may lack."""
+    value = next(option for option in schema["anyOf"] if option != {"type": "null"})
+    description = re.sub(r"(; |\. |; else )[Nn]ull.*$", ".", schema["description"])
+    examples = schema.get("examples") or value["examples"]
+    return {**value, "description": description, "examples": examples}
+
+
+def object_schema(properties: Properties, description: str) -> Schema:
+    """Return the schema of an object that has all properties but the `OPTIONAL` ones."""
+    required = [name for name in properties if name not in OPTIONAL]
+    return {
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "required": required,
+    }
