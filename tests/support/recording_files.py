@@ -42,17 +42,3 @@ def falling_and_rising(seconds: int = 180) -> list[tuple[float, str, float]]:
 def standing_still(nifty: float = 25_000) -> list[tuple[float, str, float]]:
     """Return a market with one tick of each symbol."""
     return [(0.0, "^NSEI", nifty), (0.0, "^BSESN", 80_000.0), (0.0, "RELIANCE.NS", 1_400.0)]
-
-
-def rising_by_swings(seconds: int = 180) -> list[tuple[float, str, float]]:
-    """Return a market in which NIFTY rises by 20 rupees and falls by 4, a rupee per tick.
-
-    So an order or a trailing stop less than 4 rupees below any price is reached soon, and one
-    of 5 rupees only follows.
-    """
-    ticks = [(0.0, "^BSESN", 80_000.0), (0.0, "RELIANCE.NS", 1_400.0)]
-    price = 25_000.0
-    for number in range(int(seconds / TICK_SECONDS)):
-        ticks.append((number * TICK_SECONDS, "^NSEI", price))
-        price += 1 if number % 24 < 20 else -1
-    return ticks
