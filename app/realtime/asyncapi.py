@@ -108,19 +108,7 @@ def make_document(host: str, schemas: Mapping[str, Schema]) -> dict[str, Any]:
             "The REST API is at /openapi.json.",
         },
         "defaultContentType": "application/json",
-        "servers": {
-            "this": {
-                "host": host,
-                "pathname": "/socket.io/",
-                "protocol": "socketio",
-                "description": "Connect with `auth: {token}` or `auth: {api_key}`, or with neither "
-                "for prices only.",
-                "security": [
-                    {"$ref": "#/components/securitySchemes/bearer"},
-                    {"$ref": "#/components/securitySchemes/api_key"},
-                ],
-            }
-        },
+        "servers": {"this": _server(host)},
         "channels": {
             "sockets": {
                 "address": "/",
@@ -137,6 +125,18 @@ def make_document(host: str, schemas: Mapping[str, Schema]) -> dict[str, Any]:
                 "api_key": {"type": "httpApiKey", "name": HEADER, "in": "header"},
             },
         },
+    }
+
+
+def _server(host: str) -> dict[str, Any]:
+    schemes = "#/components/securitySchemes"
+    return {
+        "host": host,
+        "pathname": "/socket.io/",
+        "protocol": "socketio",
+        "description": "Connect with `auth: {token}` or `auth: {api_key}`, or with neither "
+        "for prices only.",
+        "security": [{"$ref": f"{schemes}/bearer"}, {"$ref": f"{schemes}/api_key"}],
     }
 
 

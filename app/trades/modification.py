@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
@@ -80,12 +81,10 @@ def modify_trade(
     since = market.quote or _origin(trade)
     modified = TradeChange(trade, modify(trade, _terms(trade, fields, since, instrument)))
     order = _as_order(modified, instrument)
-    for check in (
-        form_problems(order, instrument, fields),
-        market_problems(order, instrument, market),
+    for problem in chain(
+        form_problems(order, instrument, fields), market_problems(order, instrument, market)
     ):
-        for problem in check:
-            raise problem
+        raise problem
     steps = [modified, *_filled_on_arrival(modified, market)]
     try:
         result = _write(trade, steps, key, partial(_require_margin, trade, order, instrument))
