@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,12 @@ import requests
 
 from tests.support.live import LiveTrader, eventually
 from tests.support.postman import COLLECTION, run_collection
+from tests.support.recording_files import (
+    OPENING,
+    dipping_then_rising,
+    standing_still,
+    write_recording,
+)
 from tests.support.server import ROOT, ServerProcess, free_port
 
 pytestmark = pytest.mark.needs("node", package="nodejs")
@@ -103,6 +110,45 @@ def test_the_node_client_shows_prices_and_events_of_a_fresh_user(
     assert len(updates) == 2
     assert "#1 trade_created BUY 1 ^NSEI" in updates[0]
     assert re.search(r"#2 trade_auto_closed .* \((stop_loss|target)\), pnl", updates[1])
+
+
+def test_the_node_client_shows_a_limit_order_that_fills_and_its_trailing_stop(
+    make_server: Callable[..., ServerProcess],
+    run_client: Callable[..., subprocess.Popen[str]],
+    tmp_path: Path,
+) -> None:
+    recording = write_recording(tmp_path / "day.csv", standing_still(25_000))
+    server = make_server(MARKET_DATA="replay", REPLAY_FILE=recording).start()
+    trader = LiveTrader(server)
+    signed_in = ("--email", trader.email, "--password", trader.password)
+    process = run_client(*signed_in, "--order", "--exit-after", 4, url=server.url)
+    assert process.stdout is not None
+    lines = iter(process.stdout.readline, "")
+    created = next(line for line in lines if line.startswith("trade_update"))
+    limit = "₹24,997.50"
+    assert created.strip() == f"trade_update  #1 trade_created BUY 1 ^NSEI limit {limit}"
+
+    # The next day's prices come only now, so that the order has waited.
+    server.kill()
+    next_day = OPENING + timedelta(days=1)
+    write_recording(recording, dipping_then_rising(), opening=next_day)
+    server.start()
+
+    filled = next(line for line in lines if line.startswith("trade_update"))
+    levels = [next(line for line in lines if line.startswith("trailing_stop")) for _ in range(3)]
+    assert filled.strip() == f"trade_update  #2 trade_filled BUY 1 ^NSEI at {limit}"
+    assert levels[0].strip().endswith(f"best {limit}")
+    assert levels == sorted(set(levels))
+
+    # The next swing reaches a stop that is 2 rupees away.
+    trade = trader.trades()[0]
+    path = f"/trades/{trader.client_id}/{trade['trade_id']}"
+    answer = server.request("PATCH", path, trader.token, json={"trailing_offset": 2})
+    assert answer.status_code == 200, answer.text
+    modified, closed = (line for line in lines if line.startswith("trade_update"))
+    assert "#3 trade_modified BUY 1 ^NSEI" in modified
+    assert re.search(r"#4 trade_auto_closed .* \(trailing_stop\), pnl", closed)
+    assert process.wait(5) == 0
 
 
 def test_the_node_client_ends_well_on_ctrl_c(

@@ -42,3 +42,16 @@ def falling_and_rising(seconds: int = 180) -> list[tuple[float, str, float]]:
 def standing_still(nifty: float = 25_000) -> list[tuple[float, str, float]]:
     """Return a market with one tick of each symbol."""
     return [(0.0, "^NSEI", nifty), (0.0, "^BSESN", 80_000.0), (0.0, "RELIANCE.NS", 1_400.0)]
+
+
+def dipping_then_rising(seconds: int = 180) -> list[tuple[float, str, float]]:
+    """Return a market in which NIFTY dips from 24,999 to 24,991, and then rises by swings.
+
+    It rises by 20 rupees and falls by 4, a rupee per tick.
+    """
+    ticks = [(0.0, "^BSESN", 80_000.0), (0.0, "RELIANCE.NS", 1_400.0)]
+    price = 24_999.0
+    for number in range(int(seconds / TICK_SECONDS)):
+        ticks.append((number * TICK_SECONDS, "^NSEI", price))
+        price += 1 if number >= 8 and number % 24 >= 4 else -1
+    return ticks
