@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -18,6 +19,8 @@ from app.transport.responses import ResponseWriter, environ_of, error_response, 
 
 ACCEPT_TIMEOUT_SECONDS = 0.5
 DRAIN_SECONDS = 10.0
+# For the requests that have arrived when the server begins to stop.
+READ_SECONDS = 0.1
 CLOSE_SECONDS = 1.0
 # Maximum input discarded after a response to an unread request, so that the client can read it.
 MAX_LINGER_BYTES = 32 * 1024 * 1024
@@ -59,13 +62,23 @@ class HttpServer:
     def stop(self, close_sockets: Callable[[], None]) -> None:
         """Stop accepting, let requests finish, then close WebSockets and the other connections."""
         self.table.draining = True
+        self._accept_waiting()
         self._listener.close()
+        # A busy process has requests that it has not read yet: a proxy must not send them again.
+        self._sleep(READ_SECONDS)
         self._wait_until_none_in(DRAIN_SECONDS, *IN_FLIGHT)
         close_sockets()
         self._wait_until_none_in(CLOSE_SECONDS, Phase.WEBSOCKET, Phase.POLL, Phase.LINGER)
         self._closed.set()
         for connection in self.table.in_phases(*Phase):
             connection.abort()
+
+    def _accept_waiting(self) -> None:
+        """Accept the connections that the kernel has accepted: closing would reset them."""
+        self._listener.settimeout(0)
+        with suppress(OSError):
+            while True:
+                self._admit(*self._listener.accept())
 
     def _wait_until_none_in(self, seconds: float, *phases: Phase) -> None:
         deadline = time.monotonic() + seconds

@@ -45,7 +45,7 @@ class FailingListener:
 class Served:
     """A small application on a port."""
 
-    def __init__(self, bounds: Bounds, errors: list[int]) -> None:
+    def __init__(self, bounds: Bounds, errors: list[int], *, accepts: bool = True) -> None:
         self.table = ConnectionTable(bounds)
         self.has_failed = threading.Event()
         self.release = threading.Event()
@@ -62,7 +62,8 @@ class Served:
             sleep=time.sleep,
             on_failure=self.has_failed.set,
         )
-        self._server.start()
+        if accepts:
+            self._server.start()
 
     def _app(self, environ: WSGIEnvironment, start: StartResponse) -> list[bytes]:
         self.release.wait(15)
@@ -223,3 +224,14 @@ def _hurry(connection: Any) -> bool:
     if connection.write_deadline is not None:
         connection.write_deadline = time.monotonic()
     return True
+
+
+def test_a_request_that_waits_to_be_accepted_when_the_server_stops_is_answered() -> None:
+    # As of a process without processor time: the kernel has accepted the connection.
+    served = Served(Bounds(total=10, per_address=10), [], accepts=False)
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as client:
+        client.sendall(REQUEST)
+
+        served.stop()
+
+        assert client.recv(1_000).startswith(b"HTTP/1.1 200")

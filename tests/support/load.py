@@ -106,7 +106,8 @@ class Customer(threading.Thread):
         for level, direction in (("stop_loss", -sign), ("target_price", sign)):
             if self._random.random() < 0.8:
                 share = self._random.uniform(0.01, 0.05)
-                body[level] = round(BASES[symbol] * (1 + direction * share), 2)
+                # A tenth of a rupee is a multiple of every tick size here.
+                body[level] = round(BASES[symbol] * (1 + direction * share), 1)
         operation = Operation("create", self.user_id, "/trades/create", body)
         manner = self._random.random()
         if manner < 0.3:
