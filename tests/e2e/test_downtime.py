@@ -117,8 +117,8 @@ def test_levels_reached_during_the_downtime_are_executed_at_their_price_and_time
     expected = {
         # Down before it was up, so it is the stop-loss, though the target came later.
         stopped["trade_id"]: ("STOP_LOSS_HIT", 24_950.0, f"2026-01-05T04:{FALL}"),
-        # The minute of the rise opened beyond the target.
-        targeted["trade_id"]: ("TARGET_HIT", 25_200.0, f"2026-01-05T04:{RISE}"),
+        # The minute of the rise opened beyond the target, which exits at its own price.
+        targeted["trade_id"]: ("TARGET_HIT", 25_100.0, f"2026-01-05T04:{RISE}"),
         sold["trade_id"]: ("TARGET_HIT", 24_900.0, f"2026-01-05T04:{FALL}"),
     }
     assert_closed_in_the_gap(person, expected)
@@ -133,9 +133,9 @@ def test_levels_reached_during_the_downtime_are_executed_at_their_price_and_time
     server.request("POST", f"/trades/exit-all/{person.client_id}", person.token, json={})
     portfolio = server.request("GET", f"/portfolio/{person.client_id}", person.token).json()
     assert portfolio["utilized_margin"] == 0.0
-    # -50, +200, +100 and, exited by hand, +200.
-    assert portfolio["total_pnl"] == 450.0
-    assert portfolio["available_margin"] == 100_450.0
+    # -50, +100, +100 and, exited by hand, +200.
+    assert portfolio["total_pnl"] == 350.0
+    assert portfolio["available_margin"] == 100_350.0
 
     # No trade is open, so the recording starts over.
     restart(server)
