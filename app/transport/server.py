@@ -66,9 +66,13 @@ class HttpServer:
         self._listener.close()
         # A busy process has requests that it has not read yet: a proxy must not send them again.
         self._sleep(READ_SECONDS)
+        # Otherwise a proxy would send further requests on connections that it keeps.
+        for connection in self.table.in_phases(Phase.IDLE):
+            connection.abort()
         self._wait_until_none_in(DRAIN_SECONDS, *IN_FLIGHT)
         close_sockets()
         self._wait_until_none_in(CLOSE_SECONDS, Phase.WEBSOCKET, Phase.POLL, Phase.LINGER)
+        self._wait_until_none_in(CLOSE_SECONDS, *IN_FLIGHT)
         self._closed.set()
         for connection in self.table.in_phases(*Phase):
             connection.abort()
