@@ -49,7 +49,10 @@ class Operation:
     @property
     def is_open(self) -> bool:
         """Whether the server may have executed it without a response."""
-        return self.status is None or self.status == 503
+        if self.status == 503:
+            # Nothing is executed without a price.
+            return bool(self.answer.get("code") != "market_data_unavailable")
+        return self.status is None
 
 
 class Customer(threading.Thread):
