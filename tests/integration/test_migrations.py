@@ -115,6 +115,7 @@ def test_the_migrated_documents_are_those_of_the_current_version(before: Documen
     migrations.migrate()
 
     assert everything() == _without_closed_marks(before)
+    create_indexes()
     assert Inbox.find("bob") == Inbox("bob", 4, 4, Preferences(sms=False))
     assert [find_differences(user_id) for user_id in USERS] == [[], [], []]
 
