@@ -22,6 +22,7 @@ from app.trades.preview import preview_order
 from app.trades.preview_schemas import PreviewResponse
 from app.trades.report_routes import blueprint as reports
 from app.trades.schemas import (
+    PLACING_ERRORS,
     CreateTradeRequest,
     PerformanceResponse,
     TradesQuery,
@@ -43,17 +44,7 @@ blueprint.register_blueprint(changes)
 @endpoint(
     body=CreateTradeRequest,
     responses={201: TradeView},
-    errors={
-        400: [
-            *("insufficient_margin", "price_off_tick", "quantity_off_lot"),
-            *("unknown_symbol", "unlisted_symbol", "would_trigger_immediately"),
-            "wrong_side_of_price",
-        ],
-        401: ["account_gone"],
-        404: ["portfolio_not_found"],
-        409: ["client_order_id_reused", "market_closed", "price_too_old", "too_many_pending"],
-        503: ["market_data_unavailable"],
-    },
+    errors=PLACING_ERRORS,
     idempotent=True,
 )
 def create_trade(body: CreateTradeRequest, key: IdempotencyKey | None) -> tuple[TradeView, int]:

@@ -42,6 +42,20 @@ StatusFilter = Annotated[
 ]
 
 
+# The errors of a request that places an order, by status.
+PLACING_ERRORS = {
+    400: [
+        *("insufficient_margin", "price_off_tick", "quantity_off_lot"),
+        *("unknown_symbol", "unlisted_symbol", "would_trigger_immediately"),
+        "wrong_side_of_price",
+    ],
+    401: ["account_gone"],
+    404: ["portfolio_not_found"],
+    409: ["client_order_id_reused", "market_closed", "price_too_old", "too_many_pending"],
+    503: ["market_data_unavailable"],
+}
+
+
 class CreateTradeRequest(EntryFields, TrailingRequest):
     symbol: SymbolName
     trade_type: Annotated[TradeType, choice(TradeType)] = Field(

@@ -24,12 +24,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from app.models import Inbox, User
 from app.monitor import Monitor
 from app.portfolio.reconciliation import find_differences
 from app.web.auth import issue_token
 from tests.property.order_model import MARGIN_RATE, Lot, OrderModel, Refusal
 from tests.property.portfolio_database import clear, paise
+from tests.support.factories import create_user
 from tests.support.market import ManualClock, ScriptedFeed
 
 # Its tick size is a paisa.
@@ -71,15 +71,7 @@ class OrderMachine(RuleBasedStateMachine):
         self.ids: list[str] = []
         self.start()
         with self.app.app_context():
-            Inbox.create(USER)
-            User.create(
-                client_id=USER,
-                name="Asha",
-                email="asha@example.com",
-                phone="+919876500000",
-                password_hash="none",
-                created_at=self.clock.now(),
-            )
+            create_user(USER)
             self.token = issue_token(USER)
         self.send("post", "/portfolio/create", {"initial_margin": INITIAL / 100})
 
