@@ -43,7 +43,7 @@ class ChangeTradeRequest(RequestModel):
     )
     time_in_force: Annotated[TimeInForce, choice(TimeInForce)] | None = Field(
         default=None,
-        description="How long an order that waits goes on waiting from now: DAY or GTC.",
+        description="How long a waiting order stays in force from now: DAY or GTC.",
         examples=["DAY"],
     )
     stop_loss: Level | None = Field(

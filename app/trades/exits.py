@@ -80,7 +80,7 @@ def _find(user_id: str, trade_id: str, key: IdempotencyKey | None) -> Trade:
     try:
         return get_trade(user_id, trade_id)
     except NotFound:
-        # A key of another request is told first, as it is for a trade that exists.
+        # A reused key is reported first, as for a trade that exists.
         if key:
             IdempotencyRecord.find(key)
         raise

@@ -2,9 +2,9 @@
 
 Each symbol with trailing stops has its best prices (app/domain/peaks.py) and a book of its stops
 (app/domain/trailing_book.py) in memory. Most ticks need no read: the book tells that no stop is
-near. It lacks the stops that have just begun. Whoever begins one marks the symbol before reading
-the price that the stop begins at. While the mark is recent, each tick also reads the stops at a
-distance that the price has moved since then.
+near. It lacks the stops that have just begun. The process that begins one marks the symbol before
+reading the price that the stop begins at. While the mark is recent, each tick also reads the stops
+at a distance that the price has moved since then.
 
 Looking for stops changes nothing. Only `advance` does, once all that the ticks cause is written, so
 ticks may be settled again after an outage.

@@ -127,13 +127,13 @@ def test_it_is_an_event_after_those_of_the_trades(alice: Trader) -> None:
     order_at(alice, 24_000)
     reset(alice)
 
-    told = alice.notifications()[:3]
-    assert told[0]["type"] == "portfolio_reset"
-    assert {event["type"] for event in told[1:]} == {"trade_exited", "trade_cancelled"}
-    assert told[0]["message"] == (
+    newest = alice.notifications()[:3]
+    assert newest[0]["type"] == "portfolio_reset"
+    assert {event["type"] for event in newest[1:]} == {"trade_exited", "trade_cancelled"}
+    assert newest[0]["message"] == (
         "Portfolio reset: season 1 ended with ₹1,00,000.00, season 2 begins with ₹1,00,000.00."
     )
-    data = told[0]["data"]
+    data = newest[0]["data"]
     assert (data["season"], data["exited"], data["cancelled"]) == (2, 1, 1)
     assert whole(data["ended"]["number"])
     assert money(data["ended"]["balance"])
