@@ -73,6 +73,8 @@ class Candle:
     source: Source
     # Whether its open is the first price of its symbol in a session of the exchange.
     opens_session: bool = field(default=False, compare=False)
+    # The units traded in it, None if unknown.
+    volume: int | None = None
 
     @property
     def opening(self) -> Quote:
@@ -132,4 +134,10 @@ def _joined(beginning: datetime, parts: Sequence[Candle]) -> Candle:
         low=min(part.low for part in parts),
         close=parts[-1].close,
         source=parts[0].source,
+        volume=_total(part.volume for part in parts),
     )
+
+
+def _total(volumes: Iterable[int | None]) -> int | None:
+    known = [volume for volume in volumes if volume is not None]
+    return sum(known) if known else None

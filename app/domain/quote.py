@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+
+from app.domain.money import to_paisa
 
 
 class Source(StrEnum):
@@ -41,6 +43,32 @@ class Posting:
 
 
 @dataclass(frozen=True, slots=True)
+class QuoteDetails:
+    """What a source says of a symbol beside its last price; None if it does not say.
+
+    All but `volume`, in units, are rupees in whole paise. `open`, `high`, `low` and `volume` are
+    of the trading day, `previous_close` of the day before. No price of the day is outside the
+    bands.
+    """
+
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    previous_close: Decimal | None = None
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    volume: int | None = None
+    lower_band: Decimal | None = None
+    upper_band: Decimal | None = None
+
+
+NO_DETAILS = QuoteDetails()
+_SOURCE_DETAILS = tuple(detail.name for detail in fields(QuoteDetails))
+# The names of everything that may be unknown of a quote.
+DETAILS = ("change", "change_pct", *_SOURCE_DETAILS)
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """One price. `price` is rupees in whole paise; `timestamp` is the source's time, UTC."""
 
@@ -52,6 +80,27 @@ class Quote:
     posting: Posting | None = field(default=None, compare=False)
     # Whether it is the first price of its symbol in a session of the exchange.
     opens_session: bool = field(default=False, compare=False)
+    details: QuoteDetails = field(default=NO_DETAILS, compare=False)
+
+    @property
+    def change(self) -> Decimal | None:
+        """Rupees since the previous close."""
+        previous = self.details.previous_close
+        return None if previous is None else self.price - previous
+
+    @property
+    def change_pct(self) -> Decimal | None:
+        """Per cent since the previous close, to two decimals."""
+        previous = self.details.previous_close
+        return None if previous is None else to_paisa(100 * (self.price - previous) / previous)
+
+    def known_details(self) -> dict[str, Decimal | int]:
+        """Return the details that are known, and the change since the previous close, by name."""
+        if self.details is NO_DETAILS:
+            return {}
+        known = {"change": self.change, "change_pct": self.change_pct}
+        known |= {name: getattr(self.details, name) for name in _SOURCE_DETAILS}
+        return {name: value for name, value in known.items() if value is not None}
 
     def age(self, now: datetime) -> timedelta:
         """Return its age at `now`; zero if the clock of its source is ahead."""

@@ -6,11 +6,11 @@ from flask import Blueprint
 
 from app.alerts.routes import blueprint as alerts
 from app.concurrency import run_blocking
+from app.market.quote_schemas import QuoteResponse
 from app.market.schemas import (
     HistoryQuery,
     HistoryResponse,
     MarketStatusResponse,
-    QuoteResponse,
     SymbolsQuery,
     SymbolsResponse,
 )

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated
 
 from pydantic import Field
 
 from app.domain.candle import Candle, Interval
-from app.domain.quote import Quote, Source
+from app.domain.quote import Source
 from app.market_data.calendar import SessionKind
 from app.market_data.instruments.registry import Instrument
-from app.market_data.tick_filter import PendingTick, RejectReason
 from app.web.schemas import (
-    Duration,
+    CountIfKnown,
     Money,
     PageSize,
     RequestModel,
@@ -24,54 +23,6 @@ from app.web.schemas import (
     TimestampParam,
     choice,
 )
-
-
-class UnconfirmedQuote(ResponseModel):
-    """A newer price that needs confirmation, and why."""
-
-    price: Money = Field(description="The unconfirmed price in rupees.", examples=[30_120.0])
-    timestamp: Timestamp = Field(description="The time of the price, UTC.")
-    source: Source = Field(description="The source of the price.", examples=["angel_one"])
-    reason: RejectReason = Field(
-        description="Why it needs confirmation.", examples=["moved_too_far"]
-    )
-
-    @classmethod
-    def of(cls, pending: PendingTick) -> UnconfirmedQuote:
-        quote = pending.quote
-        return cls(
-            price=quote.price, timestamp=quote.timestamp, source=quote.source, reason=pending.reason
-        )
-
-
-class QuoteResponse(ResponseModel):
-    """The last traded price, however old."""
-
-    symbol: Symbol
-    price: Money = Field(description="The last traded price in rupees.", examples=[24_210.55])
-    timestamp: Timestamp = Field(description="The time of the price, UTC.")
-    age: Duration = Field(description="Seconds since `timestamp`.", examples=[1.25])
-    source: Source = Field(
-        description="The source of the price; `mock` is the simulated market.", examples=["mock"]
-    )
-    delayed: bool = Field(
-        description="Whether the price may be minutes behind the exchange.", examples=[False]
-    )
-    unconfirmed: UnconfirmedQuote | None = Field(
-        default=None, description="A newer price that no trade closes at until it is confirmed."
-    )
-
-    @classmethod
-    def of(cls, quote: Quote, now: datetime, pending: PendingTick | None) -> QuoteResponse:
-        return cls(
-            symbol=quote.symbol,
-            price=quote.price,
-            timestamp=quote.timestamp,
-            age=quote.age(now),
-            source=quote.source,
-            delayed=quote.source.is_delayed,
-            unconfirmed=UnconfirmedQuote.of(pending) if pending else None,
-        )
 
 
 class SymbolsQuery(RequestModel):
@@ -166,13 +117,14 @@ class HistoryQuery(RequestModel):
 
 
 class CandleView(ResponseModel):
-    """One candle. The last of a list may still be forming."""
+    """One candle. The last of a list may still be forming. `volume` is absent if unknown."""
 
     time: Timestamp = Field(description="When the candle begins, UTC.")
     open: Money = Field(description="The first price in rupees.", examples=[24_200.1])
     high: Money = Field(description="The highest price in rupees.", examples=[24_231.4])
     low: Money = Field(description="The lowest price in rupees.", examples=[24_188.75])
     close: Money = Field(description="The last price in rupees.", examples=[24_210.55])
+    volume: CountIfKnown = Field(description="The units traded in it.", examples=[18_250])
 
 
 class HistoryResponse(ResponseModel):

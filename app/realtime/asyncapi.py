@@ -10,7 +10,8 @@ from flask import Blueprint, Flask, current_app, request
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.market.schemas import QuoteResponse
+from app.domain.quote import DETAILS
+from app.market.quote_schemas import QuoteResponse
 from app.realtime.event_data import VIEWS, Schema, event_data, object_schema, pick
 from app.realtime.schemas import (
     JoinReply,
@@ -205,6 +206,13 @@ def _trade_update(event: str) -> Schema:
     return object_schema({"event": kind, "data": data, "seq": _SEQ}, TRADE_UPDATES[event])
 
 
+def _live_price(quote: dict[str, Schema]) -> Schema:
+    certain = pick(quote, "symbol price timestamp age source delayed")
+    details = {name: quote[name] for name in DETAILS}
+    description = "A price of a symbol. Optional fields are absent if no source gave them."
+    return object_schema(certain | details, description, optional=DETAILS)
+
+
 def make_schemas() -> dict[str, Schema]:
     """Return every schema: those of sockets, and what events share with the REST API."""
     payloads = [model for event in CLIENT_EVENTS.values() for model in event[1:]]
@@ -214,8 +222,7 @@ def make_schemas() -> dict[str, Schema]:
     )
     schemas: dict[str, Schema] = definitions[1]["$defs"]
     views = {model: schemas.pop(model.__name__)["properties"] for model in VIEWS}
-    price = pick(views[QuoteResponse], "symbol price timestamp age source delayed")
-    events = {"LivePrice": object_schema(price, "A price of a symbol.")} | {
+    events = {"LivePrice": _live_price(views[QuoteResponse])} | {
         name: object_schema(properties, TRADE_UPDATES[name])
         for name, properties in event_data(views).items()
     }

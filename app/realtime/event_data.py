@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from app.alerts.schemas import AlertView
 from app.api_keys.schemas import ApiKeyView
 from app.auth.notices import AccountChange
-from app.market.schemas import QuoteResponse
+from app.market.quote_schemas import QuoteResponse
 from app.portfolio.funds_schemas import MovementResponse, ResetResponse
 from app.portfolio.schemas import PortfolioResponse, SeasonView
 from app.trades.views import TradeView
@@ -174,9 +174,11 @@ def _never_null(schema: Schema) -> Schema:
     return {**value, "description": description, "examples": examples}
 
 
-def object_schema(properties: Properties, description: str) -> Schema:
-    """Return the schema of an object that has all properties but the `OPTIONAL` ones."""
-    required = [name for name in properties if name not in OPTIONAL]
+def object_schema(
+    properties: Properties, description: str, optional: Collection[str] = OPTIONAL
+) -> Schema:
+    """Return the schema of an object that has all properties but the `optional` ones."""
+    required = [name for name in properties if name not in optional]
     return {
         "type": "object",
         "description": description,

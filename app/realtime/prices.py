@@ -9,7 +9,7 @@ from app.domain.quote import Quote
 from app.extensions import socketio
 from app.market_data.instruments.registry import DEFAULT_INDICES
 from app.services import now
-from app.web.schemas import format_seconds, format_time
+from app.web.schemas import format_seconds, format_time, to_json
 
 
 def price_room(symbol: str) -> str:
@@ -26,6 +26,7 @@ def price_payload(quote: Quote) -> dict[str, Any]:
         "age": format_seconds(quote.age(now())),
         "source": quote.source.value,
         "delayed": quote.source.is_delayed,
+        **to_json(quote.known_details()),
     }
 
 

@@ -19,6 +19,7 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from app.domain.candle import EARLIEST, IST, LATEST
 from app.domain.money import PAISA, to_paisa
@@ -186,6 +187,14 @@ def _portfolio_name(value: Any) -> str:
     return portfolio_name(value)
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
 def _is_default(name: Any) -> bool:
     return bool(name == DEFAULT_NAME)
 
@@ -269,6 +278,10 @@ Money = Annotated[
     PlainSerializer(_number, return_type=float),
     WithJsonSchema({"type": "number"}, mode="serialization"),
 ]
+# What a response lacks if it is unknown.
+_IF_KNOWN = Field(default=None, exclude_if=_is_none, json_schema_extra=_without_default)
+MoneyIfKnown = Annotated[Money | SkipJsonSchema[None], _IF_KNOWN]
+CountIfKnown = Annotated[int | SkipJsonSchema[None], _IF_KNOWN]
 Timestamp = Annotated[
     datetime,
     PlainSerializer(format_time, return_type=str),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from flask.testing import FlaskClient
 
-from app.domain.quote import Source
+from app.domain.quote import QuoteDetails, Source
 from app.monitor import Monitor
 from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.quotes import DETAILS
 from tests.support.responses import QUOTE, assert_error, assert_shape
 
 NAMES = {
@@ -41,6 +44,45 @@ def test_a_live_price_is_a_quote_with_its_source_and_time(client: FlaskClient) -
         "delayed": False,
         "unconfirmed": None,
     }
+
+
+def test_a_live_price_has_what_its_source_says_of_the_day(
+    client: FlaskClient, feed: ScriptedFeed
+) -> None:
+    feed.set("TCS.NS", 105, DETAILS)
+
+    body = client.get("/market/live/TCS").get_json()
+
+    assert body == {
+        "symbol": "TCS.NS",
+        "price": 105.0,
+        "timestamp": "2026-11-23T04:00:00.000Z",
+        "age": 0.0,
+        "source": "mock",
+        "delayed": False,
+        "change": 5.0,
+        "change_pct": 5.0,
+        "bid": 104.95,
+        "ask": 105.1,
+        "previous_close": 100.0,
+        "open": 101.0,
+        "high": 106.0,
+        "low": 99.5,
+        "volume": 12_500,
+        "lower_band": 90.0,
+        "upper_band": 110.0,
+        "unconfirmed": None,
+    }
+
+
+def test_a_fall_since_the_previous_close_is_a_negative_change(
+    client: FlaskClient, feed: ScriptedFeed
+) -> None:
+    feed.set("TCS.NS", "99.99", QuoteDetails(previous_close=Decimal(300)))
+
+    body = client.get("/market/live/TCS").get_json()
+
+    assert (body["change"], body["change_pct"]) == (-200.01, -66.67)
 
 
 def test_a_price_says_how_old_it_is_and_whether_its_source_is_late(

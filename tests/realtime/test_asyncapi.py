@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from app.monitor import Monitor
 from app.realtime.handlers import EVENTS
 from tests.support.market import ScriptedFeed
+from tests.support.quotes import DETAILS
 from tests.support.server import ROOT
 from tests.support.sockets import Socket
 from tests.support.users import Trader
@@ -105,7 +106,7 @@ def test_received_events_are_as_documented(
     trade = alice.create_trade(stop_loss=24_990).get_json()
     alice.create_trade()
     alice.post("/market/alerts", {"symbol": "^NSEI", "below": 24_995})
-    feed.tick("^NSEI", "24989")
+    feed.tick("^NSEI", "24989", DETAILS)
     monitor.run_once()
     alice.post(f"/trades/exit-all/{alice.client_id}")
     alice.post("/notifications", {"event": "reminder", "message": "Review trades."})

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 from app import services
 from app.domain.quote import Source
@@ -16,7 +17,7 @@ from app.market_data.quotes import QuoteBoard
 from app.monitor import Monitor
 from app.services import KEY as RUNTIME_KEY
 from tests.support.market import ManualClock, RemoteFeed, ScriptedFeed, permissive_filter
-from tests.support.quotes import quote
+from tests.support.quotes import DETAILS, quote
 from tests.support.sockets import Socket
 from tests.support.users import Trader
 
@@ -67,6 +68,21 @@ def test_a_subscription_begins_with_the_latest_price(settled: Connect) -> None:
             "delayed": False,
         }
     ]
+
+
+def test_a_price_brings_what_its_source_says_of_the_day(
+    client: FlaskClient, feed: ScriptedFeed, settled: Connect
+) -> None:
+    feed.set("TCS.NS", 105, DETAILS)
+    rest = client.get("/market/live/TCS").get_json()
+    socket = settled()
+    socket.call("subscribe", {"symbols": ["TCS"]})
+
+    (price,) = socket.rest("live_price")
+
+    assert (price["change_pct"], price["bid"], price["volume"]) == (5.0, 104.95, 12_500)
+    del rest["unconfirmed"]
+    assert price == rest
 
 
 def test_subscribing_to_many_symbols_does_not_wait_for_their_prices(

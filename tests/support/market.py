@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from app.domain.candle import Candle, Interval
-from app.domain.quote import Quote, Source
+from app.domain.quote import NO_DETAILS, Quote, QuoteDetails, Source
 from app.market_data.feed import Feed, Gap
 from app.market_data.tick_filter import TickFilter
 
@@ -59,17 +59,20 @@ class ScriptedFeed(Feed):
         self.gaps: list[Gap] = []
         self._wake: Callable[[], None] = lambda: None
 
-    def set(self, symbol: str, price: Decimal | int | str) -> Quote:
+    def set(
+        self, symbol: str, price: Decimal | int | str, details: QuoteDetails = NO_DETAILS
+    ) -> Quote:
         """Set the price without a tick for the monitor."""
-        quote = Quote(
-            symbol, Decimal(price).quantize(Decimal("0.01")), self.source, self._clock.now()
-        )
+        amount = Decimal(price).quantize(Decimal("0.01"))
+        quote = Quote(symbol, amount, self.source, self._clock.now(), details=details)
         self._latest[symbol] = quote
         return quote
 
-    def tick(self, symbol: str, price: Decimal | int | str) -> Quote:
+    def tick(
+        self, symbol: str, price: Decimal | int | str, details: QuoteDetails = NO_DETAILS
+    ) -> Quote:
         """Set the price, with a tick that the monitor's next poll returns."""
-        quote = self.set(symbol, price)
+        quote = self.set(symbol, price, details)
         self._pending.append(quote)
         return quote
 

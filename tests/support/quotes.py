@@ -9,10 +9,23 @@ from app.domain.bracket import Bracket
 from app.domain.candle import Candle
 from app.domain.entry import EntryOrder
 from app.domain.order import OrderType
-from app.domain.quote import Quote, Source
+from app.domain.quote import Quote, QuoteDetails, Source
 from app.domain.side import TradeType
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+# What a source may say of a symbol that was at 100 the day before.
+DETAILS = QuoteDetails(
+    bid=Decimal("104.95"),
+    ask=Decimal("105.10"),
+    previous_close=Decimal("100.00"),
+    open=Decimal("101.00"),
+    high=Decimal("106.00"),
+    low=Decimal("99.50"),
+    volume=12_500,
+    lower_band=Decimal("90.00"),
+    upper_band=Decimal("110.00"),
+)
 
 
 def quote(

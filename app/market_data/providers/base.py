@@ -87,11 +87,16 @@ class PriceSource(Protocol):
 
 
 def make_candle(
-    symbol: str, time: datetime, prices: Sequence[Decimal | None], source: Source
+    symbol: str,
+    time: datetime,
+    prices: Sequence[Decimal | None],
+    source: Source,
+    volume: int | None = None,
 ) -> Candle | None:
     """Return the candle of open, high, low and close (rupees); None if it is not sound."""
     opening, high, low, close = prices
     if opening is None or high is None or low is None or close is None:
         return None
-    candle = Candle(symbol, time.astimezone(UTC), opening, high, low, close, source)
+    begins_at = time.astimezone(UTC)
+    candle = Candle(symbol, begins_at, opening, high, low, close, source, volume=volume)
     return candle if candle.is_sound else None
