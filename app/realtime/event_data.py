@@ -75,8 +75,8 @@ def _entry_data(views: Views) -> dict[str, Properties]:
     }
     modified = pick(
         trade,
-        "trade_id portfolio symbol trade_type quantity status version stop_loss target_price "
-        "margin_used exit_queued order_type limit_price stop_price",
+        "trade_id portfolio symbol trade_type quantity status version order_type limit_price "
+        "stop_price stop_loss target_price margin_used exit_queued",
     )
     return {
         "trade_created": _created(views, trailing),
@@ -91,15 +91,17 @@ def _entry_data(views: Views) -> dict[str, Properties]:
 
 def _created(views: Views, trailing: Properties) -> Properties:
     trade = views[TradeView]
-    opened = pick(
-        trade,
-        "trade_id user_id portfolio symbol trade_type quantity entry_price stop_loss "
-        "target_price status created_at margin_used",
-    )
     order = pick(
-        trade, "order_type limit_price stop_price time_in_force expires_at oco_id queued_for"
+        trade,
+        "trade_id portfolio symbol trade_type quantity user_id oco_id status order_type "
+        "limit_price stop_price time_in_force queued_for expires_at stop_loss target_price",
     )
-    return opened | trailing | pick(views[PortfolioResponse], "available_margin") | order
+    opened = (
+        pick(trade, "entry_price margin_used")
+        | pick(views[PortfolioResponse], "available_margin")
+        | pick(trade, "created_at")
+    )
+    return order | trailing | opened
 
 
 def _exit_data(views: Views) -> dict[str, Properties]:

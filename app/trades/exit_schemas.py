@@ -13,7 +13,7 @@ from app.domain.portfolio import DEFAULT_NAME
 from app.domain.share import Share
 from app.trades.exit_all import ExitedAll, Selection
 from app.trades.exits import Exited, Queued
-from app.trades.views import QueuedExitView
+from app.trades.views import QueuedFor, QueuedQuantity
 from app.web.schemas import (
     Money,
     PortfolioName,
@@ -105,11 +105,13 @@ class ExitResponse(ResponseModel):
         )
 
 
-class QueuedExitResponse(QueuedExitView):
+class QueuedExitResponse(ResponseModel):
     message: str = Field(
         description="A sentence for people.", examples=["Exit queued for the next session"]
     )
     trade_id: str = Field(description="The id of the trade.", examples=["6744a1f0c2d5e8b7a9f01234"])
+    quantity: QueuedQuantity
+    queued_for: QueuedFor
 
     @classmethod
     def of(cls, queued: Queued) -> QueuedExitResponse:

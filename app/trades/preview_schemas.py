@@ -12,8 +12,8 @@ from app.domain.money import ZERO
 from app.domain.order import OrderType
 from app.domain.preview import OrderWarning, WarningCode
 from app.domain.side import TradeType
+from app.trades.detail_views import QuoteView
 from app.trades.preview import Preview
-from app.trades.views import QuoteView
 from app.web.schemas import Money, ResponseModel, Symbol, to_json
 
 

@@ -40,13 +40,10 @@ class TradesCsv(RootModel[str]):
     def stream(batches: Iterable[Iterable[Trade]]) -> Iterator[str]:
         """Yield the header, and the rows of each batch."""
         names = [name for name in TradeView.model_fields if name not in NOT_EXPORTED]
-        # Inherited fields are first there, and last here.
-        first = names.index("trade_id")
-        columns = names[first:] + names[:first]
-        yield format_row(columns)
+        yield format_row(names)
         for trades in batches:
             views = map(TradeView.of, trades)
-            yield "".join(format_row(getattr(view, name) for name in columns) for view in views)
+            yield "".join(format_row(getattr(view, name) for name in names) for view in views)
 
 
 class ResultsView(ResponseModel):
@@ -91,13 +88,15 @@ class ResultsView(ResponseModel):
     )
 
 
-class SymbolResults(ResultsView):
-    """The results of the closed trades of one symbol."""
-
+class SymbolTotal(ResponseModel):
     symbol: Symbol
     pnl: Money = Field(
         description="The sum of their profits and losses, in rupees.", examples=[484.3]
     )
+
+
+class SymbolResults(ResultsView, SymbolTotal):
+    """The results of the closed trades of one symbol."""
 
 
 class DayResults(ResponseModel):

@@ -9,6 +9,7 @@ from app.portfolio import valuation
 from app.portfolio.service import get_portfolio
 from app.trades import exits, service
 from app.trades.change_routes import blueprint as changes
+from app.trades.detail_views import TradeDetail
 from app.trades.exit_all import exit_all
 from app.trades.exit_schemas import (
     ExitAllRequest,
@@ -28,7 +29,7 @@ from app.trades.schemas import (
     TradesQuery,
     TradesResponse,
 )
-from app.trades.views import TradeDetail, TradeView
+from app.trades.views import TradeView
 from app.web.api import endpoint
 from app.web.auth import current_principal
 from app.web.principal import Scope

@@ -16,9 +16,7 @@ from app.market_data.quotes import KnownQuote
 from app.models import Trade
 from app.portfolio.valuation import Performance
 from app.trades.entry_fields import EntryFields
-from app.trades.trailing_schemas import (
-    TrailingRequest,
-)
+from app.trades.trailing_schemas import TrailingRequest
 from app.trades.views import SetStatus, TradeView
 from app.web.schemas import (
     Level,
@@ -27,6 +25,7 @@ from app.web.schemas import (
     PageCursor,
     PageSize,
     PortfolioName,
+    RequestModel,
     ResponseModel,
     SeasonQuery,
     SymbolFilter,
@@ -56,7 +55,7 @@ PLACING_ERRORS = {
 }
 
 
-class CreateTradeRequest(EntryFields, TrailingRequest):
+class OrderFields(RequestModel):
     symbol: SymbolName
     trade_type: Annotated[TradeType, choice(TradeType)] = Field(
         description="BUY earns when the price rises, SELL when it falls.", examples=["BUY"]
@@ -81,6 +80,8 @@ class CreateTradeRequest(EntryFields, TrailingRequest):
     )
     portfolio: PortfolioName = DEFAULT_NAME
 
+
+class CreateTradeRequest(TrailingRequest, EntryFields, OrderFields):
     def to_order(self) -> Order:
         """Return the order that this body describes."""
         fingerprint = sha256(self.model_dump_json().encode()).hexdigest()

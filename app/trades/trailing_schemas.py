@@ -80,25 +80,6 @@ class TrailingRequest(RequestModel):
         return self
 
 
-class TrailingView(ResponseModel):
-    trailing_offset: Money | None = Field(
-        default=None,
-        description="Rupees between the best price and the trailing stop; null without one.",
-        examples=[120.0],
-    )
-    trailing_pct: float | None = Field(
-        default=None,
-        description="The distance in percent of the best price; null unless it is set so.",
-        examples=[0.5],
-    )
-    trailing_step: Money | None = Field(
-        default=None,
-        description="Rupees in whole multiples of which the best price counts; null without a "
-        "trailing stop.",
-        examples=[5.0],
-    )
-
-
 class PricePointView(ResponseModel):
     """The best price that a trailing stop had followed when it fired."""
 

@@ -1,4 +1,4 @@
-"""What responses and events say of a trade."""
+"""A trade in responses."""
 
 from __future__ import annotations
 
@@ -7,20 +7,15 @@ from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
-from app.domain.fill import ExitReason, FillKind, FillRule, QueuedExit
+from app.domain.fill import ExitReason, QueuedExit
 from app.domain.money import to_paisa
 from app.domain.order import OrderType, TimeInForce
-from app.domain.quote import Source
 from app.domain.side import TradeType
 from app.domain.trade import EndReason, TradeStatus
 from app.domain.triggers import SettledFrom
 from app.market_data.quotes import KnownQuote
 from app.models import Trade
-from app.trades.trailing_schemas import (
-    PricePointView,
-    TrailingView,
-    trailing_fields,
-)
+from app.trades.trailing_schemas import trailing_fields
 from app.web.schemas import (
     Money,
     ResponseModel,
@@ -35,14 +30,18 @@ STATUSES = [status.value for status in TradeStatus if status not in _RESERVED]
 SetStatus = Annotated[TradeStatus, WithJsonSchema({"type": "string", "enum": STATUSES})]
 
 
+QueuedQuantity = Annotated[int, Field(description="The units that it exits.", examples=[2])]
+QueuedFor = Annotated[date, Field(description="The day of the session.", examples=["2026-11-30"])]
+
+
 class QueuedExitView(ResponseModel):
     """An exit that waits for the first price of a session."""
 
-    quantity: int = Field(description="The units that it exits.", examples=[2])
-    queued_for: date = Field(description="The day of the session.", examples=["2026-11-30"])
+    quantity: QueuedQuantity
+    queued_for: QueuedFor
 
 
-class TradeView(TrailingView):
+class TradeView(ResponseModel):
     """A trade. An ACTIVE one has its last price, a closed one its exit, a PENDING one its order.
 
     `stale` is true if the last price, or the last response of its source, is older than three
@@ -52,43 +51,30 @@ class TradeView(TrailingView):
     trade_id: str = Field(description="The id of the trade.", examples=["6744a1f0c2d5e8b7a9f01234"])
     user_id: UserId
     portfolio: str = Field(description="The name of its portfolio.", examples=["default"])
-    symbol: Symbol
-    trade_type: TradeType = Field(
-        description="BUY earns when the price rises, SELL when it falls.", examples=["BUY"]
-    )
-    quantity: int = Field(description="The number of units.", examples=[2])
-    entry_price: Money | None = Field(
-        description="The price it was opened at, in rupees; null until its entry is filled.",
-        examples=[24_210.55],
-    )
-    stop_loss: Money | None = Field(
-        description="Rupees at which it closes with a loss.", examples=[23_968.45]
-    )
-    target_price: Money | None = Field(
-        description="Rupees at which it closes with a profit.", examples=[24_452.66]
-    )
-    status: SetStatus = Field(description="PENDING, ACTIVE, or how it ended.", examples=["ACTIVE"])
-    created_at: Timestamp = Field(description="When it was opened, UTC.")
-    margin_used: Money = Field(
-        description="Rupees it blocked when it was opened.", examples=[9_684.22]
-    )
     client_order_id: str | None = Field(
         default=None,
         description="The client's own name for the order, if it had one.",
         examples=["morning-1"],
     )
-    exit_price: Money | None = Field(
+    oco_id: str | None = Field(
         default=None,
-        description="The average price of its exits, in rupees; null before the first.",
-        examples=[24_452.65],
+        description="The trade of the other order of its pair, of which the first to fill cancels "
+        "the other; null without one.",
+        examples=["6744a1f0c2d5e8b7a9f01235"],
     )
-    pnl: Money | None = Field(
+
+    symbol: Symbol
+    trade_type: TradeType = Field(
+        description="BUY earns when the price rises, SELL when it falls.", examples=["BUY"]
+    )
+    quantity: int = Field(description="The number of units.", examples=[2])
+    open_quantity: int = Field(description="The units that are held now.", examples=[2])
+
+    status: SetStatus = Field(description="PENDING, ACTIVE, or how it ended.", examples=["ACTIVE"])
+    end_reason: EndReason | None = Field(
         default=None,
-        description="The realized profit in rupees; a loss is negative. Null before an exit.",
-        examples=[484.3],
-    )
-    closed_at: Timestamp | None = Field(
-        default=None, description="When it closed, UTC; null while ACTIVE."
+        description="Why the entry ended unfilled; null if it waits or was filled.",
+        examples=["user"],
     )
     exit_reason: ExitReason | None = Field(
         default=None, description="Why it closed; null while ACTIVE.", examples=["target"]
@@ -98,23 +84,9 @@ class TradeView(TrailingView):
         description="How an exit missed at its time was found later; else null.",
         examples=["gap"],
     )
-    last_price: Money | None = Field(
-        default=None,
-        description="The last known price in rupees; null unless ACTIVE.",
-        examples=[24_230.0],
-    )
-    price_time: Timestamp | None = Field(
-        default=None, description="When the last price was made, UTC; null unless ACTIVE."
-    )
-    stale: bool | None = Field(
-        default=None,
-        description="Whether the last price is out of date; null unless ACTIVE.",
-        examples=[False],
-    )
-    unrealized_pnl: Money | None = Field(
-        default=None,
-        description="The profit at the last price in rupees; null unless ACTIVE.",
-        examples=[38.9],
+    version: int = Field(
+        description="Counts the changes of the trade. A PATCH may demand the version it has seen.",
+        examples=[0],
     )
 
     order_type: OrderType = Field(
@@ -136,157 +108,152 @@ class TradeView(TrailingView):
         description="How long the entry waits; null if it was filled at once.",
         examples=["GTC"],
     )
-    expires_at: Timestamp | None = Field(
-        default=None,
-        description="When the entry ends unfilled, UTC; null if it never waited.",
-        examples=["2027-11-27T05:30:00.000Z"],
-    )
     queued_for: date | None = Field(
         default=None,
         description="The session that the entry waits for; null if it was sent in one.",
         examples=["2026-11-30"],
     )
-    triggered_at: Timestamp | None = Field(
-        default=None, description="When its stop was reached, UTC; null before, or without one."
-    )
-    filled_at: Timestamp | None = Field(
-        default=None, description="When the waiting entry was filled, UTC; null if it never waited."
-    )
-    oco_id: str | None = Field(
+    expires_at: Timestamp | None = Field(
         default=None,
-        description="The trade of the other order of its pair, of which the first to fill cancels "
-        "the other; null without one.",
-        examples=["6744a1f0c2d5e8b7a9f01235"],
+        description="When the entry ends unfilled, UTC; null if it never waited.",
+        examples=["2027-11-27T05:30:00.000Z"],
     )
-    open_quantity: int = Field(description="The units that are held now.", examples=[2])
-    end_reason: EndReason | None = Field(
+    stop_loss: Money | None = Field(
+        description="Rupees at which it closes with a loss.", examples=[23_968.45]
+    )
+    target_price: Money | None = Field(
+        description="Rupees at which it closes with a profit.", examples=[24_452.66]
+    )
+
+    trailing_offset: Money | None = Field(
         default=None,
-        description="Why the entry ended unfilled; null if it waits or was filled.",
-        examples=["user"],
+        description="Rupees between the best price and the trailing stop; null without one.",
+        examples=[120.0],
+    )
+    trailing_pct: float | None = Field(
+        default=None,
+        description="The distance in percent of the best price; null unless it is set so.",
+        examples=[0.5],
+    )
+    trailing_step: Money | None = Field(
+        default=None,
+        description="Rupees in whole multiples of which the best price counts; null without a "
+        "trailing stop.",
+        examples=[5.0],
     )
     exit_queued: QueuedExitView | None = Field(
         default=None,
         description="The exit that waits for the next session; null if none does.",
         examples=[{"quantity": 2, "queued_for": "2026-11-30"}],
     )
-    version: int = Field(
-        description="Counts the changes of the trade. A PATCH may demand the version it has seen.",
-        examples=[0],
+
+    entry_price: Money | None = Field(
+        description="The price it was opened at, in rupees; null until its entry is filled.",
+        examples=[24_210.55],
+    )
+    exit_price: Money | None = Field(
+        default=None,
+        description="The average price of its exits, in rupees; null before the first.",
+        examples=[24_452.65],
+    )
+    last_price: Money | None = Field(
+        default=None,
+        description="The last known price in rupees; null unless ACTIVE.",
+        examples=[24_230.0],
+    )
+    price_time: Timestamp | None = Field(
+        default=None, description="When the last price was made, UTC; null unless ACTIVE."
+    )
+    stale: bool | None = Field(
+        default=None,
+        description="Whether the last price is out of date; null unless ACTIVE.",
+        examples=[False],
+    )
+
+    margin_used: Money = Field(
+        description="Rupees it blocked when it was opened.", examples=[9_684.22]
+    )
+    pnl: Money | None = Field(
+        default=None,
+        description="The realized profit in rupees; a loss is negative. Null before an exit.",
+        examples=[484.3],
+    )
+    unrealized_pnl: Money | None = Field(
+        default=None,
+        description="The profit at the last price in rupees; null unless ACTIVE.",
+        examples=[38.9],
+    )
+
+    created_at: Timestamp = Field(description="When it was opened, UTC.")
+    triggered_at: Timestamp | None = Field(
+        default=None, description="When its stop was reached, UTC; null before, or without one."
+    )
+    filled_at: Timestamp | None = Field(
+        default=None, description="When the waiting entry was filled, UTC; null if it never waited."
+    )
+    closed_at: Timestamp | None = Field(
+        default=None, description="When it closed, UTC; null while ACTIVE."
     )
 
     @classmethod
     def of(cls, trade: Trade, known: KnownQuote | None = None) -> TradeView:
         """Return the view of a trade, an active one valued at the `known` quote if given."""
-        bracket, exit, price = trade.bracket, trade.exit, trade.exit_price
-        quote = known.quote if known and trade.status is TradeStatus.ACTIVE else None
+        bracket, exit = trade.bracket, trade.exit
+        is_active = trade.status is TradeStatus.ACTIVE
         return cls(
             trade_id=str(trade.id),
             user_id=trade.user_id,
             portfolio=trade.portfolio,
+            client_order_id=trade.client_order_id,
+            oco_id=str(trade.oco_id) if trade.oco_id else None,
             symbol=trade.symbol,
             trade_type=trade.trade_type,
             quantity=trade.terms.quantity,
-            entry_price=bracket.entry_price if bracket else None,
-            stop_loss=trade.terms.stop_loss,
-            target_price=trade.terms.target_price,
+            open_quantity=bracket.open_quantity if bracket and is_active else 0,
             status=trade.status,
-            created_at=trade.created_at,
-            margin_used=trade.margin_used,
-            client_order_id=trade.client_order_id,
-            exit_price=to_paisa(price) if price is not None else None,
-            pnl=trade.pnl,
-            closed_at=trade.closed_at,
+            end_reason=trade.end_reason,
             exit_reason=exit.reason if exit else None,
             settled_from=exit.settled_from if exit else None,
-            last_price=quote.price if quote else None,
-            price_time=quote.timestamp if quote else None,
-            stale=known.stale if quote and known else None,
-            unrealized_pnl=bracket.pnl_at(quote.price) if quote and bracket else None,
-            **_entry_fields(trade),
+            version=trade.version,
+            stop_loss=trade.terms.stop_loss,
+            target_price=trade.terms.target_price,
+            exit_queued=_queued_exit(bracket.exit_queued) if bracket and is_active else None,
+            margin_used=trade.margin_used,
+            pnl=trade.pnl,
+            created_at=trade.created_at,
+            filled_at=trade.filled_at,
+            closed_at=trade.closed_at,
+            **_order_fields(trade),
             **trailing_fields(trade.terms.trailing),
+            **_price_fields(trade, known),
         )
 
 
-def _entry_fields(trade: Trade) -> dict[str, Any]:
-    order, bracket = trade.order, trade.bracket
-    is_active = trade.status is TradeStatus.ACTIVE
+def _order_fields(trade: Trade) -> dict[str, Any]:
+    order = trade.order
     return {
         "order_type": order.order_type if order else OrderType.MARKET,
         "limit_price": order.limit_price if order else None,
         "stop_price": order.stop_price if order else None,
         "time_in_force": order.time_in_force if order else None,
-        "expires_at": order.expires_at if order else None,
         "queued_for": order.queued_for if order else None,
+        "expires_at": order.expires_at if order else None,
         "triggered_at": order.triggered_at if order else None,
-        "filled_at": trade.filled_at,
-        "oco_id": str(trade.oco_id) if trade.oco_id else None,
-        "open_quantity": bracket.open_quantity if bracket and is_active else 0,
-        "exit_queued": _queued_exit(bracket.exit_queued) if bracket and is_active else None,
-        "end_reason": trade.end_reason,
-        "version": trade.version,
+    }
+
+
+def _price_fields(trade: Trade, known: KnownQuote | None) -> dict[str, Any]:
+    bracket, exit_price = trade.bracket, trade.exit_price
+    quote = known.quote if known and trade.status is TradeStatus.ACTIVE else None
+    return {
+        "entry_price": bracket.entry_price if bracket else None,
+        "exit_price": to_paisa(exit_price) if exit_price is not None else None,
+        "last_price": quote.price if quote else None,
+        "price_time": quote.timestamp if quote else None,
+        "stale": known.stale if quote and known else None,
+        "unrealized_pnl": bracket.pnl_at(quote.price) if quote and bracket else None,
     }
 
 
 def _queued_exit(queued: QueuedExit | None) -> QueuedExitView | None:
     return QueuedExitView(quantity=queued.quantity, queued_for=queued.session) if queued else None
-
-
-class QuoteView(ResponseModel):
-    """The quote that opened or closed a trade."""
-
-    price: Money = Field(description="The price in rupees.", examples=[24_210.55])
-    source: Source = Field(description="The source of the price.", examples=["mock"])
-    timestamp: Timestamp = Field(description="When the source made it, UTC.")
-
-
-class FillView(ResponseModel):
-    """One execution of a trade: its price, the rule that set it, and the quote that caused it."""
-
-    kind: FillKind = Field(description="Whether it opened or closed.", examples=["exit"])
-    quantity: int = Field(description="The number of units.", examples=[2])
-    price: Money = Field(description="The price of the fill, in rupees.", examples=[24_452.65])
-    time: Timestamp = Field(description="When it was written, UTC.")
-    quote: QuoteView = Field(description="The quote that caused it.")
-    rule: FillRule | None = Field(
-        description="The rule that set the price: at the quote (`market`), at the tick that "
-        "reached the stop (`stop`), at the limit or target itself (`limit`), at the first price of "
-        "a session that opened beyond it (`opening`), or at the level that a candle reached while "
-        "the server was away (`candle`). Null for a trade of an earlier version.",
-        examples=["limit"],
-    )
-    reason: ExitReason | None = Field(
-        description="Why it was closed; null for an entry.", examples=["target"]
-    )
-    pnl: Money | None = Field(
-        description="The realized profit in rupees, a loss is negative; null for an entry.",
-        examples=[484.2],
-    )
-    settled_from: SettledFrom | None = Field(
-        description="How a fill missed at its time was found later; else null.", examples=["gap"]
-    )
-    best: PricePointView | None = Field(
-        description="The best price that the trailing stop had followed; null for other fills."
-    )
-
-
-class TradeDetail(TradeView):
-    """A trade and its evidence: every fill with the quote that caused it."""
-
-    entry_quote: QuoteView | None = Field(
-        description="The quote that opened the trade; null until its entry is filled."
-    )
-    exit_quote: QuoteView | None = Field(
-        description="The quote that caused the last exit; null before the first."
-    )
-    fills: list[FillView] = Field(description="Every execution, in order: the entry, then exits.")
-
-    @classmethod
-    def of_one(cls, trade: Trade, known: KnownQuote | None) -> TradeDetail:
-        fills = trade.fills
-        quotes = {fill.kind: QuoteView.model_validate(fill.quote) for fill in fills}
-        return cls(
-            **TradeView.of(trade, known).model_dump(mode="python"),
-            entry_quote=quotes.get(FillKind.ENTRY),
-            exit_quote=quotes.get(FillKind.EXIT),
-            fills=[FillView.model_validate(fill) for fill in fills],
-        )

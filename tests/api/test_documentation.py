@@ -306,3 +306,23 @@ def test_a_browser_shows_the_page_and_fetches_nothing_from_elsewhere(
         stop()
         listener.close()
     assert fetched == []
+
+
+def test_an_object_begins_with_its_own_id(document: dict[str, Any]) -> None:
+    first = {"message", "access_token", "refresh_token"}
+    for name, schema in document["components"]["schemas"].items():
+        fields = list(schema.get("properties", {}))
+        ids = [field for field in fields if field.endswith("_id") and field != "request_id"]
+        # What a client sends has no field that the API does not know, and no id of its own.
+        is_sent = schema.get("additionalProperties") is False
+        if ids and not is_sent:
+            assert set(fields[: fields.index(ids[0])]) <= first, name
+
+
+def test_an_order_is_documented_from_its_symbol_to_its_trailing_stop(
+    document: dict[str, Any],
+) -> None:
+    fields = list(document["components"]["schemas"]["CreateTradeRequest"]["properties"])
+
+    assert fields[:3] == ["symbol", "trade_type", "quantity"]
+    assert fields[-1] == "trailing_step"

@@ -47,7 +47,7 @@ def test_a_row_has_the_fields_of_the_trade(
 def test_it_is_a_file_with_a_header_even_without_a_portfolio(carol: Trader) -> None:
     answer = carol.get(f"/trades/{carol.client_id}/export.csv")
 
-    assert answer.text.startswith("trade_id,portfolio,symbol,")
+    assert answer.text.startswith("trade_id,portfolio,client_order_id,oco_id,symbol,trade_type,")
     assert answer.text.count("\r\n") == 1
     assert answer.headers["Content-Disposition"] == "attachment; filename=trades.csv"
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"

@@ -24,6 +24,19 @@ def test_the_distance_and_the_step_are_shown(alice: Trader) -> None:
     assert "a trailing stop 1.5 % away" in event["message"]
 
 
+def test_a_trade_and_its_events_begin_with_its_id(alice: Trader) -> None:
+    created = alice.create_trade(trailing_offset=12.5).get_json()
+    path = f"/trades/{alice.client_id}/{created['trade_id']}"
+    changed = alice.patch(path, {"trailing_pct": 1.5}).get_json()
+
+    shown = [created, changed, *alice.trades(), alice.get(path).get_json()]
+    for names in map(list, shown):
+        assert names[:2] == ["trade_id", "user_id"]
+        assert names.index("quantity") < names.index("status") < names.index("trailing_offset")
+    for event in alice.notifications():
+        assert list(event["data"])[:2] == ["trade_id", "portfolio"]
+
+
 @pytest.mark.parametrize(
     ("fields", "part"),
     [
