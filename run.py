@@ -5,6 +5,7 @@ below is installed, not even `annotations` from `__future__`. The application is
 functions, while the database starts.
 """
 
+import atexit
 import os
 import sys
 
@@ -173,6 +174,7 @@ def create_web_app() -> "Flask":
 
 def _create_for_command() -> "Flask":
     from app import create_app as assemble_app
+    from app import database
     from app.database.ping import is_reachable
     from app.logs.output import set_up_logging
 
@@ -181,6 +183,8 @@ def _create_for_command() -> "Flask":
     uri = None
     if settings.uses_embedded_database:
         uri = attach(settings.data_dir, is_reachable)
+        # Called before the database stops: the client would log that it is gone.
+        atexit.register(database.close)
     return assemble_app(settings, mongo_uri=uri, for_command=True)
 
 

@@ -41,9 +41,9 @@ class WebWorker(GeventWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until SIGTERM; then let the requests under way finish."""
+        from app import database
         from app.server import (
             announce_web_process,
-            close_client,
             serve,
             serve_metrics,
             start_following,
@@ -66,7 +66,7 @@ class WebWorker(GeventWorker):  # type: ignore[misc]
         stop_metrics()
         following.stop()
         heartbeat.kill()
-        close_client()
+        database.close()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> Any:
         """Handle SIGTERM."""

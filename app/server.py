@@ -18,7 +18,7 @@ from app import create_app, database
 from app.cli.banner import print_banner
 from app.database.watchdog import Watchdog
 from app.delivery import Outbox, WebhookWorker, create_senders
-from app.extensions import mongo, socketio
+from app.extensions import socketio
 from app.logs import logger
 from app.monitor import Monitor
 from app.monitor.answers import Answers
@@ -194,6 +194,8 @@ def wait_for_signal() -> None:
 def _create_app(settings: Settings, embedded: EmbeddedDatabase | None, stops: ExitStack) -> Flask:
     if embedded:
         embedded.wait()
+    # Also if the application cannot be made: its client would log that the database is gone.
+    stops.callback(database.close)
     try:
         app = create_app(
             settings,
@@ -202,19 +204,12 @@ def _create_app(settings: Settings, embedded: EmbeddedDatabase | None, stops: Ex
         )
     except PyMongoError as error:
         raise ConfigurationError([f"MONGO_URI: the database does not answer: {error}"]) from None
-    stops.callback(close_client)
     if embedded:
         socketio.start_background_task(embedded.watch, partial(database.move, app))
         watchdog = Watchdog(app, embedded, app.extensions[PULSE_KEY])
         stops.callback(watchdog.stop)
         socketio.start_background_task(watchdog.run)
     return app
-
-
-def close_client() -> None:
-    """Close the connections to the database."""
-    if mongo.cx is not None:
-        mongo.cx.close()
 
 
 def _bounds(settings: Settings, descriptors: int) -> Bounds:

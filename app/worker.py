@@ -7,8 +7,9 @@ from contextlib import ExitStack
 import click
 from flask.cli import with_appcontext
 
+from app import database
 from app.logs import logger
-from app.server import close_client, serve_metrics, start_workers, wait_for_signal
+from app.server import serve_metrics, start_workers, wait_for_signal
 from app.services import application, services
 
 
@@ -18,7 +19,7 @@ def worker() -> None:
     """Run the monitor and the outbox, without a web server, until SIGINT or SIGTERM."""
     app = application()
     with ExitStack() as stops:
-        stops.callback(close_client)
+        stops.callback(database.close)
         for part in start_workers(app):
             stops.callback(part.stop)
         stops.callback(serve_metrics(app))

@@ -65,8 +65,7 @@ def init_app(app: Flask, uri: str, database_name: str | None = None) -> None:
     """Bind the client to `uri`; its database, unless the URI names one, is paper_trading."""
     parsed = uri_parser.parse_uri(uri, validate=False)
     name = database_name or parsed["database"] or DATABASE_NAME
-    if mongo.cx is not None:
-        mongo.cx.close()
+    close()
     mongo.init_app(
         app,
         uri,
@@ -95,6 +94,12 @@ def move(app: Flask, uri: str) -> None:
         timer = threading.Timer(MOVING_SECONDS, old.close)
         timer.daemon = True
         timer.start()
+
+
+def close() -> None:
+    """Close the connections to the database."""
+    if mongo.cx is not None:
+        mongo.cx.close()
 
 
 def object_id(text: str) -> ObjectId | None:

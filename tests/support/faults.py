@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -129,7 +130,16 @@ def before_command(name: str, collection: str, work: Callable[[], object]) -> It
 
 @contextmanager
 def recording_commands() -> Iterator[list[Document]]:
-    """Record the commands that this process sends, one document each."""
+    """Record the commands that this thread sends, one document each.
+
+    Threads of the background look for ended sessions, for example, at any moment.
+    """
     commands: list[Document] = []
-    with before_commands(commands.append):
+    recorded = threading.get_ident()
+
+    def record(command: Document) -> None:
+        if threading.get_ident() == recorded:
+            commands.append(command)
+
+    with before_commands(record):
         yield commands
