@@ -10,7 +10,9 @@ PYTHON ?= $(shell for python in python3.12 python3.13 python3.11 python3 python 
 		>/dev/null 2>&1 && echo "$$python" && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+# A person at a terminal sees the progress of the installation, a log does not.
+QUIET := $(shell test -t 2 || echo --quiet)
+PIP := $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check --require-hashes
 
 # An environment whose interpreter is gone, after an upgrade of Python for example, is made again.
 ifneq ($(wildcard $(VENV)/.created),)
@@ -115,4 +117,4 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 
 node_modules/.installed: package-lock.json
 	@echo "Installing node packages ..."
-	@npm ci --silent --no-audit --no-fund && touch $@
+	@npm ci $(if $(QUIET),--silent) --no-audit --no-fund && touch $@
