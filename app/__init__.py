@@ -117,12 +117,13 @@ def _add_routes(app: Flask, settings: Settings, disk: Disk | None) -> None:
     from app.notifications import routes as notifications
     from app.portfolio import routes as portfolio
     from app.trades import routes as trades
+    from app.watchlists import routes as watchlists
     from app.web import docs_page, front, health, metrics, openapi, storage
     from app.webhooks import routes as webhooks
     from app.webhooks import sending
 
     accounts = (auth, sessions, account, second_factor, api_keys)
-    for routes in (*accounts, portfolio, market, trades, notifications, webhooks):
+    for routes in (*accounts, portfolio, market, watchlists, trades, notifications, webhooks):
         app.register_blueprint(routes.blueprint)
     sending.init_app(app, settings)
     health.init_app(app)

@@ -22,6 +22,7 @@ from app.notifications import routes as notifications
 from app.portfolio import routes as portfolio
 from app.realtime import asyncapi
 from app.trades import routes as trades
+from app.watchlists import routes as watchlists
 from app.web import health, openapi
 from app.web.api import JSON
 from app.web.error_codes import (
@@ -54,7 +55,10 @@ def main() -> None:
     """Rewrite both pages."""
     app = Flask(__name__)
     accounts = (auth, sessions, account, second_factor, api_keys)
-    for routes in (*accounts, portfolio, trades, notifications, webhooks, market, health):
+    for routes in (
+        *accounts,
+        *(portfolio, trades, notifications, webhooks, market, watchlists, health),
+    ):
         app.register_blueprint(routes.blueprint)
     openapi.init_app(app)
     with app.app_context():

@@ -93,6 +93,7 @@ class ExportResponse(ResponseModel):
     sessions: Items = Field(
         description="The sessions, also those that ended within 8 days.", examples=[[]]
     )
+    watchlists: Items = Field(description="The watchlists in their order.", examples=[[]])
     api_keys: Items = Field(description="The API keys, without the keys.", examples=[[]])
     webhooks: Items = Field(description="The webhooks, without their secrets.", examples=[[]])
     trades: Items = Field(description="All trades.", examples=[[]])

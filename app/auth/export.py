@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
@@ -13,7 +14,7 @@ from pymongo import DESCENDING
 from app.auth.verification import find_user
 from app.database import Document, collection
 from app.database.hints import use_index
-from app.models import Inbox, Notification, Portfolio, SecondFactor, User
+from app.models import Inbox, Notification, Portfolio, SecondFactor, User, Watchlists
 from app.models.movement import BY_TIME
 from app.models.paging import newest_first
 from app.services import now
@@ -26,7 +27,7 @@ INTERNAL = frozenset(
         *("_id", "password_hash", "key_hash", "secret", "refresh_digest", "used_digests"),
         *("recovery_digests", "last_step", "claim", "claims", "wakes", "due_at", "deliver_at"),
         *("waiting", "trigger_below", "trigger_above", "purge_at", "alert_count", "pending_id"),
-        "portfolio_count",
+        *("portfolio_count", "watchlist_count"),
     }
 )
 
@@ -61,6 +62,7 @@ def _few(user: User) -> dict[str, Any]:
         "preferences": inbox.preferences.to_document() if inbox else None,
         "portfolios": _read("portfolios", {"user_id": user_id}),
         "sessions": _read("sessions", {"user_id": user_id}),
+        "watchlists": [asdict(watchlist) for watchlist in Watchlists.find(user_id)],
         "api_keys": _read("api_keys", {"user_id": user_id}),
         "webhooks": _read("webhooks", {"user_id": user_id}),
     }

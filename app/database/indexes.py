@@ -103,7 +103,15 @@ INDEXES: dict[str, list[IndexModel]] = {
         name: []
         for name in (
             *("erasures", "followers", "identities", "inboxes", "instruments", "leases"),
-            *("market", "pulse", "schema", "second_factors", "symbols", "webhook_wakes"),
+            *(
+                "market",
+                "pulse",
+                "schema",
+                "second_factors",
+                "symbols",
+                "watchlists",
+                "webhook_wakes",
+            ),
         )
     },
 }

@@ -29,6 +29,7 @@ from app.models.trade import Trade
 from app.models.trade_changes import TradeChange, apply_changes
 from app.models.trail import Trail
 from app.models.user import User
+from app.models.watchlist import Watchlists
 from app.models.webhook import Webhook, WebhookWake
 from app.models.webhook_delivery import (
     DeliveryAttempt,
@@ -77,6 +78,7 @@ __all__ = [
     "TradeChange",
     "Trail",
     "User",
+    "Watchlists",
     "Webhook",
     "WebhookDelivery",
     "WebhookWake",

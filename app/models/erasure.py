@@ -48,7 +48,8 @@ class Erasure:
         document: Document = {"names": list(erasure.names), "started_at": now}
         collection("erasures").update_one({"_id": user.client_id}, {"$set": document}, upsert=True)
         collection("users").delete_one({"client_id": user.client_id})
-        collection("inboxes").delete_one({"_id": user.client_id})
+        for name in ("inboxes", "watchlists"):
+            collection(name).delete_one({"_id": user.client_id})
         for name in OF_USER:
             collection(name).delete_many({"user_id": user.client_id})
         SecondFactor.delete(user.client_id)

@@ -168,9 +168,9 @@ class Inbox:
         return cls.find_many(events)
 
     @classmethod
-    def count_read(cls, user_id: str) -> None:
-        """Decrement the user's count of unread notifications."""
-        collection("inboxes").update_one({"_id": user_id}, {"$inc": {"unread_count": -1}})
+    def count_read(cls, user_id: str, count: int = 1) -> None:
+        """Subtract from the user's count of unread notifications."""
+        collection("inboxes").update_one({"_id": user_id}, {"$inc": {"unread_count": -count}})
 
     @classmethod
     def correct_event_seq(cls, user_id: str, seq: int) -> None:

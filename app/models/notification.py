@@ -151,6 +151,21 @@ class Notification:
         return bool(result.modified_count) if result.matched_count else None
 
     @classmethod
+    def mark_all_read(cls, user_id: str, up_to: int, limit: int) -> int:
+        """Mark up to `limit` unread ones with a seq up to `up_to` as read, the newest first.
+
+        Returns how many.
+        """
+        unread = {"user_id": user_id, "is_read": False}
+        found = newest_first("notifications", unread, BY_SEQ, below=up_to + 1, limit=limit)
+        if not found:
+            return 0
+        query = {**unread, "seq": {"$gte": found[-1]["seq"], "$lte": found[0]["seq"]}}
+        update = {"$set": {"is_read": True}}
+        notifications = collection("notifications")
+        return notifications.update_many(query, update, **use_index(*BY_SEQ)).modified_count
+
+    @classmethod
     def is_younger(cls, user_id: str, seq: int, than: datetime) -> bool:
         """Return whether a notification exists and is not older than a time."""
         query = {"user_id": user_id, "seq": seq}

@@ -163,6 +163,16 @@ class User:
         return collection("users").update_one(query, update).matched_count == 1
 
     @classmethod
+    def count_watchlist(cls, client_id: str) -> bool:
+        """Count a new watchlist of the user; return whether the user exists.
+
+        The document stays locked by the transaction, so a user's watchlists are created one by one.
+        """
+        query = {"client_id": client_id}
+        update = {"$inc": {"watchlist_count": 1}}
+        return collection("users").update_one(query, update).matched_count == 1
+
+    @classmethod
     def last_alert_number(cls, client_id: str) -> int:
         """Return the number of the user's newest alert, 0 if the user never had one."""
         query = {"client_id": client_id}

@@ -7,6 +7,8 @@ from flask import Blueprint
 from app.extensions import limiter
 from app.notifications import service
 from app.notifications.schemas import (
+    MarkAllReadRequest,
+    MarkAllReadResponse,
     NotificationsQuery,
     NotificationsResponse,
     NotificationView,
@@ -78,6 +80,16 @@ def stop_emails(token: str) -> MessageResponse:
 def stop_emails_by_mail_program(token: str) -> MessageResponse:
     """Stop the emails by the button of a mail program (RFC 8058). The body is ignored."""
     return MessageResponse(message=service.stop_emails(token))
+
+
+@blueprint.put("/read")
+@endpoint(
+    body=MarkAllReadRequest, responses={200: MarkAllReadResponse}, errors={401: ["account_gone"]}
+)
+def mark_all_notifications_read(body: MarkAllReadRequest) -> MarkAllReadResponse:
+    """Mark all notifications as read, or those up to one that the user has seen."""
+    count, unread = service.mark_all_read(current_principal().user_id, body.up_to_seq)
+    return MarkAllReadResponse(message="Notifications read", count=count, unread_count=unread)
 
 
 @blueprint.put("/<notification_id>/read")

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from app.models import EventType, Notification, Preferences
 from app.web.schemas import (
+    MessageResponse,
     NextCursor,
     PageCursor,
     PageSize,
@@ -15,6 +16,7 @@ from app.web.schemas import (
     ResponseModel,
     Timestamp,
     to_json,
+    whole_number,
 )
 
 Text = StringConstraints(strip_whitespace=True, min_length=1)
@@ -49,6 +51,22 @@ class NotificationsQuery(RequestModel):
     )
     limit: PageSize = 50
     cursor: PageCursor = None
+
+
+class MarkAllReadRequest(RequestModel):
+    """{} marks all notifications that there are now."""
+
+    up_to_seq: Annotated[int, *whole_number(0, 2**53)] | None = Field(
+        default=None,
+        description="The `seq` of the last notification to mark. Those that arrived after the "
+        "user looked stay unread.",
+        examples=[7],
+    )
+
+
+class MarkAllReadResponse(MessageResponse):
+    count: int = Field(description="How many were unread until now.", examples=[3])
+    unread_count: int = Field(description="The number of unread notifications left.", examples=[0])
 
 
 class PreferencesRequest(RequestModel):

@@ -15,6 +15,9 @@ from app.models.paging import read_page
 from app.notifications.stop_links import read_stop_token
 from app.services import now
 
+# Notifications that one transaction marks as read: few enough to end well within its timeout.
+READ_BATCH = 500
+
 
 def send(user_id: str, event: str, message: str) -> None:
     """Write a custom event of the user, which is delivered like any other."""
@@ -95,3 +98,28 @@ def mark_read(user_id: str, notification_id: str) -> None:
 
     if run_transaction(write, user_ids=[user_id]) is None:
         raise NotFound("You have no notification with this id.", code="notification_not_found")
+
+
+def mark_all_read(user_id: str, up_to: int | None) -> tuple[int, int]:
+    """Mark all notifications with a seq up to `up_to` as read, None for all there are now.
+
+    Returns how many were unread, and how many still are. Raises AccountGone.
+    """
+    inbox = Inbox.find(user_id)
+    if inbox is None:
+        raise AccountGone
+    last = inbox.event_seq if up_to is None else min(up_to, inbox.event_seq)
+
+    def write() -> int:
+        unread = (Inbox.find(user_id) or inbox).unread_count
+        # No more than there are: finding them ends with the last.
+        limit = min(READ_BATCH, unread)
+        count = Notification.mark_all_read(user_id, last, limit) if limit > 0 else 0
+        if count:
+            Inbox.count_read(user_id, count)
+        return count
+
+    total = 0
+    while count := run_transaction(write, user_ids=[user_id]):
+        total += count
+    return total, (Inbox.find(user_id) or inbox).unread_count

@@ -80,6 +80,12 @@ ERROR_CODES = {
         (400,), "The range of time is reversed, or has too many candles or points."
     ),
     "market_data_unavailable": ErrorCode((503,), "No source has a price of the symbol."),
+    "watchlist_not_found": ErrorCode((404,), "The user has no watchlist with this id."),
+    "watchlist_name_taken": ErrorCode(
+        (409,), "Another watchlist of the user has the name. `details` has its `watchlist_id`."
+    ),
+    "watchlist_full": ErrorCode((409,), "The watchlist has 100 symbols."),
+    "too_many_watchlists": ErrorCode((409,), "The user has 20 watchlists."),
     # Portfolios and trades.
     "portfolio_not_found": ErrorCode((404,), "The user has no portfolio of this name."),
     "reset_meanwhile": ErrorCode(

@@ -34,6 +34,11 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
         "schema": _OBJECT_ID,
         "example": "6744a1f0c2d5e8b7a9f01234",
     },
+    "watchlist_id": {
+        "description": "The id of one of the user's watchlists.",
+        "schema": _OBJECT_ID,
+        "example": "6744a1f0c2d5e8b7a9f01240",
+    },
     "alert_id": {
         "description": "The id of one of the user's alerts.",
         "schema": _OBJECT_ID,

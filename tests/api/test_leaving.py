@@ -21,6 +21,7 @@ from tests.support.users import PASSWORD, Trader, registration
 COLLECTIONS = (
     *("users", "inboxes", "portfolios", "trades", "alerts", "notifications", "answers"),
     *("api_keys", "webhooks", "webhook_deliveries", "second_factors", "codes", "erasures"),
+    "watchlists",
 )
 
 
@@ -36,6 +37,7 @@ def fill(trader: Trader) -> None:
     trader.create_trade(stop_loss=24_000)
     trader.post(f"/trades/exit/{trader.trades()[-1]['trade_id']}")
     trader.post("/market/alerts", {"symbol": "^NSEI", "above": 26_000})
+    trader.post("/watchlists", {"name": "Mine", "symbols": ["^NSEI"]})
     trader.post("/notifications", {"event": "note", "message": "Hello"})
     trader.post("/auth/api-keys", {"name": "bot", "scopes": ["read"]})
     trader.post("/auth/totp", {"password": PASSWORD})
@@ -68,6 +70,7 @@ def test_the_export_has_everything_and_no_credential(alice: Trader, bob: Trader)
     assert [each["status"] for each in exported["trades"]] == ["ACTIVE", "CLOSED"]
     assert exported["trades"][0]["created_at"].endswith("Z")
     assert [each["above"] for each in exported["alerts"]] == [26_000.0]
+    assert [each["symbols"] for each in exported["watchlists"]] == [["^NSEI"]]
     kinds = [each["type"] for each in exported["notifications"]]
     assert kinds.count("trade_created") == 2
     assert "note" in kinds

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from app.monitor import Monitor
+from app.notifications import service
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.responses import NOTIFICATION, assert_error, assert_shape, text, time, whole
 from tests.support.senders import CREDENTIALS
@@ -140,6 +141,51 @@ def test_reading_one_twice_counts_once(carol: Trader) -> None:
     for _ in range(2):
         assert carol.put(f"/notifications/{newest['id']}/read").status_code == 200
     assert carol.get("/notifications").get_json()["unread_count"] == 1
+
+
+def test_all_are_marked_as_read_at_once(alice: Trader, bob: Trader) -> None:
+    for _ in range(3):
+        send(alice)
+        send(bob)
+    before = len(alice.notifications("?unread=true&limit=500"))
+
+    for count in (before, 0):
+        answer = alice.put("/notifications/read")
+        assert answer.status_code == 200, answer.text
+        assert answer.get_json() == {
+            "message": "Notifications read",
+            "count": count,
+            "unread_count": 0,
+        }
+    assert seqs(alice, "?unread=true") == []
+    assert alice.get("/notifications").get_json()["unread_count"] == 0
+    assert bob.get("/notifications").get_json()["unread_count"] == 3
+
+
+def test_what_arrived_after_the_last_seen_stays_unread(carol: Trader) -> None:
+    for _ in range(4):
+        send(carol)
+    carol.put(f"/notifications/{carol.notifications()[-1]['id']}/read")
+
+    answer = carol.put("/notifications/read", json={"up_to_seq": 3})
+
+    assert (answer.get_json()["count"], answer.get_json()["unread_count"]) == (2, 1)
+    assert seqs(carol, "?unread=true") == [4]
+
+
+def test_a_long_backlog_is_marked_in_several_transactions(
+    carol: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "READ_BATCH", 2)
+    for _ in range(5):
+        send(carol)
+
+    assert carol.put("/notifications/read").get_json()["count"] == 5
+    assert carol.get("/notifications").get_json()["unread_count"] == 0
+
+
+def test_a_deleted_user_has_nothing_to_mark(deleted_user: Trader) -> None:
+    assert_error(deleted_user.put("/notifications/read"), 401, "account_gone")
 
 
 def test_anothers_notification_is_unknown_and_stays_unread(alice: Trader, bob: Trader) -> None:

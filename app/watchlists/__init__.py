@@ -1,0 +1,1 @@
+"""Watchlists: the lists of symbols that users keep."""
