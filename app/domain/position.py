@@ -44,3 +44,10 @@ class Position:
     def pnl_at(self, price: Decimal) -> Decimal:
         """Return the unrealized P&L of the trades at `price`, in rupees."""
         return price * self.quantity - self.cost + ZERO
+
+    def day_pnl_at(
+        self, price: Decimal, previous_close: Decimal, entered_today: Position
+    ) -> Decimal:
+        """Return the P&L since the previous close, in rupees; of what was entered since, all."""
+        held_before = self.quantity - entered_today.quantity
+        return (price - previous_close) * held_before + entered_today.pnl_at(price)

@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from app.domain.quote import Quote, Source
-from app.market_data.tick_filter import PendingTick, RejectReason
+from app.market.service import FoundQuotes
+from app.market_data.tick_filter import PendingTick, RejectReason, TickFilter
 from app.web.schemas import (
     CountIfKnown,
     Duration,
     Money,
     MoneyIfKnown,
+    RequestModel,
     ResponseModel,
     Symbol,
+    SymbolName,
     Timestamp,
 )
+
+MAX_SYMBOLS = 100
+
+
+def _split(text: Any) -> Any:
+    return [name for each in text.split(",") if (name := each.strip())]
+
+
+class QuotesQuery(RequestModel):
+    symbols: Annotated[
+        list[SymbolName],
+        BeforeValidator(_split),
+        Field(
+            min_length=1,
+            max_length=MAX_SYMBOLS,
+            description=f"At most {MAX_SYMBOLS} symbols or aliases in any case, with commas "
+            "between them.",
+            examples=["NIFTY,RELIANCE,TCS"],
+        ),
+        WithJsonSchema({"type": "string"}),
+    ]
 
 
 class UnconfirmedQuote(ResponseModel):
@@ -98,4 +122,39 @@ class QuoteResponse(ResponseModel):
             delayed=quote.source.is_delayed,
             **details,
             unconfirmed=UnconfirmedQuote.of(pending) if pending else None,
+        )
+
+
+class QuoteErrorView(ResponseModel):
+    """Why a symbol of the request has no quote."""
+
+    symbol: str = Field(description="The name in the request.", examples=["NO-SUCH"])
+    error: str = Field(
+        description="One sentence for a person.", examples=["There is no symbol 'NO-SUCH'."]
+    )
+    code: str = Field(
+        description="`unknown_symbol`, or `market_data_unavailable` if there is no price yet.",
+        examples=["unknown_symbol"],
+    )
+
+
+class QuotesResponse(ResponseModel):
+    """The last known quotes, however old, and what is wrong with the other names."""
+
+    quotes: list[QuoteResponse] = Field(
+        description="One for each symbol with a price, in the order of the request."
+    )
+    errors: list[QuoteErrorView] = Field(description="One for each other name.")
+
+    @classmethod
+    def of(cls, found: FoundQuotes, now: datetime, tick_filter: TickFilter) -> QuotesResponse:
+        return cls(
+            quotes=[
+                QuoteResponse.of(seen.quote, now, tick_filter.pending_after(seen.quote))
+                for seen in found.quotes
+            ],
+            errors=[
+                QuoteErrorView(symbol=name, error=error.message, code=error.code)
+                for name, error in found.errors.items()
+            ],
         )

@@ -6,7 +6,7 @@ from flask import Blueprint
 
 from app.alerts.routes import blueprint as alerts
 from app.concurrency import run_blocking
-from app.market.quote_schemas import QuoteResponse
+from app.market.quote_schemas import QuoteResponse, QuotesQuery, QuotesResponse
 from app.market.schemas import (
     HistoryQuery,
     HistoryResponse,
@@ -14,6 +14,7 @@ from app.market.schemas import (
     SymbolsQuery,
     SymbolsResponse,
 )
+from app.market.service import find_quotes
 from app.services import now, services
 from app.web.api import endpoint
 
@@ -32,6 +33,14 @@ def live_price(symbol: str) -> QuoteResponse:
     quotes = services().quotes
     quote = quotes.latest(services().instruments.get(symbol).symbol)
     return QuoteResponse.of(quote, now(), quotes.tick_filter.pending_after(quote))
+
+
+@blueprint.get("/quotes")
+@endpoint(query=QuotesQuery, responses={200: QuotesResponse}, public=True)
+def list_quotes(query: QuotesQuery) -> QuotesResponse:
+    """Show the last known quotes of up to 100 symbols at once, without waiting for newer ones."""
+    found = find_quotes(query.symbols)
+    return QuotesResponse.of(found, now(), services().quotes.tick_filter)
 
 
 @blueprint.get("/history/<symbol>")

@@ -14,8 +14,9 @@ from datetime import timedelta
 from itertools import count
 
 from app.clock import Clock
+from app.domain.day import details_after
 from app.domain.errors import MarketDataUnavailable, PriceTooOld
-from app.domain.quote import Posting, Quote, SeenQuote, Source
+from app.domain.quote import NO_DETAILS, Posting, Quote, SeenQuote, Source
 from app.market_data.feed import Feed
 from app.market_data.instruments.registry import DEFAULT_INDICES
 from app.market_data.shared_quotes import SharedQuotes
@@ -41,6 +42,11 @@ class _SymbolTicks:
         """Return whether the quote is the last one, or an older one that was posted already."""
         last = self.ticks[-1]
         return quote == last or (quote.timestamp < last.timestamp and quote in self.ticks)
+
+    def update_details(self, quote: Quote) -> None:
+        """Replace the details of the last quote by those of the same one, received again."""
+        if quote == self.ticks[-1] and quote.details is not NO_DETAILS:
+            self.ticks[-1] = replace(self.ticks[-1], details=quote.details)
 
 
 class QuoteBoard:
@@ -105,7 +111,7 @@ class QuoteBoard:
         own = None if follows else self._seen(symbol)
         seen = [known.quote for known in (own, stored) if known]
         if not seen:
-            raise _no_price(symbol)
+            raise no_price(symbol)
         return max(seen, key=lambda candidate: candidate.timestamp)
 
     def require(self, symbol: str) -> Quote:
@@ -115,7 +121,7 @@ class QuoteBoard:
         """
         quote = self.confirmed([symbol]).get(symbol)
         if quote is None:
-            raise _no_price(symbol)
+            raise no_price(symbol)
         return quote
 
     def require_recent(self, symbol: str) -> Quote:
@@ -193,7 +199,7 @@ class QuoteBoard:
         if self._shared and self._follows(index):
             if quote := self._shared.sample(DEFAULT_INDICES):
                 return quote
-            raise _no_price(index)
+            raise no_price(index)
         if self._feed.remote:
             fresh = map(self._fresh, (*DEFAULT_INDICES, *list(self._symbols)))
             if quote := next(filter(None, fresh), None):
@@ -203,7 +209,7 @@ class QuoteBoard:
             quote = self.confirmed([symbol]).get(symbol)
             if quote and not self.tick_filter.is_pending(quote):
                 return quote
-        raise _no_price(index)
+        raise no_price(index)
 
     def newest(self) -> dict[Source, Quote]:
         """Return the newest quote of each source in this process."""
@@ -238,7 +244,8 @@ class QuoteBoard:
             posting = self._next_fetched_posting(quote)
             entry = self._symbols.get(symbol)
             if entry and entry.has(quote):
-                # A known price is no new tick.
+                # A known price is no new tick, but bids and asks change without a trade.
+                entry.update_details(quote)
                 return replace(entry.ticks[-1], posting=posting)
             if posted := self._post([quote], [posting]):
                 return posted[0]
@@ -261,7 +268,8 @@ class QuoteBoard:
             if not self.tick_filter.admit([tick]):
                 continue
             entry = self._symbols.setdefault(tick.symbol, _SymbolTicks())
-            entry.ticks.append(replace(tick, posting=posting))
+            details = details_after(entry.ticks[-1], tick) if entry.ticks else tick.details
+            entry.ticks.append(replace(tick, posting=posting, details=details))
             entry.updated_at = updated_at
             posted.append(entry.ticks[-1])
         return posted
@@ -316,7 +324,8 @@ class QuoteBoard:
         return SeenQuote(entry.ticks[-1], now - since)
 
 
-def _no_price(symbol: str) -> MarketDataUnavailable:
+def no_price(symbol: str) -> MarketDataUnavailable:
+    """Return the error of a symbol that has no price."""
     return MarketDataUnavailable(
         f"There is no price for {symbol} right now. Try again in a few seconds."
     )

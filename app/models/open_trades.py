@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
+
 from bson import ObjectId
 
 from app.database import collection
 from app.database.hints import use_index
+from app.domain.bracket import Bracket
 from app.domain.trade import TradeStatus
 from app.models.trade import BY_NUMBER, Trade
+from app.models.trade_document import read_bracket
 
 OPEN = [status.value for status in TradeStatus if status.is_open]
 
@@ -18,3 +23,19 @@ def find_open(user_id: str, portfolio_id: ObjectId) -> list[Trade]:
     found = collection("trades").find(query, **use_index(*BY_NUMBER))
     trades = [Trade.from_document(document) for document in found]
     return sorted(trades, key=lambda trade: trade.number)
+
+
+def find_entered(
+    user_id: str, portfolio_id: ObjectId, *, since: datetime
+) -> Iterator[tuple[str, Bracket]]:
+    """Yield symbol and bracket of the active trades whose entry is no older than `since`."""
+    query = {
+        "user_id": user_id,
+        "portfolio_id": portfolio_id,
+        "status": TradeStatus.ACTIVE.value,
+        "entry_timestamp": {"$gte": since},
+    }
+    for document in collection("trades").find(query, **use_index(*BY_NUMBER)):
+        bracket = read_bracket(document)
+        assert bracket is not None
+        yield document["symbol"], bracket

@@ -13,6 +13,7 @@ from pymongo import UpdateOne
 from app.database import Document, collection
 from app.domain.money import is_price
 from app.domain.quote import Posting, Quote, SeenQuote, Source
+from app.models.quote_details import details_document, read_details
 
 # Ticks of each symbol for processes that do not poll: trades are being opened while they arrive.
 KEPT_TICKS = 64
@@ -199,7 +200,8 @@ def _last(quote: Quote, seen_at: datetime | None) -> Document:
         **({"seen_at": seen_at} if seen_at else {}),
     }
     # Stored separately: simulated prices may follow, and never close a trade opened at a real one.
-    return {**last, "real": dict(last)} if quote.source.is_real else last
+    real = {"real": dict(last)} if quote.source.is_real else {}
+    return {**last, **real, "details": details_document(quote.details)}
 
 
 def _shared(quote: Quote, seen_at: datetime) -> Document:
@@ -235,4 +237,5 @@ def _quote(document: Document) -> Quote | None:
     board = document.get("board")
     posting = Posting(board, document["number"]) if board else None
     source = Source(document["source"])
-    return Quote(document["_id"], price, source, document["timestamp"], posting)
+    details = read_details(document.get("details"))
+    return Quote(document["_id"], price, source, document["timestamp"], posting, details=details)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from app.domain.day import start_of_day
 from app.domain.position import Position
 from app.market_data.quotes import KnownQuote
 from app.models import Portfolio
+from app.models.open_trades import find_entered
 from app.portfolio.valuation import value
 from app.services import services
 
@@ -16,12 +20,14 @@ from app.services import services
 class ValuedPosition:
     """The sums of a symbol's open trades, and its last known quote, if it ever had one.
 
-    `equity` is that of the portfolio, in rupees.
+    `entered` are the sums of the trades that were entered on the day of the quote, `equity` is
+    that of the portfolio, in rupees.
     """
 
     symbol: str
     sums: Position
     known: KnownQuote | None
+    entered: Position
     equity: Decimal
 
     @property
@@ -43,6 +49,13 @@ class ValuedPosition:
         return self.sums.pnl_at(self.known.quote.price) if self.known else None
 
     @property
+    def day_pnl(self) -> Decimal | None:
+        """The P&L since the previous close, in rupees; None if no source gave that close."""
+        if self.known is None or (close := self.known.quote.details.previous_close) is None:
+            return None
+        return self.sums.day_pnl_at(self.known.quote.price, close, self.entered)
+
+    @property
     def weight_pct(self) -> Decimal | None:
         """The market value in per cent of the equity; None without either."""
         if self.market_value is None or self.equity <= 0:
@@ -54,7 +67,27 @@ def value_positions(portfolio: Portfolio) -> list[ValuedPosition]:
     """Return the positions of a portfolio in alphabetical order; never waits for a price."""
     held = {symbol: sums for symbol, sums in portfolio.exposure.items() if sums.trades}
     known = services().quotes.known(held)
+    entered = _entered_on_day(portfolio, known)
     equity = value(portfolio).equity
     return [
-        ValuedPosition(symbol, held[symbol], known.get(symbol), equity) for symbol in sorted(held)
+        ValuedPosition(
+            symbol, held[symbol], known.get(symbol), entered.get(symbol, Position()), equity
+        )
+        for symbol in sorted(held)
     ]
+
+
+def _entered_on_day(portfolio: Portfolio, known: Mapping[str, KnownQuote]) -> dict[str, Position]:
+    """Return what was entered on the day of each quote that has a previous close."""
+    days = {
+        symbol: start_of_day(seen.quote.timestamp)
+        for symbol, seen in known.items()
+        if seen.quote.details.previous_close is not None
+    }
+    if not days:
+        return {}
+    entered: dict[str, Position] = defaultdict(Position)
+    for symbol, bracket in find_entered(portfolio.user_id, portfolio.id, since=min(days.values())):
+        if symbol in days and bracket.entry_timestamp >= days[symbol]:
+            entered[symbol] += Position.of(bracket)
+    return entered

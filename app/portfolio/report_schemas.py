@@ -43,9 +43,9 @@ class PositionView(ResponseModel):
         description="The profit of the open trades at the last price, in rupees.", examples=[77.8]
     )
     day_pnl: Money | None = Field(
-        description="The profit since the previous close, in rupees. Null if no source gave that "
-        "close.",
-        examples=[None],
+        description="The profit of the open trades since the previous close, or since their entry "
+        "if that was later, in rupees. Null if no source gave that close.",
+        examples=[61.2],
     )
     weight_pct: float | None = Field(
         description="The market value in per cent of the portfolio's equity; null without equity.",
@@ -66,7 +66,7 @@ class PositionView(ResponseModel):
             stale=position.known.stale if position.known else None,
             market_value=position.market_value,
             unrealized_pnl=position.unrealized_pnl,
-            day_pnl=None,
+            day_pnl=position.day_pnl,
             weight_pct=None if weight is None else round(float(weight), 2),
         )
 

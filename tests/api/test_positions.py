@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
+from app.domain.quote import QuoteDetails
 from app.monitor import Monitor
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.responses import assert_error
@@ -74,6 +76,25 @@ def test_a_flat_position_has_its_pnl_and_no_average_entry(
     (position,) = positions_of(alice)
     assert (position["quantity"], position["trades"], position["average_entry"]) == (0, 2, None)
     assert (position["market_value"], position["unrealized_pnl"]) == (0.0, 60.0)
+
+
+def test_the_day_pnl_counts_from_the_previous_close_or_a_later_entry(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor, clock: ManualClock
+) -> None:
+    alice.create_trade(symbol="RELIANCE", quantity=10)  # at 1,400
+    assert positions_of(alice)[0]["day_pnl"] is None
+    clock.advance(24 * 3_600)
+    feed.tick("RELIANCE.NS", 1_400)
+    monitor.run_once()
+    alice.create_trade(symbol="RELIANCE", quantity=5)
+    alice.create_trade(symbol="RELIANCE", trade_type="SELL", quantity=2)
+    feed.tick("RELIANCE.NS", "1430.50", QuoteDetails(previous_close=Decimal("1410.25")))
+    monitor.run_once()
+
+    (position,) = positions_of(alice)
+    # 10 since 1,410.25; 5 bought and 2 sold at 1,400 on the same day.
+    assert position["day_pnl"] == 10 * 20.25 + 3 * 30.5
+    assert position["unrealized_pnl"] == 13 * 30.5
 
 
 def test_a_position_keeps_its_last_price_and_says_that_it_is_stale(

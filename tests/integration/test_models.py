@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -15,7 +16,7 @@ from app.database import Document, collection
 from app.database.transactions import run_transaction
 from app.domain.errors import Unauthenticated
 from app.domain.position import Position
-from app.domain.quote import Source
+from app.domain.quote import QuoteDetails, Source
 from app.domain.side import TradeType
 from app.domain.trade import TradeStatus, exit_by_user, on_quote
 from app.models import (
@@ -41,7 +42,7 @@ from tests.support.factories import (
     open_portfolio,
     portfolio_of,
 )
-from tests.support.quotes import NOON, bracket, quote
+from tests.support.quotes import DETAILS, NOON, bracket, quote
 
 pytestmark = pytest.mark.usefixtures("app_context")
 
@@ -308,6 +309,15 @@ def test_the_last_quotes_of_symbols_are_stored() -> None:
     assert set(kept) == {"^NSEI", "INFY.NS"}
     assert kept["^NSEI"] == quote("25000.05", Source.YAHOO, NOON)
     assert SymbolState.find_traded() == {"TCS.NS"}
+
+
+def test_the_details_of_a_quote_are_stored_with_it_and_replaced_by_the_next() -> None:
+    full = replace(quote(105), details=DETAILS)
+    partial = replace(quote(106), details=QuoteDetails(previous_close=Decimal("100.05")))
+    for stored in (full, partial, quote(107)):
+        SymbolState.save_quotes([stored], NOON)
+
+        assert SymbolState.load_quotes()["^NSEI"].details == stored.details
 
 
 def test_money_is_stored_as_decimal128(raw_db: Database[Document]) -> None:

@@ -9,12 +9,12 @@ from decimal import Decimal
 import pytest
 
 from app.domain.errors import MarketDataUnavailable, PriceTooOld
-from app.domain.quote import Quote, SeenQuote, Source
+from app.domain.quote import NO_DETAILS, Quote, SeenQuote, Source
 from app.market_data.calendar import TradingCalendar
 from app.market_data.quotes import KEPT_TICKS, QuoteBoard
 from app.market_data.tick_filter import DELAYS, TickFilter
 from tests.support.market import ManualClock, ScriptedFeed, permissive_filter
-from tests.support.quotes import quote
+from tests.support.quotes import DETAILS, NOON, quote
 
 
 @pytest.fixture
@@ -34,6 +34,45 @@ def test_the_last_tick_is_the_latest(board: QuoteBoard) -> None:
     board.update([quote(1), quote(2, symbol="TCS.NS"), quote(3)])
 
     assert [board.latest(symbol).price for symbol in ("^NSEI", "TCS.NS")] == [3, 2]
+
+
+def test_a_tick_without_details_keeps_the_figures_of_its_day(board: QuoteBoard) -> None:
+    board.update([replace(quote(105), details=DETAILS)])
+    later = [quote(107, timestamp=NOON + timedelta(hours=1)), quote(99, timestamp=NOON)]
+
+    highest, lowest = board.update(later)
+
+    # A trade has taken the bid or the ask.
+    assert highest.details == replace(DETAILS, bid=None, ask=None, high=Decimal(107))
+    assert lowest.details == replace(highest.details, low=Decimal(99))
+    assert lowest.change == -1
+
+
+@pytest.mark.parametrize(
+    "tick",
+    [
+        pytest.param(quote(105, timestamp=NOON + timedelta(hours=7)), id="the next day in India"),
+        pytest.param(quote(105, timestamp=NOON - timedelta(hours=18)), id="the day before"),
+        pytest.param(quote(105, Source.YAHOO), id="another source"),
+    ],
+)
+def test_the_figures_of_another_day_or_source_are_forgotten(board: QuoteBoard, tick: Quote) -> None:
+    board.update([replace(quote(105), details=DETAILS)])
+
+    (posted,) = board.update([tick])
+
+    assert posted.details == NO_DETAILS
+
+
+def test_newer_bids_and_asks_of_the_same_trade_are_known(
+    board: QuoteBoard, feed: ScriptedFeed, clock: ManualClock
+) -> None:
+    first = board.latest("^NSEI")
+    # The same price of the same time.
+    feed.set("^NSEI", first.price, DETAILS)
+    clock.advance(20.5)
+
+    assert board.latest("^NSEI").details == DETAILS
 
 
 def test_a_stale_price_is_requested_again(
