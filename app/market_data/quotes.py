@@ -185,10 +185,16 @@ class QuoteBoard:
 
     def ticks(self, symbol: str) -> list[Quote]:
         """Return the last ticks of a symbol, in order."""
-        if self._shared and self._follows(symbol):
-            return self._shared.ticks(symbol)
-        entry = self._symbols.get(symbol)
-        return list(entry.ticks) if entry else []
+        return self.ticks_by_symbol([symbol]).get(symbol, [])
+
+    def ticks_by_symbol(self, symbols: Iterable[str]) -> dict[str, list[Quote]]:
+        """Return the last ticks of each symbol that has some, in order."""
+        followed, own = self._divide(symbols)
+        ticks = dict(self._shared.ticks(followed)) if self._shared and followed else {}
+        for symbol in own:
+            if entry := self._symbols.get(symbol):
+                ticks[symbol] = list(entry.ticks)
+        return ticks
 
     def sample(self) -> Quote:
         """Return a price that shows that the feed works: of an index if possible.

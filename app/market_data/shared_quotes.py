@@ -28,7 +28,7 @@ class SharedQuotes:
         *,
         fresh_seconds: float,
         stored: Stored,
-        stored_ticks: Callable[[str], list[Quote]],
+        stored_ticks: Callable[[Collection[str]], Mapping[str, list[Quote]]],
         newest: Callable[[], SeenQuote | None],
         ask: Callable[[Collection[str]], bool],
     ) -> None:

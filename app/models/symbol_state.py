@@ -137,19 +137,11 @@ class SymbolState:
             collection("symbols").bulk_write(updates, ordered=False)
 
     @classmethod
-    def find_ticks(cls, symbol: str) -> list[Quote]:
-        """Return the shared ticks of a symbol, in order."""
-        document = collection("symbols").find_one({"_id": symbol}, {"ticks": 1}) or {}
-        return [
-            Quote(
-                symbol,
-                tick["price"],
-                Source(tick["source"]),
-                tick["timestamp"],
-                Posting(tick["board"], tick["number"]),
-            )
-            for tick in document.get("ticks", ())
-        ]
+    def find_ticks(cls, symbols: Collection[str]) -> dict[str, list[Quote]]:
+        """Return the shared ticks of each symbol that has some, in order."""
+        query = {"_id": {"$in": list(symbols)}, "ticks": {"$exists": True}}
+        documents = collection("symbols").find(query, {"ticks": 1})
+        return {document["_id"]: _read_ticks(document) for document in documents}
 
     @classmethod
     def find_newest(cls) -> SeenQuote | None:
@@ -221,6 +213,19 @@ def _ticks(quotes: Iterable[Quote]) -> list[Document]:
         }
         for quote in deque(quotes, maxlen=KEPT_TICKS)
         if quote.posting
+    ]
+
+
+def _read_ticks(document: Document) -> list[Quote]:
+    return [
+        Quote(
+            document["_id"],
+            tick["price"],
+            Source(tick["source"]),
+            tick["timestamp"],
+            Posting(tick["board"], tick["number"]),
+        )
+        for tick in document["ticks"]
     ]
 
 

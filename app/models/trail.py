@@ -7,7 +7,7 @@ symbol continues from them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -76,6 +76,13 @@ class Trail:
         stored = collection("symbols").find({"peaks_epoch": {"$exists": True}}, PEAKS)
         by_symbol = {document["_id"]: document for document in stored}
         return [_read(symbol, time, by_symbol.get(symbol, {})) for symbol, time in marked.items()]
+
+    @classmethod
+    def find(cls, symbols: Collection[str]) -> dict[str, Trail]:
+        """Return the stored best prices of each symbol that has some, without its mark."""
+        query = {"_id": {"$in": list(symbols)}, "peaks_epoch": {"$exists": True}}
+        found = collection("symbols").find(query, PEAKS)
+        return {document["_id"]: _read(document["_id"], None, document) for document in found}
 
     def update(self, epochs: Mapping[int, int]) -> UpdateOne:
         """Return the update that stores the best prices with the last quote of the symbol.
@@ -155,7 +162,7 @@ def _quote_fields(quote: Quote) -> Document:
     }
 
 
-def _read(symbol: str, marked_at: datetime, document: Document) -> Trail:
+def _read(symbol: str, marked_at: datetime | None, document: Document) -> Trail:
     peaks = {
         name: tuple(_quote(symbol, fields) for fields in quotes)
         for name, quotes in document.get("peaks", {}).items()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from app.domain.money import ZERO
-from app.domain.trade import TradeStatus
-from app.market_data.quotes import KnownQuote
-from app.models import Portfolio, Trade
+from app.models import Portfolio
 from app.services import services
 
 
@@ -39,12 +36,6 @@ class Performance:
         capital = self.portfolio.available_margin + blocked
         share = 100 * blocked / capital if capital > 0 else ZERO
         return share if capital > 0 and self.equity > 0 else max(share, Decimal(100))
-
-
-def known_quotes(trades: Iterable[Trade]) -> Mapping[str, KnownQuote]:
-    """Return the last known quotes of the symbols of active trades; never waits."""
-    symbols = {trade.symbol for trade in trades if trade.status is TradeStatus.ACTIVE}
-    return services().quotes.known(symbols)
 
 
 def value(portfolio: Portfolio) -> Performance:

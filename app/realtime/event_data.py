@@ -43,7 +43,7 @@ _MESSAGE = {"type": "string", "description": "The text they sent.", "examples": 
 _HOST = {"type": "string", "description": "The host of its URL.", "examples": ["bot.example.com"]}
 TRAILING = ("trailing_offset", "trailing_pct", "trailing_step")
 # What the data of an event may lack.
-OPTIONAL = {"settled_from", "best_price", *TRAILING}
+OPTIONAL = {"settled_from", "best_price", "trailing_stop", *TRAILING}
 
 
 def event_data(views: Views) -> dict[str, Properties]:
@@ -64,6 +64,12 @@ def _entry_data(views: Views) -> dict[str, Properties]:
         trade, "trade_id portfolio symbol trade_type quantity order_type limit_price stop_price"
     )
     trailing = {name: _never_null(trade[name]) for name in TRAILING}
+    begun = {
+        "trailing_stop": {
+            **_never_null(trade["trailing_stop"]),
+            "description": "Rupees at which a trailing stop that begins now closes it.",
+        }
+    }
     caused = {
         "quote": _quote(views, "The quote that caused it."),
         "settled_from": _never_null(trade["settled_from"]),
@@ -79,10 +85,10 @@ def _entry_data(views: Views) -> dict[str, Properties]:
         "stop_price stop_loss target_price margin_used exit_queued",
     )
     return {
-        "trade_created": _created(views, trailing),
-        "trade_filled": order | filled | trailing | caused,
+        "trade_created": _created(views, trailing | begun),
+        "trade_filled": order | filled | trailing | begun | caused,
         "trade_triggered": order | caused,
-        "trade_modified": modified | trailing,
+        "trade_modified": modified | trailing | begun,
         "trade_cancelled": ended,
         "trade_expired": ended,
         "trade_rejected": ended,
@@ -105,7 +111,7 @@ def _created(views: Views, trailing: Properties) -> Properties:
 
 
 def _exit_data(views: Views) -> dict[str, Properties]:
-    trade, quote = views[TradeView], views[QuoteResponse]
+    trade = views[TradeView]
     closed = pick(trade, "trade_id portfolio symbol trade_type quantity") | {
         "reason": _never_null(trade["exit_reason"]),
         "exit_price": _never_null(trade["exit_price"]),
@@ -113,10 +119,10 @@ def _exit_data(views: Views) -> dict[str, Properties]:
         "quote": _quote(views, "The quote that closed it."),
         "settled_from": _never_null(trade["settled_from"]),
     }
-    best_price = object_schema(
-        {"price": quote["price"], "time": quote["timestamp"]},
-        "The best price that the trailing stop had followed, if one fired.",
-    )
+    best_price = {
+        **_never_null(trade["best_price"]),
+        "description": "The best price that the trailing stop had followed, if one fired.",
+    }
     return {
         "trade_partially_exited": closed | pick(trade, "open_quantity"),
         "trade_exited": closed,

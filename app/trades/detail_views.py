@@ -7,8 +7,8 @@ from pydantic import Field
 from app.domain.fill import ExitReason, FillKind, FillRule
 from app.domain.quote import Source
 from app.domain.triggers import SettledFrom
-from app.market_data.quotes import KnownQuote
 from app.models import Trade
+from app.trades.current_prices import CurrentPrices
 from app.trades.trailing_schemas import PricePointView
 from app.trades.views import TradeView
 from app.web.schemas import Money, ResponseModel, Timestamp
@@ -64,11 +64,11 @@ class TradeDetail(TradeView):
     fills: list[FillView] = Field(description="Every execution, in order: the entry, then exits.")
 
     @classmethod
-    def of_one(cls, trade: Trade, known: KnownQuote | None) -> TradeDetail:
+    def of_one(cls, trade: Trade, prices: CurrentPrices | None) -> TradeDetail:
         fills = trade.fills
         quotes = {fill.kind: QuoteView.model_validate(fill.quote) for fill in fills}
         return cls(
-            **TradeView.of(trade, known).model_dump(mode="python"),
+            **TradeView.of(trade, prices).model_dump(mode="python"),
             entry_quote=quotes.get(FillKind.ENTRY),
             exit_quote=quotes.get(FillKind.EXIT),
             fills=[FillView.model_validate(fill) for fill in fills],

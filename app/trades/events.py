@@ -69,6 +69,7 @@ def trade_created(trade: Trade, available_margin: Decimal) -> EventDraft:
             "target_price": trade.terms.target_price,
             **_trailing_data(trade.terms.trailing),
             "entry_price": bracket.entry_price if bracket else None,
+            **_first_level(bracket),
             "margin_used": trade.margin_used,
             "available_margin": available_margin,
             "created_at": trade.created_at,
@@ -129,6 +130,7 @@ def trade_filled(trade: Trade, entered: Entered) -> EventDraft:
             "stop_loss": bracket.stop_loss,
             "target_price": bracket.target_price,
             **_trailing_data(bracket.trailing),
+            **_first_level(bracket),
             "margin_used": trade.margin_after(entered),
             "quote": {
                 "price": bracket.entry_quote_price,
@@ -177,6 +179,7 @@ def trade_modified(trade: Trade, modified: Modified) -> EventDraft:
             "stop_loss": terms.stop_loss,
             "target_price": terms.target_price,
             **_trailing_data(terms.trailing),
+            **(_first_level(after.bracket) if _restarts_trailing(trade, after) else {}),
             "margin_used": after.margin_used,
             "exit_queued": _queued_exit_data(terms),
         },
@@ -248,6 +251,16 @@ def _trailing_data(terms: TrailingTerms | None) -> dict[str, object]:
         return {}
     name = "trailing_pct" if terms.unit is Unit.PERCENT else "trailing_offset"
     return {name: terms.distance, "trailing_step": terms.step}
+
+
+def _first_level(bracket: Bracket | None) -> dict[str, object]:
+    """Return the level of a trailing stop that begins, if there is one."""
+    stop = bracket.trailing_stop if bracket else None
+    return {"trailing_stop": stop.level(None)} if stop else {}
+
+
+def _restarts_trailing(before: Trade, after: Trade) -> bool:
+    return after.trailing_stop != before.trailing_stop
 
 
 def _quote_data(quote: Quote) -> dict[str, object]:

@@ -19,7 +19,7 @@ from app.web.schemas import Money, ResponseModel, SeasonQuery, Symbol, SymbolFil
 
 NOT_EXPORTED = {
     *("user_id", "exit_queued"),
-    *("last_price", "price_time", "stale", "unrealized_pnl"),
+    *("last_price", "price_time", "stale", "best_price", "trailing_stop", "unrealized_pnl"),
 }
 
 
@@ -32,8 +32,9 @@ class TradesCsv(RootModel[str]):
     """A header, and one row for each trade, oldest first.
 
     The columns have the names and values of a TradeView, without `user_id`, `exit_queued`, and what
-    depends on the current price: `last_price`, `price_time`, `stale`, `unrealized_pnl`. Null is an
-    empty cell. A text that a spreadsheet would run as a formula begins with an apostrophe.
+    depends on the current price: `last_price`, `price_time`, `stale`, `best_price`,
+    `trailing_stop`, `unrealized_pnl`. Null is an empty cell. A text that a spreadsheet would run as
+    a formula begins with an apostrophe.
     """
 
     @staticmethod

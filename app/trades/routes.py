@@ -9,6 +9,7 @@ from app.portfolio import valuation
 from app.portfolio.service import get_portfolio
 from app.trades import exits, service
 from app.trades.change_routes import blueprint as changes
+from app.trades.current_prices import current_prices
 from app.trades.detail_views import TradeDetail
 from app.trades.exit_all import exit_all
 from app.trades.exit_schemas import (
@@ -123,9 +124,9 @@ def exit_all_trades(
     },
 )
 def list_trades(user_id: str, query: TradesQuery) -> TradesResponse:
-    """List trades, newest first; active ones with their last known price and unrealized P&L."""
+    """List trades, newest first; open ones with their last known price and unrealized P&L."""
     trades, next_cursor = service.list_trades(user_id, **dict(query))
-    return TradesResponse.of(trades, valuation.known_quotes(trades), next_cursor)
+    return TradesResponse.of(trades, current_prices(trades), next_cursor)
 
 
 @blueprint.get("/<user_id>/<trade_id>")
@@ -133,7 +134,7 @@ def list_trades(user_id: str, query: TradesQuery) -> TradesResponse:
 def show_trade(user_id: str, trade_id: str) -> TradeDetail:
     """Show one trade, with the quotes that opened and closed it."""
     trade = service.get_trade(user_id, trade_id)
-    return TradeDetail.of_one(trade, valuation.known_quotes([trade]).get(trade.symbol))
+    return TradeDetail.of_one(trade, current_prices([trade]).get(trade.id))
 
 
 @blueprint.get("/performance/<user_id>")

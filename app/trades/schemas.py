@@ -6,15 +6,16 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Annotated
 
+from bson import ObjectId
 from pydantic import Field
 
 from app.domain.order import MAX_QUANTITY, Order
 from app.domain.portfolio import DEFAULT_NAME
 from app.domain.side import TradeType
 from app.domain.trade import TradeStatus
-from app.market_data.quotes import KnownQuote
 from app.models import Trade
 from app.portfolio.valuation import Performance
+from app.trades.current_prices import CurrentPrices
 from app.trades.entry_fields import EntryFields
 from app.trades.trailing_schemas import TrailingRequest
 from app.trades.views import SetStatus, TradeView
@@ -101,10 +102,13 @@ class TradesResponse(ResponseModel):
 
     @classmethod
     def of(
-        cls, trades: Iterable[Trade], known: Mapping[str, KnownQuote], next_cursor: str | None
+        cls,
+        trades: Iterable[Trade],
+        prices: Mapping[ObjectId, CurrentPrices],
+        next_cursor: str | None,
     ) -> TradesResponse:
-        """Return a page of trades, valued at the quotes `known` by symbol."""
-        views = [TradeView.of(trade, known.get(trade.symbol)) for trade in trades]
+        """Return a page of trades, with the current `prices` of the open ones by id."""
+        views = [TradeView.of(trade, prices.get(trade.id)) for trade in trades]
         return cls(trades=views, next_cursor=next_cursor)
 
 

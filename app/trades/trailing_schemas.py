@@ -81,7 +81,7 @@ class TrailingRequest(RequestModel):
 
 
 class PricePointView(ResponseModel):
-    """The best price that a trailing stop had followed when it fired."""
+    """The best price that a trailing stop has followed, or had when it fired."""
 
     price: Money = Field(description="The price in rupees.", examples=[24_330.55])
     time: Timestamp = Field(description="When its source made it, UTC.")

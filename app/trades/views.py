@@ -13,9 +13,9 @@ from app.domain.order import OrderType, TimeInForce
 from app.domain.side import TradeType
 from app.domain.trade import EndReason, TradeStatus
 from app.domain.triggers import SettledFrom
-from app.market_data.quotes import KnownQuote
 from app.models import Trade
-from app.trades.trailing_schemas import trailing_fields
+from app.trades.current_prices import CurrentPrices
+from app.trades.trailing_schemas import PricePointView, trailing_fields
 from app.web.schemas import (
     Money,
     ResponseModel,
@@ -158,16 +158,29 @@ class TradeView(ResponseModel):
     )
     last_price: Money | None = Field(
         default=None,
-        description="The last known price in rupees; null unless ACTIVE.",
+        description="The last known price in rupees; null once the trade is over, and in the "
+        "response to a request that changes it.",
         examples=[24_230.0],
     )
     price_time: Timestamp | None = Field(
-        default=None, description="When the last price was made, UTC; null unless ACTIVE."
+        default=None, description="When the last price was made, UTC; null without one."
     )
     stale: bool | None = Field(
         default=None,
-        description="Whether the last price is out of date; null unless ACTIVE.",
+        description="Whether the last price is out of date; null without one.",
         examples=[False],
+    )
+    best_price: PricePointView | None = Field(
+        default=None,
+        description="The best price that the trailing stop has followed; null without one, and "
+        "where `last_price` is.",
+        examples=[{"price": 24_330.55, "time": "2026-11-27T05:30:00.000Z"}],
+    )
+    trailing_stop: Money | None = Field(
+        default=None,
+        description="Rupees at which the trailing stop closes it now; null where `best_price` is. "
+        "A tighter `stop_loss` comes first.",
+        examples=[24_210.55],
     )
 
     margin_used: Money = Field(
@@ -196,8 +209,8 @@ class TradeView(ResponseModel):
     )
 
     @classmethod
-    def of(cls, trade: Trade, known: KnownQuote | None = None) -> TradeView:
-        """Return the view of a trade, an active one valued at the `known` quote if given."""
+    def of(cls, trade: Trade, prices: CurrentPrices | None = None) -> TradeView:
+        """Return the view of a trade, an open one with its current `prices` if given."""
         bracket, exit = trade.bracket, trade.exit
         is_active = trade.status is TradeStatus.ACTIVE
         return cls(
@@ -225,7 +238,7 @@ class TradeView(ResponseModel):
             closed_at=trade.closed_at,
             **_order_fields(trade),
             **trailing_fields(trade.terms.trailing),
-            **_price_fields(trade, known),
+            **_price_fields(trade, prices),
         )
 
 
@@ -242,15 +255,19 @@ def _order_fields(trade: Trade) -> dict[str, Any]:
     }
 
 
-def _price_fields(trade: Trade, known: KnownQuote | None) -> dict[str, Any]:
+def _price_fields(trade: Trade, prices: CurrentPrices | None) -> dict[str, Any]:
     bracket, exit_price = trade.bracket, trade.exit_price
-    quote = known.quote if known and trade.status is TradeStatus.ACTIVE else None
+    known = prices.known if prices else None
+    trailed = prices.trailed if prices else None
+    quote = known.quote if known else None
     return {
         "entry_price": bracket.entry_price if bracket else None,
         "exit_price": to_paisa(exit_price) if exit_price is not None else None,
         "last_price": quote.price if quote else None,
         "price_time": quote.timestamp if quote else None,
-        "stale": known.stale if quote and known else None,
+        "stale": known.stale if known else None,
+        "best_price": PricePointView.model_validate(trailed.best) if trailed else None,
+        "trailing_stop": trailed.stop if trailed else None,
         "unrealized_pnl": bracket.pnl_at(quote.price) if quote and bracket else None,
     }
 

@@ -49,6 +49,8 @@ def test_the_answer_tells_everything_of_the_trade(alice: Trader) -> None:
         "exit_price": None,
         "pnl": None,
         "closed_at": None,
+        "best_price": None,
+        "trailing_stop": None,
         "exit_reason": None,
         "client_order_id": None,
         "settled_from": None,

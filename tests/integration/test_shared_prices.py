@@ -94,7 +94,7 @@ def test_an_order_has_its_place_in_the_order_of_the_leaders_ticks(
     leader.run_if_leased()
 
     with web.app_context():
-        earlier, last = SymbolState.find_ticks(INDEX)
+        earlier, last = SymbolState.find_ticks([INDEX])[INDEX]
         entry = open_trade("alice", order(stop_loss=24_700)).entered
 
         assert entry.entry_price == 24_800
@@ -188,7 +188,7 @@ def test_without_other_processes_ticks_are_not_shared(
     leader.run_if_leased()
 
     with app.app_context():
-        assert SymbolState.find_ticks(INDEX) == []
+        assert SymbolState.find_ticks([INDEX]) == {}
         assert SymbolState.load_quotes()[INDEX].price == 25_000
 
 

@@ -293,16 +293,20 @@ class Model:
     best: Decimal
     exit: Decimal | None = None
 
-    def tick(self, price: Decimal) -> None:
-        if self.exit is not None:
-            return
+    @property
+    def level(self) -> Decimal:
         sign = self.side.sign
         followed = self.entry + (abs(self.best - self.entry) // self.step * self.step) * sign
         percent = self.percent or Decimal(0)
         distance = followed * percent / 100 if self.offset is None else self.offset
         signed = followed * sign - distance
-        level = (signed * 100).to_integral_value(ROUND_FLOOR) / 100 * sign
-        if (price - level) * sign <= 0:
+        return (signed * 100).to_integral_value(ROUND_FLOOR) / 100 * sign
+
+    def tick(self, price: Decimal) -> None:
+        sign = self.side.sign
+        if self.exit is not None:
+            return
+        if (price - self.level) * sign <= 0:
             self.exit = price
         self.best = max(self.best, price) if sign > 0 else min(self.best, price)
 
@@ -320,7 +324,7 @@ def test_random_trades_close_as_a_plain_model_says_whenever_processes_change(
     alice.open_portfolio(10_000_000)
     price, models = Decimal(25_000), []
     monitor = Monitor(app)
-    for _ in range(60):
+    for number in range(60):
         for _ in range(chance.randint(0, 2)):
             models.append(_open(alice, price, chance))
         clock.advance(chance.choice((0, 5, 100)))
@@ -331,6 +335,8 @@ def test_random_trades_close_as_a_plain_model_says_whenever_processes_change(
             for model in models:
                 model.tick(price)
         monitor.run_once()
+        if number % 5 == 0:
+            _assert_levels(alice, models)
         if chance.random() < 0.1:
             monitor = Monitor(app)
         if models and chance.random() < 0.3:
@@ -341,6 +347,14 @@ def test_random_trades_close_as_a_plain_model_says_whenever_processes_change(
     ]
     assert any(model.exit for model in models)
     assert_invariants(alice.client_id)
+
+
+def _assert_levels(trader: Trader, models: list[Model]) -> None:
+    """Check that each open trade shows the level and the best price of its model."""
+    for trade, model in zip(trader.trades("?limit=200")[::-1], models, strict=True):
+        shown = trade["trailing_stop"], trade["best_price"] and trade["best_price"]["price"]
+        expected = (float(model.level), float(model.best)) if model.exit is None else (None, None)
+        assert shown == expected
 
 
 def _change(trader: Trader, price: Decimal, chance: random.Random, models: list[Model]) -> None:

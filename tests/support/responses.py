@@ -106,6 +106,8 @@ TRADE: Mapping[str, Check] = {
     "trailing_offset": null_or(money),
     "trailing_pct": null_or(money),
     "trailing_step": null_or(money),
+    "best_price": null_or(lambda value: value.keys() == {"price", "time"}),
+    "trailing_stop": null_or(money),
 }
 QUOTE: Mapping[str, Check] = {
     "symbol": text,
