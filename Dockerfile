@@ -5,10 +5,16 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY requirements.txt /
 RUN python -m venv /venv && /venv/bin/pip install --require-hashes --requirement /requirements.txt
 
+# The libraries of the desk.
+FROM node:20-bookworm-slim AS desk
+COPY package.json package-lock.json /
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+
 FROM python:3.12-slim-bookworm
 ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /app
 COPY --from=build /venv /venv
+COPY --from=desk /node_modules node_modules
 COPY run.py config.py ./
 COPY app app
 COPY embedded_db embedded_db

@@ -21,12 +21,12 @@ $(shell rm -f $(VENV)/.created $(VENV)/.installed $(VENV)/.installed-dev)
 endif
 endif
 
-.PHONY: help run doctor test test-replica-set coverage faults load bench docs check lint-deploy audit format lock clean install install-dev
+.PHONY: help run doctor test test-replica-set coverage faults load bench docs check check-desk desk lint-deploy audit format lock clean install install-dev
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
-run: install ## start the server: embedded database, simulated market
+run: install desk ## start the server: embedded database, simulated market
 	@exec $(BIN)/python run.py
 
 doctor: install ## check configuration, database, prices, email and SMS, and say what to correct
@@ -61,13 +61,24 @@ bench: install-dev ## measure against floors and peers, as one table of ratios (
 docs: install ## rewrite the reference in docs/api.md and docs/events.md
 	@$(BIN)/python -m docs.generate
 
-check: install-dev ## formatter, linter, types, import rules, bandit, locked packages
+check: install-dev check-desk ## formatter, linter, types, import rules, bandit, locked packages; the same of the desk
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive app embedded_db *.py
 	$(BIN)/python -m pytest tests/unit/test_locked_requirements.py
+
+# Types are written as comments and checked by TypeScript; nothing is compiled.
+check-desk: ## formatter, linter and types of the desk's modules, if Node is installed
+ifneq ($(shell command -v npm),)
+	@$(MAKE) --no-print-directory node_modules/.installed
+	npx --no-install prettier --check app/desk/static eslint.config.js
+	npx --no-install eslint app/desk/static
+	npx --no-install tsc --project app/desk
+else
+	@echo "Skipping the checks of the desk: Node 20 is not installed."
+endif
 
 # The linters come over the network. nginx: upstreams need no resolver, and the application compares
 # the Host header with ALLOWED_HOSTS.
@@ -114,6 +125,15 @@ $(VENV)/.installed: requirements.txt requirements-embedded.txt $(VENV)/.created
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@echo "Installing what the tests and checks need ..."
 	@$(PIP) -r requirements-dev.txt && touch $@
+
+# What `make run` needs of npm. Without it the API works the same, and / says what to install.
+desk:
+	@if [ node_modules/.installed -nt package-lock.json ] || [ node_modules/.desk -nt package-lock.json ]; then :; \
+	elif command -v npm >/dev/null; then \
+		echo "Installing the libraries of the trading desk ..."; \
+		npm ci --omit=dev --silent --no-audit --no-fund && touch node_modules/.desk || \
+			echo "The libraries of the trading desk could not be installed. The API starts without the desk."; \
+	else echo "The trading desk needs Node 20 or later, which is not installed. The API starts without the desk."; fi
 
 node_modules/.installed: package-lock.json
 	@echo "Installing node packages ..."

@@ -113,6 +113,7 @@ def _add_routes(app: Flask, settings: Settings, disk: Disk | None) -> None:
     from app.auth import routes as auth
     from app.auth import second_factor_routes as second_factor
     from app.auth import session_routes as sessions
+    from app.desk import routes as desk
     from app.market import routes as market
     from app.notifications import routes as notifications
     from app.portfolio import routes as portfolio
@@ -131,6 +132,7 @@ def _add_routes(app: Flask, settings: Settings, disk: Disk | None) -> None:
     storage.init_app(app, disk)
     openapi.init_app(app)
     docs_page.init_app(app)
+    desk.init_app(app)
     cli.init_app(app)
     front.init_app(app, settings)
 

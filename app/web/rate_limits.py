@@ -223,11 +223,16 @@ def _api_key() -> str:
     return f"key:{g.principal.token_id}"
 
 
+def count_unknown_address() -> None:
+    """Count a request for an address that does not exist; raise RateLimited if they are many."""
+    counts().hit(counts().route_limits, UNKNOWN_ADDRESSES, address_key())
+
+
 def _limit_unknown_addresses(error: HTTPException) -> Response:
     if request.routing_exception is None:
         return http_error(error)
     try:
-        counts().hit(counts().route_limits, UNKNOWN_ADDRESSES, address_key())
+        count_unknown_address()
     except RateLimited as limited:
         return error_response(limited)
     return http_error(error)

@@ -103,7 +103,8 @@ CONTRACT = {
     ("get", "/health/ready"): ({200, 503}, True),
 }
 # The documentation itself, and what Flask serves by itself.
-UNDOCUMENTED = {"/openapi.json", "/asyncapi.json", "/docs", "/static/{filename}"}
+PAGES = {"/docs", "/static/{filename}", "/", "/desk/{name}"}
+UNDOCUMENTED = {"/openapi.json", "/asyncapi.json", *PAGES}
 
 
 @pytest.fixture

@@ -70,11 +70,14 @@ def unit_environment(unit: Path) -> dict[str, str]:
 
 def test_the_image_is_pinned_checked_and_not_run_by_root() -> None:
     images = [line.split()[0] for line in instructions("FROM")]
-    assert len(images) == 2
-    assert all(re.fullmatch(r"python:3\.\d+-slim-\w+", image) for image in images)
+    assert len(images) == 3
+    assert all(re.fullmatch(r"(python:3\.\d+-slim|node:\d+)-\w+(-slim)?", i) for i in images)
     installs = [line for line in instructions("RUN") if "pip install" in line]
     assert installs
     assert all("--require-hashes" in line for line in installs)
+    (npm,) = [line for line in instructions("RUN") if "npm" in line]
+    # Hashes are those of package-lock.json; no script of a package runs.
+    assert npm.startswith("npm ci --omit=dev --ignore-scripts")
     assert "embedded.txt" not in "\n".join(DOCKERFILE)
     (user,) = instructions("USER")
     assert int(user.partition(":")[0]) > 0

@@ -1,0 +1,97 @@
+"""The files of the desk: our own modules, and the libraries that npm installed."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+
+from app.configuration.environment import ROOT
+
+STATIC = Path(__file__).parent / "static"
+LIBRARIES = ROOT / "node_modules"
+# The only files of node_modules that are served, each a single module, style sheet or font.
+LIBRARY_FILES = (
+    "lit-html/lit-html.js",
+    "lit-html/directive.js",
+    "lit-html/directives/repeat.js",
+    "lit-html/directive-helpers.js",
+    "@lit/reactive-element/reactive-element.js",
+    "@lit/reactive-element/css-tag.js",
+    "socket.io-client/dist/socket.io.esm.min.js",
+    "klinecharts/dist/index.esm.js",
+    "uplot/dist/uPlot.esm.js",
+    "uplot/dist/uPlot.min.css",
+    "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",
+    "@fontsource-variable/inter/files/inter-latin-ext-wght-normal.woff2",
+)
+VENDOR = "vendor/"
+NAME = re.compile(r"[a-z0-9./-]{1,100}")
+MEDIA_TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".html": "text/html",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+# Fonts and images are compressed already.
+COMPRESSED = frozenset({".png", ".woff2"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """The content of a file. `compressed` is None if gzip would not make it smaller."""
+
+    content: bytes
+    compressed: bytes | None
+    media_type: str
+    etag: str
+
+
+def read_asset(name: str) -> Asset | None:
+    """Return the file of this name below /desk/, None if the desk has none."""
+    path = _find(name)
+    return None if path is None else _read(path, path.stat().st_mtime_ns)
+
+
+def missing_libraries() -> list[str]:
+    """Return the libraries that npm has not installed."""
+    return [name for name in LIBRARY_FILES if not (LIBRARIES / name).is_file()]
+
+
+@lru_cache(1)
+def module_names() -> list[str]:
+    """Return the names of our own modules, which the page loads at once."""
+    return sorted(
+        path.relative_to(STATIC).as_posix()
+        for path in STATIC.rglob("*.js")
+        if path.name != "service-worker.js"
+    )
+
+
+def _find(name: str) -> Path | None:
+    if name.startswith(VENDOR):
+        library = name.removeprefix(VENDOR)
+        path = LIBRARIES / library
+        return path if library in LIBRARY_FILES and path.is_file() else None
+    if not NAME.fullmatch(name):
+        return None
+    path = (STATIC / name).resolve()
+    is_ours = path.is_relative_to(STATIC) and path.suffix in MEDIA_TYPES and path.is_file()
+    return path if is_ours else None
+
+
+@lru_cache(256)
+def _read(path: Path, _modified_at: int) -> Asset:
+    content = path.read_bytes()
+    return Asset(
+        content=content,
+        compressed=None if path.suffix in COMPRESSED else gzip.compress(content, mtime=0),
+        media_type=MEDIA_TYPES[path.suffix],
+        etag=sha256(content).hexdigest()[:32],
+    )

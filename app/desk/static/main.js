@@ -1,0 +1,10 @@
+/**
+ * The start of the desk: defines its elements and restores the session.
+ * @module
+ */
+import { start } from "./account.js";
+import "./desk-app.js";
+import { restoreTheme } from "./theme.js";
+
+restoreTheme();
+start();

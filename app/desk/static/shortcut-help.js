@@ -1,0 +1,117 @@
+/**
+ * The keys of the desk, and the list of them that "?" shows.
+ * @module
+ */
+import { css, DeskElement, html, shared } from "./element.js";
+import { store } from "./store.js";
+import { openTicket } from "./symbols.js";
+
+/** @type {[string, string][]} */
+const KEYS = [
+  ["/", "Search symbols"],
+  ["B, S", "Open the ticket to buy or sell the chosen symbol"],
+  ["1, 2, 3, 4", "Show trades, orders, history, account"],
+  ["↑ ↓", "In the watchlist: choose the symbol above or below"],
+  ["Alt ↑ ↓", "In the watchlist: move the symbol"],
+  ["Delete", "In the watchlist: remove the symbol"],
+  ["Enter", "In the ticket: place the order"],
+  ["Esc", "Close a dialog or the ticket"],
+  ["?", "Show this list"],
+];
+/** @type {Tab[]} */
+const TABS = ["trades", "orders", "history", "account"];
+/** Elements that take letters themselves. */
+const TYPING = "input, select, textarea, [contenteditable]";
+
+export class ShortcutHelp extends DeskElement {
+  static styles = [
+    shared,
+    css`
+      dialog {
+        width: min(92vw, 460px);
+        padding: 20px 24px;
+        border: 1px solid var(--line);
+        border-radius: 8px;
+        background: var(--panel);
+        box-shadow: var(--shadow);
+        color: var(--text);
+      }
+      dialog::backdrop {
+        background: rgb(0 0 0 / 40%);
+      }
+      h2 {
+        margin-bottom: 12px;
+        font-size: 15px;
+      }
+      dl {
+        display: grid;
+        grid-template-columns: auto 1fr;
+        gap: 8px 16px;
+        margin: 0 0 16px;
+      }
+      dd {
+        margin: 0;
+      }
+      kbd {
+        padding: 1px 6px;
+        border: 1px solid var(--line);
+        border-radius: 3px;
+        background: var(--raised);
+        font: inherit;
+        white-space: nowrap;
+      }
+    `,
+  ];
+
+  render() {
+    return html`<dialog aria-labelledby="title">
+      <h2 id="title">Keyboard shortcuts</h2>
+      <dl>
+        ${KEYS.map(
+          ([key, what]) =>
+            html`<dt><kbd>${key}</kbd></dt>
+              <dd>${what}</dd>`,
+        )}
+      </dl>
+      <form method="dialog"><button autofocus>Close</button></form>
+    </dialog>`;
+  }
+
+  show() {
+    this.renderRoot.querySelector("dialog")?.showModal();
+  }
+}
+
+customElements.define("shortcut-help", ShortcutHelp);
+
+/** Show the list of keys. */
+export function showShortcuts() {
+  const app = document.querySelector("desk-app");
+  const help = app?.shadowRoot?.querySelector("shortcut-help");
+  if (help instanceof ShortcutHelp) help.show();
+}
+
+/**
+ * Act on a key that was pressed outside of a field.
+ * @param {KeyboardEvent} event
+ */
+export function pressed(event) {
+  const target = event.composedPath()[0];
+  const isTyping = target instanceof HTMLElement && target.matches(TYPING);
+  if (isTyping || event.ctrlKey || event.metaKey || event.altKey || !store.get("user")) return;
+  const tab = TABS[Number(event.key) - 1];
+  if (event.key === "?") showShortcuts();
+  else if (event.key === "/") focusSearch();
+  else if (event.key === "b" || event.key === "s") {
+    openTicket(store.get("symbol"), event.key === "b" ? "BUY" : "SELL");
+  } else if (tab) store.set("tab", tab);
+  else return;
+  event.preventDefault();
+}
+
+function focusSearch() {
+  store.set("view", "watch");
+  const list = document.querySelector("desk-app")?.shadowRoot?.querySelector("watch-list");
+  const search = list?.shadowRoot?.querySelector("symbol-search");
+  if (search instanceof HTMLElement) search.focus();
+}

@@ -1,0 +1,157 @@
+/**
+ * The head of the chart: the chosen symbol, its price, the figures of its day.
+ * @module
+ */
+import { css, DeskElement, html, nothing, shared } from "./element.js";
+import { arrow, percent, price, shortName, signed, trend, whole } from "./format.js";
+import { isStale, origin } from "./freshness.js";
+import { follow } from "./socket.js";
+import { store } from "./store.js";
+import { instrument, openTicket, readInstrument } from "./symbols.js";
+
+export class SymbolHeader extends DeskElement {
+  static styles = [
+    shared,
+    css`
+      :host {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 4px 20px;
+        align-items: center;
+        padding: 8px 12px;
+        border-bottom: 1px solid var(--line);
+        background: var(--panel);
+      }
+      h2 {
+        font-size: 15px;
+        letter-spacing: -0.01em;
+      }
+      .last {
+        font-size: var(--size-xl);
+        font-weight: 600;
+        line-height: 1.2;
+        letter-spacing: -0.02em;
+      }
+      .stale {
+        color: var(--muted);
+      }
+      dl {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 2px 16px;
+        margin: 0;
+      }
+      dl div {
+        display: flex;
+        gap: 5px;
+      }
+      dt {
+        color: var(--muted);
+      }
+      dd {
+        margin: 0;
+      }
+      .sides {
+        display: flex;
+        gap: 6px;
+        margin-inline-start: auto;
+      }
+      .sides button {
+        min-width: 64px;
+        border: 0;
+        font-weight: 600;
+      }
+      .buy {
+        background: var(--accent);
+        color: var(--on-accent);
+      }
+      .sell {
+        background: var(--down);
+        color: var(--on-fill);
+      }
+    `,
+  ];
+
+  /** @type {() => void} */
+  #unfollow = () => {};
+  #followed = "";
+
+  watchedKeys() {
+    return ["symbol", "instruments", "connection", "clock", `quote:${store.get("symbol")}`];
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    this.#unfollow();
+    this.#followed = "";
+  }
+
+  render() {
+    const symbol = store.get("symbol");
+    const quote = store.quote(symbol);
+    return html`
+      <div>
+        <h2>${shortName(symbol)}</h2>
+        <p class="muted small">${this.#name(symbol)}</p>
+      </div>
+      <div title=${origin(quote)}>
+        <p class=${`last ${isStale(quote) ? "stale" : trend(quote?.change)}`}>
+          ${price(quote?.price)}
+        </p>
+        <p class=${`small ${trend(quote?.change)}`}>
+          ${arrow(quote?.change)} ${signed(quote?.change)} (${percent(quote?.change_pct)})
+        </p>
+      </div>
+      ${quote ? this.#day(quote) : nothing}
+      <div class="sides">
+        <button class="buy" @click=${() => openTicket(symbol, "BUY")}>Buy</button>
+        <button class="sell" @click=${() => openTicket(symbol, "SELL")}>Sell</button>
+      </div>
+    `;
+  }
+
+  /** @param {string} symbol */
+  #name(symbol) {
+    const found = instrument(symbol);
+    return found ? `${found.name} · ${found.exchange}` : symbol;
+  }
+
+  /** @param {Quote} quote */
+  #day(quote) {
+    /** @type {[string, string | undefined][]} */
+    const figures = [
+      ["Open", quote.open && price(quote.open)],
+      ["High", quote.high && price(quote.high)],
+      ["Low", quote.low && price(quote.low)],
+      ["Prev. close", quote.previous_close && price(quote.previous_close)],
+      ["Volume", quote.volume && whole(quote.volume)],
+    ].map(([name, value]) => [String(name), value ? String(value) : undefined]);
+    const known = figures.filter(([, value]) => value !== undefined);
+    return html`<dl class="small">
+      ${known.map(
+        ([name, value]) =>
+          html`<div>
+            <dt>${name}</dt>
+            <dd>${value}</dd>
+          </div>`,
+      )}
+      <div>
+        <dt>Source</dt>
+        <dd>${origin(quote)}</dd>
+      </div>
+    </dl>`;
+  }
+
+  updated() {
+    const symbol = store.get("symbol");
+    if (symbol === this.#followed) return;
+    this.#followed = symbol;
+    this.watch(...this.watchedKeys());
+    const stop = this.#unfollow;
+    this.#unfollow = follow([symbol]);
+    stop();
+    void readInstrument(symbol).catch(() => {});
+  }
+}
+
+customElements.define("symbol-header", SymbolHeader);

@@ -1,0 +1,202 @@
+/**
+ * One row of the watchlist: a symbol, its change and its price.
+ * @module
+ */
+import { css, DeskElement, html, shared } from "./element.js";
+import { arrow, percent, price, shortName, signed, trend } from "./format.js";
+import { isStale, origin } from "./freshness.js";
+import { icon } from "./icons.js";
+import { store } from "./store.js";
+import { choose, instrument, openTicket } from "./symbols.js";
+
+const FLASH = { duration: 500, easing: "ease-out" };
+
+export class WatchRow extends DeskElement {
+  static properties = { symbol: {}, isCurrent: { attribute: false } };
+  static styles = [
+    shared,
+    css`
+      :host {
+        position: relative;
+      }
+      .row {
+        display: grid;
+        grid-template-columns: minmax(0, 1fr) auto;
+        gap: 8px;
+        align-items: center;
+        width: 100%;
+        min-height: 38px;
+        padding: 3px 12px;
+        border: 0;
+        border-bottom: 1px solid var(--line);
+        border-radius: 0;
+        background: none;
+        text-align: start;
+      }
+      :host(:hover) .row,
+      .row:focus-visible {
+        background: var(--hover);
+      }
+      .row:focus-visible {
+        outline-offset: -2px;
+      }
+      .current {
+        box-shadow: inset 3px 0 var(--accent);
+      }
+      .name {
+        overflow: hidden;
+        text-overflow: ellipsis;
+      }
+      strong {
+        font-weight: 550;
+      }
+      .name .muted {
+        display: block;
+        overflow: hidden;
+        font-size: var(--size-s);
+        line-height: 1.2;
+        text-overflow: ellipsis;
+      }
+      .change {
+        display: block;
+        font-size: var(--size-s);
+        line-height: 1.2;
+      }
+      .last {
+        border-radius: 3px;
+        font-weight: 550;
+      }
+      .stale {
+        color: var(--muted);
+      }
+      .actions {
+        position: absolute;
+        inset-block: 0;
+        inset-inline-end: 116px;
+        display: none;
+        gap: 4px;
+        align-items: center;
+        padding-inline: 16px 4px;
+        background: linear-gradient(90deg, transparent, var(--hover) 12px);
+      }
+      :host(:hover) .actions,
+      :host(:focus-within) .actions {
+        display: flex;
+      }
+      .actions button {
+        min-width: 26px;
+        padding: 0 6px;
+        border-color: transparent;
+        color: var(--on-accent);
+        font-weight: 650;
+      }
+      .buy {
+        background: var(--accent);
+      }
+      .actions .sell {
+        background: var(--down);
+        color: var(--on-fill);
+      }
+      .actions .remove {
+        background: none;
+        color: var(--muted);
+      }
+    `,
+  ];
+
+  constructor() {
+    super();
+    this.symbol = "";
+    this.isCurrent = false;
+    /** @type {number | undefined} */
+    this.shownPrice = undefined;
+  }
+
+  watchedKeys() {
+    return [`quote:${this.symbol}`, "instruments", "connection", "clock"];
+  }
+
+  render() {
+    const quote = store.quote(this.symbol);
+    const name = instrument(this.symbol)?.name ?? this.symbol;
+    return html`
+      <button
+        class=${`row ${this.isCurrent ? "current" : ""}`}
+        aria-current=${this.isCurrent ? "true" : "false"}
+        aria-keyshortcuts="B S Delete Alt+ArrowUp Alt+ArrowDown"
+        title=${origin(quote)}
+        @click=${() => choose(this.symbol)}
+        @dblclick=${() => store.set("view", "chart")}
+      >
+        <span class="name">
+          <strong>${shortName(this.symbol)}</strong>
+          <span class="muted">${name}</span>
+        </span>
+        <span class="number">
+          <span class=${`last ${isStale(quote) ? "stale" : trend(quote?.change)}`}>
+            ${price(quote?.price)}
+          </span>
+          <span class=${`change ${trend(quote?.change)}`}>
+            ${arrow(quote?.change)} ${signed(quote?.change)} (${percent(quote?.change_pct)})
+          </span>
+        </span>
+      </button>
+      <div class="actions">
+        ${this.#action("BUY", "B")} ${this.#action("SELL", "S")} ${this.#remove()}
+      </div>
+    `;
+  }
+
+  /**
+   * @param {Side} side
+   * @param {string} letter
+   */
+  #action(side, letter) {
+    const label = `${side === "BUY" ? "Buy" : "Sell"} ${shortName(this.symbol)}`;
+    return html`<button
+      class=${side.toLowerCase()}
+      tabindex="-1"
+      aria-label=${label}
+      title=${label}
+      @click=${() => openTicket(this.symbol, side)}
+    >
+      ${letter}
+    </button>`;
+  }
+
+  #remove() {
+    const label = `Remove ${shortName(this.symbol)} from the list`;
+    return html`<button
+      class="remove"
+      tabindex="-1"
+      aria-label=${label}
+      title=${label}
+      @click=${() => this.dispatchEvent(new CustomEvent("remove", { bubbles: true }))}
+    >
+      ${icon("close", 14)}
+    </button>`;
+  }
+
+  /** @param {import("/desk/vendor/@lit/reactive-element/reactive-element.js").PropertyValues} changed */
+  updated(changed) {
+    if (changed.has("symbol")) {
+      this.watch(...this.watchedKeys());
+      this.shownPrice = undefined;
+    }
+    const quote = store.quote(this.symbol);
+    if (this.shownPrice !== undefined && quote && quote.price !== this.shownPrice) {
+      this.#flash(quote.price > this.shownPrice);
+    }
+    this.shownPrice = quote?.price;
+  }
+
+  /** @param {boolean} isRise */
+  #flash(isRise) {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    const last = this.renderRoot.querySelector(".last");
+    const colour = `var(--${isRise ? "up" : "down"}-soft)`;
+    last?.animate([{ background: colour }, { background: "transparent" }], FLASH);
+  }
+}
+
+customElements.define("watch-row", WatchRow);

@@ -1,0 +1,213 @@
+/** The types that the desk's modules share. They follow /openapi.json, which describes each field. */
+
+type Side = "BUY" | "SELL";
+type OrderType = "MARKET" | "LIMIT" | "STOP" | "STOP_LIMIT";
+type TimeInForce = "DAY" | "GTC" | "IOC";
+type Tab = "trades" | "orders" | "history" | "account";
+type View = "watch" | "chart" | "ticket" | "trades" | "account";
+
+interface DeskUser {
+  clientId: string;
+}
+
+interface DeskState {
+  user: DeskUser | null;
+  /** Whether prices and events arrive. `connectionSince` is when that began, in ms since 1970. */
+  connection: "connecting" | "open" | "lost";
+  connectionSince: number;
+  market: MarketStatus | null;
+  portfolio: Portfolio | null;
+  portfolioName: string;
+  /** Trades that are PENDING or ACTIVE, by id, newest first. */
+  trades: Map<string, Trade>;
+  instruments: Map<string, Instrument>;
+  lists: WatchList[];
+  listId: string | null;
+  /** The symbol that chart and ticket show. */
+  symbol: string;
+  ticket: TicketRequest;
+  tab: Tab;
+  /** What a phone shows. */
+  view: View;
+  theme: "system" | "light" | "dark";
+  /** Never set: touched every few seconds, for elements that show an age. */
+  clock: null;
+}
+
+/** What opens the ticket: a side, and levels if a gesture chose them. */
+interface TicketRequest {
+  side: Side;
+  isOpen: boolean;
+  orderType?: OrderType;
+  quantity?: number;
+  limitPrice?: number;
+  stopPrice?: number;
+}
+
+interface Quote {
+  symbol: string;
+  price: number;
+  timestamp: string;
+  source: string;
+  previous_close?: number;
+  change?: number;
+  change_pct?: number;
+  bid?: number;
+  ask?: number;
+  open?: number;
+  high?: number;
+  low?: number;
+  volume?: number;
+  delayed?: boolean;
+  /** Its age in seconds when the server sent it. */
+  age?: number;
+  /** When it was made, by the clock of this machine, in ms since 1970. */
+  madeAt: number;
+  /** 1 if the price rose with this quote, -1 if it fell, 0 if it stayed. */
+  direction: number;
+}
+
+interface Instrument {
+  symbol: string;
+  name: string;
+  exchange: string;
+  tick_size: number;
+  lot_size: number;
+}
+
+interface WatchList {
+  id: string;
+  name: string;
+  symbols: string[];
+}
+
+interface MarketStatus {
+  open: boolean;
+  session: string;
+  next_open: string;
+  next_close: string;
+  enforced: boolean;
+}
+
+interface Portfolio {
+  portfolio_id: string;
+  user_id: string;
+  name: string;
+  available_margin: number;
+  utilized_margin: number;
+  total_pnl: number;
+  initial_margin: number;
+  deposits: number;
+  withdrawals: number;
+  season: number;
+  season_started_at: string;
+  last_updated: string;
+}
+
+interface Trade {
+  trade_id: string;
+  portfolio: string;
+  symbol: string;
+  trade_type: Side;
+  quantity: number;
+  open_quantity: number;
+  entry_price: number | null;
+  stop_loss: number | null;
+  target_price: number | null;
+  trailing_offset: number | null;
+  trailing_pct: number | null;
+  trailing_step: number | null;
+  status: string;
+  created_at: string;
+  margin_used: number;
+  exit_price: number | null;
+  pnl: number | null;
+  closed_at: string | null;
+  exit_reason: string | null;
+  end_reason: string | null;
+  last_price: number | null;
+  price_time: string | null;
+  stale: boolean | null;
+  unrealized_pnl: number | null;
+  order_type: OrderType;
+  limit_price: number | null;
+  stop_price: number | null;
+  time_in_force: TimeInForce | null;
+  expires_at: string | null;
+  queued_for: string | null;
+  triggered_at: string | null;
+  oco_id: string | null;
+  exit_queued: { quantity: number; queued_for: string } | null;
+  version: number;
+}
+
+interface Fill {
+  kind: "entry" | "exit";
+  quantity: number;
+  price: number;
+  time: string;
+  quote: { price: number; source: string; timestamp: string };
+  rule: "market" | "stop" | "limit" | "opening" | "candle" | null;
+  reason: string | null;
+  pnl: number | null;
+  settled_from: string | null;
+  best: { price: number; time: string } | null;
+}
+
+interface TradeDetail extends Trade {
+  fills: Fill[];
+}
+
+/** An order as POST /trades/create takes it. */
+interface OrderBody {
+  symbol: string;
+  trade_type: Side;
+  quantity: number;
+  order_type: OrderType;
+  time_in_force?: TimeInForce;
+  limit_price?: number;
+  stop_price?: number;
+  stop_loss?: number;
+  target_price?: number;
+  trailing_offset?: number;
+  trailing_pct?: number;
+  portfolio?: string;
+}
+
+interface Problem {
+  error: string;
+  code: string;
+  details: Record<string, unknown>;
+}
+
+interface Preview {
+  symbol: string | null;
+  quote: { price: number; source: string; timestamp: string } | null;
+  queued_for: string | null;
+  entry_price: number | null;
+  margin_required: number | null;
+  total_charges: number;
+  charges: { name: string; amount: number }[];
+  available_margin: number;
+  available_margin_after: number | null;
+  loss_at_stop: number | null;
+  reward_at_target: number | null;
+  reward_risk_ratio: number | null;
+  break_even_price: number | null;
+  problems: Problem[];
+  warnings: { code: string; message: string }[];
+}
+
+/** An event of the user's room: see docs/events.md. */
+interface TradeUpdate {
+  event: string;
+  data: Record<string, any>;
+  seq: number;
+}
+
+interface Toast {
+  kind: "info" | "success" | "error";
+  text: string;
+  /** An action that the toast offers, such as "Undo". */
+  action?: { label: string; run: () => void };
+}
