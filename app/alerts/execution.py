@@ -63,7 +63,7 @@ def fire_alerts(
 
     Raises LeaseLost if the `fence` does.
     """
-    for result in write_in_batches(triggers, partial(_fire_batch, fence=fence), _name):
+    for result in write_in_batches([triggers], partial(_fire_batch, fence=fence), _name):
         for symbol in {trigger.alert.symbol for trigger in result.written}:
             stop_polling(symbol)
         yield result

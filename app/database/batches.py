@@ -1,4 +1,7 @@
-"""Many writes in batches, one transaction each: a batch that fails does not stop the others."""
+"""Many writes in batches, one transaction each.
+
+A batch that fails stops no other user's, and what is written of one user is written in order.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,7 @@ def batched(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
 
 
 def write_in_batches(
-    items: Sequence[T],
+    parts: Iterable[Sequence[T]],
     write: Callable[[Sequence[T]], object],
     name: Callable[[T], str],
     *,
@@ -80,36 +83,73 @@ def write_in_batches(
 ) -> Iterator[BatchResult[T]]:
     """Have `write` write the items, a transaction for each batch; yield each result.
 
-    `write` raises ClaimLost if an item of the batch cannot be claimed, and LeaseLost if nothing
-    more may be written: this is raised to the caller. A batch that fails for a
-    reason other than an outage is halved until the item at fault is alone; that one is logged by
-    its `name`, or skipped if it was claimed elsewhere. A batch that conflicts with other
-    transactions for `conflict_seconds` is halved until the user whose documents are locked is
-    alone.
+    No batch has items of two `parts`. `write` raises ClaimLost if an item of the batch cannot be
+    claimed, and LeaseLost if nothing more may be written: this is raised to the caller.
+
+    The items of a user are written in their order. After an outage no later item of the users of
+    the batch is written: the caller tries all of them again. A batch that fails for another reason
+    is halved until the item at fault is alone; that one is logged by its `name`, or skipped if it
+    was claimed elsewhere. A batch that conflicts with other transactions for `conflict_seconds` is
+    halved until the user whose documents are locked is alone.
     """
-    pending = deque(batched(items, batch_size()))
-    while pending:
-        batch = pending.popleft()
+    queue = _Queue(part for items in parts for part in batched(items, batch_size()))
+    while batch := queue.pop():
         try:
             with conflicts_limited(conflict_seconds):
                 write(batch)
         except ClaimLost:
-            pending.extendleft(reversed(_halves(batch)))
+            queue.put_back(_halves(batch))
         except LeaseLost:
             raise
         except Exception as error:
             # One item at fault must not keep the others from being written.
             result: BatchResult[T] = BatchResult(error=error)
-            if isinstance(error, WriteConflict) and (parts := _halves_by_user(batch)):
-                # Last: a locked user holds up no other.
-                pending.extend(parts)
+            if isinstance(error, WriteConflict) and (halves := _halves_by_user(batch)):
+                queue.postpone(halves)
             elif len(batch) > 1 and (result.outage is None or _is_too_large(error)):
-                pending.extendleft(reversed(_halves(batch)))
+                queue.put_back(_halves(batch))
             else:
+                if result.outage:
+                    queue.drop_users_of(batch)
                 _log_failure(name(batch[0]), len(batch), result)
                 yield result
         else:
             yield BatchResult(batch)
+
+
+class _Queue(Generic[T]):
+    """Batches to write: those of one user in their order, whatever is postponed or dropped."""
+
+    def __init__(self, batches: Iterable[Sequence[T]]) -> None:
+        self._batches = deque(batches)
+        self._postponed: deque[Sequence[T]] = deque()
+        self._dropped_users: set[str] = set()
+
+    def pop(self) -> Sequence[T]:
+        """Return the next batch, an empty one at the end."""
+        while self._batches or self._postponed:
+            if not self._batches:
+                self._batches, self._postponed = self._postponed, deque()
+            batch = _without(self._batches.popleft(), self._dropped_users)
+            waiting = {item.user_id for each in self._postponed for item in each}
+            ready = _without(batch, waiting)
+            if len(ready) < len(batch):
+                self._postponed.append([item for item in batch if item.user_id in waiting])
+            if ready:
+                return ready
+        return ()
+
+    def put_back(self, batches: Sequence[Sequence[T]]) -> None:
+        """Write these next."""
+        self._batches.extendleft(reversed(batches))
+
+    def postpone(self, batches: Sequence[Sequence[T]]) -> None:
+        """Write these and the later items of their users last: a locked user delays no other."""
+        self._postponed.extend(batches)
+
+    def drop_users_of(self, batch: Sequence[T]) -> None:
+        """Write no more items of the users of a batch."""
+        self._dropped_users.update(item.user_id for item in batch)
 
 
 def all_written(results: Iterable[BatchResult[T]]) -> list[T]:
@@ -118,6 +158,10 @@ def all_written(results: Iterable[BatchResult[T]]) -> list[T]:
     if error := next((result.error for result in done if result.error), None):
         raise error
     return [item for result in done for item in result.written]
+
+
+def _without(batch: Sequence[T], users: Collection[str]) -> Sequence[T]:
+    return [item for item in batch if item.user_id not in users] if users else batch
 
 
 def _halves(batch: Sequence[T]) -> list[Sequence[T]]:

@@ -134,11 +134,12 @@ def apply_transitions(
 ) -> Iterator[BatchResult[TradeChange]]:
     """Change trades in batches; yield each result.
 
-    A trade that its user changed meanwhile, by an exit of a part or a modification, is changed
+    The changes of one user are written in their order: after an outage no later one is. A trade
+    that its user changed meanwhile, by an exit of a part or a modification, is changed
     according to what it is now; one that is over is skipped. Raises LeaseLost if the `fence` does.
     """
-    for part in _without_repeats(changes):
-        yield from write_in_batches(part, partial(_apply_latest, fence=fence), name_change)
+    parts = _without_repeats(changes)
+    yield from write_in_batches(parts, partial(_apply_latest, fence=fence), name_change)
 
 
 def _apply_latest(changes: Sequence[TradeChange], fence: Fence | None) -> None:

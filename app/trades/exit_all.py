@@ -152,7 +152,8 @@ def _work_off(
         exits, others = price_exits(active, selection.share, at_last_price=selection.at_last_price)
         cancels = [TradeChange(trade, end_entry(trade, EndReason.USER)) for trade in pending]
         # A conflict costs no other user, so each batch is retried as long as any transaction.
-        results = write_in_batches([*cancels, *exits], write, name_change, conflict_seconds=inf)
+        parts = [[*cancels, *exits]]
+        results = write_in_batches(parts, write, name_change, conflict_seconds=inf)
         written = all_written(results)
         done += written
         finished = {item.trade.id for item in written} | {

@@ -33,6 +33,7 @@ from tests.support.faults import FaultyDatabase, recording_commands
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.operations import outcome
 from tests.support.senders import CREDENTIALS, FakeSender
+from tests.support.users import sign_up
 
 
 @pytest.fixture
@@ -117,3 +118,32 @@ def test_a_message_that_was_sent_before_an_outage_is_not_sent_again(
 
     assert (len(email.sent), len(sms.sent)) == (1, 1)
     assert delivery_states(trader) == {("sent", 1)}
+
+
+def test_an_entry_is_not_rejected_because_the_exit_that_funds_it_met_an_outage(
+    faulty: FaultyDatabase, app: Flask, client: FlaskClient, monitor: Monitor, feed: ScriptedFeed
+) -> None:
+    app.config["WRITE_BATCH_SIZE"] = 1
+    begin_to_lead(monitor)
+    alice, bob = sign_up(client), sign_up(client)
+    alice.open_portfolio(10_500)
+    bob.open_portfolio()
+    held = alice.create_trade(target_price=25_500).get_json()
+    # It is filled beyond its stop, where it needs more than is available without the exit.
+    waiting = {"order_type": "STOP", "stop_price": 26_000}
+    assert alice.create_trade(**waiting).status_code == 201
+    assert bob.create_trade(target_price=25_550).status_code == 201
+    for price in (25_600, 27_600):
+        feed.tick("^NSEI", price)
+
+    with faulty.failing("commitTransaction", times=1, errorCode=8000):
+        assert not attempt(monitor.run_if_leased)
+    assert [trade["status"] for trade in alice.trades()] == ["PENDING", "ACTIVE"]
+    assert [trade["status"] for trade in bob.trades()] == ["TARGET_HIT"]
+
+    repeat(monitor.run_if_leased)
+    entered, exited = alice.trades()
+    assert (entered["status"], entered["entry_price"]) == ("ACTIVE", 27_600.0)
+    assert (exited["trade_id"], exited["status"]) == (held["trade_id"], "TARGET_HIT")
+    with app.app_context():
+        assert find_differences(alice.client_id) == find_differences(bob.client_id) == []
