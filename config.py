@@ -181,6 +181,7 @@ class Settings(BaseModel):
     market_hours: Annotated[Literal["ignore", "enforce"], BeforeValidator(_lower)] | None = None
     orders_outside_hours: Annotated[Literal["queue", "refuse"], BeforeValidator(_lower)] = "queue"
     market_stream: bool = False
+    market_stream_mode: Annotated[Literal["ltp", "snap_quote"], BeforeValidator(_lower)] = "ltp"
 
     account_rules: Annotated[Literal["strict", "relaxed"], BeforeValidator(_lower)] | None = None
     sms_countries: Annotated[tuple[str, ...], BeforeValidator(_countries)] = ("IN",)

@@ -12,12 +12,15 @@ from app.clock import Clock
 from app.domain.quote import Quote
 from app.market_data.feed import Feed
 from app.market_data.feeds.live import LiveFeed
-from app.market_data.feeds.replay import RecordingError, ReplayFeed, fingerprint, read_recording
+from app.market_data.feeds.recording import RecordingError, read_recording
+from app.market_data.feeds.replay import ReplayFeed, fingerprint
 from app.market_data.feeds.simulated import Course, SimulatedFeed
 from app.market_data.instruments.registry import Instruments, load_instruments
 from app.market_data.providers.angel_one.session import AngelSession
+from app.market_data.providers.angel_one.snap_quote import SNAP_QUOTE_MODE
 from app.market_data.providers.angel_one.source import AngelOneSource
 from app.market_data.providers.angel_one.stream import AngelStream
+from app.market_data.providers.angel_one.subscriptions import LTP_MODE
 from app.market_data.providers.base import PriceSource
 from app.market_data.providers.resilience import ResilientSource
 from app.market_data.providers.yahoo import YahooSource
@@ -84,7 +87,8 @@ def _live(
     best = sources[0]
     if settings.market_stream and isinstance(best, AngelOneSource):
         url, session = settings.angel_stream_url, best.session
-        feed.stream = AngelStream(url, session, clock, on_ticks=feed.receive)
+        mode = SNAP_QUOTE_MODE if settings.market_stream_mode == "snap_quote" else LTP_MODE
+        feed.stream = AngelStream(url, session, clock, on_ticks=feed.receive, mode=mode)
     return feed
 
 

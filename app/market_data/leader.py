@@ -128,7 +128,7 @@ def answer_key(question: Question) -> str:
 def format_history(candles: Sequence[Candle]) -> str:
     """Return the answer with these candles."""
     rows = [
-        [candle.time.isoformat(), *map(str, _prices(candle)), candle.source.value]
+        [candle.time.isoformat(), *map(str, _prices(candle)), candle.source.value, candle.volume]
         for candle in candles
     ]
     return json.dumps({"candles": rows})
@@ -150,10 +150,11 @@ def parse_history(symbol: str, answer: str) -> tuple[Candle, ...]:
     return tuple(_candle(symbol, row) for row in content["candles"])
 
 
-def _candle(symbol: str, row: Sequence[str]) -> Candle:
-    begin, *prices, source = row
+def _candle(symbol: str, row: Sequence[Any]) -> Candle:
+    begin, *prices, source, volume = row
     open, high, low, close = map(Decimal, prices)
-    return Candle(symbol, datetime.fromisoformat(begin), open, high, low, close, Source(source))
+    time = datetime.fromisoformat(begin)
+    return Candle(symbol, time, open, high, low, close, Source(source), volume=volume)
 
 
 def _prices(candle: Candle) -> tuple[Decimal, Decimal, Decimal, Decimal]:

@@ -98,6 +98,8 @@ class FakeAngelOne:
         self._now = now
         # Usually numbers; a test may set invalid values.
         self.prices: dict[tuple[str, str], Any] = {NIFTY: 25_012.35, SENSEX: 81_001.2}
+        # What a row has beside the price in the mode FULL.
+        self.full_rows: dict[tuple[str, str], dict[str, Any]] = {}
         # Rows added to each response to a request for quotes, even if not requested.
         self.further_rows: list[Any] = []
         # By (token, interval): rows of an aware time, four prices and a volume.
@@ -299,7 +301,8 @@ class FakeAngelOne:
         ]
         if len(requested) > MAX_TOKENS or body["mode"] not in ("LTP", "OHLC", "FULL"):
             raise Refused("AB2000")
-        fetched = [self._row(key) for key in requested if key in self.prices]
+        full = self.full_rows if body["mode"] == "FULL" else {}
+        fetched = [self._row(key) | full.get(key, {}) for key in requested if key in self.prices]
         unfetched = [
             {
                 "exchange": e,

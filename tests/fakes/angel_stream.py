@@ -13,7 +13,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +51,29 @@ def tick_frame(
     struct.pack_into("<q", frame, 35, milliseconds)
     struct.pack_into("<q", frame, 43, paise)
     return bytes(frame)
+
+
+def snap_quote_tail(
+    *,
+    bids: Sequence[int] = (),
+    asks: Sequence[int] = (),
+    volume: int = 0,
+    day: tuple[int, int, int, int] = (0, 0, 0, 0),
+    bands: tuple[int, int] = (0, 0),
+) -> bytes:
+    """Return what follows the 51 bytes in the mode SnapQuote, in paise.
+
+    `day` is open, high, low and previous close, `bands` are the lower and the upper one. Up to
+    five bids and asks, 10 units each, have a place each; the others are empty.
+    """
+    tail = bytearray(379 - 51)
+    struct.pack_into("<q", tail, 67 - 51, volume)
+    struct.pack_into("<qqqq", tail, 91 - 51, *day)
+    orders = [(1, price) for price in bids] + [(0, price) for price in asks]
+    for level, (side, price) in enumerate(orders):
+        struct.pack_into("<HqqH", tail, 147 - 51 + level * 20, side, 10, price, 1)
+    struct.pack_into("<qq", tail, 347 - 51, bands[1], bands[0])
+    return bytes(tail)
 
 
 @dataclass(eq=False)
@@ -331,7 +354,7 @@ class AngelStreamServer:
 
 
 def _keys_of(params: dict[str, Any]) -> Iterator[Key]:
-    assert params["mode"] == 1, "the mode is LTP"
+    assert params["mode"] in (1, 3), "the mode is LTP or SnapQuote"
     for listed in params["tokenList"]:
         assert listed["exchangeType"] in (NSE, BSE), "an exchange type is 1 or 3"
         assert listed["tokens"], "tokens are listed"

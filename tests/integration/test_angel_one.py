@@ -15,7 +15,7 @@ import pytest
 
 from app.clock import SystemClock
 from app.domain.candle import IST, Candle, Interval
-from app.domain.quote import Quote, Source
+from app.domain.quote import NO_DETAILS, Quote, QuoteDetails, Source
 from app.market_data.instruments.registry import Instrument, load_instruments
 from app.market_data.providers.angel_one.session import AngelSession
 from app.market_data.providers.angel_one.source import AngelOneSource
@@ -61,8 +61,87 @@ def test_quotes_have_whole_paise_and_the_time_of_the_answer(
     ]
     assert str(quotes[1].price) == "81001.20"
     assert [request.body for request in angel.requests if request.route == "quote"] == [
-        {"mode": "LTP", "exchangeTokens": {"NSE": ["99926000"], "BSE": ["99919000"]}}
+        {"mode": "FULL", "exchangeTokens": {"NSE": ["99926000"], "BSE": ["99919000"]}}
     ]
+
+
+FULL_ROW = {
+    "open": 567.4,
+    "high": 569.35,
+    "low": 566.1,
+    "close": 567.45,
+    "lastTradeQty": 1,
+    "netChange": 0.8,
+    "percentChange": 0.14,
+    "avgPrice": 567.83,
+    "tradeVolume": 3_556_150,
+    "opnInterest": 0,
+    "lowerCircuit": 510.7,
+    "upperCircuit": 624.1,
+    "totBuyQuan": 839_549,
+    "totSellQuan": 1_284_767,
+    "52WeekLow": 430.7,
+    "52WeekHigh": 629.55,
+    "depth": {
+        "buy": [{"price": 568.2, "quantity": 511, "orders": 2}, {"price": 568.15}],
+        "sell": [{"price": 568.25, "quantity": 3_348, "orders": 5}, {"price": 568.3}],
+    },
+}
+
+
+def test_a_quote_has_the_order_book_the_bands_and_the_figures_of_the_day(
+    source: AngelOneSource, angel: FakeAngelOne
+) -> None:
+    (share,) = shares(1)
+    angel.prices["NSE", "1"] = 568.2
+    angel.full_rows["NSE", "1"] = FULL_ROW
+
+    (quote,) = source.fetch([share])
+
+    assert quote.details == QuoteDetails(
+        bid=Decimal("568.20"),
+        ask=Decimal("568.25"),
+        previous_close=Decimal("567.45"),
+        open=Decimal("567.40"),
+        high=Decimal("569.35"),
+        low=Decimal("566.10"),
+        volume=3_556_150,
+        lower_band=Decimal("510.70"),
+        upper_band=Decimal("624.10"),
+    )
+    assert (quote.change, quote.change_pct) == (Decimal("0.75"), Decimal("0.13"))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        # Before the first trade of a day, and for what an index does not have.
+        {"open": 0, "high": 0, "low": 0, "lowerCircuit": 0, "upperCircuit": 0, "depth": {}},
+        {"depth": {"buy": [{"price": 0, "quantity": 0}], "sell": []}, "close": -1},
+        {"depth": [], "close": "dear", "tradeVolume": "many"},
+        {"depth": {"buy": [None], "sell": "none"}, "tradeVolume": -1, "high": True},
+        {"depth": None, "tradeVolume": 0.5, "open": float("nan")},
+        {"lowerCircuit": 110, "upperCircuit": 100, "high": 1, "low": 2},
+    ],
+)
+def test_what_is_not_a_possible_detail_is_unknown(
+    source: AngelOneSource, angel: FakeAngelOne, row: dict[str, object]
+) -> None:
+    angel.prices["NSE", "1"] = 568.2
+    angel.full_rows["NSE", "1"] = row
+
+    (quote,) = source.fetch(shares(1))
+
+    assert quote.price == Decimal("568.20")
+    assert quote.details == NO_DETAILS
+
+
+def test_an_index_has_no_volume(source: AngelOneSource, angel: FakeAngelOne) -> None:
+    angel.full_rows[NIFTY] = FULL_ROW | {"tradeVolume": 0}
+
+    (quote,) = source.fetch([NIFTY_50])
+
+    assert (quote.details.high, quote.details.volume) == (Decimal("569.35"), None)
 
 
 def test_a_quote_has_the_exchanges_time_if_the_answer_contains_it(
@@ -258,6 +337,17 @@ def test_only_candles_of_the_requested_span_are_returned(
         "fromdate": "2026-11-20 09:16",
         "todate": "2026-11-20 09:17",
     }
+
+
+def test_candles_of_shares_have_their_volume(source: AngelOneSource, angel: FakeAngelOne) -> None:
+    times = [NINE_FIFTEEN + timedelta(minutes=number) for number in range(3)]
+    rows = zip(times, (1_200, -1, "many"), strict=True)
+    angel.history["1", "ONE_MINUTE"] = [(time, 100, 101, 99, 100, volume) for time, volume in rows]
+    (share,) = shares(1)
+
+    candles = source.candles(share, Interval.MINUTE, times[0], times[-1] + timedelta(minutes=1))
+
+    assert [candle.volume for candle in candles] == [1_200, None, None]
 
 
 @pytest.mark.parametrize(

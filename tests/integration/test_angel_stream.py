@@ -9,9 +9,17 @@ from decimal import Decimal
 
 import pytest
 
-from app.domain.quote import Quote, Source
+from app.domain.quote import Quote, QuoteDetails, Source
 from app.market_data.providers.angel_one.connection import Timing
-from tests.fakes.angel_stream import BSE, MAX_TOKENS, NSE, AngelStreamServer, tick_frame
+from app.market_data.providers.angel_one.snap_quote import SNAP_QUOTE_MODE
+from tests.fakes.angel_stream import (
+    BSE,
+    MAX_TOKENS,
+    NSE,
+    AngelStreamServer,
+    snap_quote_tail,
+    tick_frame,
+)
 from tests.support.live import eventually
 from tests.support.stream import (
     FAST_HEARTBEAT,
@@ -72,6 +80,44 @@ def test_a_tick_becomes_a_quote_in_exact_rupees(
     assert quote == Quote("RELIANCE.NS", Decimal("1400.05"), Source.ANGEL_ONE, MORNING)
     assert str(quote.price) == "1400.05"
     assert quote.timestamp.tzinfo is UTC
+
+
+def test_a_snap_quote_has_the_order_book_the_bands_and_the_figures_of_the_day(
+    stream_server: AngelStreamServer, streams: StreamFactory, stream_session: Session
+) -> None:
+    _, listener = streams.follow(
+        stream_server.url, stream_session, [RELIANCE, NIFTY], mode=SNAP_QUOTE_MODE
+    )
+    eventually(lambda: len(stream_server.subscribed) == 2)
+    assert [request["params"]["mode"] for request in stream_server.requests] == [3]
+
+    tail = snap_quote_tail(
+        bids=(140_000, 139_995),
+        asks=(140_010, 140_015),
+        volume=1_234_567,
+        day=(139_000, 141_000, 138_505, 138_800),
+        bands=(124_920, 152_680),
+    )
+    stream_server.tick(RELIANCE_TOKEN, 140_005, mode=3, tail=tail)
+    # An index has no orders, no volume and no bands, but zeros in their place.
+    figures = (2_500_000, 2_510_000, 2_490_000, 2_495_000)
+    stream_server.tick(NIFTY_TOKEN, 2_500_500, mode=3, tail=snap_quote_tail(day=figures))
+
+    listener.wait_for(lambda: len(listener.quotes) == 2)
+    share, index = (quote.details for quote in listener.quotes)
+    assert share == QuoteDetails(
+        bid=Decimal("1400.00"),
+        ask=Decimal("1400.10"),
+        previous_close=Decimal("1388.00"),
+        open=Decimal("1390.00"),
+        high=Decimal("1410.00"),
+        low=Decimal("1385.05"),
+        volume=1_234_567,
+        lower_band=Decimal("1249.20"),
+        upper_band=Decimal("1526.80"),
+    )
+    assert index.previous_close == 24_950
+    assert (index.bid, index.ask, index.volume, index.upper_band) == (None,) * 4
 
 
 def test_only_the_difference_is_requested(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from app.domain.quote import Quote, Source
+from app.domain.quote import NO_DETAILS, Quote, QuoteDetails, Source
 from app.market_data.instruments.registry import load_instruments
 from app.market_data.providers.yahoo import YahooSource
 from tests.fakes.yahoo import FakeYahoo
@@ -26,6 +27,56 @@ def test_a_quote_has_the_price_in_paise_and_the_time_that_yahoo_gives(
     assert quote.timestamp.tzinfo is UTC
     assert quote.source.is_real
     assert quote.source.is_delayed
+
+
+def test_a_quote_has_the_figures_of_the_day(yahoo: FakeYahoo, source: YahooSource) -> None:
+    figures: dict[str, Any] = {
+        "regularMarketDayHigh": 3_010.5,
+        "regularMarketDayLow": 2_995.0999755859375,
+        "regularMarketVolume": 1_204_350,
+        "chartPreviousClose": 2_990.0,
+    }
+    yahoo.set_price("TCS.NS", 3_000.1, **figures)
+    yahoo.rows["TCS.NS", "1d"] = [(yahoo.now, 2_998.25, 3_010.5, 2_995.1, 3_000.1)]
+    yahoo.set_price("^NSEI", 25_000.5, **figures | {"regularMarketVolume": 0})
+
+    share, index = sorted(source.fetch([TCS, NIFTY]), key=lambda quote: quote.symbol)
+
+    assert share.details == QuoteDetails(
+        previous_close=Decimal("2990.00"),
+        open=Decimal("2998.25"),
+        high=Decimal("3010.50"),
+        low=Decimal("2995.10"),
+        volume=1_204_350,
+    )
+    assert (share.change, share.change_pct) == (Decimal("10.10"), Decimal("0.34"))
+    assert (index.details.open, index.details.volume) == (Decimal("25000.50"), None)
+
+
+def test_the_open_of_another_day_is_not_that_of_the_quote(
+    yahoo: FakeYahoo, source: YahooSource
+) -> None:
+    yahoo.set_price("TCS.NS", 3_000.1, chartPreviousClose=2_990.0)
+    yesterday = yahoo.now - timedelta(hours=23)
+    yahoo.rows["TCS.NS", "1d"] = [(yesterday, 2_998.25, 3_010.5, 2_995.1, 3_000.1)]
+
+    (quote,) = source.fetch([TCS])
+
+    assert quote.details == QuoteDetails(previous_close=Decimal("2990.00"))
+
+
+@pytest.mark.parametrize("broken", [None, "dear", -1, 0, [1], {}])
+def test_figures_that_are_no_numbers_are_unknown(
+    yahoo: FakeYahoo, source: YahooSource, broken: object
+) -> None:
+    names = ("regularMarketDayHigh", "regularMarketDayLow", "chartPreviousClose")
+    figures: dict[str, Any] = dict.fromkeys(names, broken)
+    yahoo.set_price("TCS.NS", 3_000.1, **figures)
+    yahoo.rows["TCS.NS", "1d"] = []
+
+    (quote,) = source.fetch([TCS])
+
+    assert quote.details == NO_DETAILS
 
 
 def test_a_batch_has_one_request_per_symbol_and_one_cookie_and_crumb(

@@ -30,7 +30,7 @@ def session(days_ago: int, clock: ManualClock) -> datetime:
 
 def candle(symbol: str, time: datetime, *prices: str) -> Candle:
     open_, high, low, close = map(Decimal, prices)
-    return Candle(symbol, time, open_, high, low, close, Source.YAHOO)
+    return Candle(symbol, time, open_, high, low, close, Source.YAHOO, volume=100)
 
 
 def test_candles_have_utc_times_and_whole_paise_and_gaps_stay(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -9,7 +10,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.money import is_whole_paise
+from app.domain.money import is_price, is_whole_paise
 from app.domain.quote import Source
 from app.market_data.providers.angel_one.ticks import Tick, TickReader, decode_tick
 from tests.fakes.angel_stream import BSE, NSE, tick_frame
@@ -43,6 +44,19 @@ def test_any_bytes_are_accepted_without_an_error(frame: bytes) -> None:
     quotes = reader.read([frame], symbols)
 
     assert len(quotes) + reader.dropped.total() == 1
+
+
+@given(st.binary(min_size=328, max_size=400))
+def test_any_tail_of_a_snap_quote_leaves_possible_details_or_none(tail: bytes) -> None:
+    reader = TickReader(ManualClock())
+
+    (quote,) = reader.read([tick_frame(NSE, "2885", 1, NOW_MS, 100, mode=3) + tail], SYMBOLS)
+
+    details = quote.details
+    amounts = [each for each in astuple(details) if isinstance(each, Decimal)]
+    assert all(is_price(amount) and is_whole_paise(amount) for amount in amounts)
+    assert details.volume is None or details.volume >= 0
+    assert details.low is None or details.high is None or details.low <= details.high
 
 
 @given(st.binary(max_size=50))

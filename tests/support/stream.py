@@ -20,6 +20,7 @@ from app.market_data.instruments.registry import Instrument, load_instruments
 from app.market_data.providers.angel_one.connection import Timing
 from app.market_data.providers.angel_one.session import StreamCredentials
 from app.market_data.providers.angel_one.stream import AngelStream
+from app.market_data.providers.angel_one.subscriptions import LTP_MODE
 from tests.fakes.angel_stream import BSE, NSE, AngelStreamServer
 
 CREDENTIALS = StreamCredentials(
@@ -134,6 +135,7 @@ class StreamFactory:
         session: Session,
         instruments: Iterable[Instrument] = (),
         timing: Timing = FAST_RETRIES,
+        mode: int = LTP_MODE,
     ) -> tuple[AngelStream, StreamListener]:
         """Follow instruments; return the stream and its listener."""
         listener = StreamListener()
@@ -142,6 +144,7 @@ class StreamFactory:
             session,
             SystemClock(),
             on_ticks=listener.on_ticks,
+            mode=mode,
             timing=timing,
         )
         self._ends.callback(stream.close)

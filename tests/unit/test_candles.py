@@ -9,11 +9,12 @@ from decimal import Decimal
 import pytest
 
 from app.domain.bracket import Bracket
-from app.domain.candle import Candle
+from app.domain.candle import Candle, Interval, aggregate
 from app.domain.fill import Exit, ExitReason
 from app.domain.quote import Quote, Source
 from app.domain.side import TradeType
 from app.domain.triggers import SettledFrom
+from app.market_data.leader import format_history, parse_history
 from tests.support.quotes import prices_of
 
 ENTRY = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
@@ -55,6 +56,23 @@ def test_a_candle_is_made_of_ticks_in_their_order() -> None:
     assert prices_of(made) == (100, 105, 95, 101)
     assert (made.symbol, made.time, made.source) == ("^NSEI", LATER, Source.REPLAY)
     assert made.quote_at(Decimal(99)) == Quote("^NSEI", Decimal(99), Source.REPLAY, LATER)
+
+
+def test_a_longer_candle_has_the_volume_of_its_parts_that_is_known() -> None:
+    parts = [
+        replace(candle(100, time=ENTRY + timedelta(minutes=minute)), volume=volume)
+        for minute, volume in ((0, 70), (1, None), (2, 50), (5, None))
+    ]
+
+    first, second = aggregate(parts, Interval.FIVE_MINUTES)
+
+    assert (first.volume, second.volume) == (120, None)
+
+
+def test_candles_of_another_process_keep_their_volume() -> None:
+    sent = (replace(candle(100, 105), volume=70), candle(100, 95))
+
+    assert parse_history("^NSEI", format_history(sent)) == sent
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from app.domain.candle import Interval
-from app.domain.quote import Quote, Source
-from app.market_data.feeds.replay import RecordingError, ReplayFeed, read_recording
+from app.domain.quote import NO_DETAILS, Quote, QuoteDetails, Source
+from app.market_data.feeds.recording import RecordingError, read_recording
+from app.market_data.feeds.replay import ReplayFeed
 from app.market_data.instruments.registry import load_instruments
 from tests.support.market import ManualClock
 from tests.support.quotes import prices_of
@@ -130,6 +131,45 @@ def test_a_recording_is_read_with_its_times_prices_and_aliases(tmp_path: Path) -
         ),
     ]
     assert all(tick.timestamp.tzinfo is UTC for tick in ticks)
+
+
+def test_further_columns_are_details_of_the_quotes(tmp_path: Path) -> None:
+    header = f"{HEADER.strip()},ask,previous_close,volume,bid\n"
+
+    full, partial, empty = read(
+        tmp_path,
+        f"{header}2026-11-23 09:15:00,TCS,3000,3000.555,2990,1200,2999.5\n"
+        "2026-11-23 09:15:01,TCS,3001,, 2990 ,0,0\n"
+        "2026-11-23 09:15:02,TCS,3002,,,,\n",
+    )
+
+    assert full.details == QuoteDetails(
+        bid=Decimal("2999.50"),
+        ask=Decimal("3000.56"),
+        previous_close=Decimal("2990.00"),
+        volume=1_200,
+    )
+    assert partial.details == QuoteDetails(previous_close=Decimal("2990.00"), volume=0)
+    assert empty.details == NO_DETAILS
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "fault"),
+    [
+        (",bid", "3000", "line 2: 3 columns instead of 4"),
+        (",bid", "3000,cheap", "line 2: 'cheap' is not a number (bid)"),
+        (",bid", "3000,NaN", "line 2: 'NaN' is not a number (bid)"),
+        (",mood", "3000,1", "line 1: 'mood' is no further column, or there twice. Further"),
+        (",bid,bid", "3000,1,1", "line 1: 'bid' is no further column, or there twice. Further"),
+        (",", "3000,", "line 1: '' is no further column, or there twice. Further"),
+    ],
+)
+def test_an_unusable_further_column_is_named(
+    tmp_path: Path, header: str, row: str, fault: str
+) -> None:
+    message = refusal(tmp_path, f"{HEADER.strip()}{header}\n2026-11-23 09:15:00,TCS,{row}\n")
+
+    assert message.startswith(f"{tmp_path / 'day.csv'}, {fault}")
 
 
 def test_a_time_without_a_zone_is_local_time_in_india(tmp_path: Path) -> None:

@@ -1,43 +1,32 @@
 """The replay feed: a recorded market, played back at a chosen speed.
 
-A recording is a CSV file of `timestamp,symbol,price`. Polls return every tick once, in order of
-time. After the last tick the last prices stay.
+Polls return every tick of the recording (recording.py) once, in order of time. After the last tick
+the last prices stay.
 """
 
 from __future__ import annotations
 
-import csv
 import threading
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from decimal import Decimal
 from hashlib import sha256
 from itertools import groupby, pairwise
 from operator import attrgetter
-from pathlib import Path
 
 from app.clock import Clock
-from app.domain.candle import IST, Candle, Interval, aggregate, beginning_of
-from app.domain.money import is_price, parse_price
-from app.domain.quote import Quote, Source
-from app.logs import logger
+from app.domain.candle import Candle, Interval, aggregate, beginning_of
+from app.domain.money import is_price
+from app.domain.quote import Quote
 from app.market_data.feed import Feed
-from app.market_data.instruments.registry import Instruments
 from app.market_data.tick_filter import TickFilter
 
-COLUMNS = ("timestamp", "symbol", "price")
-# Log the progress of reading after each of these.
-PROGRESS_ROWS = 100_000
 # Ticks hashed in one step.
 _HASHED_TICKS = 10_000
 _time = attrgetter("timestamp")
 _beginning = attrgetter("time")
-
-
-class RecordingError(Exception):
-    """The recording is unusable; the message names the file, the line and the reason."""
 
 
 class ReplayFeed(Feed):
@@ -190,89 +179,3 @@ def _candles_of(ticks: list[Quote]) -> dict[Interval, list[Candle]]:
 
 def _minute(tick: Quote) -> datetime:
     return tick.timestamp.replace(second=0, microsecond=0)
-
-
-def read_recording(path: Path, instruments: Instruments) -> list[Quote]:
-    """Read a recording; raise RecordingError for the first unusable line.
-
-    Times without a zone are in India's. Rows whose price is zero, negative or impossibly high
-    are skipped with a warning: recorders write such rows before the first trade.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return _Reader(path, instruments).read(file)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RecordingError(f"{path} cannot be read: {error}") from None
-
-
-class _Reader:
-    """Reads one recording, and parses each name and price only once."""
-
-    def __init__(self, path: Path, instruments: Instruments) -> None:
-        self._path = path
-        self._instruments = instruments
-        self._symbols: dict[str, str] = {}
-        self._prices: dict[str, Decimal | None] = {}
-        self._unpriced_lines: list[int] = []
-
-    def read(self, lines: Iterable[str]) -> list[Quote]:
-        rows = csv.reader(lines)
-        if tuple(next(rows, ())) != COLUMNS:
-            raise RecordingError(f"{self._path} must begin with the line {','.join(COLUMNS)!r}.")
-        ticks: list[Quote] = []
-        for row in rows:
-            if not row:
-                continue
-            try:
-                tick = self._tick(row)
-            except (ValueError, ArithmeticError) as error:
-                raise RecordingError(f"{self._path}, line {rows.line_num}: {error}") from None
-            if tick:
-                ticks.append(tick)
-            else:
-                self._unpriced_lines.append(rows.line_num)
-            if len(ticks) % PROGRESS_ROWS == 0 and ticks:
-                logger.info("%s: %d ticks read so far", self._path, len(ticks))
-        self._report_unpriced()
-        if not ticks:
-            raise RecordingError(f"{self._path} holds no ticks.")
-        return ticks
-
-    def _tick(self, row: list[str]) -> Quote | None:
-        if len(row) != len(COLUMNS):
-            raise ValueError(f"{len(row)} columns instead of {len(COLUMNS)}")
-        time, name, text = row
-        timestamp = datetime.fromisoformat(time.strip())
-        if timestamp.tzinfo is None:
-            timestamp = timestamp.replace(tzinfo=IST)
-        symbol = self._symbols.get(name) or self._symbol(name)
-        price = self._prices[text] if text in self._prices else self._price(text)
-        if price is None:
-            return None
-        return Quote(symbol, price, Source.REPLAY, timestamp.astimezone(UTC))
-
-    def _symbol(self, name: str) -> str:
-        instrument = self._instruments.find(name)
-        if instrument is None:
-            raise ValueError(f"unknown symbol {name!r}")
-        self._symbols[name] = instrument.symbol
-        return instrument.symbol
-
-    def _price(self, text: str) -> Decimal | None:
-        try:
-            amount = Decimal(text.strip())
-        except InvalidOperation:
-            amount = Decimal("NaN")
-        if not amount.is_finite():
-            raise ValueError(f"{text!r} is not a price")
-        price = self._prices[text] = parse_price(amount)
-        return price
-
-    def _report_unpriced(self) -> None:
-        if self._unpriced_lines:
-            logger.warning(
-                "%s: skipped %d rows without a possible price, the first in line %d",
-                self._path,
-                len(self._unpriced_lines),
-                self._unpriced_lines[0],
-            )

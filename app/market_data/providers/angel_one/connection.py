@@ -64,12 +64,14 @@ class Connection:
         clock: Clock,
         timing: Timing,
         *,
+        mode: int,
         on_ticks: Callable[[list[Quote]], None],
     ) -> None:
         self._url = url
         self._tokens = tokens
         self._clock = clock
         self._timing = timing
+        self._mode = mode
         self._on_ticks = on_ticks
         self._reader = TickReader(clock)
         self._wakeup = Wakeup()
@@ -159,7 +161,7 @@ class Connection:
 
     def _serve(self, transport: WebSocketTransport) -> None:
         subscriptions = self._subscriptions = Subscriptions(
-            transport, self._reader, self._clock, self._timing.heartbeat
+            transport, self._reader, self._clock, self._timing.heartbeat, self._mode
         )
         was_up = False
         try:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any
 
 from app.clock import Clock
 from app.domain.candle import IST, Candle, Interval
-from app.domain.money import parse_price
 from app.domain.quote import Quote, Source
 from app.market_data.instruments.registry import DEFAULT_INDICES, Instrument, load_instruments
 from app.market_data.providers.angel_one.responses import AngelFailure
+from app.market_data.providers.angel_one.rows import read_candle, read_quote
 from app.market_data.providers.angel_one.session import AngelSession
 from app.market_data.providers.base import (
     NO_DEADLINE,
     HistoryRefused,
     SourceUnavailable,
-    make_candle,
 )
 from config import Settings
 
@@ -36,7 +34,6 @@ SPANS = {
 MAX_CANDLE_REQUESTS = 30
 MINUTE = timedelta(minutes=1)
 REQUEST_TIME = "%Y-%m-%d %H:%M"
-EXCHANGE_TIME = "%d-%b-%Y %H:%M:%S"
 
 
 class AngelOneSource:
@@ -99,19 +96,17 @@ class AngelOneSource:
         tokens: dict[str, list[str]] = defaultdict(list)
         for exchange, token in requested:
             tokens[exchange].append(token)
-        response = self.session.call(lambda client: client.getMarketData("LTP", dict(tokens)))
+        response = self.session.call(lambda client: client.getMarketData("FULL", dict(tokens)))
         data = response.get("data")
         rows = data.get("fetched") if isinstance(data, dict) else None
         if not isinstance(rows, list):
             raise SourceUnavailable("Angel One answered a request for quotes without quotes")
-        quotes = {}
+        quotes, now = {}, self._clock.now()
         for row in rows:
             if isinstance(row, dict):
                 instrument = requested.get((str(row.get("exchange")), str(row.get("symbolToken"))))
-                price = parse_price(row.get("ltp"))
-                if instrument and price:
-                    time = _exchange_time(row.get("exchFeedTime")) or self._clock.now()
-                    quotes[instrument.symbol] = Quote(instrument.symbol, price, self.source, time)
+                if instrument and (quote := read_quote(instrument.symbol, row, now)):
+                    quotes[quote.symbol] = quote
         return list(quotes.values())
 
     def _candles_of_span(
@@ -136,7 +131,7 @@ class AngelOneSource:
         if not isinstance(rows, list):
             raise SourceUnavailable("Angel One answered a request for candles without candles")
         for row in rows:
-            if candle := _candle(instrument.symbol, row):
+            if candle := read_candle(instrument.symbol, row):
                 yield candle
 
 
@@ -168,25 +163,3 @@ def _spans(interval: Interval, since: datetime, until: datetime) -> list[tuple[d
 def _next_minute(time: datetime) -> datetime:
     minute = time.replace(second=0, microsecond=0)
     return minute if minute == time else minute + MINUTE
-
-
-def _exchange_time(value: Any) -> datetime | None:
-    """Return the exchange's time of a quote in UTC, None if the response has none."""
-    try:
-        time = datetime.strptime(str(value), EXCHANGE_TIME)  # noqa: DTZ007 - it is in IST
-    except ValueError:
-        return None
-    return time.replace(tzinfo=IST).astimezone(UTC)
-
-
-def _candle(symbol: str, row: Any) -> Candle | None:
-    """Return the candle of [time, open, high, low, close, volume], None for anything else."""
-    if not isinstance(row, list) or len(row) < 5:
-        return None
-    try:
-        time = datetime.fromisoformat(str(row[0]))
-    except ValueError:
-        return None
-    if time.tzinfo is None:
-        return None
-    return make_candle(symbol, time, [parse_price(price) for price in row[1:5]], Source.ANGEL_ONE)

@@ -15,7 +15,7 @@ from app.domain.quote import Quote
 from app.market_data.instruments.registry import Instrument
 from app.market_data.providers.angel_one.connection import Connection, Timing
 from app.market_data.providers.angel_one.stream_tokens import StreamSession, StreamTokens
-from app.market_data.providers.angel_one.subscriptions import MAX_TOKENS
+from app.market_data.providers.angel_one.subscriptions import LTP_MODE, MAX_TOKENS
 from app.market_data.providers.angel_one.ticks import EXCHANGE_TYPES, Key
 
 MAX_CONNECTIONS = 3
@@ -31,9 +31,12 @@ class AngelStream:
         clock: Clock,
         *,
         on_ticks: Callable[[list[Quote]], None],
+        mode: int = LTP_MODE,
         timing: Timing | None = None,
     ) -> None:
         """Prepare the stream; it connects once an instrument is followed.
+
+        In SNAP_QUOTE_MODE its quotes have details, and come with every change of the order book.
 
         `on_ticks` receives lists of quotes, in order. Background tasks call it, and wait for it.
         """
@@ -41,6 +44,7 @@ class AngelStream:
         self._url = url
         self._clock = clock
         self._timing = timing
+        self._mode = mode
         self._on_ticks = on_ticks
         self._tokens = StreamTokens(session, clock, timing.renewal)
         self._connections: list[Connection] = []
@@ -105,7 +109,12 @@ class AngelStream:
 
     def _connect(self) -> Connection:
         connection = Connection(
-            self._url, self._tokens, self._clock, self._timing, on_ticks=self._on_ticks
+            self._url,
+            self._tokens,
+            self._clock,
+            self._timing,
+            mode=self._mode,
+            on_ticks=self._on_ticks,
         )
         spawn(connection.run)
         return connection

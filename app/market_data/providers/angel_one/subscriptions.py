@@ -20,7 +20,7 @@ from app.market_data.providers.angel_one.websocket import (
 
 MAX_TOKENS = 1_000
 _SUBSCRIBE, _UNSUBSCRIBE = 1, 0
-_LTP_MODE = 1
+LTP_MODE = 1
 _PING = "ping"
 _PONGS = ("pong", b"pong")
 # The connection is lost after this many heartbeats without a pong.
@@ -29,10 +29,19 @@ _MAX_MISSED_BEATS = 2
 
 class Subscriptions:
     def __init__(
-        self, transport: WebSocketTransport, reader: TickReader, clock: Clock, heartbeat: float
+        self,
+        transport: WebSocketTransport,
+        reader: TickReader,
+        clock: Clock,
+        heartbeat: float,
+        mode: int = LTP_MODE,
     ) -> None:
-        """Serve an open connection, with a ping every `heartbeat` seconds."""
+        """Serve an open connection, with a ping every `heartbeat` seconds.
+
+        `mode` is the vendor's number of what a tick has.
+        """
         self._transport = transport
+        self._mode = mode
         self._reader = reader
         self._clock = clock
         self._heartbeat = heartbeat
@@ -115,7 +124,7 @@ class Subscriptions:
                 {
                     "correlationID": correlation_id,
                     "action": action,
-                    "params": {"mode": _LTP_MODE, "tokenList": token_list},
+                    "params": {"mode": self._mode, "tokenList": token_list},
                 }
             )
         )

@@ -16,7 +16,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from app.clock import Clock
-from app.domain.quote import Quote, Source
+from app.domain.quote import Quote, QuoteDetails, Source
+from app.market_data.providers.angel_one.snap_quote import read_snap_quote
 
 EXCHANGE_TYPES = {"NSE": 1, "BSE": 3}
 # The stream's identity of an instrument: exchange type and token.
@@ -90,7 +91,8 @@ class TickReader:
                 self.dropped[error or TickError.MALFORMED] += 1
                 continue
             self._last[tick.key] = tick
-            quotes.append(_quote(tick, symbols[tick.key]))
+            symbol = symbols[tick.key]
+            quotes.append(_quote(tick, symbol, read_snap_quote(frame, symbol)))
         return quotes
 
     def reset(self) -> None:
@@ -133,6 +135,7 @@ def _is_new(tick: Tick, last: Tick | None) -> bool:
     )
 
 
-def _quote(tick: Tick, symbol: str) -> Quote:
+def _quote(tick: Tick, symbol: str, details: QuoteDetails) -> Quote:
     price = Decimal(tick.price).scaleb(-2)
-    return Quote(symbol, price, Source.ANGEL_ONE, _EPOCH + tick.time * _MILLISECOND)
+    time = _EPOCH + tick.time * _MILLISECOND
+    return Quote(symbol, price, Source.ANGEL_ONE, time, details=details)

@@ -21,10 +21,12 @@ from yfinance.data import YfData
 from yfinance.exceptions import YFPricesMissingError
 
 from app.domain.candle import Candle, Interval, beginning_of
+from app.domain.day import start_of_day
 from app.domain.money import parse_price
-from app.domain.quote import Quote, Source
+from app.domain.quote import Quote, QuoteDetails, Source
 from app.logs import logger
 from app.market_data.providers.base import NO_DEADLINE, SourceUnavailable, make_candle
+from app.market_data.providers.details import make_details, parse_volume
 from app.market_data.providers.yahoo.session import NoChart, YahooSession
 
 # Yahoo's hours begin with the session, at 9:15.
@@ -70,14 +72,15 @@ class Charts:
         """
         ticker = yfinance.Ticker(symbol, session=self._session)
         with _as_unavailable(symbol), self._session.limits(seconds, deadline):
+            rows = None
             try:
-                ticker.history(period="1d", interval="1d", actions=False)
+                rows = ticker.history(period="1d", interval="1d", auto_adjust=False, actions=False)
             except NoChart:
                 return None
             except YFPricesMissingError:
                 # Before the first trade of a day there is a price, but no row.
                 pass
-            return _quote(symbol, ticker.get_history_metadata())
+            return _quote(symbol, ticker.get_history_metadata(), rows)
 
     def candles(
         self,
@@ -127,18 +130,45 @@ def _as_unavailable(symbol: str) -> Iterator[None]:
         raise SourceUnavailable(f"Yahoo's response about {symbol} is unusable: {reason}") from error
 
 
-def _quote(symbol: str, metadata: Any) -> Quote | None:
-    """Return the latest price and its time from the metadata of a chart."""
+def _quote(symbol: str, metadata: Any, rows: Any) -> Quote | None:
+    """Return the latest price from the metadata of a chart; only its row has the open."""
     price = _price(metadata.get("regularMarketPrice"))
     time = metadata.get("regularMarketTime")
     if price is None or time is None or metadata.get("currency") not in ("INR", None):
         return None
-    return Quote(symbol, price, Source.YAHOO, time.to_pydatetime().astimezone(UTC))
+    made_at = time.to_pydatetime().astimezone(UTC)
+    opening = _opening(rows, made_at)
+    return Quote(symbol, price, Source.YAHOO, made_at, details=_details(symbol, metadata, opening))
+
+
+def _opening(rows: Any, made_at: datetime) -> Any:
+    """Return the first price of the day of a quote, if the rows have that day."""
+    if rows is None or rows.empty:
+        return None
+    begins_at = rows.index[-1].to_pydatetime()
+    is_of_day = start_of_day(begins_at) == start_of_day(made_at)
+    return rows["Open"].tolist()[-1] if is_of_day else None
+
+
+def _details(symbol: str, metadata: Any, opening: Any) -> QuoteDetails:
+    # Of a chart of one day, the close before the chart is that of the day before.
+    previous_close = metadata.get("previousClose") or metadata.get("chartPreviousClose")
+    numbers = {
+        "previous_close": previous_close,
+        "open": opening,
+        "high": metadata.get("regularMarketDayHigh"),
+        "low": metadata.get("regularMarketDayLow"),
+    }
+    return make_details(
+        symbol,
+        volume=metadata.get("regularMarketVolume"),
+        **{name: _price(number) for name, number in numbers.items()},
+    )
 
 
 def _records(rows: Any) -> Iterator[tuple[Any, ...]]:
-    """Return time, open, high, low and close of each row of a data frame."""
-    columns = [rows[name].tolist() for name in ("Open", "High", "Low", "Close")]
+    """Return time, open, high, low, close and volume of each row of a data frame."""
+    columns = [rows[name].tolist() for name in ("Open", "High", "Low", "Close", "Volume")]
     return zip(rows.index.to_pydatetime(), *columns, strict=True)
 
 
@@ -146,7 +176,9 @@ def _candle(symbol: str, interval: Interval, row: tuple[Any, ...]) -> Candle | N
     # The time of the newest candle may be that of its last trade.
     offset = _HOUR_OFFSET if interval is Interval.HOUR else timedelta()
     time = beginning_of(row[0] - offset, interval) + offset
-    return make_candle(symbol, time, [_price(value) for value in row[1:]], Source.YAHOO)
+    prices = [_price(value) for value in row[1:5]]
+    volume = None if symbol.startswith("^") else parse_volume(row[5])
+    return make_candle(symbol, time, prices, Source.YAHOO, volume)
 
 
 def _price(value: Any) -> Decimal | None:
