@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from app.domain.candle import Candle
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit, ExitReason
 from app.domain.quote import Quote
+from app.domain.trailing import TrailingStop
 from app.domain.triggers import SettledFrom
 
 
@@ -212,11 +214,14 @@ def end_entry(trade: HasLife, reason: EndReason) -> Transition:
     return Transition(trade.status, ENDED_STATUS[reason], Ended(reason))
 
 
-def rebase(transition: Transition, before: HasLife, now: HasLife) -> Transition | None:
+def rebase(
+    transition: Transition, before: HasLife, now: HasLife, *, best: Quote | None = None
+) -> Transition | None:
     """Return what the price that caused a transition causes to the trade as it is `now`.
 
     None for a change that no price caused, and if the trade is over. Between `before` and `now` a
-    user has exited a part or changed the terms.
+    user has exited a part or changed the terms. `best` is the best price that the trailing stop of
+    `now` had followed before that price.
     """
     change = transition.change
     if not now.status.is_open or now.status is not transition.before:
@@ -224,16 +229,36 @@ def rebase(transition: Transition, before: HasLife, now: HasLife) -> Transition 
     if isinstance(change, Exit) and before.bracket and now.bracket:
         if change.reason is ExitReason.USER:
             return None
-        if now.bracket.levels_since == before.bracket.levels_since:
+        if _level_of(now.bracket, change.reason) == _level_of(before.bracket, change.reason):
             held = now.bracket.open_quantity
             exit = replace(change, quantity=held, pnl=now.bracket.pnl_at(change.price))
             return replace(transition, change=exit)
-        return on_quote(now, change.quote, change.settled_from)
+        return _react_again(now, change.quote, change.settled_from, best)
     if isinstance(change, Entered):
-        return on_quote(now, change.quote, change.bracket.entry_settled_from)
+        return _react_again(now, change.quote, change.bracket.entry_settled_from)
     if isinstance(change, Triggered):
-        return on_quote(now, change.quote, change.settled_from)
+        return _react_again(now, change.quote, change.settled_from)
     return None
+
+
+def _level_of(bracket: Bracket, reason: ExitReason) -> Decimal | TrailingStop | None:
+    """Return what a price reaches for an exit of this reason."""
+    if reason is ExitReason.TRAILING_STOP:
+        return bracket.trailing_stop
+    return bracket.target_price if reason is ExitReason.TARGET else bracket.stop_loss
+
+
+def _react_again(
+    trade: HasLife, quote: Quote, settled_from: SettledFrom | None, best: Quote | None = None
+) -> Transition | None:
+    """Return what a price causes under terms that have changed, None if they are newer."""
+    terms_since = (
+        trade.bracket.levels_since if trade.bracket else trade.order and trade.order.placed
+    )
+    # The order of ticks is that of their board, which prices of candles are not on.
+    if quote.posting is None and terms_since and quote.timestamp < terms_since.timestamp:
+        return None
+    return on_quote(trade, quote, settled_from, best=best)
 
 
 def enter(trade: HasLife, entered: Entered) -> Transition:

@@ -171,7 +171,7 @@ class Gaps:
         symbols = sorted(by_symbol)
         self._trailing.refresh()
         changes = find_missed(symbols, candles_after, since, self._trailing)
-        closed = all_written(apply_transitions(changes, fence))
+        closed = all_written(apply_transitions(changes, fence, self._trailing))
         all_written(fire_alerts(find_missed_alerts(symbols, candles_after, since), fence))
         for symbol in symbols:
             begin = max(since, self._trailing.as_of(symbol) or since)

@@ -412,7 +412,8 @@ class Monitor:
             triggers = find_crossed([tick for tick in ticks if tick.symbol in alerted], deciding)
             self._publish_prices()
             for result in chain[BatchResult[Any]](
-                apply_transitions(exits, self._term.fence), fire_alerts(triggers, self._term.fence)
+                apply_transitions(exits, self._term.fence, self._trailing),
+                fire_alerts(triggers, self._term.fence),
             ):
                 closed += closed_trades(result.written)
                 outage = outage or result.outage

@@ -13,6 +13,7 @@ from app.domain.trade import Transition, on_candle, on_quote
 from app.domain.trailing import Start, TrailingStop
 from app.domain.triggers import SettledFrom
 from app.models import Trade
+from app.services import services
 
 # (symbol, stop): the best price before the first tick, None for that of its start.
 Before = Callable[[str, TrailingStop], Quote | None]
@@ -20,6 +21,21 @@ Before = Callable[[str, TrailingStop], Quote | None]
 
 def from_start(_symbol: str, _stop: TrailingStop) -> None:
     """Return that a stop has followed no price yet."""
+
+
+def best_before(trade: Trade, tick: Quote, first: Before = from_start) -> Quote | None:
+    """Return the best price that the trailing stop of a trade had followed before a tick.
+
+    `first` returns what it had followed before the ticks that are not settled yet.
+    """
+    stop = trade.trailing_stop
+    if stop is None:
+        return None
+    best = first(trade.symbol, stop)
+    for earlier in services().quotes.ticks(trade.symbol):
+        if tick.posting and not tick.precedes(earlier.source, earlier.timestamp, earlier.posting):
+            best = stop.after(best, earlier)
+    return best
 
 
 class BestPrices:

@@ -44,7 +44,7 @@ from app.models import (
     apply_changes,
 )
 from app.services import now
-from app.trades.best_prices import BestPrices
+from app.trades.best_prices import BestPrices, best_before, from_start
 from app.trades.events import trade_changed
 from app.trades.pairs import cancellation, find_others
 from app.trades.trailing import TrailingStops
@@ -130,34 +130,41 @@ def _begins_trailing(item: TradeChange) -> bool:
 
 
 def apply_transitions(
-    changes: Sequence[TradeChange], fence: Fence | None = None
+    changes: Sequence[TradeChange],
+    fence: Fence | None = None,
+    trailing: TrailingStops | None = None,
 ) -> Iterator[BatchResult[TradeChange]]:
     """Change trades in batches; yield each result.
 
     The changes of one user are written in their order: after an outage no later one is. A trade
     that its user changed meanwhile, by an exit of a part or a modification, is changed
-    according to what it is now; one that is over is skipped. Raises LeaseLost if the `fence` does.
+    according to what it is now; one that is over is skipped. `trailing` is what the changes were
+    found with. Raises LeaseLost if the `fence` does.
     """
-    parts = _without_repeats(changes)
-    yield from write_in_batches(parts, partial(_apply_latest, fence=fence), name_change)
+    apply = partial(_apply_latest, fence=fence, trailing=trailing)
+    yield from write_in_batches(_without_repeats(changes), apply, name_change)
 
 
-def _apply_latest(changes: Sequence[TradeChange], fence: Fence | None) -> None:
+def _apply_latest(
+    changes: Sequence[TradeChange], fence: Fence | None, trailing: TrailingStops | None
+) -> None:
     try:
         apply_batch(changes, fence=fence)
     except ClaimLost:
-        latest = None if len(changes) > 1 else _rebased(changes[0])
+        latest = None if len(changes) > 1 else _rebased(changes[0], trailing)
         if latest is None:
             raise
         apply_batch([latest], fence=fence)
 
 
-def _rebased(item: TradeChange) -> TradeChange | None:
+def _rebased(item: TradeChange, trailing: TrailingStops | None) -> TradeChange | None:
     """Return what the price that caused a change causes to the trade as it is now."""
     trade = Trade.find_by_id(item.user_id, item.trade.id)
     if trade is None or trade.version == item.trade.version:
         return None
-    transition = rebase(item.transition, item.trade, trade)
+    first = trailing.best_before if trailing else from_start
+    best = best_before(trade, item.exit.quote, first) if item.exit else None
+    transition = rebase(item.transition, item.trade, trade, best=best)
     return TradeChange(trade, transition) if transition else None
 
 
