@@ -5,7 +5,13 @@ from __future__ import annotations
 from flask import Blueprint
 
 from app.alerts import service
-from app.alerts.schemas import AlertsQuery, AlertsResponse, AlertView, CreateAlertRequest
+from app.alerts.schemas import (
+    AlertsQuery,
+    AlertsResponse,
+    AlertView,
+    ChangeAlertRequest,
+    CreateAlertRequest,
+)
 from app.models import IdempotencyKey
 from app.web.api import endpoint
 from app.web.auth import current_principal
@@ -46,6 +52,22 @@ def list_alerts(query: AlertsQuery) -> AlertsResponse:
         limit=query.limit,
     )
     return AlertsResponse(alerts=[AlertView.of(alert) for alert in page], next_cursor=next_cursor)
+
+
+@blueprint.patch("/<alert_id>")
+@endpoint(
+    body=ChangeAlertRequest,
+    responses={200: AlertView},
+    errors={
+        400: ["already_crossed"],
+        404: ["alert_not_found"],
+        409: ["alert_changed"],
+        503: ["market_data_unavailable"],
+    },
+)
+def change_alert(alert_id: str, body: ChangeAlertRequest) -> AlertView:
+    """Move the levels of an alert that has not fired."""
+    return AlertView.of(service.change_alert(current_principal().user_id, alert_id, body.levels))
 
 
 @blueprint.delete("/<alert_id>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, model_validator
@@ -47,6 +48,28 @@ class CreateAlertRequest(RequestModel):
     @model_validator(mode="after")
     def _has_a_level(self) -> CreateAlertRequest:
         if [self.above, self.below] == [None, None]:
+            raise ValueError("give above, below, or both")
+        return self
+
+
+class ChangeAlertRequest(RequestModel):
+    """What is left out stays as it is; null removes a level. One of them stays."""
+
+    above: Level | None = Field(
+        default=None, description="Fire at a price at or above this, in rupees.", examples=[24_600]
+    )
+    below: Level | None = Field(
+        default=None, description="Fire at a price at or below this, in rupees.", examples=[23_800]
+    )
+
+    @property
+    def levels(self) -> dict[str, Decimal | None]:
+        """The levels that are given."""
+        return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
+
+    @model_validator(mode="after")
+    def _gives_a_level(self) -> ChangeAlertRequest:
+        if not self.model_fields_set:
             raise ValueError("give above, below, or both")
         return self
 

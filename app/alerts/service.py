@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 from operator import attrgetter
@@ -13,7 +14,7 @@ from app.alerts.execution import fire_alerts, stop_polling
 from app.database import object_id
 from app.database.transactions import run_transaction
 from app.domain.alert import AlertCondition, AlertStatus
-from app.domain.errors import AccountGone, Conflict, NotFound, ResultUnconfirmed
+from app.domain.errors import AccountGone, Conflict, InvalidFields, NotFound, ResultUnconfirmed
 from app.domain.quote import Quote
 from app.models import Alert, AlertTrigger, IdempotencyKey, IdempotencyRecord, User
 from app.models.paging import read_page
@@ -78,6 +79,33 @@ def list_alerts(
     )
 
 
+def change_alert(user_id: str, alert_id: str, levels: Mapping[str, Decimal | None]) -> Alert:
+    """Replace the given levels of an active alert, None for no such level; return the alert.
+
+    `levels` has `above`, `below` or both, in rupees. Raises NotFound, Conflict if the alert has
+    fired or changes meanwhile, InvalidFields if no level is left, AlreadyCrossed,
+    MarketDataUnavailable.
+    """
+    id = object_id(alert_id)
+    alert = Alert.find_by_id(user_id, id) if id else None
+    if alert is None:
+        raise _unknown()
+    kept = {"above": alert.condition.above, "below": alert.condition.below, **levels}
+    if not any(kept.values()):
+        raise InvalidFields(dict.fromkeys(levels, "one level must stay; delete the alert instead"))
+    quote = services().quotes.require(alert.symbol)
+    condition = AlertCondition.set_at(quote, above=kept["above"], below=kept["below"])
+    services().polled_symbols.mark_alerted(alert.symbol, now())
+    changed = run_transaction(lambda: Alert.change(alert, condition), user_ids=[user_id])
+    if changed is None:
+        raise Conflict(
+            "The alert has fired, or another request changed it. Read it again.",
+            code="alert_changed",
+        )
+    _fire_if_crossed(changed, quote)
+    return changed
+
+
 def delete_alert(user_id: str, alert_id: str) -> None:
     """Delete an alert, fired or not; raise NotFound for an unknown one or another user's."""
     id = object_id(alert_id)
@@ -89,8 +117,12 @@ def delete_alert(user_id: str, alert_id: str) -> None:
         user_ids=[user_id],
     )
     if not alert:
-        raise NotFound("You have no alert with this id.", code="alert_not_found")
+        raise _unknown()
     stop_polling(alert.symbol)
+
+
+def _unknown() -> NotFound:
+    return NotFound("You have no alert with this id.", code="alert_not_found")
 
 
 def _set_earlier(key: IdempotencyKey | None) -> Alert | None:

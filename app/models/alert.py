@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -80,11 +80,7 @@ class Alert:
             "user_id": self.user_id,
             "number": self.number,
             "symbol": self.symbol,
-            "above": self.condition.above,
-            "below": self.condition.below,
-            "source": self.condition.source.value,
-            "timestamp": self.condition.timestamp,
-            "posting": asdict(self.condition.posting) if self.condition.posting else None,
+            **_condition(self.condition),
             "status": AlertStatus.ACTIVE.value,
             "waiting": True,
             "created_at": self.created_at,
@@ -110,6 +106,22 @@ class Alert:
         query = {"user_id": user_id, "status": status and status.value, "symbol": symbol}
         documents = newest_first("alerts", query, BY_NUMBER, below=below, limit=limit)
         return [cls.from_document(document) for document in documents]
+
+    @classmethod
+    def change(cls, alert: Alert, condition: AlertCondition) -> Alert | None:
+        """Replace the condition of an active alert; return it as it then is.
+
+        Returns None if it fired or changed since it was read.
+        """
+        query = {
+            "_id": alert.id,
+            "user_id": alert.user_id,
+            "status": AlertStatus.ACTIVE.value,
+            "above": alert.condition.above,
+            "below": alert.condition.below,
+        }
+        changed = collection("alerts").update_one(query, {"$set": _condition(condition)})
+        return replace(alert, condition=condition) if changed.matched_count else None
 
     @classmethod
     def count_active(cls, user_id: str) -> int:
@@ -183,6 +195,16 @@ class AlertTrigger:
     @property
     def user_id(self) -> str:
         return self.alert.user_id
+
+
+def _condition(condition: AlertCondition) -> Document:
+    return {
+        "above": condition.above,
+        "below": condition.below,
+        "source": condition.source.value,
+        "timestamp": condition.timestamp,
+        "posting": asdict(condition.posting) if condition.posting else None,
+    }
 
 
 def _triggered(trigger: Trigger, now: datetime) -> Document:

@@ -153,6 +153,7 @@ ERROR_CODES = {
     # Alerts and notifications.
     "already_crossed": ErrorCode((400,), "The price has reached the level of the alert already."),
     "too_many_alerts": ErrorCode((409,), "The user has 100 active alerts."),
+    "alert_changed": ErrorCode((409,), "The alert has fired, or another request changed it."),
     "alert_not_found": ErrorCode((404,), "The user has no alert with this id."),
     "notification_not_found": ErrorCode((404,), "The user has no notification with this id."),
     "webhook_not_found": ErrorCode((404,), "The user has no webhook with this id."),

@@ -283,3 +283,44 @@ def test_a_retry_with_its_key_is_answered_as_the_first_time(
     assert [each.get_json() for each in (*answers, ask())] == [alert] * 5
     assert listed(carol) == []
     assert_error(ask({**body, "above": 27_000}), 409, "idempotency_key_reused")
+
+
+def change(trader: Trader, alert: dict[str, Any], **levels: float | None) -> Any:
+    return trader.patch(f"/market/alerts/{alert['alert_id']}", levels)
+
+
+def test_the_levels_of_an_alert_are_moved(app: Flask, feed: ScriptedFeed, carol: Trader) -> None:
+    alert = create(carol, above=25_100, below=24_900)
+
+    moved = change(carol, alert, above=25_200).get_json()
+    assert moved == {**alert, "above": 25_200.0}
+    assert listed(carol) == [moved]
+    assert tick(app, feed, "^NSEI", 25_100) == 0
+    assert tick(app, feed, "^NSEI", 25_200) == 1
+
+
+def test_one_of_two_levels_is_removed(app: Flask, feed: ScriptedFeed, carol: Trader) -> None:
+    alert = create(carol, above=25_100, below=24_900)
+
+    assert change(carol, alert, above=None).get_json()["above"] is None
+    assert tick(app, feed, "^NSEI", 25_100) == 0
+    assert "below" in assert_error(change(carol, alert, below=None), 400, "validation_error")
+
+
+def test_an_alert_is_not_moved_beyond_the_price(carol: Trader) -> None:
+    alert = create(carol, above=25_100)
+
+    assert_error(change(carol, alert, above=24_990), 400, "already_crossed")
+    assert_error(change(carol, alert), 400, "validation_error")
+    assert listed(carol) == [alert]
+
+
+def test_a_fired_or_unknown_alert_is_not_moved(
+    app: Flask, feed: ScriptedFeed, alice: Trader, bob: Trader
+) -> None:
+    alert = create(alice, above=25_100)
+
+    assert_error(change(bob, alert, above=25_200), 404, "alert_not_found")
+    assert_error(change(alice, {"alert_id": UNKNOWN}, above=25_200), 404, "alert_not_found")
+    assert tick(app, feed, "^NSEI", 25_100) == 1
+    assert_error(change(alice, alert, above=25_200), 409, "alert_changed")

@@ -59,6 +59,7 @@ CONTRACT = {
     ("get", "/market/symbols"): ({200}, True),
     ("post", "/market/alerts"): ({201, 401, 409, 413, 415}, False),
     ("get", "/market/alerts"): ({200, 401}, False),
+    ("patch", "/market/alerts/{alert_id}"): ({200, 400, 401, 404, 409, 503}, False),
     ("delete", "/market/alerts/{alert_id}"): ({200, 401, 404}, False),
     ("post", "/trades/create"): ({201, 401, 404, 413, 415}, False),
     ("post", "/trades/oco"): ({201, 401, 404, 409, 413, 415}, False),
