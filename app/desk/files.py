@@ -22,7 +22,7 @@ LIBRARY_FILES = (
     "@lit/reactive-element/reactive-element.js",
     "@lit/reactive-element/css-tag.js",
     "socket.io-client/dist/socket.io.esm.min.js",
-    "klinecharts/dist/index.esm.js",
+    "klinecharts/dist/umd/klinecharts.min.js",
     "uplot/dist/uPlot.esm.js",
     "uplot/dist/uPlot.min.css",
     "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",

@@ -21,6 +21,10 @@ interface DeskState {
   /** Trades that are PENDING or ACTIVE, by id, newest first. */
   trades: Map<string, Trade>;
   instruments: Map<string, Instrument>;
+  /** The alerts that wait. */
+  alerts: PriceAlert[];
+  /** The number of unread notifications. */
+  unread: number;
   lists: WatchList[];
   listId: string | null;
   /** The symbol that chart and ticket show. */
@@ -139,6 +143,16 @@ interface Trade {
   oco_id: string | null;
   exit_queued: { quantity: number; queued_for: string } | null;
   version: number;
+}
+
+/** A price alert as the API shows it. */
+interface PriceAlert {
+  alert_id: string;
+  symbol: string;
+  above: number | null;
+  below: number | null;
+  status: string;
+  created_at: string;
 }
 
 interface Fill {

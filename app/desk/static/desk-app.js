@@ -9,6 +9,7 @@ import { openTrades, pendingOrders } from "./profit.js";
 import { pressed } from "./shortcut-help.js";
 import { store } from "./store.js";
 import "./connection-banner.js";
+import "./price-chart.js";
 import "./shortcut-help.js";
 import "./sign-in.js";
 import "./symbol-header.js";

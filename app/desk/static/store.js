@@ -17,6 +17,8 @@ function initialState() {
     portfolioName: "default",
     trades: new Map(),
     instruments: new Map(),
+    alerts: [],
+    unread: 0,
     lists: [],
     listId: null,
     symbol: "^NSEI",
