@@ -46,6 +46,8 @@ interface TicketRequest {
   quantity?: number;
   limitPrice?: number;
   stopPrice?: number;
+  stopLoss?: number;
+  targetPrice?: number;
 }
 
 interface Quote {
@@ -80,7 +82,7 @@ interface Instrument {
 }
 
 interface WatchList {
-  id: string;
+  watchlist_id: string;
   name: string;
   symbols: string[];
 }

@@ -9,11 +9,15 @@ import { openTrades, pendingOrders } from "./profit.js";
 import { pressed } from "./shortcut-help.js";
 import { store } from "./store.js";
 import "./connection-banner.js";
+import "./open-trades.js";
+import "./order-list.js";
+import "./order-ticket.js";
 import "./price-chart.js";
 import "./shortcut-help.js";
 import "./sign-in.js";
 import "./symbol-header.js";
 import "./top-bar.js";
+import "./trade-history.js";
 import "./watch-list.js";
 
 /** How often ages and stale prices are looked at again, in milliseconds. */

@@ -77,6 +77,15 @@ export function percent(amount) {
 }
 
 /**
+ * Write the change of a price since the previous close: ▲ +60.55 (+0.25%). Empty if it is unknown.
+ * @param {Quote | undefined} quote
+ */
+export function change(quote) {
+  if (quote?.change === undefined) return "";
+  return `${arrow(quote.change)} ${signed(quote.change)} (${percent(quote.change_pct)})`;
+}
+
+/**
  * Write a number of units: 1,23,456.
  * @param {Amount} count
  */

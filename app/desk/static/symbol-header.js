@@ -3,7 +3,7 @@
  * @module
  */
 import { css, DeskElement, html, nothing, shared } from "./element.js";
-import { arrow, percent, price, shortName, signed, trend, whole } from "./format.js";
+import { change, price, shortName, trend, whole } from "./format.js";
 import { isStale, origin } from "./freshness.js";
 import { follow } from "./socket.js";
 import { store } from "./store.js";
@@ -98,9 +98,7 @@ export class SymbolHeader extends DeskElement {
         <p class=${`last ${isStale(quote) ? "stale" : trend(quote?.change)}`}>
           ${price(quote?.price)}
         </p>
-        <p class=${`small ${trend(quote?.change)}`}>
-          ${arrow(quote?.change)} ${signed(quote?.change)} (${percent(quote?.change_pct)})
-        </p>
+        <p class=${`small ${trend(quote?.change)}`}>${change(quote)}</p>
       </div>
       ${quote ? this.#day(quote) : nothing}
       <div class="sides">

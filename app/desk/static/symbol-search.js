@@ -151,7 +151,7 @@ export class SymbolSearch extends DeskElement {
 
   /** @param {Instrument} found */
   #add(found) {
-    addSymbol(found.symbol);
+    void addSymbol(found.symbol);
     choose(found.symbol);
     this.#close();
   }

@@ -53,11 +53,14 @@ export async function cancel(trade) {
  * Exit all that a trade holds, or a percentage of it.
  * @param {Trade} trade
  * @param {number} [percent]
- * @returns {Promise<{message: string, pnl: number, exit_price: number}>}
+ * @returns {Promise<{message: string, pnl?: number, exit_price?: number}>}
  */
-export function exit(trade, percent) {
+export async function exit(trade, percent) {
   const body = percent ? { percent } : {};
-  return api.post(`/trades/exit/${trade.trade_id}`, body, { key: api.newKey() });
+  const done = await api.post(`/trades/exit/${trade.trade_id}`, body, { key: api.newKey() });
+  // Otherwise the event of the exit brings the rest.
+  if (store.get("connection") !== "open") await refresh();
+  return done;
 }
 
 /**

@@ -2,12 +2,13 @@
  * The watchlist: live prices of the user's symbols, and a search that adds more.
  * @module
  */
-import { css, DeskElement, html, shared } from "./element.js";
+import { css, DeskElement, html, nothing, shared } from "./element.js";
 import { shortName } from "./format.js";
 import { follow } from "./socket.js";
 import { store } from "./store.js";
 import { choose, openTicket, readInstrument } from "./symbols.js";
-import { moveSymbol, readLists, setSymbols, shownList } from "./watch-lists.js";
+import { addSymbol, readLists, removeSymbol, shownList } from "./watch-lists.js";
+import "./list-picker.js";
 import "./symbol-search.js";
 import "./watch-row.js";
 
@@ -43,12 +44,13 @@ export class WatchListPanel extends DeskElement {
   dragged = null;
   /** @type {string | null} */
   target = null;
+  message = "";
   /** @type {() => void} */
   #unfollow = () => {};
 
   connectedCallback() {
     super.connectedCallback();
-    readLists();
+    void this.#read();
   }
 
   disconnectedCallback() {
@@ -66,7 +68,19 @@ export class WatchListPanel extends DeskElement {
       >
         ${symbols.map((symbol, place) => this.#item(symbol, place))}
       </ol>
-      ${symbols.length ? "" : html`<p class="empty">Search above to add symbols.</p>`}
+      ${
+        symbols.length || !shownList()
+          ? nothing
+          : html`<p class="empty">Search above to add symbols.</p>`
+      }
+      ${
+        this.message
+          ? html`<p class="empty error">
+              ${this.message} <button @click=${() => this.#read()}>Try again</button>
+            </p>`
+          : nothing
+      }
+      <list-picker></list-picker>
     `;
   }
 
@@ -85,7 +99,7 @@ export class WatchListPanel extends DeskElement {
         event.preventDefault();
         if (this.target !== symbol) this.change({ target: symbol });
       }}
-      @drop=${() => this.dragged && moveSymbol(this.dragged, place)}
+      @drop=${() => this.dragged && addSymbol(this.dragged, place)}
       @remove=${() => this.#remove(symbol)}
     >
       <watch-row .symbol=${symbol} .isCurrent=${symbol === store.get("symbol")}></watch-row>
@@ -100,10 +114,22 @@ export class WatchListPanel extends DeskElement {
     for (const symbol of symbols) void readInstrument(symbol).catch(() => {});
   }
 
+  async #read() {
+    try {
+      await readLists();
+      this.change({ message: "" });
+    } catch (error) {
+      this.change({ message: String(Object(error).message) });
+    }
+  }
+
   /** @param {string} symbol */
   #remove(symbol) {
-    setSymbols((shownList()?.symbols ?? []).filter((each) => each !== symbol));
-    store.emit("toast", { kind: "info", text: `${shortName(symbol)} was removed from the list.` });
+    const place = shownList()?.symbols.indexOf(symbol);
+    void removeSymbol(symbol);
+    const text = `${shortName(symbol)} was removed from the list.`;
+    const action = { label: "Undo", run: () => void addSymbol(symbol, place) };
+    store.emit("toast", { kind: "info", text, action });
   }
 
   /** @param {KeyboardEvent} event */
@@ -116,7 +142,7 @@ export class WatchListPanel extends DeskElement {
     const step = { ArrowUp: -1, ArrowDown: 1 }[event.key] ?? 0;
     const next = Math.max(0, Math.min(symbols.length - 1, place + step));
     const key = event.key.toUpperCase();
-    if (step && event.altKey) moveSymbol(symbol, next);
+    if (step && event.altKey) void addSymbol(symbol, next);
     else if (step) choose(symbols[next]);
     else if (key === "B" || key === "S") openTicket(symbol, key === "B" ? "BUY" : "SELL");
     else if (key === "DELETE") this.#remove(symbol);

@@ -1,67 +1,121 @@
 /**
- * The user's watchlists: which symbols, in which order. Kept in this browser.
+ * The user's watchlists. A change is shown at once and undone if the server refuses it.
  * @module
  */
+import * as api from "./api.js";
 import { store } from "./store.js";
 
-const KEY = "desk.watchlists";
-const FIRST = {
-  id: "first",
-  name: "My list",
-  symbols: [
-    "^NSEI",
-    "^BSESN",
-    "^NSEBANK",
-    "RELIANCE.NS",
-    "TCS.NS",
-    "HDFCBANK.NS",
-    "INFY.NS",
-    "ICICIBANK.NS",
-    "SBIN.NS",
-    "ITC.NS",
-  ],
-};
+const CHOSEN_KEY = "desk.watchlist";
+const FIRST_NAME = "My list";
+const FIRST_SYMBOLS = [
+  ...["^NSEI", "^BSESN", "^NSEBANK", "RELIANCE.NS", "TCS.NS", "HDFCBANK.NS", "INFY.NS"],
+  ...["ICICIBANK.NS", "SBIN.NS", "ITC.NS", "BHARTIARTL.NS", "LT.NS"],
+];
 
-/** Read the user's lists into the store. */
-export function readLists() {
-  const kept = localStorage.getItem(KEY);
-  /** @type {WatchList[]} */
-  const lists = kept ? JSON.parse(kept) : [FIRST];
+/** Read the user's lists into the store; the first visit makes one. Throws ApiError. */
+export async function readLists() {
+  let { watchlists: lists } = await api.get("/watchlists");
+  if (!lists.length) {
+    lists = [await api.post("/watchlists", { name: FIRST_NAME, symbols: FIRST_SYMBOLS })];
+  }
   store.set("lists", lists);
-  store.set("listId", lists[0]?.id ?? null);
+  const chosen = localStorage.getItem(CHOSEN_KEY);
+  chooseList(find(chosen) ? chosen : lists[0].watchlist_id);
+}
+
+/**
+ * Show another list.
+ * @param {string | null} id
+ */
+export function chooseList(id) {
+  if (id) localStorage.setItem(CHOSEN_KEY, id);
+  store.set("listId", id);
 }
 
 /** Return the list that is shown. */
 export function shownList() {
-  return store.get("lists").find((list) => list.id === store.get("listId"));
+  return find(store.get("listId"));
 }
 
 /**
- * Replace the symbols of the list that is shown.
+ * Make a list and show it. Throws ApiError.
+ * @param {string} name
+ */
+export async function createList(name) {
+  const list = await api.post("/watchlists", { name });
+  store.set("lists", [...store.get("lists"), list]);
+  chooseList(list.watchlist_id);
+}
+
+/**
+ * Rename the list that is shown. Throws ApiError.
+ * @param {string} name
+ */
+export async function renameList(name) {
+  keep(await api.patch(address(), { name }));
+}
+
+/** Delete the list that is shown, unless it is the only one. Throws ApiError. */
+export async function deleteList() {
+  const lists = store.get("lists");
+  if (lists.length < 2) return;
+  await api.del(address());
+  const others = lists.filter((list) => list.watchlist_id !== store.get("listId"));
+  store.set("lists", others);
+  chooseList(others[0].watchlist_id);
+}
+
+/**
+ * Add a symbol to the list that is shown, or move it to a place, from 0.
+ * @param {string} symbol
+ * @param {number} [place] the last one if left out
+ */
+export function addSymbol(symbol, place) {
+  const shown = shownList()?.symbols ?? [];
+  if (place === undefined && shown.includes(symbol)) return Promise.resolve();
+  const others = shown.filter((each) => each !== symbol);
+  const at = place ?? others.length;
+  const symbols = [...others.slice(0, at), symbol, ...others.slice(at)];
+  return change(symbols, () => api.post(`${address()}/symbols`, { symbol, position: at + 1 }));
+}
+
+/**
+ * Remove a symbol from the list that is shown.
+ * @param {string} symbol
+ */
+export function removeSymbol(symbol) {
+  const symbols = (shownList()?.symbols ?? []).filter((each) => each !== symbol);
+  return change(symbols, () => api.del(`${address()}/symbols/${encodeURIComponent(symbol)}`));
+}
+
+/**
  * @param {string[]} symbols
+ * @param {() => Promise<WatchList>} send
  */
-export function setSymbols(symbols) {
-  const id = store.get("listId");
-  const lists = store.get("lists").map((list) => (list.id === id ? { ...list, symbols } : list));
-  store.set("lists", lists);
-  localStorage.setItem(KEY, JSON.stringify(lists));
+async function change(symbols, send) {
+  const before = shownList();
+  if (!before) return;
+  keep({ ...before, symbols });
+  try {
+    keep(await send());
+  } catch (error) {
+    keep(before);
+    store.emit("toast", { kind: "error", text: String(Object(error).message) });
+  }
 }
 
-/**
- * Add a symbol at the end of the list that is shown.
- * @param {string} symbol
- */
-export function addSymbol(symbol) {
-  const symbols = shownList()?.symbols ?? [];
-  if (!symbols.includes(symbol)) setSymbols([...symbols, symbol]);
+/** @param {WatchList} list */
+function keep(list) {
+  const replaced = (/** @type {WatchList} */ each) =>
+    each.watchlist_id === list.watchlist_id ? list : each;
+  store.set("lists", store.get("lists").map(replaced));
 }
 
-/**
- * Move a symbol of the list that is shown to another place.
- * @param {string} symbol
- * @param {number} place
- */
-export function moveSymbol(symbol, place) {
-  const others = (shownList()?.symbols ?? []).filter((each) => each !== symbol);
-  setSymbols([...others.slice(0, place), symbol, ...others.slice(place)]);
+/** @param {string | null} id */
+function find(id) {
+  return store.get("lists").find((list) => list.watchlist_id === id);
+}
+
+function address() {
+  return `/watchlists/${store.get("listId")}`;
 }

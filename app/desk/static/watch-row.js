@@ -3,7 +3,7 @@
  * @module
  */
 import { css, DeskElement, html, shared } from "./element.js";
-import { arrow, percent, price, shortName, signed, trend } from "./format.js";
+import { change, price, shortName, trend } from "./format.js";
 import { isStale, origin } from "./freshness.js";
 import { icon } from "./icons.js";
 import { store } from "./store.js";
@@ -136,9 +136,7 @@ export class WatchRow extends DeskElement {
           <span class=${`last ${isStale(quote) ? "stale" : trend(quote?.change)}`}>
             ${price(quote?.price)}
           </span>
-          <span class=${`change ${trend(quote?.change)}`}>
-            ${arrow(quote?.change)} ${signed(quote?.change)} (${percent(quote?.change_pct)})
-          </span>
+          <span class=${`change ${trend(quote?.change)}`}> ${change(quote)} </span>
         </span>
       </button>
       <div class="actions">

@@ -1,0 +1,116 @@
+/**
+ * Why a trade was filled, in words, from the evidence that the server keeps of each fill.
+ * @module
+ */
+import { moment, price, shortName, signed, sourceName, whole } from "./format.js";
+
+const RESULTS = {
+  PENDING: "Waiting",
+  ACTIVE: "Open",
+  CLOSED: "Exited",
+  STOP_LOSS_HIT: "Stop-loss",
+  TARGET_HIT: "Target",
+  TRAILING_STOP_HIT: "Trailing stop",
+  CANCELLED: "Cancelled",
+  EXPIRED: "Expired",
+  REJECTED: "Rejected",
+};
+const END_REASONS = {
+  user: "You cancelled the order.",
+  oco: "The other order of its pair was filled first.",
+  ioc: "It could not be filled at once, as its validity demands.",
+  expired: "It was not filled before its validity ended.",
+  portfolio_reset: "The portfolio was reset.",
+  insufficient_margin: "At its fill the free margin was too small.",
+};
+const SETTLED_FROM = {
+  gap: " It was found later, in the candles of a time without ticks.",
+  quote: " It was found at the first price after a time without any.",
+  last_price: " No source has had a price for a day, so the last known one counts.",
+};
+
+/**
+ * Name the result of a trade.
+ * @param {Trade} trade
+ */
+export function result(trade) {
+  return RESULTS[/** @type {keyof typeof RESULTS} */ (trade.status)] ?? trade.status;
+}
+
+/**
+ * Say why an entry ended unfilled; empty if it was filled.
+ * @param {Trade} trade
+ */
+export function whyUnfilled(trade) {
+  return END_REASONS[/** @type {keyof typeof END_REASONS} */ (trade.end_reason)] ?? "";
+}
+
+/**
+ * Tell a fill in one sentence: "Stop-loss 24,900.00 was reached by the tick 24,890.50 of 10:15:04
+ * (simulated): sold 2 at 24,890.50, −31.20."
+ * @param {Trade} trade
+ * @param {Fill} fill
+ */
+export function describeFill(trade, fill) {
+  const isBuying = (fill.kind === "entry") === (trade.trade_type === "BUY");
+  const did = `${isBuying ? "bought" : "sold"} ${whole(fill.quantity)} at ${price(fill.price)}`;
+  const pnl = fill.pnl === null ? "" : `, ${signed(fill.pnl)}`;
+  const later = SETTLED_FROM[/** @type {keyof typeof SETTLED_FROM} */ (fill.settled_from)] ?? "";
+  return `${cause(trade, fill)}: ${did}${pnl}.${later}`;
+}
+
+/**
+ * @param {Trade} trade
+ * @param {Fill} fill
+ */
+function cause(trade, fill) {
+  const level = levelOf(trade, fill);
+  const { price: at, source, timestamp } = fill.quote;
+  const tick = `${price(at)} of ${moment(timestamp)} IST (${sourceName(source)})`;
+  if (!level) {
+    const what = fill.kind === "entry" ? "Entry at market" : "You exited";
+    return `${what}, at the price ${tick}`;
+  }
+  if (fill.rule === "opening") return `The session opened beyond ${level}, with ${tick}`;
+  if (fill.rule === "candle") return `${level} was reached in the candle with ${tick}`;
+  return `${level} was reached by the tick ${tick}`;
+}
+
+/**
+ * Name the level that was reached, null for what happened at the market.
+ * @param {Trade} trade
+ * @param {Fill} fill
+ */
+function levelOf(trade, fill) {
+  if (fill.reason === "stop_loss") return `Stop-loss ${price(trade.stop_loss)}`;
+  if (fill.reason === "target") return `Target ${price(trade.target_price)}`;
+  if (fill.reason === "trailing_stop") {
+    const { best } = fill;
+    const peak = best ? `, after the best price ${price(best.price)} of ${moment(best.time)},` : "";
+    return `The trailing stop${peak}`;
+  }
+  if (fill.kind === "exit") return null;
+  if (trade.limit_price !== null) return `Limit ${price(trade.limit_price)}`;
+  if (trade.stop_price !== null) return `Stop ${price(trade.stop_price)}`;
+  return null;
+}
+
+/**
+ * Say what a trade was, for a heading: "BUY 2 RELIANCE".
+ * @param {Trade} trade
+ */
+export function title(trade) {
+  return `${trade.trade_type} ${whole(trade.quantity)} ${shortName(trade.symbol)}`;
+}
+
+/**
+ * Say in words what became of an order.
+ * @param {Trade} trade
+ */
+export function describePlaced(trade) {
+  const what = `${whole(trade.quantity)} ${shortName(trade.symbol)}`;
+  const verb = trade.trade_type === "BUY" ? ["Bought", "buy"] : ["Sold", "sell"];
+  if (trade.status === "ACTIVE") return `${verb[0]} ${what} at ${price(trade.entry_price)}.`;
+  if (trade.status === "PENDING") return `The order to ${verb[1]} ${what} waits.`;
+  return `The order to ${verb[1]} ${what} ended unfilled.`;
+}

@@ -1,0 +1,145 @@
+/**
+ * The orders that wait for their price or session: changed in place, cancelled in one press.
+ * @module
+ */
+import { DeskElement, html, nothing, shared } from "./element.js";
+import { date, moment, price, shortName, words } from "./format.js";
+import { isStale, origin } from "./freshness.js";
+import { pendingOrders } from "./profit.js";
+import { follow } from "./socket.js";
+import { store } from "./store.js";
+import { choose } from "./symbols.js";
+import { tableStyles } from "./table-styles.js";
+import { cancel, modify } from "./trading.js";
+import "./level-field.js";
+
+/** @typedef {"quantity" | "limit_price" | "stop_price" | "stop_loss" | "target_price"} Field */
+
+export class OrderList extends DeskElement {
+  static watches = ["trades", "quotes", "connection", "clock"];
+  static styles = [shared, tableStyles];
+
+  /** @type {() => void} */
+  #unfollow = () => {};
+  #followed = "";
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    this.#unfollow();
+    this.#followed = "";
+  }
+
+  render() {
+    const orders = pendingOrders();
+    if (!orders.length) {
+      return html`<p class="empty">
+        No orders wait. A limit or stop order of the ticket waits here for its price.
+      </p>`;
+    }
+    return html`<table class="cards">
+      <thead>
+        <tr>
+          <th>Order</th>
+          <th class="number">Quantity</th>
+          <th class="number">Limit</th>
+          <th class="number">Stop</th>
+          <th class="number">Last</th>
+          <th class="number">Stop-loss</th>
+          <th class="number">Target</th>
+          <th>Waits until</th>
+          <th class="number">Cancel</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${orders.map((order) => this.#row(order))}
+      </tbody>
+    </table>`;
+  }
+
+  /** @param {Trade} order */
+  #row(order) {
+    const quote = store.quote(order.symbol);
+    return html`<tr>
+      <td>
+        <button class="name" @click=${() => choose(order.symbol)}>
+          ${shortName(order.symbol)}
+        </button>
+        <span class=${`tag ${order.trade_type.toLowerCase()}`}>${order.trade_type}</span>
+        <span class="tag">${words(order.order_type)}</span>
+        ${order.oco_id ? html`<span class="tag" title="The first to fill cancels the other">OCO</span>` : nothing}
+        ${order.triggered_at ? html`<span class="tag warn">stop reached</span>` : nothing}
+      </td>
+      ${this.#cell(order, "quantity", "Quantity")} ${this.#cell(order, "limit_price", "Limit")}
+      ${this.#cell(order, "stop_price", "Stop")}
+      <td
+        class=${`number ${isStale(quote) ? "stale" : ""}`}
+        data-label="Last"
+        title=${origin(quote)}
+      >
+        ${price(quote?.price)}
+      </td>
+      ${this.#cell(order, "stop_loss", "Stop-loss")} ${this.#cell(order, "target_price", "Target")}
+      <td data-label="Waits until">${this.#until(order)}</td>
+      <td class="number">
+        <div class="actions">
+          <button
+            aria-label=${`Cancel the order of ${shortName(order.symbol)}`}
+            @click=${() => this.#cancel(order)}
+          >
+            Cancel
+          </button>
+        </div>
+      </td>
+    </tr>`;
+  }
+
+  /**
+   * @param {Trade} order
+   * @param {Field} field
+   * @param {string} label
+   */
+  #cell(order, field, label) {
+    // A limit order has no stop price, and the other way round.
+    const isPrice = field === "limit_price" || field === "stop_price";
+    if (isPrice && order[field] === null) {
+      return html`<td class="number muted" data-label=${label}>–</td>`;
+    }
+    return html`<td class="number" data-label=${label}>
+      <level-field
+        .value=${order[field]}
+        .label=${`${label} of the order of ${shortName(order.symbol)}`}
+        .isWhole=${field === "quantity"}
+        .isRequired=${isPrice || field === "quantity"}
+        .save=${(/** @type {number | null} */ value) => modify(order, { [field]: value })}
+      ></level-field>
+    </td>`;
+  }
+
+  /** @param {Trade} order */
+  #until(order) {
+    if (order.queued_for) return `session of ${date(order.queued_for)}`;
+    return order.time_in_force === "DAY" ? moment(order.expires_at) : date(order.expires_at);
+  }
+
+  updated() {
+    const symbols = [...new Set(pendingOrders().map((order) => order.symbol))];
+    if (symbols.join() === this.#followed) return;
+    this.#followed = symbols.join();
+    const stop = this.#unfollow;
+    this.#unfollow = follow(symbols);
+    stop();
+  }
+
+  /** @param {Trade} order */
+  async #cancel(order) {
+    try {
+      await cancel(order);
+      const text = `The order of ${shortName(order.symbol)} was cancelled.`;
+      store.emit("toast", { kind: "success", text });
+    } catch (error) {
+      store.emit("toast", { kind: "error", text: String(Object(error).message) });
+    }
+  }
+}
+
+customElements.define("order-list", OrderList);

@@ -1,0 +1,71 @@
+/**
+ * The look of tables of trades: rows on a wide screen, cards on a phone.
+ * @module
+ */
+import { css } from "./element.js";
+
+export const tableStyles = css`
+  th {
+    height: 26px;
+  }
+  td:first-child,
+  th:first-child {
+    padding-inline-start: 12px;
+  }
+  td,
+  th {
+    padding: 0 6px;
+  }
+  .name {
+    padding: 0;
+    border: 0;
+    background: none;
+    font-weight: 550;
+  }
+  .stale {
+    color: var(--muted);
+  }
+  .profit {
+    font-weight: 600;
+  }
+  .actions {
+    display: flex;
+    gap: 3px;
+    justify-content: end;
+  }
+  td .actions button {
+    min-height: 22px;
+    padding: 0 7px;
+  }
+  @media (max-width: 760px) {
+    table.cards thead {
+      display: none;
+    }
+    .cards tr {
+      display: grid;
+      grid-template-columns: repeat(3, minmax(0, 1fr));
+      padding: 8px 4px;
+      border-bottom: 1px solid var(--line);
+    }
+    .cards td {
+      height: auto;
+      padding: 3px 8px;
+      border: 0;
+      text-align: start;
+    }
+    .cards td[data-label]::before {
+      display: block;
+      color: var(--muted);
+      content: attr(data-label);
+      font-size: var(--size-s);
+      font-weight: 400;
+    }
+    .cards td:is(:first-child, :last-child) {
+      grid-column: 1 / -1;
+    }
+    .cards td .actions button {
+      flex: 1;
+      min-height: 34px;
+    }
+  }
+`;
