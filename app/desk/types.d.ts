@@ -221,6 +221,17 @@ interface TradeUpdate {
   seq: number;
 }
 
+/** An event in words, as GET /notifications shows it. */
+interface DeskNotification {
+  id: string;
+  type: string;
+  message: string;
+  data: Record<string, unknown>;
+  seq: number;
+  is_read: boolean;
+  created_at: string;
+}
+
 interface Toast {
   kind: "info" | "success" | "error";
   text: string;

@@ -16,6 +16,7 @@ import "./price-chart.js";
 import "./shortcut-help.js";
 import "./sign-in.js";
 import "./symbol-header.js";
+import "./toast-list.js";
 import "./top-bar.js";
 import "./trade-history.js";
 import "./watch-list.js";

@@ -6,6 +6,7 @@ import { signOut } from "./account.js";
 import { css, DeskElement, html, nothing, shared } from "./element.js";
 import { arrow, percent, price, rupees, shortName, signed, trend } from "./format.js";
 import { isStale, origin } from "./freshness.js";
+import "./notification-bell.js";
 import { icon } from "./icons.js";
 import { openProfit } from "./profit.js";
 import { showShortcuts } from "./shortcut-help.js";

@@ -1,0 +1,123 @@
+/**
+ * Forms: a field with its error beside it, and sending one without two at once.
+ * @module
+ */
+import { ApiError } from "./api.js";
+import { css, html, nothing } from "./element.js";
+
+/** The state of a form that is being filled in. */
+export class FormState {
+  isBusy = false;
+  /** The error as a whole, in the API's words. */
+  message = "";
+  /** What is wrong with each field, by its name. @type {Record<string, string>} */
+  faults = {};
+
+  /** @param {{requestUpdate: () => void}} element which shows the form */
+  constructor(element) {
+    this.element = element;
+  }
+
+  /**
+   * Send the fields of a form; return whether that succeeded. Then the form is emptied.
+   * @param {SubmitEvent} event
+   * @param {(fields: Record<string, string>) => Promise<unknown>} send
+   */
+  async submit(event, send) {
+    event.preventDefault();
+    const form = /** @type {HTMLFormElement} */ (event.currentTarget);
+    const fields = /** @type {Record<string, string>} */ (Object.fromEntries(new FormData(form)));
+    const isDone = await this.run(() => send(fields));
+    if (isDone) form.reset();
+    return isDone;
+  }
+
+  /**
+   * Run a request unless one is running; keep its error for the fields.
+   * @param {() => Promise<unknown>} task
+   */
+  async run(task) {
+    if (this.isBusy) return false;
+    this.#set({ isBusy: true, message: "", faults: {} });
+    try {
+      await task();
+      this.#set({ isBusy: false });
+      return true;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      const isInvalid = error.code === "validation_error";
+      const faults = isInvalid ? error.details : {};
+      this.#set({ isBusy: false, message: error.message, faults });
+      return false;
+    }
+  }
+
+  /** @param {Partial<FormState>} fields */
+  #set(fields) {
+    Object.assign(this, fields);
+    this.element.requestUpdate();
+  }
+
+  /** The error as a whole, for the end of the form. */
+  error() {
+    return this.message ? html`<p class="error" role="alert">${this.message}</p>` : nothing;
+  }
+}
+
+/**
+ * Show a labelled field with its error.
+ * @param {FormState} form
+ * @param {string} name
+ * @param {string} label
+ * @param {{type?: string, value?: string | number, autocomplete?: string, step?: string, fault?: string}} [options]
+ */
+export function field(form, name, label, options = {}) {
+  const { type = "text", value = "", autocomplete = "off", step = "any" } = options;
+  const fault = form.faults[options.fault ?? name];
+  return html`<label>
+    ${label}
+    <input
+      name=${name}
+      type=${type}
+      step=${type === "number" ? step : nothing}
+      inputmode=${type === "number" ? "decimal" : nothing}
+      autocomplete=${autocomplete}
+      .value=${String(value)}
+      aria-invalid=${fault ? "true" : "false"}
+      aria-describedby=${fault ? `${name}-fault` : nothing}
+    />
+    ${fault ? html`<span id=${`${name}-fault`} class="error">${fault}</span>` : nothing}
+  </label>`;
+}
+
+/** The styles of forms. */
+export const formStyles = css`
+  form {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 10px;
+    align-items: end;
+  }
+  label {
+    display: grid;
+    gap: 3px;
+    color: var(--muted);
+    font-size: var(--size-s);
+  }
+  label:has([type="checkbox"]) {
+    display: flex;
+    gap: 8px;
+    align-items: center;
+    min-height: 28px;
+    color: var(--text);
+    font-size: var(--size-m);
+  }
+  input,
+  select {
+    color: var(--text);
+    font-size: var(--size-m);
+  }
+  form > .error {
+    flex-basis: 100%;
+  }
+`;

@@ -1,0 +1,92 @@
+/**
+ * Which events are sent by email and SMS. The desk shows all of them in any case.
+ * @module
+ */
+import * as api from "./api.js";
+import { css, DeskElement, html, nothing, shared } from "./element.js";
+import { FormState, formStyles } from "./form.js";
+import { words } from "./format.js";
+
+const PATH = "/notifications/preferences";
+/** The types that the API knows; its errors name a type that is missing here. */
+const TYPES = [
+  ...["trade_created", "trade_filled", "trade_triggered", "trade_modified", "trade_cancelled"],
+  ...["trade_expired", "trade_rejected", "trade_partially_exited", "trade_exited"],
+  ...["trade_auto_closed", "price_alert", "funds_deposited", "funds_withdrawn"],
+  ...["portfolio_reset", "custom"],
+];
+
+/** @typedef {{email: boolean, sms: boolean, events: string[]}} Preferences */
+
+export class NotificationPreferences extends DeskElement {
+  static styles = [
+    shared,
+    formStyles,
+    css`
+      form {
+        display: grid;
+        gap: 4px;
+        padding: 12px;
+      }
+      h3 {
+        margin-top: 10px;
+        font-size: var(--size-m);
+      }
+      .types {
+        display: grid;
+        grid-template-columns: 1fr 1fr;
+      }
+      button {
+        justify-self: start;
+        margin-top: 10px;
+      }
+    `,
+  ];
+
+  form = new FormState(this);
+  /** @type {Preferences | null} */
+  saved = null;
+  isSaved = false;
+
+  connectedCallback() {
+    super.connectedCallback();
+    void this.form.run(async () => (this.saved = await api.get(PATH)));
+  }
+
+  render() {
+    if (!this.saved) return this.form.error();
+    const { email, sms, events } = this.saved;
+    return html`<form @submit=${(/** @type {SubmitEvent} */ event) => void this.#submit(event)}>
+      <p class="muted">The desk shows every event. Choose what is also sent to you.</p>
+      ${checkbox("email", "By email", email)} ${checkbox("sms", "By SMS", sms)}
+      <h3>Events that are sent</h3>
+      <div class="types">
+        ${TYPES.map((type) => checkbox(type, words(type), events.includes(type)))}
+      </div>
+      ${this.form.error()} ${this.isSaved ? html`<p class="up" role="status">Saved.</p>` : nothing}
+      <button class="primary" ?disabled=${this.form.isBusy}>Save</button>
+    </form>`;
+  }
+
+  /** @param {SubmitEvent} event */
+  async #submit(event) {
+    event.preventDefault();
+    const form = /** @type {HTMLFormElement} */ (event.currentTarget);
+    const chosen = new FormData(form);
+    const events = TYPES.filter((type) => chosen.has(type));
+    const body = { email: chosen.has("email"), sms: chosen.has("sms"), events };
+    const isSaved = await this.form.run(async () => (this.saved = await api.put(PATH, body)));
+    this.change({ isSaved });
+  }
+}
+
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {boolean} isChosen
+ */
+function checkbox(name, label, isChosen) {
+  return html`<label><input type="checkbox" name=${name} .checked=${isChosen} />${label}</label>`;
+}
+
+customElements.define("notification-preferences", NotificationPreferences);
