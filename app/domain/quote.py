@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from operator import attrgetter
 
 from app.domain.money import to_paisa
 
@@ -64,6 +65,7 @@ class QuoteDetails:
 
 NO_DETAILS = QuoteDetails()
 _SOURCE_DETAILS = tuple(detail.name for detail in fields(QuoteDetails))
+_read_details = attrgetter(*_SOURCE_DETAILS)
 # The names of everything that may be unknown of a quote.
 DETAILS = ("change", "change_pct", *_SOURCE_DETAILS)
 
@@ -98,9 +100,9 @@ class Quote:
         """Return the details that are known, and the change since the previous close, by name."""
         if self.details is NO_DETAILS:
             return {}
-        known = {"change": self.change, "change_pct": self.change_pct}
-        known |= {name: getattr(self.details, name) for name in _SOURCE_DETAILS}
-        return {name: value for name, value in known.items() if value is not None}
+        values = (self.change, self.change_pct, *_read_details(self.details))
+        known = zip(DETAILS, values, strict=True)
+        return {name: value for name, value in known if value is not None}
 
     def age(self, now: datetime) -> timedelta:
         """Return its age at `now`; zero if the clock of its source is ahead."""

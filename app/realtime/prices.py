@@ -9,7 +9,7 @@ from app.domain.quote import Quote
 from app.extensions import socketio
 from app.market_data.instruments.registry import DEFAULT_INDICES
 from app.services import now
-from app.web.schemas import format_seconds, format_time, to_json
+from app.web.schemas import format_seconds, format_time
 
 
 def price_room(symbol: str) -> str:
@@ -19,6 +19,7 @@ def price_room(symbol: str) -> str:
 
 def price_payload(quote: Quote) -> dict[str, Any]:
     """Return the payload of `live_price` for a quote."""
+    details = quote.known_details().items()
     return {
         "symbol": quote.symbol,
         "price": float(quote.price),
@@ -26,7 +27,7 @@ def price_payload(quote: Quote) -> dict[str, Any]:
         "age": format_seconds(quote.age(now())),
         "source": quote.source.value,
         "delayed": quote.source.is_delayed,
-        **to_json(quote.known_details()),
+        **{name: value if type(value) is int else float(value) for name, value in details},
     }
 
 
