@@ -1,9 +1,9 @@
 """The checks of an order, in the order in which they are reported.
 
 1. The symbol is known and tradable: the instruments say so before anything here.
-2. The quantity is whole lots.
+2. The quantity is whole lots, and at most the freeze quantity if that is known.
 3. Each price is a multiple of the tick size.
-4. Each price is inside the day's band: once quotes have bands.
+4. Each price is inside the day's band, if the quote has one.
 5. A stop entry is beyond the last price; stop-loss and target are on their side of the entry.
 6. The market is open. An order that passes this far also needs a current price.
 7. An intraday order comes before the square-off: once there are products.
@@ -33,6 +33,7 @@ from app.domain.errors import (
 from app.domain.instrument import Instrument
 from app.domain.money import MAX_PRICE, PAISA, required_margin
 from app.domain.order import MAX_QUANTITY, Order, OrderType, TimeInForce
+from app.domain.order_errors import FreezeQuantity, PriceOutsideBand
 from app.domain.quote import Quote
 from app.domain.side import TradeType
 
@@ -88,6 +89,10 @@ def form_problems(
     if "quantity" in params and order.quantity % lot_size:
         below, above = _nearest(Decimal(order.quantity), Decimal(lot_size), Decimal(MAX_QUANTITY))
         yield QuantityOffLot(order.quantity, lot_size, below=_whole(below), above=_whole(above))
+    freeze_quantity = instrument.freeze_quantity
+    if "quantity" in params and freeze_quantity is not None and order.quantity > freeze_quantity:
+        most = freeze_quantity // lot_size * lot_size
+        yield FreezeQuantity(order.quantity, instrument.symbol, freeze_quantity, below=most or None)
     for param in (*ENTRY_PRICES, *LEVELS, *TRAILING_PRICES):
         price: Decimal | None = getattr(order, param) if param in params else None
         tick_size = tick_size_of(instrument, param)
@@ -97,10 +102,15 @@ def form_problems(
 
 
 def market_problems(
-    order: Order, instrument: Instrument, market: Market
+    order: Order, instrument: Instrument, market: Market, params: Collection[str] = FORM
 ) -> Iterator[PaperTradingError]:
-    """Yield what is wrong with the order in this market: checks 5 and 6."""
-    yield from _sides(order, instrument, replace(market, quote=None) if market.no_price else market)
+    """Yield what is wrong with the order in this market: checks 4 to 6.
+
+    Only the prices in `params` are compared with the band, which is another one each day.
+    """
+    current = replace(market, quote=None) if market.no_price else market
+    yield from _outside_band(order, instrument, current, params)
+    yield from _sides(order, instrument, current)
     if market.closed is not None:
         yield market.closed
     if market.no_price is not None:
@@ -176,6 +186,26 @@ def tick_size_of(instrument: Instrument, param: str) -> Decimal:
     """
     is_level = param in (*LEVELS, *TRAILING_PRICES)
     return PAISA if instrument.is_index and is_level else instrument.tick_size
+
+
+def _outside_band(
+    order: Order, instrument: Instrument, market: Market, params: Collection[str]
+) -> Iterator[PriceOutsideBand]:
+    # The next session has a band of its own.
+    if market.quote is None or market.is_queueing:
+        return
+    lower, upper = market.quote.details.lower_band, market.quote.details.upper_band
+    for param in (*ENTRY_PRICES, *LEVELS):
+        price: Decimal | None = getattr(order, param) if param in params else None
+        if price is None:
+            continue
+        tick_size = tick_size_of(instrument, param)
+        if upper is not None and price > upper:
+            below = upper // tick_size * tick_size
+            yield PriceOutsideBand(param, price, instrument.symbol, lower, upper, below=below)
+        elif lower is not None and price < lower:
+            above = lower if lower % tick_size == 0 else (lower // tick_size + 1) * tick_size
+            yield PriceOutsideBand(param, price, instrument.symbol, lower, upper, above=above)
 
 
 def _sides(

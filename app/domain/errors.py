@@ -4,7 +4,9 @@ PaperTradingError
 ├── InvalidRequest                  the request cannot be carried out as it is
 │   ├── InvalidFields               some of its fields are invalid
 │   ├── QuantityOffLot
+│   ├── FreezeQuantity              more than the exchange takes in one order (order_errors.py)
 │   ├── PriceOffTick
+│   ├── PriceOutsideBand            outside the day's band (order_errors.py)
 │   ├── WouldTriggerImmediately     a stop price that the last price has reached
 │   ├── WrongSideOfPrice            a stop-loss or target on the wrong side of the price
 │   ├── InsufficientMargin
@@ -81,9 +83,9 @@ class QuantityOffLot(InvalidRequest):
         """Name the nearest legal quantities, None for one that does not exist."""
         super().__init__(
             f"Quantity {quantity} is not a multiple of the lot size, which is {lot_size}"
-            f"{_nearest(below, above)}.",
+            f"{nearest_values(below, above)}.",
             details={"param": "quantity", "given": quantity, "lot_size": lot_size}
-            | _present(below=below, above=above),
+            | present(below=below, above=above),
         )
 
 
@@ -102,10 +104,10 @@ class PriceOffTick(InvalidRequest):
     ) -> None:
         """Name the nearest legal prices, None for one that does not exist."""
         super().__init__(
-            f"{_title(field)} {price} is not a multiple of the tick size of {symbol}, which is "
-            f"{tick_size}{_nearest(below, above)}.",
+            f"{title_of(field)} {price} is not a multiple of the tick size of {symbol}, which is "
+            f"{tick_size}{nearest_values(below, above)}.",
             details={"param": field, "given": price, "tick_size": tick_size}
-            | _present(below=below, above=above),
+            | present(below=below, above=above),
         )
 
 
@@ -120,7 +122,7 @@ class WouldTriggerImmediately(InvalidRequest):
             f"Stop price {stop_price} must be {rule} the price, which is {price}: "
             "the order would be triggered at once.",
             details={"param": "stop_price", "given": stop_price, "price": price}
-            | _present(**{rule: nearest}),
+            | present(**{rule: nearest}),
         )
 
 
@@ -165,8 +167,8 @@ class WrongSideOfPrice(InvalidRequest):
         """`rule` is below or above, and `nearest` the nearest legal level there, if any."""
         details = {"price": price, "param": field, "given": level}
         super().__init__(
-            f"{_title(field)} {level} must be {rule} the {price_name}, which is {price}.",
-            details={field: f"must be {rule} {price}"} | details | _present(**{rule: nearest}),
+            f"{title_of(field)} {level} must be {rule} the {price_name}, which is {price}.",
+            details={field: f"must be {rule} {price}"} | details | present(**{rule: nearest}),
         )
 
 
@@ -195,7 +197,7 @@ class InsufficientMargin(InvalidRequest):
             reason = f"but open trades have used up the equity, which is {equity}"
         super().__init__(
             f"This trade needs a margin of {required}, {reason}.",
-            details=details | _present(equity=equity, below=below),
+            details=details | present(equity=equity, below=below),
         )
 
 
@@ -425,15 +427,17 @@ def _seconds(duration: timedelta) -> int:
     return int(duration.total_seconds())
 
 
-def _title(field: str) -> str:
+def title_of(field: str) -> str:
+    """Return the name of a field as the subject of a sentence."""
     return field.replace("_", " ").capitalize()
 
 
-def _nearest(below: object, above: object) -> str:
+def nearest_values(below: object, above: object) -> str:
     """Return the end of a sentence that names the nearest legal values."""
     values = [str(value) for value in (below, above) if value is not None]
     return f"; nearest: {' and '.join(values)}" if values else ""
 
 
-def _present(**details: Any) -> dict[str, Any]:
+def present(**details: Any) -> dict[str, Any]:
+    """Return the details that exist."""
     return {name: value for name, value in details.items() if value is not None}

@@ -27,9 +27,10 @@ _CUT_OFF = 2
 class Instrument:
     """One tradable symbol. `tick_size` and `base_price` are rupees.
 
-    `base_price` is the start of the simulated market, if known. `angel_token` is the instrument's
-    id in Angel One's API, on its exchange. `unlisted_at` is when the list of instruments dropped
-    it: its open trades continue, new trades and alerts are refused.
+    `freeze_quantity` is the most that one order may have, if known, and `base_price` the start of
+    the simulated market. `angel_token` is the instrument's id in Angel One's API, on its exchange.
+    `unlisted_at` is when the list of instruments dropped it: its open trades continue, new trades
+    and alerts are refused.
     """
 
     symbol: str
@@ -40,6 +41,7 @@ class Instrument:
     angel_token: str
     base_price: Decimal | None = None
     unlisted_at: datetime | None = None
+    freeze_quantity: int | None = None
 
     @property
     def is_listed(self) -> bool:

@@ -46,6 +46,9 @@ class SymbolView(ResponseModel):
         description="The smallest step of its price in rupees.", examples=[0.05]
     )
     lot_size: int = Field(description="The number of units in one lot.", examples=[1])
+    freeze_quantity: CountIfKnown = Field(
+        description="The most that one order may have; absent if unknown.", examples=[100_000]
+    )
 
 
 class SymbolsResponse(ResponseModel):

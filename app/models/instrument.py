@@ -155,6 +155,8 @@ def _to_document(instrument: Instrument) -> Document:
     document: Document = {name: getattr(instrument, name) for name in _FIELDS}
     # An integer: 10,000 Decimal128 take longer to read than all other fields.
     document["tick_paise"] = int(instrument.tick_size * 100)
+    if instrument.freeze_quantity is not None:
+        document["freeze_quantity"] = instrument.freeze_quantity
     if instrument.unlisted_at is not None:
         document["unlisted_at"] = instrument.unlisted_at
     return document
@@ -169,6 +171,7 @@ def _from_document(document: dict[str, Any]) -> Instrument:
         document["lot_size"],
         document["angel_token"],
         unlisted_at=document.get("unlisted_at"),
+        freeze_quantity=document.get("freeze_quantity"),
     )
 
 

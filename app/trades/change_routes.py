@@ -21,7 +21,8 @@ blueprint = Blueprint("changes", __name__)
     responses={200: TradeView},
     errors={
         400: [
-            *("insufficient_margin", "price_off_tick", "quantity_off_lot"),
+            *("freeze_quantity", "insufficient_margin", "price_off_tick"),
+            *("price_outside_band", "quantity_off_lot"),
             *("would_trigger_immediately", "wrong_side_of_price"),
         ],
         401: ["account_gone"],

@@ -82,7 +82,8 @@ def modify_trade(
     modified = TradeChange(trade, modify(trade, _terms(trade, fields, since, instrument)))
     order = _as_order(modified, instrument)
     for problem in chain(
-        form_problems(order, instrument, fields), market_problems(order, instrument, market)
+        form_problems(order, instrument, fields),
+        market_problems(order, instrument, market, fields),
     ):
         raise problem
     steps = [modified, *_filled_on_arrival(modified, market)]

@@ -45,7 +45,8 @@ StatusFilter = Annotated[
 # The errors of a request that places an order, by status.
 PLACING_ERRORS = {
     400: [
-        *("insufficient_margin", "price_off_tick", "quantity_off_lot"),
+        *("freeze_quantity", "insufficient_margin", "price_off_tick"),
+        *("price_outside_band", "quantity_off_lot"),
         *("unknown_symbol", "unlisted_symbol", "would_trigger_immediately"),
         "wrong_side_of_price",
     ],

@@ -104,10 +104,20 @@ ERROR_CODES = {
     "quantity_off_lot": ErrorCode(
         (400,), "The quantity is not whole lots. `details` has the `lot_size`, `below` and `above`."
     ),
+    "freeze_quantity": ErrorCode(
+        (400,),
+        "The quantity is more than one order may have. `details` has the `freeze_quantity`, and "
+        "`below`, the largest legal quantity.",
+    ),
     "price_off_tick": ErrorCode(
         (400,),
         "The price in `param` is no multiple of the tick size. `details` has the `tick_size`, and "
         "the nearest legal prices `below` and `above`.",
+    ),
+    "price_outside_band": ErrorCode(
+        (400,),
+        "The exchange allows no such price on this day. `details` has `lower_band`, `upper_band`, "
+        "and the nearest legal price, `below` or `above`.",
     ),
     "would_trigger_immediately": ErrorCode(
         (400,), "The last price has reached the stop price. `details` has the `price`."

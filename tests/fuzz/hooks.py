@@ -19,6 +19,7 @@ schemathesis.openapi.format("phone", phones)
 RULES_OF_TRADING = {
     "unknown_symbol",
     "price_off_tick",
+    "price_outside_band",
     "wrong_side_of_price",
     "already_crossed",
     "insufficient_margin",

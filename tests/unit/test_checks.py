@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -23,7 +23,7 @@ from app.domain.errors import MarketClosed, MarketDataUnavailable, PaperTradingE
 from app.domain.instrument import Instrument
 from app.domain.order import Order, OrderType, TimeInForce
 from app.domain.side import TradeType
-from tests.support.quotes import quote
+from tests.support.quotes import DETAILS, quote
 
 BUY, SELL = TradeType.BUY, TradeType.SELL
 LIMIT, STOP, STOP_LIMIT = OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT
@@ -72,6 +72,81 @@ def test_a_quantity_off_the_lot_names_the_nearest_ones(
 
 def test_whole_lots_are_accepted() -> None:
     assert not list(form_problems(order(quantity=130), replace(SHARE, lot_size=65)))
+
+
+@pytest.mark.parametrize(
+    ("quantity", "lot_size", "nearest"),
+    [(1_801, 1, {"below": 1_800}), (1_820, 65, {"below": 1_755}), (2_000, 2_000, {})],
+)
+def test_a_quantity_above_the_freeze_quantity_names_the_largest_legal_one(
+    quantity: int, lot_size: int, nearest: dict[str, int]
+) -> None:
+    share = replace(SHARE, lot_size=lot_size, freeze_quantity=1_800)
+    (problem,) = form_problems(order(quantity=quantity), share)
+
+    assert problem.code == "freeze_quantity"
+    given = {"param": "quantity", "given": quantity, "freeze_quantity": 1_800}
+    assert problem.details == given | nearest
+    assert problem.message.startswith(
+        f"Quantity {quantity} is more than one order of X.NS may have"
+    )
+
+
+def test_the_freeze_quantity_itself_is_accepted_and_without_one_any_quantity() -> None:
+    assert not list(form_problems(order(quantity=1_800), replace(SHARE, freeze_quantity=1_800)))
+    assert not list(form_problems(order(quantity=9_999_999), SHARE))
+
+
+@pytest.mark.parametrize("param", ["limit_price", "stop_price", "stop_loss", "target_price"])
+@pytest.mark.parametrize(
+    ("price", "nearest", "sentence"),
+    [
+        ("110.10", {"below": Decimal("110.00")}, "nearest: 110.00."),
+        ("89.90", {"above": Decimal("90.10")}, "nearest: 90.10."),
+    ],
+)
+def test_a_price_outside_the_band_names_the_nearest_one_inside(
+    param: str, price: str, nearest: dict[str, Decimal], sentence: str
+) -> None:
+    bands = replace(DETAILS, lower_band=Decimal("90.05"), upper_band=Decimal("110.05"))
+    market = Market(replace(quote(100, symbol="X.NS"), details=bands))
+
+    problem = in_market(order(**{param: price}), market)[0]
+
+    assert problem.code == "price_outside_band"
+    limits = {"lower_band": Decimal("90.05"), "upper_band": Decimal("110.05")}
+    assert problem.details == {"param": param, "given": Decimal(price)} | limits | nearest
+    assert problem.message.endswith(
+        f"outside the band of X.NS today, which is at least 90.05 and at most 110.05; {sentence}"
+    )
+
+
+def test_a_price_on_the_band_is_inside_and_without_a_band_every_price_is() -> None:
+    banded = Market(replace(quote(100, symbol="X.NS"), details=DETAILS))
+    edges = order(order_type=LIMIT, limit_price=110, stop_loss=90)
+    assert not in_market(edges, banded)
+    far = order(stop_loss=1, target_price=9_999)
+    assert not in_market(far)
+    assert len(in_market(far, banded)) == 2
+
+
+def test_a_band_counts_only_for_the_session_and_the_fields_that_change() -> None:
+    banded = Market(replace(quote(100, symbol="X.NS"), details=DETAILS))
+    far = order(stop_loss=1, target_price=9_999)
+
+    assert not in_market(far, replace(banded, queued_for=date(2026, 11, 24)))
+    (problem,) = market_problems(far, SHARE, banded, {"target_price"})
+    assert problem.details["param"] == "target_price"
+    assert not list(market_problems(far, SHARE, banded, {"limit_price"}))
+
+
+def test_the_band_comes_before_the_side_of_a_price() -> None:
+    banded = Market(replace(quote(100, symbol="X.NS"), details=DETAILS))
+
+    assert codes(*in_market(order(stop_loss="110.10"), banded)) == [
+        "price_outside_band",
+        "wrong_side_of_price",
+    ]
 
 
 @pytest.mark.parametrize("param", ["limit_price", "stop_price", "stop_loss", "target_price"])

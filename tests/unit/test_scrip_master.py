@@ -69,6 +69,16 @@ def test_a_share_of_each_exchange_is_read_with_its_prices_in_rupees(read: Read) 
     assert (content.rows, content.shares, content.unusable) == (2, 2, 0)
 
 
+def test_the_freeze_quantity_of_a_list_that_has_it_is_read(read: Read) -> None:
+    assert only(read(nse("SBIN", 3045, freeze_qty="1800"))).freeze_quantity == 1_800
+    assert only(read(nse("SBIN", 3045, freeze_qty="1800.000000"))).freeze_quantity == 1_800
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "0.5", "many", "NaN", "Infinity", None, [1]])
+def test_an_impossible_freeze_quantity_is_unknown(read: Read, text: Any) -> None:
+    assert only(read(nse("SBIN", 3045, freeze_qty=text))).freeze_quantity is None
+
+
 @pytest.mark.parametrize("series", ["EQ", "BE", "BZ", "SM", "ST", "SZ", "E1", "X1"])
 def test_every_series_of_shares_is_read(read: Read, series: str) -> None:
     assert only(read(nse("SMALL", 7, series, lotsize="1200"))).symbol == "SMALL.NS"

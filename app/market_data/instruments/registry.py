@@ -255,7 +255,9 @@ def merge(shipped: Iterable[Instrument], listed: Iterable[Instrument]) -> dict[s
 
 def _corrected(shipped: Instrument, listed: Instrument) -> Instrument:
     # The list has tickers for names, and no tick sizes of indices.
-    corrected = replace(shipped, angel_token=listed.angel_token)
+    corrected = replace(
+        shipped, angel_token=listed.angel_token, freeze_quantity=listed.freeze_quantity
+    )
     if shipped.is_index:
         return corrected
     return replace(corrected, tick_size=listed.tick_size, lot_size=listed.lot_size)

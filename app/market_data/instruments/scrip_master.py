@@ -228,6 +228,7 @@ def _instrument(row: dict[str, Any], symbol: str, exchange: str) -> Instrument:
         tick_size=_tick_size(row["tick_size"]),
         lot_size=_lot_size(row["lotsize"]),
         angel_token=token,
+        freeze_quantity=_freeze_quantity(str(row.get("freeze_qty", ""))),
     )
 
 
@@ -249,6 +250,16 @@ def _lot_size(text: str) -> int:
     except (InvalidOperation, ValueError, OverflowError):
         return 1
     return lot if 1 <= lot <= _MAX_LOT else 1
+
+
+@lru_cache(maxsize=1_000)
+def _freeze_quantity(text: str) -> int | None:
+    """Return the most of one order; None for an empty or impossible one, such as 0 or -1."""
+    try:
+        quantity = int(Decimal(text))
+    except (InvalidOperation, ValueError, OverflowError):
+        return None
+    return quantity if quantity >= 1 else None
 
 
 def _cause(error: BaseException) -> str:

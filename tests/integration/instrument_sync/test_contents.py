@@ -53,6 +53,18 @@ def test_a_sync_corrects_shipped_instruments_and_keeps_their_names_and_prices(
         assert known.get(index) == before[index]
 
 
+def test_a_sync_loads_the_freeze_quantities_that_the_list_has(
+    sync: Sync, server: ScripMasterServer, known: Instruments
+) -> None:
+    rows = [{**each, "freeze_qty": "20000"} for each in [*listed(), *shipped()]]
+    server.serve([*rows, nse("FREE", 5)])
+    sync()
+
+    assert known.get("SHARE1").freeze_quantity == 20_000
+    assert known.get("RELIANCE").freeze_quantity == 20_000
+    assert known.get("FREE").freeze_quantity is None
+
+
 def test_a_synced_share_can_be_found_priced_and_traded(
     sync: Sync, client: FlaskClient, alice: Trader, feed: ScriptedFeed
 ) -> None:
