@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from app.clock import Clock
 from app.domain.candle import Candle, Interval
-from app.domain.quote import Quote, Source
+from app.domain.quote import NO_DETAILS, Quote, QuoteDetails, Source
 from app.market_data.feed import Feed
 from app.market_data.instruments.registry import Instrument
 from app.market_data.providers.base import NO_DEADLINE
@@ -30,6 +30,7 @@ class ScriptedSource:
         self.source = source
         self.batch_size = batch_size
         self.prices: dict[str, Decimal] = {}
+        self.details: dict[str, QuoteDetails] = {}
         self.candles_by_symbol: dict[str, list[Candle]] = {}
         self.failing: Exception | None = None
         self.calls: list[list[str]] = []
@@ -56,6 +57,7 @@ class ScriptedSource:
                 Decimal(self.prices[instrument.symbol]).quantize(Decimal("0.01")),
                 self.source,
                 self._clock.now(),
+                details=self.details.get(instrument.symbol, NO_DETAILS),
             )
             for instrument in instruments
             if instrument.symbol in self.prices

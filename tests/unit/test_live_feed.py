@@ -16,6 +16,7 @@ from app.market_data.providers.base import SourceRefused, SourceUnavailable
 from tests.support.live import eventually
 from tests.support.live_market import INTERVAL, NIFTY, RELIANCE, Market
 from tests.support.market import ManualClock
+from tests.support.quotes import DETAILS
 
 
 def test_prices_come_from_the_first_source(market: Market) -> None:
@@ -223,7 +224,8 @@ def test_history_is_unavailable_without_a_source(market: Market) -> None:
 class ScriptedStream:
     """A stream that is live for the symbols in `live`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_details: bool = True) -> None:
+        self.has_details = has_details
         self.live: set[str] = set()
         self.followed: set[str] = set()
         self.closed = False
@@ -259,6 +261,52 @@ def test_streamed_symbols_are_not_polled(market: Market) -> None:
     assert market.angel.calls[-1] == [NIFTY]
     market.feed.close()
     assert stream.closed
+
+
+def test_a_streamed_price_is_polled_for_its_details_once_a_minute(market: Market) -> None:
+    stream = ScriptedStream(has_details=False)
+    market.feed.stream = stream
+    stream.live = {NIFTY}
+    market.angel.details[NIFTY] = DETAILS
+    tick = Quote(NIFTY, Decimal("25000.05"), Source.ANGEL_ONE, market.clock.now())
+    market.feed.receive([tick])
+    market.round(NIFTY)
+    ticks: list[Quote] = []
+
+    def collected() -> list[Quote]:
+        ticks.extend(market.feed.collect())
+        return ticks
+
+    eventually(collected)
+    assert [(each.price, each.timestamp, each.details) for each in ticks] == [
+        (tick.price, tick.timestamp, DETAILS)
+    ]
+    assert market.feed.latest(NIFTY) == tick
+    market.clock.advance(59)
+    market.feed.poll([NIFTY])
+    assert market.angel.calls == [[NIFTY]]
+    market.clock.advance(1)
+    market.feed.poll([NIFTY])
+    eventually(lambda: len(market.angel.calls) == 2)
+    assert market.yahoo.calls == []
+
+
+def test_a_failed_poll_for_details_does_not_end_a_streamed_price(market: Market) -> None:
+    stream = ScriptedStream(has_details=False)
+    market.feed.stream = stream
+    stream.live = {NIFTY}
+    market.angel.failing = SourceUnavailable("down")
+    tick = Quote(NIFTY, Decimal("25000.05"), Source.ANGEL_ONE, market.clock.now())
+    for _ in range(4):
+        market.feed.receive([tick])
+        market.feed.poll([NIFTY])
+        market.clock.advance(INTERVAL)
+
+    eventually(lambda: market.angel.calls)
+    assert market.feed.latest(NIFTY) == tick
+    assert market.yahoo.calls == []
+    market.feed.receive([tick])
+    assert market.feed.collect_gaps() == []
 
 
 def test_a_late_polled_price_does_not_overtake_the_stream(market: Market) -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from math import inf
@@ -32,12 +32,16 @@ from app.market_data.providers.worker import SourceWorker
 
 # How long a request waits for the first price of a symbol.
 TIMEOUT_SECONDS = 1.0
+# How often a symbol of a stream that sends only prices is polled for all else.
+DETAILS_SECONDS = 60.0
 # Maximum ticks kept until the monitor collects them: minutes of a busy stream.
 MAX_UNCOLLECTED = 200_000
 
 
 class Stream(Protocol):
-    """Prices that the first source of the chain pushes."""
+    """Prices that the first source of the chain pushes; `has_details` if more than prices."""
+
+    has_details: bool
 
     def follow(self, instruments: Collection[Instrument]) -> None:
         """Subscribe to these instruments, and to no others."""
@@ -84,9 +88,14 @@ class LiveFeed(Feed):
         self._interval = interval_seconds
         self._fallback = fallback
         self._last_quote = last_quote
-        # Symbols that are live on it are not polled.
+        # Symbols that are live on it are not polled for prices.
         self.stream: Stream | None = None
         self._workers = [self._worker(*ranked) for ranked in enumerate(sources)]
+        # A failure is of no consequence: the stream has the price.
+        self._details_worker = SourceWorker(
+            sources[0], on_quotes=self._receive_details, on_missing=lambda _: None
+        )
+        self._details_asked_at: dict[str, float] = {}
         self._rank = {source.source: rank for rank, source in enumerate(sources)}
         self._prices: dict[str, _Price] = {}
         self._preferred: frozenset[str] = frozenset()
@@ -112,9 +121,10 @@ class LiveFeed(Feed):
         instruments = self._known_instruments(symbols)
         if self.stream:
             self.stream.follow(instruments)
-        self._submit(
-            [instrument for instrument in instruments if not self._is_live(instrument.symbol)]
-        )
+        live = {each.symbol: each for each in instruments if self._is_live(each.symbol)}
+        self._submit([each for each in instruments if each.symbol not in live])
+        if self.stream and not self.stream.has_details:
+            self._ask_details(live)
         return self.collect()
 
     def ask(self, symbols: Collection[str]) -> None:
@@ -255,6 +265,26 @@ class LiveFeed(Feed):
             ]
         if instruments:
             self._fall_back([instrument.symbol for instrument in instruments])
+
+    def _ask_details(self, streamed: Mapping[str, Instrument]) -> None:
+        now = self._clock.monotonic()
+        due = {
+            symbol: instrument
+            for symbol, instrument in streamed.items()
+            if now - self._details_asked_at.get(symbol, -inf) >= DETAILS_SECONDS
+        }
+        self._details_asked_at.update(dict.fromkeys(due, now))
+        self._details_worker.submit(due.values())
+
+    def _receive_details(self, quotes: Iterable[Quote]) -> None:
+        """Repeat the last streamed prices, with the details of quotes that were polled."""
+        with self._arrival:
+            for polled in quotes:
+                price = self._prices.get(polled.symbol)
+                # If the stream has lost the symbol meanwhile, it is polled for its price as well.
+                if price and price.is_streamed and price.quote.source is polled.source:
+                    price.quote = price.last_real = replace(price.quote, details=polled.details)
+                    self._ticks.append(price.quote)
 
     def _is_urgent(self, symbol: str) -> bool:
         return symbol in self._preferred or symbol in self._awaited

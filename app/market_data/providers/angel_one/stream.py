@@ -14,6 +14,7 @@ from app.concurrency import spawn
 from app.domain.quote import Quote
 from app.market_data.instruments.registry import Instrument
 from app.market_data.providers.angel_one.connection import Connection, Timing
+from app.market_data.providers.angel_one.snap_quote import SNAP_QUOTE_MODE
 from app.market_data.providers.angel_one.stream_tokens import StreamSession, StreamTokens
 from app.market_data.providers.angel_one.subscriptions import LTP_MODE, MAX_TOKENS
 from app.market_data.providers.angel_one.ticks import EXCHANGE_TYPES, Key
@@ -45,6 +46,7 @@ class AngelStream:
         self._clock = clock
         self._timing = timing
         self._mode = mode
+        self.has_details = mode == SNAP_QUOTE_MODE
         self._on_ticks = on_ticks
         self._tokens = StreamTokens(session, clock, timing.renewal)
         self._connections: list[Connection] = []
