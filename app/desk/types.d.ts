@@ -221,6 +221,65 @@ interface TradeUpdate {
   seq: number;
 }
 
+/** One movement of money. */
+interface Activity {
+  activity_id: string;
+  kind: string;
+  amount: number;
+  balance: number;
+  time: string;
+  trade_id: string | null;
+  symbol: string | null;
+}
+
+/** The results of a season, in rupees and per cent. */
+interface Statistics {
+  closed_trades: number;
+  win_rate_pct: number | null;
+  profit_factor: number | null;
+  expectancy: number | null;
+  average_win: number | null;
+  average_loss: number | null;
+  largest_win: number | null;
+  largest_loss: number | null;
+  total_pnl: number;
+  longest_winning_streak: number;
+  longest_losing_streak: number;
+  max_drawdown: number;
+  max_drawdown_pct: number | null;
+  sharpe_ratio: number | null;
+  by_day: { day: string; pnl: number; closed_trades: number; winning_trades: number }[];
+}
+
+interface Profile {
+  client_id: string;
+  name: string;
+  email: string;
+  email_confirmed: boolean;
+  pending_email: string | null;
+  phone: string;
+  phone_confirmed: boolean;
+  totp_enabled: boolean;
+  created_at: string;
+}
+
+interface Session {
+  id: string;
+  device: string;
+  address: string;
+  last_used_at: string;
+  is_current: boolean;
+}
+
+interface ApiKey {
+  key_id: string;
+  name: string;
+  scopes: string[];
+  last4: string;
+  created_at: string;
+  last_used_at: string | null;
+}
+
 /** An event in words, as GET /notifications shows it. */
 interface DeskNotification {
   id: string;

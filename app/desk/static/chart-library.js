@@ -2,7 +2,8 @@
  * The chart library, loaded when the first chart is shown, with the desk's look and language.
  * @module
  */
-import { price, whole } from "./format.js";
+import { whole } from "./format.js";
+import { short } from "./numbers.js";
 import { defineIndicators } from "./chart-indicators.js";
 
 /** @typedef {import("klinecharts").Chart} Chart */
@@ -10,8 +11,6 @@ import { defineIndicators } from "./chart-indicators.js";
 
 // Its ES module reads `process`, which browsers lack; this build sets a global variable.
 const ADDRESS = "/desk/vendor/klinecharts/dist/umd/klinecharts.min.js";
-const LAKH = 100_000;
-const CRORE = 10_000_000;
 const ZONE = "Asia/Kolkata";
 
 /** @type {Promise<Library> | null} */
@@ -124,16 +123,6 @@ function legendOf({ current }) {
 function grouped(value) {
   const [, number = "", rest = ""] = /^(-?\d+)(.*)$/.exec(value) ?? [];
   return number ? whole(Number(number)) + rest : value;
-}
-
-/**
- * Write a large number as people in India do: 12.50 L for lakh, 1.20 Cr for crore.
- * @param {number} value
- */
-export function short(value) {
-  if (Math.abs(value) >= CRORE) return `${price(value / CRORE)} Cr`;
-  if (Math.abs(value) >= LAKH) return `${price(value / LAKH)} L`;
-  return String(value);
 }
 
 const DAY = new Intl.DateTimeFormat("en-IN", { timeZone: ZONE, day: "numeric", month: "short" });

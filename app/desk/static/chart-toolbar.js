@@ -38,6 +38,14 @@ export class ChartToolbar extends DeskElement {
       .wide {
         margin-inline-start: auto;
       }
+      @media (max-width: 760px) {
+        .word {
+          display: none;
+        }
+        button {
+          padding: 2px 6px;
+        }
+      }
       .menu {
         position: absolute;
         top: 100%;
@@ -80,6 +88,7 @@ export class ChartToolbar extends DeskElement {
 
   render() {
     const { interval, indicators } = this.settings;
+    const label = this.isWide ? "Close full screen" : "Full screen";
     return html`
       <div class="intervals" role="group" aria-label="Interval">
         ${Object.entries(INTERVALS).map(
@@ -107,10 +116,12 @@ export class ChartToolbar extends DeskElement {
       </div>
       <button
         class="plain wide"
+        aria-label=${label}
+        title=${label}
         aria-pressed=${this.isWide ? "true" : "false"}
         @click=${() => this.dispatchEvent(new CustomEvent("wide"))}
       >
-        ${this.isWide ? "Close full screen" : "Full screen"}
+        ${this.isWide ? "✕" : "⤢"}<span class="word"> ${label}</span>
       </button>
     `;
   }

@@ -8,6 +8,7 @@ import { icon } from "./icons.js";
 import { openTrades, pendingOrders } from "./profit.js";
 import { pressed } from "./shortcut-help.js";
 import { store } from "./store.js";
+import "./account-view.js";
 import "./connection-banner.js";
 import "./open-trades.js";
 import "./order-list.js";

@@ -4,6 +4,7 @@
  */
 import { ApiError } from "./api.js";
 import { css, html, nothing } from "./element.js";
+import { words } from "./format.js";
 
 /** The state of a form that is being filled in. */
 export class FormState {
@@ -12,6 +13,9 @@ export class FormState {
   message = "";
   /** What is wrong with each field, by its name. @type {Record<string, string>} */
   faults = {};
+
+  /** The fields that the form shows, with their errors. @type {Set<string>} */
+  shown = new Set();
 
   /** @param {{requestUpdate: () => void}} element which shows the form */
   constructor(element) {
@@ -58,9 +62,13 @@ export class FormState {
     this.element.requestUpdate();
   }
 
-  /** The error as a whole, for the end of the form. */
+  /** The error as a whole, for the end of the form; nothing if the fields tell all of it. */
   error() {
-    return this.message ? html`<p class="error" role="alert">${this.message}</p>` : nothing;
+    const names = Object.keys(this.faults);
+    const others = names.filter((name) => !this.shown.has(name));
+    if (!this.message || (names.length && !others.length)) return nothing;
+    const rest = others.map((name) => `${words(name)} ${this.faults[name]}`);
+    return html`<p class="error" role="alert">${names.length ? rest.join("; ") : this.message}</p>`;
   }
 }
 
@@ -73,7 +81,9 @@ export class FormState {
  */
 export function field(form, name, label, options = {}) {
   const { type = "text", value = "", autocomplete = "off", step = "any" } = options;
-  const fault = form.faults[options.fault ?? name];
+  const told = options.fault ?? name;
+  form.shown.add(told);
+  const fault = form.faults[told];
   return html`<label>
     ${label}
     <input
@@ -86,7 +96,9 @@ export function field(form, name, label, options = {}) {
       aria-invalid=${fault ? "true" : "false"}
       aria-describedby=${fault ? `${name}-fault` : nothing}
     />
-    ${fault ? html`<span id=${`${name}-fault`} class="error">${fault}</span>` : nothing}
+    ${
+      fault ? html`<span id=${`${name}-fault`} class="error" role="alert">${fault}</span>` : nothing
+    }
   </label>`;
 }
 

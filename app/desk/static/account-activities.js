@@ -1,0 +1,86 @@
+/**
+ * The statement: every movement of money with the balance after it, newest first.
+ * @module
+ */
+import { readActivities } from "./account-data.js";
+import { css, DeskElement, html, nothing, shared } from "./element.js";
+import { FormState } from "./form.js";
+import { moment, rupees, shortName, signed, trend, words } from "./format.js";
+import { store } from "./store.js";
+
+export class AccountActivities extends DeskElement {
+  static watches = ["portfolio", "portfolioName"];
+  static styles = [
+    shared,
+    css`
+      table {
+        max-width: 860px;
+      }
+      .more {
+        margin-top: 10px;
+      }
+    `,
+  ];
+
+  form = new FormState(this);
+  /** @type {Activity[]} */
+  list = [];
+  /** @type {string | null} */
+  cursor = null;
+  #read = "";
+
+  render() {
+    return html`
+      ${this.form.error()}
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Time, IST</th>
+            <th scope="col">What</th>
+            <th scope="col" class="number">Amount</th>
+            <th scope="col" class="number">Balance</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${this.list.map((each) => row(each))}
+        </tbody>
+      </table>
+      ${
+        this.cursor
+          ? html`<button class="more" @click=${() => this.#load(this.cursor)}>
+              Show earlier ones
+            </button>`
+          : nothing
+      }
+    `;
+  }
+
+  updated() {
+    const wanted = `${store.get("portfolioName")} ${store.get("portfolio")?.last_updated}`;
+    if (wanted === this.#read || !store.get("portfolio")) return;
+    this.#read = wanted;
+    this.#load(null);
+  }
+
+  /** @param {string | null} cursor */
+  #load(cursor) {
+    void this.form.run(async () => {
+      const page = await readActivities(cursor);
+      this.list = cursor ? [...this.list, ...page.activities] : page.activities;
+      this.cursor = page.next_cursor;
+    });
+  }
+}
+
+/** @param {Activity} each */
+function row(each) {
+  const what = each.symbol ? `${shortName(each.symbol)} exit` : words(each.kind);
+  return html`<tr>
+    <td>${moment(each.time)}</td>
+    <td>${what}</td>
+    <td class=${`number ${trend(each.amount)}`}>${signed(each.amount)}</td>
+    <td class="number">${rupees(each.balance)}</td>
+  </tr>`;
+}
+
+customElements.define("account-activities", AccountActivities);
