@@ -284,6 +284,8 @@ class Trade:
             stop_loss=terms.stop_loss,
             target_price=terms.target_price,
             levels_since=None,
+            trailing=terms.trailing,
+            trailing_start=None,
             exit_queued=None,
         )
         return replace(opened, status=TradeStatus.ACTIVE, order=order, bracket=bracket)

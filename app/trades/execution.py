@@ -49,6 +49,9 @@ from app.trades.events import trade_changed
 from app.trades.pairs import cancellation, find_others
 from app.trades.trailing import TrailingStops
 
+# How often a transaction changes a trade again: each such change may need a step of its own.
+MAX_REPEATS = 25
+
 T = TypeVar("T")
 
 
@@ -142,14 +145,14 @@ def apply_transitions(
     found with. Raises LeaseLost if the `fence` does.
     """
     apply = partial(_apply_latest, fence=fence, trailing=trailing)
-    yield from write_in_batches(_without_repeats(changes), apply, name_change)
+    yield from write_in_batches(_with_few_repeats(changes), apply, name_change)
 
 
 def _apply_latest(
     changes: Sequence[TradeChange], fence: Fence | None, trailing: TrailingStops | None
 ) -> None:
     try:
-        apply_batch(changes, fence=fence)
+        apply_steps(_to_steps(changes), lambda _: None, fence)
     except ClaimLost:
         latest = None if len(changes) > 1 else _rebased(changes[0], trailing)
         if latest is None:
@@ -189,14 +192,22 @@ def apply_steps(
 ) -> T:
     """Change trades in one transaction, step by step, and publish their events.
 
-    A later step may change the trades of an earlier one again. The transaction ends with
-    `finish(now)`, whose result is returned. Raises what `apply_batch` does.
+    A later step may change the trades of an earlier one again, unless that has ended them: as it
+    cancels the other order of a pair. The transaction ends with `finish(now)`, whose result is
+    returned. Raises what `apply_batch` does.
     """
     changes = [item for step in steps for item in step]
 
     def write() -> tuple[list[Notification], T]:
         time = now()
-        events = [event for step in steps for event in _write_step(step, time)]
+        written: list[TradeChange] = []
+        ended: set[ObjectId] = set()
+        for step in steps:
+            left = [item for item in step if item.trade.id not in ended]
+            done = _write_step(left, time) if left else []
+            ended |= {item.trade.id for item in done if not item.transition.after.is_open}
+            written += done
+        events = record_events([trade_changed(item) for item in written], time)
         result = finish(time)
         if fence is not None:
             fence({item.trade.symbol for item in changes})
@@ -211,14 +222,14 @@ def apply_steps(
     return result
 
 
-def _write_step(changes: Sequence[TradeChange], time: datetime) -> list[Notification]:
+def _write_step(changes: Sequence[TradeChange], time: datetime) -> Sequence[TradeChange]:
     resolved = _resolve_entries(changes)
     if apply_changes(resolved, time) < len(resolved):
         raise ClaimLost
     deltas = _portfolio_deltas(resolved)
     if Portfolio.settle_many(deltas, time) != len(deltas):
         raise RuntimeError("a portfolio vanished while its trades were being changed")
-    return record_events([trade_changed(item) for item in resolved], time)
+    return resolved
 
 
 def closed_trades(written: Iterable[object]) -> list[Trade]:
@@ -232,16 +243,35 @@ def name_change(change: TradeChange) -> str:
     return f"the {kind} of trade {change.trade.id}"
 
 
-def _without_repeats(changes: Sequence[TradeChange]) -> Iterator[Sequence[TradeChange]]:
-    """Yield the changes in order, in parts in which each trade occurs once."""
-    part: dict[object, TradeChange] = {}
+def _with_few_repeats(changes: Sequence[TradeChange]) -> Iterator[Sequence[TradeChange]]:
+    """Yield the changes in order, in parts of so few steps that one transaction writes them."""
+    part: list[TradeChange] = []
+    seen: set[ObjectId] = set()
+    repeats = 0
     for change in changes:
-        if change.trade.id in part:
-            yield list(part.values())
-            part = {}
-        part[change.trade.id] = change
+        repeats += change.trade.id in seen
+        if repeats > MAX_REPEATS:
+            yield part
+            part, seen, repeats = [], set(), 0
+        part.append(change)
+        seen.add(change.trade.id)
     if part:
-        yield list(part.values())
+        yield part
+
+
+def _to_steps(changes: Sequence[TradeChange]) -> list[list[TradeChange]]:
+    """Return the changes in steps in which each trade occurs once, those of a user in order."""
+    steps: list[dict[ObjectId, TradeChange]] = [{}]
+    latest: dict[str, int] = {}
+    for change in changes:
+        number = latest.get(change.user_id, 0)
+        if change.trade.id in steps[number]:
+            number += 1
+            if number == len(steps):
+                steps.append({})
+        latest[change.user_id] = number
+        steps[number][change.trade.id] = change
+    return [list(step.values()) for step in steps]
 
 
 def _resolve_entries(changes: Sequence[TradeChange]) -> Sequence[TradeChange]:

@@ -290,9 +290,10 @@ def test_a_retry_gets_the_trade_as_it_was_after_the_first_try(
 
 
 def test_a_retry_of_the_order_gets_the_terms_it_was_opened_with(alice: Trader) -> None:
-    named = {"client_order_id": "mine", "stop_loss": 24_000}
+    named = {"client_order_id": "mine", "stop_loss": 24_000, "trailing_offset": 500}
     first = alice.create_trade(**named)
     modify(alice, first.get_json(), stop_loss=24_500)
+    modify(alice, first.get_json(), trailing_pct=1)
     modify(alice, first.get_json(), target_price=26_000)
 
     assert_same(alice.create_trade(**named), first)

@@ -14,7 +14,8 @@ import pytest
 
 from tests.support.audit import Auditor, Snapshot, embedded_record, embedded_uri
 from tests.support.database import DatabaseServer
-from tests.support.load import Load, Operation
+from tests.support.load import Load
+from tests.support.operation import Operation
 from tests.support.server import ServerProcess
 
 # Past every timeout of the server, the longest being that of an election, 12 s.

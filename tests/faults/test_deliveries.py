@@ -17,7 +17,9 @@ from app.database.codec import TYPE_REGISTRY
 from app.delivery.outbox import LEASE
 from tests.fakes.smtp import MailServer, make_certificate
 from tests.support.audit import Document, Snapshot, embedded_uri
-from tests.support.load import Customer, Load, Operation
+from tests.support.customer import Customer
+from tests.support.load import Load
+from tests.support.operation import Operation
 from tests.support.recording import AFTER_THE_CALM, write_calm_market, write_swinging_market
 from tests.support.server import ServerProcess
 

@@ -9,6 +9,7 @@ import gc
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,14 +23,15 @@ from tests.support.audit import (
     Document,
     Snapshot,
     embedded_uri,
-    missed_triggers,
+    missed_changes,
     rest_differences,
     subject_of,
 )
 from tests.support.followers import Follower, NodeFollower, PythonFollower, await_seq
+from tests.support.live import eventually
 from tests.support.load import Load
 from tests.support.recording import (
-    AFTER_THE_CALM,
+    BEFORE_THE_END,
     Recording,
     write_calm_market,
     write_swinging_market,
@@ -37,16 +39,31 @@ from tests.support.recording import (
 from tests.support.server import ServerProcess
 
 KILLS = int(os.environ.get("FAULT_KILLS", "10"))
-CUSTOMERS = 6
+CUSTOMERS = 4
 # An audit covers all there was before it; one after every kill would only take time.
 AUDIT_EVERY = 2
 # As many trades are open before the market falls for the first time.
-OPEN_TRADES = 200
+OPEN_TRADES = 80
 OPENING_SECONDS = 90
 FIRST_SWING_SECONDS = 5
+SETTLING_SECONDS = 120
+NEVER = datetime.max.replace(tzinfo=UTC)
+# What happens in every storm, with its reason.
+LEVELS = ("stop_loss", "target", "trailing_stop")
+EVENTS = {
+    ("trade_created", None),
+    ("trade_triggered", None),
+    ("trade_filled", None),
+    ("trade_modified", None),
+    ("trade_partially_exited", "user"),
+    ("trade_exited", "user"),
+    *(("trade_auto_closed", reason) for reason in LEVELS),
+    *(("trade_cancelled", reason) for reason in ("user", "oco", "ioc")),
+    ("trade_expired", "expired"),
+}
 
 pytestmark = [
-    pytest.mark.timeout(150 + 20 * KILLS),
+    pytest.mark.timeout(300 + 30 * KILLS),
     # python-socketio leaves the socket of a connection that broke to the garbage collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
@@ -62,14 +79,33 @@ class Storm:
     followers: list[Follower] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     most_open: int = 0
+    # The recorded time since which the server has been up; none before the last kill.
+    live_since: datetime = NEVER
+
+    @property
+    def uri(self) -> str:
+        return embedded_uri(self.server.folder / "data")
 
     def find_differences(self, when: str) -> Snapshot:
         """Compare all that was acknowledged up to now with the database; note the problems."""
-        operations = self.load.operations()
-        snapshot = Snapshot.take(embedded_uri(self.server.folder / "data"))
-        found = Auditor(snapshot, operations).run() + missed_triggers(snapshot, self.recording)
+        snapshot, operations = self.load.operations_around(lambda: Snapshot.take(self.uri))
+        found = Auditor(snapshot, operations).run()
+        found += missed_changes(snapshot, self.recording, self.live_since)
         self.problems += [f"{when}: {each}" for each in found]
         return snapshot
+
+    def await_settled(self) -> None:
+        """Wait until the time without a server is settled."""
+        with MongoClient[Document](self.uri, tz_aware=True) as client:
+            market, started = client.paper_trading.market, datetime.now(UTC)
+
+            def settled() -> list[datetime]:
+                replay: Document = market.find_one({"_id": "replay"}) or {}
+                began: datetime = replay["began_at"]
+                time: datetime = replay.get("settled_to", BEFORE_THE_END)
+                return [time] if time - BEFORE_THE_END >= started - began else []
+
+            (self.live_since,) = eventually(settled, SETTLING_SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +119,13 @@ def storm(
     calm = write_calm_market(folder / "calm.csv")
     recording = write_swinging_market(
         folder / "market.csv",
-        seconds=300 + 20 * KILLS,
+        seconds=300 + 30 * KILLS,
         seed=chance.random(),
         calm=FIRST_SWING_SECONDS,
-        start=AFTER_THE_CALM,
+        start=BEFORE_THE_END,
     )
     server = make_shared_server(MARKET_DATA="replay", REPLAY_FILE=calm.path).start()
-    storm = Storm(server, Load(server, CUSTOMERS, seed), recording)
+    storm = Storm(server, Load(server, CUSTOMERS, seed, one_is_poor=True), recording)
     storm.load.sign_up()
     storm.followers = _followers(storm, folder)
     try:
@@ -103,7 +139,8 @@ def storm(
                 _kill_at_a_random_moment(storm, chance, began)
                 if number % AUDIT_EVERY == 0:
                     storm.find_differences(f"after kill {number}")
-            storm.load.await_success()
+            storm.load.await_success(SETTLING_SECONDS)
+            storm.await_settled()
         yield storm
     finally:
         for follower in storm.followers:
@@ -128,7 +165,7 @@ def _followers(storm: Storm, folder: Path) -> list[Follower]:
 
 
 def _await_open_trades(storm: Storm) -> None:
-    client: MongoClient[Document] = MongoClient(embedded_uri(storm.server.folder / "data"))
+    client: MongoClient[Document] = MongoClient(storm.uri)
     deadline = time.monotonic() + OPENING_SECONDS
     with client:
         while storm.most_open < OPEN_TRADES:
@@ -160,12 +197,13 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_done(storm: Storm) -> 
 
 def test_the_storm_was_one(storm: Storm) -> None:
     snapshot = storm.find_differences("later")
-    closed = [
-        each for each in snapshot.trades if each.get("exit_reason") in ("stop_loss", "target")
-    ]
+    happened = Counter(
+        (each["type"], each["data"].get("reason")) for each in snapshot.notifications
+    )
 
     assert storm.most_open >= OPEN_TRADES
-    assert len(closed) >= OPEN_TRADES
+    assert EVENTS - happened.keys() == set()
+    assert sum(happened["trade_auto_closed", reason] for reason in LEVELS) >= OPEN_TRADES // 2
     assert any(each.attempts > 1 for each in storm.load.operations())
     assert all(each.joins > 1 for each in storm.followers if isinstance(each, PythonFollower))
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.audit import Auditor, Snapshot, embedded_uri
-from tests.support.load import Load, Operation
+from tests.support.load import Load
+from tests.support.operation import Operation
 from tests.support.server import ServerProcess
 
 TIMES = 20

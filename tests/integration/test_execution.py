@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -12,7 +13,7 @@ from app.database.batches import BATCH_SIZE, all_written
 from app.domain.fill import ExitReason
 from app.domain.quote import Quote, Source
 from app.domain.side import TradeType
-from app.domain.trade import TradeStatus, exit_by_user
+from app.domain.trade import TradeStatus, exit_by_user, on_quote
 from app.events import events_committed
 from app.models import Inbox, Notification, SymbolState, Trade, TradeChange
 from app.services import services
@@ -26,6 +27,7 @@ from tests.support.factories import (
     active_trades,
     assert_portfolio_balances,
     create_users,
+    limit_order,
     order,
     portfolio_of,
     trades_of,
@@ -212,6 +214,26 @@ def test_a_trade_closed_in_the_meantime_is_not_closed_again(feed: ScriptedFeed) 
 
     assert [each.trade.id for each in closed] == [other.id]
     assert all_written(apply_transitions(exits)) == []
+    assert_portfolio_balances("alice")
+
+
+def test_trades_that_are_filled_and_closed_at_once_share_a_transaction(feed: ScriptedFeed) -> None:
+    bought = replace(limit_order(24_900), stop_loss=Decimal("24800.00"))
+    trades = [open_trade("alice", bought) for _ in range(3)]
+    ticks = [feed.set("^NSEI", price) for price in (24_900, 24_700)]
+    changes = []
+    for trade in trades:
+        filled = on_quote(trade, ticks[0])
+        assert filled is not None
+        held = trade.after(filled)
+        assert held is not None
+        closed = on_quote(held, ticks[1])
+        assert closed is not None
+        changes += [TradeChange(trade, filled), TradeChange(held, closed)]
+
+    assert len(list(apply_transitions(changes))) == 1
+
+    assert {trade.status for trade in trades_of("alice")} == {TradeStatus.STOP_LOSS_HIT}
     assert_portfolio_balances("alice")
 
 

@@ -13,6 +13,9 @@ from pathlib import Path
 START = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
 # Later than the end of any calm market, so that its ticks are newer than the trades opened there.
 AFTER_THE_CALM = START + timedelta(hours=1)
+# The session ends at 10:05: orders of the calm market for that day expire while a recording from
+# here is played.
+BEFORE_THE_END = datetime(2026, 11, 20, 10, 4, 40, tzinfo=UTC)
 CALM_SECONDS = 120
 BASES = {"^NSEI": 25_000, "^BSESN": 80_000, "RELIANCE.NS": 1_400}
 TICK_SECONDS = 0.1
