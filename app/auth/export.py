@@ -71,13 +71,14 @@ def _few(user: User) -> dict[str, Any]:
 def _many(user_id: str) -> dict[str, Iterable[Document]]:
     """Return iterators over what a user may have much of, newest first, by portfolio."""
     user = {"user_id": user_id}
-    portfolios = Portfolio.find_all(user_id)
+    portfolios, inbox = Portfolio.find_all(user_id), Inbox.find(user_id)
+    last_seq = Notification.last_seq(user_id, inbox.event_seq if inbox else 0)
     number, seq = ("user_id", "status", "number"), ("user_id", "is_read", "seq")
     return {
         "trades": chain.from_iterable(map(_trades, portfolios)),
         "movements": chain.from_iterable(map(_movements, portfolios)),
         "alerts": _pages("alerts", user, number, User.last_alert_number(user_id)),
-        "notifications": _pages("notifications", user, seq, Notification.last_seq(user_id)),
+        "notifications": _pages("notifications", user, seq, last_seq),
     }
 
 

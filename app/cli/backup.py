@@ -11,10 +11,10 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
+from app.cli.books import compare_all
 from app.database import backup as backups
 from app.database.backup import UnusableBackup
-from app.models import Portfolio, ShareLease
-from app.portfolio.reconciliation import find_differences
+from app.models import ShareLease
 from app.services import services
 from app.web.schemas import format_time
 
@@ -86,15 +86,13 @@ def restore(file: Path, replace: bool) -> None:
 
 
 def _check_portfolios() -> None:
-    users = Portfolio.all_user_ids()
-    with click.progressbar(users, label="Reconciling", file=sys.stderr) as progress:
-        wrong = [user_id for user_id in progress if find_differences(user_id)]
-    if wrong:
+    compared = dict(compare_all())
+    if wrong := list(filter(None, compared.values())):
         raise click.ClickException(
             f"{len(wrong)} portfolios differ from their trades, as they did at the backup. "
             "`flask --app run reconcile` shows how."
         )
-    click.echo(f"{len(users)} portfolios agree with their trades.")
+    click.echo(f"{len(compared)} portfolios agree with their trades.")
 
 
 def _bar(length: int, label: str) -> Any:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 from flask.cli import with_appcontext
 
+from app.cli.books import compare_all
 from app.cli.tables import table
-from app.models import Portfolio
-from app.portfolio.reconciliation import Difference, find_differences, repair
+from app.portfolio.reconciliation import Difference, StillChanging, repair
 
 
 @click.command()
@@ -17,16 +15,12 @@ from app.portfolio.reconciliation import Difference, find_differences, repair
 @with_appcontext
 def reconcile(repairs: bool) -> None:
     """Recompute every portfolio from its trades; exit 1 if one differs."""
-    users = Portfolio.all_user_ids()
-    differences: list[Difference] = []
-    with click.progressbar(users, label="Reconciling", file=sys.stderr) as progress:
-        for user_id in progress:
-            user_differences = find_differences(user_id)
-            if user_differences and repairs:
-                user_differences = repair(user_id)
-            differences += user_differences
+    count, differences = 0, list[Difference]()
+    for user_id, found in compare_all():
+        count += 1
+        differences += _repair(user_id) if found and repairs else found
     if not differences:
-        click.echo(f"{len(users)} portfolios agree with their trades.")
+        click.echo(f"{count} portfolios agree with their trades.")
         return
     rows = [
         (
@@ -44,3 +38,12 @@ def reconcile(repairs: bool) -> None:
     else:
         click.echo("Nothing was changed. Repair with: flask --app run reconcile --repair")
     raise SystemExit(1)
+
+
+def _repair(user_id: str) -> list[Difference]:
+    try:
+        return repair(user_id)
+    except StillChanging:
+        raise click.ClickException(
+            f"The books of {user_id} kept changing. Repair them again when less is traded."
+        ) from None

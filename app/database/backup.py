@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import IO, Any
@@ -21,12 +20,11 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
-from pymongo.read_concern import ReadConcern
 
 from app.database import collection, database
 from app.database.indexes import INDEXES, create_indexes
 from app.database.migrations import VERSION, migrate
-from app.extensions import mongo
+from app.database.snapshots import snapshot
 from config import ConfigurationError
 
 FORMAT = 1
@@ -81,7 +79,7 @@ def write_backup(file: IO[bytes], created_at: str, on_progress: OnProgress) -> M
     counts = {}
     with (
         pymongo.timeout(TIMEOUT_SECONDS),
-        _snapshot() as session,
+        snapshot() as session,
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
         for name in _names():
@@ -181,21 +179,3 @@ def _names() -> list[str]:
 
 def _raw(name: str) -> Collection[Any]:
     return database().get_collection(name, RAW)
-
-
-@contextmanager
-def _snapshot() -> Iterator[ClientSession]:
-    """Give a session whose reads all see one instant."""
-    client = database().client
-    if not mongo.is_secantus:
-        with client.start_session(snapshot=True) as session:
-            yield session
-        return
-    # SecantusDB: as a replica set it accepts a snapshot session, and reads each collection at
-    # another instant. Its transactions read one instant, without a time limit. MongoDB takes the
-    # session above, and ends a transaction after a minute.
-    with (
-        client.start_session() as session,
-        session.start_transaction(read_concern=ReadConcern("snapshot")),
-    ):
-        yield session

@@ -16,7 +16,7 @@ from typing import Any
 
 import pymongo
 from bson import ObjectId
-from pymongo import ASCENDING, DESCENDING, UpdateMany, UpdateOne
+from pymongo import ASCENDING, UpdateMany, UpdateOne
 
 from app.database import Document, collection
 from app.database.batches import batched
@@ -24,7 +24,7 @@ from app.database.hints import use_index
 from app.domain.errors import AccountGone
 from app.models.bulk import IN_CLAUSE_SIZE, by_owner, value_by_id
 from app.models.inbox import Inbox, Preferences
-from app.models.paging import newest_first
+from app.models.paging import last_number, newest_first
 from app.models.webhook import WebhookWake
 
 CHANNELS = ("email", "sms")
@@ -133,15 +133,12 @@ class Notification:
         return sorted(map(cls.from_document, found), key=lambda event: event.seq)
 
     @classmethod
-    def last_seq(cls, user_id: str) -> int:
-        """Return the highest seq of the user's notifications, 0 if there are none."""
-        document = collection("notifications").find_one(
-            {"user_id": user_id},
-            {"seq": 1},
-            sort=[("seq", DESCENDING)],
-            **use_index("user_id", "seq"),
-        )
-        return int(document["seq"]) if document else 0
+    def last_seq(cls, user_id: str, recorded: int) -> int:
+        """Return the highest seq of the user's notifications, 0 if there are none.
+
+        `recorded` is that of the inbox, which may be wrong.
+        """
+        return last_number("notifications", {"user_id": user_id}, BY_SEQ, recorded)
 
     @classmethod
     def mark_read(cls, notification_id: ObjectId, user_id: str) -> bool | None:

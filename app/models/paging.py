@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Protocol, TypeVar
 
 from pymongo import ASCENDING, DESCENDING
@@ -80,6 +81,35 @@ def numbered_windows(
         window = {"$gte": low, "$lte": min(low + PASS_SIZE - 1, last)}
         found = collection(name).find({**filters, number: window}, fields, **hint)
         yield list(found.sort(number, ASCENDING))
+
+
+def windows_to_end(
+    name: str, query: Document, index: Sequence[str], first: int, recorded: int
+) -> Iterator[list[Document]]:
+    """Yield the documents matching `query` with a number from `first` on, as `numbered_windows`.
+
+    `recorded` is what another document says that the last number is: it may be wrong.
+    """
+    yield from numbered_windows(name, query, index, first, recorded)
+    filters, number, hint = _indexed(query, index)
+    last = max(first - 1, recorded)
+    while True:
+        low, last = last + 1, last + PASS_SIZE
+        (documents,) = numbered_windows(name, query, index, low, last)
+        yield documents
+        later = {**filters, number: {"$gt": last}}
+        if not documents and not collection(name).find_one(later, {"_id": 1}, **hint):
+            return
+
+
+def last_number(name: str, query: Document, index: Sequence[str], recorded: int) -> int:
+    """Return the highest number of the documents matching `query`, 0 if there are none.
+
+    `recorded` is as in `windows_to_end`.
+    """
+    later = list(chain.from_iterable(windows_to_end(name, query, index, recorded + 1, recorded)))
+    last = later or newest_first(name, query, index, below=recorded + 1, limit=1)
+    return int(last[-1][index[-1]]) if last else 0
 
 
 def _indexed(query: Document, index: Sequence[str]) -> tuple[Document, str, dict[str, Any]]:

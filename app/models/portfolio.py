@@ -178,10 +178,13 @@ class Portfolio:
         return margins
 
     @classmethod
-    def all_user_ids(cls) -> list[str]:
-        """Return the client_id of every user who has a portfolio."""
-        portfolios = collection("portfolios").find({}, {"user_id": 1})
-        return list(dict.fromkeys(portfolio["user_id"] for portfolio in portfolios))
+    def count_trades(cls) -> dict[str, int]:
+        """Return the trades of current seasons by user, of every user who has a portfolio."""
+        counts: dict[str, int] = defaultdict(int)
+        fields = {"user_id": 1, "trade_count": 1, "season_start": 1}
+        for found in collection("portfolios").find({}, fields):
+            counts[found["user_id"]] += found["trade_count"] - found.get("season_start", 0)
+        return dict(counts)
 
     def correct(self, fields: Mapping[str, Any]) -> None:
         """Set fields of the portfolio to recomputed values."""

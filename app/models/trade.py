@@ -20,7 +20,7 @@ from app.domain.side import TradeType
 from app.domain.trade import EndReason, Modified, TradeStatus, Transition
 from app.domain.trailing import TrailingStop
 from app.models.bulk import by_owner
-from app.models.paging import newest_first, numbered_windows
+from app.models.paging import newest_first, numbered_windows, windows_to_end
 from app.models.trade_document import (
     entry_fields,
     read_bracket,
@@ -316,14 +316,15 @@ class Trade:
 
     @classmethod
     def find_all(
-        cls, user_id: str, portfolio_id: ObjectId, *, after_number: int = 0
-    ) -> Iterator[Trade]:
-        """Yield every trade of a portfolio with a number over `after_number`, one at a time."""
-        query: Document = {"user_id": user_id, "portfolio_id": portfolio_id}
-        hint = use_index("user_id", "portfolio_id", "number")
-        newer = {"number": {"$gt": after_number}}
-        for document in collection("trades").find({**query, **newer}, **hint):
-            yield cls.from_document(document)
+        cls, user_id: str, portfolio_id: ObjectId, *, first: int, recorded: int
+    ) -> Iterator[list[Trade]]:
+        """Yield every trade of a portfolio with a number from `first` on, in batches.
+
+        `recorded` is the last number by the portfolio, which may be wrong.
+        """
+        query = {"user_id": user_id, "portfolio_id": portfolio_id}
+        for documents in windows_to_end("trades", query, BY_NUMBER, first, recorded):
+            yield [cls.from_document(document) for document in documents]
 
     @classmethod
     def find_by_user_id(

@@ -12,14 +12,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from app.database import without_concerns
+from app.database.snapshots import snapshot
 from app.database.transactions import run_transaction
 from app.domain.money import ZERO
 from app.domain.position import Position
 from app.models import Inbox, Movement, MovementKind, Notification, Portfolio, Trade
+
+# Each try finds the books changed after it has read them.
+MAX_TRIES = 5
+OnProgress = Callable[[int], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,46 +43,80 @@ class Difference:
     recomputed: Any
 
 
-def find_differences(user_id: str) -> list[Difference]:
-    """Return the differences of a user, in one snapshot."""
-    return run_transaction(lambda: _differences(user_id), user_ids=[user_id])
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """What was recorded of a user at one instant, and how it differs from what it should be."""
+
+    portfolios: Sequence[Portfolio]
+    inbox: Inbox | None
+    differences: Sequence[Difference]
+
+
+class StillChanging(Exception):
+    """The user's books changed between each comparison and its repair."""
+
+
+def find_differences(user_id: str, on_progress: OnProgress | None = None) -> list[Difference]:
+    """Return the differences of a user, all of one instant.
+
+    The trades are read in batches; `on_progress` is called with the size of each.
+    """
+    return list(_compare(user_id, on_progress).differences)
 
 
 def repair(user_id: str) -> list[Difference]:
-    """Correct a user's portfolios and inbox; return what differed."""
+    """Correct a user's portfolios and inbox; return what differed.
 
-    def write() -> list[Difference]:
-        differences = _differences(user_id)
-        recomputed: dict[str | None, dict[str, Any]] = defaultdict(dict)
-        for difference in differences:
-            recomputed[difference.portfolio][difference.field] = difference.recomputed
-        for portfolio in Portfolio.find_all(user_id):
-            if fields := recomputed.get(portfolio.name):
-                portfolio.correct(fields)
-        if of_inbox := recomputed.get(None):
-            Inbox.correct_event_seq(user_id, of_inbox["event_seq"])
-        return differences
-
-    return run_transaction(write, user_ids=[user_id])
+    Raises StillChanging if they change all the time.
+    """
+    for _ in range(MAX_TRIES):
+        comparison = _compare(user_id)
+        correct = partial(_correct, user_id, comparison)
+        if run_transaction(correct, user_ids=[user_id]):
+            return list(comparison.differences)
+    raise StillChanging(user_id)
 
 
-def _differences(user_id: str) -> list[Difference]:
-    portfolios = Portfolio.find_all(user_id)
-    inbox = Inbox.find(user_id)
-    if not portfolios or inbox is None:
-        return []
-    differences = [each for portfolio in portfolios for each in _portfolio_differences(portfolio)]
-    last_seq = Notification.last_seq(user_id)
+def _compare(user_id: str, on_progress: OnProgress | None = None) -> _Comparison:
+    with snapshot() as session, session.bind(end_session=False), without_concerns():
+        portfolios, inbox = Portfolio.find_all(user_id), Inbox.find(user_id)
+        if not portfolios or inbox is None:
+            return _Comparison(portfolios, inbox, [])
+        differences = [
+            difference
+            for portfolio in portfolios
+            for difference in _portfolio_differences(portfolio, on_progress)
+        ]
+        last_seq = Notification.last_seq(user_id, inbox.event_seq)
     if inbox.event_seq != last_seq:
         differences.append(Difference(user_id, None, "event_seq", inbox.event_seq, last_seq))
-    return differences
+    return _Comparison(portfolios, inbox, differences)
 
 
-def _portfolio_differences(portfolio: Portfolio) -> Iterator[Difference]:
-    owner, start = (portfolio.user_id, portfolio.id), portfolio.season_start
+def _correct(user_id: str, comparison: _Comparison) -> bool:
+    """Set what differs to its recomputed value; return False if it was changed meanwhile."""
+    # Whatever changes a trade or adds an event changes one of these.
+    if Portfolio.find_all(user_id) != comparison.portfolios:
+        return False
+    if Inbox.find(user_id) != comparison.inbox:
+        return False
+    recomputed: dict[str | None, dict[str, Any]] = defaultdict(dict)
+    for difference in comparison.differences:
+        recomputed[difference.portfolio][difference.field] = difference.recomputed
+    for portfolio in comparison.portfolios:
+        if fields := recomputed.get(portfolio.name):
+            portfolio.correct(fields)
+    if of_inbox := recomputed.get(None):
+        Inbox.correct_event_seq(user_id, of_inbox["event_seq"])
+    return True
+
+
+def _portfolio_differences(
+    portfolio: Portfolio, on_progress: OnProgress | None
+) -> Iterator[Difference]:
+    owner = portfolio.user_id, portfolio.id
     movements = Movement.find_season(*owner, portfolio.season)
-    trades = Trade.find_all(*owner, after_number=start)
-    recomputed = _recompute(portfolio, movements, trades)
+    recomputed = _recompute(portfolio, movements, _season_trades(portfolio, on_progress))
     recorded = {name: getattr(portfolio, name) for name in recomputed}
     recorded["exposure"] = {
         symbol: position
@@ -87,6 +128,14 @@ def _portfolio_differences(portfolio: Portfolio) -> Iterator[Difference]:
             yield Difference(
                 portfolio.user_id, portfolio.name, name, recorded[name], recomputed[name]
             )
+
+
+def _season_trades(portfolio: Portfolio, on_progress: OnProgress | None) -> Iterator[Trade]:
+    first, recorded = portfolio.season_start + 1, portfolio.trade_count
+    for batch in Trade.find_all(portfolio.user_id, portfolio.id, first=first, recorded=recorded):
+        yield from batch
+        if on_progress:
+            on_progress(len(batch))
 
 
 def _recompute(
