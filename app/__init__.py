@@ -150,6 +150,7 @@ def assemble_services(
     from app.concurrency import HashingPool
     from app.delivery.codes import CodeMessenger
     from app.market_data import restarts
+    from app.market_data.auctions import ClosingAuctions
     from app.market_data.calendar import TradingCalendar
     from app.market_data.candle_cache import CandleHistory
     from app.market_data.instruments.registry import load_instruments
@@ -182,4 +183,5 @@ def assemble_services(
         hashing=HashingPool(),
         polled_symbols=polled_symbols,
         calendar=calendar,
+        auctions=ClosingAuctions(calendar, instruments),
     )

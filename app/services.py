@@ -10,6 +10,7 @@ from flask import Flask, current_app
 
 from app.clock import Clock
 from app.concurrency import HashingPool
+from app.market_data.auctions import ClosingAuctions
 from app.market_data.calendar import TradingCalendar
 from app.market_data.feed import Feed
 from app.market_data.instruments.registry import Instruments
@@ -41,6 +42,7 @@ class Services:
     instruments: Instruments
     polled_symbols: PolledSymbols
     calendar: TradingCalendar
+    auctions: ClosingAuctions
     messenger: Messenger
     hashing: HashingPool
 

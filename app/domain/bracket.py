@@ -3,7 +3,8 @@
 A bracket of either side closes when the price falls to `trigger_below` or rises to
 `trigger_above`. Both are stored with the trade, so queries find the trades that a tick closes.
 The stop-loss is a stop: it exits at the tick that reaches it. The target is a limit: it exits at
-its own price, or at the first price of a session that opens beyond it. A trailing stop is a stop
+its own price, or at the first price of a session that opens beyond it, or at that of a closing
+auction. A trailing stop is a stop
 that moves with the best price (app/domain/trailing.py). Beside a stop-loss, the tighter one counts.
 """
 
@@ -195,7 +196,8 @@ class Bracket:
         if queued is None or not self.may_exit_at(quote) or not queued.counts(quote):
             return None
         quantity = min(queued.quantity, self.open_quantity)
-        return self.exit_at(quote, ExitReason.USER, settled_from, quantity=quantity)
+        rule = FillRule.AUCTION if quote.in_auction else FillRule.MARKET
+        return self.exit_at(quote, ExitReason.USER, settled_from, rule=rule, quantity=quantity)
 
     def after_part(self, exit: Exit) -> Bracket:
         """Return what is left after a part was exited; a queued exit is done or obsolete then."""
@@ -207,11 +209,12 @@ class Bracket:
         """Return the exit that `quote` causes, None if it causes none or precedes the entry.
 
         `best` is the best price that its trailing stop followed before, None for that of its start.
+        In the closing auction no stop fires.
         """
         if not self.may_exit_at(quote) or self._follows(quote):
             return None
         stop, reason = self._tighter_stop(best)
-        if self._is_reached(stop, quote.price, losing=True):
+        if not quote.in_auction and self._is_reached(stop, quote.price, losing=True):
             exit = self.exit_at(quote, reason, settled_from, rule=FillRule.STOP)
             return replace(exit, best=self._followed(reason, best))
         if self._is_reached(self.target_price, quote.price, losing=False):
@@ -233,7 +236,12 @@ class Bracket:
         since = self.levels_since
         if candle.time < self.entry_timestamp or (since and candle.time < since.timestamp):
             return None
-        if candle.time == self.entry_timestamp and self.entry_settled_from is SettledFrom.GAP:
+        is_entry = candle.time == self.entry_timestamp and (
+            self.entry_settled_from is SettledFrom.GAP
+        )
+        if candle.in_auction:
+            return None if is_entry else self.triggered_by(candle.opening, SettledFrom.GAP, best)
+        if is_entry:
             return self._triggered_after_entry(candle)
         if settled_to is not None and candle.time < settled_to and self.trailing is not None:
             return self._triggered_in_rest(candle, best, settled_to)
@@ -315,7 +323,9 @@ class Bracket:
 
     def _exit_at_target(self, quote: Quote, settled_from: SettledFrom | None) -> Exit:
         assert self.target_price is not None
-        if quote.opens_session and quote.price != self.target_price:
+        if quote.in_auction:
+            price, rule = quote.price, FillRule.AUCTION
+        elif quote.opens_session and quote.price != self.target_price:
             price, rule = quote.price, FillRule.OPENING
         elif self._is_reached(self.target_price, self.entry_price, losing=False):
             # The entry itself was beyond it, so the limit was better than the market at once.

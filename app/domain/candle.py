@@ -73,12 +73,16 @@ class Candle:
     source: Source
     # Whether its open is the first price of its symbol in a session of the exchange.
     opens_session: bool = field(default=False, compare=False)
+    # Whether its prices are those of the closing auction.
+    in_auction: bool = field(default=False, compare=False)
     # The units traded in it, None if unknown.
     volume: int | None = None
 
     @property
     def opening(self) -> Quote:
-        """The open as a quote."""
+        """The open as a quote. An auction has one price, which is the close of its candle."""
+        if self.in_auction:
+            return replace(self.quote_at(self.close), in_auction=True)
         return replace(self.quote_at(self.open), opens_session=self.opens_session)
 
     @property

@@ -57,6 +57,8 @@ class Market:
     closed: MarketClosed | None = None
     no_price: PaperTradingError | None = None
     queued_for: date | None = None
+    # Whether it waits for the price of the closing auction of that session.
+    in_auction: bool = False
 
     @property
     def is_queueing(self) -> bool:

@@ -2,7 +2,8 @@
 
 A limit fills at its own price, or at the first price of a session that opens beyond it. A stop
 fills at the tick that reaches it. A stop-limit becomes a limit at that tick, which may fill it at
-once. A market order waits for the first price of the next session.
+once. A market order waits for the first price of the next session. Limit and market orders fill at
+the price of a closing auction, in which stops do not fire.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from app.domain.fill import FillRule
 from app.domain.money import PAISA, required_margin
 from app.domain.order import OrderType, TimeInForce
 from app.domain.quote import MAX_DELAY, Quote
+from app.domain.session import session_day
 from app.domain.side import TradeType
 from app.domain.trailing import TrailingTerms
 from app.domain.triggers import SettledFrom
@@ -123,6 +125,8 @@ class EntryOrder:
             return None
         if self.waiting_price is not None and not self._is_reached(quote.price):
             return None
+        if quote.in_auction:
+            return self._filled_in_auction(quote, settled_from)
         if self.order_type is OrderType.STOP_LIMIT and not self.waits_for_limit:
             return self._trigger(quote, settled_from)
         if not self.waits_for_limit:
@@ -132,6 +136,12 @@ class EntryOrder:
         if quote.opens_session and quote.price != self.limit_price:
             return self._enter(quote, quote.price, FillRule.OPENING, settled_from)
         return self._enter(quote, self.limit_price, FillRule.LIMIT, settled_from)
+
+    def _filled_in_auction(self, quote: Quote, settled_from: SettledFrom | None) -> Entered | None:
+        """Return the fill by the price of a closing auction, None for a stop."""
+        if not self.waits_for_limit and self.order_type is not OrderType.MARKET:
+            return None
+        return self._enter(quote, quote.price, FillRule.AUCTION, settled_from)
 
     def filled_on_arrival(self, quote: Quote) -> Entered | None:
         """Return the fill of a limit that `quote` reaches at once: at the quote, no worse."""
@@ -147,12 +157,14 @@ class EntryOrder:
         """
         if candle.time < self.placed.timestamp:
             return None
-        if candle.time == self.triggered_at:
+        if candle.time == self.triggered_at and not candle.in_auction:
             return self._filled_after_trigger(candle)
         opening = self.filled_by(candle.opening, SettledFrom.GAP)
         price = self.waiting_price
-        if opening is not None or price is None or not candle.low <= price <= candle.high:
+        if opening is not None or candle.in_auction or price is None:
             return opening
+        if not candle.low <= price <= candle.high:
+            return None
         filled = self.filled_by(candle.quote_at(price), SettledFrom.GAP)
         if isinstance(filled, Entered) and filled.bracket.entry_rule is not FillRule.LIMIT:
             return replace(filled, bracket=replace(filled.bracket, entry_rule=FillRule.CANDLE))
@@ -201,6 +213,8 @@ class EntryOrder:
     def _counts(self, quote: Quote) -> bool:
         placed = self.placed
         if self.expires_at is not None and quote.timestamp >= self.expires_at:
+            return False
+        if self.queued_for and quote.in_auction and session_day(quote) < self.queued_for:
             return False
         return quote.counts_for(placed.source) and not quote.precedes(
             placed.source, placed.timestamp, placed.posting

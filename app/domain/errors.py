@@ -31,6 +31,7 @@ PaperTradingError
 │   ├── PriceTooOld                 the last traded price is too old for an order
 │   ├── LastPriceTooEarly           a newer price may still come
 │   ├── MarketClosed                outside the exchange's hours
+│   │   └── InClosingAuction        nothing is filled before the auction has a price
 │   └── TooManyPending              too many trades wait for their entry
 ├── RateLimited                     too many requests; the same one may succeed later
 └── Unavailable                     the same request may succeed later
@@ -361,6 +362,16 @@ class MarketClosed(Conflict):
             f"The market is closed. It opens on {day} at {next_open:%H:%M} IST.",
             details={"next_open": next_open}
             | ({} if symbol is None else {"param": "symbol", "given": symbol}),
+        )
+
+
+class InClosingAuction(MarketClosed):
+    def __init__(self, symbol: str, ends: datetime, next_open: datetime) -> None:
+        """Name the end of the auction and the next opening, given in Indian Standard Time."""
+        super().__init__(next_open, symbol)
+        self.message = (
+            f"{symbol} is in its closing auction until {ends:%H:%M} IST: nothing is filled at the "
+            "last price."
         )
 
 

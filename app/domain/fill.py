@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from app.domain.quote import Quote
+from app.domain.session import session_day
 from app.domain.triggers import SettledFrom
 
 
@@ -27,6 +28,8 @@ class FillRule(StrEnum):
     LIMIT = "limit"
     # At the first price of a session that opened beyond the limit.
     OPENING = "opening"
+    # At the price of the closing auction, which may be better than the limit.
+    AUCTION = "auction"
     # At the stop itself: a candle reached it, and no tick tells at which price.
     CANDLE = "candle"
 
@@ -81,6 +84,9 @@ class QueuedExit:
         """Return whether a price came after it was asked for."""
         since = self.since
         if quote.posting is None and quote.timestamp < since.timestamp:
+            return False
+        # An auction takes no orders any more when its price is known.
+        if quote.in_auction and session_day(quote) < self.session:
             return False
         return not quote.precedes(since.source, since.timestamp, since.posting)
 

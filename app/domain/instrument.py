@@ -42,6 +42,8 @@ class Instrument:
     base_price: Decimal | None = None
     unlisted_at: datetime | None = None
     freeze_quantity: int | None = None
+    # None if the list of instruments does not say.
+    has_derivatives: bool | None = None
 
     @property
     def is_listed(self) -> bool:
@@ -50,6 +52,14 @@ class Instrument:
     @property
     def is_index(self) -> bool:
         return self.symbol.startswith("^")
+
+    @property
+    def has_closing_auction(self) -> bool:
+        """Whether its price of the close is made by an auction, on days that have one.
+
+        That of an index is made of the prices of its shares, which have derivatives.
+        """
+        return self.is_index or bool(self.has_derivatives)
 
     @property
     def ticker(self) -> str:

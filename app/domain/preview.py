@@ -102,7 +102,13 @@ def order_warnings(
 
 def _arrival_warnings(order: Order, market: Market) -> Iterator[OrderWarning]:
     quote = market.quote
-    if market.queued_for is not None:
+    if market.in_auction:
+        yield OrderWarning(
+            WarningCode.QUEUED,
+            "The closing auction has begun: LIMIT and MARKET orders wait for its price, stops for "
+            "the next session.",
+        )
+    elif market.queued_for is not None:
         yield OrderWarning(
             WarningCode.QUEUED,
             "The market is closed: the order waits for the session of "

@@ -82,6 +82,8 @@ class Quote:
     posting: Posting | None = field(default=None, compare=False)
     # Whether it is the first price of its symbol in a session of the exchange.
     opens_session: bool = field(default=False, compare=False)
+    # Whether it is a price of the closing auction, in which stops do not fire.
+    in_auction: bool = field(default=False, compare=False)
     details: QuoteDetails = field(default=NO_DETAILS, compare=False)
 
     @property

@@ -67,6 +67,14 @@ class Session:
             return SessionKind.PRE_OPEN
         return SessionKind.REGULAR if now < self.auction else SessionKind.CLOSING_AUCTION
 
+    def collects_at(self, now: datetime) -> bool:
+        """Return whether the closing auction takes orders, which wait for its price."""
+        return self.auction <= now < self.close
+
+    def matches_at(self, now: datetime) -> bool:
+        """Return whether prices of now are those of the closing auction."""
+        return self.close <= now < self.end
+
     def price_time(self, since: datetime, until: datetime) -> timedelta:
         """Return how long prices moved in this session between two times."""
         return max(min(until, self.auction) - max(since, self.open), timedelta(0))
@@ -186,7 +194,7 @@ class TradingCalendar:
 
     def is_open(self, now: datetime) -> bool:
         """Return whether the exchanges accept orders."""
-        session = self.session_on(self._day_of(now))
+        session = self.session_at(now)
         return session is not None and session.open <= now < session.close
 
     def status(self, now: datetime) -> MarketStatus:
@@ -205,6 +213,10 @@ class TradingCalendar:
             timezone=self.timezone.key,
             holidays_known_until=self.known_until,
         )
+
+    def session_at(self, now: datetime) -> Session | None:
+        """Return the session of the day of `now`, or None."""
+        return self.session_on(self._day_of(now))
 
     def session_on(self, day: date) -> Session | None:
         """Return the session of a day, or None."""

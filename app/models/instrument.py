@@ -157,6 +157,8 @@ def _to_document(instrument: Instrument) -> Document:
     document["tick_paise"] = int(instrument.tick_size * 100)
     if instrument.freeze_quantity is not None:
         document["freeze_quantity"] = instrument.freeze_quantity
+    if instrument.has_derivatives is not None:
+        document["has_derivatives"] = instrument.has_derivatives
     if instrument.unlisted_at is not None:
         document["unlisted_at"] = instrument.unlisted_at
     return document
@@ -172,6 +174,7 @@ def _from_document(document: dict[str, Any]) -> Instrument:
         document["angel_token"],
         unlisted_at=document.get("unlisted_at"),
         freeze_quantity=document.get("freeze_quantity"),
+        has_derivatives=document.get("has_derivatives"),
     )
 
 

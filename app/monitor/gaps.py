@@ -16,16 +16,15 @@ from datetime import datetime
 from math import inf
 
 from app.alerts.execution import find_missed_alerts, fire_alerts
-from app.clock import Clock
 from app.database.batches import Fence, all_written
 from app.domain.candle import Candle, sound_candles
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote, Source
 from app.logs import logger
-from app.market_data.calendar import TradingCalendar
-from app.market_data.feed import CandlesRefused, Feed, Gap
-from app.market_data.openings import mark_candles
+from app.market_data.feed import CandlesRefused, Gap
+from app.market_data.session_prices import mark_candles
 from app.models import share_of
+from app.services import Services
 from app.trades.execution import apply_transitions, closed_trades, find_missed
 from app.trades.trailing import TrailingStops
 
@@ -48,13 +47,12 @@ class _Pending:
 
 
 class Gaps:
-    def __init__(
-        self, feed: Feed, clock: Clock, calendar: TradingCalendar, trailing: TrailingStops
-    ) -> None:
-        self._feed = feed
+    def __init__(self, parts: Services, trailing: TrailingStops) -> None:
+        self._feed = parts.feed
         self._trailing = trailing
-        self._calendar = calendar
-        self._clock = clock
+        self._calendar = parts.calendar
+        self._auctions = parts.auctions
+        self._clock = parts.clock
         self._pending: dict[Gap, _Pending] = {}
         # Symbols whose ticks no longer wait, and that have had no tick since.
         self._undecided: set[str] = set()
@@ -158,7 +156,7 @@ class Gaps:
         known = {gap: candles for gap in gaps if (candles := self._candles(gap)) is not None}
         until = {gap.symbol: gap.until for gap in known}
         by_symbol = {
-            gap.symbol: mark_candles(candles, since, self._calendar)
+            gap.symbol: mark_candles(candles, since, self._calendar, self._auctions)
             for gap, candles in known.items()
         }
 
@@ -166,7 +164,7 @@ class Gaps:
             if time == since or self._feed.remote:
                 return by_symbol[symbol]
             candles = sound_candles(self._feed.candles(symbol, time, until[symbol]))
-            return mark_candles(candles, time, self._calendar)
+            return mark_candles(candles, time, self._calendar, self._auctions)
 
         symbols = sorted(by_symbol)
         self._trailing.refresh()

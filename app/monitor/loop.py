@@ -29,9 +29,9 @@ from app.domain.quote import Quote
 from app.events import republish_unconfirmed
 from app.logs import logger
 from app.market_data.feed import Feed
-from app.market_data.openings import Openings
 from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.quotes import QuoteBoard
+from app.market_data.session_prices import SessionPrices
 from app.metrics import KEY as METRICS_KEY
 from app.metrics import metrics
 from app.models import SHARES, SymbolState, Trade, share_of
@@ -78,7 +78,6 @@ class Monitor:
         self._feed: Feed = parts.feed
         self._quotes: QuoteBoard = parts.quotes
         self._polled_symbols: PolledSymbols = parts.polled_symbols
-        self._calendar = parts.calendar
         # A standby takes over within two intervals, unless they are shorter than a hiccup.
         self._lease = Lease(max(2 * self._interval, MIN_LEASE_SECONDS), is_alone=owns_database)
         # Single passes by hand, before the first one under leases, need none.
@@ -89,8 +88,8 @@ class Monitor:
         self._quotes.is_polled = self._gives_prices
         self._lease_due_at = inf
         self._trailing = TrailingStops(parts.quotes.id, parts.clock)
-        self._gaps = Gaps(parts.feed, parts.clock, parts.calendar, self._trailing)
-        self._openings = Openings(parts.calendar, parts.feed.now())
+        self._gaps = Gaps(parts, self._trailing)
+        self._prices = SessionPrices(parts.calendar, parts.auctions, parts.feed.now())
         self._settling_gaps = False
         self._maintenance = Maintenance(app)
         self._poll_due_at = parts.clock.monotonic()
@@ -263,7 +262,7 @@ class Monitor:
         self._unsettled.forget(numbers)
         self._gaps.forget(numbers)
         self._trailing.forget(numbers)
-        self._openings.restart(self._feed.now())
+        self._prices.restart(self._feed.now())
         self._unsaved = {
             each: tick for each, tick in self._unsaved.items() if share_of(each) not in numbers
         }
@@ -362,8 +361,7 @@ class Monitor:
         latest = {tick.symbol: tick for tick in own}
         self._unpublished.update(latest)
         # A tick outside trading hours is published, and never triggers anything.
-        if self._calendar.trading_allowed(self._clock.now()):
-            self._unsettled.add(self._openings.mark(own))
+        self._unsettled.add(self._prices.mark(own, self._clock.now(), self._feed.now()))
         self._unsaved.update(latest)
         self.sharing.add(own)
         self.last_pass_at = self._clock.monotonic()

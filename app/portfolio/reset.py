@@ -184,6 +184,8 @@ def _require_quotes(trades: Sequence[Trade]) -> Quotes:
     if not active:
         return {}
     services().calendar.require_trading(now())
+    for symbol in sorted({trade.symbol for trade in active}):
+        services().auctions.require_continuous(symbol, services().feed.now())
     quotes = services().quotes.confirmed({trade.symbol for trade in active})
     unpriced = {
         trade.symbol

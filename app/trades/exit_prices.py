@@ -33,6 +33,7 @@ def price_exits(
     others: list[Document] = []
     for trade in trades:
         try:
+            services().auctions.require_continuous(trade.symbol, services().feed.now())
             exit = price_exit(trade, quotes.get(trade.symbol), share, at_last_price=at_last_price)
             exits.append(exit)
         except PaperTradingError as error:

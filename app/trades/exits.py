@@ -67,7 +67,7 @@ def exit_trade(
         _require_exitable(trade, tried, share)
         change = (
             _queue(trade, share)
-            if _may_queue()
+            if _may_queue(trade)
             else _price(trade, share, at_last_price=at_last_price)
         )
         if exited := _write(change, key):
@@ -86,9 +86,14 @@ def _find(user_id: str, trade_id: str, key: IdempotencyKey | None) -> Trade:
         raise
 
 
-def _may_queue() -> bool:
-    """Return whether an exit waits for the next session; raise MarketClosed if it may not."""
+def _may_queue(trade: Trade) -> bool:
+    """Return whether an exit waits for a session or an auction; raise MarketClosed if it may not.
+
+    Without enforced hours, none waits.
+    """
     parts = services()
+    if parts.auctions.collects(trade.symbol, parts.feed.now()):
+        return True
     if parts.settings.orders_outside_hours != "queue":
         parts.calendar.require_trading(now())
     return not parts.calendar.trading_allowed(now())

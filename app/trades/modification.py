@@ -143,7 +143,8 @@ def _market(trade: Trade) -> Market:
     Outside market hours it has the present time of the feed: only later prices count.
     """
     parts, quote = services(), _last_quote(trade)
-    if parts.calendar.trading_allowed(now()):
+    in_auction = parts.auctions.collects(trade.symbol, parts.feed.now())
+    if parts.calendar.trading_allowed(now()) and not in_auction:
         return Market(quote)
     quote = replace(quote, timestamp=parts.feed.now()) if quote else None
     return Market(quote, queued_for=parts.calendar.session_of_order(now()).day)

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.domain.checks import Market, form_problems, market_problems
-from app.domain.errors import MarketDataUnavailable, PriceTooOld
+from app.domain.errors import (
+    InClosingAuction,
+    MarketClosed,
+    MarketDataUnavailable,
+    PriceTooOld,
+)
 from app.domain.instrument import Instrument
 from app.domain.order import Order, TimeInForce
 from app.models import Trail
@@ -31,9 +36,10 @@ def check_order(order: Order) -> tuple[Instrument, Market]:
 
 def look_up(order: Order, symbol: str) -> Market:
     """Return the market of an order; wait for its price as an order does, a second at most."""
-    quotes, closed = services().quotes, services().calendar.closed(now(), symbol)
-    if closed and _may_queue(order):
-        return _look_up_closed(symbol)
+    quotes, closed = services().quotes, _closed(symbol)
+    if closed and _may_queue(order, closed):
+        market = _look_up_closed(symbol)
+        return replace(market, in_auction=isinstance(closed, InClosingAuction))
     try:
         return Market(quotes.require_recent(symbol), closed)
     except (MarketDataUnavailable, PriceTooOld) as error:
@@ -41,14 +47,21 @@ def look_up(order: Order, symbol: str) -> Market:
         return Market(known.quote if known else None, closed, error)
 
 
-def _may_queue(order: Order) -> bool:
-    """Return whether the order may wait for the next session: IOC is filled at once or never."""
-    is_allowed = services().settings.orders_outside_hours == "queue"
-    return is_allowed and order.time_in_force is not TimeInForce.IOC
+def _closed(symbol: str) -> MarketClosed | None:
+    """Return why nothing is filled at the last price of a symbol, None if it may be."""
+    parts = services()
+    return parts.calendar.closed(now(), symbol) or parts.auctions.closed(symbol, parts.feed.now())
+
+
+def _may_queue(order: Order, closed: MarketClosed) -> bool:
+    """Return whether the order may wait for a session or an auction: IOC is filled at once."""
+    may_wait = services().settings.orders_outside_hours == "queue"
+    may_wait = may_wait or isinstance(closed, InClosingAuction)
+    return may_wait and order.time_in_force is not TimeInForce.IOC
 
 
 def _look_up_closed(symbol: str) -> Market:
-    """Return the market of an order that waits for the next session.
+    """Return the market of an order that waits for the next session, or an auction of this one.
 
     Its quote is the last one, however old, at the present time of the feed: only later prices
     fill the order.

@@ -21,7 +21,7 @@ from app.domain.trade import TradeStatus
 from app.domain.triggers import triggered_by
 from app.events import publish_events, record_events
 from app.logs import logger
-from app.market_data.openings import Openings
+from app.market_data.session_prices import SessionPrices
 from app.models import (
     IdempotencyKey,
     IdempotencyRecord,
@@ -151,12 +151,11 @@ def settle_ticks_since(placed: Quote, *trades: Trade) -> None:
     The monitor may have settled them before the trades were in the database. A failure is logged
     by apply_transitions: the trades are committed, and their next tick decides.
     """
-    calendar, arrived = services().calendar, services().quotes.ticks_since(placed)
-    if not arrived or not calendar.trading_allowed(now()):
+    parts, arrived = services(), services().quotes.ticks_since(placed)
+    if not arrived:
         return
-    # Ticks of before the opening, which an order may have been queued for, trigger nothing.
-    traded = [tick for tick in arrived if calendar.trading_allowed(tick.timestamp)]
-    ticks = Openings(calendar, placed.timestamp).mark(traded)
+    prices = SessionPrices(parts.calendar, parts.auctions, placed.timestamp, [placed])
+    ticks = prices.mark(arrived, now(), parts.feed.now())
     triggered = triggered_by(
         ticks, lambda _symbol, _lowest, _highest: trades, BestPrices().on_quote, Trade.after
     )

@@ -43,12 +43,12 @@ def test_a_tick_outside_market_hours_is_published_and_closes_nothing(
     assert_invariants(alice.client_id)
 
 
-def test_the_last_tick_before_the_close_and_the_first_of_a_session_count(
+def test_the_last_tick_before_the_closing_auction_and_the_first_of_a_session_count(
     alice: Trader, feed: ScriptedFeed, clock: ManualClock, monitor: Monitor
 ) -> None:
     alice.create_trade(stop_loss=24_900)
     alice.create_trade(target_price=25_100)
-    advance_to(clock, ist("2026-11-23 15:29:59.999"))
+    advance_to(clock, ist("2026-11-23 15:14:59.999"))
     feed.tick("^NSEI", 24_899)
     closed = [monitor.run_once().closed]
     advance_to(clock, ist("2026-11-25 09:15"))

@@ -23,8 +23,10 @@ from tests.property.strategies import near_prices, quantities, sides
 from tests.support.quotes import NOON, quote
 
 MINUTE = timedelta(minutes=1)
-# A price, and whether it opens a session.
-walks = st.lists(st.tuples(near_prices, st.booleans()), min_size=1, max_size=30)
+# A price, and what it is in its session, if anything.
+Walk = Sequence[tuple[Decimal, str | None]]
+marks = st.sampled_from([None, None, "opens", "auction"])
+walks = st.lists(st.tuples(near_prices, marks), min_size=1, max_size=30)
 
 
 @dataclass(frozen=True)
@@ -65,15 +67,19 @@ def orders(draw: st.DrawFn) -> EntryOrder:
     )
 
 
-def ticks_of(walk: Sequence[tuple[Decimal, bool]]) -> list[Quote]:
+def ticks_of(walk: Walk) -> list[Quote]:
     return [
-        replace(quote(price, timestamp=NOON + number * MINUTE), opens_session=opens)
-        for number, (price, opens) in enumerate(walk, 1)
+        replace(
+            quote(price, timestamp=NOON + number * MINUTE),
+            opens_session=mark == "opens",
+            in_auction=mark == "auction",
+        )
+        for number, (price, mark) in enumerate(walk, 1)
     ]
 
 
 def candle_of(tick: Quote) -> Candle:
-    return replace(Candle.of([tick]), opens_session=tick.opens_session)
+    return replace(Candle.of([tick]), opens_session=tick.opens_session, in_auction=tick.in_auction)
 
 
 def find(trade: Trade) -> Callable[[str, Decimal, Decimal], Iterable[Trade]]:
@@ -118,7 +124,7 @@ def described(transition: Transition) -> tuple[object, ...]:
 
 @given(orders(), walks)
 def test_candles_of_one_tick_each_fill_and_close_as_the_ticks_do(
-    order: EntryOrder, walk: list[tuple[Decimal, bool]]
+    order: EntryOrder, walk: Walk
 ) -> None:
     trade, ticks = Trade(1, TradeStatus.PENDING, order), ticks_of(walk)
 
@@ -139,7 +145,7 @@ def test_a_tick_changes_exactly_what_the_index_would_find(
 
 @given(orders(), walks)
 def test_no_fill_is_worse_than_its_limit_or_better_than_its_quote(
-    order: EntryOrder, walk: list[tuple[Decimal, bool]]
+    order: EntryOrder, walk: Walk
 ) -> None:
     for transition in by_ticks(Trade(1, TradeStatus.PENDING, order), ticks_of(walk)):
         if not isinstance(transition.change, Entered):
@@ -157,7 +163,7 @@ def test_longer_candles_change_a_trade_if_their_ticks_would(
     order: EntryOrder, prices: list[Decimal], length: int
 ) -> None:
     trade = Trade(1, TradeStatus.PENDING, replace(order, expires_at=None))
-    ticks = ticks_of([(price, False) for price in prices])
+    ticks = ticks_of([(price, None) for price in prices])
     parts = [ticks[begin : begin + length] for begin in range(0, len(ticks), length)]
 
     first = next(filter(None, (on_candle(trade, Candle.of(part)) for part in parts)), None)

@@ -111,6 +111,30 @@ def test_other_instruments_are_skipped(read: Read, other: Row) -> None:
     assert content.unusable == 0
 
 
+def test_a_share_with_derivatives_on_either_exchange_has_them_on_both(read: Read) -> None:
+    content = read(
+        nse("SBIN", 3045),
+        bse("SBIN", 500112),
+        nse("SMALL", 7),
+        bse("LARGE", 500001),
+        row("35001", "SBIN29DEC26FUT", "SBIN", "NFO", "FUTSTK"),
+        row("35002", "LARGE29DEC26100CE", "LARGE", "BFO", "OPTSTK"),
+        row("35003", "NIFTY29DEC26FUT", "NIFTY", "NFO", "FUTIDX"),
+    )
+
+    has_derivatives = {each.symbol: each.has_derivatives for each in content.instruments.values()}
+    assert has_derivatives == {
+        "SBIN.NS": True,
+        "SBIN.BO": True,
+        "SMALL.NS": False,
+        "LARGE.BO": True,
+    }
+
+
+def test_a_list_without_derivatives_does_not_say_which_shares_have_them(read: Read) -> None:
+    assert only(read(nse("SBIN", 3045))).has_derivatives is None
+
+
 def test_partly_paid_shares_are_shares(read: Read) -> None:
     assert only(read(bse("AIRTELPP", 890157))).symbol == "AIRTELPP.BO"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import threading
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -260,7 +261,15 @@ def _corrected(shipped: Instrument, listed: Instrument) -> Instrument:
     )
     if shipped.is_index:
         return corrected
-    return replace(corrected, tick_size=listed.tick_size, lot_size=listed.lot_size)
+    has_derivatives = listed.has_derivatives
+    if has_derivatives is None:
+        has_derivatives = shipped.has_derivatives
+    return replace(
+        corrected,
+        tick_size=listed.tick_size,
+        lot_size=listed.lot_size,
+        has_derivatives=has_derivatives,
+    )
 
 
 def load_instruments(
@@ -272,8 +281,11 @@ def load_instruments(
 
 @cache
 def shipped_instruments() -> tuple[Instrument, ...]:
-    """Read the shipped data file."""
-    text = files("app.market_data").joinpath("data/instruments.csv").read_text(encoding="utf-8")
+    """Read the shipped data files."""
+    folder = files("app.market_data").joinpath("data")
+    text = folder.joinpath("instruments.csv").read_text(encoding="utf-8")
+    derivatives = tomllib.loads(folder.joinpath("derivatives.toml").read_text(encoding="utf-8"))
+    underlyings = frozenset(derivatives["shares"])
     return tuple(
         Instrument(
             symbol=row["symbol"],
@@ -283,6 +295,7 @@ def shipped_instruments() -> tuple[Instrument, ...]:
             lot_size=int(row["lot_size"]),
             angel_token=row["angel_token"],
             base_price=Decimal(row["base_price"]),
+            has_derivatives=row["symbol"].rpartition(".")[0] in underlyings,
         )
         for row in csv.DictReader(text.splitlines())
     )

@@ -1,7 +1,8 @@
 """Angel One's scrip master: the list of all its instruments, about 150,000 rows.
 
 It is parsed row by row while it downloads. Only the shares of both exchanges and the tokens of
-our indices are used, not derivatives, currencies, commodities, bonds and other indices.
+our indices are used, not currencies, commodities, bonds and other indices. Of the derivatives only
+the names of their shares are used.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
@@ -44,6 +45,8 @@ _TOKEN = re.compile(r"[0-9]{1,12}")
 # Instruments with which the exchanges test their systems.
 _TEST = ("NSETEST", "BSETEST")
 _INDEX = "AMXIDX"
+_DERIVATIVES = ("NFO", "BFO")
+_OF_SHARES = ("FUTSTK", "OPTSTK")
 _INDICES = {(NSE, "NIFTY"): "^NSEI", (NSE, "BANKNIFTY"): "^NSEBANK", (BSE, "SENSEX"): "^BSESN"}
 # Used if the list has no possible tick size, as for indices: the only one that refuses no price.
 _UNKNOWN_TICK = PAISA
@@ -97,6 +100,8 @@ class MasterContent:
     instruments: dict[str, Instrument] = field(default_factory=dict)
     rows: int = 0
     unusable: int = 0
+    # The tickers of the shares that have derivatives, on either exchange.
+    underlyings: set[str] = field(default_factory=set)
 
     @property
     def shares(self) -> int:
@@ -156,7 +161,19 @@ def read_master(file: MasterFile, on_row: Callable[[], object] = lambda: None) -
             f"This is not a scrip master: a JSON array of instruments was expected, but none of "
             f"{content.rows:,} rows is a share."
         )
+    _mark_underlyings(content)
     return content
+
+
+def _mark_underlyings(content: MasterContent) -> None:
+    """Tell of each share whether it has derivatives, unless the list has no derivatives at all."""
+    if content.underlyings:
+        content.instruments = {
+            symbol: each
+            if each.is_index
+            else replace(each, has_derivatives=each.ticker in content.underlyings)
+            for symbol, each in content.instruments.items()
+        }
 
 
 def _add_row(row: Any, content: MasterContent, series: dict[str, int]) -> None:
@@ -164,6 +181,8 @@ def _add_row(row: Any, content: MasterContent, series: dict[str, int]) -> None:
     try:
         if not isinstance(row, dict):
             raise TypeError(row)
+        if row["exch_seg"] in _DERIVATIVES and row["instrumenttype"] in _OF_SHARES:
+            content.underlyings.add(row["name"].strip().upper())
         result = _read_row(row)
     except (KeyError, ValueError, TypeError, AttributeError):
         content.unusable += 1
