@@ -20,6 +20,8 @@ export const INTERVALS = /** @type {const} */ ({
 
 /** The API returns a span of at most this many candles. */
 const MOST = 1_000;
+/** The span of a request without a period, in candles. */
+const FIRST = 500;
 /** How many candles a chart begins with, if so many exist. */
 const ENOUGH = 300;
 /** How many spans are read in one go: nights and holidays have no candles. */
@@ -59,10 +61,14 @@ export class CandleSource {
    */
   async newest() {
     const { length } = INTERVALS[this.interval];
-    const read = await this.#before(beginningOf(Date.now(), this.interval) + length, ENOUGH);
-    this.#last = read.candles.at(-1) ?? null;
+    // Without a period the API ends at its own time, which a recording has left behind.
+    const last = await this.#read({});
+    const begins = last[0]?.timestamp ?? beginningOf(Date.now() - FIRST * length, this.interval);
+    const earlier = await this.#before(begins, ENOUGH - last.length);
+    const candles = [...earlier.candles, ...last];
+    this.#last = candles.at(-1) ?? null;
     this.#dayVolume = null;
-    return read;
+    return { candles, hasOlder: candles.length > 0 };
   }
 
   /**
@@ -119,21 +125,20 @@ export class CandleSource {
     let candles = [];
     let until = end;
     for (let count = 0; count < MOST_SPANS && candles.length < wanted; count += 1) {
-      candles = [...(await this.#read(until - span, until)), ...candles];
+      const period = { from: (until - span) / 1_000, to: until / 1_000 };
+      candles = [...(await this.#read(period)), ...candles];
       until -= span;
     }
     return { candles, hasOlder: candles.length > 0 };
   }
 
   /**
-   * @param {number} from
-   * @param {number} to
+   * @param {{from?: number, to?: number}} period in seconds since 1970
    * @returns {Promise<Candle[]>}
    */
-  async #read(from, to) {
-    const parameters = { interval: this.interval, from: from / 1_000, to: to / 1_000 };
+  async #read(period) {
     const path = `/market/history/${encodeURIComponent(this.symbol)}`;
-    const { candles } = await api.get(path, parameters);
+    const { candles } = await api.get(path, { interval: this.interval, ...period });
     return candles.map((/** @type {any} */ { time, ...prices }) => ({
       ...prices,
       timestamp: Date.parse(time),

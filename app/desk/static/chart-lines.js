@@ -2,9 +2,10 @@
  * The lines of the levels in the chart's canvas, and where they are on the screen.
  * @module
  */
+import { arrange } from "./chart-levels.js";
 
 /** @typedef {import("./chart-levels.js").Level} Level */
-/** @typedef {{onMove: (id: string, price: number) => void, onDrop: (id: string, price: number) => void, onDrawn: (id: string, y: number) => void}} LineEvents */
+/** @typedef {{onMove: (id: string, price: number) => void, onDrop: (id: string, price: number) => void, handles: () => Iterable<Element>}} LineEvents */
 
 const NAME = "desk-level";
 const PANE = "candle_pane";
@@ -45,6 +46,9 @@ export function defineLines(library) {
 export class ChartLines {
   /** @type {Set<string>} */
   #shown = new Set();
+  /** The height of each line, by the id of its level. @type {Map<string, number>} */
+  #heights = new Map();
+  #arranging = 0;
 
   /**
    * @param {import("klinecharts").Chart} chart
@@ -91,11 +95,27 @@ export class ChartLines {
   }
 
   /**
+   * Put the handles beside their lines, once all of them are drawn.
+   * @param {string} id
+   * @param {number} y
+   */
+  #place(id, y) {
+    this.#heights.set(id, y);
+    if (this.#arranging) return;
+    this.#arranging = requestAnimationFrame(() => {
+      this.#arranging = 0;
+      const handles = /** @type {Iterable<HTMLElement>} */ (this.events.handles());
+      arrange(handles, this.#heights, this.height());
+    });
+  }
+
+  /**
    * @param {Level} level
    * @param {string} colour
    */
   #draw({ id, price, field }, colour) {
-    const { onMove, onDrop, onDrawn } = this.events;
+    const { onMove, onDrop } = this.events;
+    const onDrawn = (/** @type {string} */ drawn, /** @type {number} */ y) => this.#place(drawn, y);
     const common = { id, lock: !field, extendData: { colour, onDrawn } };
     const text = { backgroundColor: colour, borderColor: colour };
     const styles = { text };

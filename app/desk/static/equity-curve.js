@@ -4,8 +4,8 @@
  */
 import uPlot from "/desk/vendor/uplot/dist/uPlot.esm.js";
 import { css, DeskElement, html, shared } from "./element.js";
-import { percent, rupees } from "./format.js";
-import { short } from "./numbers.js";
+import { percent, rupees, whole } from "./format.js";
+import { CRORE, short } from "./numbers.js";
 import { store } from "./store.js";
 
 /** @typedef {import("./account-data.js").EquityPoint} EquityPoint */
@@ -17,6 +17,9 @@ const AXIS_WIDTH = 76;
 const DAY_SECONDS = 86_400;
 const TIME = new Intl.DateTimeFormat("en-IN", {
   ...{ timeZone: ZONE, hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
+});
+const SECOND = new Intl.DateTimeFormat("en-IN", {
+  ...{ timeZone: ZONE, minute: "2-digit", second: "2-digit" },
 });
 const DAY = new Intl.DateTimeFormat("en-IN", { timeZone: ZONE, day: "numeric", month: "short" });
 
@@ -115,7 +118,7 @@ export class EquityCurve extends DeskElement {
     const [up, down] = [this.#colour("accent"), this.#colour("down")];
     this.#plot(".curve", [times, equity], {
       ...{ height: CURVE_HEIGHT, label: "Equity", colour: up, value: rupees, sync: sync.key },
-      write: (/** @type {number} */ amount) => `₹${short(amount)}`,
+      write: (/** @type {number} */ amount) => `₹${amount < CRORE ? whole(amount) : short(amount)}`,
     });
     this.#plot(".drawdown", [times, drawdown], {
       ...{ height: DRAWDOWN_HEIGHT, label: "Drawdown", colour: down, value: percent },
@@ -144,7 +147,7 @@ export class EquityCurve extends DeskElement {
           cursor: { sync: { key: sync }, y: false, drag: { x: false, y: false } },
           legend: { live: true },
           series: [
-            { label: "", value: (_plot, seconds) => (seconds == null ? "" : written(seconds)) },
+            { label: "At", value: (_plot, seconds) => (seconds == null ? "" : written(seconds)) },
             {
               ...{ label, stroke: colour, width: 1.5, fill: `${colour}1a` },
               value: (_plot, amount) => (amount == null ? "" : value(amount)),
@@ -154,7 +157,7 @@ export class EquityCurve extends DeskElement {
             {
               ...axis,
               values: (_plot, splits, _axis, _space, step) =>
-                splits.map((at) => (step < DAY_SECONDS ? TIME : DAY).format(at * 1_000)),
+                splits.map((at) => scaleOf(step).format(at * 1_000)),
             },
             { ...axis, size: AXIS_WIDTH, values: (_plot, splits) => splits.map(write) },
           ],
@@ -184,6 +187,15 @@ export class EquityCurve extends DeskElement {
     void store.get("theme");
     return getComputedStyle(this).getPropertyValue(`--${name}`).trim();
   }
+}
+
+/**
+ * Return how times are written that are so many seconds apart.
+ * @param {number} step
+ */
+function scaleOf(step) {
+  if (step >= DAY_SECONDS) return DAY;
+  return step < 60 ? SECOND : TIME;
 }
 
 /** @param {number} seconds */

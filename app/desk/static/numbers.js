@@ -5,7 +5,7 @@
 import { price, whole } from "./format.js";
 
 const LAKH = 100_000;
-const CRORE = 10_000_000;
+export const CRORE = 10_000_000;
 
 /**
  * Write a number in a narrow place: 12.50 L for lakh, 1.20 Cr for crore.

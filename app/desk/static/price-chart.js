@@ -8,7 +8,7 @@ import { CandleSource, INTERVALS } from "./chart-candles.js";
 import { moveLevel, removeLevel } from "./chart-changes.js";
 import { showIndicators } from "./chart-indicators.js";
 import "./chart-level.js";
-import { arrange, levelsOf, onTick } from "./chart-levels.js";
+import { levelsOf, onTick } from "./chart-levels.js";
 import { applyTheme, loadLibrary, makeChart } from "./chart-library.js";
 import { ChartLines, defineLines } from "./chart-lines.js";
 import { keepSettings, settingsOf } from "./chart-settings.js";
@@ -39,13 +39,12 @@ export class PriceChart extends DeskElement {
   #moved = null;
   /** @type {() => void} */
   #unwatch = () => {};
-  /** The height of each level's line. @type {Map<string, number>} */
-  #heights = new Map();
-  #arranging = 0;
   #redraw = 0;
   /** The theme whose colours the chart has. */
   #theme = "";
   #hasVolume = false;
+  /** Without candles the scale has no prices to drag to. */
+  #isLoading = true;
   #wasLost = false;
   /** What is shown instead of candles. */
   message = "";
@@ -83,7 +82,12 @@ export class PriceChart extends DeskElement {
         @wide=${() => this.#toggleWide()}
       ></chart-toolbar>
       <div class="area">
-        <div class="canvas" role="img" aria-label=${this.#label()}></div>
+        <div
+          class="canvas"
+          role="img"
+          aria-label=${this.#label()}
+          aria-busy=${this.#isLoading ? "true" : "false"}
+        ></div>
         <div
           class="levels"
           @level-move=${(/** @type {CustomEvent} */ { detail }) => this.#move(detail)}
@@ -104,7 +108,8 @@ export class PriceChart extends DeskElement {
       .level=${level}
       .at=${this.#moved?.id === level.id ? this.#moved.at : null}
       .tick=${this.#tick()}
-      .priceAt=${(/** @type {number} */ y) => this.#lines?.priceAt(y) ?? null}
+      .priceAt=${(/** @type {number} */ y) =>
+        this.#isLoading ? null : (this.#lines?.priceAt(y) ?? null)}
     ></chart-level>`;
   }
 
@@ -140,7 +145,7 @@ export class PriceChart extends DeskElement {
     this.#lines = new ChartLines(this.#chart, {
       onMove: (id, at) => this.#move({ id, at }),
       onDrop,
-      onDrawn: (id, y) => this.#place(id, y),
+      handles: () => this.renderRoot.querySelectorAll("chart-level"),
     });
     const chart = this.#chart;
     new ResizeObserver(() => chart.resize()).observe(this);
@@ -156,6 +161,7 @@ export class PriceChart extends DeskElement {
     const source = new CandleSource(symbol, interval);
     const { type, span } = INTERVALS[interval];
     this.#source = source;
+    this.#isLoading = true;
     this.#moved = null;
     chart.setDataLoader({
       getBars: (request) => void this.#read(source, request),
@@ -185,6 +191,7 @@ export class PriceChart extends DeskElement {
       if (type !== "init") return;
       this.#hasVolume = read.candles.some(({ volume }) => volume);
       this.#showIndicators();
+      this.#isLoading = read.candles.length === 0;
       this.change({ message: read.candles.length ? "" : "There are no candles yet." });
     } catch (error) {
       callback([], false);
@@ -214,21 +221,6 @@ export class PriceChart extends DeskElement {
     if (this.#moved) return;
     const style = getComputedStyle(this);
     this.#lines?.show(this.#levels(), (name) => style.getPropertyValue(`--${name}`).trim());
-  }
-
-  /**
-   * Put the handles beside their lines, once all of them are drawn.
-   * @param {string} id
-   * @param {number} y
-   */
-  #place(id, y) {
-    this.#heights.set(id, y);
-    if (this.#arranging) return;
-    this.#arranging = requestAnimationFrame(() => {
-      this.#arranging = 0;
-      const handles = this.renderRoot.querySelectorAll("chart-level");
-      arrange(/** @type {any} */ (handles), this.#heights, this.#lines?.height() ?? 0);
-    });
   }
 
   /** @param {{id: string, at: number | null}} moved */
