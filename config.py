@@ -174,6 +174,10 @@ class Settings(BaseModel):
         Literal["auto", "simulated", "replay", "yahoo", "angel_one"], BeforeValidator(_lower)
     ] = "auto"
     market_seed: str | None = None
+    simulated_hours: Annotated[Literal["always", "exchange"], BeforeValidator(_lower)] = "always"
+    simulated_scenario: Annotated[
+        Literal["crash", "rally", "gap_down", "halt", "choppy"] | None, BeforeValidator(_lower)
+    ] = None
     replay_file: Annotated[ProjectPath, AfterValidator(_readable_file)] | None = None
     replay_speed: float = Field(1, gt=0, allow_inf_nan=False)
     monitor_interval_seconds: Seconds = 10
@@ -278,10 +282,16 @@ class Settings(BaseModel):
         return self.market_data in ("angel_one", "yahoo")
 
     @property
+    def simulates_exchange_hours(self) -> bool:
+        """Whether the prices are those of a simulated market that keeps the exchange's hours."""
+        is_simulated = not self.uses_real_prices and self.market_data != "replay"
+        return is_simulated and self.simulated_hours == "exchange"
+
+    @property
     def enforces_market_hours(self) -> bool:
         """Whether trades are refused while the exchange is closed."""
         if self.market_hours is None:
-            return self.uses_real_prices
+            return self.uses_real_prices or self.simulates_exchange_hours
         return self.market_hours == "enforce"
 
     @property

@@ -165,9 +165,10 @@ def assemble_services(
     leader = Leader(settings.redis_url) if settings.redis_url else None
     if leader and not polls:
         feed = restarts.follow_feed(settings, clock, leader)
-    feed = restarts.resume_feed(settings, clock, instruments, feed, store=store and polls)
-    interval = settings.monitor_interval_seconds
     calendar = TradingCalendar(enforced=settings.enforces_market_hours)
+    stores = store and polls
+    feed = restarts.resume_feed(settings, clock, instruments, feed, calendar, store=stores)
+    interval = settings.monitor_interval_seconds
     polled_symbols = PolledSymbols()
     quotes = restarts.resume_quotes(settings, clock, feed, calendar, polled_symbols, leader)
     quotes.is_polled = lambda _symbol: polls

@@ -10,11 +10,15 @@ from decimal import Decimal
 
 from app.clock import Clock
 from app.domain.quote import Quote
+from app.market_data.calendar import TradingCalendar
 from app.market_data.feed import Feed
+from app.market_data.feeds.course import Course
 from app.market_data.feeds.live import LiveFeed
 from app.market_data.feeds.recording import RecordingError, read_recording
 from app.market_data.feeds.replay import ReplayFeed, fingerprint
-from app.market_data.feeds.simulated import Course, SimulatedFeed
+from app.market_data.feeds.scenarios import Scenario
+from app.market_data.feeds.simulated import SimulatedFeed
+from app.market_data.feeds.simulated_hours import ALWAYS, SimulatedHours, exchange_hours
 from app.market_data.instruments.registry import Instruments, load_instruments
 from app.market_data.providers.angel_one.session import AngelSession
 from app.market_data.providers.angel_one.snap_quote import SNAP_QUOTE_MODE
@@ -32,12 +36,16 @@ def create_feed(
     clock: Clock,
     instruments: Instruments | None = None,
     *,
+    calendar: TradingCalendar | None = None,
     last_prices: Callable[[], Mapping[str, Decimal]] = dict,
     last_quote: Callable[[str], Quote | None] = lambda _symbol: None,
     resume_simulation: Callable[[], Course | None] = lambda: None,
+    read_scenarios: Callable[[], tuple[Scenario, ...]] | None = None,
     resume_replay: Callable[[str, datetime], datetime | None] = lambda _fingerprint, _end: None,
 ) -> Feed:
     """Return the feed of MARKET_DATA; raise ConfigurationError if it cannot be made.
+
+    The `calendar` is that of the exchange hours of a simulated market.
 
     `last_prices` (rupees by symbol) and `last_quote` return what any process saved last.
     `resume_simulation` returns the course of the simulated market, and `resume_replay` the time at
@@ -47,10 +55,24 @@ def create_feed(
     if settings.market_data == "replay":
         return _replay(settings, clock, instruments, resume_replay)
     if not settings.uses_real_prices:
-        return _simulated(settings, clock, instruments, last_prices(), resume_simulation())
+        return SimulatedFeed(
+            instruments,
+            clock,
+            seed=settings.market_seed,
+            last_prices=last_prices(),
+            course=resume_simulation(),
+            hours=_hours(settings, calendar),
+            read_scenarios=read_scenarios,
+        )
     # An operator who names one source wants its prices or none.
     fallback = (
-        _simulated(settings, clock, instruments, last_prices())
+        SimulatedFeed(
+            instruments,
+            clock,
+            seed=settings.market_seed,
+            last_prices=last_prices(),
+            hours=_hours(settings, calendar),
+        )
         if settings.market_data == "auto"
         else None
     )
@@ -92,21 +114,10 @@ def _live(
     return feed
 
 
-def _simulated(
-    settings: Settings,
-    clock: Clock,
-    instruments: Instruments,
-    last_prices: Mapping[str, Decimal],
-    course: Course | None = None,
-) -> SimulatedFeed:
-    return SimulatedFeed(
-        instruments,
-        clock,
-        seed=settings.market_seed,
-        step_seconds=settings.monitor_interval_seconds,
-        last_prices=last_prices,
-        course=course,
-    )
+def _hours(settings: Settings, calendar: TradingCalendar | None) -> SimulatedHours:
+    if settings.simulated_hours == "always":
+        return ALWAYS
+    return exchange_hours(calendar or TradingCalendar())
 
 
 def _replay(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
@@ -18,9 +19,11 @@ from app.logs import logger
 from app.market_data import create_feed
 from app.market_data.calendar import TradingCalendar
 from app.market_data.feed import Feed
+from app.market_data.feeds.course import Course
 from app.market_data.feeds.followed import FollowedFeed
-from app.market_data.feeds.price_path import Run, seconds_of
-from app.market_data.feeds.simulated import Course, SimulatedFeed
+from app.market_data.feeds.scenarios import Scenario, ScenarioKind
+from app.market_data.feeds.simulated import SimulatedFeed
+from app.market_data.feeds.simulated_hours import seconds_of
 from app.market_data.instruments.registry import Instruments
 from app.market_data.leader import Leader
 from app.market_data.polled_symbols import PolledSymbols
@@ -31,14 +34,18 @@ from app.models import MarketState, ShareLease, SymbolState
 from config import Settings
 
 READ_TIMEOUT_SECONDS = 2
-# A course with more steps (two months at 10 s) or more runs ends, and the next begins at its last
-# prices: at a start, each symbol repeats all its steps.
-MAX_STEPS = 500_000
-MAX_RUNS = 1_000
+# The model of the simulated market: prices of another one cannot be continued by its seed.
+MODEL = 2
 
 
 def resume_feed(
-    settings: Settings, clock: Clock, instruments: Instruments, feed: Feed | None, *, store: bool
+    settings: Settings,
+    clock: Clock,
+    instruments: Instruments,
+    feed: Feed | None,
+    calendar: TradingCalendar,
+    *,
+    store: bool,
 ) -> Feed:
     """Return `feed`, or else the configured one as it continues.
 
@@ -49,9 +56,12 @@ def resume_feed(
         settings,
         clock,
         instruments,
+        calendar=calendar,
         last_prices=last_prices,
         last_quote=SymbolState.find_quote,
         resume_simulation=partial(resume_simulation, settings, clock, store=store),
+        # Beside other processes, any of which may start a scenario.
+        read_scenarios=read_scenarios if settings.redis_url else None,
         resume_replay=partial(resume_replay, settings, clock, store=store),
     )
     if store and not isinstance(feed, SimulatedFeed):
@@ -137,31 +147,38 @@ def last_quotes(settings: Settings, symbols: Collection[str]) -> Mapping[str, Se
 
 
 def resume_simulation(settings: Settings, clock: Clock, *, store: bool) -> Course:
-    """Return the course of the simulated market from now on; save it if `store`.
+    """Return the course of the simulated market; save it if `store`.
 
-    While a worker lives, the market continues in this process as in that one, otherwise where it
-    stopped. With another MARKET_SEED a new market begins at the last prices.
+    It is that of all processes and restarts. With another MARKET_SEED, other SIMULATED_HOURS or
+    after another feed, a new market begins at the last prices.
     """
-    now = seconds_of(clock.now())
-    step_seconds = settings.monitor_interval_seconds
     document = MarketState.load_simulation()
-    if document and settings.market_seed in (None, document["market_seed"]):
-        if document["step_seconds"] == step_seconds and _is_moving(document, now):
-            return _joined(document, now)
-        course = _continued(document, now, step_seconds)
-    else:
+    if document is None or not _is_of(document, settings):
         seed = settings.market_seed if settings.market_seed is not None else secrets.token_hex(8)
-        course = Course(seed, now, last_prices())
-    if len(course.runs) > MAX_RUNS or course.first_step > MAX_STEPS:
-        course = Course(course.seed, now, last_prices())
-    if not store:
-        return course
-    stored = _document(course, settings.market_seed, step_seconds)
-    if document is None:
-        # Of several processes that start at once on a new database, one decides.
-        return _joined(MarketState.begin_simulation(stored), now)
-    MarketState.save_simulation(stored)
-    return course
+        course = Course(seed, seconds_of(clock.now()), last_prices())
+        if not store:
+            return course
+        # Of several processes that start at once, one decides.
+        document = MarketState.begin_simulation(_document(course, settings), document)
+    if store and settings.simulated_scenario:
+        start_scenario(ScenarioKind(settings.simulated_scenario), clock.now())
+        document = MarketState.load_simulation() or document
+    return _course(document)
+
+
+def read_scenarios() -> tuple[Scenario, ...]:
+    """Return the scenarios of the simulated market."""
+    document = MarketState.load_simulation()
+    return _course(document).scenarios if document else ()
+
+
+def start_scenario(kind: ScenarioKind, time: datetime) -> Scenario | None:
+    """Store a scenario from the next second after `time` on, None if another one is not over."""
+    scenario = Scenario(kind, math.floor(seconds_of(time)) + 1)
+    entry = {"kind": kind.value, "starts": scenario.starts}
+    if MarketState.add_scenario(entry, scenario.starts, scenario.ends):
+        return scenario
+    return None
 
 
 def resume_replay(
@@ -172,52 +189,27 @@ def resume_replay(
     return MarketState.resume_replay(fingerprint, settings.replay_speed, last_time, now)
 
 
-def _is_moving(document: Document, now: float) -> bool:
-    """Return whether other processes are on this course.
-
-    One that has begun it less than a step ago may have no lease yet.
-    """
-    return 0 <= now - _began_at(document) < document["step_seconds"] or ShareLease.any_living()
+def _is_of(document: Document, settings: Settings) -> bool:
+    """Return whether a stored market is the one that the settings ask for."""
+    is_same = (document.get("model"), document.get("hours")) == (MODEL, settings.simulated_hours)
+    return is_same and settings.market_seed in (None, document["market_seed"])
 
 
-def _began_at(document: Document) -> float:
-    """Return when the current run began, in seconds."""
-    first_step = document["runs"][-1][-1] if document["runs"] else 0
-    began_at: float = document["zero"] + first_step * document["step_seconds"]
-    return began_at
-
-
-def _joined(document: Document, now: float) -> Course:
-    """Return the course that other processes are on."""
-    return Course(
-        document["seed"],
-        document["zero"],
-        dict(document["starts"]),
-        tuple(Run(*run) for run in document["runs"]),
-        elapsed=max(now - _began_at(document), 0.0),
+def _course(document: Document) -> Course:
+    scenarios = (
+        Scenario(ScenarioKind(entry["kind"]), entry["starts"]) for entry in document["scenarios"]
     )
+    return Course(document["seed"], document["zero"], dict(document["starts"]), tuple(scenarios))
 
 
-def _continued(document: Document, now: float, step_seconds: float) -> Course:
-    runs = [Run(*run) for run in document["runs"]]
-    first_step = runs[-1].last_step if runs else 0
-    zero, former_step_seconds = document["zero"], document["step_seconds"]
-    stopped = max(MarketState.load_progress(SimulatedFeed.name).values(), default=None)
-    # Without a pass of the monitor, no price moved.
-    time = seconds_of(stopped) if stopped else zero
-    last_step = max(round((time - zero) / former_step_seconds), first_step)
-    last = Run(zero, former_step_seconds, last_step)
-    return Course(
-        document["seed"], now - last_step * step_seconds, dict(document["starts"]), (*runs, last)
-    )
-
-
-def _document(course: Course, market_seed: str | None, step_seconds: float) -> Document:
+def _document(course: Course, settings: Settings) -> Document:
     return {
-        "market_seed": market_seed,
+        "model": MODEL,
+        "market_seed": settings.market_seed,
         "seed": course.seed,
-        "starts": [[symbol, price] for symbol, price in course.starts.items()],
-        "runs": [[run.zero, run.step_seconds, run.last_step] for run in course.runs],
+        "hours": settings.simulated_hours,
         "zero": course.zero,
-        "step_seconds": step_seconds,
+        "starts": [[symbol, price] for symbol, price in course.starts.items()],
+        "scenarios": [],
+        "busy_until": 0,
     }

@@ -13,6 +13,8 @@ from app.models.share_lease import SHARES
 
 REPLAY = "replay"
 SIMULATION = "simulation"
+# Older scenarios are forgotten: little of their effect is left.
+MAX_SCENARIOS = 200
 
 
 class MarketState:
@@ -47,9 +49,15 @@ class MarketState:
         return collection("market").find_one({"_id": SIMULATION})
 
     @classmethod
-    def begin_simulation(cls, course: Document) -> Document:
-        """Store the first simulated market; return the stored one, perhaps of another process."""
-        stored: Document | None = collection("market").find_one_and_update(
+    def begin_simulation(cls, course: Document, replaced: Document | None) -> Document:
+        """Store a simulated market in place of `replaced`; return the stored one.
+
+        That may be one that another process has stored meanwhile.
+        """
+        markets = collection("market")
+        if replaced is not None:
+            markets.delete_one({"_id": SIMULATION, "zero": replaced["zero"]})
+        stored: Document | None = markets.find_one_and_update(
             {"_id": SIMULATION},
             {"$setOnInsert": course},
             upsert=True,
@@ -59,9 +67,17 @@ class MarketState:
         return stored
 
     @classmethod
-    def save_simulation(cls, course: Document) -> None:
-        """Store the parameters of the simulated market at this start."""
-        collection("market").replace_one({"_id": SIMULATION}, course, upsert=True)
+    def add_scenario(cls, scenario: Document, starts: int, ends: int) -> bool:
+        """Add a scenario to the simulated market; return False if another one is not over.
+
+        `starts` and `ends` are in seconds.
+        """
+        pushed = {"$each": [scenario], "$slice": -MAX_SCENARIOS}
+        result = collection("market").update_one(
+            {"_id": SIMULATION, "busy_until": {"$lte": starts}},
+            {"$push": {"scenarios": pushed}, "$set": {"busy_until": ends}},
+        )
+        return result.modified_count == 1
 
     @classmethod
     def forget_simulation(cls) -> None:

@@ -154,15 +154,15 @@ def test_a_taken_port_is_named_before_a_database_is_started(
 
 
 def test_one_seed_makes_one_market(make_server: MakeServer) -> None:
-    # The interval is longer than the test, so both servers stay at the market's first step.
     first, second, other = (
-        make_server(name, MARKET_SEED=seed, MONITOR_INTERVAL_SECONDS=600).start()
+        make_server(name, MARKET_SEED=seed).start()
         for name, seed in {"first": "42", "second": "42", "other": "43"}.items()
     )
 
-    def prices(server: ServerProcess) -> list[float]:
+    def prices(server: ServerProcess) -> list[dict[str, Any]]:
+        path = "/market/history/{}?interval=15m&to=2026-11-20T10:00:00Z"
         symbols = ("NIFTY", "SENSEX", "RELIANCE")
-        return [server.request("GET", f"/market/live/{s}").json()["price"] for s in symbols]
+        return [server.request("GET", path.format(symbol)).json() for symbol in symbols]
 
     assert prices(first) == prices(second) != prices(other)
 

@@ -84,27 +84,31 @@ def test_processes_that_start_together_have_the_same_prices(
 
 
 def coming_prices(symbol: str, count: int) -> list[Decimal]:
-    """Return the prices of a symbol at the first steps of the market."""
+    """Return the prices of a symbol in the first seconds of the market."""
     clock = ManualClock()
-    feed = SimulatedFeed(load_instruments(), clock, seed=SEED, step_seconds=STEP)
+    feed = SimulatedFeed(load_instruments(), clock, seed=SEED)
     found = []
     for _ in range(count):
         quote = feed.latest(symbol)
         assert quote is not None
         found.append(quote.price)
-        clock.advance(STEP)
+        clock.advance(1)
     return found
 
 
-def test_a_worker_that_takes_over_settles_the_steps_that_nobody_polled(
+def test_a_worker_that_takes_over_settles_the_seconds_that_nobody_polled(
     start: Callable[[], Flask], clock: ManualClock
 ) -> None:
-    coming = coming_prices("^NSEI", 60)
-    # The first step that is lower than all before it, and followed by a higher one.
-    low = next(
+    coming = coming_prices("^NSEI", 1_000)
+
+    def lowest(poll: int) -> Decimal:
+        return min(coming[poll * STEP + 1 : (poll + 3) * STEP])
+
+    # The first poll that is followed by a lower price than all before it, and a higher one.
+    last = next(
         each
-        for each in range(2, 50)
-        if coming[each] < min(coming[:each]) and coming[each] < min(coming[each + 1 : each + 3])
+        for each in range(2, 97)
+        if lowest(each) < min(*coming[: each * STEP + 1], coming[(each + 3) * STEP])
     )
     first = start()
     dying = Monitor(first)
@@ -112,11 +116,11 @@ def test_a_worker_that_takes_over_settles_the_steps_that_nobody_polled(
     second = start()
     with first.app_context():
         create_users("alice")
-        open_trade("alice", order(stop_loss=coming[low]))
-    for _ in range(low - 1):
+        open_trade("alice", order(stop_loss=lowest(last)))
+    for _ in range(last):
         clock.advance(STEP)
         dying.run_if_leased()
-    # Nobody polls the next two steps, the lowest one among them.
+    # Nobody polls the next two times.
     clock.advance(3 * STEP)
     collection("leases").update_many({}, {"$set": {"until": 0}})
 
@@ -125,4 +129,4 @@ def test_a_worker_that_takes_over_settles_the_steps_that_nobody_polled(
     with second.app_context():
         (trade,) = trades_of("alice")
     assert trade.exit is not None
-    assert (trade.exit.price, trade.exit.settled_from) == (coming[low], SettledFrom.GAP)
+    assert (trade.exit.price, trade.exit.settled_from) == (lowest(last), SettledFrom.GAP)

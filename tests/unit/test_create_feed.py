@@ -44,11 +44,11 @@ def test_without_credentials_the_market_is_simulated(
     assert feed.name == "simulated"
 
 
-def test_seed_and_step_of_the_simulated_market_are_configured(
+def test_the_seed_of_the_simulated_market_is_configured(
     make_settings: Callable[..., Settings],
 ) -> None:
     clock = ManualClock()
-    settings = make_settings(MARKET_SEED="7", MONITOR_INTERVAL_SECONDS="0.5")
+    settings = make_settings(MARKET_SEED="7")
     one, other = (
         create_feed(settings, clock, last_prices=partial(dict, [("^NSEI", Decimal(price))]))
         for price in (10_000, 20_000)
@@ -56,7 +56,7 @@ def test_seed_and_step_of_the_simulated_market_are_configured(
     start = one.latest("^NSEI")
 
     assert start == other.latest("^NSEI")
-    clock.advance(0.5)
+    clock.advance(1)
     assert one.latest("^NSEI") != start
     assert one.latest("^NSEI") == other.latest("^NSEI")
 

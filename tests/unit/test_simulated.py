@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
+from app.domain.candle import Interval, beginning_of
 from app.domain.quote import Source
-from app.market_data.feeds.simulated import START_SPREAD, SimulatedFeed
+from app.market_data.feeds.simulated import SimulatedFeed
 from app.market_data.instruments.registry import load_instruments
 from tests.support.market import ManualClock
 
@@ -18,7 +20,7 @@ SYMBOLS = ["^NSEI", "^BSESN", "RELIANCE.NS"]
 def market(
     clock: ManualClock, seed: str | None = "7", last_prices: dict[str, Decimal] | None = None
 ) -> SimulatedFeed:
-    return SimulatedFeed(INSTRUMENTS, clock, seed=seed, step_seconds=10, last_prices=last_prices)
+    return SimulatedFeed(INSTRUMENTS, clock, seed=seed, last_prices=last_prices)
 
 
 def price(feed: SimulatedFeed, symbol: str = "^NSEI") -> Decimal:
@@ -41,7 +43,7 @@ def test_the_same_seed_gives_the_same_prices() -> None:
     assert walk(market(one), one) == walk(market(other), other)
 
 
-def test_different_seeds_differ_from_the_first_price() -> None:
+def test_different_seeds_differ() -> None:
     clock = ManualClock()
 
     assert len({price(market(clock, seed)) for seed in "abcdefgh"}) == 8
@@ -74,37 +76,109 @@ def test_reading_a_price_does_not_change_it() -> None:
     assert feed.poll(SYMBOLS) == feed.poll(SYMBOLS)
 
 
-def test_the_price_moves_with_each_step() -> None:
+def test_the_price_moves_from_poll_to_poll() -> None:
     clock = ManualClock()
 
     assert len(set(walk(market(clock), clock))) > 20
 
 
-def test_a_slightly_early_or_late_poll_is_at_its_step() -> None:
-    early, late, on_time = ManualClock(), ManualClock(), ManualClock()
-    feeds = [market(clock) for clock in (early, late, on_time)]
-    early.advance(9.7)
-    late.advance(10.3)
-    on_time.advance(10)
+def test_the_price_of_a_time_does_not_depend_on_the_start_of_the_server() -> None:
+    early, late = ManualClock(), ManualClock()
+    first = market(early)
+    early.advance(86_400)
+    late.advance(86_400)
 
-    assert len({price(feed) for feed in feeds}) == 1
-
-
-def test_each_instrument_has_its_own_path() -> None:
-    feed = market(ManualClock())
-
-    starts = {price(feed, instrument.symbol) / instrument.start_price for instrument in INSTRUMENTS}
-
-    assert len({round(start, 5) for start in starts}) > 50
+    assert price(market(late)) == price(first)
 
 
-def test_a_market_starts_near_the_start_price_of_each_instrument() -> None:
+def test_a_price_stands_for_a_second() -> None:
+    clock = ManualClock()
+    feed = market(clock)
+    first = price(feed)
+    clock.advance(0.9)
+
+    assert price(feed) == first
+    clock.advance(0.1)
+    assert price(feed) != first
+
+
+def test_prices_are_near_those_of_the_data_file() -> None:
     feed = market(ManualClock())
 
     for instrument in INSTRUMENTS:
-        start = price(feed, instrument.symbol)
-        spread = instrument.start_price * Decimal(str(START_SPREAD))
-        assert abs(start - instrument.start_price) <= spread + instrument.tick_size
+        start = float(instrument.start_price)
+        assert float(price(feed, instrument.symbol)) == pytest.approx(start, rel=0.15)
+
+
+def test_two_listings_of_a_share_stay_together() -> None:
+    clock = ManualClock()
+    feed = market(clock)
+    shares = [each for each in INSTRUMENTS if each.symbol.endswith(".NS")]
+    for _ in range(40):
+        clock.advance(2_777)
+        for share in shares:
+            nse, bse = price(feed, share.symbol), price(feed, f"{share.ticker}.BO")
+            assert abs(nse - bse) <= Decimal("0.001") * nse + share.tick_size
+
+
+def test_a_quote_has_the_figures_of_its_day() -> None:
+    clock = ManualClock()
+    feed = market(clock)
+    since = beginning_of(clock.now(), Interval.DAY)
+    for _ in range(10):
+        clock.advance(997)
+        for symbol in ("^NSEI", "TCS.NS"):
+            (today,) = feed.history(symbol, Interval.DAY, since, clock.now())
+            (before,) = feed.history(symbol, Interval.DAY, since - timedelta(days=1), since)
+            quote = feed.latest(symbol)
+            assert quote
+            known = quote.details
+            assert (known.previous_close, known.open) == (before.close, today.open)
+            assert known.low is not None
+            assert known.high is not None
+            assert today.low <= known.low <= quote.price <= known.high <= today.high
+            assert known.volume == today.volume
+            assert quote.change == quote.price - before.close
+
+
+def test_a_share_trades_at_its_bid_or_its_ask() -> None:
+    clock = ManualClock()
+    feed = market(clock)
+    sides = set()
+    for share in [each for each in INSTRUMENTS if not each.is_index]:
+        clock.advance(7)
+        quote = feed.latest(share.symbol)
+        assert quote
+        known = quote.details
+        assert known.bid is not None
+        assert known.ask is not None
+        assert known.lower_band is not None
+        assert known.upper_band is not None
+        spread = known.ask - known.bid
+        assert share.tick_size <= spread <= max(share.tick_size, quote.price / 1_000)
+        assert quote.price in (known.bid, known.ask)
+        assert known.lower_band < known.bid < known.ask < known.upper_band
+        assert spread % share.tick_size == known.upper_band % share.tick_size == 0
+        sides.add(quote.price == known.bid)
+    assert sides == {True, False}
+
+
+def test_an_index_is_not_traded() -> None:
+    quote = market(ManualClock()).latest("^NSEI")
+    assert quote
+
+    assert (quote.details.bid, quote.details.volume, quote.details.upper_band) == (None,) * 3
+
+
+def test_volumes_are_those_of_the_data_file_on_average() -> None:
+    feed = market(ManualClock())
+    since = feed.now() - timedelta(days=120)
+
+    for symbol, volume in (("RELIANCE.NS", 12_000_000), ("RELIANCE.BO", 720_000)):
+        candles = feed.history(symbol, Interval.DAY, since, feed.now() - timedelta(days=1))
+        traded = [candle.volume or 0 for candle in candles]
+        assert sum(traded) / len(traded) == pytest.approx(volume, rel=0.35)
+        assert max(traded) > 1.5 * min(traded) > 0
 
 
 def test_every_price_is_a_multiple_of_the_tick_size() -> None:
@@ -120,7 +194,7 @@ def test_a_market_without_a_seed_continues_from_the_last_prices() -> None:
     feed = market(ManualClock(), None, {"^NSEI": Decimal("31234.55")})
 
     assert price(feed) == Decimal("31234.55")
-    assert price(feed, "^BSESN") < 81_000
+    assert price(feed, "^BSESN") < 85_000
 
 
 def test_a_market_with_a_seed_does_not() -> None:
