@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pymongo.client_session import ClientSession
 from pymongo.read_concern import ReadConcern
 
-from app.database import database
+from app.database import database, without_concerns
 from app.extensions import mongo
 
 
@@ -32,3 +32,10 @@ def snapshot() -> Iterator[ClientSession]:
         session.start_transaction(read_concern=ReadConcern("snapshot")),
     ):
         yield session
+
+
+@contextmanager
+def reads_of_one_instant() -> Iterator[None]:
+    """Have every read of this context see the same instant."""
+    with snapshot() as session, session.bind(end_session=False), without_concerns():
+        yield

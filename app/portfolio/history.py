@@ -9,9 +9,11 @@ from decimal import Decimal
 from time import sleep
 
 from app.concurrency import run_blocking
+from app.database.snapshots import reads_of_one_instant
 from app.domain.candle import Interval, beginning_of
 from app.domain.equity import (
     MAX_POINTS,
+    Booking,
     ClosingPrices,
     EquityPoint,
     Period,
@@ -22,9 +24,11 @@ from app.domain.equity import (
 from app.domain.errors import InvalidRequest
 from app.domain.money import ZERO
 from app.domain.position import Position
+from app.domain.statistics import Flow
 from app.models import Portfolio, Season
 from app.models.trade_bookings import find_bookings
 from app.portfolio.flows import find_flows
+from app.portfolio.service import get_portfolio, get_season
 from app.portfolio.valuation import value
 from app.services import now, services
 
@@ -40,14 +44,53 @@ class EquityHistory:
     points: Sequence[EquityPoint]
 
 
-def equity_history(
-    portfolio: Portfolio, season: Season, period: Period, interval: Interval | None = None
-) -> EquityHistory:
-    """Return the equity of a season over a period until its end, the current one's until now.
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """What a history is worked out from, all of one instant.
 
-    Without an `interval` it is the shortest whose points are not too many; days are cut to the
-    last MAX_POINTS. Never waits for a price. Raises InvalidRequest for too many points.
+    `end` is its last point, and `held` the positions then. `bookings` and `flows` are those
+    between the first of the `times` of the other points and the end.
     """
+
+    end: EquityPoint
+    held: Mapping[str, Position]
+    interval: Interval
+    times: Sequence[datetime]
+    bookings: Sequence[Booking]
+    flows: Sequence[Flow]
+
+
+def equity_history(
+    user_id: str,
+    name: str,
+    season: int | None,
+    period: Period,
+    interval: Interval | None = None,
+) -> EquityHistory:
+    """Return the equity of a portfolio's season over a period until its end, or until now.
+
+    Without a `season` it is the current one. Without an `interval` it is the shortest whose points
+    are not too many; days are cut to the last MAX_POINTS. Never waits for a price. Raises NotFound
+    for an unknown portfolio or season, InvalidRequest for too many points.
+    """
+    with reads_of_one_instant():
+        portfolio = get_portfolio(user_id, name)
+        books = _read_books(portfolio, get_season(portfolio, season), period, interval)
+    symbols = books.held.keys() | {booking.symbol for booking in books.bookings}
+    past = points_before(
+        books.end,
+        books.held,
+        books.times,
+        bookings=books.bookings,
+        flows=books.flows,
+        prices=_closing_prices(symbols, books.interval, books.times),
+    )
+    return EquityHistory(books.interval, [*reversed(run_blocking(list, past)), books.end])
+
+
+def _read_books(
+    portfolio: Portfolio, season: Season, period: Period, interval: Interval | None
+) -> _Books:
     end, held = _end(portfolio, season)
     start = period.start(end.time, season.started_at)
     interval = interval or choose_interval(start, end.time)
@@ -58,18 +101,16 @@ def equity_history(
         raise _too_many_points(interval, choose_interval(start, end.time))
     owner, count = (portfolio.user_id, portfolio.id), season.closed_count
     bookings = list(find_bookings(*owner, start, end.time, closed_count=count))
-    symbols = held.keys() | {booking.symbol for booking in bookings}
-    prices = _closing_prices(symbols, interval, times)
     flows = [flow for flow in find_flows(portfolio, season) if start < flow.time <= end.time]
-    past = points_before(end, held, times, bookings=bookings, flows=flows, prices=prices)
-    return EquityHistory(interval, [*reversed(run_blocking(list, past)), end])
+    return _Books(end, held, interval, times, bookings, flows)
 
 
 def _end(portfolio: Portfolio, season: Season) -> tuple[EquityPoint, Mapping[str, Position]]:
     """Return the last point of a season, and what was held then: nothing in one that is over."""
     unrealized: Decimal | None = ZERO
     held: Mapping[str, Position] = {}
-    time = season.ended_at or now()
+    # Another process, whose clock is ahead, may have changed it.
+    time = season.ended_at or max(now(), portfolio.last_updated)
     if season.ended_at is None:
         performance = value(portfolio)
         unrealized = None if performance.unpriced else performance.active_pnl

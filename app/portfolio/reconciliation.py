@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from app.database import without_concerns
-from app.database.snapshots import snapshot
+from app.database.snapshots import reads_of_one_instant
 from app.database.transactions import run_transaction
 from app.domain.money import ZERO
 from app.domain.position import Position
@@ -78,7 +77,7 @@ def repair(user_id: str) -> list[Difference]:
 
 
 def _compare(user_id: str, on_progress: OnProgress | None = None) -> _Comparison:
-    with snapshot() as session, session.bind(end_session=False), without_concerns():
+    with reads_of_one_instant():
         portfolios, inbox = Portfolio.find_all(user_id), Inbox.find(user_id)
         if not portfolios or inbox is None:
             return _Comparison(portfolios, inbox, [])

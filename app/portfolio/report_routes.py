@@ -7,7 +7,7 @@ from flask import Blueprint
 from app.portfolio.history import equity_history
 from app.portfolio.positions import value_positions
 from app.portfolio.report_schemas import EquityQuery, EquityResponse, PositionsResponse
-from app.portfolio.service import get_portfolio, get_season
+from app.portfolio.service import get_portfolio
 from app.web.api import endpoint
 from app.web.schemas import PortfolioQuery
 
@@ -37,8 +37,5 @@ def show_positions(user_id: str, query: PortfolioQuery) -> PositionsResponse:
 )
 def show_equity_history(user_id: str, query: EquityQuery) -> EquityResponse:
     """Show how the equity changed over a period, from the books; the last point is live."""
-    portfolio = get_portfolio(user_id, query.portfolio)
-    season = get_season(portfolio, query.season)
-    return EquityResponse.of(
-        query.period, equity_history(portfolio, season, query.period, query.interval)
-    )
+    history = equity_history(user_id, query.portfolio, query.season, query.period, query.interval)
+    return EquityResponse.of(query.period, history)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,7 @@ from flask import Flask
 
 from app.models.trade_bookings import MAX_AT_ONCE
 from app.monitor import Monitor
+from tests.support.faults import before_command
 from tests.support.market import ManualClock, RemoteFeed, ScriptedFeed
 from tests.support.own_client import collection
 from tests.support.partial_exits import exit_part, insert_cancelled
@@ -247,3 +249,27 @@ def test_anothers_history_is_forbidden(alice: Trader, bob: Trader) -> None:
 def test_a_history_without_a_portfolio_is_a_404(carol: Trader) -> None:
     answer = carol.get(f"/portfolio/{carol.client_id}/history")
     assert_error(answer, 404, "portfolio_not_found")
+
+
+def test_a_trade_that_closes_during_the_read_is_all_in_it_or_not_at_all(
+    alice: Trader, feed: ScriptedFeed, clock: ManualClock, monitor: Monitor
+) -> None:
+    trade = alice.create_trade(quantity=2).get_json()["trade_id"]
+    record_hours(feed, "^NSEI", 25_000, 25_000)
+    clock.advance(HOUR)
+    feed.tick("^NSEI", 25_020)
+    monitor.run_once()
+
+    def close() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            exited = pool.submit(alice.post, f"/trades/exit/{trade}").result()
+        assert exited.get_json()["pnl"] == 40.0
+
+    with before_command("find", "trades", close):
+        during = history_of(alice, "?interval=1h")
+    after = history_of(alice, "?interval=1h")
+    assert column(during, "realized_pnl") == [0.0] * 3
+    assert column(during, "unrealized_pnl")[-1] == 40.0
+    assert column(during, "balance") == [100_000.0] * 3
+    assert column(after, "realized_pnl") == [0.0, 0.0, 40.0]
+    assert column(during, "equity") == column(after, "equity")
