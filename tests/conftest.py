@@ -36,7 +36,7 @@ DATABASE_NAME = f"test_{os.getpid()}"
 # Directories whose files take longest come first: a slow file that starts last keeps one worker
 # busy while the others have nothing left to run.
 SLOWEST_FIRST = (
-    *("deploy", "faults", "security", "fuzz", "property", "e2e"),
+    *("deploy", "faults", "security", "fuzz", "property", "browser", "e2e"),
     *("integration", "mongodb", "realtime", "api", "unit"),
 )
 TESTS = Path(__file__).parent

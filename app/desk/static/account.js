@@ -70,6 +70,8 @@ export async function startDemo() {
 
 /** End the session, here and on the server. */
 export async function signOut() {
+  // Otherwise the server would end the socket, and the socket would ask for a new token.
+  disconnect();
   try {
     await api.post("/auth/logout");
   } catch {

@@ -47,6 +47,8 @@ export function makeChart(library, element) {
     formatter: { formatBigNumber: (value) => short(Number(value)), formatDate },
   });
   if (!chart) throw new Error("The chart could not be made.");
+  // Without hotkeys there is nothing to do there for a keyboard; the library puts it first of all.
+  for (const each of element.querySelectorAll("[tabindex]")) each.removeAttribute("tabindex");
   return chart;
 }
 

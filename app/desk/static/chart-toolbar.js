@@ -95,7 +95,7 @@ export class ChartToolbar extends DeskElement {
           ([name, { label }]) =>
             html`<button
               class="plain"
-              aria-label=${label}
+              aria-label=${`${name}, ${label}`}
               aria-pressed=${name === interval ? "true" : "false"}
               @click=${() => this.#choose({ interval: name })}
             >

@@ -10,6 +10,7 @@ import { pressed } from "./shortcut-help.js";
 import { store } from "./store.js";
 import "./account-view.js";
 import "./connection-banner.js";
+import "./first-trade.js";
 import "./open-trades.js";
 import "./order-list.js";
 import "./order-ticket.js";
@@ -64,9 +65,13 @@ export class DeskApp extends DeskElement {
     if (!store.get("user")) return html`<sign-in></sign-in><toast-list></toast-list>`;
     return html`
       <top-bar role="banner"></top-bar>
-      <connection-banner></connection-banner>
+      <div class="banners">
+        <connection-banner></connection-banner>
+        <first-trade></first-trade>
+      </div>
       <watch-list role="region" aria-label="Watchlist"></watch-list>
       <main data-tab=${store.get("tab")}>
+        <h1 class="hidden-text">Paper Trading Desk</h1>
         <symbol-header></symbol-header>
         <price-chart></price-chart>
         ${this.#panel()}

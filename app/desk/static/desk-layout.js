@@ -20,7 +20,7 @@ export const layout = css`
   top-bar {
     grid-area: top;
   }
-  connection-banner {
+  .banners {
     grid-area: banner;
   }
   watch-list {

@@ -2,7 +2,7 @@
  * Whether a price still counts as live, and what to say of its age.
  * @module
  */
-import { age, sourceName, time } from "./format.js";
+import { age, moment, sourceName } from "./format.js";
 import { store } from "./store.js";
 
 /** A price this much older than now is greyed, in milliseconds. */
@@ -24,5 +24,5 @@ export function isStale(quote) {
 export function origin(quote) {
   if (!quote) return "No price yet";
   const seconds = (Date.now() - quote.madeAt) / 1_000;
-  return `${sourceName(quote.source)}, ${time(quote.timestamp)} IST, ${age(seconds)} ago`;
+  return `${sourceName(quote.source)}, ${moment(quote.timestamp)} IST, ${age(seconds)} ago`;
 }

@@ -76,7 +76,7 @@ export class LevelField extends DeskElement {
     if (!this.isEditing) {
       return html`<button
         class=${this.value === null ? "muted" : ""}
-        aria-label=${`${this.label}: ${this.value === null ? "none" : shown}. Edit`}
+        aria-label=${`${this.label}: ${shown}. Edit`}
         @click=${() => this.change({ isEditing: true })}
       >
         ${shown}

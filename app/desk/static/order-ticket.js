@@ -52,6 +52,8 @@ export class OrderTicket extends DeskElement {
   draft = new Draft();
   server = new TicketServer(this.draft, () => this.requestUpdate());
   #symbol = "";
+  /** Whether the first quantity, one lot, waits for the instrument. */
+  #needsAmount = true;
   /** @type {TicketRequest | null} */
   #request = null;
 
@@ -162,13 +164,13 @@ export class OrderTicket extends DeskElement {
     const values = orderType === "LIMIT" ? ["GTC", "DAY", "IOC"] : ["GTC", "DAY"];
     const chosen = (/** @type {Event} */ event) =>
       this.#set({ validity: /** @type {HTMLSelectElement} */ (event.target).value });
-    return html`<label>
-      <span>Validity</span>
-      <select @change=${chosen}>
+    return html`<div class="field">
+      <label for="validity">Validity</label>
+      <select id="validity" @change=${chosen}>
         ${values.map((each) => html`<option ?selected=${each === validity}>${each}</option>`)}
       </select>
       <span class="error">${this.server.faults.time_in_force ?? ""}</span>
-    </label>`;
+    </div>`;
   }
 
   /**
@@ -177,9 +179,10 @@ export class OrderTicket extends DeskElement {
    */
   #field(field, label = LABELS[field]) {
     const fault = this.server.faults[field];
-    return html`<label>
-      <span>${label}</span>
+    return html`<div class="field">
+      <label for=${field}>${label}</label>
       <input
+        id=${field}
         name=${field}
         inputmode="decimal"
         autocomplete="off"
@@ -190,7 +193,7 @@ export class OrderTicket extends DeskElement {
         @keydown=${(/** @type {KeyboardEvent} */ event) => this.#step(field, event)}
       />
       ${fault ? html`<span class="error" id=${`fault-${field}`}>${fault}</span>` : nothing}
-    </label>`;
+    </div>`;
   }
 
   #place() {
@@ -218,11 +221,13 @@ export class OrderTicket extends DeskElement {
     if (request !== this.#request) {
       this.#request = request;
       this.draft.take(request);
-      if (!this.draft.text.amount && instrument(this.#symbol)) {
-        this.draft.text.amount = String(this.draft.lot);
-      }
       this.server.draftChanged();
       if (request.isOpen) this.renderRoot.querySelector("input")?.select();
+    }
+    if (this.#needsAmount && instrument(this.#symbol)) {
+      this.#needsAmount = false;
+      this.draft.text.amount ||= String(this.draft.lot);
+      this.server.draftChanged();
     }
     this.server.priceMoved();
   }

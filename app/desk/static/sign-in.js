@@ -48,9 +48,11 @@ export class SignIn extends DeskElement {
         display: grid;
         gap: 12px;
       }
-      label {
+      .field {
         display: grid;
         gap: 4px;
+      }
+      label {
         color: var(--muted);
       }
       input {
@@ -139,17 +141,19 @@ export class SignIn extends DeskElement {
     const { label, type, autocomplete } = FIELDS[name];
     const fault = this.faults[name] ?? (name === "email" ? this.faults.client_id : undefined);
     return html`
-      <label>
-        ${name === "email" && this.isNew ? "Email" : label}
+      <div class="field">
+        <label for=${name}>${name === "email" && this.isNew ? "Email" : label}</label>
         <input
+          id=${name}
           name=${name}
           type=${type}
           autocomplete=${this.isNew && name === "password" ? "new-password" : autocomplete}
           aria-invalid=${fault ? "true" : "false"}
+          aria-describedby=${fault ? `fault-${name}` : nothing}
           required
         />
-        ${fault ? html`<span class="error">${fault}</span>` : nothing}
-      </label>
+        ${fault ? html`<span class="error" id=${`fault-${name}`}>${fault}</span>` : nothing}
+      </div>
     `;
   }
 

@@ -86,7 +86,9 @@ class Store {
     const last = this.#quotes.get(update.symbol);
     if (last && update.timestamp && last.timestamp > update.timestamp) return;
     // The clocks of the server and of this machine may differ, so the age counts, not the time.
-    const madeAt = Date.now() - (update.age ?? 0) * 1_000;
+    // A recording is as old as the day it was made: its prices count from their arrival.
+    const age = update.source === "replay" ? 0 : (update.age ?? 0);
+    const madeAt = Date.now() - age * 1_000;
     const merged = /** @type {Quote} */ ({ ...last, ...update, madeAt });
     merged.direction = last ? Math.sign(merged.price - last.price) : 0;
     this.#quotes.set(update.symbol, merged);

@@ -5,9 +5,11 @@
 import { css, DeskElement, html, nothing, shared } from "./element.js";
 import { change, price, shortName, trend, whole } from "./format.js";
 import { isStale, origin } from "./freshness.js";
+import { icon } from "./icons.js";
 import { follow } from "./socket.js";
 import { store } from "./store.js";
 import { instrument, openTicket, readInstrument } from "./symbols.js";
+import { addSymbol, removeSymbol, shownList } from "./watch-lists.js";
 
 export class SymbolHeader extends DeskElement {
   static styles = [
@@ -56,10 +58,22 @@ export class SymbolHeader extends DeskElement {
         gap: 6px;
         margin-inline-start: auto;
       }
+      .star.listed {
+        color: var(--accent);
+      }
+      .star.listed path {
+        fill: currentColor;
+      }
       .sides button {
         min-width: 64px;
         border: 0;
         font-weight: 600;
+      }
+      .sides button.star {
+        min-width: 32px;
+        padding: 0;
+        color: var(--muted);
+        line-height: 0;
       }
       .buy {
         background: var(--accent);
@@ -77,7 +91,15 @@ export class SymbolHeader extends DeskElement {
   #followed = "";
 
   watchedKeys() {
-    return ["symbol", "instruments", "connection", "clock", `quote:${store.get("symbol")}`];
+    return [
+      "symbol",
+      "instruments",
+      "lists",
+      "listId",
+      "connection",
+      "clock",
+      `quote:${store.get("symbol")}`,
+    ];
   }
 
   disconnectedCallback() {
@@ -102,10 +124,25 @@ export class SymbolHeader extends DeskElement {
       </div>
       ${quote ? this.#day(quote) : nothing}
       <div class="sides">
+        ${this.#star(symbol)}
         <button class="buy" @click=${() => openTicket(symbol, "BUY")}>Buy</button>
         <button class="sell" @click=${() => openTicket(symbol, "SELL")}>Sell</button>
       </div>
     `;
+  }
+
+  /** @param {string} symbol */
+  #star(symbol) {
+    const isListed = shownList()?.symbols.includes(symbol) ?? false;
+    const label = isListed ? "Remove from the watchlist" : "Add to the watchlist";
+    return html`<button
+      class=${`plain star ${isListed ? "listed" : ""}`}
+      aria-label=${label}
+      title=${label}
+      @click=${() => void (isListed ? removeSymbol : addSymbol)(symbol)}
+    >
+      ${icon("star")}
+    </button>`;
   }
 
   /** @param {string} symbol */

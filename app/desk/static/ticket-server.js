@@ -3,6 +3,7 @@
  * @module
  */
 import { ApiError, newKey } from "./api.js";
+import { store } from "./store.js";
 import { place, preview } from "./trading.js";
 
 /** How long to wait for the next key before the server is asked, in milliseconds. */
@@ -78,6 +79,8 @@ export class TicketServer {
   }
 
   async #ask() {
+    // The user may have signed out during the pause.
+    if (!store.get("user")) return;
     const number = ++this.#asked;
     this.#askedAt = Date.now();
     try {

@@ -47,12 +47,12 @@ export const ticketStyles = css`
   .sizing {
     margin-bottom: 8px;
   }
-  label {
+  .field {
     display: grid;
     gap: 3px;
     align-content: start;
   }
-  label > span:first-child {
+  label {
     color: var(--muted);
     font-size: var(--size-s);
   }

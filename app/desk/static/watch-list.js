@@ -100,7 +100,6 @@ export class WatchListPanel extends DeskElement {
         if (this.target !== symbol) this.change({ target: symbol });
       }}
       @drop=${() => this.dragged && addSymbol(this.dragged, place)}
-      @remove=${() => this.#remove(symbol)}
     >
       <watch-row .symbol=${symbol} .isCurrent=${symbol === store.get("symbol")}></watch-row>
     </li>`;

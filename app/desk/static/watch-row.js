@@ -5,7 +5,6 @@
 import { css, DeskElement, html, shared } from "./element.js";
 import { change, price, shortName, trend } from "./format.js";
 import { isStale, origin } from "./freshness.js";
-import { icon } from "./icons.js";
 import { store } from "./store.js";
 import { choose, instrument, openTicket } from "./symbols.js";
 
@@ -77,14 +76,25 @@ export class WatchRow extends DeskElement {
         gap: 4px;
         align-items: center;
         padding-inline: 16px 4px;
+        pointer-events: none;
         background: linear-gradient(90deg, transparent, var(--hover) 12px);
       }
-      :host(:hover) .actions,
+      .current + .actions,
       :host(:focus-within) .actions {
         display: flex;
       }
+      @media (hover: hover) {
+        .current + .actions {
+          display: none;
+        }
+        :host(:hover) .actions,
+        :host(:focus-within) .actions {
+          display: flex;
+        }
+      }
       .actions button {
-        min-width: 26px;
+        min-width: 28px;
+        pointer-events: auto;
         padding: 0 6px;
         border-color: transparent;
         color: var(--on-accent);
@@ -96,10 +106,6 @@ export class WatchRow extends DeskElement {
       .actions .sell {
         background: var(--down);
         color: var(--on-fill);
-      }
-      .actions .remove {
-        background: none;
-        color: var(--muted);
       }
     `,
   ];
@@ -139,9 +145,7 @@ export class WatchRow extends DeskElement {
           <span class=${`change ${trend(quote?.change)}`}> ${change(quote)} </span>
         </span>
       </button>
-      <div class="actions">
-        ${this.#action("BUY", "B")} ${this.#action("SELL", "S")} ${this.#remove()}
-      </div>
+      <div class="actions">${this.#action("BUY", "B")} ${this.#action("SELL", "S")}</div>
     `;
   }
 
@@ -159,19 +163,6 @@ export class WatchRow extends DeskElement {
       @click=${() => openTicket(this.symbol, side)}
     >
       ${letter}
-    </button>`;
-  }
-
-  #remove() {
-    const label = `Remove ${shortName(this.symbol)} from the list`;
-    return html`<button
-      class="remove"
-      tabindex="-1"
-      aria-label=${label}
-      title=${label}
-      @click=${() => this.dispatchEvent(new CustomEvent("remove", { bubbles: true }))}
-    >
-      ${icon("close", 14)}
     </button>`;
   }
 

@@ -1,0 +1,191 @@
+/**
+ * The guided first trade: buy, protect, watch it close, read why. It can be skipped, and nobody
+ * who has traded before sees it.
+ * @module
+ */
+import { encode } from "./account.js";
+import { get } from "./api.js";
+import { css, DeskElement, html, nothing, shared } from "./element.js";
+import { describeFill } from "./evidence.js";
+import { price, shortName } from "./format.js";
+import { lastPrice } from "./profit.js";
+import { priceAt } from "./sizing.js";
+import { store } from "./store.js";
+import { instrument, openTicket } from "./symbols.js";
+import { detail } from "./trading.js";
+
+const KEY = "desk.guide";
+const DONE = "done";
+/** Close enough that one of them is reached within minutes, in per cent of the price. */
+const DISTANCE = 0.05;
+const STEPS = ["Buy", "Protect", "Watch", "Read why"];
+
+export class FirstTrade extends DeskElement {
+  static watches = ["user", "trades", "ticket", "quotes"];
+  static styles = [
+    shared,
+    css`
+      section {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 6px 16px;
+        align-items: center;
+        min-height: 44px;
+        padding: 6px 12px;
+        border-bottom: 1px solid var(--line);
+        background: var(--accent-soft);
+      }
+      ol {
+        display: flex;
+        gap: 12px;
+        margin: 0;
+        padding: 0;
+        color: var(--muted);
+        list-style: none;
+      }
+      li[aria-current="step"] {
+        color: var(--accent);
+        font-weight: 650;
+      }
+      p {
+        flex: 1 1 280px;
+      }
+      button {
+        background: var(--panel);
+      }
+      button.primary {
+        background: var(--accent);
+      }
+    `,
+  ];
+
+  /** Whether the user has never traded; null while that is unknown. @type {boolean | null} */
+  isNew = null;
+  /** The trade of the guide, once it was opened. @type {string | null} */
+  tradeId = null;
+  /** Why it ended. */
+  reason = "";
+  #user = "";
+  #isReading = false;
+
+  render() {
+    const user = store.get("user")?.clientId;
+    if (!user || !this.isNew) return nothing;
+    const step = this.#step();
+    return html`<section aria-label="Your first trade">
+      <ol>
+        ${STEPS.map(
+          (name, place) =>
+            html`<li aria-current=${place === step ? "step" : "false"}>${place + 1} ${name}</li>`,
+        )}
+      </ol>
+      <p role=${step === 2 ? nothing : "status"}>${this.#text(step)}</p>
+      ${
+        step === 0
+          ? html`<button class="primary" @click=${() => this.#fill()}>
+              Fill the ticket for me
+            </button>`
+          : nothing
+      }
+      ${
+        step === 3
+          ? html`<button class="primary" @click=${() => this.#end()}>Done</button>`
+          : html`<button @click=${() => this.#end()}>Skip</button>`
+      }
+    </section>`;
+  }
+
+  #step() {
+    if (this.reason) return 3;
+    if (this.tradeId) return 2;
+    return store.get("ticket").stopLoss ? 1 : 0;
+  }
+
+  /** @param {number} step */
+  #text(step) {
+    const { symbol, side, stopLoss, targetPrice } = {
+      ...store.get("ticket"),
+      symbol: this.#symbol,
+    };
+    const name = shortName(symbol);
+    if (step === 0) return `Buy 1 ${name}: only a fifth of its value is blocked as margin.`;
+    if (step === 1) {
+      const verb = side === "BUY" ? "Buy" : "Sell";
+      return `The stop-loss ${price(stopLoss)} limits the loss, the target ${price(targetPrice)}
+        takes the profit. Now press “${verb} 1 ${name} at market” in the ticket.`;
+    }
+    if (step === 3) return this.reason;
+    const trade = store.get("trades").get(this.tradeId ?? "");
+    if (!trade) return "The trade is closed. Reading why …";
+    return `${name} is at ${price(lastPrice(trade))}. The server closes the trade at
+      ${price(trade.stop_loss)} or ${price(trade.target_price)}, even if you leave.`;
+  }
+
+  get #symbol() {
+    return store.get("trades").get(this.tradeId ?? "")?.symbol ?? store.get("symbol");
+  }
+
+  updated() {
+    const user = store.get("user")?.clientId ?? "";
+    if (user !== this.#user) {
+      this.#user = user;
+      void this.#begin();
+      return;
+    }
+    if (!this.isNew) return;
+    const [newest] = store.get("trades").values();
+    if (!this.tradeId && newest?.status === "ACTIVE") {
+      localStorage.setItem(`${KEY}.${user}`, newest.trade_id);
+      this.change({ tradeId: newest.trade_id });
+    }
+    const isClosed = this.tradeId && !store.get("trades").has(this.tradeId);
+    if (isClosed && !this.reason && !this.#isReading) void this.#readReason();
+  }
+
+  async #begin() {
+    const kept = localStorage.getItem(`${KEY}.${this.#user}`);
+    this.change({ isNew: null, tradeId: null, reason: "" });
+    if (!this.#user || kept === DONE) return;
+    if (kept) return this.change({ isNew: true, tradeId: kept });
+    try {
+      const { trades } = await get(`/trades/${encode(this.#user)}`, { limit: 1 });
+      this.change({ isNew: trades.length === 0 });
+    } catch {
+      // Whoever cannot be told apart from a newcomer is left alone.
+    }
+  }
+
+  #fill() {
+    const symbol = store.get("symbol");
+    const now = store.quote(symbol)?.price;
+    if (!now) return;
+    const tick = instrument(symbol)?.tick_size ?? 0.05;
+    openTicket(symbol, "BUY", {
+      orderType: "MARKET",
+      quantity: instrument(symbol)?.lot_size ?? 1,
+      stopLoss: priceAt(now, -DISTANCE, tick),
+      targetPrice: priceAt(now, DISTANCE, tick),
+    });
+  }
+
+  async #readReason() {
+    this.#isReading = true;
+    try {
+      const trade = await detail(this.tradeId ?? "");
+      const last = trade.fills.at(-1);
+      // The list of trades may not have arrived yet.
+      if (trade.status !== "ACTIVE" && last) this.change({ reason: describeFill(trade, last) });
+    } catch {
+      this.#end();
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  #end() {
+    localStorage.setItem(`${KEY}.${this.#user}`, DONE);
+    this.change({ isNew: false });
+  }
+}
+
+customElements.define("first-trade", FirstTrade);

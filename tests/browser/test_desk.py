@@ -1,0 +1,224 @@
+"""The trading desk in a real browser, on a recorded market that falls by a rupee per tick."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, WebSocket, expect
+
+from tests.support.browser import chromium
+from tests.support.desk import TIMEOUT_MS, Desk, context_of
+from tests.support.live import LiveTrader
+from tests.support.recording_files import falling_and_rising, write_recording
+from tests.support.server import ServerProcess
+
+pytestmark = pytest.mark.needs("chromium")
+
+# Recorded seconds per second: a tick each half second, for half an hour.
+SPEED = 0.1
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    with context_of(browser) as context:
+        yield context
+
+
+@pytest.fixture(scope="module")
+def server(
+    make_shared_server: Callable[..., ServerProcess], tmp_path_factory: pytest.TempPathFactory
+) -> ServerProcess:
+    path = tmp_path_factory.mktemp("recording") / "falling.csv"
+    recording: Path = write_recording(path, falling_and_rising())
+    return make_shared_server(
+        MARKET_DATA="replay", REPLAY_FILE=recording, REPLAY_SPEED=SPEED
+    ).start()
+
+
+@pytest.fixture
+def desk(context: BrowserContext, server: ServerProcess) -> Iterator[Desk]:
+    """The page before anyone has signed in; in the end it may have no problem."""
+    desk = Desk(context.new_page(), server.url).open()
+    yield desk
+    assert desk.problems == []
+
+
+def test_a_newcomer_buys_protects_and_reads_why_the_trade_closed(desk: Desk) -> None:
+    desk.start_demo()
+    guide = desk.page.get_by_role("region", name="Your first trade")
+    guide.get_by_role("button", name="Fill the ticket for me").click()
+    expect(guide).to_contain_text("limits the loss")
+    button = desk.ticket.get_by_role("button", name="Buy 1 NIFTY 50 at market")
+    expect(button).to_be_enabled(timeout=TIMEOUT_MS)
+    button.click()
+    expect(guide).to_contain_text("even if you leave")
+
+    # The market falls, so the stop-loss is reached within seconds.
+    reason = re.compile(r"Stop-loss [\d,.]+ was reached by the tick [\d,.]+ of .* IST")
+    expect(guide).to_contain_text(reason, timeout=TIMEOUT_MS)
+    expect(desk.trades).to_have_count(0)
+    guide.get_by_role("button", name="Done").click()
+
+    desk.show("History")
+    desk.page.get_by_role("button", name="BUY 1 NIFTY 50: why it ended").click()
+    expect(desk.page.locator("trade-history")).to_contain_text(reason)
+    desk.page.reload()
+    desk.wait_for_price()
+    expect(guide).to_have_count(0)
+
+
+def test_the_ticket_says_in_words_why_its_button_is_off(desk: Desk) -> None:
+    desk.start_demo()
+    button = desk.ticket.get_by_role("button", name=re.compile("at market$"))
+
+    desk.ticket.get_by_label("Quantity", exact=True).fill("")
+    expect(button).to_be_disabled()
+    expect(desk.ticket).to_contain_text("Enter a quantity.")
+
+    desk.ticket.get_by_label("Quantity", exact=True).fill("1")
+    desk.ticket.get_by_label("Stop-loss", exact=True).fill("90,000")
+    expect(desk.ticket.get_by_role("status")).to_contain_text("Stop loss 90000.00 must be below")
+    expect(button).to_be_disabled()
+
+    desk.ticket.get_by_label("Stop-loss", exact=True).fill("20000")
+    expect(button).to_be_enabled(timeout=TIMEOUT_MS)
+
+    desk.ticket.get_by_role("button", name="₹ at risk").click()
+    desk.ticket.get_by_label("Lose at most").fill("10,000")
+    desk.ticket.get_by_role("button", name=re.compile(r"^Buy [123] NIFTY")).wait_for()
+
+
+def test_an_order_that_waits_is_changed_in_place_and_cancelled(desk: Desk) -> None:
+    desk.start_demo()
+    desk.ticket.get_by_role("button", name="Limit", exact=True).click()
+    desk.ticket.get_by_label("Limit price").fill("10,000")
+    desk.ticket.get_by_role("button", name="Buy 1 NIFTY 50 at a limit").click()
+    orders = desk.page.locator("order-list tbody tr")
+    expect(orders).to_have_count(1)
+
+    orders.get_by_role("button", name=re.compile("^Limit of")).click()
+    field = orders.get_by_role("textbox", name=re.compile("^Limit of"))
+    field.fill("10,000.01")
+    field.press("Enter")
+    expect(orders.get_by_role("alert").first).to_contain_text("10000.01")
+    field.fill("10,001")
+    field.press("Enter")
+    expect(orders.get_by_role("button", name=re.compile(r"^Limit of.* 10,001\.00"))).to_be_visible()
+
+    orders.get_by_role("button", name="Cancel").click()
+    expect(orders).to_have_count(0)
+
+
+def test_two_tabs_of_a_user_stay_in_step(desk: Desk, context: BrowserContext) -> None:
+    desk.start_demo()
+    other = Desk(context.new_page(), desk.url).open()
+    other.wait_for_price()
+
+    desk.buy()
+    expect(other.trades).to_have_count(1)
+    other.trades.get_by_role("button", name="Exit NIFTY 50").click()
+    expect(desk.trades).to_have_count(0)
+
+    other.page.get_by_role("button", name=re.compile("^Sign out")).click()
+    expect(desk.page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+    assert other.problems == []
+
+
+def test_nothing_of_another_user_is_shown(
+    desk: Desk, browser: Browser, server: ServerProcess
+) -> None:
+    alice = LiveTrader(server)
+    alice.open_portfolio()
+    alice.create_trade(symbol="RELIANCE.NS", trade_type="BUY", quantity=77)
+    received: list[str | bytes] = []
+
+    def keep(frame: str | bytes) -> None:
+        received.append(frame)
+
+    def listen(socket: WebSocket) -> None:
+        socket.on("framereceived", keep)
+
+    desk.page.on("websocket", listen)
+    desk.start_demo()
+    desk.buy(2)
+
+    alice.create_trade(symbol="RELIANCE.NS", trade_type="BUY", quantity=78)
+    desk.buy(3)
+    for tab in ("History", "Orders", "Trades"):
+        desk.show(tab)
+    text = desk.page.locator("body").inner_text()
+
+    assert not [frame for frame in received if alice.client_id in str(frame)]
+    assert alice.client_id not in text
+    quantities = desk.page.locator("open-trades td[data-label=Quantity]")
+    expect(quantities).to_have_text(["3", "2"])
+
+    # The next user of the same browser sees nothing of this one.
+    desk.page.get_by_role("button", name=re.compile("^Sign out")).click()
+    desk.sign_in(alice.email, alice.password)
+    expect(quantities).to_have_text(["78", "77"])
+
+
+def test_it_returns_by_itself_after_the_server_was_killed(
+    context: BrowserContext, server: ServerProcess
+) -> None:
+    # Requests without a server fail, and the browser reports each.
+    desk = Desk(context.new_page(), server.url).open().start_demo()
+    desk.buy()
+
+    server.kill()
+    banner = desk.page.get_by_text("Connection lost")
+    expect(banner).to_be_visible(timeout=TIMEOUT_MS)
+    expect(desk.page.locator("watch-row .last.stale").first).to_be_visible()
+
+    server.start()
+    expect(banner).to_be_hidden(timeout=TIMEOUT_MS)
+    expect(desk.trades).to_have_count(1)
+    desk.trades.get_by_role("button", name="Exit NIFTY 50").click()
+    expect(desk.trades).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(browser: Browser, server: ServerProcess, scheme: str) -> None:
+    with context_of(browser, color_scheme=scheme, reduced_motion="reduce") as context:
+        desk = Desk(context.new_page(), server.url).open()
+        assert desk.violations() == []
+        desk.start_demo()
+        desk.buy()
+        assert desk.violations() == []
+        for tab in ("Orders", "History"):
+            desk.show(tab)
+            assert desk.violations() == []
+        desk.page.keyboard.press("?")
+        expect(desk.page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+        assert desk.violations() == []
+
+
+def test_everything_fits_a_phone_and_can_be_reached_there(
+    browser: Browser, server: ServerProcess
+) -> None:
+    with context_of(
+        browser, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True
+    ) as context:
+        desk = Desk(context.new_page(), server.url).open().start_demo()
+        views = desk.page.get_by_role("navigation", name="Views")
+        for view, panel in {
+            "Chart": "symbol-header",
+            "Order": "order-ticket",
+            "Trades": "open-trades",
+            "Watchlist": "watch-list",
+        }.items():
+            views.get_by_role("button", name=view).click()
+            expect(desk.page.locator(panel)).to_be_visible()
+            width = desk.page.evaluate("document.documentElement.scrollWidth")
+            assert width == 360, f"{view} is {width} px wide"
+        assert desk.problems == []
