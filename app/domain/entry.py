@@ -216,9 +216,23 @@ class EntryOrder:
             return False
         if self.queued_for and quote.in_auction and session_day(quote) < self.queued_for:
             return False
+        if self._precedes_trigger(quote):
+            return False
         return quote.counts_for(placed.source) and not quote.precedes(
             placed.source, placed.timestamp, placed.posting
         )
+
+    def _precedes_trigger(self, quote: Quote) -> bool:
+        """Return whether a stop-limit was triggered after a quote.
+
+        Prices are settled again from the first one if the database was away in between. Simulated
+        and recorded times start again with another board.
+        """
+        if self.triggered_at is None or quote.timestamp >= self.triggered_at:
+            return False
+        board, own = quote.posting, self.placed.posting
+        is_comparable = board is None or (own is not None and board.board == own.board)
+        return is_comparable or quote.source.is_real
 
     def _is_reached(self, price: Decimal) -> bool:
         level = self.waiting_price

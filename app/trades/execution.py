@@ -249,7 +249,7 @@ def _with_few_repeats(changes: Sequence[TradeChange]) -> Iterator[Sequence[Trade
     seen: set[ObjectId] = set()
     repeats = 0
     for change in changes:
-        repeats += change.trade.id in seen
+        repeats += not seen.isdisjoint(_own_and_pair(change))
         if repeats > MAX_REPEATS:
             yield part
             part, seen, repeats = [], set(), 0
@@ -260,18 +260,27 @@ def _with_few_repeats(changes: Sequence[TradeChange]) -> Iterator[Sequence[Trade
 
 
 def _to_steps(changes: Sequence[TradeChange]) -> list[list[TradeChange]]:
-    """Return the changes in steps in which each trade occurs once, those of a user in order."""
+    """Return the changes in steps in which each trade occurs once, those of a user in order.
+
+    The entries of a pair are in different steps. Otherwise it would depend on the batches whether
+    the trigger of one is recorded before the fill of the other cancels it.
+    """
     steps: list[dict[ObjectId, TradeChange]] = [{}]
     latest: dict[str, int] = {}
     for change in changes:
         number = latest.get(change.user_id, 0)
-        if change.trade.id in steps[number]:
+        if not _own_and_pair(change).isdisjoint(steps[number]):
             number += 1
             if number == len(steps):
                 steps.append({})
         latest[change.user_id] = number
         steps[number][change.trade.id] = change
     return [list(step.values()) for step in steps]
+
+
+def _own_and_pair(change: TradeChange) -> set[ObjectId]:
+    trade = change.trade
+    return {trade.id} if trade.oco_id is None else {trade.id, trade.oco_id}
 
 
 def _resolve_entries(changes: Sequence[TradeChange]) -> Sequence[TradeChange]:
@@ -285,21 +294,17 @@ def _resolve_entries(changes: Sequence[TradeChange]) -> Sequence[TradeChange]:
         return changes
     available = Portfolio.available_margins(entering)
     others = find_others(changes)
-    written: dict[ObjectId, TradeChange] = {}
+    written: list[TradeChange] = []
     for item in changes:
-        if item.trade.id in written:
-            # The fill of the other entry of its pair has cancelled it.
-            continue
-        cancelled = cancellation(item, others, written)
+        cancelled = cancellation(item, others)
         if margins := available.get(item.user_id):
             name = item.trade.portfolio
             freed = _released(cancelled) if cancelled else ZERO
             if margins[name] + freed < _needed_margin(item):
                 item, cancelled, freed = _rejected(item), None, ZERO
             margins[name] += freed + _released(item)
-        for each in filter(None, (cancelled, item)):
-            written[each.trade.id] = each
-    return list(written.values())
+        written += filter(None, (cancelled, item))
+    return written
 
 
 def _rejected(item: TradeChange) -> TradeChange:

@@ -135,6 +135,22 @@ def test_a_stop_limit_that_is_only_triggered_waits_and_is_cancelled_by_the_other
     assert_invariants(alice.client_id)
 
 
+@pytest.mark.parametrize("batch_size", [1, 100])
+def test_a_trigger_is_recorded_before_a_fill_by_the_same_tick_cancels_it(
+    app: Flask, alice: Trader, tick: Callable[..., None], batch_size: int
+) -> None:
+    app.config["WRITE_BATCH_SIZE"] = batch_size
+    place(alice, HIGH | {"order_type": "STOP_LIMIT", "limit_price": 25_120}, HIGH)
+
+    tick(25_500)
+
+    types = [event["type"] for event in reversed(alice.notifications())]
+    assert types[2:] == ["trade_triggered", "trade_cancelled", "trade_filled"]
+    assert statuses(alice) == ["CANCELLED", "ACTIVE"]
+    assert alice.trades()[1]["triggered_at"] is not None
+    assert_invariants(alice.client_id)
+
+
 def test_the_margin_of_the_other_is_available_to_the_fill(
     alice: Trader, tick: Callable[..., None]
 ) -> None:

@@ -1,7 +1,8 @@
 """One fill rule: the same ticks give the same books, whether the server was up or down.
 
 A server that stays up settles ticks as they arrive. Another stops, and settles the time it was down
-from candles of the same ticks, one tick each; it may be killed during that.
+from candles of the same ticks, one tick each; it may be killed during that. Between the outages,
+users place, modify, cancel and exit on both at the same moments of the market.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from app.trades import execution
 from app.web.auth import issue_token
 from config import Settings
 from tests.property.portfolio_database import clear
-from tests.support.database_state import assert_invariants, documents
+from tests.support.database_state import OPEN, assert_invariants, documents
 from tests.support.factories import create_user, open_portfolio
 from tests.support.market import ManualClock, ScriptedFeed, permissive_filter
 
@@ -44,7 +45,7 @@ UNIT = 10
 DIFFERENT = {
     *("_id", "portfolio_id", "oco_id", "last_updated", "closed_at", "filled_at"),
     *("settled_from", "entry_settled_from", "exit_settled_from"),
-    *("placed_posting", "entry_posting", "exit_posting"),
+    *("placed_posting", "entry_posting", "exit_posting", "posting", "time"),
 }
 
 distances = st.integers(1, 12)
@@ -110,16 +111,84 @@ class Tick:
     is_last_of_pass: bool
 
 
-Step = Place | Tick
+@dataclass(frozen=True)
+class Modify:
+    """A modification of an open trade. Distances are in units of the last price.
+
+    A distance of 0 removes a level, None leaves it as it is.
+    """
+
+    user: str
+    trade: int
+    at: int | None
+    loss: int | None
+    gain: int | None
+    trail: tuple[str, int] | None
+    percent: int | None
+
+    def body(self, trade: dict[str, Any], price: int) -> dict[str, Any]:
+        """Return the request for a trade, at a last price in paise."""
+        side = 1 if trade["trade_type"] == "BUY" else -1
+        stop_price, limit_price = trade.get("stop_price"), trade.get("limit_price")
+        body: dict[str, Any] = {}
+        if trade["status"] == "PENDING" and self.at is not None:
+            if limit_price is not None:
+                body["limit_price"] = (price - side * self.at * UNIT) / 100
+            if stop_price is not None and trade["triggered_at"] is None:
+                body["stop_price"] = (price + side * self.at * UNIT) / 100
+        if trade["status"] == "PENDING" and self.percent is not None:
+            body["quantity"] = max(trade["quantity"] * self.percent // 100, 1)
+        entries = [price, *(int(each * 100) for each in (limit_price, stop_price) if each)]
+        lower, upper = (min, max) if side == 1 else (max, min)
+        if self.loss is not None:
+            level = lower(entries) - side * self.loss * UNIT
+            body["stop_loss"] = level / 100 if self.loss else None
+        if self.gain is not None:
+            level = upper(entries) + side * self.gain * UNIT
+            body["target_price"] = level / 100 if self.gain else None
+        if self.trail is not None:
+            unit, distance = self.trail
+            body[f"trailing_{unit}"] = distance * UNIT / 100 if distance else None
+        return body or {"stop_loss": None}
+
+
+@dataclass(frozen=True)
+class Cancel:
+    user: str
+    trade: int
+
+
+@dataclass(frozen=True)
+class Exit:
+    """An exit of an open trade: of a percentage, or of all that is held."""
+
+    user: str
+    trade: int
+    percent: int | None
+
+
+@dataclass(frozen=True)
+class ExitAll:
+    user: str
+    symbol: str | None
+    percent: int | None
+    include_pending: bool
+
+
+Step = Place | Modify | Cancel | Exit | ExitAll | Tick
 
 
 @dataclass(frozen=True)
 class Outage:
-    """A time without a server, and after how many transactions the next start is interrupted."""
+    """A time without a server, and after how many transactions the next start is interrupted.
+
+    What users do `after` it comes once the time is settled.
+    """
 
     ticks: Sequence[Tick]
     interrupted_after: int | None
     is_killed: bool
+    after: Sequence[Step] = ()
 
 
 @dataclass(frozen=True)
@@ -127,7 +196,6 @@ class Story:
     source: Source
     before: Sequence[Step]
     outages: Sequence[Outage]
-    after: Sequence[Step]
 
 
 orders = st.builds(
@@ -148,24 +216,49 @@ places = st.builds(
     symbol=st.sampled_from(SYMBOLS),
     orders=st.tuples(orders) | st.tuples(orders) | pairs,
 )
+users, chosen = st.sampled_from(sorted(USERS)), st.integers(0, 7)
+percents = st.sampled_from([10, 33, 50, 90])
+modifications = st.builds(
+    Modify,
+    user=users,
+    trade=chosen,
+    at=st.none() | distances,
+    loss=st.none() | st.integers(0, 15),
+    gain=st.none() | st.integers(0, 15),
+    trail=st.none() | st.tuples(st.sampled_from(["offset", "pct"]), st.integers(0, 15)),
+    percent=st.none() | st.sampled_from([40, 110]),
+)
+others = st.one_of(
+    st.builds(Cancel, user=users, trade=chosen),
+    st.builds(Exit, user=users, trade=chosen, percent=st.none() | percents),
+    st.builds(
+        ExitAll,
+        user=users,
+        symbol=st.none() | st.sampled_from(SYMBOLS),
+        percent=st.none() | percents,
+        include_pending=st.booleans(),
+    ),
+)
 ticks = st.builds(
     Tick,
     symbol=st.sampled_from(SYMBOLS),
-    by=st.integers(-15, 15),
+    # Jumps leave less margin than a stop order that uses it all needs at its fill.
+    by=st.integers(-15, 15) | st.integers(-15, 15) | st.sampled_from([-60, 60]),
     is_last_of_pass=st.booleans(),
 )
+operations = places | places | modifications | others
 outages = st.builds(
     Outage,
     ticks=st.lists(ticks, min_size=1, max_size=12),
     interrupted_after=st.none() | st.integers(0, 3),
     is_killed=st.booleans(),
+    after=st.just(()) | st.lists(operations | ticks, max_size=6),
 )
 stories = st.builds(
     Story,
     source=st.sampled_from([Source.ANGEL_ONE, Source.MOCK]),
-    before=st.lists(places | places | ticks, min_size=6, max_size=20),
+    before=st.lists(places | operations | ticks, min_size=6, max_size=18),
     outages=st.lists(outages, min_size=1, max_size=3),
-    after=st.lists(ticks | ticks | places, max_size=8),
 )
 
 
@@ -205,18 +298,52 @@ class Server:
             services.services().quotes.tick_filter = permissive_filter(self.clock)
         self.monitor = Monitor(self.app)
 
-    def place(self, step: Place) -> None:
-        """Send an order at the last price."""
+    def send(self, step: Place | Modify | Cancel | Exit | ExitAll) -> None:
+        """Send a request of a user, once every earlier price is settled."""
         self.monitor.run_once()
+        if isinstance(step, Place):
+            self._place(step)
+        elif isinstance(step, ExitAll):
+            body = {"symbol": step.symbol, "percent": step.percent}
+            given = {name: value for name, value in body.items() if value is not None}
+            path = f"/trades/exit-all/{step.user}"
+            self._request(
+                step.user, "POST", path, given | {"include_pending": step.include_pending}
+            )
+        else:
+            self._change(step)
+
+    def _place(self, step: Place) -> None:
         (portfolio,) = documents("portfolios", user_id=step.user)
         available = portfolio["available_margin"] / len(step.orders)
         bodies = [each.body(self.prices[step.symbol], available) for each in step.orders]
         named: list[dict[str, Any]] = [{"symbol": step.symbol, **body} for body in bodies]
-        is_pair = len(named) == 2
-        response = self.app.test_client().post(
-            "/trades/oco" if is_pair else "/trades/create",
-            json={"orders": named} if is_pair else named[0],
-            headers={"Authorization": f"Bearer {self.tokens[step.user]}"},
+        if len(named) == 2:
+            self._request(step.user, "POST", "/trades/oco", {"orders": named})
+        else:
+            self._request(step.user, "POST", "/trades/create", named[0])
+
+    def _change(self, step: Modify | Cancel | Exit) -> None:
+        trades = sorted(documents("trades", user_id=step.user), key=lambda each: each["number"])
+        trades = [each for each in trades if each["status"] in OPEN]
+        if not trades:
+            return
+        trade = trades[step.trade % len(trades)]
+        if isinstance(step, Modify):
+            body = step.body(trade, self.prices[trade["symbol"]])
+            self._request(step.user, "PATCH", f"/trades/{step.user}/{trade['_id']}", body)
+        elif isinstance(step, Cancel):
+            self._request(step.user, "POST", f"/trades/cancel/{trade['_id']}", {})
+        else:
+            part = {} if step.percent is None else {"percent": step.percent}
+            self._request(step.user, "POST", f"/trades/exit/{trade['_id']}", part)
+
+    def _request(self, user: str, method: str, path: str, body: dict[str, Any]) -> None:
+        response = self.app.test_client().open(
+            path,
+            method=method,
+            json=body,
+            headers={"Authorization": f"Bearer {self.tokens[user]}"},
         )
         self.answers.append((response.status_code, response.get_json().get("code")))
 
@@ -229,20 +356,28 @@ class Server:
 
     def live(self, steps: Sequence[Step]) -> None:
         for step in steps:
-            if isinstance(step, Place):
-                self.place(step)
-            else:
+            if isinstance(step, Tick):
                 self.tick(step)
                 if step.is_last_of_pass:
                     self.monitor.run_once()
+            else:
+                self.send(step)
 
     def miss(self, outage: Outage) -> None:
-        """Be down for an outage, and start again."""
+        """Be down for an outage, and start again; serve requests after a start that succeeds."""
         for step in outage.ticks:
             self.tick(step)
         self.start()
         with interrupted(outage), suppress(Killed, PyMongoError):
             self.monitor.settle_gap()
+        if outage.after:
+            self.resume()
+            self.live(outage.after)
+
+    def resume(self) -> None:
+        """Start again, and settle all the time that no server has settled."""
+        self.start()
+        self.monitor.settle_gap()
 
     def books(self) -> dict[str, Any]:
         """Return what must be the same, by collection, after the last pass."""
@@ -287,6 +422,23 @@ def interrupted(outage: Outage) -> Iterator[None]:
 EXAMPLES = int(os.environ.get("UP_AND_DOWN_EXAMPLES", "0"))
 
 
+def compare(app: Flask, variables: Settings, story: Story) -> dict[str, Any]:
+    """Tell a story to a server that stays up and to one that does not; return their books."""
+    up = Server(app, variables, story.source)
+    up.live(story.before)
+    for outage in story.outages:
+        up.live([*outage.ticks, *outage.after])
+    expected = up.books()
+
+    down = Server(app, variables, story.source)
+    down.live(story.before)
+    for outage in story.outages:
+        down.miss(outage)
+    down.resume()
+    assert down.books() == expected
+    return expected
+
+
 @pytest.mark.timeout(900 + 3 * EXAMPLES)
 def test_the_same_ticks_give_the_same_books_whether_the_server_was_up_or_down(
     make_app: Callable[..., Flask], make_settings: Callable[..., Settings]
@@ -302,21 +454,54 @@ def test_the_same_ticks_give_the_same_books_whether_the_server_was_up_or_down(
         suppress_health_check=list(HealthCheck),
     )
     @given(stories)
-    def compare(story: Story) -> None:
-        up = Server(app, variables, story.source)
-        up.live(story.before)
-        for outage in story.outages:
-            up.live(outage.ticks)
-        up.live(story.after)
-        expected = up.books()
+    def compare_each(story: Story) -> None:
+        compare(app, variables, story)
 
-        down = Server(app, variables, story.source)
-        down.live(story.before)
-        for outage in story.outages:
-            down.miss(outage)
-        down.start()
-        down.monitor.settle_gap()
-        down.live(story.after)
-        assert down.books() == expected
+    compare_each()
 
-    compare()
+
+def order(kind: str, side: int, divisor: int, at: int, trail: int | None = None) -> Order:
+    offset = None if trail is None else ("offset", trail)
+    return Order(kind, side, divisor, at, beyond=0, loss=None, gain=None, trail=offset)
+
+
+EVERY_OPERATION = Story(
+    Source.MOCK,
+    before=[
+        Place("binod", "^BSESN", (order("MARKET", 1, 3, 1, trail=12),)),
+        Place("binod", "^BSESN", (order("LIMIT", 1, 3, 10),)),
+        Cancel("binod", 1),
+        Modify("binod", 0, at=None, loss=None, gain=None, trail=("offset", 8), percent=None),
+        Exit("binod", 0, percent=50),
+        Place("binod", "^NSEI", (order("STOP", 1, 3, 3), order("STOP", -1, 3, 3))),
+        # All the margin of the user at 100.50, which is not enough at 106.
+        Place("asha", "^NSEI", (order("STOP", 1, 1, 5),)),
+    ],
+    outages=[
+        Outage(
+            # Up to 100.90 and down to 99.90, through a trailing stop at 100.10.
+            ticks=[Tick("^BSESN", 9, True), Tick("^NSEI", 60, True), Tick("^BSESN", -10, True)],
+            interrupted_after=1,
+            is_killed=True,
+            after=[ExitAll("binod", None, None, include_pending=True)],
+        )
+    ],
+)
+
+
+def test_every_operation_and_end_of_a_trade_is_the_same_after_an_outage(
+    make_app: Callable[..., Flask], make_settings: Callable[..., Settings]
+) -> None:
+    app, variables = make_app(MARGIN_RATE=MARGIN_RATE), make_settings(MARGIN_RATE=MARGIN_RATE)
+
+    books = compare(app, variables, EVERY_OPERATION)
+
+    assert all(code is None for _, code in books["answers"]), books["answers"]
+    assert [(each["status"], each.get("end_reason")) for each in books["trades"]] == [
+        ("REJECTED", "insufficient_margin"),
+        ("TRAILING_STOP_HIT", None),
+        ("CANCELLED", "user"),
+        ("CLOSED", None),
+        ("CANCELLED", "oco"),
+    ]
+    assert len(books["trades"][1]["partial_exits"]) == 1

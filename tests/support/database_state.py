@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from tests.support.own_client import collection
@@ -51,8 +51,9 @@ def _assert_balances(portfolio: dict[str, Any], trades: list[dict[str, Any]]) ->
     ended = [trade for trade in season if trade not in held and not trade.get("end_reason")]
 
     assert all(trade in season for trade in held), "a trade outlived its season"
-    assert portfolio["utilized_margin"] == sum((each["margin_used"] for each in held), Decimal(0))
-    assert portfolio["total_pnl"] == sum((each["pnl"] for each in ended), Decimal(0))
+    assert portfolio["utilized_margin"] == sum(map(_blocked_margin, held), Decimal(0))
+    parts = [part for each in held for part in each.get("partial_exits", ())]
+    assert portfolio["total_pnl"] == sum((each["pnl"] for each in [*ended, *parts]), Decimal(0))
     assert portfolio["closed_count"] == len(ended)
     assert (
         portfolio["available_margin"] + portfolio["utilized_margin"]
@@ -62,6 +63,15 @@ def _assert_balances(portfolio: dict[str, Any], trades: list[dict[str, Any]]) ->
         + portfolio["total_pnl"]
     )
     assert sorted(trade["number"] for trade in trades) == list(range(1, len(trades) + 1))
+
+
+def _blocked_margin(trade: dict[str, Any]) -> Decimal:
+    """Return the rupees that an open trade blocks: without the rounded share of its exits."""
+    exited = sum(part["quantity"] for part in trade.get("partial_exits", ()))
+    share: Decimal = trade["margin_used"] * exited / trade["quantity"]
+    released = share.quantize(Decimal("0.01"), ROUND_HALF_UP)
+    blocked: Decimal = trade["margin_used"] - released
+    return blocked
 
 
 def _trades_in(events: list[dict[str, Any]], *types: str) -> Counter[str]:

@@ -319,6 +319,24 @@ def test_a_tick_that_fills_an_entry_makes_its_trade_active() -> None:
     assert on_candle(trade, candle(91)) is None
 
 
+@pytest.mark.parametrize("board", ["a", None], ids=["ticks", "candles"])
+def test_prices_of_before_the_trigger_do_not_fill_its_limit(board: str | None) -> None:
+    """They are settled again if the database was away after the trigger was written."""
+    posting = Posting(board, 1) if board else None
+    order = entry_order(
+        STOP_LIMIT, SELL, stop_price=96, limit_price=98, placed=replace(quote(100), posting=posting)
+    )
+    triggered = replace(order, triggered_at=NOON + 2 * MINUTE)
+
+    def tick(minute: int) -> Quote:
+        later = Posting(board, minute + 1) if board else None
+        return replace(quote(99, timestamp=NOON + minute * MINUTE), posting=later)
+
+    assert triggered.filled_by(tick(1)) is None
+    assert triggered.filled_in(Candle.of([tick(1)])) is None
+    assert triggered.filled_by(tick(3)) is not None
+
+
 def test_a_triggered_stop_limit_stays_pending() -> None:
     trade = Trade(entry_order(STOP_LIMIT, stop_price=110, limit_price=112))
 
