@@ -157,6 +157,7 @@ def assemble_services(
     from app.market_data.instruments.sync import read_list
     from app.market_data.leader import Leader
     from app.market_data.polled_symbols import PolledSymbols
+    from app.market_data.price_bounds import PriceBounds
     from app.market_data.shared_history import SharedHistory
     from app.services import Services
 
@@ -183,6 +184,7 @@ def assemble_services(
         messenger=CodeMessenger(settings, clock),
         hashing=HashingPool(),
         polled_symbols=polled_symbols,
+        bounds=PriceBounds(clock),
         calendar=calendar,
         auctions=ClosingAuctions(calendar, instruments),
     )

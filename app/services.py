@@ -15,6 +15,7 @@ from app.market_data.calendar import TradingCalendar
 from app.market_data.feed import Feed
 from app.market_data.instruments.registry import Instruments
 from app.market_data.polled_symbols import PolledSymbols
+from app.market_data.price_bounds import PriceBounds
 from app.market_data.quotes import QuoteBoard
 from app.market_data.shared_history import SharedHistory
 from config import Settings
@@ -41,6 +42,7 @@ class Services:
     history: SharedHistory
     instruments: Instruments
     polled_symbols: PolledSymbols
+    bounds: PriceBounds
     calendar: TradingCalendar
     auctions: ClosingAuctions
     messenger: Messenger

@@ -16,6 +16,7 @@ from app.database.transactions import run_transaction
 from app.domain.alert import AlertCondition, AlertStatus
 from app.domain.errors import AccountGone, Conflict, InvalidFields, NotFound, ResultUnconfirmed
 from app.domain.quote import Quote
+from app.market_data.price_bounds import Widening
 from app.models import Alert, AlertTrigger, IdempotencyKey, IdempotencyRecord, User
 from app.models.paging import read_page
 from app.services import now, services
@@ -45,9 +46,10 @@ def set_alert(
     # Checked again in the transaction; checked here, a refused alert does not mark its symbol.
     _refuse_too_many(user_id)
     services().polled_symbols.mark_alerted(symbol, now())
+    widening = services().bounds.widen({symbol: condition.levels})
     try:
         alert = run_transaction(
-            lambda: _write_alert(user_id, symbol, condition, key),
+            lambda: _write_alert(user_id, symbol, condition, key, widening),
             already_committed=lambda alert: Alert.find_by_id(user_id, alert.id) is not None,
             user_ids=[user_id],
         )
@@ -96,7 +98,10 @@ def change_alert(user_id: str, alert_id: str, levels: Mapping[str, Decimal | Non
     quote = services().quotes.require(alert.symbol)
     condition = AlertCondition.set_at(quote, above=kept["above"], below=kept["below"])
     services().polled_symbols.mark_alerted(alert.symbol, now())
-    changed = run_transaction(lambda: Alert.change(alert, condition), user_ids=[user_id])
+    widening = services().bounds.widen({alert.symbol: condition.levels})
+    changed = run_transaction(
+        lambda: _change_alert(alert, condition, widening), user_ids=[user_id]
+    )
     if changed is None:
         raise Conflict(
             "The alert has fired, or another request changed it. Read it again.",
@@ -132,7 +137,11 @@ def _set_earlier(key: IdempotencyKey | None) -> Alert | None:
 
 
 def _write_alert(
-    user_id: str, symbol: str, condition: AlertCondition, key: IdempotencyKey | None
+    user_id: str,
+    symbol: str,
+    condition: AlertCondition,
+    key: IdempotencyKey | None,
+    widening: Widening,
 ) -> Alert:
     if earlier := _set_earlier(key):
         return earlier
@@ -146,7 +155,14 @@ def _write_alert(
     )
     if key:
         IdempotencyRecord.save(key, {"alert": alert.as_set()}, time)
+    widening.require()
     return alert
+
+
+def _change_alert(alert: Alert, condition: AlertCondition, widening: Widening) -> Alert | None:
+    changed = Alert.change(alert, condition)
+    widening.require()
+    return changed
 
 
 def _refuse_too_many(user_id: str) -> None:

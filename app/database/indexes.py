@@ -76,6 +76,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("user_id"),
         _index("purge_at", expireAfterSeconds=0),
     ],
+    "bounds": [_index("share")],
     # When a document has no further use.
     "codes": [_index("purge_at", expireAfterSeconds=0)],
     "quotas": [_index("purge_at", expireAfterSeconds=0)],

@@ -190,6 +190,12 @@ def _begin_first_season(name: str, portfolios: Sequence[Document]) -> None:
     collection(name).update_many(query, update, **use_index("_id"))
 
 
+def _forget_bounds() -> None:
+    """Shape 6: bounds tell which prices trigger nothing; earlier versions do not widen them."""
+    create_collection("bounds")
+    collection("bounds").delete_many({})
+
+
 def _rewrite(name: str, old: Document, rewrite: Callable[[str, Sequence[Document]], None]) -> None:
     """Have `rewrite` change the documents of a collection that match `old`."""
     with pymongo.timeout(MIGRATION_TIMEOUT_SECONDS):
@@ -223,5 +229,6 @@ STEPS: dict[int, Callable[[], None]] = {
     3: _reserve_identities,
     4: _separate_portfolios,
     5: _begin_seasons,
+    6: _forget_bounds,
 }
 VERSION = max(STEPS)

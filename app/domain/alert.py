@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from app.domain.bounds import Bounds
 from app.domain.candle import Candle
 from app.domain.errors import AlreadyCrossed, InvalidRequest
 from app.domain.quote import Posting, Quote, Source
@@ -50,6 +51,11 @@ class AlertCondition:
     timestamp: datetime
     # None for an alert of an earlier version.
     posting: Posting | None = None
+
+    @property
+    def levels(self) -> Bounds:
+        """The prices that it waits for."""
+        return Bounds(self.below, self.above)
 
     @classmethod
     def set_at(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from app.domain.bounds import NOTHING, Bounds
 from app.domain.bracket import Bracket
 from app.domain.checks import Market, fills_at_once
 from app.domain.entry import EntryOrder
@@ -40,6 +41,14 @@ class Placement:
         if self.end_reason is not None:
             return ENDED_STATUS[self.end_reason]
         return TradeStatus.ACTIVE if self.bracket else TradeStatus.PENDING
+
+    @property
+    def levels(self) -> Bounds:
+        """The prices that it waits for next."""
+        entry = self.bracket or self.order
+        if entry is None or self.end_reason is not None:
+            return NOTHING
+        return Bounds(entry.trigger_below, entry.trigger_above)
 
     @property
     def position(self) -> Position | None:

@@ -11,6 +11,7 @@ from bson import ObjectId
 
 from app.database import Document, collection
 from app.database.hints import use_index
+from app.domain.bounds import Bounds
 from app.domain.bracket import Bracket
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit, Fill
@@ -161,6 +162,11 @@ class Trade:
     def trailing_stop(self) -> TrailingStop | None:
         """Its trailing stop, once it is entered."""
         return self.bracket.trailing_stop if self.bracket else None
+
+    @property
+    def levels(self) -> Bounds:
+        """The prices that it waits for next, while it is open."""
+        return Bounds(self.terms.trigger_below, self.terms.trigger_above)
 
     @property
     def waits_since(self) -> datetime:

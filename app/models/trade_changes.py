@@ -13,6 +13,7 @@ from pymongo import UpdateMany, UpdateOne
 from app.database import Document, collection
 from app.database.batches import batched
 from app.database.hints import use_index
+from app.domain.bounds import NOTHING, Bounds
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit
 from app.domain.money import ZERO
@@ -56,6 +57,12 @@ class TradeChange:
     def is_last_exit(self) -> bool:
         """Whether it closes the trade."""
         return self.exit is not None and not self.transition.after.is_open
+
+    @property
+    def new_levels(self) -> Bounds:
+        """The prices that the trade waits for after it, and not before."""
+        after = self.trade.after(self.transition)
+        return after.levels if after and after.levels != self.trade.levels else NOTHING
 
     def write(self, now: datetime) -> UpdateOne:
         """Return the update of a change that is not the last exit."""

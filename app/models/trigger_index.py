@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from pymongo import ASCENDING, DESCENDING
+
 from app.database import Document, collection
 from app.database.hints import use_index
 from app.domain.money import ZERO
@@ -54,6 +56,22 @@ class TriggerIndex:
                 if document["_id"] not in seen:
                     seen.add(document["_id"])
                     yield document
+
+    def highest_below(self, symbol: str, floor: Decimal) -> Decimal | None:
+        """Return the highest price, not under `floor`, at or under which something triggers."""
+        query = {"waiting": True, "symbol": symbol, self.below: {"$gte": floor}}
+        return self._first(query, self.below, DESCENDING)
+
+    def lowest_above(self, symbol: str, ceiling: Decimal) -> Decimal | None:
+        """Return the lowest price, not over `ceiling`, at or over which something triggers."""
+        query = {"waiting": True, "symbol": symbol, self.above: {"$gt": ZERO, "$lte": ceiling}}
+        return self._first(query, self.above, ASCENDING)
+
+    def _first(self, query: Document, price: str, direction: int) -> Decimal | None:
+        hint = use_index("waiting", "symbol", price)
+        found = collection(self.collection).find(query, {"_id": 0, price: 1}, **hint)
+        first = next(iter(found.sort(price, direction).limit(1)), None)
+        return first[price] if first else None
 
     def any_waiting(self, symbol: str) -> bool:
         """Return whether anything waits for prices of the symbol."""

@@ -36,6 +36,7 @@ from app.metrics import KEY as METRICS_KEY
 from app.metrics import metrics
 from app.models import SHARES, SymbolState, Trade, share_of
 from app.monitor.gaps import Gaps
+from app.monitor.known_bounds import KnownBounds
 from app.monitor.lease import Lease, Term
 from app.monitor.maintenance import Maintenance
 from app.monitor.progress import open_gaps, save_progress
@@ -88,6 +89,7 @@ class Monitor:
         self._quotes.is_polled = self._gives_prices
         self._lease_due_at = inf
         self._trailing = TrailingStops(parts.quotes.id, parts.clock)
+        self._bounds = KnownBounds(parts.clock)
         self._gaps = Gaps(parts, self._trailing)
         self._prices = SessionPrices(parts.calendar, parts.auctions, parts.feed.now())
         self._settling_gaps = False
@@ -174,6 +176,7 @@ class Monitor:
             self._trailing.save(self._term.epochs, quotes)
             self._unsaved.clear()
             save_progress(self._feed, self._gaps, settled_to, self._term.epochs)
+            self._attempt(self._bounds.begin_generations)
             return Pass(ticks=len(ticks), closed=closed)
 
     def run_arrived(self) -> Pass:
@@ -262,6 +265,7 @@ class Monitor:
         self._unsettled.forget(numbers)
         self._gaps.forget(numbers)
         self._trailing.forget(numbers)
+        self._bounds.forget(numbers)
         self._prices.restart(self._feed.now())
         self._unsaved = {
             each: tick for each, tick in self._unsaved.items() if share_of(each) not in numbers
@@ -405,9 +409,12 @@ class Monitor:
             # Before trades are looked for: see app/market_data/shared_quotes.py.
             self.sharing.store()
             self._trailing.refresh()
+            self._bounds.refresh(self._term.epochs)
+            quiet = self._bounds.quiet(ticks)
             settled = [tick for tick in ticks if tick.symbol in traded]
-            exits = find_triggered(settled, deciding, self._trailing)
-            triggers = find_crossed([tick for tick in ticks if tick.symbol in alerted], deciding)
+            reached = [tick for tick in ticks if tick.symbol not in quiet]
+            exits = find_triggered(settled, deciding, self._trailing, quiet)
+            triggers = find_crossed([each for each in reached if each.symbol in alerted], deciding)
             self._publish_prices()
             for result in chain[BatchResult[Any]](
                 apply_transitions(exits, self._term.fence, self._trailing),
@@ -429,6 +436,8 @@ class Monitor:
         finally:
             self._publish_prices()
             self._unsettled.put_back(left)
+        waited_for = [tick for tick in ticks if tick.symbol in marked]
+        self._attempt(partial(self._bounds.narrow, waited_for))
         return len(closed)
 
     def _publish_prices(self) -> None:

@@ -19,6 +19,7 @@ from bson import ObjectId
 
 from app.database.batches import BatchResult, ClaimLost, Fence, write_in_batches
 from app.database.transactions import run_transaction
+from app.domain.bounds import NOTHING, Bounds
 from app.domain.candle import Candle
 from app.domain.entry import Entered, EntryOrder
 from app.domain.fill import Exit
@@ -43,7 +44,7 @@ from app.models import (
     TradeChange,
     apply_changes,
 )
-from app.services import now
+from app.services import now, services
 from app.trades.best_prices import BestPrices, best_before, from_start
 from app.trades.events import trade_changed
 from app.trades.pairs import cancellation, find_others
@@ -59,12 +60,14 @@ def find_triggered(
     ticks: Sequence[Quote],
     deciding: Collection[Quote] = (),
     trailing: TrailingStops | None = None,
+    quiet: Collection[str] = (),
 ) -> list[TradeChange]:
     """Return what `ticks` change, in their order: fills of entries and exits of brackets.
 
     A trade changes at the first tick that reaches its price; later ticks may change it again. The
     `deciding` ticks are the first after a time without prices: what they cause is marked as
-    settled from a quote.
+    settled from a quote. Those of `quiet` symbols are between their bounds: only trailing stops are
+    looked for.
     """
     bests = BestPrices(trailing.best_before) if trailing else BestPrices()
     by_symbol: dict[str, list[Quote]] = defaultdict(list)
@@ -72,9 +75,9 @@ def find_triggered(
         by_symbol[tick.symbol].append(tick)
 
     def find(symbol: str, lowest: Decimal, highest: Decimal) -> Iterator[Trade]:
-        reached = Trade.find_triggered(symbol, lowest, highest)
+        reached = () if symbol in quiet else Trade.find_triggered(symbol, lowest, highest)
         if trailing is None:
-            return reached
+            return iter(reached)
         return _each_once(reached, trailing.find_near(symbol, by_symbol[symbol]))
 
     def react(trade: Trade, tick: Quote) -> Transition | None:
@@ -197,6 +200,7 @@ def apply_steps(
     returned. Raises what `apply_batch` does.
     """
     changes = [item for step in steps for item in step]
+    widening = services().bounds.widen(_new_levels(changes))
 
     def write() -> tuple[list[Notification], T]:
         time = now()
@@ -211,6 +215,7 @@ def apply_steps(
         result = finish(time)
         if fence is not None:
             fence({item.trade.symbol for item in changes})
+        widening.require()
         return events, result
 
     events, result = run_transaction(
@@ -220,6 +225,14 @@ def apply_steps(
     )
     publish_events(events)
     return result
+
+
+def _new_levels(changes: Iterable[TradeChange]) -> dict[str, Bounds]:
+    levels: dict[str, Bounds] = {}
+    for item in changes:
+        symbol = item.trade.symbol
+        levels[symbol] = levels.get(symbol, NOTHING).joined(item.new_levels)
+    return levels
 
 
 def _write_step(changes: Sequence[TradeChange], time: datetime) -> Sequence[TradeChange]:

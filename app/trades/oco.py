@@ -22,6 +22,7 @@ from app.domain.order import Order
 from app.domain.placement import Placement
 from app.domain.side import TradeType
 from app.events import publish_events, record_events
+from app.market_data.price_bounds import Widening
 from app.models import IdempotencyKey, IdempotencyRecord, Notification, Trade
 from app.services import now, services
 from app.trades.order_checks import check_order
@@ -49,8 +50,10 @@ def open_pair(user_id: str, orders: Pair, key: IdempotencyKey | None = None) -> 
             raise InvalidFields({"orders": f"must be of one symbol, not {' and '.join(symbols)}"})
         (symbol,) = symbols
         services().polled_symbols.mark_traded(symbol, now())
+        first, second = (placement.levels for _, _, placement in legs)
+        widening = services().bounds.widen({symbol: first.joined(second)})
         trades, events = run_transaction(
-            lambda: _write_pair(user_id, orders, legs, key),
+            lambda: _write_pair(user_id, orders, legs, key, widening),
             already_committed=lambda placed: _is_written(user_id, placed[0]),
             user_ids=[user_id],
         )
@@ -107,7 +110,11 @@ def _find(user_id: str, ids: Sequence[ObjectId]) -> list[Trade]:
 
 
 def _write_pair(
-    user_id: str, orders: Pair, legs: Sequence[Leg], key: IdempotencyKey | None
+    user_id: str,
+    orders: Pair,
+    legs: Sequence[Leg],
+    key: IdempotencyKey | None,
+    widening: Widening,
 ) -> tuple[list[Trade], list[Notification]]:
     if earlier := _placed_earlier(user_id, orders, key):
         return earlier, []
@@ -119,7 +126,9 @@ def _write_pair(
     ]
     if key:
         IdempotencyRecord.save(key, {"trade_ids": ids}, time)
-    return [trade for trade, _ in written], record_events([event for _, event in written], time)
+    events = record_events([event for _, event in written], time)
+    widening.require()
+    return [trade for trade, _ in written], events
 
 
 def _is_written(user_id: str, trades: Sequence[Trade]) -> bool:

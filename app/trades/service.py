@@ -21,6 +21,7 @@ from app.domain.trade import TradeStatus
 from app.domain.triggers import triggered_by
 from app.events import publish_events, record_events
 from app.logs import logger
+from app.market_data.price_bounds import Widening
 from app.market_data.session_prices import SessionPrices
 from app.models import (
     IdempotencyKey,
@@ -51,8 +52,9 @@ def open_trade(user_id: str, order: Order, key: IdempotencyKey | None = None) ->
         instrument, market = check_order(order)
         placement = place_order(order, instrument, market)
         services().polled_symbols.mark_traded(instrument.symbol, now())
+        widening = services().bounds.widen({instrument.symbol: placement.levels})
         trade, events = run_transaction(
-            lambda: _write_trade(user_id, instrument, placement, order, key),
+            lambda: _write_trade(user_id, instrument, placement, order, key, widening),
             already_committed=lambda opened: Trade.find_by_id(user_id, opened[0].id) is not None,
             user_ids=[user_id],
         )
@@ -126,6 +128,7 @@ def _write_trade(
     placement: Placement,
     order: Order,
     key: IdempotencyKey | None,
+    widening: Widening,
 ) -> tuple[Trade, list[Notification]]:
     if earlier := _opened_earlier(user_id, order, key):
         return earlier, []
@@ -133,7 +136,9 @@ def _write_trade(
     trade, event = write_placement(user_id, order, instrument, placement, time)
     if key:
         IdempotencyRecord.save(key, {"trade_id": trade.id}, time)
-    return trade, record_events([event], time)
+    events = record_events([event], time)
+    widening.require()
+    return trade, events
 
 
 def renew_mark(symbol: str) -> None:

@@ -255,9 +255,12 @@ def test_a_tick_after_the_market_closed_fires_nothing(
     make_app: Callable[..., Flask], feed: ScriptedFeed, clock: ManualClock
 ) -> None:
     def close_and_post() -> None:
-        clock.advance(12 * 3600)
+        clock.advance(2)
         services().quotes.update([feed.set("^NSEI", 25_200)])
 
+    # 09:30 until 15:29:59 IST.
+    clock.advance(6 * 3600 - 1)
+    feed.set("^NSEI", 25_000)
     with (
         make_app(MARKET_HOURS="enforce").app_context(),
         writing_meanwhile(close_and_post),

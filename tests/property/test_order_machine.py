@@ -24,11 +24,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from app.market_data.price_bounds import SETTLED_SECONDS
 from app.monitor import Monitor
+from app.portfolio.bounds_reconciliation import find_narrow_bounds
 from app.portfolio.reconciliation import find_differences
 from app.web.auth import issue_token
 from tests.property.order_model import MARGIN_RATE, Lot, OrderModel, Refusal
 from tests.property.portfolio_database import clear, paise
+from tests.support.bounds import assert_bounds_hold
 from tests.support.factories import create_user
 from tests.support.market import ManualClock, ScriptedFeed
 
@@ -201,6 +204,11 @@ class OrderMachine(RuleBasedStateMachine):
     def restart(self) -> None:
         self.start()
 
+    @rule()
+    def let_a_generation_of_bounds_end(self) -> None:
+        self.clock.advance(SETTLED_SECONDS)
+        self.tick([0])
+
     @invariant()
     def server_agrees(self) -> None:
         portfolio = self.get(f"/portfolio/{USER}")
@@ -220,6 +228,8 @@ class OrderMachine(RuleBasedStateMachine):
         assert newest == model.events[::-1][: len(newest)]
         with self.app.app_context():
             assert find_differences(USER) == []
+            assert find_narrow_bounds() == []
+        assert_bounds_hold()
 
     def assert_shows(self, shown: dict[str, Any], lot: Lot) -> None:
         assert (shown["status"], shown["order_type"]) == (lot.status, lot.type)
