@@ -99,9 +99,7 @@ def change_alert(user_id: str, alert_id: str, levels: Mapping[str, Decimal | Non
     condition = AlertCondition.set_at(quote, above=kept["above"], below=kept["below"])
     services().polled_symbols.mark_alerted(alert.symbol, now())
     widening = services().bounds.widen({alert.symbol: condition.levels})
-    changed = run_transaction(
-        lambda: _change_alert(alert, condition, widening), user_ids=[user_id]
-    )
+    changed = run_transaction(lambda: _change_alert(alert, condition, widening), user_ids=[user_id])
     if changed is None:
         raise Conflict(
             "The alert has fired, or another request changed it. Read it again.",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from benchmarks.measure import Result
 from benchmarks.rows import (
+    bounds,
     busy,
     create,
     deliveries,
@@ -26,6 +27,7 @@ ROWS: dict[str, Row] = {
     "create": create.measure,
     "reads": reads.measure,
     "trigger": trigger.measure,
+    "bounds": bounds.measure,
     "trailing": trailing.measure,
     "settle": settle.measure,
     "deliveries": deliveries.measure,

@@ -6,17 +6,15 @@ import itertools
 import statistics
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from app.database.indexes import FIXED_OPTIONS
-from app.extensions import mongo
 from app.models import Trail
 from app.monitor import Monitor
 from benchmarks.measure import Goal, Result, result_of
 from benchmarks.support.books import PRICE, seed_trades, seed_users
+from benchmarks.support.copies import copy_all
 from benchmarks.support.world import World, world
 from config import DATABASE_NAME
 
@@ -39,7 +37,7 @@ def measure() -> list[Result]:
         prices = (PRICE + each * TICK for each in itertools.count())
         monitors = {}
         for name in (DATABASE_NAME, PLAIN):
-            with _on(here, name):
+            with here.on(name):
                 monitors[name] = Monitor(here.app)
         for name, monitor in monitors.items():
             _passes(here, name, monitor, prices)
@@ -62,13 +60,7 @@ def measure() -> list[Result]:
 def _copy(here: World) -> None:
     """Copy the database, with its indexes, to one of trades without trailing stops."""
     for name in here.db.list_collection_names():
-        copy = here.client[PLAIN][name]
-        for index, key in here.db[name].index_information().items():
-            if index != "_id_":
-                options = {each: key[each] for each in FIXED_OPTIONS if each in key}
-                copy.create_index(key["key"], name=index, **options)
-        if documents := list(here.db[name].find()):
-            copy.insert_many(documents)
+        copy_all(here.db[name], here.client[PLAIN][name])
 
 
 def _set_trailing_stops(here: World) -> None:
@@ -98,21 +90,10 @@ def _trailing_fields(number: int) -> dict[str, Any]:
 def _passes(here: World, name: str, monitor: Monitor, prices: Iterator[Decimal]) -> float:
     """Make passes, each over the next price; return their median milliseconds."""
     durations = []
-    with _on(here, name):
+    with here.on(name):
         for price in itertools.islice(prices, PASSES):
             here.feed.tick("^NSEI", price)
             began = time.perf_counter()
             monitor.run_once()
             durations.append((time.perf_counter() - began) * 1_000)
     return statistics.median(durations)
-
-
-@contextmanager
-def _on(here: World, name: str) -> Iterator[None]:
-    """Have the application work with a database of this name until the block ends."""
-    used = mongo.db
-    mongo.db = here.client[name]  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        mongo.db = used

@@ -21,6 +21,7 @@ from app.domain.quote import Quote
 from app.extensions import mongo
 from benchmarks.measure import Goal, Result, result_of
 from benchmarks.support.books import PRICE
+from benchmarks.support.copies import copy_indexes
 from benchmarks.support.crowd import TRADES, crowd
 from benchmarks.support.world import World, connect, world
 from config import DATABASE_NAME
@@ -60,9 +61,7 @@ def _copy_few(here: World) -> str:
     """Make a database with the first FEW of the trades, and the same indexes; return its name."""
     name = "few"
     few = here.client[name]
-    for index, key in here.db.trades.index_information().items():
-        if index != "_id_":
-            few.trades.create_index(key["key"], name=index)
+    copy_indexes(here.db.trades, few.trades)
     few.trades.insert_many(here.db.trades.find({"number": 1}, limit=FEW))
     return name
 

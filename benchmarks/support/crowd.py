@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import shutil
 import sys
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -25,32 +26,40 @@ def crowd() -> Path:
 
     Give it to `world(copy_of=...)`, or copy it: a server changes what it is started on.
     """
-    folder = KEPT / _fingerprint()
+    return kept("crowd", _write, inspect.getsource(_levels), f"{USERS} {TRADES}")
+
+
+def kept(name: str, write: Callable[[world.World], object], *parts: str) -> Path:
+    """Return a data folder that `write` has filled, now or in an earlier run.
+
+    It is written again if one of the `parts` changes, the models, or the database's version.
+    """
+    folder = KEPT / f"{name}-{_fingerprint(parts)}"
     KEPT.mkdir(exist_ok=True)
     # A second process waits here for what the first one writes.
     with FileLock(KEPT / "lock"):
         if not folder.exists():
             print(f" (writing {TRADES:,} trades once)", end="", file=sys.stderr, flush=True)
-            _remove_earlier()
-            _write(folder)
+            for earlier in KEPT.glob(f"{name}-*"):
+                shutil.rmtree(earlier)
+            _keep(folder, write)
     return folder
 
 
-def _remove_earlier() -> None:
-    for folder in KEPT.iterdir():
-        if folder.is_dir():
-            shutil.rmtree(folder)
-
-
-def _write(folder: Path) -> None:
+def _keep(folder: Path, write: Callable[[world.World], object]) -> None:
     with world.world() as here:
-        users = books.seed_users(here, USERS)
-        books.seed_trades(here, users, TRADES // USERS, levels=_levels)
+        write(here)
         here.release_database()
         # Moved as a whole: a run that was interrupted leaves none that is half written.
         draft = KEPT / "draft"
+        shutil.rmtree(draft, ignore_errors=True)
         shutil.copytree(here.data_dir, draft)
         draft.rename(folder)
+
+
+def _write(here: world.World) -> None:
+    users = books.seed_users(here, USERS)
+    books.seed_trades(here, users, TRADES // USERS, levels=_levels)
 
 
 def _levels(position: int) -> books.BothLevels:
@@ -62,10 +71,8 @@ def _levels(position: int) -> books.BothLevels:
     return [(stop_loss, target), (stop_loss, None), (None, target)][position % 3]
 
 
-def _fingerprint() -> str:
+def _fingerprint(parts: Sequence[str]) -> str:
     """Return what changes with whatever decides what is in the folder."""
     sources = (indexes, books, models.trade, models.portfolio, models.inbox, models.user)
-    parts = [inspect.getsource(each) for each in sources] + [inspect.getsource(_levels)]
-    return sha256(
-        "".join([*parts, version("SecantusDB"), f"{USERS} {TRADES}"]).encode()
-    ).hexdigest()[:16]
+    sources_of = [inspect.getsource(each) for each in sources]
+    return sha256("".join([*sources_of, *parts, version("SecantusDB")]).encode()).hexdigest()[:16]

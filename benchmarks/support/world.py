@@ -110,6 +110,16 @@ class World:
             if server.process is not None:
                 server.stop()
 
+    @contextmanager
+    def on(self, name: str) -> Iterator[None]:
+        """Have `app` work with another database of the same server until the block ends."""
+        used = mongo.db
+        mongo.db = self.client[name]  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            mongo.db = used
+
     def tokens(self, user_ids: Iterable[str]) -> list[str]:
         """Return a token for each user that `app` and every server takes."""
         with self.app.app_context():

@@ -17,7 +17,7 @@ from click.testing import Result
 from flask import Flask
 from pymongo.errors import AutoReconnect, ExecutionTimeout
 
-from app.alerts.service import delete_alert, set_alert
+from app.alerts.service import change_alert, delete_alert, set_alert
 from app.domain.errors import PaperTradingError
 from app.domain.trade import TradeStatus
 from app.market_data.price_bounds import REUSE_SECONDS, SETTLED_SECONDS, WIDENED_SECONDS
@@ -105,6 +105,16 @@ def test_a_level_that_is_modified_widens_the_bounds(settle: Callable[..., list[s
 
     settle(24_999)
     assert trades_of("alice")[0].status is TradeStatus.STOP_LOSS_HIT
+
+
+def test_an_alert_that_is_moved_widens_the_bounds(settle: Callable[..., list[str]]) -> None:
+    alert = set_alert("alice", SYMBOL, above=Decimal(26_000))
+    settle(25_000)
+    change_alert("alice", str(alert.id), {"above": Decimal(25_001)})
+    assert_bounds_hold()
+
+    assert settle(25_001).count("alerts") == 2
+    assert documents("alerts")[0]["status"] == "TRIGGERED"
 
 
 def test_an_entry_that_is_filled_widens_the_bounds_for_its_levels(

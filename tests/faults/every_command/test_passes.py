@@ -29,6 +29,7 @@ from tests.faults.every_command.passes import (
     trader_with_events,
     trader_with_stop_and_alert,
 )
+from tests.support.bounds import assert_bounds_hold
 from tests.support.faults import FaultyDatabase, recording_commands
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.operations import outcome
@@ -75,6 +76,7 @@ def test_a_fault_at_any_command_of_a_settlement_forgets_no_stop_loss_and_no_aler
         assert closed["exit_price"] == 24_800, where
         with app.app_context():
             assert find_differences(trader.client_id) == [], where
+        assert_bounds_hold()
 
 
 @pytest.mark.parametrize("turn", TURNS)

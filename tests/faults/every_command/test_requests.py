@@ -20,6 +20,7 @@ from tests.faults.every_command.cases import (
     trader_with_portfolio,
 )
 from tests.support.account_operations import ACCOUNT_OPERATIONS
+from tests.support.bounds import assert_bounds_hold
 from tests.support.faults import FaultyDatabase, recording_commands
 from tests.support.operations import OPERATIONS, Request, outcome
 from tests.support.users import Trader
@@ -63,6 +64,7 @@ def test_a_fault_at_any_command_leaves_what_no_fault_leaves(
         assert outcome(trader) == expected, where
         with app.app_context():
             assert find_differences(trader.client_id) == [], where
+        assert_bounds_hold()
 
 
 def retry(request: Request) -> TestResponse:
