@@ -47,13 +47,23 @@ def _past_problems(
     numbers = range(past["first_number"], past["last_number"] + 1)
     season = [trade for trade in trades if trade["number"] in numbers]
     own = [each for each in movements if each["season"] == past["number"]]
-    expected = {
+    expected: Document = {
         "total_pnl": rules.sum_of(map(rules.realized, season)),
         "deposits": _moved(own, "deposit"),
         "withdrawals": _moved(own, "withdrawal"),
         **_results(season),
     }
     yield from _differences(past, expected, name)
+    deposited = expected["deposits"] - expected["withdrawals"]
+    balance = past["initial_margin"] + deposited + expected["total_pnl"]
+    (reset,) = (
+        each
+        for each in movements
+        if each["kind"] == "reset" and each["season"] == past["number"] + 1
+    )
+    # The reset replaced what was available after everything was closed.
+    replaced = {"balance": reset["balance_after"] - reset["amount"]}
+    yield from _differences(replaced, {"balance": balance}, name)
     outlived = [trade["_id"] for trade in season if trade["status"] in rules.OPEN]
     yield from _differences({"open trades": outlived}, {"open trades": []}, name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 from tests.support.audit import rules
@@ -53,11 +54,9 @@ class Life:
         else:
             self._note("it has no event")
 
-    @property
-    def end_reason(self) -> str | None:
-        """Why its entry ended unfilled."""
-        reason: str | None = self.trade.get("end_reason")
-        return reason
+    def seq_of(self, *types: str) -> int | None:
+        """Return the number of its first event of these types, None without one."""
+        return next((each["seq"] for each in self.events if each["type"] in types), None)
 
     def was(self, status: str, **values: Any) -> bool:
         """Return whether the trade ever had a status, and these values with it."""
@@ -269,9 +268,11 @@ def pair_problems(lives: Mapping[str, Life]) -> Iterator[str]:
         if other is None or str(other.trade["oco_id"]) != name:
             yield f"trade {name} is half a pair: {life.trade}"
             continue
-        filled, other_filled = life.was("ACTIVE"), other.was("ACTIVE")
-        waits, was_cancelled = life.trade["status"] == "PENDING", life.end_reason == "oco"
-        if (filled and other_filled) or (other_filled and waits) or (was_cancelled > other_filled):
+        filled_at, other_filled_at = life.seq_of("trade_filled"), other.seq_of("trade_filled")
+        ended_at = life.seq_of(*ENDING) or inf
+        by_pair = life.trade.get("end_reason") == "oco"
+        outlived = other_filled_at is not None and ended_at > other_filled_at
+        if (filled_at and other_filled_at) or outlived or by_pair > (other_filled_at is not None):
             yield f"a pair of which each may be filled: {life.trade} and {other.trade}"
 
 
