@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -133,6 +134,16 @@ class TestLimits:
 
         assert loaded == {200}
         assert unknown == [404, 404, 404, 429]
+
+
+def test_it_can_be_installed_on_a_phone(client: FlaskClient) -> None:
+    manifest = json.loads(client.get("/desk/desk.webmanifest").data)
+    icons = {client.get(icon["src"]).status_code for icon in manifest["icons"]}
+    worker = client.get("/desk/service-worker.js")
+
+    assert icons == {200}
+    assert worker.headers["Service-Worker-Allowed"] == "/"
+    assert client.get("/desk/offline.html").status_code == 200
 
 
 def test_no_module_of_the_desk_is_long() -> None:

@@ -173,12 +173,18 @@ def test_it_returns_by_itself_after_the_server_was_killed(
 ) -> None:
     # Requests without a server fail, and the browser reports each.
     desk = Desk(context.new_page(), server.url).open().start_demo()
+    desk.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     desk.buy()
 
     server.kill()
     banner = desk.page.get_by_text("Connection lost")
     expect(banner).to_be_visible(timeout=TIMEOUT_MS)
     expect(desk.page.locator("watch-row .last.stale").first).to_be_visible()
+
+    # Another tab cannot load the desk, and says so.
+    page = context.new_page()
+    page.goto(server.url)
+    expect(page.get_by_role("heading")).to_have_text("The trading desk cannot be reached")
 
     server.start()
     expect(banner).to_be_hidden(timeout=TIMEOUT_MS)

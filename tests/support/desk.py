@@ -17,8 +17,8 @@ TIMEOUT_MS = 30_000
 # Lines of the console about requests: refusals are noted with their address, and a request
 # without a server is no fault of the page.
 ABOUT_REQUESTS = re.compile(r"Failed to load resource|WebSocket connection to")
-# A refusal that the page shows in words.
-INVALID = 400
+# Refusals that the page shows in words, and requests that a sign-out overtook.
+HARMLESS = frozenset({400, 401})
 
 
 class Desk:
@@ -40,7 +40,7 @@ class Desk:
             self.problems.append(f"console: {message.text}")
 
     def _note_response(self, response: Response) -> None:
-        if response.status > INVALID:
+        if response.status >= 400 and response.status not in HARMLESS:
             self.problems.append(f"{response.status}: {response.request.method} {response.url}")
 
     def _note_address(self, url: str) -> None:

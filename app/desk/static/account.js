@@ -43,9 +43,7 @@ export async function signIn(credentials) {
  * @param {{name: string, email: string, phone: string, password: string}} fields
  */
 export async function register(fields) {
-  await api.post("/auth/register", fields);
-  keepTokens(await login(fields));
-  await api.post("/portfolio/create");
+  await createAccount(fields);
   await enter();
 }
 
@@ -58,7 +56,7 @@ export async function startDemo() {
   const digits = String(parseInt(random.slice(0, 12), 16))
     .slice(-9)
     .padStart(9, "0");
-  await register({
+  await createAccount({
     name: "Demo Trader",
     email: `demo-${random.slice(0, 10)}@example.com`,
     phone: `9${digits}`,
@@ -66,6 +64,7 @@ export async function startDemo() {
   });
   // Nobody reads the mail of this address.
   await api.put("/notifications/preferences", { email: false, sms: false, events: [] });
+  await enter();
 }
 
 /** End the session, here and on the server. */
@@ -93,6 +92,13 @@ export async function choosePortfolio(name) {
 /** Read the portfolio and the open trades again. */
 export async function refresh() {
   await Promise.all([readPortfolio(), readTrades()]);
+}
+
+/** @param {{name: string, email: string, phone: string, password: string}} fields */
+async function createAccount(fields) {
+  await api.post("/auth/register", fields);
+  keepTokens(await login(fields));
+  await api.post("/portfolio/create");
 }
 
 /**

@@ -8,3 +8,5 @@ import { restoreTheme } from "./theme.js";
 
 restoreTheme();
 start();
+// Only over https, or on this machine.
+void navigator.serviceWorker?.register("/desk/service-worker.js", { scope: "/" }).catch(() => {});

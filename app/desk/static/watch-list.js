@@ -89,6 +89,7 @@ export class WatchListPanel extends DeskElement {
    * @param {number} place
    */
   #item(symbol, place) {
+    const chosen = store.get("symbol");
     const state = symbol === this.dragged ? "dragged" : symbol === this.target ? "target" : "";
     return html`<li
       class=${state}
@@ -101,7 +102,11 @@ export class WatchListPanel extends DeskElement {
       }}
       @drop=${() => this.dragged && addSymbol(this.dragged, place)}
     >
-      <watch-row .symbol=${symbol} .isCurrent=${symbol === store.get("symbol")}></watch-row>
+      <watch-row
+        .symbol=${symbol}
+        .isCurrent=${symbol === chosen}
+        .isEntry=${symbol === chosen || (place === 0 && !shownList()?.symbols.includes(chosen))}
+      ></watch-row>
     </li>`;
   }
 

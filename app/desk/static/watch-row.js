@@ -11,7 +11,11 @@ import { choose, instrument, openTicket } from "./symbols.js";
 const FLASH = { duration: 500, easing: "ease-out" };
 
 export class WatchRow extends DeskElement {
-  static properties = { symbol: {}, isCurrent: { attribute: false } };
+  static properties = {
+    symbol: {},
+    isCurrent: { attribute: false },
+    isEntry: { attribute: false },
+  };
   static styles = [
     shared,
     css`
@@ -114,6 +118,8 @@ export class WatchRow extends DeskElement {
     super();
     this.symbol = "";
     this.isCurrent = false;
+    /** Whether Tab leads to this row; the arrow keys lead to the others. */
+    this.isEntry = false;
     /** @type {number | undefined} */
     this.shownPrice = undefined;
   }
@@ -128,6 +134,7 @@ export class WatchRow extends DeskElement {
     return html`
       <button
         class=${`row ${this.isCurrent ? "current" : ""}`}
+        tabindex=${this.isEntry ? 0 : -1}
         aria-current=${this.isCurrent ? "true" : "false"}
         aria-keyshortcuts="B S Delete Alt+ArrowUp Alt+ArrowDown"
         title=${origin(quote)}
