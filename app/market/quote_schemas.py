@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -23,9 +24,13 @@ from app.web.schemas import (
 )
 
 MAX_SYMBOLS = 100
+# Names of printable ASCII, as all symbols and aliases are; further ones may be empty.
+_NAMES = r"^[!-+\--~][ -+\--~]{0,39}(,[ -+\--~]{0,40}){0,99}$"
 
 
-def _split(text: Any) -> Any:
+def _split(text: str) -> list[str]:
+    if not re.fullmatch(_NAMES, text):
+        raise ValueError(f"must be up to {MAX_SYMBOLS} symbols with commas between them")
     return [name for each in text.split(",") if (name := each.strip())]
 
 
@@ -34,13 +39,11 @@ class QuotesQuery(RequestModel):
         list[SymbolName],
         BeforeValidator(_split),
         Field(
-            min_length=1,
-            max_length=MAX_SYMBOLS,
             description=f"At most {MAX_SYMBOLS} symbols or aliases in any case, with commas "
             "between them.",
             examples=["NIFTY,RELIANCE,TCS"],
         ),
-        WithJsonSchema({"type": "string"}),
+        WithJsonSchema({"type": "string", "pattern": _NAMES}),
     ]
 
 

@@ -133,7 +133,7 @@ def test_the_word_before_a_token_may_be_there_twice(alice: Trader, scheme: str) 
         ("stop-loss", "stop_loss"),
         ("Symbol", "symbol"),
         ("tradeType", "trade_type"),
-        ("type", "order_type"),
+        ("type", "trade_type"),
         ("target", "target_price"),
         ("targetPrice", "target_price"),
         ("quantitty", "quantity"),

@@ -99,9 +99,12 @@ def test_a_hundred_symbols_are_the_most(client: FlaskClient) -> None:
 
     assert client.get(f"/market/quotes?symbols={','.join(names)}").status_code == 200
     too_many = client.get(f"/market/quotes?symbols={','.join([*names, 'TCS'])}")
-    assert "symbols" in assert_error(too_many, 400, "validation_error")
-    for query in ("", "?symbols=", "?symbols=,%20,"):
+    assert assert_error(too_many, 400, "validation_error") == {
+        "symbols": "must be up to 100 symbols with commas between them"
+    }
+    for query in ("", "?symbols=", "?symbols=,TCS", "?symbols=%20", f"?symbols={'A' * 41}"):
         assert_error(client.get(f"/market/quotes{query}"), 400, "validation_error")
+    assert_error(client.get("/market/quotes?symbols=TCS%0A"), 400, "validation_error")
 
 
 def test_polled_quotes_are_served(
