@@ -77,7 +77,7 @@ class PortfolioDriver:
         self.feed.source = Source.MOCK
         for symbol, price in PRICES.items():
             self.feed.set(symbol, rupees(price))
-        self.model = PortfolioModel(Market(dict(PRICES)), MARGIN_RATE)
+        self.model = PortfolioModel(Market(dict(PRICES), self.clock.monotonic), MARGIN_RATE)
         self.trade_ids: dict[tuple[str, int], str] = {}
         self.requests: list[Request] = []
         self.first_answers: dict[tuple[str, str], bytes] = {}

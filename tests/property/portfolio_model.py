@@ -7,7 +7,7 @@ user's name, another one is named `user/portfolio`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
@@ -50,6 +50,7 @@ class Lot:
     status: str = "ACTIVE"
     exit_price: int | None = None
     pnl: int | None = None
+    closed_at: float | None = None
     from_gap: bool = False
 
     def worth_at(self, price: int) -> int:
@@ -77,6 +78,10 @@ class Lot:
         if self.order.target is not None and low <= self.order.target <= high:
             return "TARGET_HIT", self.order.target
         return None
+
+
+# When money came (positive) or went, and how much.
+Flow = tuple[float, int]
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,8 @@ class Season:
     total_pnl: int
     first: int
     end: int
+    # The documents have them as movements.
+    flows: Sequence[Flow] = field(default=(), compare=False)
 
 
 @dataclass
@@ -123,6 +130,8 @@ class Account:
     answers: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     deposits: int = 0
     withdrawals: int = 0
+    # The deposits and withdrawals of the season.
+    flows: list[Flow] = field(default_factory=list)
     # The position of the season's first lot.
     first: int = 0
     seasons: list[Season] = field(default_factory=list)
@@ -165,9 +174,10 @@ class Account:
 
 @dataclass
 class Market:
-    """The price of each symbol, and whether the prices come from an exchange."""
+    """The price of each symbol, whether the prices come from an exchange, and the time."""
 
     prices: dict[str, int]
+    time: Callable[[], float]
     real: bool = False
 
 
@@ -275,6 +285,7 @@ class PortfolioModel:
         account.deposits += max(amount, 0)
         account.withdrawals += max(-amount, 0)
         account.ledger.append(amount)
+        account.flows.append((self.market.time(), amount))
         kind = "funds_deposited" if amount > 0 else "funds_withdrawn"
         account.events.append(Event(kind, user, 0, amount, account.available))
         if key:
@@ -299,11 +310,13 @@ class PortfolioModel:
             account.total_pnl,
             account.first,
             len(account.lots),
+            account.flows,
         )
         balance = account.balance
         account.seasons.append(ended)
         account.initial = initial or account.initial
         account.deposits = account.withdrawals = 0
+        account.flows = []
         account.first = len(account.lots)
         account.ledger = [account.initial - balance]
         account.events.append(Event("portfolio_reset", user, 0, balance, account.initial))
@@ -370,6 +383,7 @@ class PortfolioModel:
 
     def _close(self, lot: Lot, status: str, price: int) -> None:
         lot.status, lot.exit_price, lot.pnl = status, price, lot.worth_at(price)
+        lot.closed_at = self.market.time()
         kind = "trade_exited" if status == "CLOSED" else "trade_auto_closed"
         account = self.accounts[lot.owner]
         account.ledger.append(lot.pnl)

@@ -46,6 +46,7 @@ from tests.property.portfolio_driver import (
     rupees,
 )
 from tests.property.portfolio_model import Order, user_of
+from tests.property.portfolio_statistics import assert_statistics
 from tests.support.market import ManualClock, ScriptedFeed
 
 users = st.sampled_from(list(ACCOUNTS))
@@ -285,6 +286,7 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
         self.look_at_the_portfolio(user)
         self.list_trades(user, limit, status)
         self.list_activities(user, limit)
+        self.look_at_the_statistics(user)
         with self.app.app_context():
             assert find_differences(user_of(user)) == []
 
@@ -333,6 +335,18 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
             if lot.status == "ACTIVE":
                 unrealized = lot.worth_at(self.model.market.prices[lot.order.symbol])
             assert paise(shown["unrealized_pnl"]) == unrealized
+
+    def look_at_the_statistics(self, user: str) -> None:
+        """Of the season, and of the one before it."""
+        account = self.model.accounts[user]
+        path, own = f"/trades/statistics/{user_of(user)}", {"portfolio": portfolio_of(user)}
+        lots = account.lots[account.first :]
+        assert_statistics(self.get(user, path, own), lots, account.flows, account.initial)
+        if account.seasons:
+            ended = account.seasons[-1]
+            shown = self.get(user, path, {**own, "season": ended.number})
+            lots = account.lots[ended.first : ended.end]
+            assert_statistics(shown, lots, ended.flows, ended.initial)
 
     def list_activities(self, user: str, limit: int) -> None:
         """Each balance is that before it and its amount: together they are the whole season."""
