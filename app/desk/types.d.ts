@@ -123,6 +123,8 @@ interface Trade {
   trailing_offset: number | null;
   trailing_pct: number | null;
   trailing_step: number | null;
+  /** Where a trailing stop is now; null before its first price. */
+  trailing_stop?: number | null;
   status: string;
   created_at: string;
   margin_used: number;

@@ -44,6 +44,7 @@ function levelsOfTrade(trade) {
           level(trade, "order", `${name} limit`, trade.limit_price, "limit_price"),
         ]),
     level(trade, "stop", `Stop of ${name}`, trade.stop_loss, "stop_loss"),
+    level(trade, "stop", `Trailing stop of ${name}`, trade.trailing_stop ?? null, null),
     level(trade, "target", `Target of ${name}`, trade.target_price, "target_price"),
   ];
   return levels.filter((each) => each !== null);
@@ -63,7 +64,7 @@ function level(trade, kind, name, at, field) {
   return {
     id: `${trade.trade_id}-${field ?? kind}`,
     ...{ kind, name, price: at, field, trade },
-    removes: { ...removes, target: "Remove the target", alert: null }[kind],
+    removes: field && { ...removes, target: "Remove the target", alert: null }[kind],
   };
 }
 

@@ -3,17 +3,19 @@
  * @module
  */
 import { readAlerts } from "./alerts.js";
-import { ApiError } from "./api.js";
 import { CandleSource, INTERVALS } from "./chart-candles.js";
+import { loaderOf } from "./chart-loader.js";
 import { moveLevel, removeLevel } from "./chart-changes.js";
 import { showIndicators } from "./chart-indicators.js";
 import "./chart-level.js";
+import "./chart-menu.js";
 import { levelsOf, onTick } from "./chart-levels.js";
 import { applyTheme, loadLibrary, makeChart } from "./chart-library.js";
 import { ChartLines, defineLines } from "./chart-lines.js";
 import { keepSettings, settingsOf } from "./chart-settings.js";
 import { style } from "./chart-style.js";
 import "./chart-toolbar.js";
+import { TrailingStops } from "./chart-trailing.js";
 import { DeskElement, html, nothing, shared } from "./element.js";
 import { shortName } from "./format.js";
 import { store } from "./store.js";
@@ -39,6 +41,7 @@ export class PriceChart extends DeskElement {
   #moved = null;
   /** @type {() => void} */
   #unwatch = () => {};
+  #trailing = new TrailingStops();
   #redraw = 0;
   /** The theme whose colours the chart has. */
   #theme = "";
@@ -48,6 +51,8 @@ export class PriceChart extends DeskElement {
   #wasLost = false;
   /** What is shown instead of candles. */
   message = "";
+  /** @type {import("./chart-menu.js").Place | null} */
+  menu = null;
   isWide = false;
 
   constructor() {
@@ -81,7 +86,7 @@ export class PriceChart extends DeskElement {
         @choose=${(/** @type {CustomEvent} */ event) => this.#choose(event.detail)}
         @wide=${() => this.#toggleWide()}
       ></chart-toolbar>
-      <div class="area">
+      <div class="area" @contextmenu=${(/** @type {MouseEvent} */ event) => this.#openMenu(event)}>
         <div
           class="canvas"
           role="img"
@@ -96,6 +101,7 @@ export class PriceChart extends DeskElement {
         >
           ${levels.map((level) => this.#handle(level))}
         </div>
+        <chart-menu .place=${this.menu} @close=${() => this.change({ menu: null })}></chart-menu>
         ${this.message ? html`<p class="empty" role="status">${this.message}</p>` : nothing}
       </div>
     `;
@@ -163,40 +169,25 @@ export class PriceChart extends DeskElement {
     this.#source = source;
     this.#isLoading = true;
     this.#moved = null;
-    chart.setDataLoader({
-      getBars: (request) => void this.#read(source, request),
-      subscribeBar: ({ callback }) => {
-        if (this.#source === source) this.#push = callback;
-      },
-      unsubscribeBar: () => (this.#push = null),
-    });
+    chart.setDataLoader(
+      loaderOf(source, {
+        isCurrent: () => this.#source === source,
+        onBegin: (candles) => this.#begin(candles),
+        onFault: (message) => this.change({ message }),
+        onPush: (push) => (this.#push = push),
+      }),
+    );
     chart.setSymbol({ ticker: symbol, pricePrecision: 2, volumePrecision: 0 });
     chart.setPeriod({ type, span });
     this.#watchPrice();
   }
 
-  /**
-   * @param {CandleSource} source
-   * @param {import("klinecharts").DataLoaderGetBarsParams} request
-   */
-  async #read(source, { type, timestamp, symbol, period, callback }) {
-    const { type: wanted, span } = INTERVALS[source.interval];
-    // The library asks after each of the two settings; the first request is out of date.
-    const isCurrent = symbol.ticker === source.symbol && period.type === wanted;
-    if (!isCurrent || period.span !== span || type === "backward") return callback([], false);
-    try {
-      const read = await (type === "init" ? source.newest() : source.older(timestamp ?? 0));
-      if (this.#source !== source) return;
-      callback(read.candles, { forward: read.hasOlder, backward: false });
-      if (type !== "init") return;
-      this.#hasVolume = read.candles.some(({ volume }) => volume);
-      this.#showIndicators();
-      this.#isLoading = read.candles.length === 0;
-      this.change({ message: read.candles.length ? "" : "There are no candles yet." });
-    } catch (error) {
-      callback([], false);
-      if (error instanceof ApiError) this.change({ message: error.message });
-    }
+  /** @param {import("klinecharts").KLineData[]} candles */
+  #begin(candles) {
+    this.#hasVolume = candles.some(({ volume }) => volume);
+    this.#showIndicators();
+    this.#isLoading = candles.length === 0;
+    this.change({ message: candles.length ? "" : "There are no candles yet." });
   }
 
   #watchPrice() {
@@ -211,10 +202,14 @@ export class PriceChart extends DeskElement {
     const quote = store.quote(this.#source?.symbol ?? "");
     const candle = quote && this.#push && this.#source?.live(quote);
     if (candle) this.#push?.(candle);
+    if (this.#trailing.isMoving) this.requestUpdate();
   }
 
   #levels() {
-    return levelsOf(store.get("symbol"), store.get("trades").values(), store.get("alerts"));
+    const symbol = store.get("symbol");
+    const own = [...store.get("trades").values()].filter((trade) => trade.symbol === symbol);
+    const trades = this.#trailing.moved(own, store.quote(symbol)?.price);
+    return levelsOf(symbol, trades, store.get("alerts"));
   }
 
   #drawLines() {
@@ -244,6 +239,15 @@ export class PriceChart extends DeskElement {
   #remove(id) {
     const level = this.#levels().find((each) => each.id === id);
     if (level) void removeLevel(level);
+  }
+
+  /** @param {MouseEvent} event */
+  #openMenu(event) {
+    event.preventDefault();
+    const area = /** @type {HTMLElement} */ (event.currentTarget).getBoundingClientRect();
+    const [x, y] = [event.clientX - area.left, event.clientY - area.top];
+    const at = this.#isLoading ? null : this.#lines?.priceAt(y);
+    if (at != null) this.change({ menu: { x, y, at: onTick(at, this.#tick()) } });
   }
 
   #tick() {
