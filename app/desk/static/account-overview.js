@@ -30,7 +30,7 @@ export class AccountOverview extends DeskElement {
           grid-template-columns: minmax(0, 1fr);
         }
       }
-      header {
+      .head {
         display: flex;
         flex-wrap: wrap;
         gap: 4px 12px;
@@ -100,13 +100,13 @@ export class AccountOverview extends DeskElement {
   render() {
     return html`
       <section aria-labelledby="equity">
-        <header>
+        <div class="head">
           <h2 id="equity">Equity</h2>
           ${this.#equity()}
           <div class="periods" role="group" aria-label="Period">
             ${PERIODS.map((period) => this.#button(period))}
           </div>
-        </header>
+        </div>
         ${this.message ? html`<p class="error" role="alert">${this.message}</p>` : nothing}
         <equity-curve .points=${this.points}></equity-curve>
       </section>

@@ -13,7 +13,7 @@ export class NotificationList extends DeskElement {
   static styles = [
     shared,
     css`
-      header {
+      .head {
         position: sticky;
         top: 0;
         display: flex;
@@ -78,10 +78,10 @@ export class NotificationList extends DeskElement {
   render() {
     const unread = store.get("unread");
     return html`
-      <header>
+      <div class="head">
         <span class="muted">${unread ? `${unread} unread` : "All read"}</span>
         <button ?disabled=${!unread} @click=${() => void this.#markAll()}>Mark all as read</button>
-      </header>
+      </div>
       ${this.message ? html`<p class="error empty" role="alert">${this.message}</p>` : nothing}
       <ul aria-label="Notifications">
         ${(this.list ?? []).map((each) => this.#item(each))}

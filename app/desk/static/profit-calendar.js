@@ -42,7 +42,7 @@ export class ProfitCalendar extends DeskElement {
   static styles = [
     shared,
     css`
-      header {
+      .head {
         display: flex;
         gap: 8px;
         align-items: center;
@@ -114,12 +114,12 @@ export class ProfitCalendar extends DeskElement {
       .filter(({ day }) => day.startsWith(this.month))
       .reduce((total, { pnl }) => total + pnl, 0);
     return html`
-      <header>
+      <div class="head">
         ${this.#step(-1, "Month before", "‹")}
         <h3 aria-live="polite">${MONTH.format(new Date(`${this.month}-01`))}</h3>
         ${this.#step(1, "Month after", "›")}
         <span class=${`sum ${trend(sum)}`}>${signed(sum)} ${arrow(sum)}</span>
-      </header>
+      </div>
       <table aria-label="Realized profit by day">
         <thead>
           <tr>
