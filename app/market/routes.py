@@ -6,11 +6,14 @@ from flask import Blueprint
 
 from app.alerts.routes import blueprint as alerts
 from app.concurrency import run_blocking
+from app.market import scenarios
 from app.market.quote_schemas import QuoteResponse, QuotesQuery, QuotesResponse
 from app.market.schemas import (
     HistoryQuery,
     HistoryResponse,
     MarketStatusResponse,
+    ScenarioRequest,
+    ScenarioResponse,
     SymbolsQuery,
     SymbolsResponse,
 )
@@ -71,3 +74,14 @@ def symbols(query: SymbolsQuery) -> SymbolsResponse:
 def market_status() -> MarketStatusResponse:
     """Show whether the exchanges are open by their calendar, and when they next open and close."""
     return MarketStatusResponse.model_validate(services().calendar.status(now()))
+
+
+@blueprint.post("/scenario")
+@endpoint(
+    body=ScenarioRequest,
+    responses={201: ScenarioResponse},
+    errors={403: ["scenario_not_allowed"], 409: ["not_simulated", "scenario_running"]},
+)
+def start_scenario(body: ScenarioRequest) -> tuple[ScenarioResponse, int]:
+    """Start a scenario of the simulated market, for everyone; not in production."""
+    return ScenarioResponse.of(scenarios.start_scenario(body.scenario)), 201

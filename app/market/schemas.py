@@ -11,6 +11,8 @@ from pydantic import Field
 from app.domain.candle import Candle, Interval
 from app.domain.quote import Source
 from app.market_data.calendar import SessionKind
+from app.market_data.feeds.scenarios import Scenario, ScenarioKind
+from app.market_data.feeds.simulated_hours import time_at
 from app.market_data.instruments.registry import Instrument
 from app.web.schemas import (
     CountIfKnown,
@@ -147,4 +149,24 @@ class HistoryResponse(ResponseModel):
             interval=interval,
             source=candles[-1].source if candles else None,
             candles=[CandleView.model_validate(candle) for candle in candles],
+        )
+
+
+class ScenarioRequest(RequestModel):
+    scenario: Annotated[ScenarioKind, choice(ScenarioKind)] = Field(
+        description="The scenario to start.", examples=["crash"]
+    )
+
+
+class ScenarioResponse(ResponseModel):
+    scenario: ScenarioKind = Field(description="The scenario that starts.", examples=["crash"])
+    starts_at: Timestamp = Field(description="When it begins, UTC.")
+    ends_at: Timestamp = Field(description="When it is over, UTC.")
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> ScenarioResponse:
+        return cls(
+            scenario=scenario.kind,
+            starts_at=time_at(scenario.starts),
+            ends_at=time_at(scenario.ends),
         )

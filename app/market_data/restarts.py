@@ -161,7 +161,7 @@ def resume_simulation(settings: Settings, clock: Clock, *, store: bool) -> Cours
         # Of several processes that start at once, one decides.
         document = MarketState.begin_simulation(_document(course, settings), document)
     if store and settings.simulated_scenario:
-        start_scenario(ScenarioKind(settings.simulated_scenario), clock.now())
+        store_scenario(ScenarioKind(settings.simulated_scenario), clock.now())
         document = MarketState.load_simulation() or document
     return _course(document)
 
@@ -172,7 +172,7 @@ def read_scenarios() -> tuple[Scenario, ...]:
     return _course(document).scenarios if document else ()
 
 
-def start_scenario(kind: ScenarioKind, time: datetime) -> Scenario | None:
+def store_scenario(kind: ScenarioKind, time: datetime) -> Scenario | None:
     """Store a scenario from the next second after `time` on, None if another one is not over."""
     scenario = Scenario(kind, math.floor(seconds_of(time)) + 1)
     entry = {"kind": kind.value, "starts": scenario.starts}

@@ -80,6 +80,9 @@ ERROR_CODES = {
         (400,), "The range of time is reversed, or has too many candles or points."
     ),
     "market_data_unavailable": ErrorCode((503,), "No source has a price of the symbol."),
+    "scenario_not_allowed": ErrorCode((403,), "In production no request starts a scenario."),
+    "not_simulated": ErrorCode((409,), "The market is not the simulated one."),
+    "scenario_running": ErrorCode((409,), "Another scenario is not over yet."),
     "watchlist_not_found": ErrorCode((404,), "The user has no watchlist with this id."),
     "watchlist_name_taken": ErrorCode(
         (409,), "Another watchlist of the user has the name. `details` has its `watchlist_id`."

@@ -57,6 +57,7 @@ CONTRACT = {
     ("get", "/market/status"): ({200}, True),
     ("get", "/market/history/{symbol}"): ({200, 404}, True),
     ("get", "/market/symbols"): ({200}, True),
+    ("post", "/market/scenario"): ({201, 401, 403, 409, 413, 415}, False),
     ("post", "/market/alerts"): ({201, 401, 409, 413, 415}, False),
     ("get", "/market/alerts"): ({200, 401}, False),
     ("patch", "/market/alerts/{alert_id}"): ({200, 400, 401, 404, 409, 503}, False),

@@ -115,6 +115,8 @@ def test_a_calendar_that_ends_soon_is_logged_once(
     [
         ({}, False),
         ({"MARKET_DATA": "simulated"}, False),
+        ({"SIMULATED_HOURS": "exchange"}, True),
+        ({"SIMULATED_HOURS": "exchange", "MARKET_HOURS": "ignore"}, False),
         ({"MARKET_DATA": "yahoo"}, True),
         ({"MARKET_DATA": "angel_one", **ANGEL_ONE}, True),
         ({"MARKET_DATA": "auto", **ANGEL_ONE}, True),

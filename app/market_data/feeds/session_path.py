@@ -167,7 +167,7 @@ class SessionPath:
 
     def _volume(self, seconds: Numbers) -> Numbers:
         """Return the cumulative part of the session's volume before these seconds."""
-        traded = trading_seconds(self.scenarios, seconds)
+        traded = trading_seconds(self.scenarios, seconds - 1) + 1
         x = (traded - self.hours.opens) / SECONDS
         return np.interp(x, np.arange(len(self.volume)), self.volume)
 
