@@ -2,50 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.bracket import Bracket
 from app.domain.candle import Candle
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit
 from app.domain.order import OrderType
 from app.domain.quote import Quote
 from app.domain.side import TradeType
-from app.domain.trade import TradeStatus, Transition, on_candle, on_quote
-from app.domain.triggers import triggered_by, triggered_in
+from app.domain.trade import Transition, on_candle
 from tests.property.strategies import near_prices, quantities, sides
 from tests.support.quotes import NOON, quote
+from tests.support.settling import by_candles, by_ticks, pending
 
 MINUTE = timedelta(minutes=1)
 # A price, and what it is in its session, if anything.
 Walk = Sequence[tuple[Decimal, str | None]]
 marks = st.sampled_from([None, None, "opens", "auction"])
 walks = st.lists(st.tuples(near_prices, marks), min_size=1, max_size=30)
-
-
-@dataclass(frozen=True)
-class Trade:
-    """A trade that waits, without a database."""
-
-    id: int
-    status: TradeStatus
-    order: EntryOrder | None
-    bracket: Bracket | None = None
-
-    def after(self, transition: Transition) -> Trade | None:
-        change = transition.change
-        if isinstance(change, Entered):
-            return replace(self, status=transition.after, bracket=change.bracket)
-        if isinstance(change, Triggered) and self.order:
-            order = replace(self.order, triggered_at=change.quote.timestamp)
-            return replace(self, order=order)
-        return None
 
 
 @st.composite
@@ -82,32 +62,6 @@ def candle_of(tick: Quote) -> Candle:
     return replace(Candle.of([tick]), opens_session=tick.opens_session, in_auction=tick.in_auction)
 
 
-def find(trade: Trade) -> Callable[[str, Decimal, Decimal], Iterable[Trade]]:
-    return lambda _symbol, _lowest, _highest: [trade]
-
-
-def by_ticks(trade: Trade, ticks: Sequence[Quote]) -> list[Transition]:
-    return [each for _, each in triggered_by(ticks, find(trade), on_quote, Trade.after)]
-
-
-def by_candles(trade: Trade, ticks: Sequence[Quote]) -> list[Transition]:
-    candles = [candle_of(tick) for tick in ticks]
-
-    def candles_after(_symbol: str, time: datetime) -> list[Candle]:
-        return [candle for candle in candles if candle.time > time]
-
-    missed = triggered_in(
-        ["^NSEI"],
-        candles_after,
-        NOON,
-        find=find(trade),
-        began=lambda _trade: NOON,
-        react=on_candle,
-        advance=Trade.after,
-    )
-    return [each for _, each in missed]
-
-
 def described(transition: Transition) -> tuple[object, ...]:
     """Return all that the books keep of a transition, but how it was found."""
     change = transition.change
@@ -126,11 +80,12 @@ def described(transition: Transition) -> tuple[object, ...]:
 def test_candles_of_one_tick_each_fill_and_close_as_the_ticks_do(
     order: EntryOrder, walk: Walk
 ) -> None:
-    trade, ticks = Trade(1, TradeStatus.PENDING, order), ticks_of(walk)
+    ticks = ticks_of(walk)
 
-    live, settled = by_ticks(trade, ticks), by_candles(trade, ticks)
+    live = by_ticks(ticks, pending(order))
+    settled = by_candles([candle_of(tick) for tick in ticks], pending(order))
 
-    assert list(map(described, settled)) == list(map(described, live))
+    assert [described(each) for _, each in settled] == [described(each) for _, each in live]
 
 
 @given(orders(), near_prices)
@@ -147,7 +102,7 @@ def test_a_tick_changes_exactly_what_the_index_would_find(
 def test_no_fill_is_worse_than_its_limit_or_better_than_its_quote(
     order: EntryOrder, walk: Walk
 ) -> None:
-    for transition in by_ticks(Trade(1, TradeStatus.PENDING, order), ticks_of(walk)):
+    for _, transition in by_ticks(ticks_of(walk), pending(order)):
         if not isinstance(transition.change, Entered):
             continue
         bracket = transition.change.bracket
@@ -162,13 +117,13 @@ def test_no_fill_is_worse_than_its_limit_or_better_than_its_quote(
 def test_longer_candles_change_a_trade_if_their_ticks_would(
     order: EntryOrder, prices: list[Decimal], length: int
 ) -> None:
-    trade = Trade(1, TradeStatus.PENDING, replace(order, expires_at=None))
+    trade = pending(replace(order, expires_at=None))
     ticks = ticks_of([(price, None) for price in prices])
     parts = [ticks[begin : begin + length] for begin in range(0, len(ticks), length)]
 
     first = next(filter(None, (on_candle(trade, Candle.of(part)) for part in parts)), None)
 
-    live = by_ticks(trade, ticks)
+    live = [each for _, each in by_ticks(ticks, trade)]
     assert (first is not None) is bool(live)
     if first is not None and order.order_type is OrderType.LIMIT:
         assert described(first)[1] == described(live[0])[1] == order.limit_price
