@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 from flask.cli import with_appcontext
 
 from app.cli.tables import table
 from app.database import object_id
-from app.domain.verification import Record, Step, verify
+from app.domain.money import format_rupees
+from app.domain.trade import TradeStatus
+from app.domain.verification import Record, Step, verify, verify_margin
 from app.models import Trade
 from app.services import services
 
@@ -18,25 +22,9 @@ from app.services import services
 def verify_trade(trade_id: str) -> None:
     """Derive each price, margin and P&L of a trade from its evidence; exit 1 on a difference."""
     trade = _find(trade_id)
-    what = f"{trade.trade_type} {trade.terms.quantity} {trade.symbol}"
-    click.echo(f"{what} of {trade.user_id} is {trade.status}.")
-    if trade.bracket is None:
-        click.echo("It has no fill to verify.")
-        return
-    # A market order does not store the rate: it is that of the configuration.
-    rate = trade.order.margin_rate if trade.order else services().settings.margin_rate
-    steps = list(
-        verify(
-            Record(
-                bracket=trade.bracket,
-                order=trade.order,
-                fills=trade.fills,
-                pnl=trade.pnl,
-                margin_used=trade.margin_used,
-                margin_rate=rate,
-            )
-        )
-    )
+    for line in _described(trade):
+        click.echo(line)
+    steps = _derive(trade)
     rows = [(step.name, step.reason, step.derived, step.recorded, _verdict(step)) for step in steps]
     click.echo(table(("step", "derivation", "derived", "recorded", ""), rows))
     wrong = sum(not step.agrees for step in steps)
@@ -44,6 +32,38 @@ def verify_trade(trade_id: str) -> None:
         click.echo(f"{wrong} of {len(steps)} steps differ.")
         raise SystemExit(1)
     click.echo(f"All {len(steps)} steps agree with what is recorded.")
+
+
+def _described(trade: Trade) -> Iterator[str]:
+    what = f"{trade.trade_type} {trade.terms.quantity} {trade.symbol}"
+    yield f"{what} of {trade.user_id} is {trade.status}."
+    order, bracket = trade.order, trade.bracket
+    if order and bracket is None:
+        price = order.waiting_price
+        at = "" if price is None else f" at {format_rupees(price)}"
+        why = f": {trade.end_reason}" if trade.end_reason else ""
+        yield f"Its {order.order_type} order{at} has no fill{why}."
+    if trade.oco_id:
+        yield f"The other order of its pair is {trade.oco_id}."
+    if bracket and trade.status is TradeStatus.ACTIVE and bracket.exited:
+        yield f"{bracket.open_quantity} of {bracket.quantity} are still held."
+
+
+def _derive(trade: Trade) -> list[Step]:
+    order = trade.order
+    if trade.bracket is None:
+        return [verify_margin(order, trade.margin_used)] if order else []
+    # A market order does not store the rate: it is that of the configuration.
+    rate = order.margin_rate if order else services().settings.margin_rate
+    record = Record(
+        bracket=trade.bracket,
+        order=order,
+        fills=trade.fills,
+        pnl=trade.pnl,
+        margin_used=trade.margin_used,
+        margin_rate=rate,
+    )
+    return list(verify(record))
 
 
 def _verdict(step: Step) -> str:

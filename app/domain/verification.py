@@ -14,7 +14,7 @@ from app.domain.bracket import Bracket
 from app.domain.entry import EntryOrder
 from app.domain.fill import ExitReason, Fill, FillKind, FillRule
 from app.domain.money import ZERO, format_rupees, required_margin
-from app.domain.order import OrderType
+from app.domain.order import OrderType, TimeInForce
 from app.domain.side import TradeType
 
 
@@ -65,6 +65,16 @@ def verify(record: Record) -> Iterator[Step]:
         pnls = [fill.pnl or ZERO for fill in exits]
         reason = "the sum over all exits"
         yield Step("P&L of the trade", reason, sum(pnls, ZERO), record.pnl or ZERO)
+
+
+def verify_margin(order: EntryOrder, margin_used: Decimal) -> Step:
+    """Return the derivation of what an order without a fill blocks, or blocked until it ended."""
+    name, price = "Margin blocked", order.margin_price
+    if order.time_in_force is TimeInForce.IOC:
+        return Step(name, "nothing: the order did not wait", ZERO, margin_used)
+    reason = f"{price} x {order.quantity} x {order.margin_rate}"
+    derived = required_margin(price, order.quantity, order.margin_rate)
+    return Step(name, reason, derived, margin_used)
 
 
 def _entry(fill: Fill, bracket: Bracket, order: EntryOrder | None) -> Step:

@@ -77,7 +77,9 @@ class TradeView(ResponseModel):
         examples=["user"],
     )
     exit_reason: ExitReason | None = Field(
-        default=None, description="Why it closed; null while ACTIVE.", examples=["target"]
+        default=None,
+        description="Why it closed; null while it is open, and if it ended unfilled.",
+        examples=["target"],
     )
     settled_from: SettledFrom | None = Field(
         default=None,
@@ -205,7 +207,7 @@ class TradeView(ResponseModel):
         default=None, description="When the waiting entry was filled, UTC; null if it never waited."
     )
     closed_at: Timestamp | None = Field(
-        default=None, description="When it closed, UTC; null while ACTIVE."
+        default=None, description="When it closed or ended unfilled, UTC; null while it is open."
     )
 
     @classmethod

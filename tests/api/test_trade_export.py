@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from io import StringIO
+from typing import Any
 
 import pytest
 from bson import ObjectId
@@ -25,6 +26,16 @@ def rows_of(trader: Trader, query: str = "") -> list[dict[str, str]]:
     return list(csv.DictReader(StringIO(answer.text, newline="")))
 
 
+def assert_same(row: dict[str, str], trade: dict[str, Any]) -> None:
+    """Check that each cell has the value of the view, an empty one for null."""
+    assert row.keys() == trade.keys() - NOT_EXPORTED
+    for name, cell in row.items():
+        value = trade[name]
+        is_number = isinstance(value, float) and name != "trailing_pct"
+        expected = f"{value:.2f}" if is_number else str(value)
+        assert cell == ("" if value is None else expected), name
+
+
 def test_a_row_has_the_fields_of_the_trade(
     alice: Trader, feed: ScriptedFeed, monitor: Monitor
 ) -> None:
@@ -36,12 +47,42 @@ def test_a_row_has_the_fields_of_the_trade(
     rows = rows_of(alice)
     assert [row["symbol"] for row in rows] == ["^NSEI", "RELIANCE.NS"]
     for row, trade in zip(rows, reversed(alice.trades()), strict=True):
-        assert row.keys() == trade.keys() - NOT_EXPORTED
-        for name, cell in row.items():
-            value = trade[name]
-            expected = f"{value:.2f}" if isinstance(value, float) else str(value)
-            assert cell == ("" if value is None else expected), name
+        assert_same(row, trade)
     assert (rows[0]["pnl"], rows[0]["closed_at"][-1], rows[1]["pnl"]) == ("2.00", "Z", "")
+
+
+def test_a_trade_of_every_kind_is_a_row_as_its_view_shows_it(
+    alice: Trader, feed: ScriptedFeed, monitor: Monitor
+) -> None:
+    limit = {"order_type": "LIMIT", "limit_price": 24_900}
+    stop = {"order_type": "STOP", "stop_price": 25_100}
+    order = {"symbol": "^NSEI", "trade_type": "BUY", "quantity": 1}
+    alice.create_trade(**limit)
+    cancelled = alice.create_trade(**limit).get_json()["trade_id"]
+    alice.post(f"/trades/cancel/{cancelled}")
+    alice.create_trade(**limit, time_in_force="IOC")
+    in_parts = alice.create_trade(quantity=3).get_json()["trade_id"]
+    alice.post(f"/trades/exit/{in_parts}", {"quantity": 1})
+    alice.create_trade(trailing_offset=50, trailing_step=5)
+    alice.create_trade(trade_type="SELL", trailing_pct=1.5)
+    alice.post("/trades/oco", {"orders": [{**order, **limit}, {**order, **stop}]})
+    for price in (25_110, 25_040):
+        feed.tick("^NSEI", price)
+    monitor.run_once()
+
+    rows, trades = rows_of(alice), alice.trades()[::-1]
+    assert [row["status"] for row in rows] == [
+        *("PENDING", "CANCELLED", "CANCELLED", "ACTIVE", "TRAILING_STOP_HIT", "ACTIVE"),
+        *("CANCELLED", "ACTIVE"),
+    ]
+    for row, trade in zip(rows, trades, strict=True):
+        assert_same(row, trade)
+    pending, _, at_once, reduced, trailed, _, unfilled, filled = rows
+    assert (pending["entry_price"], pending["limit_price"]) == ("", "24900.00")
+    assert (at_once["end_reason"], unfilled["end_reason"]) == ("ioc", "oco")
+    assert (reduced["open_quantity"], reduced["pnl"], reduced["exit_reason"]) == ("2", "0.00", "")
+    assert (trailed["trailing_offset"], trailed["exit_reason"]) == ("50.00", "trailing_stop")
+    assert (unfilled["oco_id"], filled["entry_price"]) == (filled["trade_id"], "25110.00")
 
 
 def test_it_is_a_file_with_a_header_even_without_a_portfolio(carol: Trader) -> None:

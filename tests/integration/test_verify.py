@@ -125,12 +125,45 @@ def test_a_figure_that_does_not_follow_is_shown_and_the_command_fails(
     assert not line.rstrip().endswith("ok")
 
 
-def test_an_order_that_waits_has_nothing_to_verify(alice: Trader, verify: Verify) -> None:
-    trade = alice.create_trade(order_type="LIMIT", limit_price=24_900).get_json()
+LIMIT = {"order_type": "LIMIT", "limit_price": 24_900}
 
-    result = verify(trade["trade_id"])
 
-    assert (result.exit_code, "no fill" in result.output) == (0, True)
+def test_an_order_without_a_fill_is_verified_by_its_margin(alice: Trader, verify: Verify) -> None:
+    waiting = alice.create_trade(**LIMIT).get_json()["trade_id"]
+    cancelled = alice.create_trade(**LIMIT).get_json()["trade_id"]
+    alice.post(f"/trades/cancel/{cancelled}")
+    at_once = alice.create_trade(**LIMIT, time_in_force="IOC").get_json()["trade_id"]
+
+    for trade_id, status, end in (
+        (waiting, "PENDING", "."),
+        (cancelled, "CANCELLED", ": user."),
+        (at_once, "CANCELLED", ": ioc."),
+    ):
+        result = verify(trade_id)
+        assert result.exit_code == 0, result.output
+        assert f"is {status}." in result.output
+        assert f"Its LIMIT order at ₹24,900.00 has no fill{end}" in result.output
+        assert "Margin blocked" in result.output
+    margin = {"$set": {"margin_used": Decimal(1)}}
+    collection("trades").update_one({"_id": ObjectId(waiting)}, margin)
+    assert verify(waiting).exit_code == 1
+
+
+def test_a_pair_and_what_is_left_of_a_trade_are_shown(
+    alice: Trader, verify: Verify, move: Callable[[int | str], None]
+) -> None:
+    order = {"symbol": "^NSEI", "trade_type": "BUY", "quantity": 2}
+    stop = {"order_type": "STOP", "stop_price": 25_100}
+    pair = alice.post("/trades/oco", {"orders": [{**order, **LIMIT}, {**order, **stop}]})
+    limit_id, stop_id = (trade["trade_id"] for trade in pair.get_json()["trades"])
+    move(25_110)
+    alice.post(f"/trades/exit/{stop_id}", {"quantity": 1})
+
+    filled, cancelled = verify(stop_id), verify(limit_id)
+    assert filled.exit_code == cancelled.exit_code == 0
+    assert "1 of 2 are still held." in filled.output
+    assert f"The other order of its pair is {limit_id}." in filled.output
+    assert "has no fill: oco." in cancelled.output
 
 
 @pytest.mark.parametrize("unknown", ["0" * 24, "no-id"])
