@@ -15,6 +15,7 @@ const KEYS = [
   ["Alt ↑ ↓", "In the watchlist: move the symbol"],
   ["Delete", "In the watchlist: remove the symbol"],
   ["Enter", "In the ticket: place the order"],
+  ["PgUp PgDn ↑ ↓", "On a line of the chart: move it; Enter applies, Esc leaves it"],
   ["Esc", "Close a dialog or the ticket"],
   ["?", "Show this list"],
 ];
