@@ -3,8 +3,10 @@
  * @module
  */
 
-/** How often a page that nobody sees takes over new prices, in milliseconds. */
-const HIDDEN_DELAY = 1_000;
+/** How often new prices are shown, in milliseconds: more often than people read them. */
+const PRICE_GAP = 100;
+/** The same for a page that nobody sees. */
+const HIDDEN_GAP = 1_000;
 
 /** @returns {DeskState} */
 function initialState() {
@@ -39,6 +41,7 @@ class Store {
   /** @type {Set<string>} */
   #changed = new Set();
   #isScheduled = false;
+  #flushedAt = 0;
   /** Events that are no state: "trade-event" and "toast". */
   events = new EventTarget();
 
@@ -79,7 +82,7 @@ class Store {
   }
 
   /**
-   * Take over a newer price. Its watchers learn of it once per frame, under `quote:<symbol>`.
+   * Take over a newer price. Its watchers learn of it soon, with others, under `quote:<symbol>`.
    * @param {Partial<Quote> & {symbol: string}} update
    */
   setQuote(update) {
@@ -128,13 +131,14 @@ class Store {
   #schedule() {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    const flush = () => this.#flush();
-    if (document.visibilityState === "visible") requestAnimationFrame(flush);
-    else setTimeout(flush, HIDDEN_DELAY);
+    const gap = document.hidden ? HIDDEN_GAP : PRICE_GAP;
+    const wait = this.#flushedAt + gap - performance.now();
+    setTimeout(() => this.#flush(), Math.max(0, wait));
   }
 
   #flush() {
     this.#isScheduled = false;
+    this.#flushedAt = performance.now();
     const changed = [...this.#changed, "quotes"];
     this.#changed.clear();
     for (const key of changed) {

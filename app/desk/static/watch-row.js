@@ -8,7 +8,8 @@ import { isStale, origin } from "./freshness.js";
 import { store } from "./store.js";
 import { choose, instrument, openTicket } from "./symbols.js";
 
-const FLASH = { duration: 500, easing: "ease-out" };
+/** How long a changed price is marked, in milliseconds. */
+const FLASH = 350;
 
 export class WatchRow extends DeskElement {
   static properties = {
@@ -21,6 +22,7 @@ export class WatchRow extends DeskElement {
     css`
       :host {
         position: relative;
+        contain: layout paint;
       }
       .row {
         display: grid;
@@ -68,6 +70,12 @@ export class WatchRow extends DeskElement {
       .last {
         border-radius: 3px;
         font-weight: 550;
+      }
+      .last[data-flash="up"] {
+        background: var(--up-soft);
+      }
+      .last[data-flash="down"] {
+        background: var(--down-soft);
       }
       .stale {
         color: var(--muted);
@@ -123,6 +131,8 @@ export class WatchRow extends DeskElement {
     /** @type {number | undefined} */
     this.shownPrice = undefined;
   }
+
+  #timer = 0;
 
   watchedKeys() {
     return [`quote:${this.symbol}`, "instruments", "connection", "clock"];
@@ -189,9 +199,12 @@ export class WatchRow extends DeskElement {
   /** @param {boolean} isRise */
   #flash(isRise) {
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
-    const last = this.renderRoot.querySelector(".last");
-    const colour = `var(--${isRise ? "up" : "down"}-soft)`;
-    last?.animate([{ background: colour }, { background: "transparent" }], FLASH);
+    // No animation: with many ticks it would paint every row in every frame.
+    this.renderRoot.querySelector(".last")?.setAttribute("data-flash", isRise ? "up" : "down");
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.renderRoot.querySelector(".last")?.removeAttribute("data-flash");
+    }, FLASH);
   }
 }
 
