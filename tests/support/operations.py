@@ -28,6 +28,31 @@ def exit_trade(trader: Trader) -> Request:
     return lambda: trader.client.post(f"/trades/exit/{trade_id}", headers=key)
 
 
+def exit_part(trader: Trader) -> Request:
+    trade_id, key = trader.create_trade(quantity=2).get_json()["trade_id"], _key(trader)
+    path = f"/trades/exit/{trade_id}"
+    return lambda: trader.client.post(path, headers=key, json={"quantity": 1})
+
+
+def place_pair(trader: Trader) -> Request:
+    key, order = _key(trader), {"symbol": "^NSEI", "trade_type": "BUY", "quantity": 1}
+    orders = [
+        {**order, "order_type": "LIMIT", "limit_price": 20_000},
+        {**order, "order_type": "STOP", "stop_price": 30_000},
+    ]
+    return lambda: trader.client.post("/trades/oco", headers=key, json={"orders": orders})
+
+
+def modify_order(trader: Trader) -> Request:
+    path, key = f"/trades/{trader.client_id}/{_place_order(trader)}", _key(trader)
+    return lambda: trader.client.patch(path, headers=key, json={"limit_price": 20_500})
+
+
+def cancel_order(trader: Trader) -> Request:
+    path, key = f"/trades/cancel/{_place_order(trader)}", _key(trader)
+    return lambda: trader.client.post(path, headers=key)
+
+
 def exit_all_trades(trader: Trader) -> Request:
     for _ in range(2):
         trader.create_trade()
@@ -103,6 +128,7 @@ def list_trades(trader: Trader) -> Request:
 
 
 OPERATIONS = (
+    *(exit_part, place_pair, modify_order, cancel_order),
     *(create_trade, exit_trade, exit_all_trades, deposit, withdraw, list_activities),
     reset_portfolio,
     *(create_alert, delete_alert, register, sign_in),
@@ -121,6 +147,12 @@ def outcome(trader: Trader) -> dict[str, Any]:
         "preferences": trader.get("/notifications/preferences").get_json(),
         "margin": (portfolio["available_margin"], portfolio["utilized_margin"]),
     }
+
+
+def _place_order(trader: Trader) -> str:
+    """Place an order that waits; return the id of its trade."""
+    placed = trader.create_trade(order_type="LIMIT", limit_price=20_000).get_json()
+    return str(placed["trade_id"])
 
 
 def _key(trader: Trader) -> dict[str, str]:
