@@ -22,7 +22,7 @@ from app.models.stored_bounds import StoredBounds, highest_below, lowest_above
 # close to the price. MongoDB would read one entry of each index, at any distance.
 WINDOW = Decimal("0.0025")
 # In one pass, so that it delays no tick.
-MAX_NARROWED = 10
+MAX_NARROWED = 25
 MAX_GENERATIONS = 50
 # Until bounds that stay reached are looked at again: a mock price reaches a real trade, say.
 RETRY_SECONDS = 60.0
