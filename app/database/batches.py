@@ -86,11 +86,11 @@ def write_in_batches(
     No batch has items of two `parts`. `write` raises ClaimLost if an item of the batch cannot be
     claimed, and LeaseLost if nothing more may be written: this is raised to the caller.
 
-    The items of a user are written in their order. After an outage no later item of the users of
-    the batch is written: the caller tries all of them again. A batch that fails for another reason
-    is halved until the item at fault is alone; that one is logged by its `name`, or skipped if it
-    was claimed elsewhere. A batch that conflicts with other transactions for `conflict_seconds` is
-    halved until the user whose documents are locked is alone.
+    The items of a user are written in their order: after an outage no later one of the batch's
+    users is, and the caller tries all of them again. A batch that fails for another reason is
+    halved until the item at fault is alone, which is logged by its `name`, or skipped if it was
+    claimed elsewhere. One that conflicts with other transactions for `conflict_seconds` is halved
+    until the user whose documents are locked is alone.
     """
     queue = _Queue(part for items in parts for part in batched(items, batch_size()))
     while batch := queue.pop():
@@ -102,7 +102,6 @@ def write_in_batches(
         except LeaseLost:
             raise
         except Exception as error:
-            # One item at fault must not keep the others from being written.
             result: BatchResult[T] = BatchResult(error=error)
             if isinstance(error, WriteConflict) and (halves := _halves_by_user(batch)):
                 queue.postpone(halves)

@@ -16,7 +16,6 @@ from app.domain.bracket import Bracket
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit, Fill
 from app.domain.money import ZERO, to_paisa
-from app.domain.order import TimeInForce
 from app.domain.side import TradeType
 from app.domain.trade import EndReason, Modified, TradeStatus, Transition
 from app.domain.trailing import TrailingStop
@@ -263,38 +262,6 @@ class Trade:
             margin = change.terms.margin_at(change.terms.margin_price)
             return replace(changed, order=change.terms, margin_used=margin)
         return None
-
-    def as_opened(self) -> Trade:
-        """Return the trade as it was when it was opened."""
-        opened = replace(
-            self,
-            exit=None,
-            closed_at=None,
-            end_reason=None,
-            partial_exits=(),
-            filled_at=None,
-            version=0,
-        )
-        if self.order and self.order.time_in_force is TimeInForce.IOC and self.bracket is None:
-            return self
-        terms = self.opened_as or self.terms
-        order = self.opened_as if isinstance(self.opened_as, EntryOrder) else self.order
-        if order is not None and (self.filled_at is not None or self.bracket is None):
-            order = replace(order, triggered_at=None)
-            margin = order.margin_at(order.margin_price)
-            pending = TradeStatus.PENDING
-            return replace(opened, status=pending, order=order, bracket=None, margin_used=margin)
-        bracket = replace(
-            self.entered,
-            exited=0,
-            stop_loss=terms.stop_loss,
-            target_price=terms.target_price,
-            levels_since=None,
-            trailing=terms.trailing,
-            trailing_start=None,
-            exit_queued=None,
-        )
-        return replace(opened, status=TradeStatus.ACTIVE, order=order, bracket=bracket)
 
     @classmethod
     def find_by_id(cls, user_id: str, trade_id: ObjectId) -> Trade | None:

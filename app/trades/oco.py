@@ -25,6 +25,7 @@ from app.events import publish_events, record_events
 from app.market_data.price_bounds import Widening
 from app.models import IdempotencyKey, IdempotencyRecord, Notification, Trade
 from app.services import now, services
+from app.trades.opened import as_opened
 from app.trades.order_checks import check_order
 from app.trades.placing import place_order, write_placement
 from app.trades.service import renew_mark, settle_ticks_since
@@ -106,7 +107,7 @@ def _placed_earlier(user_id: str, orders: Pair, key: IdempotencyKey | None) -> l
 
 def _find(user_id: str, ids: Sequence[ObjectId]) -> list[Trade]:
     found = (Trade.find_by_id(user_id, id) for id in ids)
-    return [trade.as_opened() for trade in found if trade]
+    return [as_opened(trade) for trade in found if trade]
 
 
 def _write_pair(

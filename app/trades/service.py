@@ -35,6 +35,7 @@ from app.portfolio.service import find_portfolio, get_season
 from app.services import now, services
 from app.trades.best_prices import BestPrices
 from app.trades.execution import apply_transitions
+from app.trades.opened import as_opened
 from app.trades.order_checks import check_order
 from app.trades.placing import place_order, write_placement
 
@@ -119,7 +120,7 @@ def _opened_earlier(user_id: str, order: Order, key: IdempotencyKey | None) -> T
         if trade and key:
             # A retry may send the key without the client_order_id.
             IdempotencyRecord.save(key, {"trade_id": trade.id}, now())
-    return trade.as_opened() if trade else None
+    return as_opened(trade) if trade else None
 
 
 def _write_trade(
