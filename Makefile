@@ -21,7 +21,7 @@ $(shell rm -f $(VENV)/.created $(VENV)/.installed $(VENV)/.installed-dev)
 endif
 endif
 
-.PHONY: help run doctor test test-replica-set coverage faults load bench docs check check-desk desk lint-deploy audit format lock clean install install-dev
+.PHONY: help run doctor test test-replica-set coverage faults load bench screenshots docs check check-desk desk lint-deploy audit format lock clean install install-dev
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -57,6 +57,9 @@ load: install-dev ## 100 traders and 1,000 sockets for five minutes through ngin
 
 bench: install-dev ## measure against floors and peers, as one table of ratios (ARGS='create settle' for some)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+screenshots: install-dev node_modules/.installed ## rewrite the screenshots of the desk in docs/images, with the system's chromium
+	$(BIN)/python -m tests.browser.screenshots
 
 docs: install ## rewrite the reference in docs/api.md and docs/events.md
 	@$(BIN)/python -m docs.generate

@@ -2,7 +2,7 @@
  * The head of the chart: the chosen symbol, its price, the figures of its day.
  * @module
  */
-import { css, DeskElement, html, nothing, shared } from "./element.js";
+import { css, DeskElement, html, shared } from "./element.js";
 import { change, price, shortName, trend, whole } from "./format.js";
 import { isStale, origin } from "./freshness.js";
 import { icon } from "./icons.js";
@@ -39,9 +39,17 @@ export class SymbolHeader extends DeskElement {
       }
       dl {
         display: flex;
+        flex: 1 1 100%;
         flex-wrap: wrap;
+        order: 1;
         gap: 2px 16px;
         margin: 0;
+      }
+      @media (min-width: 1600px) {
+        dl {
+          flex: 0 1 auto;
+          order: 0;
+        }
       }
       dl div {
         display: flex;
@@ -122,7 +130,7 @@ export class SymbolHeader extends DeskElement {
         </p>
         <p class=${`small ${trend(quote?.change)}`}>${change(quote)}</p>
       </div>
-      ${quote ? this.#day(quote) : nothing}
+      ${this.#day(quote)}
       <div class="sides">
         ${this.#star(symbol)}
         <button class="buy" @click=${() => openTicket(symbol, "BUY")}>Buy</button>
@@ -151,15 +159,15 @@ export class SymbolHeader extends DeskElement {
     return found ? `${found.name} · ${found.exchange}` : symbol;
   }
 
-  /** @param {Quote} quote */
+  /** @param {Quote | undefined} quote */
   #day(quote) {
     /** @type {[string, string | undefined][]} */
     const figures = [
-      ["Open", quote.open && price(quote.open)],
-      ["High", quote.high && price(quote.high)],
-      ["Low", quote.low && price(quote.low)],
-      ["Prev. close", quote.previous_close && price(quote.previous_close)],
-      ["Volume", quote.volume && whole(quote.volume)],
+      ["Open", quote?.open && price(quote.open)],
+      ["High", quote?.high && price(quote.high)],
+      ["Low", quote?.low && price(quote.low)],
+      ["Prev. close", quote?.previous_close && price(quote.previous_close)],
+      ["Volume", quote?.volume && whole(quote.volume)],
     ].map(([name, value]) => [String(name), value ? String(value) : undefined]);
     const known = figures.filter(([, value]) => value !== undefined);
     return html`<dl class="small">
