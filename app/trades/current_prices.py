@@ -15,8 +15,9 @@ from bson import ObjectId
 from app.domain.fill import PricePoint
 from app.domain.quote import Quote
 from app.market_data.quotes import KnownQuote
+from app.market_data.session_prices import SessionPrices
 from app.models import Trade, Trail
-from app.services import services
+from app.services import now, services
 from app.trades.trailed_symbol import TrailedSymbol
 
 
@@ -74,11 +75,13 @@ def _trailed_symbols(symbols: set[str]) -> dict[str, TrailedSymbol]:
 
 def _trailed_symbol(stored: Trail, ticks: Sequence[Quote]) -> TrailedSymbol:
     """Return the best prices of a symbol after further ticks, of which some may be stored."""
-    calendar, posting = services().calendar, ticks[-1].posting if ticks else None
+    if not ticks:
+        return TrailedSymbol(stored, "")
+    parts, posting = services(), ticks[-1].posting
     state = TrailedSymbol(stored, posting.board if posting else "")
-    for tick in ticks:
-        is_new = stored.as_of is None or tick.timestamp >= stored.as_of
-        # Ticks outside trading hours move no stop.
-        if is_new and calendar.trading_allowed(tick.timestamp):
+    # Ticks outside trading hours move no stop.
+    prices = SessionPrices(parts.calendar, parts.auctions, ticks[0].timestamp)
+    for tick in prices.mark(ticks, now(), parts.feed.now()):
+        if stored.as_of is None or tick.timestamp >= stored.as_of:
             state.follow(tick)
     return state
