@@ -55,8 +55,19 @@ def set_alert(server: ServerProcess, token: str) -> str:
     return alert_id
 
 
+def create_watchlist(server: ServerProcess, token: str, name: str) -> str:
+    body = {"name": name, "symbols": ["^NSEI", "RELIANCE.NS"]}
+    created = server.request("POST", "/watchlists", token, json=body).json()
+    watchlist_id: str = created["watchlist_id"]
+    return watchlist_id
+
+
 def configuration(
-    token: str, trade_ids: list[str], notification_ids: list[str], alert_ids: list[str]
+    token: str,
+    trade_ids: Sequence[str] = (),
+    notification_ids: Sequence[str] = (),
+    alert_ids: Sequence[str] = (),
+    watchlist_ids: Sequence[str] = (),
 ) -> str:
     """Return schemathesis' configuration: who asks, and values that exist, most of the time."""
     known: dict[str, Sequence[str | float]] = {
@@ -64,6 +75,7 @@ def configuration(
         "path.trade_id": trade_ids,
         "path.notification_id": notification_ids,
         "path.alert_id": alert_ids,
+        "path.watchlist_id": watchlist_ids,
         "path.symbol": list(SYMBOLS),
         "query.symbol": list(SYMBOLS),
         "query.from": [_minutes_ago(120), _minutes_ago(240)],
@@ -121,7 +133,9 @@ def test_every_response_is_as_documented(
     page = server.request("GET", "/notifications", token).json()
     notification_ids = [each["id"] for each in page["notifications"]]
     alert_ids = [set_alert(server, token) for _ in range(5)] + [set_alert(server, neighbour)]
-    known = configuration(token, trade_ids, notification_ids, alert_ids)
+    watchlist_ids = [create_watchlist(server, token, name) for name in ("One", "Two", "Three")]
+    watchlist_ids.append(create_watchlist(server, neighbour, "One"))
+    known = configuration(token, trade_ids, notification_ids, alert_ids, watchlist_ids)
     (tmp_path / "schemathesis.toml").write_text(known)
 
     excluded = [f"--exclude-operation-id={name}" for name in ENDS_SESSIONS]
@@ -132,7 +146,7 @@ def test_every_response_is_as_documented(
     operations = server.request("GET", "/openapi.json").json()["paths"].values()
     assert f"Tested: {sum(map(len, operations)) - len(ENDS_SESSIONS)}\n" in output
     for name in ENDS_SESSIONS:
-        leaver = configuration(sign_up(server, f"leaver-{name}"), [], [], [])
+        leaver = configuration(sign_up(server, f"leaver-{name}"))
         (tmp_path / "schemathesis.toml").write_text(leaver)
         few = (f"--include-operation-id={name}", "--seed", "1", "-n", "5")
         assert "Tested: 1\n" in run_schemathesis(server, tmp_path, *few)
