@@ -121,8 +121,9 @@ class TrailedSymbol:
         for stack, book in (self._books or {}).items():
             if its_ticks := [tick for tick in ticks if stack.counts(tick.source)]:
                 ids = {each.id for each in book.near(Swing.of_ticks(stack.side, its_ticks))}
-                near |= {id: self._trades[id] for id in ids & self._trades.keys()}
-                book.remove(ids - self._trades.keys())
+                # Not as sets: Python would look at every trade of the symbol.
+                near |= {id: self._trades[id] for id in ids if id in self._trades}
+                book.remove({id for id in ids if id not in self._trades})
         return near
 
     def moved(self, ticks: Sequence[Quote]) -> Iterator[tuple[Unit, Decimal, Decimal]]:
