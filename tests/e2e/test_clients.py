@@ -100,7 +100,7 @@ def test_the_node_client_shows_prices_and_events_of_a_fresh_user(
 ) -> None:
     process = run_client("--trade", "--exit-after", 2, "--symbols", "TCS,NO-SUCH")
 
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=120)
 
     assert (process.returncode, errors) == (0, "")
     assert re.search(r"^live_price +\^NSEI .*mock", output, re.MULTILINE)
