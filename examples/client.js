@@ -90,7 +90,7 @@ async function openPortfolio(api) {
 async function openTrade(api) {
   let { price } = await call(api, "GET", "/market/live/NIFTY");
   for (let attempt = 1; ; attempt += 1) {
-    const distance = price * 0.00004;
+    const distance = price * 0.00002;
     try {
       return await call(api, "POST", "/trades/create", {
         symbol: "NIFTY",
