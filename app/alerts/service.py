@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
+from itertools import chain
 from operator import attrgetter
 
 from pymongo.errors import DuplicateKeyError
@@ -17,6 +18,7 @@ from app.domain.alert import AlertCondition, AlertStatus
 from app.domain.errors import AccountGone, Conflict, InvalidFields, NotFound, ResultUnconfirmed
 from app.domain.quote import Quote
 from app.market_data.price_bounds import Widening
+from app.market_data.session_prices import mark_candles
 from app.models import Alert, AlertTrigger, IdempotencyKey, IdempotencyRecord, User
 from app.models.paging import read_page
 from app.services import now, services
@@ -173,12 +175,16 @@ def _refuse_too_many(user_id: str) -> None:
 
 
 def _fire_if_crossed(alert: Alert, quote: Quote) -> None:
-    """Fire the alert if a tick crossed it between its quote and its commit.
+    """Fire the alert if a price crossed it between its quote and its commit.
 
-    The monitor may have settled that tick before the alert was in the database. A failure is
+    The monitor may have settled that price before the alert was in the database. A failure is
     logged by fire_alerts: the alert is committed, and its next tick fires it.
     """
-    triggers = map(alert.condition.crossed_by, services().quotes.ticks_since(quote))
+    condition, parts = alert.condition, services()
+    unposted = parts.quotes.unposted_since(quote)
+    candles = mark_candles(unposted, quote.timestamp, parts.calendar, parts.auctions)
+    ticks = parts.quotes.ticks_since(quote)
+    triggers = chain(map(condition.crossed_in, candles), map(condition.crossed_by, ticks))
     trigger = next(filter(None, triggers), None)
-    if trigger and services().calendar.trading_allowed(now()):
+    if trigger and parts.calendar.trading_allowed(now()):
         deque(fire_alerts([AlertTrigger(alert, trigger)]), maxlen=0)

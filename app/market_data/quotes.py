@@ -10,10 +10,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 
 from app.clock import Clock
+from app.domain.candle import Candle, sound_candles
 from app.domain.day import details_after
 from app.domain.errors import MarketDataUnavailable, PriceTooOld
 from app.domain.quote import NO_DETAILS, Posting, Quote, SeenQuote, Source
@@ -79,6 +80,8 @@ class QuoteBoard:
         self._symbols: dict[str, _SymbolTicks] = {}
         # Whether the monitor of this process polls a symbol, rather than that of another.
         self.is_polled: Callable[[str], bool] = lambda _symbol: True
+        # The end of the last time that the monitor settled without posting its ticks.
+        self._unposted_until: datetime | None = None
         # The name of its postings.
         self.id = secrets.token_hex(8)
         self._numbers = count(1)
@@ -182,6 +185,21 @@ class QuoteBoard:
             return [tick for tick in ticks if tick.timestamp >= quote.timestamp]
         origin = quote.source, quote.timestamp, quote.posting
         return [tick for tick in ticks if not tick.precedes(*origin)]
+
+    def skip_to(self, time: datetime) -> None:
+        """Note that the ticks up to `time` are not posted, before they are settled otherwise."""
+        self._unposted_until = time
+
+    def unposted_since(self, quote: Quote) -> list[Candle]:
+        """Return the candles of the ticks after `quote` that were not posted.
+
+        Empty for a source that would have to be waited for: its candles are of whole minutes, and
+        say nothing about the moments between a quote and a commit.
+        """
+        until = self._unposted_until
+        if until is None or until <= quote.timestamp or self._feed.remote:
+            return []
+        return sound_candles(self._feed.candles(quote.symbol, quote.timestamp, until))
 
     def ticks(self, symbol: str) -> list[Quote]:
         """Return the last ticks of a symbol, in order."""

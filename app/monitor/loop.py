@@ -294,6 +294,8 @@ class Monitor:
         since = open_gaps(self._feed, self._gaps, epochs, until)
         if since is None:
             return 0
+        # Before trades are looked for: one that commits too late finds the gap there.
+        self._quotes.skip_to(until)
         closed = self._gaps.settle(fence)
         if len(epochs) == SHARES:
             self._feed.skip_to(until)

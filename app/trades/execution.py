@@ -115,6 +115,33 @@ def find_missed(
     return _marked([TradeChange(trade, transition) for trade, transition in missed], trailing)
 
 
+def find_triggered_since(
+    placed: Quote, trades: Sequence[Trade], candles: Sequence[Candle], ticks: Sequence[Quote]
+) -> list[TradeChange]:
+    """Return what the prices after `placed` change about trades that were written at it.
+
+    The `candles` are those of a gap, and the `ticks` came after it.
+    """
+    bests = BestPrices()
+    waiting: dict[ObjectId, Trade | None] = {trade.id: trade for trade in trades}
+    missed = triggered_in(
+        [placed.symbol],
+        lambda _symbol, _time: candles,
+        placed.timestamp,
+        find=lambda _symbol, _lowest, _highest: trades,
+        began=lambda _trade: placed.timestamp,
+        react=bests.on_candle,
+        advance=Trade.after,
+    )
+    for trade, transition in missed:
+        waiting[trade.id] = trade.after(transition)
+    left = [trade for trade in waiting.values() if trade]
+    triggered = triggered_by(
+        ticks, lambda _symbol, _lowest, _highest: left, bests.on_quote, Trade.after
+    )
+    return [TradeChange(trade, transition) for trade, transition in [*missed, *triggered]]
+
+
 def _each_once(*groups: Iterable[Trade]) -> Iterator[Trade]:
     seen: set[ObjectId] = set()
     for trade in chain(*groups):

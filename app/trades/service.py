@@ -18,23 +18,20 @@ from app.domain.placement import Placement
 from app.domain.portfolio import DEFAULT_NAME
 from app.domain.quote import Quote
 from app.domain.trade import TradeStatus
-from app.domain.triggers import triggered_by
 from app.events import publish_events, record_events
 from app.logs import logger
 from app.market_data.price_bounds import Widening
-from app.market_data.session_prices import SessionPrices
+from app.market_data.session_prices import SessionPrices, mark_candles
 from app.models import (
     IdempotencyKey,
     IdempotencyRecord,
     Notification,
     Trade,
-    TradeChange,
 )
 from app.models.paging import read_page
 from app.portfolio.service import find_portfolio, get_season
 from app.services import now, services
-from app.trades.best_prices import BestPrices
-from app.trades.execution import apply_transitions
+from app.trades.execution import apply_transitions, find_triggered_since
 from app.trades.opened import as_opened
 from app.trades.order_checks import check_order
 from app.trades.placing import place_order, write_placement
@@ -152,18 +149,16 @@ def renew_mark(symbol: str) -> None:
 
 
 def settle_ticks_since(placed: Quote, *trades: Trade) -> None:
-    """Settle the ticks that came between the quote of new trades and their commit.
+    """Settle the prices that came between the quote of new trades and their commit.
 
     The monitor may have settled them before the trades were in the database. A failure is logged
     by apply_transitions: the trades are committed, and their next tick decides.
     """
-    parts, arrived = services(), services().quotes.ticks_since(placed)
-    if not arrived:
+    parts = services()
+    unposted, arrived = parts.quotes.unposted_since(placed), parts.quotes.ticks_since(placed)
+    if not unposted and not arrived:
         return
+    candles = mark_candles(unposted, placed.timestamp, parts.calendar, parts.auctions)
     prices = SessionPrices(parts.calendar, parts.auctions, placed.timestamp, [placed])
     ticks = prices.mark(arrived, now(), parts.feed.now())
-    triggered = triggered_by(
-        ticks, lambda _symbol, _lowest, _highest: trades, BestPrices().on_quote, Trade.after
-    )
-    changes = [TradeChange(trade, transition) for trade, transition in triggered]
-    deque(apply_transitions(changes), maxlen=0)
+    deque(apply_transitions(find_triggered_since(placed, trades, candles, ticks)), maxlen=0)

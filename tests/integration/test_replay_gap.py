@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from flask import Flask
@@ -14,6 +15,7 @@ from app.monitor import Monitor
 from app.services import services
 from config import Settings
 from tests.support.database_state import assert_invariants
+from tests.support.faults import before_command
 from tests.support.market import ManualClock
 from tests.support.users import sign_up
 
@@ -96,6 +98,38 @@ def test_a_trade_opened_after_the_last_pass_is_settled_from_its_entry(
     alice.client = app.test_client()
     # It entered at the last price returned, so the rest of that minute counts.
     assert alice.trades()[0]["exit_price"] == 24_500.0
+
+
+@pytest.mark.parametrize("written", ["trades", "alerts"])
+def test_what_is_written_while_a_gap_is_settled_does_not_miss_its_prices(
+    replay: Callable[..., Flask], clock: ManualClock, written: str
+) -> None:
+    app = replay()
+    alice = sign_up(app.test_client())
+    alice.open_portfolio()
+    alice.create_trade(stop_loss=20_000)
+    Monitor(app).run_once()
+    clock.advance(85)
+    app = replay()
+    alice.client = app.test_client()
+
+    def settle_up_to_95() -> None:
+        clock.advance(10)
+        # Its searches belong to no transaction of the request.
+        settling = Thread(target=Monitor(app).settle_gap)
+        settling.start()
+        settling.join()
+
+    with before_command("insert", written, settle_up_to_95):
+        if written == "trades":
+            alice.create_trade(stop_loss=24_500)
+        else:
+            alice.post("/market/alerts", {"symbol": "NIFTY", "below": 24_500})
+
+    # The price of second 90 is on no board: the gap was settled from candles.
+    events = [event["type"] for event in alice.notifications()]
+    assert events[0] == {"trades": "trade_auto_closed", "alerts": "price_alert"}[written]
+    assert_invariants(alice.client_id)
 
 
 def test_an_ended_replay_starts_over_if_no_trade_is_open(
