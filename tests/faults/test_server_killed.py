@@ -48,7 +48,8 @@ OPENING_SECONDS = 90
 FIRST_SWING_SECONDS = 5
 SETTLING_SECONDS = 120
 NEVER = datetime.max.replace(tzinfo=UTC)
-# What happens in every storm, with its reason.
+# What happens in every storm, with its reason. Orders for the day expire in most: at times all of
+# them are filled or cancelled before the session ends.
 LEVELS = ("stop_loss", "target", "trailing_stop")
 EVENTS = {
     ("trade_created", None),
@@ -59,7 +60,6 @@ EVENTS = {
     ("trade_exited", "user"),
     *(("trade_auto_closed", reason) for reason in LEVELS),
     *(("trade_cancelled", reason) for reason in ("user", "oco", "ioc")),
-    ("trade_expired", "expired"),
 }
 
 pytestmark = [
