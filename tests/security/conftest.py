@@ -44,28 +44,31 @@ class Besieged:
         eventually(lambda: self._target.memory < before + MEMORY_BYTES)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def make_server_of_mode(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[..., ServerProcess]]:
-    """Make server processes that the tests of one async mode share; end them after the last."""
+    """Make server processes that the tests of one async mode share; end them after the last.
+
+    They would take a twelfth of a core each until the end of all tests.
+    """
     with servers_in(tmp_path_factory.mktemp("servers")) as make:
         yield make
 
 
-@pytest.fixture(scope="session", params=ASYNC_MODES)
+@pytest.fixture(scope="package", params=ASYNC_MODES)
 def mode(request: pytest.FixtureRequest) -> str:
     """Every async mode; tests/conftest.py gives the tests of each to one process."""
     return str(request.param)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(mode: str, make_server_of_mode: Callable[..., ServerProcess]) -> ServerProcess:
     """A server for all tests of an async mode."""
     return make_server_of_mode(mode, SOCKETIO_ASYNC_MODE=mode).start()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def besieged(
     mode: str,
     make_server_of_mode: Callable[..., ServerProcess],
