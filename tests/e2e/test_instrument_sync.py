@@ -122,9 +122,9 @@ def test_a_sync_that_is_interrupted_leaves_the_next_one_free_to_go(
         command("sync"), cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
     )
     with interrupted:
-        assert scrip_master.stalled.wait(30)
+        assert scrip_master.stalled.wait(120)
         interrupted.send_signal(signal.SIGINT)
-        _, errors = interrupted.communicate(timeout=30)
+        _, errors = interrupted.communicate(timeout=120)
     assert interrupted.returncode == 1
     assert "Aborted!" in errors
     assert "Traceback" not in errors

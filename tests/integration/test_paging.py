@@ -20,9 +20,11 @@ COUNT = 320
 
 
 @pytest.fixture(autouse=True, params=["SecantusDB", "MongoDB"])
-def server(request: pytest.FixtureRequest, app_context: Flask) -> None:
+def server(
+    request: pytest.FixtureRequest, app_context: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Read the pages as from either server."""
-    mongo.is_secantus = request.param == "SecantusDB"
+    monkeypatch.setattr(mongo, "is_secantus", request.param == "SecantusDB")
 
 
 @pytest.fixture(autouse=True)

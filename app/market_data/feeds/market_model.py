@@ -23,9 +23,9 @@ same, whatever was asked before:
   then have a kurtosis of 3 exp(4 s^2) = 5.7, and |returns| are autocorrelated: about 0.2 at lag 1.
 - Minutes: a Brownian bridge in the time of a day that is busy at both ends (a U in volatility and
   volume), times bursts that last for a quarter of an hour or a minute.
-- Seconds: in each minute all prices move from one end to the other along one of TEMPLATES paths,
-  u(x) = x + Brownian bridge. So volatility per unit of time is the same at any interval of polls,
-  and the extremes of a minute follow from those of its path.
+- Seconds: in each minute the factors move from one end to the other along Brownian bridges, of
+  which there are TEMPLATES for each factor, in proportion to the volatility of the minute. So
+  volatility per unit of time is the same at any interval of polls.
 
 Random numbers are those of Philox (Salmon et al. 2011), keyed by seed, level and number; its raw
 output is the same in every version of numpy. Sources: R. Cont, "Empirical properties of asset
@@ -58,7 +58,7 @@ from app.market_data.feeds.loadings import (
 )
 from app.market_data.feeds.random_numbers import Numbers, RandomNumbers, autoregression
 from app.market_data.feeds.scenarios import Scenario, shift_at
-from app.market_data.feeds.session_path import SECONDS, Line, SessionPath, Templates
+from app.market_data.feeds.session_path import SECONDS, Line, SessionPath
 from app.market_data.feeds.simulated_hours import Hours, SimulatedHours
 from app.market_data.feeds.simulated_shares import share_of
 
@@ -71,7 +71,7 @@ PULL = 0.997
 # The part of a day's variance that lies between two sessions.
 GAP_PART = 0.2
 VOLATILITY_MEMORY, VOLATILITY_SPREAD = 0.92, 0.4
-TEMPLATES = 256
+TEMPLATES = 64
 BURST_MINUTES, BURST_SPREAD = 15, 0.35
 # Sessions whose minutes are kept, 0.4 MB each if they last for a day, and blocks, 0.2 MB each.
 KEPT_SESSIONS, KEPT_BLOCKS = 12, 16
@@ -101,13 +101,11 @@ class MarketModel:
         self._ends: dict[int, tuple[Numbers, float]] = {0: (np.zeros(FACTORS), 0.0)}
         self._blocks: LRUCache[int, _Block] = LRUCache(KEPT_BLOCKS)
         self._paths: LRUCache[int, SessionPath] = LRUCache(KEPT_SESSIONS)
-        steps = self._draw.normals("templates", 0, (TEMPLATES, SECONDS)) / math.sqrt(SECONDS)
-        walk = np.cumsum(steps, axis=1)
-        x = np.arange(1, SECONDS + 1) / SECONDS
-        inner = x + walk - x * walk[:, -1:]
-        seconds = np.hstack([np.zeros((TEMPLATES, 1)), inner])
-        within = seconds[:, :SECONDS]
-        self._templates = Templates(seconds, within.max(axis=1), within.min(axis=1))
+        steps = self._draw.uniforms("bridges", 0, (TEMPLATES, SECONDS * FACTORS))
+        walk = np.cumsum(steps.reshape(TEMPLATES, SECONDS, FACTORS), axis=1) / math.sqrt(SECONDS)
+        x = np.arange(1, SECONDS + 1)[:, None] / SECONDS
+        self._bridges = np.zeros((TEMPLATES, SECONDS + 1, FACTORS))
+        self._bridges[:, 1:] = walk - x * walk[:, -1:]
 
     def path(self, day: int, hours: Hours) -> SessionPath:
         """Return the session of a day, whose hours are known."""
@@ -150,9 +148,10 @@ class MarketModel:
             time=np.append(0.0, np.cumsum(variance)),
             listing=noise[:, FACTORS + 1 : FACTORS + 3] / math.sqrt(3),
             volume=np.append(0.0, np.cumsum(traded)),
-            template=self._draw.words("paths", day, -(-minutes // 8)).view(np.uint8)[:minutes],
+            template=self._draw.words("paths", day, -(-minutes // 8)).view(np.uint8)[:minutes]
+            % TEMPLATES,
             volatility=volatility,
-            templates=self._templates,
+            bridges=self._bridges,
             scenarios=self._scenarios,
         )
 

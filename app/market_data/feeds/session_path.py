@@ -33,14 +33,6 @@ class Line(NamedTuple):
     loadings: Numbers
 
 
-class Templates(NamedTuple):
-    """The paths that a minute may take from 0 to 1, by second, and their extremes."""
-
-    seconds: Numbers
-    highest: Numbers
-    lowest: Numbers
-
-
 class Bars(NamedTuple):
     """The minutes of a session: numbers of the minutes, and logarithms of prices.
 
@@ -62,8 +54,8 @@ class SessionPath:
     Each minute adds `noise`, a column for each factor, times `size`; what this adds up to is
     spread over the session, so that it ends where it should. `listing` is the noise of the
     listings, `volume` the cumulative part of the volume at the ends of the minutes, like `time`.
-    `template` is the path that each minute takes, and `volatility` that of the session relative to
-    an average one.
+    Within a minute the factors move along the bridge of `bridges` that `template` names, times
+    `size`. `volatility` is that of the session relative to an average one.
     """
 
     day: int
@@ -77,7 +69,8 @@ class SessionPath:
     volume: Numbers
     template: Numbers
     volatility: float
-    templates: Templates
+    # By template, second and factor.
+    bridges: Numbers
     scenarios: tuple[Scenario, ...]
 
     @property
@@ -105,7 +98,8 @@ class SessionPath:
         seconds = np.array([min(max(second, self.hours.opens), self.hours.closes - 1)])
         minute, rest = (int(each[0]) for each in self._place(seconds))
         before, after = self._knots[minute], self._knots[minute + 1]
-        factors = before + (after - before) * self.templates.seconds[self.template[minute], rest]
+        factors = before + (after - before) * (rest / SECONDS)
+        factors[:FACTORS] += self.size[minute] * self.bridges[self.template[minute], rest]
         if not self.is_quiet:
             factors[MARKET] += self._shift(seconds)[0]
         return factors, float(self._volume(seconds + 1)[0])
@@ -146,19 +140,26 @@ class SessionPath:
             return [prices[:, 0], prices.max(axis=1), prices.min(axis=1), prices[:, -1]]
         knots = self.knots(line)[first : last + 1]
         start, move = knots[:-1], np.diff(knots)
-        template = self.template[first:last]
-        one = move * self.templates.highest[template]
-        other = move * self.templates.lowest[template]
-        close = start + move * self.templates.seconds[template, SECONDS - 1]
-        return [start, start + np.maximum(one, other), start + np.minimum(one, other), close]
+        paths = self._bridges(line)[self.template[first:last], :SECONDS]
+        paths *= self.size[first:last, None]
+        paths += move[:, None] * (np.arange(SECONDS) / SECONDS)
+        ends = [paths[:, 0], paths.max(axis=1), paths.min(axis=1), paths[:, -1]]
+        return [start + each for each in ends]
 
     def prices(self, line: Line, seconds: Numbers) -> Numbers:
         """Return the log prices at seconds of a session."""
         minute, rest = self._place(seconds)
         knots = self.knots(line)
-        moved = np.diff(knots)[minute] * self.templates.seconds[self.template[minute], rest]
+        moved = np.diff(knots)[minute] * (rest / SECONDS)
+        moved += self.size[minute] * self._bridges(line)[self.template[minute], rest]
         prices: Numbers = knots[minute] + moved + line.loadings[MARKET] * self._shift(seconds)
         return prices
+
+    def _bridges(self, line: Line) -> Numbers:
+        """Return the bridges of the log price of an instrument, by template and second."""
+        # Not a matrix product, for which numpy would start threads.
+        bridges: Numbers = np.einsum("tsf,f->ts", self.bridges, line.loadings[:FACTORS])
+        return bridges
 
     def _place(self, seconds: Numbers) -> tuple[Numbers, Numbers]:
         """Return the minutes that contain these seconds, and the seconds within them."""
