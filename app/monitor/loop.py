@@ -302,7 +302,9 @@ class Monitor:
         # Otherwise the feed still has ticks of other shares up to then.
         self._unsettled.replace(epochs, until)
         self._trailing.save(epochs)
-        save_progress(self._feed, self._gaps, dict.fromkeys(epochs, until), epochs)
+        settled_to = dict.fromkeys(epochs, until)
+        expire_entries(settled_to, fence)
+        save_progress(self._feed, self._gaps, settled_to, epochs)
         logger.info("monitor: %d trades closed for %s without a monitor", closed, until - since)
         return closed
 

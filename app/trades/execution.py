@@ -174,27 +174,45 @@ def apply_transitions(
     according to what it is now; one that is over is skipped. `trailing` is what the changes were
     found with. Raises LeaseLost if the `fence` does.
     """
-    apply = partial(_apply_latest, fence=fence, trailing=trailing)
+    diverged: set[ObjectId] = set()
+    apply = partial(_apply_latest, fence=fence, trailing=trailing, diverged=diverged)
     yield from write_in_batches(_with_few_repeats(changes), apply, name_change)
 
 
 def _apply_latest(
-    changes: Sequence[TradeChange], fence: Fence | None, trailing: TrailingStops | None
+    changes: Sequence[TradeChange],
+    fence: Fence | None,
+    trailing: TrailingStops | None,
+    diverged: set[ObjectId],
 ) -> None:
-    try:
-        apply_steps(_to_steps(changes), lambda _: None, fence)
-    except ClaimLost:
-        latest = None if len(changes) > 1 else _rebased(changes[0], trailing)
-        if latest is None:
-            raise
-        apply_batch([latest], fence=fence)
+    """Write changes, or what their prices cause to the trades as they are now.
 
-
-def _rebased(item: TradeChange, trailing: TrailingStops | None) -> TradeChange | None:
-    """Return what the price that caused a change causes to the trade as it is now."""
+    `diverged` are the trades that a user changed meanwhile. A later change of one of them was found
+    for what it would have become, and its version may be the same by chance.
+    """
+    if diverged.isdisjoint(item.trade.id for item in changes):
+        try:
+            apply_steps(_to_steps(changes), lambda _: None, fence)
+        except ClaimLost:
+            if len(changes) > 1:
+                raise
+        else:
+            return
+    elif len(changes) > 1:
+        raise ClaimLost
+    (item,) = changes
     trade = Trade.find_by_id(item.user_id, item.trade.id)
-    if trade is None or trade.version == item.trade.version:
-        return None
+    if trade is None or (trade.version == item.trade.version and trade.id not in diverged):
+        raise ClaimLost
+    diverged.add(trade.id)
+    latest = _rebased(item, trade, trailing)
+    if latest is None:
+        raise ClaimLost
+    apply_batch([latest], fence=fence)
+
+
+def _rebased(item: TradeChange, trade: Trade, trailing: TrailingStops | None) -> TradeChange | None:
+    """Return what the price that caused a change causes to the trade as it is now."""
     first = trailing.best_before if trailing else from_start
     best = best_before(trade, item.exit.quote, first) if item.exit else None
     transition = rebase(item.transition, item.trade, trade, best=best)

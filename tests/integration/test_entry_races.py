@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from flask import Flask
 
-from app.database.batches import ClaimLost
+from app.database.batches import ClaimLost, all_written
+from app.domain.entry import Entered, Triggered
 from app.domain.order import OrderType, TimeInForce
 from app.domain.trade import EndReason, TradeStatus, end_entry
 from app.models import SHARES, Trade, TradeChange
@@ -18,6 +20,7 @@ from app.monitor import Monitor
 from app.services import services
 from app.trades.endings import expire_entries
 from app.trades.execution import apply_batch, apply_transitions, find_triggered
+from app.trades.modification import modify_trade
 from app.trades.service import open_trade
 from tests.support.concurrency import run_concurrently
 from tests.support.database_state import assert_invariants, documents
@@ -65,6 +68,24 @@ def test_two_readers_of_one_tick_fill_an_entry_once(feed: ScriptedFeed, app: Fla
     assert event_types() == {"trade_created": 1, "trade_filled": 1}
     assert portfolio_of("alice").utilized_margin == 9_960
     assert portfolio_of("alice").exposure["^NSEI"].quantity == 2
+    assert_invariants("alice")
+
+
+def test_an_order_whose_trigger_the_user_moves_meanwhile_is_not_filled_as_if_triggered(
+    feed: ScriptedFeed,
+) -> None:
+    stop_limit = limit_order(25_050, order_type=OrderType.STOP_LIMIT, stop_price=25_100)
+    waiting = open_trade("alice", stop_limit)
+    prices = [feed.tick("^NSEI", price) for price in (25_110, 25_040)]
+    changes = find_triggered(services().quotes.update(prices))
+    assert [type(item.transition.change) for item in changes] == [Triggered, Entered]
+    # The change by the user has the version that the trigger would have had.
+    modify_trade("alice", str(waiting.id), {"stop_price": Decimal(25_200)})
+
+    assert all_written(apply_transitions(changes)) == []
+
+    assert only_trade().status is TradeStatus.PENDING
+    assert event_types() == {"trade_created": 1, "trade_modified": 1}
     assert_invariants("alice")
 
 
