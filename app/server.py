@@ -117,6 +117,7 @@ def serve(
         spawn=socketio.start_background_task,
         sleep=socketio.sleep,
         on_failure=on_failure,
+        behind_proxy=bool(settings.trusted_proxies),
     )
     server.start()
 

@@ -22,6 +22,8 @@ DRAIN_SECONDS = 10.0
 # For the requests that have arrived when the server begins to stop.
 READ_SECONDS = 0.1
 CLOSE_SECONDS = 1.0
+# A proxy that has requests uses the connections that it keeps within this time.
+IDLE_SECONDS = 2.0
 # Maximum input discarded after a response to an unread request, so that the client can read it.
 MAX_LINGER_BYTES = 32 * 1024 * 1024
 SOCKET_PATH = "/socket.io"
@@ -42,6 +44,7 @@ class HttpServer:
         spawn: Callable[..., Any],
         sleep: Callable[[float], None],
         on_failure: Callable[[], None],
+        behind_proxy: bool = False,
     ) -> None:
         self.table = table
         self._app = app
@@ -50,6 +53,7 @@ class HttpServer:
         self._spawn = spawn
         self._sleep = sleep
         self._on_failure = on_failure
+        self._behind_proxy = behind_proxy
         self._closed = threading.Event()
 
     def start(self) -> None:
@@ -66,6 +70,10 @@ class HttpServer:
         self._listener.close()
         # A busy process has requests that it has not read yet: a proxy must not send them again.
         self._sleep(READ_SECONDS)
+        if self._behind_proxy:
+            # Each response now closes its connection. To close one that the proxy keeps would break
+            # a request that it is just sending, which it may not send again.
+            self._wait_until_none_in(IDLE_SECONDS, Phase.IDLE)
         # Otherwise a proxy would send further requests on connections that it keeps.
         for connection in self.table.in_phases(Phase.IDLE):
             connection.abort()
