@@ -134,6 +134,9 @@ def init_app(app: Flask, settings: Settings) -> None:
         RATELIMIT_HEADER_RETRY_AFTER_VALUE="delta-seconds",
         RATELIMIT_STORAGE_URI=settings.redis_url or "memory://",
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=settings.redis_url is not None,
+        # Of requests that find Redis gone at the same time, Flask-Limiter has only the first fall
+        # back; the others would fail. They pass instead.
+        RATELIMIT_SWALLOW_ERRORS=settings.redis_url is not None,
     )
     app.extensions[KEY] = Counts(settings)
     # Registered first, so that it runs after the limiter has set its headers.
