@@ -86,7 +86,13 @@ class LiveTrader:
         return self.post("/trades/create", **body)
 
     def create_trade(self, *args: Any, **order: Any) -> dict[str, Any]:
-        created = self.order(*args, **order)
+        """Open a trade; a process that is held up may have no price for a moment."""
+
+        def answers() -> list[requests.Response]:
+            answer = self.order(*args, **order)
+            return [] if answer.status_code == 503 else [answer]
+
+        (created,) = eventually(answers, 60)
         assert created.status_code == 201, created.text
         trade: dict[str, Any] = created.json()
         return trade
