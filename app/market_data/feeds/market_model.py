@@ -202,4 +202,5 @@ def _index_line(weights: Numbers, every: Numbers, start: float, path: SessionPat
 
 
 def _parts(sizes: Numbers) -> Numbers:
-    return sizes / sizes.sum()
+    parts: Numbers = sizes / sizes.sum()
+    return parts
