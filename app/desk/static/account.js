@@ -48,8 +48,8 @@ export async function register(fields) {
 }
 
 /**
- * Register a user with a random name, for a first look. Its password is known to nobody: the
- * account lives as long as the session.
+ * Register a user with a random name and password, for a first look. The password is not kept, so
+ * the account can be used as long as the session lasts.
  */
 export async function startDemo() {
   const random = api.newKey();
@@ -62,7 +62,7 @@ export async function startDemo() {
     phone: `9${digits}`,
     password: random,
   });
-  // Nobody reads the mail of this address.
+  // This address receives no mail.
   await api.put("/notifications/preferences", { email: false, sms: false, events: [] });
   await enter();
 }

@@ -1,6 +1,6 @@
 /**
- * The guided first trade: buy, protect, watch it close, read why. It can be skipped, and nobody
- * who has traded before sees it.
+ * The guided first trade: buy, protect, watch it close, read why. It can be skipped, and a
+ * user who has traded before does not see it.
  * @module
  */
 import { encode } from "./account.js";
@@ -151,7 +151,7 @@ export class FirstTrade extends DeskElement {
       const { trades } = await get(`/trades/${encode(this.#user)}`, { limit: 1 });
       this.change({ isNew: trades.length === 0 });
     } catch {
-      // Whoever cannot be told apart from a newcomer is left alone.
+      // Without the answer, a user who may have traded before gets no guide.
     }
   }
 

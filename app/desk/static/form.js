@@ -81,9 +81,9 @@ export class FormState {
  */
 export function field(form, name, label, options = {}) {
   const { type = "text", value = "", autocomplete = "off", step = "any" } = options;
-  const told = options.fault ?? name;
-  form.shown.add(told);
-  const fault = form.faults[told];
+  const faultName = options.fault ?? name;
+  form.shown.add(faultName);
+  const fault = form.faults[faultName];
   return html`<label>
     ${label}
     <input

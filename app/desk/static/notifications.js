@@ -83,7 +83,7 @@ async function announce() {
 
 /** @param {TradeUpdate[]} updates */
 function isWorthAToast(updates) {
-  // An order at the market is filled at once: whoever placed it has been told.
+  // An order at the market is filled at once, and the ticket has said so.
   const created = updates.filter(({ event }) => event === "trade_created");
   const ids = new Set(created.map(({ data }) => data.trade_id));
   return (/** @type {TradeUpdate} */ { event, data }) =>

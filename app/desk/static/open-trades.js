@@ -3,10 +3,10 @@
  * @module
  */
 import { css, DeskElement, html, nothing, shared } from "./element.js";
+import { FollowedSymbols } from "./followed-symbols.js";
 import { arrow, moment, price, shortName, signed, trend, whole } from "./format.js";
 import { isStale, origin } from "./freshness.js";
 import { lastPrice, openProfit, openTrades, profitAt } from "./profit.js";
-import { follow } from "./socket.js";
 import { store } from "./store.js";
 import { choose } from "./symbols.js";
 import { tableStyles } from "./table-styles.js";
@@ -65,14 +65,11 @@ export class OpenTrades extends DeskElement {
 
   /** Trades whose exit is on its way. @type {Set<string>} */
   exiting = new Set();
-  /** @type {() => void} */
-  #unfollow = () => {};
-  #followed = "";
+  #followed = new FollowedSymbols();
 
   disconnectedCallback() {
     super.disconnectedCallback();
-    this.#unfollow();
-    this.#followed = "";
+    this.#followed.clear();
   }
 
   render() {
@@ -211,12 +208,7 @@ export class OpenTrades extends DeskElement {
   }
 
   updated() {
-    const symbols = [...new Set(openTrades().map((trade) => trade.symbol))];
-    if (symbols.join() === this.#followed) return;
-    this.#followed = symbols.join();
-    const stop = this.#unfollow;
-    this.#unfollow = follow(symbols);
-    stop();
+    this.#followed.set(openTrades().map((trade) => trade.symbol));
   }
 
   /**

@@ -3,10 +3,10 @@
  * @module
  */
 import { DeskElement, html, nothing, shared } from "./element.js";
+import { FollowedSymbols } from "./followed-symbols.js";
 import { date, moment, price, shortName, words } from "./format.js";
 import { isStale, origin } from "./freshness.js";
 import { pendingOrders } from "./profit.js";
-import { follow } from "./socket.js";
 import { store } from "./store.js";
 import { choose } from "./symbols.js";
 import { tableStyles } from "./table-styles.js";
@@ -19,14 +19,11 @@ export class OrderList extends DeskElement {
   static watches = ["trades", "quotes", "connection", "clock"];
   static styles = [shared, tableStyles];
 
-  /** @type {() => void} */
-  #unfollow = () => {};
-  #followed = "";
+  #followed = new FollowedSymbols();
 
   disconnectedCallback() {
     super.disconnectedCallback();
-    this.#unfollow();
-    this.#followed = "";
+    this.#followed.clear();
   }
 
   render() {
@@ -122,12 +119,7 @@ export class OrderList extends DeskElement {
   }
 
   updated() {
-    const symbols = [...new Set(pendingOrders().map((order) => order.symbol))];
-    if (symbols.join() === this.#followed) return;
-    this.#followed = symbols.join();
-    const stop = this.#unfollow;
-    this.#unfollow = follow(symbols);
-    stop();
+    this.#followed.set(pendingOrders().map((order) => order.symbol));
   }
 
   /** @param {Trade} order */

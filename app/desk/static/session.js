@@ -13,7 +13,7 @@ const ACCESS_KEY = "desk.access";
 /** @typedef {{access_token: string, refresh_token: string, client_id: string}} Tokens */
 
 /**
- * Return the user who is signed in on this browser, null if nobody is.
+ * Return the user who is signed in on this browser, null if signed out.
  * @returns {KeptUser | null}
  */
 export function keptUser() {

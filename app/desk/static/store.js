@@ -5,7 +5,7 @@
 
 /** How often new prices are shown, in milliseconds: more often than people read them. */
 const PRICE_GAP = 100;
-/** The same for a page that nobody sees. */
+/** The same for a page in the background. */
 const HIDDEN_GAP = 1_000;
 
 /** @returns {DeskState} */
@@ -113,7 +113,7 @@ class Store {
   }
 
   /**
-   * Send an event to whoever listens on `store.events`.
+   * Send an event to the listeners of `store.events`.
    * @param {"trade-event" | "toast"} name
    * @param {unknown} detail
    */

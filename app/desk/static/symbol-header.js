@@ -3,10 +3,10 @@
  * @module
  */
 import { css, DeskElement, html, shared } from "./element.js";
+import { FollowedSymbols } from "./followed-symbols.js";
 import { change, price, shortName, trend, whole } from "./format.js";
 import { isStale, origin } from "./freshness.js";
 import { icon } from "./icons.js";
-import { follow } from "./socket.js";
 import { store } from "./store.js";
 import { instrument, openTicket, readInstrument } from "./symbols.js";
 import { addSymbol, removeSymbol, shownList } from "./watch-lists.js";
@@ -94,9 +94,7 @@ export class SymbolHeader extends DeskElement {
     `,
   ];
 
-  /** @type {() => void} */
-  #unfollow = () => {};
-  #followed = "";
+  #followed = new FollowedSymbols();
 
   watchedKeys() {
     return [
@@ -112,8 +110,7 @@ export class SymbolHeader extends DeskElement {
 
   disconnectedCallback() {
     super.disconnectedCallback();
-    this.#unfollow();
-    this.#followed = "";
+    this.#followed.clear();
   }
 
   render() {
@@ -187,12 +184,8 @@ export class SymbolHeader extends DeskElement {
 
   updated() {
     const symbol = store.get("symbol");
-    if (symbol === this.#followed) return;
-    this.#followed = symbol;
+    if (!this.#followed.set([symbol])) return;
     this.watch(...this.watchedKeys());
-    const stop = this.#unfollow;
-    this.#unfollow = follow([symbol]);
-    stop();
     void readInstrument(symbol).catch(() => {});
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The trades that have ended: filtered, with their fills told in words, and as CSV.
+ * The trades that have ended: filtered, with their fills in words, and as CSV.
  * @module
  */
 import { encode } from "./account.js";

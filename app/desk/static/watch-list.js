@@ -3,8 +3,8 @@
  * @module
  */
 import { css, DeskElement, html, nothing, shared } from "./element.js";
+import { FollowedSymbols } from "./followed-symbols.js";
 import { shortName } from "./format.js";
-import { follow } from "./socket.js";
 import { store } from "./store.js";
 import { choose, openTicket, readInstrument } from "./symbols.js";
 import { addSymbol, readLists, removeSymbol, shownList } from "./watch-lists.js";
@@ -45,8 +45,7 @@ export class WatchListPanel extends DeskElement {
   /** @type {string | null} */
   target = null;
   message = "";
-  /** @type {() => void} */
-  #unfollow = () => {};
+  #followed = new FollowedSymbols();
 
   connectedCallback() {
     super.connectedCallback();
@@ -55,7 +54,7 @@ export class WatchListPanel extends DeskElement {
 
   disconnectedCallback() {
     super.disconnectedCallback();
-    this.#unfollow();
+    this.#followed.clear();
   }
 
   render() {
@@ -112,9 +111,7 @@ export class WatchListPanel extends DeskElement {
 
   updated() {
     const symbols = shownList()?.symbols ?? [];
-    const stop = this.#unfollow;
-    this.#unfollow = follow(symbols);
-    stop();
+    this.#followed.set(symbols);
     for (const symbol of symbols) void readInstrument(symbol).catch(() => {});
   }
 
