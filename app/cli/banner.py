@@ -30,6 +30,7 @@ def print_banner(app: Flask, port: int) -> None:
         parts = services()
     settings = parts.settings
     host = settings.host.strip("[]")
+    local = f"http://{location(LOOPBACK.get(host, host), port)}"
     facts = {
         "listening on": f"http://{location(host, port)}",
         "mode": settings.socketio_async_mode,
@@ -38,14 +39,14 @@ def print_banner(app: Flask, port: int) -> None:
         "data in": _data_in(settings),
         "rate limits": _rate_limits(settings),
         "permitted": ", ".join(settings.production_allows),
-        "documentation": f"http://{location(LOOPBACK.get(host, host), port)}/docs",
+        "documentation": f"{local}/docs",
         "check": doctor_command(),
     }
     if settings.log_format == "json":
         fields: dict[str, Any] = {name.replace(" ", "_"): fact for name, fact in facts.items()}
         logger.info("listening", extra={"fields": fields})
         return
-    call = f"http://{location(LOOPBACK.get(host, host), port)}/market/live/NIFTY"
+    call = f"{local}/market/live/NIFTY"
     if "[" in call:
         # A shell would expand the brackets of an IPv6 address as a pattern.
         call = f"'{call}'"
@@ -57,7 +58,8 @@ def print_banner(app: Flask, port: int) -> None:
         f"    data in        {facts['data in']}\n"
         f"    rate limits    {facts['rate limits']}\n"
         f"    documentation  {facts['documentation']}\n{permitted}"
-        f"\n  Try:    curl {call}\n"
+        f"\n  Open:   {local}/  (the trading desk)\n"
+        f"  Try:    curl {call}\n"
         f"  Check:  {facts['check']}\n",
         # Not `sys.stderr`, whose lines go to the log.
         file=sys.__stderr__,

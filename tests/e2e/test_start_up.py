@@ -42,6 +42,7 @@ def test_the_banner_shows_address_market_data_folder_and_a_first_request(
     assert running.url in banner
     assert "simulated" in banner
     assert str(running.folder / "data") in banner
+    assert f"Open:   {running.url}/ " in banner
     assert f"curl {running.url}/market/live/NIFTY" in banner
     for name in ("secret_key", "jwt_secret_key"):
         assert (running.folder / "data" / name).stat().st_mode & 0o777 == 0o600
