@@ -36,6 +36,7 @@ from app.configuration.environment import (
 )
 from app.configuration.origins import DEFAULT_ORIGINS, parse_hosts, parse_origins
 from app.configuration.production import find_unsafe, parse_overrides
+from app.configuration.recordings import find_overlap, readable_recordings, recordable_file
 from embedded_db.data_folder import kept_secret, take_folder
 
 __all__ = ["ConfigurationError", "Settings", "load_settings", "read_environment"]
@@ -109,14 +110,6 @@ def _beside_env_file(value: Path) -> Path:
         raise ValueError("names the home folder of a user who has none") from None
 
 
-def _readable_file(value: Path) -> Path:
-    try:
-        with value.open("rb"):
-            return value
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}: {value}") from None
-
-
 def _writable_file(value: Path) -> Path:
     try:
         # Readable by its owner only: a log has names and addresses.
@@ -178,8 +171,9 @@ class Settings(BaseModel):
     simulated_scenario: Annotated[
         Literal["crash", "rally", "gap_down", "halt", "choppy"] | None, BeforeValidator(_lower)
     ] = None
-    replay_file: Annotated[ProjectPath, AfterValidator(_readable_file)] | None = None
+    replay_file: Annotated[ProjectPath, AfterValidator(readable_recordings)] | None = None
     replay_speed: float = Field(1, gt=0, allow_inf_nan=False)
+    record_file: Annotated[ProjectPath, AfterValidator(recordable_file)] | None = None
     monitor_interval_seconds: Seconds = 10
     max_quote_move: Decimal = Field(Decimal("0.2"), gt=0, le=10)
     market_hours: Annotated[Literal["ignore", "enforce"], BeforeValidator(_lower)] | None = None
@@ -336,6 +330,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         offences += [_offence(detail, values) for detail in error.errors()]
     if values.get("market_data", "").lower() == "replay" and "replay_file" not in values:
         offences.append("REPLAY_FILE: must name a CSV file, because MARKET_DATA=replay")
+    if settings and settings.market_data == "replay":
+        offences += find_overlap(settings.replay_file, settings.record_file)
     offences += _unusable_for_angel_one(values)
     if values.get("app_env", "").lower() == "production":
         offences += _unsafe_in_production(values)

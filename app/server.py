@@ -20,6 +20,7 @@ from app.database.watchdog import Watchdog
 from app.delivery import Outbox, WebhookWorker, create_senders
 from app.extensions import socketio
 from app.logs import logger
+from app.market_data.recordings.recorder import Recorder, create_recorder
 from app.monitor import Monitor
 from app.monitor.answers import Answers
 from app.monitor.following import Following
@@ -29,7 +30,7 @@ from app.transport.descriptors import connections_for, raise_descriptor_limit
 from app.transport.listener import listen_on, location
 from app.transport.server import HttpServer
 from app.transport.sessions import SessionGuard
-from app.web.health import MONITOR_KEY, PULSE_KEY, WORKERS_KEY
+from app.web.health import MONITOR_KEY, PULSE_KEY, RECORDER_KEY, WORKERS_KEY
 from app.web.metrics import serve_only_metrics
 from app.web.schemas import MAXIMUM_BODY_BYTES
 from config import ConfigurationError, Settings
@@ -76,23 +77,27 @@ def run_server(
 
 def start_workers(
     app: Flask, *, owns_database: bool = False
-) -> tuple[Monitor, Outbox, WebhookWorker]:
-    """Start the monitor, the outbox and the webhooks in the background of this process.
+) -> list[Recorder | Monitor | Outbox | WebhookWorker]:
+    """Start what works in the background of this process; return it, the last to stop first.
 
     With `owns_database` this process has started the database.
     """
     with app.app_context():
         parts = services()
-    monitor = Monitor(app, owns_database=owns_database)
+    recorder = create_recorder(parts.settings, parts.clock)
+    app.extensions[RECORDER_KEY] = recorder
+    monitor = Monitor(app, owns_database=owns_database, recorder=recorder)
     outbox = Outbox(app, parts.clock, create_senders(parts.settings))
     webhooks = WebhookWorker(app, parts.clock)
     app.extensions[MONITOR_KEY] = monitor
     if parts.settings.redis_url:
         Answers(app, parts.settings.redis_url, monitor.sharing).start()
+    if recorder:
+        socketio.start_background_task(recorder.run)
     socketio.start_background_task(monitor.run)
     socketio.start_background_task(outbox.run)
     socketio.start_background_task(webhooks.run)
-    return monitor, outbox, webhooks
+    return [*([recorder] if recorder else []), monitor, outbox, webhooks]
 
 
 def serve(

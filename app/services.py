@@ -64,6 +64,11 @@ def application() -> Flask:
     return cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
 
 
+def market_time() -> datetime:
+    """Return the time at which market hours are checked, UTC: in a replay the recorded one."""
+    return services().feed.market_time()
+
+
 def now() -> datetime:
     """Return the time by the application's clock, UTC, in whole milliseconds."""
     return services().clock.now()

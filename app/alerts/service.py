@@ -21,7 +21,7 @@ from app.market_data.price_bounds import Widening
 from app.market_data.session_prices import mark_candles
 from app.models import Alert, AlertTrigger, IdempotencyKey, IdempotencyRecord, User
 from app.models.paging import read_page
-from app.services import now, services
+from app.services import market_time, now, services
 
 MAX_ACTIVE = 100
 
@@ -186,5 +186,5 @@ def _fire_if_crossed(alert: Alert, quote: Quote) -> None:
     ticks = parts.quotes.ticks_since(quote)
     triggers = chain(map(condition.crossed_in, candles), map(condition.crossed_by, ticks))
     trigger = next(filter(None, triggers), None)
-    if trigger and parts.calendar.trading_allowed(now()):
+    if trigger and parts.calendar.trading_allowed(market_time()):
         deque(fire_alerts([AlertTrigger(alert, trigger)]), maxlen=0)

@@ -85,6 +85,8 @@ class Quote:
     # Whether it is a price of the closing auction, in which stops do not fire.
     in_auction: bool = field(default=False, compare=False)
     details: QuoteDetails = field(default=NO_DETAILS, compare=False)
+    # Whether it is recorded, and was acted on when it was.
+    is_confirmed: bool = field(default=False, compare=False)
 
     @property
     def change(self) -> Decimal | None:

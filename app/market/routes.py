@@ -18,7 +18,7 @@ from app.market.schemas import (
     SymbolsResponse,
 )
 from app.market.service import find_quotes
-from app.services import now, services
+from app.services import market_time, now, services
 from app.web.api import endpoint
 
 blueprint = Blueprint("market", __name__, url_prefix="/market")
@@ -73,7 +73,7 @@ def symbols(query: SymbolsQuery) -> SymbolsResponse:
 @endpoint(responses={200: MarketStatusResponse}, public=True)
 def market_status() -> MarketStatusResponse:
     """Show whether the exchanges are open by their calendar, and when they next open and close."""
-    return MarketStatusResponse.model_validate(services().calendar.status(now()))
+    return MarketStatusResponse.model_validate(services().calendar.status(market_time()))
 
 
 @blueprint.post("/scenario")

@@ -61,6 +61,10 @@ class Feed(Protocol):
     def now(self) -> datetime:
         """Return the feed's time: a poll now would return ticks up to it."""
 
+    def market_time(self) -> datetime:
+        """Return the time at which market hours are checked: that of the prices in use."""
+        return self.now()
+
     def skip_to(self, time: datetime) -> None:
         """Return no more ticks up to `time`, in the feed's time: candles replaced them."""
 

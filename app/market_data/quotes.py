@@ -25,6 +25,8 @@ from app.market_data.tick_filter import RejectReason, TickFilter
 
 # Ticks kept of each symbol, for trades that are being opened while ticks arrive.
 KEPT_TICKS = 256
+# Quotes kept that were fetched on demand, until the monitor takes them.
+KEPT_FETCHED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class QuoteBoard:
         self._numbers = count(1)
         # The quotes fetched on demand since the last ticks, by identity: these may include them.
         self._fetched: dict[int, tuple[Quote, Posting]] = {}
+        self._posted_on_demand: deque[Quote] = deque(maxlen=KEPT_FETCHED)
         self._lock = threading.Lock()
 
     def update(self, ticks: Sequence[Quote]) -> list[Quote]:
@@ -101,6 +104,16 @@ class QuoteBoard:
         with self._lock:
             ticks = collect()
             return self._post(ticks, self._next_postings(ticks))
+
+    def take_fetched(self) -> list[Quote]:
+        """Return the quotes, since the last call, that were posted on demand and are no ticks.
+
+        Those of a remote feed arrive as ticks as well.
+        """
+        with self._lock:
+            quotes = list(self._posted_on_demand)
+            self._posted_on_demand.clear()
+        return [] if self._feed.remote else quotes
 
     def latest(self, symbol: str) -> Quote:
         """Return the last price, confirmed or not; ask the feed at most once.
@@ -271,13 +284,18 @@ class QuoteBoard:
                 # A known price is no new tick, but bids and asks change without a trade.
                 entry.update_details(quote)
                 return replace(entry.ticks[-1], posting=posting)
-            if posted := self._post([quote], [posting]):
-                return posted[0]
+            if posted := self._post_on_demand(quote, posting):
+                return posted
             if stale := self._stale_trade(symbol):
                 return replace(stale, posting=posting)
             # The last good price stays valid until the rejected one is confirmed.
             is_valid = entry and symbol in self.tick_filter.pending
             return replace(entry.ticks[-1], posting=posting) if entry and is_valid else None
+
+    def _post_on_demand(self, quote: Quote, posting: Posting) -> Quote | None:
+        posted = self._post([quote], [posting])
+        self._posted_on_demand.extend(posted)
+        return posted[0] if posted else None
 
     def _next_fetched_posting(self, quote: Quote) -> Posting:
         posting = self._next_posting()
@@ -333,7 +351,7 @@ class QuoteBoard:
             if entry and quote == entry.ticks[-1]:
                 entry.updated_at = self._clock.monotonic()
             else:
-                self._post([quote], [self._next_fetched_posting(quote)])
+                self._post_on_demand(quote, self._next_fetched_posting(quote))
 
     def _seen(self, symbol: str) -> SeenQuote | None:
         """Return the last quote that this process has, and when the feed last gave it."""

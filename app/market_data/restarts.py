@@ -74,7 +74,9 @@ def follow_feed(settings: Settings, clock: Clock, leader: Leader) -> Feed:
     """Return the feed of a process that never polls."""
     live = "live" if settings.uses_real_prices else "simulated"
     name = "replay" if settings.market_data == "replay" else live
-    return FollowedFeed(name, clock, leader.request_quotes)
+    if name != "replay":
+        return FollowedFeed(name, clock, leader.request_quotes)
+    return FollowedFeed(name, clock, leader.request_quotes, MarketState.replayed_to)
 
 
 def resume_quotes(

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from app.domain.candle import Candle
-from app.domain.quote import MAX_DELAY, Quote
+from app.domain.quote import MAX_DELAY, Quote, Source
 from app.market_data.auctions import ClosingAuctions
 from app.market_data.calendar import Session, TradingCalendar
 
@@ -50,7 +50,7 @@ class SessionPrices:
     def mark(self, ticks: Sequence[Quote], now: datetime, reached: datetime) -> Sequence[Quote]:
         """Return the ticks that count, in order, each marked as what it is in its session.
 
-        `reached` is the feed's time at `now`.
+        `reached` is the feed's time at `now`. Recorded ticks count by their own time alone.
         """
         if not self._calendar.enforced:
             return ticks
@@ -63,6 +63,7 @@ class SessionPrices:
             return self._auction_price(tick, session, reached)
         self._traded[tick.symbol] = tick.price
         is_collecting = self._auctions.collects(tick.symbol, tick.timestamp)
+        is_open = is_open or tick.source is Source.REPLAY
         if not is_open or is_collecting or not self._calendar.is_open(tick.timestamp):
             return None
         last = self._last.get(tick.symbol, self._began)
@@ -77,7 +78,8 @@ class SessionPrices:
         if tick.source.is_real and is_repeated and is_early:
             return None
         # The last price of yesterday is no price of this morning.
-        return replace(tick, in_auction=True) if reached < session.end + MAX_DELAY else None
+        is_of_today = tick.source is Source.REPLAY or reached < session.end + MAX_DELAY
+        return replace(tick, in_auction=True) if is_of_today else None
 
 
 def mark_candles(

@@ -142,7 +142,8 @@ class TickFilter:
     def _reject_reason(self, tick: Quote) -> RejectReason | None:
         if not is_price(tick.price):
             return RejectReason.NOT_A_PRICE
-        if self._has_moved_too_far(tick, self._last.get(_market_of(tick))):
+        last = self._last.get(_market_of(tick))
+        if not tick.is_confirmed and self._has_moved_too_far(tick, last):
             return RejectReason.MOVED_TOO_FAR
         late = self._known_late.get(tick.symbol, (None,))[0] is tick.source
         if not late and self._is_old(tick):

@@ -106,6 +106,12 @@ class MarketState:
             )
         return None
 
+    @classmethod
+    def replayed_to(cls) -> datetime | None:
+        """Return the recorded time up to which a replay is settled, None before its first pass."""
+        state = collection("market").find_one({"_id": REPLAY}, {"settled_to": True})
+        return state.get("settled_to") if state else None
+
 
 def _later(share: int, epoch: int, time: datetime) -> Document:
     """Return the new progress of a share, or the stored one of a later epoch."""

@@ -31,6 +31,7 @@ from app.logs import logger
 from app.market_data.feed import Feed
 from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.quotes import QuoteBoard
+from app.market_data.recordings.recorder import Recorder
 from app.market_data.session_prices import SessionPrices
 from app.metrics import KEY as METRICS_KEY
 from app.metrics import metrics
@@ -40,6 +41,7 @@ from app.monitor.known_bounds import KnownBounds
 from app.monitor.lease import Lease, Term
 from app.monitor.maintenance import Maintenance
 from app.monitor.progress import open_gaps, save_progress
+from app.monitor.recording import Recording
 from app.monitor.sharing import Sharing
 from app.monitor.unsettled import UnsettledTicks
 from app.realtime.prices import publish_prices
@@ -66,8 +68,10 @@ class Pass:
 
 
 class Monitor:
-    def __init__(self, app: Flask, *, owns_database: bool = False) -> None:
-        """Make the monitor of a process.
+    def __init__(
+        self, app: Flask, *, owns_database: bool = False, recorder: Recorder | None = None
+    ) -> None:
+        """Make the monitor of a process; the `recorder` gets the ticks that it acts on.
 
         With `owns_database` the process has started the database, so no other one settles yet.
         """
@@ -92,6 +96,7 @@ class Monitor:
         self._bounds = KnownBounds(parts.clock)
         self._gaps = Gaps(parts, self._trailing)
         self._prices = SessionPrices(parts.calendar, parts.auctions, parts.feed.now())
+        self._recording = Recording(recorder, parts) if recorder else None
         self._settling_gaps = False
         self._maintenance = Maintenance(app)
         self._poll_due_at = parts.clock.monotonic()
@@ -369,7 +374,10 @@ class Monitor:
         latest = {tick.symbol: tick for tick in own}
         self._unpublished.update(latest)
         # A tick outside trading hours is published, and never triggers anything.
-        self._unsettled.add(self._prices.mark(own, self._clock.now(), self._feed.now()))
+        counted = self._prices.mark(own, self._clock.now(), self._feed.now())
+        self._unsettled.add(counted)
+        if self._recording:
+            self._recording.add(counted)
         self._unsaved.update(latest)
         self.sharing.add(own)
         self.last_pass_at = self._clock.monotonic()

@@ -43,7 +43,7 @@ from app.models import (
 from app.models.open_trades import find_open
 from app.portfolio.events import portfolio_reset
 from app.portfolio.service import get_portfolio
-from app.services import now, services
+from app.services import market_time, now, services
 from app.trades.events import trade_changed
 from app.trades.execution import add_change, apply_transitions
 
@@ -183,9 +183,10 @@ def _require_quotes(trades: Sequence[Trade]) -> Quotes:
     active = [trade for trade in trades if trade.status is TradeStatus.ACTIVE]
     if not active:
         return {}
-    services().calendar.require_trading(now())
+    time = market_time()
+    services().calendar.require_trading(time)
     for symbol in sorted({trade.symbol for trade in active}):
-        services().auctions.require_continuous(symbol, services().feed.now())
+        services().auctions.require_continuous(symbol, time)
     quotes = services().quotes.confirmed({trade.symbol for trade in active})
     unpriced = {
         trade.symbol

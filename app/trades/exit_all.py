@@ -19,7 +19,7 @@ from app.domain.share import ALL, Share
 from app.domain.trade import EndReason, TradeStatus, end_entry
 from app.models import IdempotencyKey, IdempotencyRecord, Trade, TradeChange
 from app.portfolio.service import find_portfolio
-from app.services import now, services
+from app.services import market_time, now, services
 from app.trades.execution import apply_batch, name_change
 from app.trades.exit_prices import price_exits
 
@@ -67,7 +67,7 @@ def exit_all(
     """
     selection = selection or Selection()
     if key is None:
-        services().calendar.require_trading(now())
+        services().calendar.require_trading(market_time())
         done, others = _work_off(user_id, _select(user_id, selection), selection, apply_batch)
         exits = [item for item in done if item.exit]
         return ExitedAll(len(exits), _total_pnl(exits), others, len(done) - len(exits))
@@ -99,7 +99,7 @@ def _select(user_id: str, selection: Selection) -> list[ObjectId]:
 
 
 def _begin(user_id: str, selection: Selection, key: IdempotencyKey) -> Document:
-    services().calendar.require_trading(now())
+    services().calendar.require_trading(market_time())
     record: Document = {
         "trade_ids": _select(user_id, selection),
         "count": 0,
@@ -131,7 +131,7 @@ def _continue(key: IdempotencyKey, record: Document, selection: Selection) -> No
     others: list[Document] = []
     if Trade.find_open(key.user_id, left):
         # The rest of an interrupted request waits for the next opening as well.
-        services().calendar.require_trading(now())
+        services().calendar.require_trading(market_time())
         _, others = _work_off(key.user_id, left, selection, write_and_count)
     IdempotencyRecord.finish(key, {"not_exited": others})
 

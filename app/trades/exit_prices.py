@@ -20,7 +20,7 @@ from app.domain.share import Share
 from app.domain.trade import exit_by_user
 from app.domain.triggers import SettledFrom
 from app.models import SymbolState, Trade, TradeChange
-from app.services import now, services
+from app.services import market_time, now, services
 from app.trades.state import trade_state
 
 
@@ -31,9 +31,10 @@ def price_exits(
     quotes = services().quotes.confirmed({trade.symbol for trade in trades})
     exits: list[TradeChange] = []
     others: list[Document] = []
+    time = market_time()
     for trade in trades:
         try:
-            services().auctions.require_continuous(trade.symbol, services().feed.now())
+            services().auctions.require_continuous(trade.symbol, time)
             exit = price_exit(trade, quotes.get(trade.symbol), share, at_last_price=at_last_price)
             exits.append(exit)
         except PaperTradingError as error:

@@ -15,7 +15,7 @@ from app.domain.fill import Exit, QueuedExit
 from app.domain.share import ALL, Share
 from app.domain.trade import Modified, TradeStatus, modify
 from app.models import IdempotencyKey, IdempotencyRecord, Trade, TradeChange
-from app.services import now, services
+from app.services import market_time, services
 from app.trades.execution import apply_batch
 from app.trades.exit_prices import last_seen, price_exit, quantity_of
 from app.trades.service import get_trade
@@ -92,11 +92,12 @@ def _may_queue(trade: Trade) -> bool:
     Without enforced hours, none waits.
     """
     parts = services()
-    if parts.auctions.collects(trade.symbol, parts.feed.now()):
+    time = market_time()
+    if parts.auctions.collects(trade.symbol, time):
         return True
     if parts.settings.orders_outside_hours != "queue":
-        parts.calendar.require_trading(now())
-    return not parts.calendar.trading_allowed(now())
+        parts.calendar.require_trading(time)
+    return not parts.calendar.trading_allowed(time)
 
 
 def _price(trade: Trade, share: Share, *, at_last_price: bool) -> TradeChange:
@@ -107,9 +108,10 @@ def _price(trade: Trade, share: Share, *, at_last_price: bool) -> TradeChange:
 def _queue(trade: Trade, share: Share) -> TradeChange:
     """Return the modification that has a share wait for the next session."""
     parts, bracket = services(), trade.entered
-    session = parts.calendar.session_of_order(now()).day
+    time = market_time()
+    session = parts.calendar.session_of_order(time).day
     last = last_seen(trade).quote
-    since = replace(last, timestamp=max(parts.feed.now(), last.timestamp))
+    since = replace(last, timestamp=max(time, last.timestamp))
     queued = QueuedExit(quantity_of(trade, share), session, since)
     return TradeChange(trade, modify(trade, replace(bracket, exit_queued=queued)))
 

@@ -43,7 +43,7 @@ from app.domain.trailing import Start, Unit
 from app.models import IdempotencyKey, IdempotencyRecord, Trade, TradeChange, Trail
 from app.portfolio.service import get_portfolio
 from app.portfolio.valuation import value
-from app.services import now, services
+from app.services import market_time, now, services
 from app.trades.execution import apply_steps
 from app.trades.placing import expiry
 from app.trades.service import get_trade, settle_ticks_since
@@ -139,14 +139,15 @@ def _require_modifiable(trade: Trade, fields: Mapping[str, Any], version: int | 
 def _market(trade: Trade) -> Market:
     """Return the market of a trade: its quote is the last one that may settle the trade.
 
-    Outside market hours it has the present time of the feed: only later prices count.
+    Outside market hours it has the present time of the market: only later prices count.
     """
     parts, quote = services(), _last_quote(trade)
-    in_auction = parts.auctions.collects(trade.symbol, parts.feed.now())
-    if parts.calendar.trading_allowed(now()) and not in_auction:
+    time = market_time()
+    in_auction = parts.auctions.collects(trade.symbol, time)
+    if parts.calendar.trading_allowed(time) and not in_auction:
         return Market(quote)
-    quote = replace(quote, timestamp=parts.feed.now()) if quote else None
-    return Market(quote, queued_for=parts.calendar.session_of_order(now()).day)
+    quote = replace(quote, timestamp=time) if quote else None
+    return Market(quote, queued_for=parts.calendar.session_of_order(time).day)
 
 
 def _last_quote(trade: Trade) -> Quote | None:

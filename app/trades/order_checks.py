@@ -14,7 +14,7 @@ from app.domain.errors import (
 from app.domain.instrument import Instrument
 from app.domain.order import Order, TimeInForce
 from app.models import Trail
-from app.services import now, services
+from app.services import market_time, now, services
 
 
 def check_order(order: Order) -> tuple[Instrument, Market]:
@@ -49,8 +49,8 @@ def look_up(order: Order, symbol: str) -> Market:
 
 def _closed(symbol: str) -> MarketClosed | None:
     """Return why nothing is filled at the last price of a symbol, None if it may be."""
-    parts = services()
-    return parts.calendar.closed(now(), symbol) or parts.auctions.closed(symbol, parts.feed.now())
+    parts, time = services(), market_time()
+    return parts.calendar.closed(time, symbol) or parts.auctions.closed(symbol, time)
 
 
 def _may_queue(order: Order, closed: MarketClosed) -> bool:
@@ -63,13 +63,13 @@ def _may_queue(order: Order, closed: MarketClosed) -> bool:
 def _look_up_closed(symbol: str) -> Market:
     """Return the market of an order that waits for the next session, or an auction of this one.
 
-    Its quote is the last one, however old, at the present time of the feed: only later prices
+    Its quote is the last one, however old, at the present time of the market: only later prices
     fill the order.
     """
-    parts = services()
-    session = parts.calendar.session_of_order(now())
+    parts, time = services(), market_time()
+    session = parts.calendar.session_of_order(time)
     try:
-        quote = replace(parts.quotes.latest(symbol), timestamp=parts.feed.now())
+        quote = replace(parts.quotes.latest(symbol), timestamp=time)
     except MarketDataUnavailable as error:
         return Market(None, no_price=error, queued_for=session.day)
     return Market(quote, queued_for=session.day)

@@ -26,7 +26,7 @@ from app.domain.trade import Ended, TradeStatus
 from app.models import EventDraft, Portfolio, Trade, pending
 from app.portfolio.service import get_portfolio
 from app.portfolio.valuation import value
-from app.services import services
+from app.services import market_time, services
 from app.trades.events import trade_created, trade_ended
 
 # The longest time that an order waits.
@@ -108,10 +108,10 @@ def count_pending(user_id: str) -> int:
 
 
 def expiry(time_in_force: TimeInForce) -> datetime | None:
-    """Return when an order that waits ends unfilled, in the time of the feed."""
+    """Return when an order that waits ends unfilled, in the time of the market."""
     if time_in_force is TimeInForce.IOC:
         return None
-    now = services().feed.now()
+    time = market_time()
     if time_in_force is TimeInForce.DAY:
-        return services().calendar.session_of_order(now).end
-    return now + GOOD_TILL_CANCELLED
+        return services().calendar.session_of_order(time).end
+    return time + GOOD_TILL_CANCELLED

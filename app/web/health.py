@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 from app.database.pulse import Pulse
 from app.domain.errors import MarketDataUnavailable
 from app.extensions import limiter
+from app.market_data.recordings.recorder import Recorder
 from app.realtime.relay import KEY as RELAY_KEY
 from app.services import services
 from app.transport.connections import CONNECTIONS_KEY
@@ -23,6 +24,7 @@ from embedded_db.disk import Disk
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 
 MONITOR_KEY = "monitor"
+RECORDER_KEY = "recorder"
 NEARLY_FULL = 0.9
 PULSE_KEY = "pulse"
 WORKERS_KEY = "living_workers"
@@ -72,6 +74,8 @@ def ready() -> tuple[HealthResponse, int]:
         checks["connections"] = _check_connections()
     if RELAY_KEY in current_app.extensions:
         checks["redis"] = _check_redis()
+    if recorder := current_app.extensions.get(RECORDER_KEY):
+        checks["recorder"] = _check_recorder(recorder)
     statuses = {check["status"] for check in checks.values()}
     status = next((level for level in ("unavailable", "degraded") if level in statuses), "ok")
     return HealthResponse(status=status, checks=checks), 503 if status == "unavailable" else 200
@@ -153,6 +157,14 @@ def _check_redis() -> dict[str, Any]:
     return (
         {"status": "degraded", "reason": "Redis does not respond"} if is_away else {"status": "ok"}
     )
+
+
+def _check_recorder(recorder: Recorder) -> dict[str, Any]:
+    """Degraded while nothing can be recorded: the market goes on."""
+    counts = {"ticks": recorder.written, "lost": recorder.lost}
+    if recorder.problem is None:
+        return {"status": "ok", **counts}
+    return {"status": "degraded", "reason": recorder.problem, **counts}
 
 
 def _check_monitor() -> dict[str, Any]:

@@ -29,7 +29,7 @@ from app.models import Notification, Webhook
 from app.realtime.relay import KEY as RELAY_KEY
 from app.services import services
 from app.transport.connections import CONNECTIONS_KEY
-from app.web.health import MONITOR_KEY, PULSE_KEY
+from app.web.health import MONITOR_KEY, PULSE_KEY, RECORDER_KEY
 from config import Settings
 
 blueprint = Blueprint("metrics", __name__)
@@ -91,6 +91,7 @@ class _State(Collector):
             yield _gauge("redis_up", "Whether Redis responds.", not relay.is_away)
         yield from _market_data()
         yield from _monitor()
+        yield from _recorder()
         yield from _database()
 
 
@@ -128,6 +129,14 @@ def _monitor() -> Iterator[Metric]:
     if monitor.last_pass_at is not None:
         age = services().clock.monotonic() - monitor.last_pass_at
         yield _gauge("monitor_last_pass_age_seconds", "Time since the last pass.", age)
+
+
+def _recorder() -> Iterator[Metric]:
+    if recorder := current_app.extensions.get(RECORDER_KEY):
+        yield _gauge("recorder_up", "Whether ticks can be recorded.", recorder.problem is None)
+        for result, count in (("written", recorder.written), ("lost", recorder.lost)):
+            name = f"{NAMESPACE}_recorder_ticks_{result}"
+            yield CounterMetricFamily(name, f"Ticks that were {result}.", value=count)
 
 
 def _database() -> Iterator[Metric]:

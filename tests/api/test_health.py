@@ -11,12 +11,14 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.domain.quote import Source
+from app.market_data.recordings.recorder import Recorder
 from app.monitor import Monitor
 from app.transport.connections import CONNECTIONS_KEY, Bounds, ConnectionTable
-from app.web.health import MONITOR_KEY
+from app.web.health import MONITOR_KEY, RECORDER_KEY
 from config import Settings
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.recording_files import write_recording
+from tests.support.users import Trader
 
 
 @pytest.fixture(autouse=True)
@@ -189,3 +191,37 @@ class TestOfAWebProcess:
     def test_it_serves_requests(self, web: FlaskClient) -> None:
         server = {"SERVER_SOFTWARE": "gunicorn"}
         assert web.get("/market/live/NIFTY", environ_base=server).status_code == 200
+
+
+def test_a_recorder_that_cannot_write_degrades_the_server_and_stops_no_market(
+    app: Flask,
+    client: FlaskClient,
+    clock: ManualClock,
+    feed: ScriptedFeed,
+    alice: Trader,
+    tmp_path: Path,
+) -> None:
+    free = [0]
+    recorder = Recorder(
+        tmp_path / "market.csv", clock, min_free_bytes=1, free=lambda _folder: free[0]
+    )
+    app.extensions[RECORDER_KEY] = recorder
+    app.extensions[MONITOR_KEY] = monitor = Monitor(app, recorder=recorder)
+    alice.create_trade(stop_loss=24_900)
+    feed.tick("^NSEI", 24_800)
+    assert monitor.run_once().closed == 1
+    recorder.flush()
+
+    answer = client.get("/health/ready")
+    assert (answer.status_code, answer.get_json()["status"]) == (200, "degraded")
+    assert answer.get_json()["checks"]["recorder"] == {
+        "status": "degraded",
+        "reason": "No space left on device",
+        "ticks": 0,
+        "lost": 0,
+    }
+    free[0] = 1
+    recorder.flush()
+    assert client.get("/health/ready").get_json()["checks"]["recorder"]["status"] == "ok"
+    assert recorder.written == 2
+    recorder.close()

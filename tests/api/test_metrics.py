@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,10 +12,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.market_data.recordings.recorder import Recorder
 from app.models import WebhookWake
 from app.monitor import Monitor
 from app.transport.connections import CONNECTIONS_KEY, Bounds, ConnectionTable
-from app.web.health import MONITOR_KEY
+from app.web.health import MONITOR_KEY, RECORDER_KEY
 from app.web.metrics import serve_only_metrics
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.server import ROOT
@@ -99,6 +101,22 @@ def test_a_trade_is_counted_with_its_transactions_and_the_pass_that_closed_it(
     assert samples["database_transaction_retries_total",] == 0
     assert samples["monitor_pass_duration_seconds_count",] == 2
     assert samples["ticks_total",] == 1
+
+
+def test_recorded_ticks_are_counted(
+    app: Flask, client: FlaskClient, feed: ScriptedFeed, clock: ManualClock, tmp_path: Path
+) -> None:
+    app.extensions[RECORDER_KEY] = recorder = Recorder(tmp_path / "market.csv", clock)
+    monitor = Monitor(app, recorder=recorder)
+    feed.tick("^NSEI", 25_010)
+    monitor.run_once()
+    recorder.flush()
+
+    samples = read(client)
+    assert samples["recorder_up",] == 1
+    assert samples["recorder_ticks_written_total",] == 1
+    assert samples["recorder_ticks_lost_total",] == 0
+    recorder.close()
 
 
 def test_a_refused_order_is_an_aborted_transaction(client: FlaskClient, alice: Trader) -> None:

@@ -10,11 +10,15 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
+from app.domain.quote import Quote
+from app.market_data.feeds.recording import read_recording
+from app.market_data.instruments.registry import load_instruments
 from tests.e2e.conftest import ASYNC_MODES
 from tests.fakes.endpoint import Endpoint
 from tests.support.live import Listener, LiveTrader, eventually
@@ -39,11 +43,27 @@ def server(
         SOCKETIO_ASYNC_MODE=mode,
         MARKET_DATA="replay",
         REPLAY_FILE=recording,
+        RECORD_FILE=tmp_path_factory.mktemp("recorded") / "market.csv.gz",
         # A slow hash, for the test of concurrent sign-ins.
         PASSWORD_HASH=SLOW_HASH,
         WEBHOOK_ALLOWED_HOSTS="localhost",
     )
     return server.start()
+
+
+def test_the_ticks_of_the_replay_are_recorded(server: ServerProcess) -> None:
+    path = Path(server.environment["RECORD_FILE"])
+
+    def recorded() -> list[Quote]:
+        files = path.parent.glob("*.csv.gz")
+        return [tick for file in files for tick in read_recording(file, load_instruments())]
+
+    ticks = eventually(recorded)
+    nifty = [tick.price for tick in ticks if tick.symbol == "^NSEI"]
+    assert nifty == [25_000 - number for number in range(len(nifty))]
+    health = server.request("GET", "/health/ready").json()["checks"]["recorder"]
+    assert (health["status"], health["lost"]) == ("ok", 0)
+    assert health["ticks"] >= len(ticks)
 
 
 def closes(trade_id: str, update: dict[str, Any]) -> bool:

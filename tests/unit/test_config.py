@@ -157,9 +157,44 @@ def test_an_invalid_value_is_named_with_the_valid_ones(
 def test_an_unreadable_recording_is_named_with_the_reason(home: str, tmp_path: Path) -> None:
     (absent,) = offences_of(DATA_DIR=home, REPLAY_FILE=str(tmp_path / "absent.csv"))
     (folder,) = offences_of(DATA_DIR=home, REPLAY_FILE=str(tmp_path))
+    (pattern,) = offences_of(DATA_DIR=home, REPLAY_FILE=str(tmp_path / "*.csv"))
 
     assert "REPLAY_FILE: cannot be read: No such file or directory" in absent
-    assert "REPLAY_FILE: cannot be read: Is a directory" in folder
+    for offence in (folder, pattern):
+        assert "REPLAY_FILE: has no recording, a file that ends in .csv or .csv.gz: " in offence
+
+
+def test_a_folder_and_a_pattern_of_recordings_are_accepted(home: str, tmp_path: Path) -> None:
+    (tmp_path / "day.csv.gz").write_bytes(b"")
+    for path in (tmp_path, tmp_path / "*.gz"):
+        assert load_settings({"DATA_DIR": home, "REPLAY_FILE": str(path)}).replay_file == path
+
+
+def test_a_recording_is_not_made_where_nothing_can_be_written(home: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "market.csv"):
+        (offence,) = offences_of(DATA_DIR=home, RECORD_FILE=str(path))
+        assert offence.startswith(f"RECORD_FILE: cannot be written: {path}")
+    new = tmp_path / "new" / "market.csv"
+    assert load_settings({"DATA_DIR": home, "RECORD_FILE": str(new)}).record_file == new
+
+
+@pytest.mark.parametrize("replayed", ["", "*.csv", "market-2026-*.csv"])
+def test_a_replay_is_not_recorded_among_its_own_recordings(
+    home: str, tmp_path: Path, replayed: str
+) -> None:
+    (tmp_path / "market-2026-11-27.csv").write_text("")
+    variables = {
+        "DATA_DIR": home,
+        "MARKET_DATA": "replay",
+        "REPLAY_FILE": str(tmp_path / replayed),
+    }
+    beside = offences_of(**variables, RECORD_FILE=str(tmp_path / "market.csv"))
+
+    assert beside == [
+        "RECORD_FILE: would be among the recordings of REPLAY_FILE; name another folder"
+    ]
+    load_settings({**variables, "RECORD_FILE": str(tmp_path / "again" / "market.csv")})
 
 
 @pytest.mark.parametrize("option", ["w=0", "W=0", "w=0&journal=false"])

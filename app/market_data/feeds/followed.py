@@ -18,11 +18,21 @@ from app.market_data.feed import Feed
 class FollowedFeed(Feed):
     remote = True
 
-    def __init__(self, name: str, clock: Clock, request: Callable[[Collection[str]], None]) -> None:
-        """Stand for the feed `name` of the workers; `request` has one of them fetch prices."""
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        request: Callable[[Collection[str]], None],
+        replayed_to: Callable[[], datetime | None] = lambda: None,
+    ) -> None:
+        """Stand for the feed `name` of the workers; `request` has one of them fetch prices.
+
+        `replayed_to` returns the recorded time that a replay has reached, None without one.
+        """
         self.name = name
         self._clock = clock
         self._request = request
+        self._replayed_to = replayed_to
 
     def poll(self, symbols: Collection[str]) -> list[Quote]:
         """Return none."""
@@ -39,6 +49,10 @@ class FollowedFeed(Feed):
 
     def now(self) -> datetime:
         return self._clock.now()
+
+    def market_time(self) -> datetime:
+        """Return the time that a replay has reached, else the present."""
+        return self._replayed_to() or self.now()
 
     def skip_to(self, time: datetime) -> None:
         """Do nothing: there are no ticks."""

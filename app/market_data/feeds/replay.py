@@ -103,6 +103,10 @@ class ReplayFeed(Feed):
             return self.last_time
         return self._times[0] + timedelta(seconds=elapsed)
 
+    def market_time(self) -> datetime:
+        """Return the recorded time of the last poll, up to which its prices are known."""
+        return self._reached or self.now()
+
     def candles(self, symbol: str, since: datetime, until: datetime) -> list[Candle]:
         """Return candles of a minute from the recorded ticks."""
         ticks = self._admitted.get(symbol, [])

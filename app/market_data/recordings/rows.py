@@ -1,0 +1,45 @@
+"""The rows of a recording: `timestamp,symbol,price`, and what was known beside the price."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import fields
+from datetime import datetime
+from io import StringIO
+from operator import attrgetter
+
+from app.domain.candle import IST
+from app.domain.quote import NO_DETAILS, Quote, QuoteDetails
+
+COLUMNS = ("timestamp", "symbol", "price")
+DETAIL_COLUMNS = tuple(field.name for field in fields(QuoteDetails))
+# 1 if whoever recorded the tick has acted on it.
+CONFIRMED = "confirmed"
+# A row that was cut off has fewer columns, because the last one is never empty.
+HEADER = (*COLUMNS, *DETAIL_COLUMNS, CONFIRMED)
+_details = attrgetter(*DETAIL_COLUMNS)
+_UNKNOWN = ("",) * len(DETAIL_COLUMNS)
+
+
+def format_header() -> bytes:
+    """Return the first line of a recording."""
+    return f"{','.join(HEADER)}\n".encode()
+
+
+def format_ticks(ticks: Iterable[tuple[datetime, Quote]]) -> bytes:
+    """Return the rows of ticks, each with the time at which a replay shall have it."""
+    lines = StringIO(newline="")
+    rows = csv.writer(lines, lineterminator="\n")
+    # The writer leaves the field of a None empty.
+    rows.writerows(
+        (
+            time.astimezone(IST).isoformat(),
+            tick.symbol,
+            f"{tick.price:f}",
+            *(_UNKNOWN if tick.details is NO_DETAILS else _details(tick.details)),
+            1,
+        )
+        for time, tick in ticks
+    )
+    return lines.getvalue().encode()
