@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.tables import table
-from benchmarks.measure import Result
+from benchmarks.measure import Result, Skipped
 from benchmarks.rows import ROWS, Row
 
 RESULTS = Path(__file__).parent / "results"
@@ -41,6 +41,9 @@ def main(
         since = time.monotonic()
         try:
             results += row()
+        except Skipped as reason:
+            print(f" skipped: {reason}", file=sys.stderr)
+            continue
         except Exception:
             # One row that cannot be measured here leaves the others.
             failed.append(name)

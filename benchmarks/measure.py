@@ -8,6 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 
+class Skipped(Exception):
+    """A row cannot be measured here, because of something optional that is missing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Goal:
     """What a row is to reach: `at_least` or `at_most`, a ratio or a number in `unit`."""

@@ -88,7 +88,7 @@ class Bar:
         return (
             f"ticks {self.ticks_sent:,.0f}/s sent, {self.ticks_shown:,.0f}/s shown, "
             f"lag {self.lag_p50:,.0f}/{self.lag_p99:,.0f} ms"
-            f" | {self.deliveries:,.0f} live_price/s"
+            f" | {self.deliveries:,.0f} prices/s"
             f" | closed {self.closures} of {self.closures_due} in "
             f"{self.closure_p50:,.0f}/{self.closure_p99:,.0f} ms"
             f" | REST {self.requests:.0f}/s {self.rest_p50:,.0f}/{self.rest_p99:,.0f} ms, "
@@ -201,7 +201,7 @@ def main() -> int:
         stack.enter_context(market.ticking())
         stack.enter_context(prices.listening())
         _say(f"seating {USERS:,} sockets")
-        sockets.connect(server.port, _seats(users, tokens))
+        sockets.connect(server.port, _seats(users, tokens, arguments.batch))
         stack.enter_context(requests.asking())
         watch = Watch(market, sockets, prices, requests, pids)
         spans = _run(watch, market, arguments.seconds)
@@ -262,13 +262,14 @@ def _calls(askers: Sequence[str], tokens: dict[str, str]) -> list[Call]:
     return calls
 
 
-def _seats(users: Sequence[str], tokens: dict[str, str]) -> list[Seat]:
+def _seats(users: Sequence[str], tokens: dict[str, str], batch: bool) -> list[Seat]:
     """Seat each user, following twenty shares: each share has forty followers."""
     return [
         Seat(
             tuple(SYMBOLS[(number * SHIFT + each) % SHARES] for each in range(SYMBOLS_OF_A_SOCKET)),
             user,
             tokens[user],
+            batch,
         )
         for number, user in enumerate(users)
     ]
@@ -318,6 +319,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=120, help="how long, at a tick a second")
     parser.add_argument("--mode", default="eventlet", help="SOCKETIO_ASYNC_MODE of the server")
+    parser.add_argument("--batch", action="store_true", help="the sockets ask for live_prices")
     parser.add_argument("--folder", type=Path, help="where the written trades are kept, or are")
     return parser.parse_args()
 

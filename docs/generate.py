@@ -97,7 +97,7 @@ def events_reference(document: Object) -> str:
             )
             received.append(f"| `{name}` | {operation['summary']} | {payload} | {reply} |")
     for name, message in messages.items():
-        if name.partition(".")[0] in ("status", "live_price"):
+        if name in ("status", "live_price", "live_prices"):
             sent.append(f"| `{name}` | | {message['summary']} | {_name_of(message['payload'])} |")
         elif name.startswith("trade_update."):
             data = message["payload"]["properties"]["data"]
@@ -205,6 +205,8 @@ def _type(schema: Object) -> str:
 
 
 def _name_of(schema: Object) -> str:
+    if schema.get("type") == "array":
+        return f"list of {_name_of(schema['items'])}"
     name = schema["$ref"].rpartition("/")[2]
     return f"[{name}](#{name.lower()})"
 

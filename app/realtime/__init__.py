@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from flask import Flask
 
 from app.events import events_committed, events_missed, sessions_ended
 from app.extensions import socketio
 from app.realtime import asyncapi, handlers
+from app.realtime.batches import encode_prices, send_batches
 from app.realtime.connections import Connections
+from app.realtime.prices import prices_published
 from app.realtime.relay import KEY as RELAY_KEY
 from app.realtime.relay import Relay
 from app.realtime.rooms import UserRooms
@@ -53,7 +56,14 @@ def init_app(app: Flask, settings: Settings) -> None:
         if relay:
             relay.publish_ended(session_ids)
 
+    def send_prices(sender: Flask, payloads: Sequence[dict[str, Any]]) -> None:
+        prices = encode_prices(payloads)
+        if relay:
+            relay.publish_prices(prices)
+        send_batches(connections, prices)
+
     # Signals hold receivers weakly, so the application keeps these alive.
-    app.extensions["event_receivers"] = catch_up, disconnect
+    app.extensions["event_receivers"] = catch_up, disconnect, send_prices
     events_missed.connect(catch_up, sender=app)
     sessions_ended.connect(disconnect, sender=app)
+    prices_published.connect(send_prices, sender=app)

@@ -20,6 +20,8 @@ from app.realtime.schemas import (
     LeaveRequest,
     Refusal,
     Status,
+    SubscribeReply,
+    SubscribeRequest,
     SymbolsReply,
     SymbolsRequest,
 )
@@ -56,7 +58,10 @@ CLIENT_EVENTS = {
     ),
     "leave": ClientEvent("Leave the room of a user.", LeaveRequest, LeaveReply),
     "subscribe": ClientEvent(
-        "Follow symbols. The last price of each comes at once.", SymbolsRequest, SymbolsReply
+        "Follow symbols. The last price of each comes at once. With `batch`, prices come as "
+        "`live_prices`.",
+        SubscribeRequest,
+        SubscribeReply,
     ),
     "unsubscribe": ClientEvent("Follow symbols no longer.", SymbolsRequest, SymbolsReply),
 }
@@ -156,7 +161,7 @@ def _operations(messages: Iterable[str]) -> dict[str, Any]:
             "action": "send",
             **_on_channel(name for name in messages if name.partition(".")[0] == event),
         }
-        for event in ("status", "live_price", "trade_update")
+        for event in ("status", "live_price", "live_prices", "trade_update")
     }
     return received | sent
 
@@ -176,6 +181,12 @@ def _messages() -> dict[str, dict[str, Any]]:
             "live_price",
             "A price of a followed symbol, and of `^NSEI` and `^BSESN` for every socket.",
             _ref("LivePrice"),
+        ),
+        "live_prices": _message(
+            "live_prices",
+            "The same prices in one message for all that a pass brings, in any order, in place of "
+            "`live_price`: for sockets that asked for it with `batch`.",
+            {"type": "array", "items": _ref("LivePrice"), "minItems": 1},
         ),
         "refusal": _message("refusal", "Acknowledges a request that failed.", _ref("Refusal")),
     }

@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 from app.domain.errors import InvalidRequest, ServerBusy, Unauthenticated
 from app.extensions import socketio
 from app.logs import logger
+from app.market_data.instruments.registry import DEFAULT_INDICES
 from app.market_data.polled_symbols import MAX_FOLLOWED
 from app.models import Session
 from app.realtime.rooms import UserRooms
@@ -30,6 +31,11 @@ CHECK_SECONDS = 0.5
 COMMIT_DELAY = timedelta(seconds=60)
 
 
+def price_room(symbol: str) -> str:
+    """Return the room of the sockets that get the `live_price` of a symbol."""
+    return f"price:{symbol}"
+
+
 @dataclass(slots=True)
 class Connection:
     """One socket."""
@@ -37,7 +43,10 @@ class Connection:
     principal: Principal | None
     # By user_id of the rooms it is in: when the token expires, in Unix seconds.
     joined: dict[str, float] = field(default_factory=dict)
-    symbols: set[str] = field(default_factory=set)
+    # Never changed in place: batches of one pass are made once for each set of symbols.
+    symbols: frozenset[str] = frozenset()
+    # Whether it gets its prices of a pass in one `live_prices`, and no `live_price`.
+    is_batched: bool = False
     # The sessions of the tokens that it has used. It stays connected until one of them ends.
     sessions: set[str] = field(default_factory=set)
 
@@ -50,6 +59,13 @@ class Connection:
     def is_limited(self) -> bool:
         """Whether the socket leaves its rooms at a time, or may be disconnected."""
         return bool(self.joined or self.sessions)
+
+    @property
+    def price_rooms(self) -> frozenset[str]:
+        """The rooms of `live_price` that it belongs in: those of the default indices as well."""
+        if self.is_batched:
+            return frozenset()
+        return frozenset(map(price_room, self.symbols.union(DEFAULT_INDICES)))
 
 
 class Connections:
@@ -74,11 +90,12 @@ class Connections:
     def count(self) -> int:
         return len(self._by_socket)
 
-    def add(self, socket: str, principal: Principal | None) -> None:
+    def add(self, socket: str, principal: Principal | None) -> Connection:
         """Add a socket that has connected."""
         self._by_socket[socket] = connection = Connection(principal)
         if principal is not None:
             self._watch_session(connection, principal)
+        return connection
 
     def get(self, socket: str) -> Connection:
         """Return the connection of a socket."""
@@ -143,17 +160,21 @@ class Connections:
                 f"The sockets of this server follow {budget} symbols at most in all. "
                 "Try again later, or subscribe to fewer."
             )
-        connection.symbols.update(new)
+        connection.symbols = connection.symbols.union(new)
         return new
 
     def unfollow(self, socket: str, symbols: Sequence[str]) -> list[str]:
         """Unfollow symbols for a socket; return those it followed."""
         connection = self.get(socket)
         followed = [symbol for symbol in symbols if symbol in connection.symbols]
+        connection.symbols = connection.symbols.difference(followed)
         for symbol in followed:
-            connection.symbols.discard(symbol)
             services().polled_symbols.unfollow(symbol)
         return followed
+
+    def batched(self) -> list[tuple[str, Connection]]:
+        """Return the sockets that get `live_prices`."""
+        return [each for each in list(self._by_socket.items()) if each[1].is_batched]
 
     def disconnect_sessions(self, session_ids: Collection[str]) -> None:
         """Disconnect the sockets that used a token of a session that has ended."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from flask import current_app, request
@@ -16,10 +17,11 @@ from app.domain.errors import Forbidden, InvalidRequest, PaperTradingError, Unau
 from app.extensions import socketio
 from app.logs import logger
 from app.market_data.instruments.registry import DEFAULT_INDICES
-from app.realtime.connections import Connections
-from app.realtime.prices import price_payload, price_room
+from app.realtime.connections import Connection, Connections
+from app.realtime.prices import price_payload
 from app.realtime.requests import (
     as_object,
+    read_batch,
     read_handshake,
     read_principal,
     read_since,
@@ -104,9 +106,11 @@ def connect(auth: Any = None) -> None:
             raise
         logger.warning("database unavailable: %s", name_error(error))
         raise ConnectionRefusedError(outage().message) from None
-    _connections().add(_socket(), principal)
+    connection = _connections().add(_socket(), principal)
+    for room in connection.price_rooms:
+        join_room(room)
     emit("status", {"msg": f"Connected as {principal.user_id}" if principal else "Connected"})
-    _send_prices(DEFAULT_INDICES)
+    _send_prices(connection, DEFAULT_INDICES)
 
 
 @socketio.on("disconnect")
@@ -143,12 +147,20 @@ def leave(payload: dict[str, Any]) -> Ack:
 @socketio.on("subscribe")
 @acknowledged("symbols")
 def subscribe(payload: dict[str, Any]) -> Ack:
-    """Send the prices of these symbols from now on, starting with the latest."""
+    """Send the prices of these symbols from now on, starting with the latest.
+
+    With `batch`, all prices of the socket come as `live_prices` from now on.
+    """
     symbols, unknown = read_symbols(payload)
-    for symbol in _connections().follow(_socket(), symbols):
-        join_room(price_room(symbol))
-    _send_prices(symbols)
-    return {"symbols": symbols, "unknown": unknown}
+    batch = read_batch(payload)
+    with _changed_rooms() as connection:
+        _connections().follow(_socket(), symbols)
+        if batch is not None:
+            connection.is_batched = batch
+    # A client of `live_prices` may ignore the `live_price` of the indices that came at first.
+    _send_prices(connection, dict.fromkeys([*symbols, *(DEFAULT_INDICES if batch else ())]))
+    answer: Ack = {"symbols": symbols, "unknown": unknown}
+    return answer if batch is None else {**answer, "batch": batch}
 
 
 @socketio.on("unsubscribe")
@@ -156,8 +168,8 @@ def subscribe(payload: dict[str, Any]) -> Ack:
 def unsubscribe(payload: dict[str, Any]) -> Ack:
     """Stop sending the prices of these symbols."""
     symbols, unknown = read_symbols(payload)
-    for symbol in _connections().unfollow(_socket(), symbols):
-        leave_room(price_room(symbol))
+    with _changed_rooms():
+        _connections().unfollow(_socket(), symbols)
     return {"symbols": symbols, "unknown": unknown}
 
 
@@ -168,9 +180,25 @@ def refuse(payload: dict[str, Any]) -> Ack:
     raise unknown_event(payload["name"], EVENTS)
 
 
-def _send_prices(symbols: Collection[str]) -> None:
+@contextmanager
+def _changed_rooms() -> Iterator[Connection]:
+    """Move the socket to the price rooms that it belongs in after the block."""
+    connection = _connections().get(_socket())
+    rooms = connection.price_rooms
+    yield connection
+    for room in connection.price_rooms - rooms:
+        join_room(room)
+    for room in rooms - connection.price_rooms:
+        leave_room(room)
+
+
+def _send_prices(connection: Connection, symbols: Collection[str]) -> None:
     """Send the known prices now, and request the others: they are sent when they arrive."""
     known = services().quotes.known(symbols)
-    for seen in known.values():
-        emit("live_price", price_payload(seen.quote))
+    prices = [price_payload(seen.quote) for seen in known.values()]
+    if connection.is_batched and prices:
+        emit("live_prices", prices)
+    elif not connection.is_batched:
+        for price in prices:
+            emit("live_price", price)
     services().feed.ask([symbol for symbol in symbols if symbol not in known])

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from blinker import Namespace
+
 from app.domain.quote import Quote
 from app.extensions import socketio
-from app.market_data.instruments.registry import DEFAULT_INDICES
-from app.services import now
+from app.realtime.connections import price_room
+from app.services import application, now
 from app.web.schemas import format_seconds, format_time
 
+# Sent with the payloads of `live_price` of a pass.
+prices_published = Namespace().signal("prices-published")
 # Emitting one to many sockets holds up everything else in the process for milliseconds.
 QUOTES_BETWEEN_YIELDS = 5
-
-
-def price_room(symbol: str) -> str:
-    """Return the room of the subscribers of a symbol."""
-    return f"price:{symbol}"
 
 
 def price_payload(quote: Quote) -> dict[str, Any]:
@@ -39,9 +38,11 @@ def publish_prices(quotes: Iterable[Quote]) -> None:
 
     Requests are served meanwhile: a pass that triggers nothing waits for the database only once.
     """
+    payloads = []
     for number, quote in enumerate(quotes, 1):
-        # Everyone gets the indices, so a subscriber of one must not get it twice.
-        room = None if quote.symbol in DEFAULT_INDICES else price_room(quote.symbol)
-        socketio.emit("live_price", price_payload(quote), to=room)
+        payloads.append(price_payload(quote))
+        socketio.emit("live_price", payloads[-1], to=price_room(quote.symbol))
         if number % QUOTES_BETWEEN_YIELDS == 0:
             socketio.sleep(0)
+    if payloads:
+        prices_published.send(application(), payloads=payloads)

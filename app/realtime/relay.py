@@ -3,12 +3,16 @@
 Each user has a channel, to which only the processes subscribe that have sockets of the user. The
 message has no content: each process reads the events from the database, in order from the
 last one it emitted, so that no process depends on the timing of another. It also tells them which
-sessions have ended; without it they find out half a second later.
+sessions have ended; without it they find out half a second later. And it brings them the prices of
+a pass for their sockets that get `live_prices`; those of `live_price` come with the message queue
+of Socket.IO.
 """
 
 from __future__ import annotations
 
+import json
 import threading
+import uuid
 from collections.abc import Iterable, Mapping
 from queue import Queue
 from typing import Any
@@ -20,12 +24,15 @@ from app.database.batches import batched
 from app.extensions import socketio
 from app.logs import logger
 from app.models import Notification
+from app.realtime.batches import send_batches
 from app.realtime.connections import Connections
 from app.web.sessions import forget_session
 
 KEY = "relay"
 USER_CHANNEL = "paper_trading.events:"
 ENDED_SESSIONS = "paper_trading.ended_sessions"
+# A message is the id of the process that made the pass, a space, and the encoded prices as JSON.
+PRICES = "paper_trading.prices"
 RECONNECT_SECONDS = 2
 # Channels in one command, after an outage of Redis.
 SUBSCRIBE_BATCH = 1_000
@@ -46,6 +53,8 @@ class Relay:
         # Whether every room has its channel, so that a further subscription is that of a new room.
         self._has_begun = False
         self._changed: Queue[str] = Queue()
+        self._process = uuid.uuid4().hex
+        self._prices: Queue[str] = Queue()
         self._rooms.on_change = self._changed.put
 
     @property
@@ -57,6 +66,7 @@ class Relay:
         """Listen in the background until the process ends."""
         socketio.start_background_task(self._listen)
         socketio.start_background_task(self._follow_rooms)
+        socketio.start_background_task(self._deliver_prices)
 
     def announce(self, _sender: object, events: Iterable[Notification]) -> None:
         """Tell other processes about committed events."""
@@ -69,6 +79,10 @@ class Relay:
     def publish_ended(self, session_ids: Iterable[str]) -> None:
         """Tell other processes that these sessions have ended."""
         self._send((ENDED_SESSIONS, session_id) for session_id in session_ids)
+
+    def publish_prices(self, prices: Mapping[str, str]) -> None:
+        """Bring other processes the encoded prices of a pass."""
+        self._send([(PRICES, f"{self._process} {json.dumps(prices)}")])
 
     def _send(self, messages: Iterable[tuple[str, str]]) -> None:
         try:
@@ -106,7 +120,7 @@ class Relay:
             self._subscribed = set(users)
             for names in batched([_channel(user_id) for user_id in users], SUBSCRIBE_BATCH):
                 channels.subscribe(*names)
-            channels.subscribe(ENDED_SESSIONS)
+            channels.subscribe(PRICES, ENDED_SESSIONS)
 
     def _follow_rooms(self) -> None:
         """Subscribe to the channel of each new room, and unsubscribe from those of closed ones.
@@ -145,11 +159,13 @@ class Relay:
             logger.exception("a message of another process failed: %s", message["channel"])
 
     def _handle(self, kind: str, channel: str, text: str) -> None:
-        user_id = channel.removeprefix(USER_CHANNEL)
-        if channel != ENDED_SESSIONS:
+        if channel == PRICES:
+            if kind == "message":
+                self._prices.put(text)
+        elif channel != ENDED_SESSIONS:
             # A new room has read its events before its channel was there.
             if kind == "message" or (kind == "subscribe" and self._has_begun):
-                self._rooms.catch_up(user_id)
+                self._rooms.catch_up(channel.removeprefix(USER_CHANNEL))
         elif kind == "message":
             forget_session(text)
             self._connections.disconnect_sessions([text])
@@ -160,6 +176,25 @@ class Relay:
             self._has_begun = True
             # Messages may have been missed while Redis was away.
             self._rooms.catch_up_all()
+
+    def _deliver_prices(self) -> None:
+        """Send the prices of other processes, beside the events: sockets are many.
+
+        If passes come faster than they can be sent, the last price of each symbol is.
+        """
+        while True:
+            prices = self._decoded(self._prices.get())
+            while not self._prices.empty():
+                prices |= self._decoded(self._prices.get())
+            try:
+                send_batches(self._connections, prices)
+            except Exception:
+                logger.exception("the prices of another process could not be sent")
+
+    def _decoded(self, text: str) -> dict[str, str]:
+        process, _, prices = text.partition(" ")
+        is_needed = process != self._process and self._connections.batched()
+        return json.loads(prices) if is_needed else {}
 
     def _note_away(self, error: redis.RedisError) -> None:
         if not self._is_away:

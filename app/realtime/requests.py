@@ -73,6 +73,14 @@ def read_symbols(payload: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     return list(known), [name for name, instrument in instruments.items() if instrument is None]
 
 
+def read_batch(payload: Mapping[str, Any]) -> bool | None:
+    """Return whether prices are to come as `live_prices`; None leaves it as it is."""
+    batch = payload.get("batch")
+    if batch is not None and not isinstance(batch, bool):
+        raise InvalidRequest("batch must be true or false.")
+    return batch
+
+
 def read_principal(payload: Mapping[str, Any]) -> Principal | None:
     """Return the principal of the token or API key in `auth` or in a `join`; None without one.
 

@@ -48,6 +48,17 @@ class SymbolsRequest(RequestModel):
     )
 
 
+class SubscribeRequest(SymbolsRequest):
+    """Symbols to follow, and how their prices are to come."""
+
+    batch: bool | None = Field(
+        None,
+        description="true: all prices of the socket come as `live_prices` from now on. false: as "
+        "`live_price` again. Left out: as before.",
+        examples=[True],
+    )
+
+
 class LeaveReply(ResponseModel):
     """The socket has left the room."""
 
@@ -69,6 +80,14 @@ class SymbolsReply(ResponseModel):
         description="The canonical symbols.", examples=[["^NSEI", "RELIANCE.NS"]]
     )
     unknown: list[str] = Field(description="Names of no known symbol.", examples=[["RELIANC"]])
+
+
+class SubscribeReply(SymbolsReply):
+    """Which symbols were recognized, and how prices come if the request had `batch`."""
+
+    batch: bool | None = Field(
+        None, description="As in the request; left out if it had none.", examples=[True]
+    )
 
 
 class Refusal(ResponseModel):

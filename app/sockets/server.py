@@ -12,6 +12,8 @@ from typing import Any
 from wsgiref.types import WSGIEnvironment
 
 import socketio
+from engineio.packet import MESSAGE
+from engineio.packet import Packet as EnginePacket
 from socketio import packet
 
 from app.sockets.engine import Engine
@@ -65,6 +67,16 @@ class Server(socketio.Server):  # type: ignore[misc]
         """Wait until a client has read most of its queue; return False if the session has ended."""
         session = self.eio.sockets.get(self.manager.eio_sid_from_sid(sid, "/"))
         return session is not None and bool(session.wait_until_read())
+
+    def event_packet(self, name: str, payload: str) -> EnginePacket:
+        """Return the packet of an event, for any number of clients; its payload is JSON already."""
+        return EnginePacket(MESSAGE, f'{packet.EVENT}["{name}",{payload}]')
+
+    def send_to(self, sid: str, event: EnginePacket) -> None:
+        """Send a packet to a client of this process, if it is still connected."""
+        eio_sid = self.manager.eio_sid_from_sid(sid, "/")
+        if eio_sid is not None:
+            self._send_eio_packet(eio_sid, event)
 
     def _handle_text(self, eio_sid: str, text: str) -> None:
         received = self.packet_class(encoded_packet=text)

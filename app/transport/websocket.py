@@ -28,6 +28,8 @@ MAX_MESSAGE_BYTES = 64 * 1024
 MESSAGE_SECONDS = 10.0
 RECEIVE_BYTES = 16 * 1024
 VERSION = "13"
+# Longer messages, such as `live_prices`, go to few sockets: keeping their frames would take memory.
+MAX_CACHED_LENGTH = 2_000
 
 
 def handshake_error(environ: WSGIEnvironment) -> str | None:
@@ -173,11 +175,17 @@ class WebSocket:
         return None
 
 
-# As many prices as a pass may have.
-@lru_cache(maxsize=512)
 def text_frame(message: str) -> bytes:
     """Return the frame of a text message: the same for each of the many sockets it is sent to."""
+    return _short_frame(message) if len(message) <= MAX_CACHED_LENGTH else _frame(message)
+
+
+def _frame(message: str) -> bytes:
     return bytes(FrameProtocol(client=False, extensions=[]).send_data(message))
+
+
+# As many prices as a pass may have.
+_short_frame = lru_cache(maxsize=512)(_frame)
 
 
 def connection_in(environ: WSGIEnvironment) -> Connection | None:

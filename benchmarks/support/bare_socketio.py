@@ -17,6 +17,21 @@ from typing import Any
 from benchmarks.support.floor import floor
 
 INTERVAL_SECONDS = 1.0
+# What `announce` sends to everyone: an event of the size of ours.
+UPDATE = {
+    "event": "trade_auto_closed",
+    "seq": 7,
+    "data": {
+        "trade_id": "0" * 24,
+        "symbol": "^NSEI",
+        "trade_type": "BUY",
+        "quantity": 1,
+        "reason": "stop_loss",
+        "exit_price": 24_950.0,
+        "pnl": -50.0,
+        "quote": {"price": 24_950.0, "source": "angel_one", "timestamp": "2026-11-23T03:45:00Z"},
+    },
+}
 
 
 def bare_server(symbols: Sequence[str] = ()) -> AbstractContextManager[tuple[int, int]]:
@@ -44,6 +59,10 @@ def _serve(port: int, symbols: Sequence[str]) -> None:
         for symbol in asked["symbols"]:
             server.enter_room(sid, f"price:{symbol}")
         return {"ok": True}
+
+    @server.on("announce")
+    def announce(sid: str) -> None:
+        server.emit("trade_update", UPDATE)
 
     def emit_prices() -> None:
         due = time.monotonic()

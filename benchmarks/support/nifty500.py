@@ -83,6 +83,8 @@ class Exchange(StreamedMarket):
         # When the tick that reaches each stop-loss was sent: share, rung, time.monotonic().
         self.reached: list[tuple[int, int, float]] = []
         self.falls_per_second = 0.0
+        # From tick to tick a share rises by 5 paise, and after so many ticks falls back.
+        self.wiggles = 20
         self._rungs = [0] * SHARES
         self._closing = threading.Event()
         for number in range(SHARES):
@@ -102,6 +104,7 @@ class Exchange(StreamedMarket):
     @contextmanager
     def ticking(self) -> Iterator[None]:
         """Tick every share `rate` times a second until the block ends."""
+        self._closing.clear()
         thread = threading.Thread(target=self._tick_on)
         thread.start()
         try:
@@ -126,7 +129,7 @@ class Exchange(StreamedMarket):
 
     def _tick_share(self, share: int, falls: bool) -> None:
         """Send a price that is news; one that `falls` is exactly the share's next stop-loss."""
-        wiggle = 0 if falls else 1 + self.sent // SHARES % 20
+        wiggle = 0 if falls else 1 + self.sent // SHARES % self.wiggles
         if falls:
             self.reached.append((share, self._rungs[share], time.monotonic()))
             self._rungs[share] += 1

@@ -25,6 +25,7 @@ ABREAST = 50
 TIMEOUT_SECONDS = 60.0
 SWITCHING = b"HTTP/1.1 101 "
 PRICE = b'42["live_price"'
+PRICES = b'42["live_prices"'
 UPDATE = b'42["trade_update"'
 
 
@@ -35,6 +36,8 @@ class Seat:
     symbols: tuple[str, ...] = ()
     user_id: str | None = None
     token: str | None = None
+    # Whether prices are to come as `live_prices`.
+    batch: bool = False
 
     def requests(self) -> list[tuple[str, dict[str, Any]]]:
         """Return the events it sends once connected."""
@@ -42,7 +45,8 @@ class Seat:
         if self.user_id:
             asked.append(("join", {"user_id": self.user_id}))
         if self.symbols:
-            asked.append(("subscribe", {"symbols": list(self.symbols)}))
+            how = {"batch": True} if self.batch else {}
+            asked.append(("subscribe", {"symbols": list(self.symbols), **how}))
         return asked
 
 
@@ -61,8 +65,16 @@ class Audience:
         self._ask("leave")
 
     def prices(self) -> int:
-        """Return how many `live_price` have come so far, over all sockets."""
+        """Return how many prices have come so far, over all sockets."""
         return int(self._ask("prices"))
+
+    def price_messages(self) -> int:
+        """Return how many `live_price` and `live_prices` have come so far, over all sockets."""
+        return int(self._ask("price_messages"))
+
+    def send(self, seat: int, event: str, *payload: Any) -> None:
+        """Have a socket send an event; its acknowledgement is not requested."""
+        self._ask("send", seat, event, *payload)
 
     def updates(self) -> list[tuple[int, float]]:
         """Return of each `trade_update` since the last question its seat, and when it came.
@@ -162,6 +174,12 @@ class _Loop:
     def _prices(self) -> int:
         return self._heard.prices
 
+    def _price_messages(self) -> int:
+        return self._heard.price_messages
+
+    def _send(self, seat: int, event: str, *payload: Any) -> None:
+        self._sockets[seat].send_event(event, *payload)
+
     def _updates(self) -> list[tuple[int, float]]:
         updates, self._heard.updates = self._heard.updates, []
         return updates
@@ -170,6 +188,7 @@ class _Loop:
 @dataclass(slots=True)
 class _Heard:
     prices: int = 0
+    price_messages: int = 0
     updates: list[tuple[int, float]] = field(default_factory=list)
 
 
@@ -196,6 +215,10 @@ class _Socket:
     def is_seated(self) -> bool:
         """Whether it is connected and each of its requests was answered."""
         return self._unanswered == 0
+
+    def send_event(self, event: str, *payload: Any) -> None:
+        """Send an event without requesting its acknowledgement."""
+        self._send(f"42{json.dumps([event, *payload])}")
 
     def hear(self) -> None:
         """Read what has come; raise ConnectionError where the server hung up."""
@@ -231,6 +254,10 @@ class _Socket:
     def _take(self, message: bytes) -> None:
         if message.startswith(PRICE):
             self._heard.prices += 1
+            self._heard.price_messages += 1
+        elif message.startswith(PRICES):
+            self._heard.prices += message.count(b'"symbol"')
+            self._heard.price_messages += 1
         elif message.startswith(UPDATE):
             self._heard.updates.append((self._number, time.monotonic()))
         elif message == b"2":

@@ -67,7 +67,7 @@ def test_every_event_that_the_server_writes_or_emits_is_in_it(document: dict[str
         for types in re.findall(r"EventDraft\([^)]*?type=([^,]+),", text, re.DOTALL):
             written |= set(re.findall(r'"(\w+)"', types))
 
-    assert emitted == {"status", "live_price", "trade_update"}
+    assert emitted == {"status", "live_price", "live_prices", "trade_update"}
     assert emitted == {each["name"] for each in messages.values()} & emitted
     documented = {name.partition(".")[2] for name in messages if name.startswith("trade_update.")}
     assert written == documented - {"custom"}
@@ -103,6 +103,9 @@ def test_received_events_are_as_documented(
     validate("refusal", socket.call("join", {}))
     validate("status", socket.next("status"))
     validate("live_price", socket.next("live_price"))
+    names = {"symbols": ["RELIANCE"], "batch": True}
+    validate("subscribe.reply", socket.call("subscribe", names))
+    validate("live_prices", socket.next("live_prices"))
     trade = alice.create_trade(stop_loss=24_990).get_json()
     alice.create_trade()
     alice.post("/market/alerts", {"symbol": "^NSEI", "below": 24_995})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -12,9 +14,11 @@ from flask import Flask
 from app.database.transactions import run_transaction
 from app.events import record_events
 from app.models import EventDraft
-from app.realtime.relay import USER_CHANNEL
+from app.monitor import Monitor
+from app.realtime.relay import PRICES, USER_CHANNEL
 from app.services import now
 from tests.support.live import eventually
+from tests.support.market import ScriptedFeed
 from tests.support.redis_server import RedisServer
 from tests.support.sockets import Socket
 from tests.support.users import Trader
@@ -47,6 +51,12 @@ def channels(client: redis.Redis) -> list[str]:
     """Return the users whose channel any process is subscribed to."""
     names: Any = client.pubsub_channels(f"{USER_CHANNEL}*")
     return sorted(name.removeprefix(USER_CHANNEL) for name in names)
+
+
+def listeners(client: redis.Redis) -> int:
+    """Return how many processes receive the prices of others."""
+    (count,) = dict(client.pubsub_numsub(PRICES)).values()
+    return int(count)
 
 
 def write_event(app: Flask, trader: Trader) -> None:
@@ -117,3 +127,45 @@ def test_events_of_an_outage_of_redis_and_of_rooms_opened_in_it_arrive_after_it(
     for socket in sockets:
         assert seqs(socket, 1) == [1]
     assert channels(other_process) == sorted([alice.client_id, bob.client_id])
+
+
+def test_prices_of_another_process_come_in_one_message_to_sockets_that_ask_for_it(
+    connect: Connect, other_process: redis.Redis
+) -> None:
+    socket, other = connect(), connect()
+    assert socket.call("subscribe", {"symbols": ["TCS"], "batch": True})["ok"]
+    assert other.call("subscribe", {"symbols": ["TCS"]})["ok"]
+    socket.rest("live_prices")
+    other.rest("live_price")
+    eventually(lambda: listeners(other_process))
+    payloads = [{"symbol": symbol, "price": 7.0} for symbol in ("TCS.NS", "INFY.NS", "^NSEI")]
+
+    prices = {each["symbol"]: json.dumps(each) for each in payloads}
+    other_process.publish(PRICES, f"another {json.dumps(prices)}")
+
+    received = {each["symbol"]: each["price"] for each in socket.next("live_prices")}
+    assert received == {"TCS.NS": 7.0, "^NSEI": 7.0}
+    assert socket.rest("live_prices") == other.rest("live_prices") == []
+
+
+def test_prices_of_a_pass_reach_other_processes_and_come_once_to_the_own_sockets(
+    connect: Connect, other_process: redis.Redis, feed: ScriptedFeed, monitor: Monitor
+) -> None:
+    socket = connect()
+    assert socket.call("subscribe", {"symbols": ["TCS"], "batch": True})["ok"]
+    socket.rest("live_prices")
+    # redis-py has no types for this method.
+    with other_process.pubsub() as channel:  # type: ignore[no-untyped-call]
+        channel.subscribe(PRICES)
+        # Its confirmation is the first message.
+        messages = islice(channel.listen(), 3)
+        assert next(messages)["type"] == "subscribe"
+        for price in (3_001, 3_002):
+            feed.tick("TCS.NS", price)
+            monitor.run_once()
+        sent = [message["data"] for message in messages]
+
+    encoded = [json.loads(text.partition(" ")[2])["TCS.NS"] for text in sent]
+    received = [socket.next("live_prices") for _ in range(2)]
+    assert [[json.loads(each)] for each in encoded] == received
+    assert socket.rest("live_prices") == []

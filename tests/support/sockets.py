@@ -48,7 +48,7 @@ class Socket:
     def __init__(self) -> None:
         self._client = InOrderClient(reconnection=False, handle_sigint=False)
         self._received: dict[str, queue.Queue[Any]] = defaultdict(queue.Queue)
-        for event in ("status", "live_price", "trade_update", "connect_error"):
+        for event in ("status", "live_price", "live_prices", "trade_update", "connect_error"):
             self._client.on(event, self._received[event].put)
 
     def connect(self, url: str, *, transport: str = "websocket", **options: Any) -> Socket:

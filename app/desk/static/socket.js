@@ -11,6 +11,8 @@ import { store } from "./store.js";
 const REPLY_TIMEOUT = 10_000;
 /** The most symbols that a request may name. */
 const BATCH = 100;
+/** Prices come as one `live_prices` a pass. */
+const TOGETHER = { batch: true };
 /** Codes of a refusal that a new token may end. */
 const TOKEN_CODES = new Set(["token_expired", "token_revoked", "token_invalid", "unauthorized"]);
 
@@ -47,7 +49,9 @@ export function connect(joined) {
     setConnection("lost");
     if (error.message === "unauthorized") renewAndReconnect();
   });
+  // Those of the indices that come before the first subscription; later ones come together.
   socket.on("live_price", (quote) => store.setQuote(quote));
+  socket.on("live_prices", (quotes) => store.setQuotes(quotes));
   socket.on("trade_update", receive);
   socket.on("status", ({ code }) => {
     if (TOKEN_CODES.has(code)) renewAndReconnect();
@@ -91,7 +95,7 @@ function count(symbol, step) {
 
 function sendChanges() {
   if (socket?.connected) {
-    request("subscribe", wanted);
+    request("subscribe", wanted, TOGETHER);
     request("unsubscribe", unwanted);
   }
   wanted.clear();
@@ -101,18 +105,19 @@ function sendChanges() {
 /**
  * @param {"subscribe" | "unsubscribe"} event
  * @param {Iterable<string>} names
+ * @param {{batch?: boolean}} [options]
  */
-function request(event, names) {
+function request(event, names, options) {
   const symbols = [...names];
   for (let at = 0; at < symbols.length; at += BATCH) {
-    socket?.emit(event, { symbols: symbols.slice(at, at + BATCH) });
+    socket?.emit(event, { symbols: symbols.slice(at, at + BATCH), ...options });
   }
 }
 
 async function enter() {
   wanted.clear();
   unwanted.clear();
-  request("subscribe", followed.keys());
+  request("subscribe", followed.keys(), TOGETHER);
   const user = keptUser();
   if (!user || !socket) return;
   const since = lastSeq === null ? {} : { since: lastSeq };

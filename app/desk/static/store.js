@@ -100,6 +100,14 @@ class Store {
   }
 
   /**
+   * Take over the newer prices of a pass.
+   * @param {(Partial<Quote> & {symbol: string})[]} updates
+   */
+  setQuotes(updates) {
+    for (const update of updates) this.setQuote(update);
+  }
+
+  /**
    * Call `notify` at each change of a key; return a function that ends this.
    * @param {string} key
    * @param {() => void} notify
