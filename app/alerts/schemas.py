@@ -55,6 +55,16 @@ class CreateAlertRequest(RequestModel):
 class ChangeAlertRequest(RequestModel):
     """What is left out stays as it is; null removes a level. One of them stays."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "minProperties": 1,
+            "not": {
+                "required": ["above", "below"],
+                "properties": {"above": {"type": "null"}, "below": {"type": "null"}},
+            },
+        }
+    )
+
     above: Level | None = Field(
         default=None, description="Fire at a price at or above this, in rupees.", examples=[24_600]
     )
