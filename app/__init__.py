@@ -156,6 +156,7 @@ def assemble_services(
     from app.market_data.instruments.registry import load_instruments
     from app.market_data.instruments.sync import read_list
     from app.market_data.leader import Leader
+    from app.market_data.movers import MoverBoard
     from app.market_data.polled_symbols import PolledSymbols
     from app.market_data.price_bounds import PriceBounds
     from app.market_data.shared_history import SharedHistory
@@ -184,6 +185,7 @@ def assemble_services(
         messenger=CodeMessenger(settings, clock),
         hashing=HashingPool(),
         polled_symbols=polled_symbols,
+        movers=MoverBoard(quotes, polled_symbols, instruments, clock, interval_seconds=interval),
         bounds=PriceBounds(clock),
         calendar=calendar,
         auctions=ClosingAuctions(calendar, instruments),

@@ -14,6 +14,7 @@ from app.market_data.auctions import ClosingAuctions
 from app.market_data.calendar import TradingCalendar
 from app.market_data.feed import Feed
 from app.market_data.instruments.registry import Instruments
+from app.market_data.movers import MoverBoard
 from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.price_bounds import PriceBounds
 from app.market_data.quotes import QuoteBoard
@@ -42,6 +43,7 @@ class Services:
     history: SharedHistory
     instruments: Instruments
     polled_symbols: PolledSymbols
+    movers: MoverBoard
     bounds: PriceBounds
     calendar: TradingCalendar
     auctions: ClosingAuctions

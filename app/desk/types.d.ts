@@ -3,7 +3,7 @@
 type Side = "BUY" | "SELL";
 type OrderType = "MARKET" | "LIMIT" | "STOP" | "STOP_LIMIT";
 type TimeInForce = "DAY" | "GTC" | "IOC";
-type Tab = "trades" | "orders" | "history" | "account";
+type Tab = "trades" | "orders" | "history" | "movers" | "account";
 type View = "watch" | "chart" | "ticket" | "trades" | "account";
 
 interface DeskUser {
@@ -79,6 +79,26 @@ interface Instrument {
   exchange: string;
   tick_size: number;
   lot_size: number;
+  sector?: string;
+}
+
+/** A share that moved, as GET /market/movers shows it. */
+interface Mover {
+  symbol: string;
+  name: string;
+  sector?: string;
+  price: number;
+  change?: number;
+  change_pct?: number;
+  volume?: number;
+}
+
+interface Movers {
+  gainers: Mover[];
+  losers: Mover[];
+  most_active: Mover[];
+  /** The number of shares that were compared. */
+  watched: number;
 }
 
 interface WatchList {

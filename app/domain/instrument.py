@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from statistics import NormalDist
 
+from app.domain.company import Company
 from app.domain.money import to_paisa
 
 NSE = "NSE"
@@ -44,6 +45,8 @@ class Instrument:
     freeze_quantity: int | None = None
     # None if the list of instruments does not say.
     has_derivatives: bool | None = None
+    # None for an index, and if the issuer is unknown.
+    company: Company | None = field(default=None, compare=False)
 
     @property
     def is_listed(self) -> bool:

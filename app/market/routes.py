@@ -7,6 +7,7 @@ from flask import Blueprint
 from app.alerts.routes import blueprint as alerts
 from app.concurrency import run_blocking
 from app.market import scenarios
+from app.market.mover_schemas import MoversQuery, MoversResponse
 from app.market.quote_schemas import QuoteResponse, QuotesQuery, QuotesResponse
 from app.market.schemas import (
     HistoryQuery,
@@ -63,10 +64,17 @@ def price_history(symbol: str, query: HistoryQuery) -> HistoryResponse:
 @blueprint.get("/symbols")
 @endpoint(query=SymbolsQuery, responses={200: SymbolsResponse}, public=True)
 def symbols(query: SymbolsQuery) -> SymbolsResponse:
-    """List the instruments; `q` searches symbols and names, best first, at most `limit`."""
+    """List the instruments; `q` searches symbols, names and ISINs, best first, at most `limit`."""
     instruments = services().instruments.search(query.q, query.limit)
     # Ten thousand instruments take a while, and must not block other requests.
     return run_blocking(SymbolsResponse.of, instruments)
+
+
+@blueprint.get("/movers")
+@endpoint(query=MoversQuery, responses={200: MoversResponse}, public=True)
+def movers(query: MoversQuery) -> MoversResponse:
+    """Show the shares that rose, fell and traded most on the day, of those that are watched."""
+    return MoversResponse.of(services().movers.latest(), query, services().instruments)
 
 
 @blueprint.get("/status")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -15,12 +15,14 @@ from app.market_data.feeds.scenarios import Scenario, ScenarioKind
 from app.market_data.feeds.simulated_hours import time_at
 from app.market_data.instruments.registry import Instrument
 from app.web.schemas import (
+    AmountsIfKnown,
     CountIfKnown,
     Money,
     PageSize,
     RequestModel,
     ResponseModel,
     Symbol,
+    TextIfKnown,
     Timestamp,
     TimestampParam,
     choice,
@@ -30,7 +32,9 @@ from app.web.schemas import (
 class SymbolsQuery(RequestModel):
     q: Annotated[str, Field(max_length=100)] = Field(
         default="",
-        description="Text to find in symbols and names. Left out: every symbol.",
+        description="A symbol, name, common short name or ISIN, or parts of them, in any order "
+        "and case. One typo in a word of four letters or more is tolerated. Left out: every "
+        "symbol.",
         examples=["rel"],
     )
     limit: PageSize | None = Field(
@@ -51,6 +55,38 @@ class SymbolView(ResponseModel):
     freeze_quantity: CountIfKnown = Field(
         description="The most that one order may have; absent if unknown.", examples=[100_000]
     )
+    isin: TextIfKnown = Field(
+        description="The international number of the share; absent if unknown.",
+        examples=["INE002A01018"],
+    )
+    sector: TextIfKnown = Field(
+        description="The sector of the company in the classification of NSE Indices; absent if "
+        "unknown.",
+        examples=["Oil Gas & Consumable Fuels"],
+    )
+    weights: AmountsIfKnown = Field(
+        description="Per cent of each index that has the share, by the symbol of the index, "
+        "rounded; absent if unknown.",
+        examples=[{"^NSEI": 8.4, "^BSESN": 9.89}],
+    )
+
+    @classmethod
+    def of(cls, instrument: Instrument) -> SymbolView:
+        company = instrument.company
+        known: dict[str, Any] = (
+            {"isin": company.isin, "sector": company.sector, "weights": company.weights}
+            if company
+            else {}
+        )
+        return cls(
+            symbol=instrument.symbol,
+            name=instrument.name,
+            exchange=instrument.exchange,
+            tick_size=instrument.tick_size,
+            lot_size=instrument.lot_size,
+            freeze_quantity=instrument.freeze_quantity,
+            **known,
+        )
 
 
 class SymbolsResponse(ResponseModel):
@@ -58,7 +94,7 @@ class SymbolsResponse(ResponseModel):
 
     @classmethod
     def of(cls, instruments: Iterable[Instrument]) -> SymbolsResponse:
-        return cls(symbols=[SymbolView.model_validate(instrument) for instrument in instruments])
+        return cls(symbols=[SymbolView.of(instrument) for instrument in instruments])
 
 
 class MarketStatusResponse(ResponseModel):

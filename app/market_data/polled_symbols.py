@@ -94,6 +94,16 @@ class PolledSymbols:
             self._newly_alerted.add(symbol)
             self.alerted.add(symbol)
 
+    def load(self) -> Followers:
+        """Read the marks of the database, and what other processes need; return the latter.
+
+        Raises PyMongoError.
+        """
+        self.begin_refresh()
+        marks, followers = SymbolState.find_marks(), self.find_followers()
+        self.refresh(marks.traded, marks.alerted, followers.symbols)
+        return followers
+
     def begin_refresh(self) -> None:
         """Prepare for `refresh`: call it before the marks are read from the database."""
         with self._lock:
@@ -143,6 +153,14 @@ class PolledSymbols:
         chosen = [*followed[begin:], *followed[:begin]][:MAX_FOLLOWED]
         self._last_polled = chosen[-1]
         return needed.union(chosen)
+
+    @property
+    def watched(self) -> list[str]:
+        """What is followed, traded or has alerts; what most sockets here follow comes first."""
+        with self._lock:
+            followed = [symbol for symbol, _ in self._followers.most_common()]
+            others = self.traded | self.alerted | self.followed_elsewhere
+        return list(dict.fromkeys([*followed, *sorted(others)]))
 
     @property
     def followed_here(self) -> list[str]:

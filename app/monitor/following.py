@@ -47,7 +47,7 @@ class Following:
             self._stop.wait(self._interval)
 
     def run_once(self) -> None:
-        """Announce the symbols, publish what was committed without a reply, load instruments.
+        """Announce the symbols, publish what was committed without a reply, load lists.
 
         Raises PyMongoError if the database is unavailable.
         """
@@ -58,6 +58,8 @@ class Following:
             if (now := self._clock.monotonic()) >= self._maintenance_due_at:
                 self._maintenance_due_at = now + MAINTENANCE_SECONDS
                 self._instruments.refresh()
+                # The movers are those of what other processes watch as well.
+                self._polled_symbols.load()
 
     def stop(self) -> None:
         """End `run`, and have nothing polled for this process any more."""

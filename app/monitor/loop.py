@@ -35,7 +35,7 @@ from app.market_data.recordings.recorder import Recorder
 from app.market_data.session_prices import SessionPrices
 from app.metrics import KEY as METRICS_KEY
 from app.metrics import metrics
-from app.models import SHARES, SymbolState, Trade, share_of
+from app.models import SHARES, Trade, share_of
 from app.monitor.gaps import Gaps
 from app.monitor.known_bounds import KnownBounds
 from app.monitor.lease import Lease, Term
@@ -355,14 +355,10 @@ class Monitor:
         return False
 
     def _refresh_polled_symbols(self) -> PyMongoError | None:
-        self._polled_symbols.begin_refresh()
         try:
-            marks = SymbolState.find_marks()
-            followers = self._polled_symbols.find_followers()
+            self.sharing.is_on = self._polled_symbols.load().count > 0
         except PyMongoError as error:
             return error
-        self._polled_symbols.refresh(marks.traded, marks.alerted, followers.symbols)
-        self.sharing.is_on = followers.count > 0
         return None
 
     def _receive(self, collect: Callable[[], Sequence[Quote]]) -> list[Quote]:

@@ -282,6 +282,8 @@ Money = Annotated[
 _IF_KNOWN = Field(default=None, exclude_if=_is_none, json_schema_extra=_without_default)
 MoneyIfKnown = Annotated[Money | SkipJsonSchema[None], _IF_KNOWN]
 CountIfKnown = Annotated[int | SkipJsonSchema[None], _IF_KNOWN]
+TextIfKnown = Annotated[str | SkipJsonSchema[None], _IF_KNOWN]
+AmountsIfKnown = Annotated[dict[str, Money] | SkipJsonSchema[None], _IF_KNOWN]
 Timestamp = Annotated[
     datetime,
     PlainSerializer(format_time, return_type=str),

@@ -54,6 +54,7 @@ CONTRACT = {
     ("get", "/portfolio/{user_id}/history"): ({200, 401, 403, 404}, False),
     ("get", "/market/live/{symbol}"): ({200, 404}, True),
     ("get", "/market/quotes"): ({200}, True),
+    ("get", "/market/movers"): ({200}, True),
     ("get", "/market/status"): ({200}, True),
     ("get", "/market/history/{symbol}"): ({200, 404}, True),
     ("get", "/market/symbols"): ({200}, True),

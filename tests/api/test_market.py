@@ -185,7 +185,9 @@ def test_the_symbols_are_the_indices_and_the_nifty_50_on_both_exchanges(
     assert {"^NSEI", "^BSESN", "^NSEBANK", "RELIANCE.NS", "RELIANCE.BO"} <= set(symbols)
     assert len(symbols) == len(set(symbols)) == 3 + 2 * 50
     for each in body["symbols"]:
-        assert set(each) == {"symbol", "name", "exchange", "tick_size", "lot_size"}
+        known = {"symbol", "name", "exchange", "tick_size", "lot_size"}
+        of_company = set() if each["symbol"].startswith("^") else {"isin", "sector", "weights"}
+        assert set(each) == known | of_company
         assert isinstance(each["tick_size"], float)
         assert each["tick_size"] > 0
         assert isinstance(each["lot_size"], int)
@@ -211,6 +213,15 @@ def test_q_searches_symbols_names_and_aliases_as_plain_text(
 
     assert answer.status_code == 200
     assert {each["symbol"] for each in answer.get_json()["symbols"]} == found
+
+
+def test_a_share_has_its_isin_sector_and_index_weights(client: FlaskClient) -> None:
+    (found,) = client.get("/market/symbols?q=ril&limit=1").get_json()["symbols"]
+
+    assert found["symbol"] == "RELIANCE.NS"
+    assert found["isin"] == "INE002A01018"
+    assert found["sector"] == "Oil Gas & Consumable Fuels"
+    assert found["weights"] == {"^NSEI": 8.4, "^BSESN": 9.89}
 
 
 def test_a_limit_leaves_the_best(client: FlaskClient) -> None:

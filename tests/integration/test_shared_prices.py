@@ -11,6 +11,7 @@ from flask import Flask
 
 from app import create_app
 from app.domain.errors import MarketDataUnavailable
+from app.domain.quote import QuoteDetails
 from app.domain.trade import TradeStatus
 from app.extensions import mongo
 from app.models import Followers, SymbolState
@@ -154,6 +155,22 @@ def test_ticks_before_the_leader_knows_of_a_traded_symbol_are_settled(
 
     with web.app_context():
         assert [trade.status for trade in trades_of("alice")] == [TradeStatus.STOP_LOSS_HIT]
+
+
+def test_every_process_knows_the_movers_of_what_any_process_watches(
+    app: Flask, web: Flask, leader: Monitor, feed: ScriptedFeed, traders: None
+) -> None:
+    with app.app_context():
+        open_trade("alice", order(SHARE, stop_loss=1_300))
+    Following(web).run_once()
+    feed.tick(SHARE, 1_470, QuoteDetails(previous_close=Decimal(1_400), volume=10))
+    leader.run_if_leased()
+
+    for process in (app, web):
+        with process.app_context():
+            movers = services().movers.latest()
+            assert {each.symbol: each.price for each in movers.gainers} == {SHARE: Decimal(1_470)}
+            assert movers.by_volume == movers.gainers
 
 
 def test_a_symbol_nobody_polls_is_asked_for_and_then_has_a_price(

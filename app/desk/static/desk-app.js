@@ -11,6 +11,7 @@ import { store } from "./store.js";
 import "./account-view.js";
 import "./connection-banner.js";
 import "./first-trade.js";
+import "./movers-list.js";
 import "./open-trades.js";
 import "./order-list.js";
 import "./order-ticket.js";
@@ -30,6 +31,7 @@ const TABS = [
   { tab: "trades", label: "Trades" },
   { tab: "orders", label: "Orders" },
   { tab: "history", label: "History" },
+  { tab: "movers", label: "Movers" },
   { tab: "account", label: "Account" },
 ];
 /** @type {{view: View, label: string, sign: import("./icons.js").Icon}[]} */
@@ -93,6 +95,7 @@ export class DeskApp extends DeskElement {
         ${shown === "trades" ? html`<open-trades></open-trades>` : nothing}
         ${shown === "orders" ? html`<order-list></order-list>` : nothing}
         ${shown === "history" ? html`<trade-history></trade-history>` : nothing}
+        ${shown === "movers" ? html`<movers-list></movers-list>` : nothing}
         ${shown === "account" ? html`<account-view></account-view>` : nothing}
       </div>
     </section>`;

@@ -56,6 +56,13 @@ export class SymbolSearch extends DeskElement {
         text-overflow: ellipsis;
         white-space: nowrap;
       }
+      .sector {
+        grid-column: 1 / -1;
+        line-height: 1.2;
+      }
+      .sector:empty {
+        display: none;
+      }
     `,
   ];
 
@@ -77,7 +84,7 @@ export class SymbolSearch extends DeskElement {
         aria-controls="found"
         aria-autocomplete="list"
         aria-activedescendant=${isOpen && this.found.length ? `option-${this.selected}` : nothing}
-        placeholder="Search and add: reliance, nifty …"
+        placeholder="Search and add: SBI, bank nifty …"
         autocomplete="off"
         spellcheck="false"
         .value=${this.text}
@@ -108,6 +115,7 @@ export class SymbolSearch extends DeskElement {
       <span>${shortName(found.symbol)}</span>
       <span class="tag">${isListed ? "in the list" : found.exchange}</span>
       <span class="name">${found.name}</span>
+      <span class="name sector">${found.sector ?? ""}</span>
     </li>`;
   }
 

@@ -1,9 +1,9 @@
 """The shares and indices of the simulated market: sectors, betas, volatilities, index weights.
 
-`data/simulated_shares.csv` has the shares of the NIFTY 50. `volatility` is the standard deviation
-of a year's log returns, `volume` the average daily volume on NSE in shares, and each weight a
-percentage of its index. They are rounded from the index fact sheets of NSE and BSE and from a year
-of daily prices: plausible, not exact. Any other share gets values that its ticker seeds.
+`data/simulated_shares.csv` has the shares of the NIFTY 50. `sector` is the factor that a share has
+in common with others, coarser than that of its company. `volatility` is the standard deviation of
+a year's log returns, and `volume` the average daily volume on NSE in shares. They are rounded from
+a year of daily prices: plausible, not exact. Any other share gets values that its ticker seeds.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from functools import cache
 from importlib.resources import files
 
 from app.domain.instrument import BSE, Instrument
+from app.market_data.instruments.companies import companies
 
-# The column of each index's weights.
-_WEIGHTS = {"^NSEI": "nifty_weight", "^BSESN": "sensex_weight", "^NSEBANK": "bank_weight"}
 # BSE's share of the volume in a stock that trades on both exchanges.
 _BSE_VOLUME = 0.06
 # What a share outside the file trades on an average day, in rupees.
@@ -40,14 +39,9 @@ class Share:
 
 
 @cache
-def _rows() -> list[dict[str, str]]:
-    text = files("app.market_data").joinpath("data/simulated_shares.csv").read_text("utf-8")
-    return list(csv.DictReader(text.splitlines()))
-
-
-@cache
 def listed_shares() -> Mapping[str, Share]:
     """Return the shares of the data file by ticker."""
+    text = files("app.market_data").joinpath("data/simulated_shares.csv").read_text("utf-8")
     return {
         row["ticker"]: Share(
             row["ticker"],
@@ -56,7 +50,7 @@ def listed_shares() -> Mapping[str, Share]:
             float(row["volatility"]),
             float(row["volume"]),
         )
-        for row in _rows()
+        for row in csv.DictReader(text.splitlines())
     }
 
 
@@ -69,10 +63,11 @@ def sectors() -> tuple[str, ...]:
 @cache
 def weights_of(symbol: str) -> Mapping[str, float]:
     """Return the weights of an index by ticker, which add up to 1; empty for other symbols."""
-    column = _WEIGHTS.get(symbol)
-    if column is None:
-        return {}
-    weights = {row["ticker"]: float(row[column]) for row in _rows() if float(row[column])}
+    weights = {
+        ticker: float(company.weights[symbol])
+        for ticker, company in companies().items()
+        if symbol in company.weights
+    }
     total = sum(weights.values())
     return {ticker: weight / total for ticker, weight in weights.items()}
 

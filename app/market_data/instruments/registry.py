@@ -13,15 +13,19 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
+from itertools import chain, islice
 from math import inf
 from urllib.parse import unquote
 
 from app.clock import Clock, SystemClock
+from app.concurrency import run_blocking
 from app.domain.errors import InvalidRequest, NotFound
 from app.domain.instrument import Instrument
 from app.domain.suggestions import listed
+from app.market_data.instruments.companies import companies
+from app.market_data.instruments.search import SearchIndex
 
 __all__ = ["DEFAULT_INDICES", "Instrument", "Instruments", "Listing", "load_instruments"]
 
@@ -73,23 +77,14 @@ class Listing:
 class _Snapshot:
     """The instruments of one list. It is replaced as a whole, never changed."""
 
-    __slots__ = ("by_symbol", "entries")
-
     def __init__(self, by_symbol: dict[str, Instrument]) -> None:
         self.by_symbol = by_symbol
-        # The listed instruments, each with its searchable text.
-        self.entries = [
-            (instrument, _words(instrument))
-            for instrument in by_symbol.values()
-            if instrument.is_listed
-        ]
+        self.listed = [each for each in by_symbol.values() if each.is_listed]
 
-    def containing(self, text: str) -> list[tuple[Instrument, str]]:
-        """Return the entries that contain a text in capitals anywhere."""
-        if "." in text:
-            # Symbols are searched only with a dot, because "NS" would match every NSE share.
-            return [entry for entry in self.entries if text in entry[1] or text in entry[0].symbol]
-        return [entry for entry in self.entries if text in entry[1]]
+    @cached_property
+    def index(self) -> SearchIndex:
+        """The index of the listed instruments: the first search builds it, so no start waits."""
+        return run_blocking(SearchIndex, self.listed, _ALIASES_OF)
 
 
 class Instruments:
@@ -182,29 +177,18 @@ class Instruments:
     def search(self, text: str, limit: int | None = None) -> list[Instrument]:
         """Return the listed instruments that match `text`, best first; all of them for ''.
 
-        Exact names come first, then symbols that begin with the text, then names with a word
-        that begins with it, then names that contain it anywhere.
+        The order is: the exact name, symbols that begin with the text, short names and then words
+        that do, texts that contain it anywhere, and names with a typo if nothing begins with it.
+        Words may be in any order.
         """
         self.refresh(MISS_SECONDS)
-        wanted = _normalize(text)
+        snapshot, wanted = self._snapshot, _normalize(text)
         if not wanted:
-            return [instrument for instrument, _ in self._snapshot.entries[:limit]]
+            return snapshot.listed[:limit]
         exact = self._look_up(text)
-        begins, is_whole = f" {wanted}", f" {wanted} "
-        exactly: list[Instrument] = []
-        symbols: list[Instrument] = []
-        names: list[Instrument] = []
-        anywhere: list[Instrument] = []
-        for instrument, words in self._snapshot.containing(wanted):
-            if instrument is exact or words.startswith(is_whole):
-                exactly.append(instrument)
-            elif words.startswith(begins) or instrument.symbol.startswith(wanted):
-                symbols.append(instrument)
-            elif begins in words:
-                names.append(instrument)
-            else:
-                anywhere.append(instrument)
-        return [*exactly, *symbols, *names, *anywhere][:limit]
+        first = [exact] if exact and exact.is_listed else []
+        others = (found for found in snapshot.index.find(wanted) if found is not exact)
+        return list(islice(chain(first, others), limit))
 
     def _suggest(self, name: str) -> str:
         """Return the sentence about an unknown name."""
@@ -237,12 +221,6 @@ def _normalize(name: str) -> str:
 
 def _about(name: str, fault: str) -> dict[str, str]:
     return {"symbol": fault, "param": "symbol", "given": name}
-
-
-def _words(instrument: Instrument) -> str:
-    """Return ticker, name and aliases in capitals, a space before and after each."""
-    aliases = " ".join(_ALIASES_OF.get(instrument.symbol, ()))
-    return f" {instrument.ticker} {instrument.name.upper()} {aliases} "
 
 
 def merge(shipped: Iterable[Instrument], listed: Iterable[Instrument]) -> dict[str, Instrument]:
@@ -286,6 +264,7 @@ def shipped_instruments() -> tuple[Instrument, ...]:
     text = folder.joinpath("instruments.csv").read_text(encoding="utf-8")
     derivatives = tomllib.loads(folder.joinpath("derivatives.toml").read_text(encoding="utf-8"))
     underlyings = frozenset(derivatives["shares"])
+    issuers = companies()
     return tuple(
         Instrument(
             symbol=row["symbol"],
@@ -296,6 +275,7 @@ def shipped_instruments() -> tuple[Instrument, ...]:
             angel_token=row["angel_token"],
             base_price=Decimal(row["base_price"]),
             has_derivatives=row["symbol"].rpartition(".")[0] in underlyings,
+            company=issuers.get(row["symbol"].rpartition(".")[0]),
         )
         for row in csv.DictReader(text.splitlines())
     )
