@@ -153,6 +153,7 @@ def assemble_services(
     from app.market_data.auctions import ClosingAuctions
     from app.market_data.calendar import TradingCalendar
     from app.market_data.candle_cache import CandleHistory
+    from app.market_data.corporate_actions import KnownActions
     from app.market_data.instruments.registry import load_instruments
     from app.market_data.instruments.sync import read_list
     from app.market_data.leader import Leader
@@ -172,7 +173,10 @@ def assemble_services(
     feed = restarts.resume_feed(settings, clock, instruments, feed, calendar, store=stores)
     interval = settings.monitor_interval_seconds
     polled_symbols = PolledSymbols()
-    quotes = restarts.resume_quotes(settings, clock, feed, calendar, polled_symbols, leader)
+    actions = KnownActions(clock)
+    quotes = restarts.resume_quotes(
+        settings, clock, feed, calendar, polled_symbols, leader, actions.factors_between
+    )
     quotes.is_polled = lambda _symbol: polls
     history = CandleHistory(feed, clock, fresh_seconds=min(interval, 5))
     return Services(
@@ -189,4 +193,5 @@ def assemble_services(
         bounds=PriceBounds(clock),
         calendar=calendar,
         auctions=ClosingAuctions(calendar, instruments),
+        actions=actions,
     )

@@ -12,6 +12,7 @@ from app.clock import Clock
 from app.concurrency import HashingPool
 from app.market_data.auctions import ClosingAuctions
 from app.market_data.calendar import TradingCalendar
+from app.market_data.corporate_actions import KnownActions
 from app.market_data.feed import Feed
 from app.market_data.instruments.registry import Instruments
 from app.market_data.movers import MoverBoard
@@ -47,6 +48,7 @@ class Services:
     bounds: PriceBounds
     calendar: TradingCalendar
     auctions: ClosingAuctions
+    actions: KnownActions
     messenger: Messenger
     hashing: HashingPool
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from app.cli.backup import backup, restore
+from app.cli.corporate_actions import corporate_actions
 from app.cli.doctor import doctor
 from app.cli.import_candles import import_candles
 from app.cli.instruments import instruments
@@ -20,6 +21,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(reconcile)
     app.cli.add_command(doctor)
     app.cli.add_command(instruments)
+    app.cli.add_command(corporate_actions)
     app.cli.add_command(retention)
     app.cli.add_command(migrate)
     app.cli.add_command(backup)

@@ -56,7 +56,8 @@ def _derive(trade: Trade) -> list[Step]:
     # A market order does not store the rate: it is that of the configuration.
     rate = order.margin_rate if order else services().settings.margin_rate
     record = Record(
-        bracket=trade.bracket,
+        brackets=[trade.entered_as, *map(trade.held_at, range(len(trade.exits)))],
+        adjustments=[each for each in trade.adjustments if each.is_of_bracket],
         order=order,
         fills=trade.fills,
         pnl=trade.pnl,

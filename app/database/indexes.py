@@ -77,6 +77,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("purge_at", expireAfterSeconds=0),
     ],
     "bounds": [_index("share")],
+    "corporate_actions": [_index("symbol")],
     # When a document has no further use.
     "codes": [_index("purge_at", expireAfterSeconds=0)],
     "quotas": [_index("purge_at", expireAfterSeconds=0)],

@@ -97,6 +97,19 @@ def _modified(event: Mapping[str, Any]) -> EventSummary:
     )
 
 
+def _adjusted(event: Mapping[str, Any]) -> EventSummary:
+    waits = event["status"] == "PENDING"
+    label, name = ("Order", _order(event)) if waits else ("Trade", _trade(event))
+    action = " ".join(filter(None, (event["ratio"], event["action"])))
+    booked = (("Booked", format_rupees(event["pnl"])),) if event["pnl"] else ()
+    entry = _amounts({"Entry price": event["entry_price"]})
+    return EventSummary(
+        subject=f"{action[:1].upper()}{action[1:]}: {name}",
+        figures=((label, name), *(_prices(event) if waits else entry), *_levels(event), *booked),
+        pnl=event["pnl"] or None,
+    )
+
+
 def _unfilled(outcome: str, event: Mapping[str, Any]) -> EventSummary:
     released = ("Margin released", format_rupees(event["margin_released"]))
     return EventSummary(
@@ -198,6 +211,7 @@ _SUMMARIZERS: dict[str, Callable[[Mapping[str, Any]], EventSummary]] = {
     EventType.TRADE_FILLED: _opened,
     EventType.TRADE_TRIGGERED: _triggered,
     EventType.TRADE_MODIFIED: _modified,
+    EventType.TRADE_ADJUSTED: _adjusted,
     EventType.TRADE_CANCELLED: partial(_unfilled, "cancelled"),
     EventType.TRADE_EXPIRED: partial(_unfilled, "expired"),
     EventType.TRADE_REJECTED: partial(_unfilled, "rejected"),

@@ -163,10 +163,14 @@ class Bracket:
         return quote.counts_for(self.entry_source)
 
     def _follows(self, quote: Quote) -> bool:
+        if quote.precedes(self.entry_source, self.entry_timestamp, self.entry_posting):
+            return True
         since = self.levels_since
-        return quote.precedes(self.entry_source, self.entry_timestamp, self.entry_posting) or (
-            since is not None and quote.precedes(since.source, since.timestamp, since.posting)
-        )
+        if since is None:
+            return False
+        # A corporate action has no place in the order of ticks: the time tells the units.
+        is_older = since.posting is None and quote.timestamp < since.timestamp
+        return is_older or quote.precedes(since.source, since.timestamp, since.posting)
 
     def with_levels(
         self, *, stop_loss: Decimal | None, target_price: Decimal | None, since: Quote

@@ -44,6 +44,14 @@ class Triggered:
 
 
 @dataclass(frozen=True, slots=True)
+class MarginBasis:
+    """The price (rupees) and the units that margin was blocked for, before they were adjusted."""
+
+    price: Decimal
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
 class EntryOrder:
     """An entry order and its bracket. Prices are rupees in whole paise, times UTC.
 
@@ -67,6 +75,8 @@ class EntryOrder:
     stop_loss: Decimal | None = None
     target_price: Decimal | None = None
     trailing: TrailingTerms | None = None
+    # None unless a corporate action has adjusted it since.
+    margin_basis: MarginBasis | None = None
 
     @property
     def ends_at(self) -> datetime | None:

@@ -30,7 +30,7 @@ def modified_order(order: EntryOrder, fields: Mapping[str, Any], since: Quote) -
     """
     if faults := _faults(order, fields):
         raise InvalidFields(faults)
-    return replace(order, **fields, placed=since)
+    return replace(order, **fields, placed=since, margin_basis=None)
 
 
 def modified_bracket(bracket: Bracket, fields: Mapping[str, Any], since: Quote) -> Bracket:

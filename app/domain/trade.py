@@ -14,6 +14,7 @@ from typing import Protocol
 
 from app.domain.bracket import Bracket
 from app.domain.candle import Candle
+from app.domain.corporate_actions import Adjusted
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit, ExitReason
 from app.domain.quote import Quote
@@ -41,7 +42,7 @@ class TradeStatus(StrEnum):
 
 
 # A status that is not a key is final. PENDING may follow itself: a stop-limit is triggered, or the
-# order is modified. So may ACTIVE: a part is exited, or the bracket is modified.
+# order is modified or adjusted. So may ACTIVE: a part is exited, or the bracket is modified.
 SUCCESSORS: Mapping[TradeStatus, frozenset[TradeStatus]] = {
     TradeStatus.PENDING: frozenset(
         {
@@ -84,6 +85,8 @@ class EndReason(StrEnum):
     PORTFOLIO_RESET = "portfolio_reset"
     INSUFFICIENT_MARGIN = "insufficient_margin"
     UNLISTED = "unlisted_symbol"
+    # A rights issue, a merger or a demerger of its share.
+    CORPORATE_ACTION = "corporate_action"
 
 
 ENDED_STATUS = {
@@ -91,6 +94,7 @@ ENDED_STATUS = {
     EndReason.OCO: TradeStatus.CANCELLED,
     EndReason.IOC: TradeStatus.CANCELLED,
     EndReason.PORTFOLIO_RESET: TradeStatus.CANCELLED,
+    EndReason.CORPORATE_ACTION: TradeStatus.CANCELLED,
     EndReason.EXPIRED: TradeStatus.EXPIRED,
     EndReason.INSUFFICIENT_MARGIN: TradeStatus.REJECTED,
     EndReason.UNLISTED: TradeStatus.REJECTED,
@@ -111,7 +115,7 @@ class Modified:
     terms: EntryOrder | Bracket
 
 
-Change = Exit | Entered | Triggered | Ended | Modified
+Change = Exit | Entered | Triggered | Ended | Modified | Adjusted
 
 
 class IllegalTransition(ValueError):
@@ -269,6 +273,11 @@ def enter(trade: HasLife, entered: Entered) -> Transition:
 def modify(trade: HasLife, terms: EntryOrder | Bracket) -> Transition:
     """Return the change of a trade's terms; IllegalTransition if the trade is over."""
     return Transition(trade.status, trade.status, Modified(terms))
+
+
+def adjust(trade: HasLife, adjusted: Adjusted) -> Transition:
+    """Return what a corporate action changes; IllegalTransition if the trade is over."""
+    return Transition(trade.status, trade.status, adjusted)
 
 
 def _closing(bracket: Bracket, exit: Exit | None) -> Transition | None:

@@ -40,11 +40,17 @@ class TrailingTerms:
     def level(self, trade_type: TradeType, start: Decimal, best: Decimal) -> Decimal:
         """Return the price at which it fires, rounded to the tick away from the market."""
         sign = trade_type.sign
-        steps = (best - start) * sign // self.step
-        followed = start * sign + steps * self.step
+        followed = self.followed(trade_type, start, best) * sign
         level = followed - _rupees(self.unit, self.distance, followed)
         ticks = (level / self.tick_size).to_integral_value(ROUND_FLOOR)
         return ticks * self.tick_size * sign
+
+    def followed(self, trade_type: TradeType, start: Decimal, best: Decimal | None) -> Decimal:
+        """Return the price that it has followed the best price to, in whole steps."""
+        if best is None:
+            return start
+        steps = (best - start) * trade_type.sign // self.step
+        return start + steps * self.step * trade_type.sign
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from app.domain.bracket import Bracket
-from app.domain.entry import EntryOrder
+from app.domain.corporate_actions import Adjustment, divide
+from app.domain.entry import EntryOrder, MarginBasis
 from app.domain.fill import ExitReason, Fill, FillKind, FillRule
-from app.domain.money import ZERO, format_rupees, required_margin
+from app.domain.money import ZERO, format_rupees, required_margin, to_paisa
 from app.domain.order import OrderType, TimeInForce
 from app.domain.side import TradeType
 
@@ -41,9 +42,12 @@ class Record:
     """What is recorded of a trade that was entered. Amounts are rupees.
 
     `margin_rate` is the fraction of the entry's value that was blocked as `margin_used`.
+    `brackets` are the bracket in the units of the entry and then of each exit: corporate actions
+    change them by the `adjustments`.
     """
 
-    bracket: Bracket
+    brackets: Sequence[Bracket]
+    adjustments: Sequence[Adjustment]
     order: EntryOrder | None
     fills: Sequence[Fill]
     pnl: Decimal | None
@@ -56,24 +60,50 @@ def verify(record: Record) -> Iterator[Step]:
     exits = [fill for fill in record.fills if fill.kind is FillKind.EXIT]
     for fill in record.fills:
         if fill.kind is FillKind.ENTRY:
-            yield _entry(fill, record.bracket, record.order)
+            yield _entry(fill, record.brackets[0], record.order)
     yield _margin(record)
-    for number, fill in enumerate(exits, 1):
-        yield _exit(number, fill, record.bracket)
-        yield _pnl(number, fill, record.bracket)
-    if exits:
+    for number, (fill, bracket) in enumerate(zip(exits, record.brackets[1:], strict=True), 1):
+        yield _exit(number, fill, bracket)
+        yield _pnl(number, fill, bracket)
+    for adjustment in record.adjustments:
+        yield from _adjustment(adjustment, record.brackets[0].trade_type)
+    if exits or record.adjustments:
         pnls = [fill.pnl or ZERO for fill in exits]
-        reason = "the sum over all exits"
+        pnls += [adjustment.pnl for adjustment in record.adjustments]
+        reason = "the sum over all exits" + (" and adjustments" if record.adjustments else "")
         yield Step("P&L of the trade", reason, sum(pnls, ZERO), record.pnl or ZERO)
+
+
+def _adjustment(each: Adjustment, trade_type: TradeType) -> Iterator[Step]:
+    """Yield the entry price after a corporate action, and what it booked."""
+    name = f"{each.ratio} {each.kind}" if each.ratio else each.kind.value
+    if each.amount is not None:
+        reason = f"{each.amount} x {each.quantity}" + (" x -1" if trade_type.sign < 0 else "")
+        derived = each.amount * each.quantity * trade_type.sign + ZERO
+        yield Step(f"Booked by {name}", reason, derived, each.pnl)
+    before, after = each.entry_price_before, each.entry_price
+    if before is None or after is None or not each.kind.changes_units:
+        return
+    factor = each.factor
+    yield Step(
+        f"Entry after {name}", f"{before} / {factor}", to_paisa(divide(before, factor)), after
+    )
+    fraction = each.quantity_before * factor - each.quantity
+    close = divide(before if each.close is None else each.close, factor)
+    cash = to_paisa(close * fraction.numerator / fraction.denominator)
+    rest = cash + after * each.quantity - before * each.quantity_before
+    reason = f"{fraction} at {close.normalize():f}, and the rounding of the entry price"
+    yield Step(f"Booked by {name}", reason, rest * trade_type.sign + ZERO, each.pnl)
 
 
 def verify_margin(order: EntryOrder, margin_used: Decimal) -> Step:
     """Return the derivation of what an order without a fill blocks, or blocked until it ended."""
-    name, price = "Margin blocked", order.margin_price
+    basis = order.margin_basis or MarginBasis(order.margin_price, order.quantity)
+    name, price = "Margin blocked", basis.price
     if order.time_in_force is TimeInForce.IOC:
         return Step(name, "nothing: the order did not wait", ZERO, margin_used)
-    reason = f"{price} x {order.quantity} x {order.margin_rate}"
-    derived = required_margin(price, order.quantity, order.margin_rate)
+    reason = f"{price} x {basis.quantity} x {order.margin_rate}"
+    derived = required_margin(price, basis.quantity, order.margin_rate)
     return Step(name, reason, derived, margin_used)
 
 
@@ -126,7 +156,8 @@ def _pnl(number: int, fill: Fill, bracket: Bracket) -> Step:
 
 
 def _margin(record: Record) -> Step:
-    price, quantity, rate = record.bracket.entry_price, record.bracket.quantity, record.margin_rate
+    entry, rate = record.brackets[0], record.margin_rate
+    price, quantity = entry.entry_price, entry.quantity
     derived = required_margin(price, quantity, rate)
     return Step("Margin used", f"{price} x {quantity} x {rate}", derived, record.margin_used)
 

@@ -7,6 +7,7 @@ from flask import Blueprint
 from app.alerts.routes import blueprint as alerts
 from app.concurrency import run_blocking
 from app.market import scenarios
+from app.market.action_schemas import ActionsQuery, ActionsResponse
 from app.market.mover_schemas import MoversQuery, MoversResponse
 from app.market.quote_schemas import QuoteResponse, QuotesQuery, QuotesResponse
 from app.market.schemas import (
@@ -19,6 +20,7 @@ from app.market.schemas import (
     SymbolsResponse,
 )
 from app.market.service import find_quotes
+from app.models.stored_action import StoredAction
 from app.services import market_time, now, services
 from app.web.api import endpoint
 
@@ -68,6 +70,19 @@ def symbols(query: SymbolsQuery) -> SymbolsResponse:
     instruments = services().instruments.search(query.q, query.limit)
     # Ten thousand instruments take a while, and must not block other requests.
     return run_blocking(SymbolsResponse.of, instruments)
+
+
+@blueprint.get("/corporate-actions")
+@endpoint(
+    query=ActionsQuery,
+    responses={200: ActionsResponse},
+    errors={404: ["unknown_symbol"]},
+    public=True,
+)
+def corporate_actions(query: ActionsQuery) -> ActionsResponse:
+    """List the known splits, bonuses, dividends and reorganizations, of one symbol if given."""
+    name = services().instruments.get(query.symbol).symbol if query.symbol else None
+    return ActionsResponse.of(StoredAction.find_all(name))
 
 
 @blueprint.get("/movers")

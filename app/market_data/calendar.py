@@ -224,6 +224,10 @@ class TradingCalendar:
             self._sessions[day] = self._find_session(day)
         return self._sessions[day]
 
+    def ordinary_session(self, day: date) -> Session:
+        """Return the session that a day has if it is no holiday. Never loads XBOM."""
+        return self._session(day, self._rules.special.get(day) or self._rules.hours_on(day))
+
     def next_open(self, now: datetime) -> datetime:
         """Return the first opening after `now`."""
         return next(session.open for session in self._sessions_from(now) if session.open > now)

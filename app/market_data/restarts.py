@@ -29,7 +29,7 @@ from app.market_data.leader import Leader
 from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.quotes import QuoteBoard
 from app.market_data.shared_quotes import SharedQuotes
-from app.market_data.tick_filter import DELAYS, TickFilter
+from app.market_data.tick_filter import DELAYS, Factors, TickFilter, no_factors
 from app.models import MarketState, ShareLease, SymbolState
 from config import Settings
 
@@ -86,8 +86,12 @@ def resume_quotes(
     calendar: TradingCalendar,
     polled_symbols: PolledSymbols,
     leader: Leader | None,
+    factors: Factors = no_factors,
 ) -> QuoteBoard:
-    """Return the quote board, with a tick filter that knows the last saved quotes."""
+    """Return the quote board, with a tick filter that knows the last saved quotes.
+
+    `factors` are those of corporate actions.
+    """
     interval = settings.monitor_interval_seconds
     stored = partial(last_quotes, settings)
 
@@ -112,6 +116,7 @@ def resume_quotes(
         max_move=settings.max_quote_move,
         calendar=calendar,
         delays=DELAYS,
+        factors=factors,
     )
     tick_filter.remember(SymbolState.load_quotes().values())
     return QuoteBoard(

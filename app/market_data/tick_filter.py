@@ -11,13 +11,15 @@ again. Sources with a known delay get that much more time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 from app.clock import Clock
+from app.domain.corporate_actions import divide
 from app.domain.money import is_price
 from app.domain.quote import DELAYED_SOURCES, MAX_DELAY, Quote, Source
 from app.logs import logger
@@ -26,6 +28,15 @@ from app.market_data.calendar import TradingCalendar
 CONFIRMATIONS = 2
 # The maximum known delay of a source behind the exchange.
 DELAYS: Mapping[Source, timedelta] = dict.fromkeys(DELAYED_SOURCES, MAX_DELAY)
+
+
+# (symbol, since, until): the factors by which a price may have been divided between two times.
+Factors = Callable[[str, datetime, datetime], Sequence[Fraction]]
+
+
+def no_factors(_symbol: str, _since: datetime, _until: datetime) -> Sequence[Fraction]:
+    """Return that no price was divided."""
+    return ()
 
 
 class RejectReason(StrEnum):
@@ -56,17 +67,20 @@ class TickFilter:
         max_move: Decimal,
         calendar: TradingCalendar | None = None,
         delays: Mapping[Source, timedelta] | None = None,
+        factors: Factors = no_factors,
     ) -> None:
         """Reject ticks older than `max_age`, or further from the last price than its `max_move`.
 
         `max_move` is a fraction. Without a `calendar`, real prices age at night as well. `delays`
-        are added to `max_age`.
+        are added to `max_age`. `factors` are those of corporate actions, after which a price may
+        be a fraction of the last one.
         """
         self._clock = clock
         self._max_age = max_age
         self._calendar = calendar
         self._delays = delays or {}
         self._max_move = max_move
+        self._factors = factors
         self._last: dict[tuple[str, str], Quote] = {}
         # The source and the age, in trading time, of the last admitted late tick of a symbol.
         self._known_late: dict[str, tuple[Source, timedelta]] = {}
@@ -154,7 +168,13 @@ class TickFilter:
         return self.is_older(tick, self._max_age + self._delays.get(tick.source, timedelta(0)))
 
     def _has_moved_too_far(self, tick: Quote, last: Quote | None) -> bool:
-        return last is not None and abs(tick.price - last.price) > self._max_move * last.price
+        if last is None or self._is_near(tick, last.price):
+            return False
+        factors = self._factors(tick.symbol, last.timestamp, tick.timestamp)
+        return not any(self._is_near(tick, divide(last.price, factor)) for factor in factors)
+
+    def _is_near(self, tick: Quote, price: Decimal) -> bool:
+        return abs(tick.price - price) <= self._max_move * price
 
     def _is_confirmed(self, tick: Quote, reason: RejectReason) -> bool:
         """Count `tick` towards the pending tick; return whether that is now confirmed."""

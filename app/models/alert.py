@@ -124,6 +124,23 @@ class Alert:
         return replace(alert, condition=condition) if changed.matched_count else None
 
     @classmethod
+    def adjust(cls, alert: Alert, condition: AlertCondition, action: str) -> bool:
+        """Replace the condition of an active alert once for a corporate action, by its id.
+
+        Returns False if it fired, changed or was adjusted since it was read.
+        """
+        query = {
+            "_id": alert.id,
+            "user_id": alert.user_id,
+            "status": AlertStatus.ACTIVE.value,
+            "above": alert.condition.above,
+            "below": alert.condition.below,
+            "adjusted_by": {"$ne": action},
+        }
+        adjusted = {"$set": _condition(condition), "$push": {"adjusted_by": action}}
+        return bool(collection("alerts").update_one(query, adjusted).modified_count)
+
+    @classmethod
     def count_active(cls, user_id: str) -> int:
         """Return the number of the user's active alerts."""
         query = {"user_id": user_id, "status": AlertStatus.ACTIVE.value}

@@ -25,6 +25,7 @@ class EventType(StrEnum):
     TRADE_FILLED = "trade_filled"
     TRADE_TRIGGERED = "trade_triggered"
     TRADE_MODIFIED = "trade_modified"
+    TRADE_ADJUSTED = "trade_adjusted"
     TRADE_CANCELLED = "trade_cancelled"
     TRADE_EXPIRED = "trade_expired"
     TRADE_REJECTED = "trade_rejected"

@@ -1,6 +1,7 @@
-"""Movements: every change of a portfolio's money that is not the result of a trade.
+"""Movements: every change of a portfolio's money that is not the result of an exit.
 
-Each is written in the transaction of its change. The results of trades are in the trades.
+Each is written in the transaction of its change. The results of exits are in the trades, and so is
+what a corporate action booked: its movement is a line of the ledger.
 """
 
 from __future__ import annotations
@@ -19,12 +20,17 @@ BY_TIME = ("user_id", "portfolio_id", "created_at")
 
 
 class MovementKind(StrEnum):
-    """OPENING begins the first season of a portfolio, RESET each later one."""
+    """OPENING begins the first season of a portfolio, RESET each later one.
+
+    DIVIDEND and CORPORATE_ACTION are parts of the P&L of a trade that no exit realized.
+    """
 
     OPENING = "opening"
     DEPOSIT = "deposit"
     WITHDRAWAL = "withdrawal"
     RESET = "reset"
+    DIVIDEND = "dividend"
+    CORPORATE_ACTION = "corporate_action"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +50,14 @@ class Movement:
     amount: Decimal
     balance_after: Decimal
     created_at: datetime
+    # The trade whose P&L it is a part of, and its symbol.
+    trade_id: ObjectId | None = None
+    symbol: str | None = None
 
     @classmethod
     def from_document(cls, document: Document) -> Movement:
         values = {name: document[name] for name in _FIELDS}
+        values |= {name: document.get(name) for name in _OF_TRADE}
         return cls(id=document["_id"], **{**values, "kind": MovementKind(values["kind"])})
 
     @classmethod
@@ -61,6 +71,8 @@ class Movement:
         amount: Decimal,
         balance_after: Decimal,
         created_at: datetime,
+        trade_id: ObjectId | None = None,
+        symbol: str | None = None,
     ) -> Movement:
         """Insert a movement; call it in the transaction of its change."""
         document: Document = {
@@ -71,6 +83,7 @@ class Movement:
             "amount": amount,
             "balance_after": balance_after,
             "created_at": created_at,
+            **({"trade_id": trade_id, "symbol": symbol} if trade_id else {}),
         }
         collection("movements").insert_one(document)
         return cls.from_document(document)
@@ -89,4 +102,5 @@ class Movement:
         return [cls.from_document(document) for document in found]
 
 
-_FIELDS = tuple(name for name in Movement.__dataclass_fields__ if name != "id")
+_OF_TRADE = ("trade_id", "symbol")
+_FIELDS = tuple(name for name in Movement.__dataclass_fields__ if name not in ("id", *_OF_TRADE))

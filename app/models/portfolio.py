@@ -19,6 +19,7 @@ from app.database import Document, collection
 from app.domain.money import ZERO
 from app.domain.portfolio import DEFAULT_NAME, MAX_BALANCE
 from app.domain.position import Position
+from app.models.bulk import by_owner
 from app.models.movement import Movement, MovementKind
 from app.models.season import Season
 
@@ -167,6 +168,13 @@ class Portfolio:
         found = collection("portfolios").find({"user_id": user_id})
         portfolios = [cls.from_document(document) for document in found]
         return sorted(portfolios, key=lambda portfolio: (portfolio.created_at, portfolio.id))
+
+    @classmethod
+    def find_by_ids(cls, owners: Mapping[ObjectId, str]) -> list[Portfolio]:
+        """Return these portfolios, each of its owner."""
+        if not owners:
+            return []
+        return [cls.from_document(each) for each in collection("portfolios").find(by_owner(owners))]
 
     @classmethod
     def available_margins(cls, user_ids: Collection[str]) -> dict[str, dict[str, Decimal]]:

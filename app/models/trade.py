@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -13,6 +13,7 @@ from app.database import Document, collection
 from app.database.hints import use_index
 from app.domain.bounds import Bounds
 from app.domain.bracket import Bracket
+from app.domain.corporate_actions import Adjusted, Adjustment, factor_after
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit, Fill
 from app.domain.money import ZERO, to_paisa
@@ -21,6 +22,7 @@ from app.domain.trade import EndReason, Modified, TradeStatus, Transition
 from app.domain.trailing import TrailingStop
 from app.models.bulk import by_owner
 from app.models.paging import newest_first, numbered_windows, windows_to_end
+from app.models.trade_adjustments import read_adjustments
 from app.models.trade_document import (
     entry_fields,
     read_bracket,
@@ -70,6 +72,8 @@ class Trade:
     closed_at: datetime | None = None
     # What it was opened with, None if its user never modified it.
     opened_as: Bracket | EntryOrder | None = None
+    # What corporate actions changed, in order.
+    adjustments: tuple[Adjustment, ...] = ()
 
     @classmethod
     def from_document(cls, document: Document) -> Trade:
@@ -96,6 +100,7 @@ class Trade:
             end_reason=EndReason(end_reason) if end_reason else None,
             closed_at=document.get("closed_at"),
             opened_as=read_opened_as(document),
+            adjustments=read_adjustments(document),
         )
 
     @classmethod
@@ -188,24 +193,32 @@ class Trade:
 
     @property
     def realized_pnl(self) -> Decimal:
-        """The rupees realized by the exits of parts."""
-        return sum((exit.pnl for exit, _ in self.partial_exits), ZERO)
+        """The rupees realized by the exits of parts, and booked by corporate actions."""
+        exits = sum((exit.pnl for exit, _ in self.partial_exits), ZERO)
+        return exits + sum((each.pnl for each in self.adjustments), ZERO)
 
     @property
     def pnl(self) -> Decimal | None:
-        """The rupees realized by all its exits, None if there are none."""
+        """The rupees realized, None if there is no exit and nothing else was booked."""
         if self.exit is None:
-            return self.realized_pnl if self.partial_exits else None
+            return self.realized_pnl if self.partial_exits or self.realized_pnl else None
         return self.pnl_after(self.exit)
 
     @property
     def exit_price(self) -> Decimal | None:
-        """The average price of its exits, weighted by quantity; None if there are none."""
+        """The average price of its exits, weighted by quantity; None if there are none.
+
+        It is of the units that it has, or had, last.
+        """
         exits = [exit for exit, _ in self.exits]
         if not exits:
             return None
         value = sum((exit.price * exit.quantity for exit in exits), ZERO)
-        return value / sum(exit.quantity for exit in exits)
+        units = sum(
+            (exit.quantity * factor_after(self.adjustments, number))
+            for number, exit in enumerate(exits)
+        )
+        return value * units.denominator / units.numerator
 
     @property
     def exits(self) -> list[tuple[Exit, datetime]]:
@@ -219,7 +232,27 @@ class Trade:
         exits = [exit_fill(exit, time) for exit, time in self.exits]
         if self.bracket is None:
             return exits
-        return [entry_fill(self.symbol, self.bracket, self.filled_at or self.created_at), *exits]
+        entered_at = self.filled_at or self.created_at
+        return [entry_fill(self.symbol, self.entered_as, entered_at), *exits]
+
+    @property
+    def entered_as(self) -> Bracket:
+        """The bracket in the units of its entry, with the levels of now."""
+        return self._before(each for each in self.adjustments if each.is_of_bracket)
+
+    def held_at(self, exit: int) -> Bracket:
+        """Return the bracket in the units of the exit of this number, from 0."""
+        adjusted = (each for each in self.adjustments if each.is_of_bracket)
+        return self._before(each for each in adjusted if each.exits > exit)
+
+    def _before(self, adjustments: Iterable[Adjustment]) -> Bracket:
+        """Return the bracket in the units before these adjustments, the last ones."""
+        first = next(iter(adjustments), None)
+        if first is None or first.entry_price_before is None:
+            return self.entered
+        exited = sum(exit.quantity for exit, _ in self.partial_exits[: first.exits])
+        quantity = exited + first.quantity_before
+        return replace(self.entered, quantity=quantity, entry_price=first.entry_price_before)
 
     def pnl_after(self, exit: Exit) -> Decimal:
         """Return the rupees realized by all exits, if `exit` is the next one."""
@@ -239,7 +272,14 @@ class Trade:
         return self.order.margin_at(entered.bracket.entry_price)
 
     def _margin_share(self, quantity: int) -> Decimal:
-        return to_paisa(self.margin_used * quantity / self.terms.quantity)
+        adjusted = [each for each in self.adjustments if each.is_of_bracket]
+        if not adjusted:
+            return to_paisa(self.margin_used * quantity / self.terms.quantity)
+        # The rest in proportion to the units that it was adjusted to.
+        last = adjusted[-1]
+        exited = sum(exit.quantity for exit, _ in self.partial_exits[: last.exits])
+        share = to_paisa(last.margin * (quantity - exited) / last.quantity)
+        return self.margin_used - last.margin + share
 
     def after(self, transition: Transition) -> Trade | None:
         """Return the trade as it waits on after a transition, None if it is over."""
@@ -256,6 +296,11 @@ class Trade:
         if isinstance(change, Triggered) and self.order:
             order = replace(self.order, triggered_at=change.quote.timestamp)
             return replace(changed, order=order)
+        if isinstance(change, Adjusted):
+            adjusted = replace(changed, adjustments=(*self.adjustments, change.adjustment))
+            if isinstance(change.terms, Bracket):
+                return replace(adjusted, bracket=change.terms)
+            return replace(adjusted, order=change.terms)
         if isinstance(change, Modified):
             if isinstance(change.terms, Bracket):
                 return replace(changed, bracket=change.terms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import chain
 
 from bson import ObjectId
@@ -17,6 +18,7 @@ from app.domain.side import TradeType
 from app.domain.trade import TradeStatus
 from app.extensions import mongo
 from app.models.paging import PASS_SIZE
+from app.models.trade_adjustments import read_adjustments
 
 BY_CLOSE = ("user_id", "portfolio_id", "closed_at")
 BY_STATUS = ("user_id", "portfolio_id", "status", "number")
@@ -28,6 +30,7 @@ SLACK = timedelta(minutes=1)
 FIELDS = {
     **{"symbol": 1, "trade_type": 1, "quantity": 1, "entry_price": 1, "created_at": 1},
     **{"filled_at": 1, "partial_exits": 1, "closed_at": 1, "exit_reason": 1, "pnl": 1},
+    "adjustments": 1,
 }
 
 
@@ -70,20 +73,33 @@ def _find_closed(
 
 
 def _bookings(trade: Document) -> Iterator[Booking]:
-    """Yield the entry and the exits of a trade; none of one that was not entered."""
+    """Yield the entry, the exits and the adjustments of a trade; none if it was not entered."""
     if trade.get("entry_price") is None:
         return
     symbol, sign = trade["symbol"], TradeType(trade["trade_type"]).sign
-    entry = trade["entry_price"] * sign
-
-    def held(quantity: int, trades: int = 0) -> Position:
-        return Position(trades, quantity * sign, quantity * entry)
-
-    yield Booking(trade.get("filled_at") or trade["created_at"], symbol, held(trade["quantity"], 1))
     parts = trade.get("partial_exits", ())
-    for part in parts:
-        yield Booking(part["time"], symbol, -held(part["quantity"]), part["pnl"])
+    adjustments = [each for each in read_adjustments(trade) if each.is_of_bracket]
+    entry_price, quantity = trade["entry_price"], trade["quantity"]
+    if adjustments:
+        entry_price = adjustments[0].entry_price_before
+        earlier = parts[: adjustments[0].exits]
+        quantity = adjustments[0].quantity_before + sum(part["quantity"] for part in earlier)
+
+    def held(quantity: int, price: Decimal, trades: int = 0) -> Position:
+        return Position(trades, quantity * sign, quantity * sign * price)
+
+    entered_at = trade.get("filled_at") or trade["created_at"]
+    yield Booking(entered_at, symbol, held(quantity, entry_price, 1))
+    for number, part in enumerate([*parts, None]):
+        for each in (each for each in adjustments if each.exits == number):
+            assert each.entry_price is not None
+            before = held(each.quantity_before, entry_price)
+            entry_price = each.entry_price
+            yield Booking(each.time, symbol, held(each.quantity, entry_price) + -before, each.pnl)
+        if part:
+            yield Booking(part["time"], symbol, -held(part["quantity"], entry_price), part["pnl"])
     if trade.get("exit_reason") is not None:
         rest = trade["quantity"] - sum(part["quantity"] for part in parts)
-        pnl = trade["pnl"] - sum((part["pnl"] for part in parts), ZERO)
-        yield Booking(trade["closed_at"], symbol, -held(rest, 1), pnl)
+        booked = sum((part["pnl"] for part in parts), ZERO)
+        pnl = trade["pnl"] - booked - sum((each.pnl for each in adjustments), ZERO)
+        yield Booking(trade["closed_at"], symbol, -held(rest, entry_price, 1), pnl)

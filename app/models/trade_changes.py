@@ -14,12 +14,14 @@ from app.database import Document, collection
 from app.database.batches import batched
 from app.database.hints import use_index
 from app.domain.bounds import NOTHING, Bounds
+from app.domain.corporate_actions import Adjusted
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit
 from app.domain.money import ZERO
 from app.domain.trade import Ended, Modified, Transition
 from app.models.bulk import IN_CLAUSE_SIZE, by_owner, value_by_id
 from app.models.trade import Trade
+from app.models.trade_adjustments import adjusted_fields, adjustment_fields
 from app.models.trade_document import (
     after_part_fields,
     bracket_fields,
@@ -150,6 +152,8 @@ def _update(item: TradeChange, now: datetime) -> Document:
         return {"$set": {**level_fields(order), "triggered_at": triggered_at}}
     if isinstance(change, Modified):
         return {"$set": _modified(trade, change)}
+    if isinstance(change, Adjusted):
+        return _adjusted(trade, change)
     assert isinstance(change, Ended)
     ended = {"status": status, "waiting": False, "closed_at": now}
     return {"$set": {**ended, "end_reason": change.reason.value}, "$unset": NO_LONGER_PENDING}
@@ -159,7 +163,17 @@ def _modified(trade: Trade, change: Modified) -> Document:
     terms, fields = change.terms, modified_fields(change.terms)
     if isinstance(terms, EntryOrder):
         fields |= pending_fields(terms) | {"margin_used": terms.margin_at(terms.margin_price)}
-    if trade.opened_as is None:
-        # For the retry of the request that opened it.
-        fields["opened_as"] = opened_fields(trade.order, trade.bracket)
-    return fields
+    return fields | _opened_as(trade)
+
+
+def _adjusted(trade: Trade, change: Adjusted) -> Document:
+    fields = adjusted_fields(change)
+    pushed: Document = {"$push": {"adjustments": adjustment_fields(change.adjustment)}}
+    return pushed | ({"$set": fields | _opened_as(trade)} if fields else {})
+
+
+def _opened_as(trade: Trade) -> Document:
+    """Return what a trade was opened with, for the retry of the request that opened it."""
+    if trade.opened_as is not None:
+        return {}
+    return {"opened_as": opened_fields(trade.order, trade.bracket)}

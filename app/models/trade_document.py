@@ -9,7 +9,7 @@ from typing import Any
 
 from app.database import Document
 from app.domain.bracket import Bracket
-from app.domain.entry import EntryOrder
+from app.domain.entry import EntryOrder, MarginBasis
 from app.domain.fill import Exit, ExitReason, FillRule, PricePoint, QueuedExit
 from app.domain.money import ZERO
 from app.domain.order import OrderType, TimeInForce
@@ -41,6 +41,7 @@ def order_fields(order: EntryOrder) -> Document:
         "queued_for": order.queued_for.isoformat() if order.queued_for else None,
         "triggered_at": order.triggered_at,
         "margin_rate": order.margin_rate,
+        **({"margin_basis": asdict(order.margin_basis)} if order.margin_basis else {}),
         "placed_price": placed.price,
         "placed_source": placed.source.value,
         "placed_timestamp": placed.timestamp,
@@ -79,6 +80,7 @@ def read_order(document: Document) -> EntryOrder | None:
     if "order_type" not in document:
         return None
     queued_for = document["queued_for"]
+    basis = document.get("margin_basis")
     return EntryOrder(
         trade_type=TradeType(document["trade_type"]),
         quantity=document["quantity"],
@@ -100,6 +102,7 @@ def read_order(document: Document) -> EntryOrder | None:
         stop_loss=document["stop_loss"],
         target_price=document["target_price"],
         trailing=read_trailing_terms(document),
+        margin_basis=MarginBasis(**basis) if basis else None,
     )
 
 
@@ -123,7 +126,7 @@ def bracket_fields(bracket: Bracket) -> Document:
 def modified_fields(terms: Bracket | EntryOrder) -> Document:
     """Return the fields of terms that the user changed."""
     if isinstance(terms, EntryOrder):
-        return NO_TRAILING_STOP | order_fields(terms)
+        return NO_TRAILING_STOP | {"margin_basis": None} | order_fields(terms)
     start = terms.trailing_start
     return {
         **NO_TRAILING_STOP,
@@ -307,7 +310,8 @@ def read_last_exit(document: Document) -> Exit | None:
     parts = document.get("partial_exits", ())
     fields = {name.removeprefix("exit_"): value for name, value in document.items()}
     exited = sum(part["quantity"] for part in parts)
-    pnl = document["pnl"] - sum((part["pnl"] for part in parts), ZERO)
+    booked = (*parts, *document.get("adjustments", ()))
+    pnl = document["pnl"] - sum((each["pnl"] for each in booked), ZERO)
     return _read_exit(document["symbol"], fields, document["quantity"] - exited, pnl)
 
 

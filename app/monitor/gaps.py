@@ -12,7 +12,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from math import inf
 
 from app.alerts.execution import find_missed_alerts, fire_alerts
@@ -20,10 +20,12 @@ from app.database.batches import Fence, all_written
 from app.domain.candle import Candle, sound_candles
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote, Source
+from app.domain.triggers import CandlesAfter
 from app.logs import logger
 from app.market_data.feed import CandlesRefused, Gap
 from app.market_data.session_prices import mark_candles
 from app.models import share_of
+from app.monitor.adjustments import Adjustments, only
 from app.services import Services
 from app.trades.execution import apply_transitions, closed_trades, find_missed
 from app.trades.trailing import TrailingStops
@@ -47,9 +49,10 @@ class _Pending:
 
 
 class Gaps:
-    def __init__(self, parts: Services, trailing: TrailingStops) -> None:
+    def __init__(self, parts: Services, trailing: TrailingStops, adjustments: Adjustments) -> None:
         self._feed = parts.feed
         self._trailing = trailing
+        self._adjustments = adjustments
         self._calendar = parts.calendar
         self._auctions = parts.auctions
         self._clock = parts.clock
@@ -152,33 +155,63 @@ class Gaps:
         )
 
     def _settle_span(self, since: datetime, gaps: Sequence[Gap], fence: Fence) -> int:
-        """Settle gaps of one span together, so that events are recorded in order of time."""
+        """Settle gaps of one span together, so that events are recorded in order of time.
+
+        Corporate actions divide the span: each is applied between the candles before and after.
+        """
         known = {gap: candles for gap in gaps if (candles := self._candles(gap)) is not None}
         until = {gap.symbol: gap.until for gap in known}
-        by_symbol = {
-            gap.symbol: mark_candles(candles, since, self._calendar, self._auctions)
-            for gap, candles in known.items()
-        }
+        by_symbol = {gap.symbol: self._marked(candles, since) for gap, candles in known.items()}
 
         def candles_after(symbol: str, time: datetime) -> Sequence[Candle]:
             if time == since or self._feed.remote:
                 return by_symbol[symbol]
             candles = sound_candles(self._feed.candles(symbol, time, until[symbol]))
-            return mark_candles(candles, time, self._calendar, self._auctions)
+            return self._marked(candles, time)
 
-        symbols = sorted(by_symbol)
+        self._adjustments.refresh()
         self._trailing.refresh()
-        changes = find_missed(symbols, candles_after, since, self._trailing)
-        closed = all_written(apply_transitions(changes, fence, self._trailing))
-        all_written(fire_alerts(find_missed_alerts(symbols, candles_after, since), fence))
-        for symbol in symbols:
-            begin = max(since, self._trailing.as_of(symbol) or since)
-            candles = candles_after(symbol, begin)
-            self._trailing.advance_candles(symbol, candles, until[symbol])
+        closed, begin = 0, datetime.min.replace(tzinfo=UTC)
+        for action in self._adjustments.between(until, since, max(until.values(), default=since)):
+            end = action.opens_at
+            closed += self._settle_part(since, until, candles_after, (begin, end), fence)
+            before = only(by_symbol[action.symbol], begin, end)
+            self._adjustments.apply_in_gap(action, before, fence)
+            begin = end
+        closed += self._settle_part(since, until, candles_after, (begin, None), fence)
         with self._lock:
             for gap in known:
                 self._pending.pop(gap, None)
                 self._undecided.discard(gap.symbol)
+        return closed
+
+    def _marked(self, candles: Sequence[Candle], since: datetime) -> list[Candle]:
+        """Return the candles that count, in the units of their time."""
+        candles = self._adjustments.restored(candles)
+        return mark_candles(candles, since, self._calendar, self._auctions)
+
+    def _settle_part(
+        self,
+        since: datetime,
+        until: Mapping[str, datetime],
+        candles_after: CandlesAfter,
+        part: tuple[datetime, datetime | None],
+        fence: Fence,
+    ) -> int:
+        """Settle the candles of a part of a span; return how many trades it closed."""
+        begin, end = part
+
+        def candles_in(symbol: str, time: datetime) -> Sequence[Candle]:
+            return only(candles_after(symbol, time), begin, end)
+
+        symbols = sorted(until)
+        changes = find_missed(symbols, candles_in, since, self._trailing)
+        closed = all_written(apply_transitions(changes, fence, self._trailing))
+        all_written(fire_alerts(find_missed_alerts(symbols, candles_in, since), fence))
+        for symbol in symbols:
+            settled = max(since, self._trailing.as_of(symbol) or since)
+            last = until[symbol] if end is None else min(end, until[symbol])
+            self._trailing.advance_candles(symbol, candles_in(symbol, settled), last)
         return len(closed_trades(closed))
 
     def _candles(self, gap: Gap) -> Sequence[Candle] | None:

@@ -36,6 +36,7 @@ from app.market_data.session_prices import SessionPrices
 from app.metrics import KEY as METRICS_KEY
 from app.metrics import metrics
 from app.models import SHARES, Trade, share_of
+from app.monitor.adjustments import Adjustments
 from app.monitor.gaps import Gaps
 from app.monitor.known_bounds import KnownBounds
 from app.monitor.lease import Lease, Term
@@ -94,7 +95,8 @@ class Monitor:
         self._lease_due_at = inf
         self._trailing = TrailingStops(parts.quotes.id, parts.clock)
         self._bounds = KnownBounds(parts.clock)
-        self._gaps = Gaps(parts, self._trailing)
+        self._adjustments = Adjustments(parts, self._trailing)
+        self._gaps = Gaps(parts, self._trailing, self._adjustments)
         self._prices = SessionPrices(parts.calendar, parts.auctions, parts.feed.now())
         self._recording = Recording(recorder, parts) if recorder else None
         self._settling_gaps = False
@@ -165,6 +167,8 @@ class Monitor:
         """
         with self._app.app_context(), metrics().pass_seconds.time(), span("pass"):
             failure = self._refresh_polled_symbols()
+            if not failure:
+                self._attempt(self._learn_actions)
             reached = self._feed.now()
             ticks = self._receive(self._poll)
             if failure:
@@ -176,6 +180,7 @@ class Monitor:
             # Read before: ticks that wait for a gap now are not settled by this pass.
             settled_to = self._gaps.settled_to(dict.fromkeys(self._term.epochs, reached))
             closed = self._settle()
+            self._adjustments.sweep(self._term.fence)
             expire_entries(settled_to, self._term.fence)
             quotes = () if self.sharing.is_on else self._unsaved.values()
             self._trailing.save(self._term.epochs, quotes)
@@ -271,6 +276,7 @@ class Monitor:
         self._gaps.forget(numbers)
         self._trailing.forget(numbers)
         self._bounds.forget(numbers)
+        self._adjustments.forget()
         self._prices.restart(self._feed.now())
         self._unsaved = {
             each: tick for each, tick in self._unsaved.items() if share_of(each) not in numbers
@@ -312,6 +318,11 @@ class Monitor:
         save_progress(self._feed, self._gaps, settled_to, epochs)
         logger.info("monitor: %d trades closed for %s without a monitor", closed, until - since)
         return closed
+
+    def _learn_actions(self) -> None:
+        """Learn of corporate actions, and receive the ticks that were held as jumps until now."""
+        if released := self._adjustments.refresh():
+            self._receive(lambda: released)
 
     def _receive_gaps(self) -> None:
         watched = self._polled_symbols.traded | self._polled_symbols.alerted
@@ -400,6 +411,18 @@ class Monitor:
             self._wakeup.set()
 
     def _settle(self, *, keep_unmarked: bool = False) -> int:
+        """Settle the ticks; those from an ex-date on once its action is applied.
+
+        Returns how many trades were closed. Raises as `_settle_ready` does.
+        """
+        closed = self._settle_ready(keep_unmarked)
+        while self._adjustments.is_due:
+            self._adjustments.apply_due(self._term.fence)
+            # Its levels lie elsewhere now.
+            closed += self._settle_ready(keep_unmarked)
+        return closed
+
+    def _settle_ready(self, keep_unmarked: bool) -> int:
         """Write what the ticks trigger, and receive new ones between batches; count the trades.
 
         With `keep_unmarked` the next pass looks again at ticks of symbols without a mark.
@@ -409,7 +432,8 @@ class Monitor:
         traded, alerted = self._polled_symbols.traded, self._polled_symbols.alerted
         held = self._gaps.held()
         left = taken = self._unsettled.take()
-        ticks = [tick for tick in taken if tick.symbol not in held]
+        ready = [tick for tick in taken if tick.symbol not in held]
+        ticks, waiting = self._adjustments.divide(ready)
         deciding = self._gaps.deciding(ticks)
         closed: list[Trade] = []
         outage: PyMongoError | None = None
@@ -439,7 +463,9 @@ class Monitor:
             left = [
                 tick
                 for tick in taken
-                if tick.symbol in held or (keep_unmarked and tick.symbol not in marked)
+                if tick.symbol in held
+                or tick in waiting
+                or (keep_unmarked and tick.symbol not in marked)
             ]
         finally:
             self._publish_prices()

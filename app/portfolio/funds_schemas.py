@@ -150,14 +150,17 @@ class ActivitiesQuery(RequestModel):
 
 
 class ActivityView(ResponseModel):
-    """One movement of money: a deposit, a withdrawal, a reset, or what an exit realized."""
+    """One movement of money: of the user, or of a trade by an exit or a corporate action."""
 
     activity_id: str = Field(
         description="The id of the movement, or of the trade and the number of its exit.",
         examples=["6744a1f0c2d5e8b7a9f01234-1"],
     )
-    kind: Literal["opening", "deposit", "withdrawal", "reset", "trade"] = Field(
-        description="What moved the money. `opening` and `reset` begin a season.",
+    kind: Literal[
+        "opening", "deposit", "withdrawal", "reset", "trade", "dividend", "corporate_action"
+    ] = Field(
+        description="What moved the money. `opening` and `reset` begin a season, `trade` is an "
+        "exit, `corporate_action` what a split or a bonus leaves over.",
         examples=["trade"],
     )
     amount: Money = Field(
@@ -176,15 +179,16 @@ class ActivityView(ResponseModel):
     @classmethod
     def of(cls, activity: Activity) -> ActivityView:
         line, source = activity.line, activity.line.source
-        of_trade = None if isinstance(source, Movement) else source
+        is_movement = isinstance(source, Movement)
+        trade_id = source.trade_id if isinstance(source, Movement) else source.id
         return cls(
-            activity_id=f"{source.id}-{line.number}" if of_trade else str(source.id),
+            activity_id=str(source.id) if is_movement else f"{source.id}-{line.number}",
             kind=source.kind.value if isinstance(source, Movement) else "trade",
             amount=line.amount,
             balance=activity.balance,
             time=line.time,
-            trade_id=str(of_trade.id) if of_trade else None,
-            symbol=of_trade.symbol if of_trade else None,
+            trade_id=str(trade_id) if trade_id else None,
+            symbol=source.symbol,
         )
 
 

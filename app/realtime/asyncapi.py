@@ -70,6 +70,7 @@ TRADE_UPDATES = {
     "trade_filled": "A price filled an entry order that had waited.",
     "trade_triggered": "A price reached the stop of a stop-limit order: it is a limit from now on.",
     "trade_modified": "The user changed an entry order, or the levels of a trade.",
+    "trade_adjusted": "A split, a bonus or a dividend of its share changed a trade.",
     "trade_cancelled": "An entry order was cancelled before it was filled.",
     "trade_expired": "An entry order has expired unfilled.",
     "trade_rejected": "An entry order could not be filled when its price was reached.",

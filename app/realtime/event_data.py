@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from app.alerts.schemas import AlertView
 from app.api_keys.schemas import ApiKeyView
 from app.auth.notices import AccountChange
+from app.market.action_schemas import ActionView
 from app.market.quote_schemas import QuoteResponse
 from app.portfolio.funds_schemas import MovementResponse, ResetResponse
 from app.portfolio.schemas import PortfolioResponse, SeasonView
@@ -21,6 +22,7 @@ Schema = dict[str, Any]
 Properties = dict[str, Schema]
 Views = Mapping[type[BaseModel], Properties]
 VIEWS: list[type[BaseModel]] = [
+    ActionView,
     AlertView,
     ApiKeyView,
     MovementResponse,
@@ -89,10 +91,24 @@ def _entry_data(views: Views) -> dict[str, Properties]:
         "trade_filled": order | filled | trailing | begun | caused,
         "trade_triggered": order | caused,
         "trade_modified": modified | trailing | begun,
+        "trade_adjusted": _adjusted(views, trailing | begun),
         "trade_cancelled": ended,
         "trade_expired": ended,
         "trade_rejected": ended,
     }
+
+
+def _adjusted(views: Views, trailing: Properties) -> Properties:
+    trade, action = views[TradeView], views[ActionView]
+    return (
+        pick(trade, "trade_id portfolio symbol trade_type quantity status version")
+        | {"action": action["kind"]}
+        | pick(action, "ex_date ratio amount")
+        | pick(trade, "order_type limit_price stop_price entry_price stop_loss target_price")
+        | trailing
+        | {"pnl": {**_never_null(trade["pnl"]), "description": "Rupees that it booked."}}
+        | pick(trade, "margin_used")
+    )
 
 
 def _created(views: Views, trailing: Properties) -> Properties:

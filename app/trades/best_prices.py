@@ -46,7 +46,12 @@ class BestPrices:
     def on_quote(
         self, trade: Trade, quote: Quote, settled_from: SettledFrom | None = None
     ) -> Transition | None:
-        """Return what the next tick changes about the trade; its trailing stop follows the tick."""
+        """Return what the next tick changes about the trade; its trailing stop follows the tick.
+
+        Nothing, if a corporate action before the tick has yet to adjust the trade.
+        """
+        if services().actions.is_outdated(trade, quote):
+            return None
         best = self._before(trade)
         transition = on_quote(trade, quote, settled_from, best=best)
         if transition is None and (stop := trade.trailing_stop):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from pydantic import Field
 
+from app.domain.corporate_actions import ActionKind, Adjustment
 from app.domain.fill import ExitReason, FillKind, FillRule
 from app.domain.quote import Source
 from app.domain.triggers import SettledFrom
@@ -52,6 +55,35 @@ class FillView(ResponseModel):
     )
 
 
+class AdjustmentView(ResponseModel):
+    """What a corporate action changed about a trade. Quantities are what it held, or ordered."""
+
+    kind: ActionKind = Field(description="The corporate action.", examples=["bonus"])
+    ex_date: date = Field(description="Its ex-date.", examples=["2026-12-01"])
+    ratio: str | None = Field(
+        description="The ratio of a split or a bonus, else null.", examples=["1:1"]
+    )
+    amount: Money | None = Field(
+        description="Rupees of a dividend for each unit, else null.", examples=[18.5]
+    )
+    quantity_before: int = Field(description="The units before it.", examples=[100])
+    quantity: int = Field(description="The units after it.", examples=[200])
+    entry_price_before: Money | None = Field(
+        description="The entry price before it, in rupees; null for an order.", examples=[1_400.0]
+    )
+    entry_price: Money | None = Field(
+        description="The entry price after it, in rupees; null for an order.", examples=[700.0]
+    )
+    pnl: Money = Field(description="Rupees that it booked.", examples=[0.0])
+    time: Timestamp = Field(description="When it was applied, UTC.")
+
+    @classmethod
+    def of(cls, adjustment: Adjustment) -> AdjustmentView:
+        names = set(cls.model_fields) - {"ratio"}
+        ratio = str(adjustment.ratio) if adjustment.ratio else None
+        return cls(ratio=ratio, **{name: getattr(adjustment, name) for name in names})
+
+
 class TradeDetail(TradeView):
     """A trade and its evidence: every fill with the quote that caused it."""
 
@@ -62,6 +94,9 @@ class TradeDetail(TradeView):
         description="The quote that caused the last exit; null before the first."
     )
     fills: list[FillView] = Field(description="Every execution, in order: the entry, then exits.")
+    adjustments: list[AdjustmentView] = Field(
+        description="What splits, bonuses and dividends changed, in order."
+    )
 
     @classmethod
     def of_one(cls, trade: Trade, prices: CurrentPrices | None) -> TradeDetail:
@@ -72,4 +107,5 @@ class TradeDetail(TradeView):
             entry_quote=quotes.get(FillKind.ENTRY),
             exit_quote=quotes.get(FillKind.EXIT),
             fills=[FillView.model_validate(fill) for fill in fills],
+            adjustments=[AdjustmentView.of(each) for each in trade.adjustments],
         )

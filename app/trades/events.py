@@ -6,9 +6,10 @@ from dataclasses import asdict
 from decimal import Decimal
 
 from app.domain.bracket import Bracket
+from app.domain.corporate_actions import ActionKind, Adjusted
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit, ExitReason
-from app.domain.money import format_rupees
+from app.domain.money import ZERO, format_rupees
 from app.domain.order import OrderType
 from app.domain.portfolio import DEFAULT_NAME
 from app.domain.quote import Quote
@@ -19,6 +20,7 @@ from app.domain.trade import (
     EndReason,
     Modified,
     TradeStatus,
+    adjust,
     modify,
 )
 from app.domain.trailing import TrailingTerms, Unit
@@ -31,6 +33,7 @@ _ENDED = {
     EndReason.OCO: "was cancelled, because the other order of its pair was filled",
     EndReason.IOC: "was cancelled, because it could not be filled at once",
     EndReason.PORTFOLIO_RESET: "was cancelled, because the portfolio was reset",
+    EndReason.CORPORATE_ACTION: "was cancelled, because its share is reorganized",
     EndReason.EXPIRED: "has expired",
     EndReason.INSUFFICIENT_MARGIN: "was rejected: its price was reached, and the margin it needs "
     "there is not available",
@@ -88,6 +91,8 @@ def trade_changed(item: TradeChange) -> EventDraft:
         return trade_triggered(trade, change)
     if isinstance(change, Modified):
         return trade_modified(trade, change)
+    if isinstance(change, Adjusted):
+        return trade_adjusted(trade, change)
     return trade_ended(trade, change)
 
 
@@ -183,6 +188,58 @@ def trade_modified(trade: Trade, modified: Modified) -> EventDraft:
             "margin_used": after.margin_used,
             "exit_queued": _queued_exit_data(terms),
         },
+    )
+
+
+def trade_adjusted(trade: Trade, adjusted: Adjusted) -> EventDraft:
+    """Return the event of a trade that a corporate action has adjusted, credited or flagged."""
+    terms, adjustment = adjusted.terms, adjusted.adjustment
+    after = trade.after(adjust(trade, adjusted))
+    assert after is not None
+    return EventDraft(
+        user_id=trade.user_id,
+        type="trade_adjusted",
+        message=_adjusted_in_words(trade, adjusted),
+        data={
+            **_identity(after),
+            "status": after.status.value,
+            "version": after.version,
+            "action": adjustment.kind.value,
+            "ex_date": adjustment.ex_date.isoformat(),
+            "ratio": str(adjustment.ratio) if adjustment.ratio else None,
+            "amount": adjustment.amount,
+            **_order_data(after),
+            "entry_price": adjustment.entry_price,
+            "stop_loss": terms.stop_loss,
+            "target_price": terms.target_price,
+            **_trailing_data(terms.trailing),
+            **(_first_level(after.bracket) if _restarts_trailing(trade, after) else {}),
+            "pnl": adjustment.pnl,
+            "margin_used": after.margin_used,
+        },
+    )
+
+
+def _adjusted_in_words(trade: Trade, adjusted: Adjusted) -> str:
+    adjustment, kind = adjusted.adjustment, adjusted.adjustment.kind
+    if isinstance(adjusted.terms, EntryOrder):
+        name = f"{adjustment.ratio} {kind.value}"
+        price = adjusted.terms.waiting_price
+        at = "" if price is None else f" at {format_rupees(price)}"
+        order = f"{name}: your {_in_words(trade)} is for {adjustment.quantity}{at} now"
+        return f"{order}{_levels(adjusted.terms)}."
+    held = f"your {trade.trade_type} of {adjustment.quantity_before} {_named(trade)}"
+    if kind is ActionKind.DIVIDEND:
+        verb = "credited for" if adjustment.pnl >= 0 else "debited for"
+        amount = format_rupees(adjustment.amount or ZERO)
+        return f"Dividend of {amount} a share: {format_rupees(abs(adjustment.pnl))} {verb} {held}."
+    if not kind.changes_units:
+        return f"The share of {held} has a {kind.value}. The trade was left as it is: check it."
+    entry = format_rupees(adjustment.entry_price or ZERO)
+    rest = f" The rest of the division was booked: {_result(adjustment.pnl)}."
+    return (
+        f"{adjustment.ratio} {kind.value}: {held} is {adjustment.quantity} at {entry} now"
+        f"{_levels(adjusted.terms)}.{rest if adjustment.pnl else ''}"
     )
 
 

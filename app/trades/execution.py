@@ -20,7 +20,9 @@ from bson import ObjectId
 from app.database.batches import BatchResult, ClaimLost, Fence, write_in_batches
 from app.database.transactions import run_transaction
 from app.domain.bounds import NOTHING, Bounds
+from app.domain.bracket import Bracket
 from app.domain.candle import Candle
+from app.domain.corporate_actions import Adjusted
 from app.domain.entry import Entered, EntryOrder
 from app.domain.fill import Exit
 from app.domain.money import ZERO
@@ -404,5 +406,9 @@ def add_change(delta: PortfolioDelta, item: TradeChange) -> None:
         delta.hold(trade.symbol, Position.of(change.bracket))
     elif isinstance(change, Ended):
         delta.margin += trade.margin_used
+    elif isinstance(change, Adjusted):
+        delta.pnl += change.adjustment.pnl
+        if isinstance(change.terms, Bracket):
+            delta.hold(trade.symbol, Position.of(change.terms) + -Position.of(trade.entered))
     elif isinstance(change, Modified) and isinstance(change.terms, EntryOrder):
         delta.margin += trade.margin_used - change.terms.margin_at(change.terms.margin_price)

@@ -45,6 +45,7 @@ from app.portfolio.service import get_portfolio
 from app.portfolio.valuation import value
 from app.services import market_time, now, services
 from app.trades.execution import apply_steps
+from app.trades.exit_prices import require_adjusted
 from app.trades.placing import expiry
 from app.trades.service import get_trade, settle_ticks_since
 from app.trades.state import trade_state
@@ -142,6 +143,7 @@ def _market(trade: Trade) -> Market:
     Outside market hours it has the present time of the market: only later prices count.
     """
     parts, quote = services(), _last_quote(trade)
+    require_adjusted(trade, quote)
     time = market_time()
     in_auction = parts.auctions.collects(trade.symbol, time)
     if parts.calendar.trading_allowed(time) and not in_auction:

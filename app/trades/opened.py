@@ -24,7 +24,7 @@ def as_opened(trade: Trade) -> Trade:
 
 
 def _as_pending(trade: Trade, order: EntryOrder) -> Trade:
-    placed = replace(order, triggered_at=None)
+    placed = replace(order, triggered_at=None, margin_basis=None)
     margin = placed.margin_at(placed.margin_price)
     return replace(
         _unchanged(trade),
@@ -38,7 +38,7 @@ def _as_pending(trade: Trade, order: EntryOrder) -> Trade:
 def _as_active(trade: Trade) -> Trade:
     terms = trade.opened_as or trade.terms
     bracket = replace(
-        trade.entered,
+        trade.entered_as,
         exited=0,
         stop_loss=terms.stop_loss,
         target_price=terms.target_price,
@@ -58,6 +58,7 @@ def _unchanged(trade: Trade) -> Trade:
         closed_at=None,
         end_reason=None,
         partial_exits=(),
+        adjustments=(),
         filled_at=None,
         version=0,
     )

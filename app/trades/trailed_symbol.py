@@ -158,6 +158,10 @@ class TrailedSymbol:
         # Read again: a stop may have begun between two candles.
         self._books = None
 
+    def forget_stops(self) -> None:
+        """Have the stops read again before the next tick."""
+        self._books = None
+
     def prune(self, settles: timedelta) -> None:
         """Forget the best prices that no stop follows."""
         if self._books is None or (self.has_recent(settles) and self._recent_from is None):

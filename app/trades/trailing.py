@@ -136,6 +136,12 @@ class TrailingStops:
             if state := self._symbols.get(symbol):
                 state.follow_candles(candles, until)
 
+    def reread(self, symbol: str) -> None:
+        """Have the stops of a symbol read again, after a corporate action has moved them."""
+        with self._lock:
+            if state := self._symbols.get(symbol):
+                state.forget_stops()
+
     def save(self, epochs: Mapping[int, int], quotes: Iterable[Quote] = ()) -> None:
         """Store last quotes, and the best prices that have changed. Call it before the progress is.
 

@@ -56,6 +56,7 @@ CONTRACT = {
     ("get", "/market/quotes"): ({200}, True),
     ("get", "/market/movers"): ({200}, True),
     ("get", "/market/status"): ({200}, True),
+    ("get", "/market/corporate-actions"): ({200, 404}, True),
     ("get", "/market/history/{symbol}"): ({200, 404}, True),
     ("get", "/market/symbols"): ({200}, True),
     ("post", "/market/scenario"): ({201, 401, 403, 409, 413, 415}, False),

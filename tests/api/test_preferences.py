@@ -14,7 +14,7 @@ from tests.support.users import Trader, sign_up
 PATH = "/notifications/preferences"
 EVERY_TYPE = [
     *("trade_created", "trade_filled", "trade_triggered"),
-    *("trade_modified", "trade_cancelled", "trade_expired", "trade_rejected"),
+    *("trade_modified", "trade_adjusted", "trade_cancelled", "trade_expired", "trade_rejected"),
     *("trade_partially_exited", "trade_exited", "trade_auto_closed", "price_alert"),
     *("funds_deposited", "funds_withdrawn", "portfolio_reset", "custom"),
 ]

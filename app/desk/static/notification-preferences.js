@@ -11,8 +11,8 @@ const PATH = "/notifications/preferences";
 /** The types that the API knows; its errors name a type that is missing here. */
 const TYPES = [
   ...["trade_created", "trade_filled", "trade_triggered", "trade_modified", "trade_cancelled"],
-  ...["trade_expired", "trade_rejected", "trade_partially_exited", "trade_exited"],
-  ...["trade_auto_closed", "price_alert", "funds_deposited", "funds_withdrawn"],
+  ...["trade_adjusted", "trade_expired", "trade_rejected", "trade_partially_exited"],
+  ...["trade_exited", "trade_auto_closed", "price_alert", "funds_deposited", "funds_withdrawn"],
   ...["portfolio_reset", "custom"],
 ];
 

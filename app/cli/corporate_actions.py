@@ -1,0 +1,108 @@
+"""`flask --app run corporate-actions`: load splits, bonuses and dividends, and look them up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from flask.cli import AppGroup
+
+from app.cli.tables import table
+from app.domain.corporate_actions import CorporateAction
+from app.market_data.action_file import ActionFileError, read_actions
+from app.models.stored_action import StoredAction, find_settled_early
+from app.services import now, services
+
+MAX_FAULTS = 20
+
+corporate_actions = AppGroup(
+    "corporate-actions", help="Load splits, bonuses and dividends, and list them."
+)
+
+
+@corporate_actions.command()
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+def load(path: Path) -> None:
+    """Load the actions of FILE: a CSV with symbol, ex_date, kind, ratio and amount.
+
+    Running servers know them within seconds. An action is applied once, at the first price of its
+    ex-date, or now if that has passed. If a line is wrong, nothing is loaded.
+    """
+    _require_followed_prices()
+    parts = services()
+    try:
+        actions = read_actions(path, parts.instruments, parts.calendar)
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror}") from None
+    except ActionFileError as error:
+        shown = "\n".join(error.faults[:MAX_FAULTS])
+        raise click.ClickException(f"{path} cannot be used:\n{shown}") from None
+    known = {each.action.id: each for each in StoredAction.find_all()}
+    _require_same(actions, known)
+    new = [action for action in actions if StoredAction.add(action, "file", now())]
+    StoredAction.count_load()
+    click.echo(f"{len(new)} actions loaded, {len(actions) - len(new)} known already.")
+    _report_settled(new)
+
+
+@corporate_actions.command("list")
+@click.argument("symbol", required=False)
+def list_actions(symbol: str | None) -> None:
+    """List the known actions, of one SYMBOL if given."""
+    name = services().instruments.get_ordered(symbol).symbol if symbol else None
+    rows = [
+        (
+            each.action.symbol,
+            each.action.ex_date,
+            each.action.kind,
+            each.action.ratio or each.action.amount or "",
+            each.source,
+            each.applied_at or "",
+        )
+        for each in StoredAction.find_all(name)
+    ]
+    click.echo(table(("symbol", "ex-date", "kind", "terms", "from", "applied"), rows))
+
+
+def _require_followed_prices() -> None:
+    settings = services().settings
+    if settings.market_data != "replay" and not settings.uses_real_prices:
+        raise click.ClickException(
+            "The simulated market follows no exchange: its prices would not be divided. "
+            "Set MARKET_DATA to a real source or to a replay."
+        )
+
+
+def _require_same(actions: list[CorporateAction], known: dict[str, StoredAction]) -> None:
+    """Refuse other terms of a known action: it may have been applied."""
+    units = {
+        (each.action.symbol, each.action.ex_date): each
+        for each in known.values()
+        if each.action.kind.changes_units and each.source != "file"
+    }
+    faults = [
+        f"{action.id} is known with other terms"
+        for action in actions
+        if action.id in known and known[action.id].action != action
+    ] + [
+        f"{action.id}: {units[action.symbol, action.ex_date].source} has reported the "
+        f"{units[action.symbol, action.ex_date].action.name} of that day already"
+        for action in actions
+        if action.kind.changes_units
+        and action.id not in known
+        and (action.symbol, action.ex_date) in units
+    ]
+    if faults:
+        raise click.ClickException("Nothing was loaded:\n" + "\n".join(faults[:MAX_FAULTS]))
+
+
+def _report_settled(actions: list[CorporateAction]) -> None:
+    """Name the trades that prices after an action filled or closed before it was known."""
+    for action in actions:
+        if not action.kind.changes_units or action.opens_at > now():
+            continue
+        for trade in find_settled_early(action):
+            click.echo(
+                f"{trade.user_id}: trade {trade.id} in {trade.symbol} is {trade.status} by a price "
+                f"after the {action.name} of {action.ex_date}. It stays as it is."
+            )
