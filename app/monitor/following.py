@@ -27,6 +27,7 @@ class Following:
         self._clock = parts.clock
         self._polled_symbols = parts.polled_symbols
         self._instruments = parts.instruments
+        self._actions = parts.actions
         self._maintenance_due_at = parts.clock.monotonic()
         self._stop = threading.Event()
         self._is_failing = False
@@ -55,6 +56,7 @@ class Following:
             # A worker shares its quotes with processes that have announced themselves.
             self._polled_symbols.announce(max(3 * self._interval, MIN_LEASE_SECONDS))
             republish_unconfirmed()
+            self._actions.refresh()
             if (now := self._clock.monotonic()) >= self._maintenance_due_at:
                 self._maintenance_due_at = now + MAINTENANCE_SECONDS
                 self._instruments.refresh()

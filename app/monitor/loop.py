@@ -222,6 +222,8 @@ class Monitor:
                 self._change_term(term)
                 if term.epochs:
                     self.run_once()
+                else:
+                    self._attempt(self._adjustments.refresh)
                 self._release_wanted()
             except LeaseLost:
                 self._stop_leading()

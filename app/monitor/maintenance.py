@@ -13,6 +13,7 @@ from app.concurrency import spawn
 from app.database.transactions import name_error
 from app.logs import logger
 from app.models import Followers
+from app.monitor.reported_actions import ReportedActions
 from app.monitor.retention import Limits, Retention
 from app.services import services
 from app.trades.endings import UnlistedEntries
@@ -38,6 +39,8 @@ class Maintenance:
             retention.step,
             UnlistedEntries().reject,
             finish_erasures,
+            # Last: it waits for a source.
+            ReportedActions(parts).step,
         ]
 
     def start_if_due(self, *, shared: bool) -> None:

@@ -72,6 +72,8 @@ class FakeYahoo:
         self.now = now
         self.metadata: dict[str, dict[str, Any]] = {}
         self.rows: dict[tuple[str, str], list[Row]] = {}
+        # Splits and dividends of a symbol, as Yahoo sends them.
+        self.events: dict[str, dict[str, Any]] = {}
         self.failures: dict[str, Failure] = {}
         self.requests: list[Request] = []
         self.tunnels: list[str] = []
@@ -116,6 +118,19 @@ class FakeYahoo:
         """Set candles, in any order."""
         self.set_price(symbol, 1.0)
         self.rows[symbol, interval] = sorted(rows, key=lambda row: row[0])
+
+    def add_split(self, symbol: str, time: datetime, new: int, old: int) -> None:
+        """Add a split to the charts of a symbol."""
+        splits = self.events.setdefault(symbol, {}).setdefault("splits", {})
+        moment = int(time.timestamp())
+        ratio = {"numerator": new, "denominator": old, "splitRatio": f"{new}:{old}"}
+        splits[str(moment)] = {"date": moment, **ratio}
+
+    def add_dividend(self, symbol: str, time: datetime, amount: float) -> None:
+        """Add a dividend to the charts of a symbol."""
+        dividends = self.events.setdefault(symbol, {}).setdefault("dividends", {})
+        moment = int(time.timestamp())
+        dividends[str(moment)] = {"date": moment, "amount": amount}
 
     def expire_cookies(self) -> None:
         """Invalidate all cookies and crumbs."""
@@ -189,6 +204,8 @@ class FakeYahoo:
             if begin <= row[0].timestamp() < end
         ]
         result = self._result(metadata, interval, rows)
+        if symbol in self.events:
+            result["events"] = self.events[symbol]
         # json writes NaN, which is not valid JSON, but Yahoo has sent it.
         return 200, json.dumps({"chart": {"result": [result], "error": None}}), {}
 

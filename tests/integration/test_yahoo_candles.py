@@ -8,7 +8,9 @@ from decimal import Decimal
 import pytest
 
 from app.domain.candle import Candle, Interval
+from app.domain.corporate_actions import Ratio
 from app.domain.quote import Source
+from app.market_data.providers.base import ReportedAction
 from app.market_data.providers.yahoo import YahooSource
 from tests.fakes.yahoo import EMPTY_RESULT, FakeYahoo, Row
 from tests.support.market import ManualClock
@@ -190,3 +192,21 @@ def test_rows_with_invalid_or_contradictory_prices_are_skipped(
     (candle,) = source.candles(TCS, Interval.MINUTE, begin, begin + timedelta(hours=1))
 
     assert candle.low == 99
+
+
+def test_splits_and_dividends_are_read_with_their_ex_dates(
+    yahoo: FakeYahoo, source: YahooSource, clock: ManualClock
+) -> None:
+    paid, divided = session(12, clock), session(3, clock)
+    row = (100.0, 101.0, 99.5, 100.25)
+    yahoo.set_rows("TCS.NS", "1d", [(paid, *row), (divided, *row)])
+    # Yahoo divides dividends by later splits.
+    yahoo.add_dividend("TCS.NS", paid, 3.7)
+    yahoo.add_split("TCS.NS", divided, 5, 2)
+
+    actions = source.actions(TCS, clock.now() - timedelta(days=30))
+
+    assert actions == [
+        ReportedAction(paid.date(), amount=Decimal("9.25")),
+        ReportedAction(divided.date(), ratio=Ratio(5, 2)),
+    ]

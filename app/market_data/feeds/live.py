@@ -26,7 +26,12 @@ from app.domain.quote import Quote, Source
 from app.market_data.feed import CandlesRefused, Feed, Gap
 from app.market_data.feeds.simulated import SimulatedFeed
 from app.market_data.instruments.registry import Instrument, Instruments
-from app.market_data.providers.base import HistoryRefused, SourceError, SourceRefused
+from app.market_data.providers.base import (
+    HistoryRefused,
+    ReportedAction,
+    SourceError,
+    SourceRefused,
+)
 from app.market_data.providers.resilience import ResilientSource
 from app.market_data.providers.worker import SourceWorker
 
@@ -205,6 +210,20 @@ class LiveFeed(Feed):
                 f"No source has the history of {symbol} right now. Try again in a minute."
             )
         raise CandlesRefused(f"No source gives candles of {symbol} to this account today.")
+
+    def actions(self, symbol: str, since: datetime) -> list[ReportedAction]:
+        """Return the splits and dividends since a time of the first source that reports some.
+
+        Empty if no source answers.
+        """
+        instrument = self._instruments.get(symbol)
+        for source in self._sources:
+            try:
+                if source.knows(instrument) and (found := source.actions(instrument, since)):
+                    return found
+            except SourceError:
+                continue
+        return []
 
     def describe(self) -> dict[str, Any]:
         """Return the state of each source and of the stream, for an operator."""

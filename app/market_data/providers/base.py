@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from app.domain.candle import Candle, Interval
+from app.domain.corporate_actions import Ratio
 from app.domain.quote import Quote, Source
 from app.market_data.instruments.registry import Instrument
 
@@ -84,6 +86,25 @@ class PriceSource(Protocol):
 
         Raises SourceError, whose message says what to correct.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedAction:
+    """A split, with its `ratio` of new units to old ones, or a dividend of `amount` rupees."""
+
+    ex_date: date
+    ratio: Ratio | None = None
+    amount: Decimal | None = None
+
+
+@runtime_checkable
+class ActionSource(Protocol):
+    """A source that knows splits and dividends as well."""
+
+    def actions(
+        self, instrument: Instrument, since: datetime, *, deadline: float = NO_DEADLINE
+    ) -> list[ReportedAction]:
+        """Return the splits and dividends of an instrument since a time; raise SourceError."""
 
 
 def make_candle(

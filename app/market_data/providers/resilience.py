@@ -22,8 +22,10 @@ from app.domain.quote import Quote
 from app.logs import logger
 from app.market_data.instruments.registry import Instrument
 from app.market_data.providers.base import (
+    ActionSource,
     HistoryRefused,
     PriceSource,
+    ReportedAction,
     SourceError,
     SourceRefused,
     SourceUnavailable,
@@ -104,6 +106,20 @@ class ResilientSource:
             self._candles_refused, self._candles_refused_on = error, today
             raise
         return sound_candles(candles)
+
+    def actions(self, instrument: Instrument, since: datetime) -> list[ReportedAction]:
+        """Return the splits and dividends since a time, none of a source that reports none.
+
+        Raises SourceError.
+        """
+        source = self._source
+        if not isinstance(source, ActionSource):
+            return []
+        return self._call(
+            self._history,
+            self._candles_seconds,
+            lambda deadline: source.actions(instrument, since, deadline=deadline),
+        )
 
     def describe(self) -> dict[str, Any]:
         """Return its state for an operator: breaker, last response, last error."""

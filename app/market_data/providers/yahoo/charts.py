@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import yfinance
@@ -20,15 +21,23 @@ from curl_cffi.requests.exceptions import RequestException
 from yfinance.data import YfData
 from yfinance.exceptions import YFPricesMissingError
 
-from app.domain.candle import Candle, Interval, beginning_of
+from app.domain.candle import IST, Candle, Interval, beginning_of
+from app.domain.corporate_actions import Ratio
 from app.domain.day import start_of_day
 from app.domain.money import parse_price
 from app.domain.quote import Quote, QuoteDetails, Source
 from app.logs import logger
-from app.market_data.providers.base import NO_DEADLINE, SourceUnavailable, make_candle
+from app.market_data.providers.base import (
+    NO_DEADLINE,
+    ReportedAction,
+    SourceUnavailable,
+    make_candle,
+)
 from app.market_data.providers.details import make_details, parse_volume
 from app.market_data.providers.yahoo.session import NoChart, YahooSession
 
+# Of the ratio of a split: Yahoo sends a quotient.
+MAX_UNITS = 1_000
 # Yahoo's hours begin with the session, at 9:15.
 _HOUR_OFFSET = timedelta(minutes=15)
 
@@ -112,6 +121,33 @@ class Charts:
             candles = [_candle(symbol, interval, row) for row in _records(rows)]
         return [candle for candle in candles if candle and since <= candle.time < until]
 
+    def actions(
+        self,
+        symbol: str,
+        since: datetime,
+        until: datetime,
+        *,
+        seconds: float,
+        deadline: float = NO_DEADLINE,
+    ) -> list[ReportedAction]:
+        """Return the splits and dividends of a span, in order; raise SourceUnavailable."""
+        ticker = yfinance.Ticker(symbol, session=self._session)
+        with _as_unavailable(symbol), self._session.limits(seconds, deadline):
+            try:
+                rows = ticker.history(
+                    interval="1d",
+                    start=since,
+                    end=until + Interval.DAY.length,
+                    auto_adjust=False,
+                    actions=True,
+                )
+            except (NoChart, YFPricesMissingError):
+                return []
+            finally:
+                YfData.cache_get.cache_clear()
+            columns = (rows["Dividends"].tolist(), rows["Stock Splits"].tolist())
+            return _actions(list(zip(rows.index.to_pydatetime(), *columns, strict=True)))
+
 
 @contextmanager
 def _as_unavailable(symbol: str) -> Iterator[None]:
@@ -179,6 +215,22 @@ def _candle(symbol: str, interval: Interval, row: tuple[Any, ...]) -> Candle | N
     prices = [_price(value) for value in row[1:5]]
     volume = None if symbol.startswith("^") else parse_volume(row[5])
     return make_candle(symbol, time, prices, Source.YAHOO, volume)
+
+
+def _actions(rows: Sequence[tuple[datetime, float, float]]) -> list[ReportedAction]:
+    """Return what days report, with dividends as they were paid."""
+    actions: list[ReportedAction] = []
+    later = Fraction(1)
+    for time, dividend, split in reversed(rows):
+        ex_date = time.astimezone(IST).date()
+        if split and split > 0 and split != 1:
+            factor = Fraction(str(split)).limit_denominator(MAX_UNITS)
+            actions.append(ReportedAction(ex_date, Ratio(factor.numerator, factor.denominator)))
+            later *= factor
+        paid = Decimal(str(dividend)) * later.numerator / later.denominator
+        if (amount := parse_price(paid)) is not None:
+            actions.append(ReportedAction(ex_date, amount=amount))
+    return actions[::-1]
 
 
 def _price(value: Any) -> Decimal | None:

@@ -16,7 +16,7 @@ from app.domain.candle import Candle, Interval
 from app.domain.quote import Quote, Source
 from app.logs import logger
 from app.market_data.instruments.registry import DEFAULT_INDICES, Instrument
-from app.market_data.providers.base import NO_DEADLINE, SourceUnavailable
+from app.market_data.providers.base import NO_DEADLINE, ReportedAction, SourceUnavailable
 from config import Settings
 
 if TYPE_CHECKING:
@@ -102,6 +102,24 @@ class YahooSource:
             )
             candles.update((candle.time, candle) for candle in future.result())
         return list(candles.values())
+
+    def actions(
+        self, instrument: Instrument, since: datetime, *, deadline: float = NO_DEADLINE
+    ) -> list[ReportedAction]:
+        """Return the splits and dividends since a time; raise SourceUnavailable.
+
+        Yahoo reports a bonus as a split, and dividends divided by later splits.
+        """
+        charts = self._load()
+        future = self._pool.submit(
+            charts.actions,
+            instrument.symbol,
+            since,
+            self._clock.now(),
+            seconds=CANDLES_SECONDS,
+            deadline=deadline,
+        )
+        return future.result()
 
     def verify(self) -> str:
         """Request one index; raise SourceUnavailable, which says what to correct."""
