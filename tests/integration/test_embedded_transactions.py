@@ -27,7 +27,13 @@ def connect(tmp_path: Path) -> Iterator[Callable[[str], Client]]:
     with ExitStack() as clients:
 
         def connect(name: str) -> Client:
-            client = Client(database.uri, appname=name, timeoutMS=SECONDS * 1_000)
+            client = Client(
+                database.uri,
+                appname=name,
+                timeoutMS=SECONDS * 1_000,
+                # Of close(), which looks for the database that has ended.
+                serverSelectionTimeoutMS=200,
+            )
             return clients.enter_context(client)
 
         connect("setup").kept.numbers.insert_many([{"_id": each, "n": 0} for each in range(10)])
