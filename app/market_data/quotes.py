@@ -26,7 +26,7 @@ from app.market_data.tick_filter import RejectReason, TickFilter
 # Ticks kept of each symbol, for trades that are being opened while ticks arrive.
 KEPT_TICKS = 256
 # Quotes kept that were fetched on demand, until the monitor takes them.
-KEPT_FETCHED = 10_000
+KEPT_FETCHED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,8 @@ class QuoteBoard:
         self._numbers = count(1)
         # The quotes fetched on demand since the last ticks, by identity: these may include them.
         self._fetched: dict[int, tuple[Quote, Posting]] = {}
-        self._posted_on_demand: deque[Quote] = deque(maxlen=KEPT_FETCHED)
+        # Those of them that were posted: the feed's quote and the posted one, by identity.
+        self._posted_on_demand: dict[int, tuple[Quote, Quote]] = {}
         self._lock = threading.Lock()
 
     def update(self, ticks: Sequence[Quote]) -> list[Quote]:
@@ -111,9 +112,8 @@ class QuoteBoard:
         Those of a remote feed arrive as ticks as well.
         """
         with self._lock:
-            quotes = list(self._posted_on_demand)
-            self._posted_on_demand.clear()
-        return [] if self._feed.remote else quotes
+            fetched, self._posted_on_demand = self._posted_on_demand, {}
+        return [] if self._feed.remote else [posted for _, posted in fetched.values()]
 
     def latest(self, symbol: str) -> Quote:
         """Return the last price, confirmed or not; ask the feed at most once.
@@ -294,7 +294,8 @@ class QuoteBoard:
 
     def _post_on_demand(self, quote: Quote, posting: Posting) -> Quote | None:
         posted = self._post([quote], [posting])
-        self._posted_on_demand.extend(posted)
+        if posted and len(self._posted_on_demand) < KEPT_FETCHED:
+            self._posted_on_demand[id(quote)] = quote, posted[0]
         return posted[0] if posted else None
 
     def _next_fetched_posting(self, quote: Quote) -> Posting:
@@ -326,6 +327,7 @@ class QuoteBoard:
         overtaken: dict[str, Posting] = {}
         postings = []
         for tick in reversed(ticks):
+            self._posted_on_demand.pop(id(tick), None)
             if found := fetched.get(id(tick)):
                 overtaken[tick.symbol] = found[1]
             postings.append(overtaken.get(tick.symbol))

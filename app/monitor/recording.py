@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from app.domain.quote import Quote
 from app.market_data.recordings.recorder import Recorder
@@ -17,11 +18,14 @@ class Recording:
         self._calendar = parts.calendar
 
     def add(self, counted: Sequence[Quote]) -> None:
-        """Record the ticks that count, after the quotes at which trades may have been opened.
+        """Record the ticks that count, and the quotes at which trades may have been opened.
 
         Simulated prices that stand in for real ones are none of the recorded market.
         """
         fetched = self._quotes.take_fetched()
+        if self._feed.remote:
+            self._recorder.record(tick for tick in counted if tick.source.is_real)
+            return
         allowed = [each for each in fetched if self._calendar.trading_allowed(each.timestamp)]
-        real = [tick for tick in counted if tick.source.is_real or not self._feed.remote]
-        self._recorder.record([*allowed, *real])
+        # A feed of this process has its ticks in order of time.
+        self._recorder.record(sorted([*allowed, *counted], key=attrgetter("timestamp")))
