@@ -21,7 +21,7 @@ $(shell rm -f $(VENV)/.created $(VENV)/.installed $(VENV)/.installed-dev)
 endif
 endif
 
-.PHONY: help run doctor test test-replica-set coverage faults load bench screenshots docs check check-desk desk lint-deploy audit format lock clean install install-dev
+.PHONY: help run doctor test test-replica-set coverage faults load bench screenshots measure-desk docs check check-desk desk lint-deploy audit format lock clean install install-dev
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -60,6 +60,10 @@ bench: install-dev ## measure against floors and peers, as one table of ratios (
 
 screenshots: install-dev node_modules/.installed ## rewrite the screenshots of the desk in docs/images, with the system's chromium
 	$(BIN)/python -m tests.browser.screenshots
+	$(BIN)/python -m tests.browser.landmarks
+
+measure-desk: install-dev node_modules/.installed ## first price, layout shift, CPU and memory of the desk in the system's chromium
+	$(BIN)/python -m tests.browser.measure $(ARGS)
 
 docs: install ## rewrite the reference in docs/api.md and docs/events.md
 	@$(BIN)/python -m docs.generate

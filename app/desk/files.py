@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urljoin
 
 from app.configuration.environment import ROOT
 
@@ -29,6 +31,9 @@ LIBRARY_FILES = (
     "@fontsource-variable/inter/files/inter-latin-ext-wght-normal.woff2",
 )
 VENDOR = "vendor/"
+MAIN = "main.js"
+# An import at the beginning of a statement, of a module of the page's own.
+IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*["']([./][^"']+)["']""")
 NAME = re.compile(r"[a-z0-9./-]{1,100}")
 MEDIA_TYPES = {
     ".js": "text/javascript",
@@ -59,19 +64,49 @@ def read_asset(name: str) -> Asset | None:
     return None if path is None else _read(path, path.stat().st_mtime_ns)
 
 
+def version() -> str:
+    """Return a name of our files as they are now; it changes with the content of any of them."""
+    files = sorted(path for path in STATIC.iterdir() if path.is_file())
+    return _version(tuple((path, path.stat().st_mtime_ns) for path in files))
+
+
+@lru_cache(1)
+def _version(files: tuple[tuple[Path, int], ...]) -> str:
+    digest = sha256()
+    for path, _ in files:
+        digest.update(sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
 def missing_libraries() -> list[str]:
     """Return the libraries that npm has not installed."""
     return [name for name in LIBRARY_FILES if not (LIBRARIES / name).is_file()]
 
 
 @lru_cache(1)
-def module_names() -> list[str]:
-    """Return the names of our own modules, which the page loads at once."""
-    return sorted(
-        path.relative_to(STATIC).as_posix()
-        for path in STATIC.rglob("*.js")
-        if path.name != "service-worker.js"
-    )
+def first_modules() -> list[str]:
+    """Return the names of the modules that the page needs before it shows anything, ours first.
+
+    They are what `main.js` imports, directly or not, except by `import()`. A browser that loads
+    them at once does not wait for one to learn of the next.
+    """
+    found = {MAIN: None}
+    waiting = [MAIN]
+    while waiting:
+        name = waiting.pop()
+        for imported in _imports_of(name):
+            if imported not in found:
+                found[imported] = None
+                waiting.append(imported)
+    return sorted(found, key=lambda name: (name.startswith(VENDOR), name))
+
+
+def _imports_of(name: str) -> Iterator[str]:
+    path = _find(name)
+    if path is None:
+        return
+    for address in IMPORT.findall(path.read_text()):
+        yield urljoin(f"/desk/{name}", address).removeprefix("/desk/")
 
 
 def _find(name: str) -> Path | None:

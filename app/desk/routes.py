@@ -5,7 +5,14 @@ from __future__ import annotations
 from flask import Blueprint, Flask, Response, render_template, request
 from werkzeug.exceptions import NotFound
 
-from app.desk.files import Asset, missing_libraries, module_names, read_asset
+from app.desk.files import (
+    VENDOR,
+    Asset,
+    first_modules,
+    missing_libraries,
+    read_asset,
+    version,
+)
 from app.extensions import limiter
 from app.services import services
 from app.web.rate_limits import count_unknown_address
@@ -19,8 +26,11 @@ POLICY = (
     "font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# The browser asks each time whether a file changed: the modules of one page must fit each other.
+# The browser asks each time whether a file changed.
 CACHE_CONTROL = "no-cache"
+# What has the version in its address never changes: a page that is loaded again asks for none of
+# its modules, and those of one page fit each other.
+FOREVER = "public, max-age=31536000, immutable"
 # Its scope is the page, which is above its own address.
 SERVICE_WORKER = "service-worker.js"
 
@@ -41,13 +51,23 @@ def desk() -> Response:
     page = render_template(
         "desk_missing.html" if missing else "desk.html",
         missing=missing,
-        modules=module_names(),
+        modules=first_modules(),
+        version=version(),
         has_demo=services().settings.app_env != "production",
     )
     response = Response(page, 503 if missing else 200, mimetype=HTML)
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["Cache-Control"] = CACHE_CONTROL
     response.headers["Vary"] = "Accept"
+    return response
+
+
+@blueprint.get("/desk/v/<wanted>/<path:name>")
+def versioned_file(wanted: str, name: str) -> Response:
+    """Return a file of the desk, for a browser to keep if it is of the wanted version."""
+    response = file(name)
+    if wanted == version() and not name.startswith(VENDOR):
+        response.headers["Cache-Control"] = FOREVER
     return response
 
 

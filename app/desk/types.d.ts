@@ -302,6 +302,19 @@ interface ApiKey {
   last_used_at: string | null;
 }
 
+/** An address that events are posted to. */
+interface Webhook {
+  webhook_id: string;
+  url: string;
+  /** The types that are posted, null for all. */
+  events: string[] | null;
+  description: string;
+  enabled: boolean;
+  failing_since: string | null;
+  next_attempt_at: string | null;
+  disabled_reason: string | null;
+}
+
 /** An event in words, as GET /notifications shows it. */
 interface DeskNotification {
   id: string;

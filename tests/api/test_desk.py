@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,32 @@ def test_every_address_of_the_page_and_of_its_modules_is_served(
     assert {address: client.get(address).status_code for address in sorted(asked)} == dict.fromkeys(
         asked, 200
     )
+
+
+def test_our_modules_are_kept_by_the_browser_until_one_changes(
+    client: FlaskClient, installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = tmp_path / "ours"
+    shutil.copytree(STATIC, ours)
+    monkeypatch.setattr(files, "STATIC", ours)
+    before = re.findall(r'src="([^"]*main.js)"', client.get("/", headers={"Accept": HTML}).text)
+    (ours / "store.js").write_text("// changed")
+    after = re.findall(r'src="([^"]*main.js)"', client.get("/", headers={"Accept": HTML}).text)
+
+    assert before != after
+    assert "immutable" in client.get(after[0]).headers["Cache-Control"]
+    assert client.get(before[0]).headers["Cache-Control"] == "no-cache"
+    assert client.get("/desk/v/any/no-such.js").status_code == 404
+
+
+def test_the_page_names_the_modules_that_it_needs_at_once(
+    client: FlaskClient, installed: Path
+) -> None:
+    page = client.get("/", headers={"Accept": HTML}).text
+    preloaded = re.findall(r'rel="modulepreload" href="(?:/desk/v/[^/]+|/desk)/([^"]+)"', page)
+
+    assert {"main.js", "desk-app.js", "store.js", "vendor/lit-html/lit-html.js"} <= set(preloaded)
+    assert not {"account-view.js", "service-worker.js"} & set(preloaded)
 
 
 def test_a_file_that_did_not_change_is_not_sent_again(client: FlaskClient) -> None:

@@ -107,7 +107,7 @@ CONTRACT = {
     ("get", "/health/ready"): ({200, 503}, True),
 }
 # The documentation itself, and what Flask serves by itself.
-PAGES = {"/docs", "/static/{filename}", "/", "/desk/{name}"}
+PAGES = {"/docs", "/static/{filename}", "/", "/desk/{name}", "/desk/v/{wanted}/{name}"}
 UNDOCUMENTED = {"/openapi.json", "/asyncapi.json", *PAGES}
 
 

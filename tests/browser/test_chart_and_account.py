@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
+from pyotp import TOTP
 
 from tests.support.browser import chromium
 from tests.support.desk import TIMEOUT_MS, Desk, context_of
-from tests.support.live import LiveTrader
+from tests.support.live import LiveTrader, eventually
 from tests.support.recording_files import falling_and_rising, write_recording
 from tests.support.server import ServerProcess
 
@@ -19,6 +22,11 @@ pytestmark = pytest.mark.needs("chromium")
 # Recorded seconds per second: NIFTY loses two rupees per second, for half an hour.
 SPEED = 0.1
 PIXELS = 30
+PHONE = {"width": 360, "height": 740}
+SECTIONS = (
+    *("Overview", "Activities", "Portfolios and funds", "Profile", "Second factor"),
+    *("Sessions and keys", "Webhooks", "Export and deletion"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +111,33 @@ def test_a_stop_is_dragged_undone_and_moved_by_keys(desk: Desk, trader: LiveTrad
     expect(stop).to_have_attribute("aria-valuenow", re.compile(re.escape(f"{moved:g}")))
 
 
+def test_a_line_is_dragged_by_a_finger(
+    browser: Browser, server: ServerProcess, trader: LiveTrader
+) -> None:
+    trade = trader.create_trade(symbol="RELIANCE.NS", trade_type="BUY", quantity=1, stop_loss=1_000)
+    with context_of(browser, viewport=PHONE, has_touch=True, is_mobile=True) as context:
+        desk = Desk(context.new_page(), server.url).open()
+        desk.sign_in(trader.email, trader.password)
+        row = desk.page.locator("watch-row").filter(has_text="RELIANCE")
+        row.get_by_role("button").first.tap(position={"x": 20, "y": 10})
+        desk.page.get_by_role("button", name="Chart", exact=True).tap()
+        candles = desk.page.get_by_role("img", name="Candles of RELIANCE")
+        expect(candles).to_have_attribute("aria-busy", "false", timeout=TIMEOUT_MS)
+        box = desk.page.get_by_role("slider", name="Stop of Buy 1").bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        session = context.new_cdp_session(desk.page)
+        touches = [("touchStart", y), *(("touchMove", y - step) for step in (5, 20, 40))]
+        for kind, at in touches:
+            points = [{"x": x, "y": at}]
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+        expect(desk.page.get_by_role("button", name="Undo")).to_be_visible()
+        assert stop_of(trader, trade["trade_id"]) > 1_000
+        assert desk.problems == []
+
+
 def test_the_chart_keeps_what_was_chosen_for_a_symbol(desk: Desk) -> None:
     desk.page.get_by_role("button", name="1m, 1 min").click()
     desk.page.get_by_role("button", name="Indicators").click()
@@ -121,7 +156,7 @@ def test_a_trade_that_closes_by_itself_is_told_by_toast_and_bell(
 ) -> None:
     trader.create_trade(symbol="^NSEI", trade_type="BUY", quantity=2, stop_loss=trader.price() - 15)
 
-    told = re.compile("Stop-loss hit: your BUY of 2 .NSEI was closed")
+    told = re.compile("Stop-loss hit: your BUY of 2 NIFTY 50 was closed")
     expect(desk.page.locator("toast-list").get_by_text(told)).to_be_visible(timeout=TIMEOUT_MS)
     bell = desk.page.get_by_role("button", name="Notifications, 2 unread")
     bell.click()
@@ -149,6 +184,10 @@ CALLS = {
         "({time: 0, equity, net_deposits}))).drawdown.map(Math.round)",
         [0, 0, -10],
     ),
+    "format.js": (
+        "[m.withShortName('BUY of 2 ^NSEI', '^NSEI'), m.withShortName('a.b', undefined)]",
+        ["BUY of 2 NIFTY 50", "a.b"],
+    ),
     "chart-trailing.js": (
         "[99, 95, 120].map((price) => m.followed({trade_type: 'SELL', trailing_offset: 10, "
         "trailing_pct: null, trailing_step: 2}, 110, price))",
@@ -159,8 +198,7 @@ CALLS = {
 
 def test_the_modules_compute_what_chart_and_account_show(desk: Desk) -> None:
     for module, (call, result) in CALLS.items():
-        found = desk.page.evaluate(f"import('/desk/{module}').then((m) => {call})")
-        assert found == result, module
+        assert desk.call(module, call) == result, module
 
 
 def test_an_alert_is_set_drawn_and_deleted(desk: Desk, trader: LiveTrader) -> None:
@@ -195,6 +233,10 @@ def test_the_account_shows_its_curve_funds_and_keys(desk: Desk, trader: LiveTrad
     curve = desk.page.get_by_role("img", name=re.compile("^Equity from ₹1,00,000.00 to"))
     expect(curve.locator("canvas")).to_have_count(2)
     expect(desk.page.get_by_role("meter", name="Margin in use")).to_be_visible()
+    # The last point moves with the prices.
+    trader.create_trade(symbol="^NSEI", trade_type="BUY", quantity=1)
+    before = curve.get_attribute("aria-label")
+    expect(curve).not_to_have_attribute("aria-label", before or "", timeout=TIMEOUT_MS)
 
     desk.page.get_by_role("button", name="Portfolios and funds").click()
     desk.page.get_by_label("Amount in ₹").fill("25000")
@@ -209,6 +251,105 @@ def test_the_account_shows_its_curve_funds_and_keys(desk: Desk, trader: LiveTrad
     desk.page.get_by_label("Name of another key").fill("Bot")
     desk.page.get_by_role("button", name="Create key").click()
     expect(desk.page.get_by_text(re.compile("^ptk_"))).to_be_visible()
+
+
+def test_a_second_factor_is_set_up_used_and_turned_off(desk: Desk, trader: LiveTrader) -> None:
+    desk.show("Account")
+    page = desk.page
+    factor = page.locator("account-factor")
+    page.get_by_role("button", name="Second factor").click()
+    password = factor.get_by_label("Your password")
+    password.fill("not-the-password")
+    factor.get_by_role("button", name="Set up an app").click()
+    expect(password).to_have_attribute("aria-invalid", "true")
+    password.fill(trader.password)
+    factor.get_by_role("button", name="Set up an app").click()
+
+    drawing = factor.get_by_role("img", name="QR code")
+    expect(drawing).to_be_visible()
+    assert drawing.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 100
+    assert desk.violations() == []
+    code = factor.get_by_label("The code that the app shows")
+    code.fill("000000")
+    factor.get_by_role("button", name="Turn on").click()
+    expect(code).to_have_attribute("aria-invalid", "true")
+    code.fill(TOTP(factor.locator("code").inner_text()).now())
+    factor.get_by_role("button", name="Turn on").click()
+    expect(factor.get_by_role("heading")).to_have_text("Second factor: on")
+    recovery = factor.locator("shown-once code").inner_text().split()
+    assert len(recovery) == 10
+
+    password.fill(trader.password)
+    factor.get_by_label("Code of the app, or a recovery code").fill(recovery[0])
+    factor.get_by_role("button", name="New recovery codes").click()
+    expect(factor.locator("shown-once")).not_to_contain_text(recovery[1])
+    renewed = factor.locator("shown-once code").inner_text().split()
+    password.fill(trader.password)
+    factor.get_by_label("Code of the app, or a recovery code").fill(renewed[0])
+    factor.get_by_role("button", name="Turn off").click()
+    expect(factor.get_by_role("heading")).to_have_text("Second factor: off")
+
+
+def test_a_webhook_is_created_tested_paused_and_deleted(desk: Desk, trader: LiveTrader) -> None:
+    desk.show("Account")
+    page = desk.page
+    page.get_by_role("button", name="Webhooks").click()
+    address = page.get_by_label("Address of another")
+    address.fill("http://10.0.0.1/")
+    page.get_by_role("button", name="Create webhook").click()
+    expect(address).to_have_attribute("aria-invalid", "true")
+    address.fill("https://desk.invalid/events")
+    page.get_by_text("Only some events").click()
+    page.get_by_label("trade exited", exact=True).check()
+    page.get_by_role("button", name="Create webhook").click()
+    expect(page.locator("shown-once")).to_contain_text("whsec_")
+    hooks = page.locator("account-webhooks tbody tr")
+    expect(hooks).to_contain_text(["1 kinds"])
+
+    page.get_by_role("button", name="Test https://desk.invalid/events").click()
+    deliveries = page.locator("account-deliveries tbody tr")
+    expect(deliveries).to_contain_text(["failed"])
+    trade = trader.create_trade(symbol="RELIANCE.NS", trade_type="BUY", quantity=1)
+    assert trader.post(f"/trades/exit/{trade['trade_id']}").status_code == 200
+    (hook,) = trader.get("/notifications/webhooks").json()["webhooks"]
+    path = f"/notifications/webhooks/{hook['webhook_id']}/deliveries"
+    eventually(lambda: len(trader.get(path).json()["deliveries"]) == 2)
+    page.get_by_role("button", name="Test https://desk.invalid/events").click()
+    expect(deliveries).to_have_count(3)
+    page.get_by_role("button", name=re.compile("^Send again: event")).click()
+    expect(deliveries).to_have_count(4)
+    assert desk.violations() == []
+
+    page.get_by_role("button", name="Pause https://desk.invalid/events").click()
+    expect(hooks).to_contain_text(["paused"])
+    page.get_by_role("button", name="Delete https://desk.invalid/events").click()
+    expect(hooks).to_have_count(0)
+
+
+def test_a_user_takes_everything_along_and_deletes_the_account(
+    desk: Desk, trader: LiveTrader
+) -> None:
+    desk.show("Account")
+    page = desk.page
+    page.get_by_role("button", name="Export and deletion").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download everything").click()
+    export = json.loads(Path(download.value.path()).read_text())
+    assert export["account"]["client_id"] == trader.client_id
+
+    page.get_by_role("button", name="Delete the account …").click()
+    question = page.get_by_role("dialog", name=f"Delete {trader.client_id}?")
+    assert desk.violations() == []
+    question.get_by_label("Your password").fill("not-the-password")
+    question.get_by_role("button", name="Delete everything").click()
+    expect(question.get_by_label("Your password")).to_have_attribute("aria-invalid", "true")
+    question.get_by_label("Your password").fill(trader.password)
+    question.get_by_role("button", name="Delete everything").click()
+
+    expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+    expect(page.locator("toast-list .toast")).to_be_visible()
+    assert trader.client_id not in str(page.evaluate("Object.entries(localStorage)"))
+    assert trader.sign_in().status_code == 401
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -230,7 +371,7 @@ def test_axe_finds_no_violation_in_chart_bell_and_account(
             assert desk.violations() == [], tab
         page.keyboard.press("Escape")
         desk.show("Account")
-        for section in ("Overview", "Activities", "Portfolios and funds", "Profile", "Sessions"):
+        for section in SECTIONS:
             page.get_by_role("navigation", name="Account").get_by_text(section).click()
             page.wait_for_load_state("networkidle")
             assert desk.violations() == [], section

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, WebSocket, expect
 
+from tests.browser.landmarks import differences, looks_of
 from tests.support.browser import chromium
 from tests.support.desk import TIMEOUT_MS, Desk, context_of
 from tests.support.live import LiveTrader
@@ -19,6 +20,14 @@ pytestmark = pytest.mark.needs("chromium")
 
 # Recorded seconds per second: a tick each half second, for half an hour.
 SPEED = 0.1
+# The sum of what moved without a request of the user, as a browser counts it: 0.1 is felt.
+MAX_SHIFT = 0.02
+SHIFTS = """
+window.shift = 0;
+new PerformanceObserver((list) => {
+  for (const each of list.getEntries()) if (!each.hadRecentInput) window.shift += each.value;
+}).observe({type: "layout-shift", buffered: true});
+"""
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +127,39 @@ def test_an_order_that_waits_is_changed_in_place_and_cancelled(desk: Desk) -> No
     expect(orders).to_have_count(0)
 
 
+def test_a_pair_is_written_shown_as_a_pair_and_cancelled(desk: Desk) -> None:
+    desk.start_demo()
+    ticket = desk.ticket
+    ticket.get_by_role("button", name="Limit", exact=True).click()
+    ticket.get_by_label("Limit price").fill("10,000")
+    ticket.get_by_role("button", name="Pair it with another order").click()
+    place = ticket.get_by_role("button", name="Place both orders of NIFTY 50")
+    expect(place).to_be_disabled()
+    expect(ticket).to_contain_text("Enter the stop price.")
+    expect(ticket.get_by_role("button", name="Market", exact=True)).to_have_count(0)
+
+    # The API names the order and the field, and the ticket shows that order.
+    ticket.get_by_label("Stop price").fill("90,000.01")
+    ticket.get_by_role("button", name="1: Buy at a limit").click()
+    expect(ticket.get_by_role("status")).to_contain_text("Order 2: ")
+    ticket.get_by_role("button", name="2: Buy at a stop").click()
+    expect(ticket.get_by_label("Stop price")).to_have_attribute("aria-invalid", "true")
+
+    ticket.get_by_label("Stop price").fill("90,000")
+    expect(ticket).to_contain_text(re.compile(r"both block margin, ₹[\d,.]+ together"))
+    place.click()
+    pair = desk.page.locator("order-list tbody.pair")
+    expect(pair.get_by_role("row")).to_have_count(3)
+    expect(pair).to_contain_text("Pair of NIFTY 50: the first to fill cancels the other")
+    expect(pair).to_contain_text("10,000.00")
+    assert desk.violations() == []
+
+    # One of a pair can be cancelled; the other waits on, and is a pair no more.
+    pair.get_by_role("button", name="Cancel the order of NIFTY 50").first.click()
+    expect(pair).to_have_count(0)
+    expect(desk.page.locator("order-list tbody tr")).to_have_count(1)
+
+
 def test_two_tabs_of_a_user_stay_in_step(desk: Desk, context: BrowserContext) -> None:
     desk.start_demo()
     other = Desk(context.new_page(), desk.url).open()
@@ -209,6 +251,26 @@ def test_axe_finds_no_violation(browser: Browser, server: ServerProcess, scheme:
         assert desk.violations() == []
 
 
+def test_the_panels_are_where_and_as_they_were(desk: Desk) -> None:
+    desk.start_demo()
+
+    assert differences(looks_of(desk.page)) == []
+
+
+def test_nothing_moves_while_the_page_is_loaded_again(desk: Desk) -> None:
+    desk.start_demo()
+    guide = desk.page.get_by_role("region", name="Your first trade")
+    expect(guide).to_be_visible()
+    desk.page.add_init_script(SHIFTS)
+    desk.page.reload()
+    desk.wait_for_price()
+    candles = desk.page.get_by_role("img", name="Candles of NIFTY 50")
+    expect(candles).to_have_attribute("aria-busy", "false", timeout=TIMEOUT_MS)
+
+    expect(guide).to_be_visible()
+    assert desk.page.evaluate("shift") < MAX_SHIFT
+
+
 def test_everything_fits_a_phone_and_can_be_reached_there(
     browser: Browser, server: ServerProcess
 ) -> None:
@@ -227,4 +289,10 @@ def test_everything_fits_a_phone_and_can_be_reached_there(
             expect(desk.page.locator(panel)).to_be_visible()
             width = desk.page.evaluate("document.documentElement.scrollWidth")
             assert width == 360, f"{view} is {width} px wide"
+        guide = desk.page.get_by_role("region", name="Your first trade").bounding_box()
+        desk.call("store.js", "m.store.emit('toast', {kind: 'info', text: 'A toast'})")
+        toast = desk.page.locator("toast-list .toast").bounding_box()
+        assert guide is not None
+        assert toast is not None
+        assert guide["y"] + guide["height"] <= toast["y"]
         assert desk.problems == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ TIMEOUT_MS = 30_000
 # without a server is no fault of the page.
 ABOUT_REQUESTS = re.compile(r"Failed to load resource|WebSocket connection to")
 # Refusals that the page shows in words, and requests that a sign-out overtook.
-HARMLESS = frozenset({400, 401})
+HARMLESS = frozenset({400, 401, 403, 409})
 
 
 class Desk:
@@ -71,6 +72,13 @@ class Desk:
         """Wait until the watchlist shows a price."""
         expect(self.page.locator("watch-row .last").first).to_have_text(
             re.compile(r"\d"), timeout=TIMEOUT_MS
+        )
+
+    def call(self, module: str, expression: str) -> Any:
+        """Return what an expression of a module `m` of the page is."""
+        return self.page.evaluate(
+            "import(new URL(" + json.dumps(module) + ", document.querySelector("
+            f"'script[type=module]').src)).then((m) => {expression})"
         )
 
     @property

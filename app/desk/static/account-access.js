@@ -3,44 +3,24 @@
  * @module
  */
 import { signOut } from "./account.js";
+import { ACTION, sectionStyles, table } from "./account-table.js";
 import * as api from "./api.js";
-import { css, DeskElement, html, nothing, shared } from "./element.js";
-import { field, FormState, formStyles } from "./form.js";
+import { DeskElement, html, nothing, shared } from "./element.js";
+import { checkbox, field, FormState, formStyles } from "./form.js";
 import { date, moment } from "./format.js";
-import { sectionStyles } from "./section-styles.js";
+import "./shown-once.js";
 
 const KEYS = "/auth/api-keys";
 const SESSIONS = "/auth/sessions";
 
 export class AccountAccess extends DeskElement {
-  static styles = [
-    shared,
-    formStyles,
-    sectionStyles,
-    css`
-      .actions {
-        text-align: end;
-      }
-      .secret {
-        padding: 10px 12px;
-        border: 1px solid var(--line-strong);
-        border-radius: var(--radius);
-        background: var(--warn-soft);
-      }
-      code {
-        display: block;
-        margin: 6px 0;
-        overflow-wrap: anywhere;
-        user-select: all;
-      }
-    `,
-  ];
+  static styles = [shared, formStyles, sectionStyles];
 
   /** @type {Session[]} */
   sessions = [];
   /** @type {ApiKey[]} */
   keys = [];
-  /** The key that was created just now; no other response shows it. */
+  /** The key that was created just now. */
   secret = "";
   list = new FormState(this);
   creation = new FormState(this);
@@ -51,23 +31,12 @@ export class AccountAccess extends DeskElement {
   }
 
   render() {
+    const rows = this.sessions.map((each) => this.#session(each));
     return html`
       ${this.list.error()}
       <section aria-labelledby="sessions">
         <h2 id="sessions">Sessions</h2>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Device</th>
-              <th scope="col">Network</th>
-              <th scope="col">Last used, IST</th>
-              <th scope="col"><span class="hidden-text">Action</span></th>
-            </tr>
-          </thead>
-          <tbody>
-            ${this.sessions.map((each) => this.#session(each))}
-          </tbody>
-        </table>
+        ${table("Sessions", ["Device", "Network", "Last used, IST", ACTION], rows)}
         <button @click=${() => void this.list.run(() => this.#endAll())}>
           Sign out everywhere, here too
         </button>
@@ -98,43 +67,26 @@ export class AccountAccess extends DeskElement {
   }
 
   #keys() {
+    const columns = ["Name", "Ends in", "May", "Created", "Last used, IST", ACTION];
+    const rows = this.keys.map((each) => this.#key(each));
     return html`<section aria-labelledby="keys">
       <h2 id="keys">API keys</h2>
-      ${this.keys.length ? this.#keyTable() : html`<p class="muted">A key lets a bot trade.</p>`}
+      ${
+        rows.length
+          ? table("API keys", columns, rows)
+          : html`<p class="muted">A key lets a bot trade.</p>`
+      }
       ${
         this.secret
-          ? html`<div class="secret" role="status">
-              Copy the key now, it is not shown again:
-              <code>${this.secret}</code>
-              <button @click=${() => void navigator.clipboard?.writeText(this.secret)}>Copy</button>
-            </div>`
+          ? html`<shown-once what="the key" .secret=${this.secret}></shown-once>`
           : nothing
       }
       <form novalidate @submit=${(/** @type {SubmitEvent} */ event) => void this.#create(event)}>
-        ${field(this.creation, "name", "Name of another key")}
-        <label><input type="checkbox" name="trade" />may trade</label>
+        ${field(this.creation, "name", "Name of another key")} ${checkbox("trade", "may trade")}
         <button ?disabled=${this.creation.isBusy}>Create key</button>
         ${this.creation.error()}
       </form>
     </section>`;
-  }
-
-  #keyTable() {
-    return html`<table>
-      <thead>
-        <tr>
-          <th scope="col">Name</th>
-          <th scope="col">Ends in</th>
-          <th scope="col">May</th>
-          <th scope="col">Created</th>
-          <th scope="col">Last used, IST</th>
-          <th scope="col"><span class="hidden-text">Action</span></th>
-        </tr>
-      </thead>
-      <tbody>
-        ${this.keys.map((each) => this.#key(each))}
-      </tbody>
-    </table>`;
   }
 
   /** @param {ApiKey} each */

@@ -3,19 +3,20 @@
  * @module
  */
 import { readActivities } from "./account-data.js";
+import { number, sectionStyles, table } from "./account-table.js";
 import { css, DeskElement, html, nothing, shared } from "./element.js";
 import { FormState } from "./form.js";
 import { moment, rupees, shortName, signed, trend, words } from "./format.js";
 import { store } from "./store.js";
 
+const COLUMNS = ["Time, IST", "What", number("Amount"), number("Balance")];
+
 export class AccountActivities extends DeskElement {
   static watches = ["portfolio", "portfolioName"];
   static styles = [
     shared,
+    sectionStyles,
     css`
-      table {
-        max-width: 860px;
-      }
       .more {
         margin-top: 10px;
       }
@@ -31,20 +32,7 @@ export class AccountActivities extends DeskElement {
 
   render() {
     return html`
-      ${this.form.error()}
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Time, IST</th>
-            <th scope="col">What</th>
-            <th scope="col" class="number">Amount</th>
-            <th scope="col" class="number">Balance</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${this.list.map((each) => row(each))}
-        </tbody>
-      </table>
+      ${this.form.error()} ${table("Statement", COLUMNS, this.list.map(row))}
       ${
         this.cursor
           ? html`<button class="more" @click=${() => this.#load(this.cursor)}>

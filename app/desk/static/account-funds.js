@@ -4,36 +4,25 @@
  */
 import { choosePortfolio, refresh } from "./account.js";
 import { moveFunds, openPortfolio, readPortfolios, resetPortfolio } from "./account-data.js";
-import { css, DeskElement, html, shared } from "./element.js";
+import { ACTION, number, sectionStyles, table } from "./account-table.js";
+import { dialogStyles } from "./dialog-styles.js";
+import { DeskElement, html, shared } from "./element.js";
 import { field, FormState, formStyles } from "./form.js";
 import { date, rupees, signed, trend } from "./format.js";
-import { sectionStyles } from "./section-styles.js";
 import { store } from "./store.js";
+
+const COLUMNS = [
+  "Name",
+  number("Available"),
+  number("In use"),
+  number("Realized P&L"),
+  "Season since",
+  ACTION,
+];
 
 export class AccountFunds extends DeskElement {
   static watches = ["portfolio", "portfolioName"];
-  static styles = [
-    shared,
-    formStyles,
-    sectionStyles,
-    css`
-      .actions {
-        text-align: end;
-      }
-      dialog {
-        width: min(92vw, 420px);
-        padding: 20px 24px;
-        border: 1px solid var(--line);
-        border-radius: 8px;
-        background: var(--panel);
-        box-shadow: var(--shadow);
-        color: var(--text);
-      }
-      dialog form {
-        display: grid;
-      }
-    `,
-  ];
+  static styles = [shared, formStyles, sectionStyles, dialogStyles];
 
   /** @type {Portfolio[]} */
   portfolios = [];
@@ -48,21 +37,11 @@ export class AccountFunds extends DeskElement {
       <section aria-labelledby="portfolios">
         <h2 id="portfolios">Portfolios</h2>
         ${this.list.error()}
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Name</th>
-              <th scope="col" class="number">Available</th>
-              <th scope="col" class="number">In use</th>
-              <th scope="col" class="number">Realized P&amp;L</th>
-              <th scope="col">Season since</th>
-              <th scope="col"><span class="hidden-text">Action</span></th>
-            </tr>
-          </thead>
-          <tbody>
-            ${this.portfolios.map((each) => this.#row(each))}
-          </tbody>
-        </table>
+        ${table(
+          "Portfolios",
+          COLUMNS,
+          this.portfolios.map((each) => this.#row(each)),
+        )}
         <form novalidate @submit=${(/** @type {SubmitEvent} */ event) => void this.#open(event)}>
           ${field(this.opening, "name", "Name of another portfolio")}
           ${field(this.opening, "initial_margin", "Begins with ₹", { type: "number" })}

@@ -8,7 +8,7 @@ import { css, DeskElement, html, nothing, shared } from "./element.js";
 import "./equity-curve.js";
 import { percent, price, rupees, signed, trend, whole } from "./format.js";
 import "./profit-calendar.js";
-import { openProfit } from "./profit.js";
+import { equityNow } from "./profit.js";
 import { store } from "./store.js";
 
 const PERIODS = ["1D", "1W", "1M", "3M", "6M", "1Y", "ALL"];
@@ -98,30 +98,24 @@ export class AccountOverview extends DeskElement {
   #read = "";
 
   render() {
+    const equity = equityNow();
     return html`
       <section aria-labelledby="equity">
         <div class="head">
           <h2 id="equity">Equity</h2>
-          ${this.#equity()}
+          ${equity === null ? nothing : html`<strong>${rupees(equity)}</strong>`}
           <div class="periods" role="group" aria-label="Period">
             ${PERIODS.map((period) => this.#button(period))}
           </div>
         </div>
         ${this.message ? html`<p class="error" role="alert">${this.message}</p>` : nothing}
-        <equity-curve .points=${this.points}></equity-curve>
+        <equity-curve .points=${this.points} .equity=${equity}></equity-curve>
       </section>
       <section aria-label="Margin and statistics">${this.#gauge()} ${this.#figures()}</section>
       <section aria-label="Profit by day">
         <profit-calendar .days=${this.statistics?.by_day ?? []}></profit-calendar>
       </section>
     `;
-  }
-
-  #equity() {
-    const portfolio = store.get("portfolio");
-    if (!portfolio) return nothing;
-    const equity = portfolio.available_margin + portfolio.utilized_margin + (openProfit() ?? 0);
-    return html`<strong>${rupees(equity)}</strong>`;
   }
 
   /** @param {string} period */

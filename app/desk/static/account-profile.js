@@ -2,11 +2,11 @@
  * The profile: name, addresses and their confirmation, password.
  * @module
  */
+import { sectionStyles } from "./account-table.js";
 import * as api from "./api.js";
 import { DeskElement, html, nothing, shared } from "./element.js";
 import { field, FormState, formStyles } from "./form.js";
 import { date } from "./format.js";
-import { sectionStyles } from "./section-styles.js";
 import { store } from "./store.js";
 
 const PATH = "/auth/me";

@@ -4,19 +4,25 @@
  */
 import "./account-access.js";
 import "./account-activities.js";
+import "./account-factor.js";
 import "./account-funds.js";
+import "./account-leaving.js";
 import "./account-overview.js";
 import "./account-profile.js";
+import "./account-webhooks.js";
 import { css, DeskElement, html, nothing, shared } from "./element.js";
 
-/** @typedef {"overview" | "activities" | "funds" | "profile" | "access"} Section */
+/** @typedef {"overview" | "activities" | "funds" | "profile" | "factor" | "access" | "webhooks" | "leaving"} Section */
 /** @type {{section: Section, label: string}[]} */
 const SECTIONS = [
   { section: "overview", label: "Overview" },
   { section: "activities", label: "Activities" },
   { section: "funds", label: "Portfolios and funds" },
   { section: "profile", label: "Profile" },
+  { section: "factor", label: "Second factor" },
   { section: "access", label: "Sessions and keys" },
+  { section: "webhooks", label: "Webhooks" },
+  { section: "leaving", label: "Export and deletion" },
 ];
 
 export class AccountView extends DeskElement {
@@ -32,8 +38,14 @@ export class AccountView extends DeskElement {
         padding: 6px 12px;
         border-bottom: 1px solid var(--line);
         background: var(--panel);
-        overflow-x: auto;
-        scrollbar-width: none;
+        flex-wrap: wrap;
+      }
+      @media (max-width: 760px) {
+        nav {
+          flex-wrap: nowrap;
+          overflow-x: auto;
+          scrollbar-width: none;
+        }
       }
       nav button {
         flex: none;
@@ -74,7 +86,10 @@ export class AccountView extends DeskElement {
         ${shown === "activities" ? html`<account-activities></account-activities>` : nothing}
         ${shown === "funds" ? html`<account-funds></account-funds>` : nothing}
         ${shown === "profile" ? html`<account-profile></account-profile>` : nothing}
+        ${shown === "factor" ? html`<account-factor></account-factor>` : nothing}
         ${shown === "access" ? html`<account-access></account-access>` : nothing}
+        ${shown === "webhooks" ? html`<account-webhooks></account-webhooks>` : nothing}
+        ${shown === "leaving" ? html`<account-leaving></account-leaving>` : nothing}
       </div>
     `;
   }

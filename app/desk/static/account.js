@@ -3,7 +3,8 @@
  * @module
  */
 import * as api from "./api.js";
-import { forgetTokens, keepTokens, keptUser, onUserChange } from "./session.js";
+import { DONE, guideOf, hasTraded, keepGuide, NEW } from "./guide.js";
+import { forgetTokens, forgetTraces, keepTokens, keptUser, onUserChange } from "./session.js";
 import { connect, disconnect } from "./socket.js";
 import { store } from "./store.js";
 
@@ -81,6 +82,19 @@ export async function signOut() {
 }
 
 /**
+ * Delete the account of the user, and everything of it. Throws ApiError.
+ * @param {{password: string, totp?: string}} proof
+ */
+export async function deleteAccount(proof) {
+  const { clientId } = store.get("user") ?? { clientId: "" };
+  const { message } = await api.del("/auth/me", proof);
+  forgetTokens();
+  forgetTraces(clientId);
+  leave();
+  store.emit("toast", { kind: "success", text: message });
+}
+
+/**
  * Show another portfolio of the user.
  * @param {string} name
  */
@@ -97,7 +111,9 @@ export async function refresh() {
 /** @param {{name: string, email: string, phone: string, password: string}} fields */
 async function createAccount(fields) {
   await api.post("/auth/register", fields);
-  keepTokens(await login(fields));
+  const tokens = await login(fields);
+  keepTokens(tokens);
+  keepGuide(tokens.client_id, NEW);
   await api.post("/portfolio/create");
 }
 
@@ -113,9 +129,20 @@ function login({ email, password, totp }) {
 async function enter() {
   const user = keptUser();
   if (!user) return;
+  // The guide has its place when the desk is shown, so that nothing moves later.
+  if (guideOf(user.clientId) === null) await findGuide(user.clientId);
   store.set("user", { clientId: user.clientId });
   connect(() => report(refresh()));
   await report(readMarket());
+}
+
+/** @param {string} clientId */
+async function findGuide(clientId) {
+  try {
+    keepGuide(clientId, (await hasTraded(clientId)) ? DONE : NEW);
+  } catch {
+    // Without the answer there is no guide: the user may have traded before.
+  }
 }
 
 function leave() {

@@ -77,19 +77,23 @@ export function put(path, body) {
 
 /**
  * @param {string} path
+ * @param {object} [body]
  * @returns {Promise<any>}
  */
-export function del(path) {
-  return request("DELETE", path);
+export function del(path, body) {
+  return request("DELETE", path, body);
 }
 
 /**
- * Get a file, such as an export, with the token of the user.
+ * Get a file, such as an export, with the token of the user, and have the browser keep it.
  * @param {string} path
- * @returns {Promise<Blob>}
+ * @param {string} name of the file
  */
-export async function download(path) {
-  return (await authorized("GET", path)).blob();
+export async function download(path, name) {
+  const file = await (await authorized("GET", path)).blob();
+  const href = URL.createObjectURL(file);
+  Object.assign(document.createElement("a"), { href, download: name }).click();
+  URL.revokeObjectURL(href);
 }
 
 /** Return a new idempotency key. Plain HTTP has no `crypto.randomUUID`. */

@@ -8,7 +8,6 @@ import { icon } from "./icons.js";
 import { openTrades, pendingOrders } from "./profit.js";
 import { pressed } from "./shortcut-help.js";
 import { store } from "./store.js";
-import "./account-view.js";
 import "./connection-banner.js";
 import "./first-trade.js";
 import "./movers-list.js";
@@ -64,7 +63,11 @@ export class DeskApp extends DeskElement {
     this.dataset.signed = store.get("user") ? "yes" : "no";
     this.dataset.view = store.get("view");
     this.dataset.ticket = store.get("ticket").isOpen ? "open" : "closed";
-    if (!store.get("user")) return html`<sign-in></sign-in><toast-list></toast-list>`;
+    return html`${store.get("user") ? this.#desk() : html`<sign-in></sign-in>`}<toast-list
+      ></toast-list>`;
+  }
+
+  #desk() {
     return html`
       <top-bar role="banner"></top-bar>
       <div class="banners">
@@ -81,7 +84,6 @@ export class DeskApp extends DeskElement {
       <order-ticket role="region" aria-label="Order ticket"></order-ticket>
       ${this.#navigation()}
       <shortcut-help></shortcut-help>
-      <toast-list></toast-list>
     `;
   }
 
@@ -96,7 +98,7 @@ export class DeskApp extends DeskElement {
         ${shown === "orders" ? html`<order-list></order-list>` : nothing}
         ${shown === "history" ? html`<trade-history></trade-history>` : nothing}
         ${shown === "movers" ? html`<movers-list></movers-list>` : nothing}
-        ${shown === "account" ? html`<account-view></account-view>` : nothing}
+        ${shown === "account" ? account() : nothing}
       </div>
     </section>`;
   }
@@ -135,6 +137,14 @@ export class DeskApp extends DeskElement {
       )}
     </nav>`;
   }
+}
+
+/** The account, whose modules are loaded when it is first shown. */
+function account() {
+  import("./account-view.js").catch(() => {
+    store.emit("toast", { kind: "error", text: "The account could not be loaded. Try again." });
+  });
+  return html`<account-view></account-view>`;
 }
 
 /** @param {Tab} tab */

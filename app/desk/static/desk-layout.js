@@ -130,6 +130,14 @@ export const phone = css`
     :host([data-view="ticket"]) order-ticket {
       display: block;
     }
+    /* Above the view, so that it covers neither the guide nor the navigation. */
+    :host([data-signed="yes"]) toast-list {
+      position: relative;
+      grid-area: view;
+      align-self: start;
+      inset: 8px 12px auto;
+      width: calc(100% - 24px);
+    }
     :host([data-view="chart"]) main {
       grid-template-rows: auto minmax(0, 1fr);
     }

@@ -15,6 +15,8 @@ const DRAWDOWN_HEIGHT = 96;
 const ZONE = "Asia/Kolkata";
 const AXIS_WIDTH = 76;
 const DAY_SECONDS = 86_400;
+/** How often the last point moves with the prices, in milliseconds. */
+const MOVE_DELAY = 1_000;
 const TIME = new Intl.DateTimeFormat("en-IN", {
   ...{ timeZone: ZONE, hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
 });
@@ -40,8 +42,21 @@ export function curves(points) {
   return { times, equity, drawdown };
 }
 
+/**
+ * Return the points with one more for this moment.
+ * @param {EquityPoint[]} points
+ * @param {number | null} equity in rupees at the latest prices, null if it is not known
+ */
+export function upToNow(points, equity) {
+  const last = points.at(-1);
+  const now = new Date().toISOString();
+  return !last || equity === null || last.time >= now
+    ? points
+    : [...points, { ...last, time: now, equity }];
+}
+
 export class EquityCurve extends DeskElement {
-  static properties = { points: { attribute: false } };
+  static properties = { points: { attribute: false }, equity: { attribute: false } };
   static watches = ["theme"];
   static styles = [
     shared,
@@ -76,12 +91,17 @@ export class EquityCurve extends DeskElement {
 
   /** @type {uPlot[]} */
   #plots = [];
+  #timer = 0;
+  /** The theme in which the curve is drawn. */
+  #theme = "";
   #sizes = new ResizeObserver(() => this.#resize());
 
   constructor() {
     super();
     /** @type {EquityPoint[]} */
     this.points = [];
+    /** Rupees at the latest prices, the last point. @type {number | null} */
+    this.equity = null;
   }
 
   connectedCallback() {
@@ -92,11 +112,12 @@ export class EquityCurve extends DeskElement {
   disconnectedCallback() {
     super.disconnectedCallback();
     this.#sizes.disconnect();
+    clearTimeout(this.#timer);
     this.#clear();
   }
 
   render() {
-    const { equity, drawdown } = curves(this.points);
+    const { equity, drawdown } = curves(upToNow(this.points, this.equity));
     const worst = Math.min(0, ...drawdown);
     const label = equity.length
       ? `Equity from ${rupees(equity[0])} to ${rupees(equity.at(-1))}, largest fall ${percent(worst)}`
@@ -110,10 +131,28 @@ export class EquityCurve extends DeskElement {
     `;
   }
 
-  updated() {
+  /** @param {import("/desk/vendor/@lit/reactive-element/reactive-element.js").PropertyValues} changed */
+  updated(changed) {
+    const isDrawn = this.#plots.length > 0 && this.#theme === store.get("theme");
+    if (!isDrawn || changed.has("points")) this.#draw();
+    else if (changed.has("equity")) this.#timer ||= setTimeout(() => this.#move(), MOVE_DELAY);
+  }
+
+  /** Move the last point to where the prices are. */
+  #move() {
+    this.#timer = 0;
+    const { times, equity, drawdown } = curves(upToNow(this.points, this.equity));
+    const [curve, below] = this.#plots;
+    curve?.setData([times, equity]);
+    below?.setData([times, drawdown]);
+  }
+
+  #draw() {
     this.#clear();
-    if (this.points.length < 2) return;
-    const { times, equity, drawdown } = curves(this.points);
+    this.#theme = store.get("theme");
+    const points = upToNow(this.points, this.equity);
+    if (points.length < 2) return;
+    const { times, equity, drawdown } = curves(points);
     const sync = uPlot.sync("equity");
     const [up, down] = [this.#colour("accent"), this.#colour("down")];
     this.#plot(".curve", [times, equity], {
@@ -183,8 +222,6 @@ export class EquityCurve extends DeskElement {
 
   /** @param {string} name */
   #colour(name) {
-    // Watched, so that the curve is drawn again in another theme.
-    void store.get("theme");
     return getComputedStyle(this).getPropertyValue(`--${name}`).trim();
   }
 }

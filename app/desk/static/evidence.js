@@ -114,3 +114,16 @@ export function describePlaced(trade) {
   if (trade.status === "PENDING") return `The order to ${verb[1]} ${what} waits.`;
   return `The order to ${verb[1]} ${what} ended unfilled.`;
 }
+
+/**
+ * Say in words what became of a pair of orders.
+ * @param {Trade} first
+ * @param {Trade} second
+ */
+export function describePair(first, second) {
+  const [one, other] = [first, second].map(
+    (trade) => `${trade.trade_type === "BUY" ? "buy" : "sell"} ${whole(trade.quantity)}`,
+  );
+  const name = shortName(first.symbol);
+  return `The orders to ${one} and to ${other} ${name} wait: the first to fill cancels the other.`;
+}

@@ -3,19 +3,16 @@
  * user who has traded before does not see it.
  * @module
  */
-import { encode } from "./account.js";
-import { get } from "./api.js";
 import { css, DeskElement, html, nothing, shared } from "./element.js";
 import { describeFill } from "./evidence.js";
 import { price, shortName } from "./format.js";
+import { DONE, guideOf, hasTraded, keepGuide, NEW } from "./guide.js";
 import { lastPrice } from "./profit.js";
 import { priceAt } from "./sizing.js";
 import { store } from "./store.js";
 import { instrument, openTicket } from "./symbols.js";
 import { detail } from "./trading.js";
 
-const KEY = "desk.guide";
-const DONE = "done";
 /** Close enough that one of them is reached within minutes, in per cent of the price. */
 const DISTANCE = 0.05;
 const STEPS = ["Buy", "Protect", "Watch", "Read why"];
@@ -59,8 +56,8 @@ export class FirstTrade extends DeskElement {
     `,
   ];
 
-  /** Whether the user has never traded; null while that is unknown. @type {boolean | null} */
-  isNew = null;
+  /** Whether the guide is shown. */
+  isNew = false;
   /** The trade of the guide, once it was opened. @type {string | null} */
   tradeId = null;
   /** Why it ended. */
@@ -125,33 +122,42 @@ export class FirstTrade extends DeskElement {
     return store.get("trades").get(this.tradeId ?? "")?.symbol ?? store.get("symbol");
   }
 
-  updated() {
+  willUpdate() {
     const user = store.get("user")?.clientId ?? "";
-    if (user !== this.#user) {
-      this.#user = user;
-      void this.#begin();
-      return;
-    }
+    if (user !== this.#user) this.#begin(user);
+  }
+
+  updated() {
     if (!this.isNew) return;
     const [newest] = store.get("trades").values();
     if (!this.tradeId && newest?.status === "ACTIVE") {
-      localStorage.setItem(`${KEY}.${user}`, newest.trade_id);
+      keepGuide(this.#user, newest.trade_id);
       this.change({ tradeId: newest.trade_id });
     }
     const isClosed = this.tradeId && !store.get("trades").has(this.tradeId);
     if (isClosed && !this.reason && !this.#isReading) void this.#readReason();
   }
 
-  async #begin() {
-    const kept = localStorage.getItem(`${KEY}.${this.#user}`);
-    this.change({ isNew: null, tradeId: null, reason: "" });
-    if (!this.#user || kept === DONE) return;
-    if (kept) return this.change({ isNew: true, tradeId: kept });
+  /** @param {string} user */
+  #begin(user) {
+    this.#user = user;
+    const kept = guideOf(user);
+    const isNew = kept !== null && kept !== DONE;
+    const tradeId = kept === NEW ? null : kept;
+    Object.assign(this, { isNew, tradeId: isNew ? tradeId : null, reason: "" });
+    if (user && kept === NEW) void this.#check(user);
+  }
+
+  /**
+   * End the guide if the user has traded on another device.
+   * @param {string} user
+   */
+  async #check(user) {
     try {
-      const { trades } = await get(`/trades/${encode(this.#user)}`, { limit: 1 });
-      this.change({ isNew: trades.length === 0 });
+      const isOver = (await hasTraded(user)) && guideOf(user) === NEW;
+      if (isOver && this.#user === user) this.#end();
     } catch {
-      // Without the answer, a user who may have traded before gets no guide.
+      // The guide stays: nothing speaks against it.
     }
   }
 
@@ -183,7 +189,7 @@ export class FirstTrade extends DeskElement {
   }
 
   #end() {
-    localStorage.setItem(`${KEY}.${this.#user}`, DONE);
+    keepGuide(this.#user, DONE);
     this.change({ isNew: false });
   }
 }

@@ -6,6 +6,17 @@ import { ApiError } from "./api.js";
 import { css, html, nothing } from "./element.js";
 import { words } from "./format.js";
 
+/** The fields that may be wrong if the API refuses a request with one of these codes. */
+const FIELDS_OF_CODES = {
+  password_wrong: ["password", "current_password"],
+  totp_invalid: ["totp"],
+  totp_wrong: ["code"],
+  code_wrong: ["code"],
+  code_expired: ["code"],
+  email_taken: ["email"],
+  webhook_url_refused: ["url"],
+};
+
 /** The state of a form that is being filled in. */
 export class FormState {
   isBusy = false;
@@ -49,11 +60,22 @@ export class FormState {
       return true;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      const isInvalid = error.code === "validation_error";
-      const faults = isInvalid ? error.details : {};
-      this.#set({ isBusy: false, message: error.message, faults });
+      this.#set({ isBusy: false, message: error.message, faults: this.#faultsOf(error) });
       return false;
     }
+  }
+
+  /**
+   * Return what is wrong with each field.
+   * @param {ApiError} error
+   * @returns {Record<string, string>}
+   */
+  #faultsOf(error) {
+    if (error.code === "validation_error") return error.details;
+    const { param } = error.details;
+    const names = FIELDS_OF_CODES[/** @type {keyof typeof FIELDS_OF_CODES} */ (error.code)] ?? [];
+    const name = [param, ...names].find((each) => this.shown.has(each));
+    return name ? { [name]: error.message } : {};
   }
 
   /** @param {Partial<FormState>} fields */
@@ -100,6 +122,16 @@ export function field(form, name, label, options = {}) {
       fault ? html`<span id=${`${name}-fault`} class="error" role="alert">${fault}</span>` : nothing
     }
   </label>`;
+}
+
+/**
+ * Show a box to tick.
+ * @param {string} name
+ * @param {string} label
+ * @param {boolean} [isChosen]
+ */
+export function checkbox(name, label, isChosen = false) {
+  return html`<label><input type="checkbox" name=${name} .checked=${isChosen} />${label}</label>`;
 }
 
 /** The styles of forms. */

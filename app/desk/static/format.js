@@ -166,6 +166,16 @@ export function shortName(symbol) {
 }
 
 /**
+ * Write a sentence of the API with the name that the desk shows in place of a symbol.
+ * @param {string} sentence
+ * @param {unknown} symbol none if it is no text
+ */
+export function withShortName(sentence, symbol) {
+  if (typeof symbol !== "string" || symbol === "") return sentence;
+  return sentence.replaceAll(symbol, shortName(symbol));
+}
+
+/**
  * Write a name of the API for people: stop_loss becomes "stop loss".
  * @param {string} name
  */

@@ -4,18 +4,11 @@
  */
 import * as api from "./api.js";
 import { css, DeskElement, html, nothing, shared } from "./element.js";
-import { FormState, formStyles } from "./form.js";
+import { checkbox, FormState, formStyles } from "./form.js";
 import { words } from "./format.js";
+import { EVENT_TYPES } from "./notifications.js";
 
 const PATH = "/notifications/preferences";
-/** The types that the API knows; its errors name a type that is missing here. */
-const TYPES = [
-  ...["trade_created", "trade_filled", "trade_triggered", "trade_modified", "trade_cancelled"],
-  ...["trade_adjusted", "trade_expired", "trade_rejected", "trade_partially_exited"],
-  ...["trade_exited", "trade_auto_closed", "price_alert", "funds_deposited", "funds_withdrawn"],
-  ...["portfolio_reset", "custom"],
-];
-
 /** @typedef {{email: boolean, sms: boolean, events: string[]}} Preferences */
 
 export class NotificationPreferences extends DeskElement {
@@ -61,7 +54,7 @@ export class NotificationPreferences extends DeskElement {
       ${checkbox("email", "By email", email)} ${checkbox("sms", "By SMS", sms)}
       <h3>Events that are sent</h3>
       <div class="types">
-        ${TYPES.map((type) => checkbox(type, words(type), events.includes(type)))}
+        ${EVENT_TYPES.map((type) => checkbox(type, words(type), events.includes(type)))}
       </div>
       ${this.form.error()} ${this.isSaved ? html`<p class="up" role="status">Saved.</p>` : nothing}
       <button class="primary" ?disabled=${this.form.isBusy}>Save</button>
@@ -73,20 +66,11 @@ export class NotificationPreferences extends DeskElement {
     event.preventDefault();
     const form = /** @type {HTMLFormElement} */ (event.currentTarget);
     const chosen = new FormData(form);
-    const events = TYPES.filter((type) => chosen.has(type));
+    const events = EVENT_TYPES.filter((type) => chosen.has(type));
     const body = { email: chosen.has("email"), sms: chosen.has("sms"), events };
     const isSaved = await this.form.run(async () => (this.saved = await api.put(PATH, body)));
     this.change({ isSaved });
   }
-}
-
-/**
- * @param {string} name
- * @param {string} label
- * @param {boolean} isChosen
- */
-function checkbox(name, label, isChosen) {
-  return html`<label><input type="checkbox" name=${name} .checked=${isChosen} />${label}</label>`;
 }
 
 customElements.define("notification-preferences", NotificationPreferences);

@@ -3,6 +3,7 @@
  * @module
  */
 import * as api from "./api.js";
+import { withShortName } from "./format.js";
 import { store } from "./store.js";
 
 /** Events arrive in bursts; they are read at once, this many milliseconds later. */
@@ -10,6 +11,13 @@ const COLLECT = 150;
 const PAGE = 30;
 /** More events at once than this become one toast. */
 const FEW = 3;
+/** The types that the API knows; its errors name a type that is missing here. */
+export const EVENT_TYPES = [
+  ...["trade_created", "trade_filled", "trade_triggered", "trade_modified", "trade_cancelled"],
+  ...["trade_adjusted", "trade_expired", "trade_rejected", "trade_partially_exited"],
+  ...["trade_exited", "trade_auto_closed", "price_alert", "funds_deposited", "funds_withdrawn"],
+  ...["portfolio_reset", "custom"],
+];
 /** What happens without a request of the user, or beside it. */
 const SPONTANEOUS = new Set([
   "trade_filled",
@@ -35,7 +43,11 @@ let arrived = [];
 export async function readNotifications({ cursor = null, limit = PAGE } = {}) {
   const page = await api.get("/notifications", { limit, cursor });
   store.set("unread", page.unread_count);
-  return page;
+  const notifications = page.notifications.map((/** @type {DeskNotification} */ each) => ({
+    ...each,
+    message: withShortName(each.message, each.data.symbol),
+  }));
+  return { notifications, next_cursor: page.next_cursor };
 }
 
 /**

@@ -2,6 +2,7 @@
  * The open trades with their live profit: levels edited in place, exits in one press.
  * @module
  */
+import { dialogStyles } from "./dialog-styles.js";
 import { css, DeskElement, html, nothing, shared } from "./element.js";
 import { FollowedSymbols } from "./followed-symbols.js";
 import { arrow, moment, price, shortName, signed, trend, whole } from "./format.js";
@@ -19,6 +20,7 @@ export class OpenTrades extends DeskElement {
   static watches = ["trades", "quotes", "connection", "clock", "symbol"];
   static styles = [
     shared,
+    dialogStyles,
     tableStyles,
     css`
       .total {
@@ -34,17 +36,6 @@ export class OpenTrades extends DeskElement {
       }
       .total button {
         margin-inline-start: auto;
-      }
-      dialog {
-        padding: 20px 24px;
-        border: 1px solid var(--line);
-        border-radius: 8px;
-        background: var(--panel);
-        box-shadow: var(--shadow);
-        color: var(--text);
-      }
-      dialog::backdrop {
-        background: rgb(0 0 0 / 40%);
       }
       dialog p {
         margin: 8px 0 16px;

@@ -2,7 +2,7 @@
  * The orders that wait for their price or session: changed in place, cancelled in one press.
  * @module
  */
-import { DeskElement, html, nothing, shared } from "./element.js";
+import { css, DeskElement, html, nothing, shared } from "./element.js";
 import { FollowedSymbols } from "./followed-symbols.js";
 import { date, moment, price, shortName, words } from "./format.js";
 import { isStale, origin } from "./freshness.js";
@@ -17,7 +17,39 @@ import "./level-field.js";
 
 export class OrderList extends DeskElement {
   static watches = ["trades", "quotes", "connection", "clock"];
-  static styles = [shared, tableStyles];
+  static styles = [
+    shared,
+    tableStyles,
+    css`
+      .pair {
+        border-inline-start: 3px solid var(--accent);
+      }
+      .pair th {
+        position: static;
+        padding-inline-start: 12px;
+      }
+      @media (min-width: 761px) and (max-width: 1500px) {
+        .last {
+          display: none;
+        }
+      }
+      @media (max-width: 760px) {
+        .cards .head {
+          grid-template-columns: minmax(0, 1fr) auto;
+          align-items: center;
+          padding-block: 2px;
+        }
+        .cards .head td:last-child {
+          grid-column: auto;
+        }
+        .pair th {
+          height: auto;
+          border: 0;
+          white-space: normal;
+        }
+      }
+    `,
+  ];
 
   #followed = new FollowedSymbols();
 
@@ -40,17 +72,42 @@ export class OrderList extends DeskElement {
           <th class="number">Quantity</th>
           <th class="number">Limit</th>
           <th class="number">Stop</th>
-          <th class="number">Last</th>
+          <th class="number last">Last</th>
           <th class="number">Stop-loss</th>
           <th class="number">Target</th>
           <th>Waits until</th>
           <th class="number">Cancel</th>
         </tr>
       </thead>
-      <tbody>
-        ${orders.map((order) => this.#row(order))}
-      </tbody>
+      ${groups(orders).map((group) =>
+        group.length === 1
+          ? html`<tbody>
+              ${this.#row(group[0])}
+            </tbody>`
+          : this.#pair(group),
+      )}
     </table>`;
+  }
+
+  /** @param {Trade[]} pair */
+  #pair(pair) {
+    const name = shortName(pair[0].symbol);
+    return html`<tbody class="pair">
+      <tr class="head">
+        <th colspan="8" scope="rowgroup">Pair of ${name}: the first to fill cancels the other</th>
+        <td class="number">
+          <div class="actions">
+            <button
+              aria-label=${`Cancel both orders of the pair of ${name}`}
+              @click=${() => this.#cancel(pair, `Both orders of the pair of ${name} were cancelled.`)}
+            >
+              Cancel both
+            </button>
+          </div>
+        </td>
+      </tr>
+      ${pair.map((order) => this.#row(order))}
+    </tbody>`;
   }
 
   /** @param {Trade} order */
@@ -63,13 +120,12 @@ export class OrderList extends DeskElement {
         </button>
         <span class=${`tag ${order.trade_type.toLowerCase()}`}>${order.trade_type}</span>
         <span class="tag">${words(order.order_type)}</span>
-        ${order.oco_id ? html`<span class="tag" title="The first to fill cancels the other">OCO</span>` : nothing}
         ${order.triggered_at ? html`<span class="tag warn">stop reached</span>` : nothing}
       </td>
       ${this.#cell(order, "quantity", "Quantity")} ${this.#cell(order, "limit_price", "Limit")}
       ${this.#cell(order, "stop_price", "Stop")}
       <td
-        class=${`number ${isStale(quote) ? "stale" : ""}`}
+        class=${`number last ${isStale(quote) ? "stale" : ""}`}
         data-label="Last"
         title=${origin(quote)}
       >
@@ -81,7 +137,7 @@ export class OrderList extends DeskElement {
         <div class="actions">
           <button
             aria-label=${`Cancel the order of ${shortName(order.symbol)}`}
-            @click=${() => this.#cancel(order)}
+            @click=${() => this.#cancel([order], `The order of ${shortName(order.symbol)} was cancelled.`)}
           >
             Cancel
           </button>
@@ -122,16 +178,33 @@ export class OrderList extends DeskElement {
     this.#followed.set(pendingOrders().map((order) => order.symbol));
   }
 
-  /** @param {Trade} order */
-  async #cancel(order) {
+  /**
+   * @param {Trade[]} orders
+   * @param {string} text what to say afterwards
+   */
+  async #cancel(orders, text) {
     try {
-      await cancel(order);
-      const text = `The order of ${shortName(order.symbol)} was cancelled.`;
+      for (const order of orders) await cancel(order);
       store.emit("toast", { kind: "success", text });
     } catch (error) {
       store.emit("toast", { kind: "error", text: String(Object(error).message) });
     }
   }
+}
+
+/**
+ * Put the two orders of each pair beside each other, where the newer one is.
+ * @param {Trade[]} orders
+ */
+function groups(orders) {
+  const byId = new Map(orders.map((order) => [order.trade_id, order]));
+  return orders.flatMap((order) => {
+    if (!byId.delete(order.trade_id)) return [];
+    const other = byId.get(order.oco_id ?? "");
+    if (!other) return [[order]];
+    byId.delete(other.trade_id);
+    return [[other, order]];
+  });
 }
 
 customElements.define("order-list", OrderList);

@@ -40,3 +40,10 @@ export function openProfit() {
   const known = profits.filter((profit) => profit !== null);
   return known.length ? known.reduce((sum, profit) => sum + profit, 0) : null;
 }
+
+/** Return what the portfolio would be worth in rupees at the latest prices; null if unknown. */
+export function equityNow() {
+  const portfolio = store.get("portfolio");
+  if (!portfolio) return null;
+  return portfolio.available_margin + portfolio.utilized_margin + (openProfit() ?? 0);
+}

@@ -2,9 +2,9 @@
  * Shows a page of our own if the desk cannot be loaded because there is no network. It stores
  * nothing else: prices and balances are never served from a cache.
  */
-const CACHE = "desk-offline-1";
+const CACHE = "desk-offline-2";
 const PAGE = "/desk/offline.html";
-const FILES = [PAGE, "/desk/theme.css", "/desk/icon.svg"];
+const FILES = [PAGE, "/desk/theme.css", "/desk/theme-dark.css", "/desk/icon.svg"];
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(FILES)));

@@ -8,8 +8,10 @@
 
 const USER_KEY = "desk.user";
 const ACCESS_KEY = "desk.access";
+const VISIT_KEY = "desk.visit";
 
 /** @typedef {{clientId: string, refreshToken: string}} KeptUser */
+/** @typedef {{lists: WatchList[], instruments: Instrument[]}} Visit */
 /** @typedef {{access_token: string, refresh_token: string, client_id: string}} Tokens */
 
 /**
@@ -36,10 +38,39 @@ export function keepTokens(tokens) {
   sessionStorage.setItem(ACCESS_KEY, JSON.stringify({ clientId, token }));
 }
 
-/** Remove the tokens from this browser. */
+/** Remove the tokens from this browser, and what was kept for the next visit. */
 export function forgetTokens() {
   localStorage.removeItem(USER_KEY);
+  localStorage.removeItem(VISIT_KEY);
   sessionStorage.removeItem(ACCESS_KEY);
+}
+
+/**
+ * Keep what the next visit of the signed-in user begins with, until the server has answered.
+ * @param {Visit} visit
+ */
+export function keepVisit(visit) {
+  const clientId = keptUser()?.clientId;
+  localStorage.setItem(VISIT_KEY, JSON.stringify({ clientId, ...visit }));
+}
+
+/**
+ * Return what the last visit of the signed-in user on this browser kept.
+ * @returns {Visit}
+ */
+export function lastVisit() {
+  const visit = read(localStorage, VISIT_KEY);
+  return visit && visit.clientId === keptUser()?.clientId ? visit : { lists: [], instruments: [] };
+}
+
+/**
+ * Remove everything from this browser that names a user.
+ * @param {string} clientId
+ */
+export function forgetTraces(clientId) {
+  for (const key of Object.keys(localStorage)) {
+    if (key.includes(clientId)) localStorage.removeItem(key);
+  }
 }
 
 /** Remove the access token of this tab: it is no longer valid. */

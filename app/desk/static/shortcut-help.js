@@ -2,6 +2,7 @@
  * The keys of the desk, and the list of them that "?" shows.
  * @module
  */
+import { dialogStyles } from "./dialog-styles.js";
 import { css, DeskElement, html, shared } from "./element.js";
 import { store } from "./store.js";
 import { openTicket } from "./symbols.js";
@@ -27,18 +28,10 @@ const TYPING = "input, select, textarea, [contenteditable]";
 export class ShortcutHelp extends DeskElement {
   static styles = [
     shared,
+    dialogStyles,
     css`
       dialog {
         width: min(92vw, 460px);
-        padding: 20px 24px;
-        border: 1px solid var(--line);
-        border-radius: 8px;
-        background: var(--panel);
-        box-shadow: var(--shadow);
-        color: var(--text);
-      }
-      dialog::backdrop {
-        background: rgb(0 0 0 / 40%);
       }
       h2 {
         margin-bottom: 12px;

@@ -38,7 +38,13 @@ let isRenewing = false;
 export function connect(joined) {
   disconnect();
   onJoined = joined;
-  socket = io({ auth: (give) => give({ token: accessToken() }), reconnectionDelayMax: 5_000 });
+  socket = io({
+    auth: (give) => give({ token: accessToken() }),
+    reconnectionDelayMax: 5_000,
+    // A WebSocket at once has the first price sooner than the upgrade of a poll.
+    transports: ["websocket", "polling"],
+    tryAllTransports: true,
+  });
   socket.on("connect", enter);
   socket.on("disconnect", (reason) => {
     setConnection("lost");

@@ -15,20 +15,40 @@ const reading = new Map();
  */
 export async function search(text) {
   const { symbols } = await api.get("/market/symbols", { q: text, limit: 12 });
-  keep(symbols);
+  keepInstruments(symbols);
   return symbols;
 }
 
 /**
- * Read the instrument of a symbol into the store, unless it is there.
+ * Read the instrument of a symbol into the store, once for each page.
  * @param {string} symbol
  */
 export function readInstrument(symbol) {
-  if (store.get("instruments").has(symbol)) return Promise.resolve();
-  const task = reading.get(symbol) ?? search(symbol).then(() => void reading.delete(symbol));
+  const task = reading.get(symbol) ?? search(symbol).then(() => {});
   reading.set(symbol, task);
   task.catch(() => reading.delete(symbol));
   return task;
+}
+
+/**
+ * Read those instruments that the store lacks, one after the other: nobody waits for a name.
+ * Throws ApiError.
+ * @param {string[]} symbols
+ */
+export async function readMissing(symbols) {
+  for (const symbol of symbols) {
+    if (!instrument(symbol)) await readInstrument(symbol);
+  }
+}
+
+/**
+ * Take over instruments into the store.
+ * @param {Instrument[]} found
+ */
+export function keepInstruments(found) {
+  const instruments = new Map(store.get("instruments"));
+  for (const each of found) instruments.set(each.symbol, each);
+  store.set("instruments", instruments);
 }
 
 /**
@@ -58,11 +78,4 @@ export function openTicket(symbol, side, levels = {}) {
   choose(symbol);
   store.set("ticket", { side, isOpen: true, ...levels });
   store.set("view", "ticket");
-}
-
-/** @param {Instrument[]} found */
-function keep(found) {
-  const instruments = new Map(store.get("instruments"));
-  for (const each of found) instruments.set(each.symbol, each);
-  store.set("instruments", instruments);
 }

@@ -37,6 +37,17 @@ export const tableStyles = css`
     min-height: 22px;
     padding: 0 7px;
   }
+  @media (min-width: 761px) {
+    /* What can be done stays in sight if the table is wider than its panel. */
+    .cards :is(td, th):last-child {
+      position: sticky;
+      inset-inline-end: 0;
+      background: var(--panel);
+    }
+    .cards tr:hover td:last-child {
+      background: var(--hover);
+    }
+  }
   @media (max-width: 760px) {
     table.cards thead {
       display: none;

@@ -20,8 +20,12 @@ export function nextTheme() {
   apply(theme);
 }
 
+/** When the dark theme holds. */
+const MEDIA = { system: "(prefers-color-scheme: dark)", light: "not all", dark: "all" };
+
 /** @param {DeskState["theme"]} theme */
 function apply(theme) {
-  document.documentElement.dataset.theme = theme;
+  const dark = /** @type {HTMLLinkElement} */ (document.getElementById("theme-dark"));
+  dark.media = MEDIA[theme];
   store.set("theme", theme);
 }

@@ -50,6 +50,21 @@ export class Draft {
     if (targetPrice) this.text.target_price = String(targetPrice);
   }
 
+  /** Make this an order that waits for its price. */
+  makeWait() {
+    if (this.orderType === "MARKET") this.orderType = "LIMIT";
+    if (this.validity === "IOC") this.validity = "GTC";
+  }
+
+  /** Return the other order of a pair: as large, and waiting on the other side of the price. */
+  other() {
+    const { side, sizing, validity, text } = this;
+    const other = Object.assign(new Draft(), { side, sizing, validity });
+    other.orderType = this.orderType === "LIMIT" ? "STOP" : "LIMIT";
+    other.text.amount = text.amount;
+    return other;
+  }
+
   /** Remove what belongs to one symbol only. */
   clearPrices() {
     for (const field of /** @type {TicketField[]} */ (Object.keys(this.text))) {

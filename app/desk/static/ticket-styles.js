@@ -44,6 +44,18 @@ export const ticketStyles = css`
     background: var(--side);
     color: var(--on-side);
   }
+  .orders {
+    display: grid;
+    gap: 4px;
+    padding: 8px 0;
+    border-bottom: 1px solid var(--line);
+  }
+  .orders > button,
+  .add {
+    justify-self: start;
+    padding-inline: 0;
+    color: var(--accent);
+  }
   .sizing {
     margin-bottom: 8px;
   }

@@ -67,13 +67,6 @@ export class ToastList extends DeskElement {
         color: var(--muted);
         line-height: 0;
       }
-      @media (max-width: 760px) {
-        :host {
-          inset-block: 52px auto;
-          inset-inline: 12px;
-          width: auto;
-        }
-      }
       @media (prefers-reduced-motion: no-preference) {
         .toast {
           animation: arrive 0.16s ease-out;
@@ -93,15 +86,19 @@ export class ToastList extends DeskElement {
   #next = 1;
   /** The end of each toast, by its id. @type {Map<number, number>} */
   #timers = new Map();
+  /** @type {() => void} */
+  #unwatch = () => {};
 
   connectedCallback() {
     super.connectedCallback();
     store.events.addEventListener("toast", this.#show);
+    this.#unwatch = store.watch("user", () => this.#forget());
   }
 
   disconnectedCallback() {
     super.disconnectedCallback();
     store.events.removeEventListener("toast", this.#show);
+    this.#unwatch();
   }
 
   render() {
@@ -171,6 +168,12 @@ export class ToastList extends DeskElement {
   #resume() {
     this.#hold();
     for (const toast of this.toasts) this.#time(toast);
+  }
+
+  /** The next user sees nothing of the last one. */
+  #forget() {
+    this.#hold();
+    this.change({ toasts: [] });
   }
 
   /** @param {number} id */

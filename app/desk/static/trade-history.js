@@ -255,11 +255,7 @@ export class TradeHistory extends DeskElement {
     if (this.symbol) query.set("symbol", this.symbol);
     const user = encode(store.get("user")?.clientId ?? "");
     try {
-      const address = URL.createObjectURL(await download(`/trades/${user}/export.csv?${query}`));
-      const link = Object.assign(document.createElement("a"), { href: address });
-      link.download = "trades.csv";
-      link.click();
-      URL.revokeObjectURL(address);
+      await download(`/trades/${user}/export.csv?${query}`, "trades.csv");
     } catch (error) {
       store.emit("toast", { kind: "error", text: String(Object(error).message) });
     }

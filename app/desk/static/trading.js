@@ -28,6 +28,18 @@ export async function place(order, key) {
 }
 
 /**
+ * Place two orders of which the first to fill cancels the other.
+ * @param {OrderBody[]} orders
+ * @param {string} key
+ * @returns {Promise<Trade[]>}
+ */
+export async function placePair(orders, key) {
+  const { trades } = await api.post("/trades/oco", { orders }, { key });
+  for (const trade of trades) keepTrade(trade);
+  return trades;
+}
+
+/**
  * Change an order that waits, or the stop and target of an open trade. Null removes a level.
  * @param {Trade} trade
  * @param {Partial<Record<"limit_price" | "stop_price" | "stop_loss" | "target_price" |

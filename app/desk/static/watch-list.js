@@ -6,8 +6,8 @@ import { css, DeskElement, html, nothing, shared } from "./element.js";
 import { FollowedSymbols } from "./followed-symbols.js";
 import { shortName } from "./format.js";
 import { store } from "./store.js";
-import { choose, openTicket, readInstrument } from "./symbols.js";
-import { addSymbol, readLists, removeSymbol, shownList } from "./watch-lists.js";
+import { choose, openTicket, readMissing } from "./symbols.js";
+import { addSymbol, keepForNextVisit, readLists, removeSymbol, shownList } from "./watch-lists.js";
 import "./list-picker.js";
 import "./symbol-search.js";
 import "./watch-row.js";
@@ -111,8 +111,7 @@ export class WatchListPanel extends DeskElement {
 
   updated() {
     const symbols = shownList()?.symbols ?? [];
-    this.#followed.set(symbols);
-    for (const symbol of symbols) void readInstrument(symbol).catch(() => {});
+    if (this.#followed.set(symbols)) void readMissing(symbols).then(keepForNextVisit, () => {});
   }
 
   async #read() {

@@ -3,7 +3,9 @@
  * @module
  */
 import * as api from "./api.js";
+import { keepVisit, lastVisit } from "./session.js";
 import { store } from "./store.js";
+import { keepInstruments } from "./symbols.js";
 
 const CHOSEN_KEY = "desk.watchlist";
 const FIRST_NAME = "My list";
@@ -12,15 +14,40 @@ const FIRST_SYMBOLS = [
   ...["ICICIBANK.NS", "SBIN.NS", "ITC.NS", "BHARTIARTL.NS", "LT.NS"],
 ];
 
-/** Read the user's lists into the store; the first visit makes one. Throws ApiError. */
+/**
+ * Read the user's lists into the store; the first visit makes one. Those of the last visit on this
+ * browser are shown until the answer arrives. Throws ApiError.
+ */
 export async function readLists() {
+  const last = lastVisit();
+  keepInstruments(last.instruments);
+  if (last.lists.length) showLists(last.lists);
   let { watchlists: lists } = await api.get("/watchlists");
   if (!lists.length) {
     lists = [await api.post("/watchlists", { name: FIRST_NAME, symbols: FIRST_SYMBOLS })];
   }
-  store.set("lists", lists);
+  showLists(lists);
+}
+
+/** @param {WatchList[]} lists */
+function showLists(lists) {
+  keepLists(lists);
   const chosen = localStorage.getItem(CHOSEN_KEY);
   chooseList(find(chosen) ? chosen : lists[0].watchlist_id);
+}
+
+/** @param {WatchList[]} lists */
+function keepLists(lists) {
+  store.set("lists", lists);
+  keepForNextVisit();
+}
+
+/** Keep the lists and the names in them, so that the next visit shows them at once. */
+export function keepForNextVisit() {
+  const lists = store.get("lists");
+  const listed = new Set(lists.flatMap(({ symbols }) => symbols));
+  const known = [...store.get("instruments").values()];
+  keepVisit({ lists, instruments: known.filter(({ symbol }) => listed.has(symbol)) });
 }
 
 /**
@@ -43,7 +70,7 @@ export function shownList() {
  */
 export async function createList(name) {
   const list = await api.post("/watchlists", { name });
-  store.set("lists", [...store.get("lists"), list]);
+  keepLists([...store.get("lists"), list]);
   chooseList(list.watchlist_id);
 }
 
@@ -61,7 +88,7 @@ export async function deleteList() {
   if (lists.length < 2) return;
   await api.del(address());
   const others = lists.filter((list) => list.watchlist_id !== store.get("listId"));
-  store.set("lists", others);
+  keepLists(others);
   chooseList(others[0].watchlist_id);
 }
 
@@ -108,7 +135,7 @@ async function change(symbols, send) {
 function keep(list) {
   const replaced = (/** @type {WatchList} */ each) =>
     each.watchlist_id === list.watchlist_id ? list : each;
-  store.set("lists", store.get("lists").map(replaced));
+  keepLists(store.get("lists").map(replaced));
 }
 
 /** @param {string | null} id */

@@ -1,10 +1,11 @@
 /**
- * The ticket's talk with the server: asks what the draft would do, and places it.
+ * One order of the ticket: its draft, and what the server says of it.
  * @module
  */
 import { ApiError, newKey } from "./api.js";
+import { withShortName } from "./format.js";
 import { store } from "./store.js";
-import { place, preview } from "./trading.js";
+import { preview } from "./trading.js";
 
 /** How long to wait for the next key before the server is asked, in milliseconds. */
 const PAUSE = 250;
@@ -13,17 +14,17 @@ const PRICE_PAUSE = 5_000;
 /** What the ticket calls a field of the API. @type {Record<string, string>} */
 const FIELDS = { quantity: "amount", trailing_offset: "trailing", trailing_pct: "trailing" };
 
-export class TicketServer {
+export class TicketOrder {
   /** @type {Preview | null} */
   preview = null;
   /** What is wrong with each field, in the API's words. @type {Record<string, string>} */
   faults = {};
   /** What is wrong with no field. */
   message = "";
-  isBusy = false;
   /** Whether another attempt with the same draft is pointless. */
   isRefused = false;
-  #key = newKey();
+  /** The idempotency key of the draft as it is. */
+  key = newKey();
   #asked = 0;
   #askedAt = 0;
   #timer = 0;
@@ -39,7 +40,7 @@ export class TicketServer {
 
   /** Take note that the draft changed: it is another order, and is previewed after a pause. */
   draftChanged() {
-    this.#key = newKey();
+    this.key = newKey();
     this.faults = {};
     this.message = "";
     this.isRefused = false;
@@ -58,23 +59,21 @@ export class TicketServer {
   }
 
   /**
-   * Place the order. Returns null and keeps the reason if the server refuses it.
-   * @returns {Promise<Trade | null>}
+   * Keep why the server refused the order, beside the fields that it names. Of a pair it names
+   * them with the `place` of the order in the request, from 0.
+   * @param {ApiError} error
+   * @param {number | null} [place]
    */
-  async place() {
-    if (this.isBusy || this.draft.missing) return null;
-    this.isBusy = true;
-    this.onChange();
-    try {
-      const trade = await place(this.draft.toBody(), this.#key);
-      this.#key = newKey();
-      return trade;
-    } catch (error) {
-      this.#keep(error);
-      return null;
-    } finally {
-      this.isBusy = false;
-      this.onChange();
+  keep(error, place = null) {
+    this.message = named(error.message);
+    this.isRefused = error.status === 400;
+    if (error.code === "validation_error") {
+      const prefix = place === null ? "" : `orders.${place}.`;
+      const own = Object.entries(error.details).filter(([name]) => name.startsWith(prefix));
+      const pairs = own.map(([name, fault]) => [fieldOf(name.slice(prefix.length)), String(fault)]);
+      this.faults = Object.fromEntries(pairs);
+    } else if (typeof error.details.param === "string") {
+      this.faults = { [fieldOf(error.details.param)]: this.message };
     }
   }
 
@@ -89,12 +88,13 @@ export class TicketServer {
       if (number !== this.#asked) return;
       this.preview = answer;
       this.faults = this.#faultsOf(answer.problems);
-      this.message = answer.problems[0]?.error ?? "";
+      this.message = named(answer.problems[0]?.error ?? "");
       this.isRefused = this.message !== "";
     } catch (error) {
       if (number !== this.#asked) return;
+      if (!(error instanceof ApiError)) throw error;
       this.preview = null;
-      this.#keep(error);
+      this.keep(error);
     }
     this.onChange();
   }
@@ -102,24 +102,17 @@ export class TicketServer {
   /** @param {Problem[]} problems */
   #faultsOf(problems) {
     const known = problems.filter(({ details }) => typeof details.param === "string");
-    const pairs = known.map(({ details, error }) => [fieldOf(String(details.param)), error]);
+    const pairs = known.map(({ details, error }) => [fieldOf(String(details.param)), named(error)]);
     return Object.fromEntries(pairs.reverse());
   }
+}
 
-  /** @param {unknown} error */
-  #keep(error) {
-    if (!(error instanceof ApiError)) throw error;
-    this.message = error.message;
-    this.isRefused = error.status === 400;
-    if (error.code === "validation_error") {
-      const pairs = Object.entries(error.details);
-      this.faults = Object.fromEntries(
-        pairs.map(([name, fault]) => [fieldOf(name), String(fault)]),
-      );
-    } else if (typeof error.details.param === "string") {
-      this.faults = { [fieldOf(error.details.param)]: error.message };
-    }
-  }
+/**
+ * Write a sentence of the API about the chosen symbol with the name that the desk shows.
+ * @param {string} sentence
+ */
+function named(sentence) {
+  return withShortName(sentence, store.get("symbol"));
 }
 
 /** @param {string} name */
