@@ -235,6 +235,20 @@ def test_it_returns_by_itself_after_the_server_was_killed(
     expect(desk.trades).to_have_count(0)
 
 
+def test_a_search_with_a_typo_shows_name_and_sector_and_adds_the_share(desk: Desk) -> None:
+    desk.start_demo()
+    search = desk.page.get_by_role("combobox", name="Search symbols to add")
+    search.fill("mehindra and mahindra")
+    found = desk.page.get_by_role("listbox").get_by_role("option")
+    expect(found.first).to_contain_text("Mahindra & Mahindra")
+    expect(found.first).to_contain_text("Automobile and Auto Components")
+    search.press("Enter")
+    row = desk.page.locator("watch-row").filter(has_text="M&M")
+    expect(row).to_have_count(1)
+    desk.show("Movers")
+    expect(desk.page.locator("movers-list")).to_contain_text("Most active", timeout=TIMEOUT_MS)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_violation(browser: Browser, server: ServerProcess, scheme: str) -> None:
     with context_of(browser, color_scheme=scheme, reduced_motion="reduce") as context:
@@ -243,7 +257,7 @@ def test_axe_finds_no_violation(browser: Browser, server: ServerProcess, scheme:
         desk.start_demo()
         desk.buy()
         assert desk.violations() == []
-        for tab in ("Orders", "History"):
+        for tab in ("Orders", "History", "Movers"):
             desk.show(tab)
             assert desk.violations() == []
         desk.page.keyboard.press("?")

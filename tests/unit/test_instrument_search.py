@@ -39,6 +39,8 @@ def share(ticker: str, name: str = "", *short_names: str) -> Instrument:
         ("m & m", "M&M.NS"),
         ("m and m", "M&M.NS"),
         ("mm", "M&M.NS"),
+        ("Mahindra & Mahindra Ltd.", "M&M.NS"),
+        ("mahindra and mahindra", "M&M.NS"),
         ("LT", "LT.NS"),
         ("L&T", "LT.NS"),
         ("l & t", "LT.NS"),
@@ -97,6 +99,8 @@ def test_words_are_found_in_any_order_and_parts_anywhere(text: str, symbol: str)
         ("bharti aitel", "BHARTIARTL.NS"),
         ("bnak nifty", "^NSEBANK"),
         ("relainc", "RELIANCE.NS"),
+        ("mehindra and mahindra", "M&M.NS"),
+        ("relianceindustires", "RELIANCE.NS"),
     ],
 )
 def test_one_typo_in_a_word_is_tolerated(text: str, symbol: str) -> None:
@@ -115,13 +119,14 @@ def test_better_matches_come_first() -> None:
         share("MALPHA"),
         share("ONE", "The Alphas"),
         share("TWO", "Other", "Alpha Two"),
+        share("THREE", "Alphas"),
         share("ALPHABET"),
         share("ALPHA"),
         share("ALHPA"),
     ]
     known = Instruments(shares)
 
-    names = ["ALPHA", "ALPHABET", "TWO", "ONE", "MALPHA"]
+    names = ["ALPHA", "ALPHABET", "TWO", "THREE", "ONE", "MALPHA"]
     assert found("alpha", known) == [f"{name}.NS" for name in names]
     assert [each.ticker for each in known.search("alpha", 2)] == names[:2]
 

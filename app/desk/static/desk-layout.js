@@ -68,6 +68,8 @@ export const layout = css`
     display: flex;
     gap: 2px;
     padding: 0 8px;
+    overflow-x: auto;
+    scrollbar-width: none;
     border-bottom: 1px solid var(--line);
   }
   [role="tab"] {

@@ -23,7 +23,7 @@ export class MoversList extends DeskElement {
     css`
       :host {
         display: grid;
-        grid-template-columns: repeat(auto-fit, minmax(240px, 1fr));
+        grid-template-columns: repeat(auto-fit, minmax(190px, 1fr));
         gap: 0 12px;
         padding: 4px 12px;
       }
@@ -42,6 +42,7 @@ export class MoversList extends DeskElement {
         display: grid;
         grid-template-columns: minmax(0, 1fr) auto 64px;
         gap: 8px;
+        align-items: center;
         width: 100%;
         padding: 0;
         border: 0;

@@ -177,9 +177,9 @@ class Instruments:
     def search(self, text: str, limit: int | None = None) -> list[Instrument]:
         """Return the listed instruments that match `text`, best first; all of them for ''.
 
-        The order is: the exact name, symbols that begin with the text, short names and then words
-        that do, texts that contain it anywhere, and names with a typo if nothing begins with it.
-        Words may be in any order.
+        The order is: the exact name, symbols that begin with the text, names that do, names in
+        which its words begin a word, in any order, what contains them anywhere, and, if nothing
+        begins with it, names with a typo.
         """
         self.refresh(MISS_SECONDS)
         snapshot, wanted = self._snapshot, _normalize(text)

@@ -38,7 +38,7 @@ class SearchIndex:
         """Index instruments, with the aliases of some by symbol, all in capitals."""
         self._instruments = instruments
         symbols: list[tuple[str, int]] = []
-        short_names: list[tuple[str, int]] = []
+        names: list[tuple[str, int]] = []
         words: list[tuple[str, int]] = []
         texts = []
         for place, each in enumerate(instruments):
@@ -48,11 +48,11 @@ class SearchIndex:
             whole = dict.fromkeys([*map(compact, written), *isin])
             parts = {word for name in written for word in split(name)}
             symbols += [(key, place) for key in {each.symbol, ticker, compact(ticker)}]
-            short_names += [(compact(name), place) for name in own]
+            names += [("".join(split(name)), place) for name in written if name != ticker]
             words += [(word, place) for word in parts.union(whole)]
             texts.append(" ".join(whole))
         self._symbols = _Keys(symbols)
-        self._short_names = _Keys(short_names)
+        self._names = _Keys(names)
         self._words = _Keys(words)
         self._text = "\n".join(texts)
         self._begins = array("I", _begins(texts))
@@ -68,21 +68,22 @@ class SearchIndex:
 
     def _matches(self, text: str) -> Iterator[Iterable[int]]:
         """Return the places of matches: the exact symbol, then less and less exact ones."""
-        whole, words = compact(text), split(text)
-        spellings = {text, whole} - {""}
-        symbols, names = self._symbols, self._short_names
-        yield _union(symbols.equal, spellings)
+        said = split(text)
+        whole, name, words = compact(text), "".join(said), list(dict.fromkeys(said))
+        symbols, names = self._symbols, self._names
+        yield _union(symbols.equal, {text, whole})
         good = [
-            _union(symbols.beginning, spellings),
-            _union(names.beginning, {whole} - {""}),
+            _union(symbols.beginning, {text, whole}),
+            _union(names.beginning, {name}),
             self._with_all(words, self._words.beginning),
         ]
         yield from good
-        yield self._containing(words or list({whole} - {""}))
+        yield self._containing(words or [whole])
         if "." in text:
             # Otherwise "NS" would match every share of NSE.
             yield (place for place, each in enumerate(self._instruments) if text in each.symbol)
         if not any(good):
+            yield _union(names.beginning, _variants(name, MIN_TYPO_BEGINNING))
             yield self._with_all(words, self._misspelled)
             yield self._with_all(words, self._misspelled_beginning)
 
@@ -115,7 +116,7 @@ class SearchIndex:
     def _misspelled_beginning(self, word: str) -> set[int]:
         """Return the places with words that begin with this one but for a typo."""
         found = set(self._words.beginning(word))
-        variants = (each for each in _variants(word) if len(each) >= MIN_TYPO_BEGINNING)
+        variants = _variants(word, MIN_TYPO_BEGINNING)
         return found.union(*(self._words.beginning(variant) for variant in variants))
 
 
@@ -143,10 +144,10 @@ def compact(text: str) -> str:
 
 
 def split(text: str) -> list[str]:
-    """Return the words of a text in capitals, without those that say nothing, each once."""
+    """Return the words of a text in capitals, without those that say nothing."""
     if _is_word(text):
         return [] if text in _IGNORED else [text]
-    words = dict.fromkeys(_BETWEEN_WORDS.split(_UNWRITTEN.sub("", text)))
+    words = _BETWEEN_WORDS.split(_UNWRITTEN.sub("", text))
     return [word for word in words if word and word not in _IGNORED]
 
 
@@ -170,13 +171,15 @@ def _begins(texts: Iterable[str]) -> Iterator[int]:
 
 
 def _union(look_up: Lookup, keys: Iterable[str]) -> list[int]:
-    return sorted({place for key in keys for place in look_up(key)})
+    """Return the places of keys, except the empty one: every key begins with it."""
+    return sorted({place for key in keys if key for place in look_up(key)})
 
 
-def _variants(word: str) -> set[str]:
+def _variants(word: str, shortest: int = 0) -> set[str]:
     """Return what a word with one typo may mean: a letter too many, too few or wrong, two swapped.
 
-    Numbers are not guessed. After Peter Norvig, https://norvig.com/spell-correct.html.
+    Those with less than `shortest` letters are left out, and numbers are not guessed. After Peter
+    Norvig, https://norvig.com/spell-correct.html.
     """
     if not word.isalpha() or not MIN_TYPO <= len(word) <= MAX_TYPO:
         return set()
@@ -186,4 +189,4 @@ def _variants(word: str) -> set[str]:
     for letter in ascii_uppercase:
         changed |= {left + letter + right for left, right in halves}
         changed |= {left + letter + right[1:] for left, right in halves if right}
-    return changed
+    return {each for each in changed if len(each) >= shortest}
