@@ -191,6 +191,11 @@ class Settings(BaseModel):
 
     initial_margin: Decimal = Field(Decimal(100_000), ge=1_000, le=1_000_000_000, decimal_places=2)
     margin_rate: Decimal = Field(Decimal("0.2"), gt=0, le=1)
+    fill_profile: Annotated[Literal["plain", "realistic", "harsh"], BeforeValidator(_lower)] = (
+        "plain"
+    )
+    slippage_bps: Decimal = Field(Decimal(2), ge=0, le=1000)
+    fill_seed: Annotated[str, Field(max_length=64)] = "0"
 
     angel_api_key: SecretStr = SecretStr("demo")
     angel_client_code: SecretStr = SecretStr("demo")

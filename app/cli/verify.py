@@ -43,6 +43,9 @@ def _described(trade: Trade) -> Iterator[str]:
         at = "" if price is None else f" at {format_rupees(price)}"
         why = f": {trade.end_reason}" if trade.end_reason else ""
         yield f"Its {order.order_type} order{at} has no fill{why}."
+    if model := trade.model:
+        seed = f"the seed of trade {trade.number} in {trade.portfolio} is {model.seed}"
+        yield f"Its fill profile is {model.profile}: {seed}."
     if trade.oco_id:
         yield f"The other order of its pair is {trade.oco_id}."
     if bracket and trade.status is TradeStatus.ACTIVE and bracket.exited:
@@ -52,7 +55,7 @@ def _described(trade: Trade) -> Iterator[str]:
 def _derive(trade: Trade) -> list[Step]:
     order = trade.order
     if trade.bracket is None:
-        return [verify_margin(order, trade.margin_used)] if order else []
+        return [verify_margin(order, trade.margin_used, trade.end_reason)] if order else []
     # A market order does not store the rate: it is that of the configuration.
     rate = order.margin_rate if order else services().settings.margin_rate
     record = Record(

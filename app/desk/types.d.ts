@@ -126,6 +126,7 @@ interface Portfolio {
   deposits: number;
   withdrawals: number;
   season: number;
+  fill_profile: string;
   season_started_at: string;
   last_updated: string;
 }

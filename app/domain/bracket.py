@@ -15,11 +15,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.domain.candle import Candle
-from app.domain.errors import WrongSideOfPrice
-from app.domain.fill import Exit, ExitReason, FillRule, PricePoint, QueuedExit
+from app.domain.fill import SLIPPING, Exit, ExitReason, FillRule, PricePoint, QueuedExit
+from app.domain.fill_profile import FillModel, Slippage
 from app.domain.money import PAISA, ZERO
 from app.domain.quote import Posting, Quote, Source
-from app.domain.side import TradeType
+from app.domain.side import TradeType, require_sides
 from app.domain.trailing import Start, TrailingStop, TrailingTerms, is_better
 from app.domain.triggers import SettledFrom
 
@@ -51,6 +51,9 @@ class Bracket:
     # What the trailing stop follows prices from, if it was set after the entry.
     trailing_start: Start | None = None
     exit_queued: QueuedExit | None = None
+    # None for the plain profile.
+    model: FillModel | None = None
+    entry_slippage: Slippage | None = None
 
     @classmethod
     def open(
@@ -87,9 +90,11 @@ class Bracket:
         stop_loss: Decimal | None = None,
         target_price: Decimal | None = None,
         trailing: TrailingTerms | None = None,
+        model: FillModel | None = None,
+        limit: Decimal | None = None,
     ) -> Bracket:
-        """Enter at `price`, by default that of the `quote`."""
-        return cls(
+        """Enter at `price`, by default that of the `quote`, or what a `model` makes of it."""
+        bracket = cls(
             trade_type=trade_type,
             quantity=quantity,
             entry_price=quote.price if price is None else price,
@@ -103,6 +108,20 @@ class Bracket:
             entry_settled_from=settled_from,
             trailing=trailing,
         )
+        return bracket.filled_by(model, quote, limit) if model else bracket
+
+    def filled_by(self, model: FillModel, quote: Quote, limit: Decimal | None = None) -> Bracket:
+        """Return it as entered at `quote` under a model, by an order with a `limit` if given."""
+        if self.entry_rule not in SLIPPING:
+            return replace(self, model=model)
+        price, slippage = model.fill(quote, self.trade_type.sign, "entry", limit)
+        return replace(self, model=model, entry_price=price, entry_slippage=slippage)
+
+    @property
+    def entry_market_price(self) -> Decimal:
+        """The price of its entry before slippage."""
+        slippage = self.entry_slippage.amount if self.entry_slippage else ZERO
+        return self.entry_price - self.trade_type.sign * slippage
 
     @property
     def open_quantity(self) -> int:
@@ -115,7 +134,7 @@ class Bracket:
         if self.trailing is None:
             return None
         start = self.trailing_start or Start(
-            self.entry_price, self.entry_source, self.entry_timestamp, self.entry_posting
+            self.entry_market_price, self.entry_source, self.entry_timestamp, self.entry_posting
         )
         return TrailingStop(self.trade_type, self.trailing, start)
 
@@ -172,12 +191,6 @@ class Bracket:
         is_older = since.posting is None and quote.timestamp < since.timestamp
         return is_older or quote.precedes(since.source, since.timestamp, since.posting)
 
-    def with_levels(
-        self, *, stop_loss: Decimal | None, target_price: Decimal | None, since: Quote
-    ) -> Bracket:
-        """Return it with other levels, which prices later than `since` may reach."""
-        return replace(self, stop_loss=stop_loss, target_price=target_price, levels_since=since)
-
     def exit_at(
         self,
         quote: Quote,
@@ -188,11 +201,19 @@ class Bracket:
         rule: FillRule = FillRule.MARKET,
         quantity: int | None = None,
     ) -> Exit:
-        """Exit for `reason` at `price`, by default that of `quote`; by default all that is held."""
+        """Exit for `reason` at `price`, by default that of `quote`; by default all that is held.
+
+        What exits at market has the slippage of the model.
+        """
         quantity = self.open_quantity if quantity is None else quantity
         price = quote.price if price is None else price
+        slippage = None
+        if self.model and rule in SLIPPING:
+            side, number = -self.trade_type.sign, f"exit {self.exited}"
+            limit = self.target_price if reason is ExitReason.TARGET else None
+            price, slippage = self.model.fill(quote, side, number, limit)
         pnl = self.pnl_at(price, quantity)
-        return Exit(reason, quote, price, quantity, pnl, rule, settled_from)
+        return Exit(reason, quote, price, quantity, pnl, rule, settled_from, slippage=slippage)
 
     def queued_exit_at(self, quote: Quote, settled_from: SettledFrom | None = None) -> Exit | None:
         """Return the exit that waits for the session, if `quote` is a price of it."""
@@ -208,11 +229,17 @@ class Bracket:
         return replace(self, exited=self.exited + exit.quantity, exit_queued=None)
 
     def triggered_by(
-        self, quote: Quote, settled_from: SettledFrom | None = None, best: Quote | None = None
+        self,
+        quote: Quote,
+        settled_from: SettledFrom | None = None,
+        best: Quote | None = None,
+        *,
+        furthest: Decimal | None = None,
     ) -> Exit | None:
         """Return the exit that `quote` causes, None if it causes none or precedes the entry.
 
         `best` is the best price that its trailing stop followed before, None for that of its start.
+        `furthest` is the furthest that the price went towards the target, by default `quote`.
         In the closing auction no stop fires.
         """
         if not self.may_exit_at(quote) or self._follows(quote):
@@ -222,7 +249,7 @@ class Bracket:
             exit = self.exit_at(quote, reason, settled_from, rule=FillRule.STOP)
             return replace(exit, best=self._followed(reason, best))
         if self._is_reached(self.target_price, quote.price, losing=False):
-            return self._exit_at_target(quote, settled_from)
+            return self._exit_at_target(quote, settled_from, furthest)
         return None
 
     def triggered_in(
@@ -254,9 +281,14 @@ class Bracket:
             return opening
         trailing = self.trailing_stop
         best = trailing.after(best, candle.opening) if trailing else None
+        furthest = candle.high if self.trade_type is TradeType.BUY else candle.low
         for level in (self.stop_after(best), self.target_price):
-            if level is not None and candle.low <= level <= candle.high:
-                return self._exit_in_candle(candle, level, best)
+            if (
+                level is not None
+                and candle.low <= level <= candle.high
+                and (exit := self._exit_in_candle(candle, level, best, furthest))
+            ):
+                return exit
         return self._trailed_at_close(candle, trailing, best) if trailing else None
 
     def _triggered_in_rest(
@@ -298,7 +330,9 @@ class Bracket:
             has_moved = not at_open or price != candle.open
             if level is not None and has_moved and self._is_reached(level, price, losing=losing):
                 was_beyond = at_open and self._is_reached(level, candle.open, losing=losing)
-                return self._exit_in_candle(candle, candle.open if was_beyond else level)
+                reached = candle.open if was_beyond else level
+                if exit := self._exit_in_candle(candle, reached, furthest=price):
+                    return exit
         return None
 
     def _entered_at_open(self, candle: Candle) -> bool:
@@ -307,10 +341,15 @@ class Bracket:
         return self.entry_rule is not FillRule.CANDLE
 
     def _exit_in_candle(
-        self, candle: Candle, price: Decimal, best: Quote | None = None
+        self,
+        candle: Candle,
+        price: Decimal,
+        best: Quote | None = None,
+        furthest: Decimal | None = None,
     ) -> Exit | None:
-        """Return the exit at a level that the candle reached."""
-        exit = self.triggered_by(candle.quote_at(price), SettledFrom.GAP, best)
+        """Return the exit at a level that the candle reached, and went beyond to `furthest`."""
+        quote = candle.quote_at(price)
+        exit = self.triggered_by(quote, SettledFrom.GAP, best, furthest=furthest)
         if exit is None or exit.reason is ExitReason.TARGET:
             return exit
         return replace(exit, rule=FillRule.CANDLE)
@@ -325,18 +364,33 @@ class Bracket:
         assert trailing is not None
         return PricePoint(trailing.start.price, trailing.start.timestamp)
 
-    def _exit_at_target(self, quote: Quote, settled_from: SettledFrom | None) -> Exit:
+    def _exit_at_target(
+        self, quote: Quote, settled_from: SettledFrom | None, furthest: Decimal | None
+    ) -> Exit | None:
         assert self.target_price is not None
         if quote.in_auction:
             price, rule = quote.price, FillRule.AUCTION
         elif quote.opens_session and quote.price != self.target_price:
             price, rule = quote.price, FillRule.OPENING
-        elif self._is_reached(self.target_price, self.entry_price, losing=False):
+        elif self._is_reached(self.target_price, self.entry_market_price, losing=False):
             # The entry itself was beyond it, so the limit was better than the market at once.
             price, rule = quote.price, FillRule.MARKET
         else:
-            price, rule = self.target_price, FillRule.LIMIT
+            return self._exit_resting_target(quote, settled_from, furthest)
         return self.exit_at(quote, ExitReason.TARGET, settled_from, price=price, rule=rule)
+
+    def _exit_resting_target(
+        self, quote: Quote, settled_from: SettledFrom | None, furthest: Decimal | None
+    ) -> Exit | None:
+        """Return the exit at the target itself, None if it was touched and the model keeps it."""
+        target, model, quantity = self.target_price, self.model, self.open_quantity
+        if model and (quote.price if furthest is None else furthest) == target:
+            limit = f"target {self.exited}"
+            if not model.fills_touched(limit, quote.timestamp):
+                return None
+            quantity = model.part_touched(limit, quote.timestamp, quantity)
+        rule, reason = FillRule.LIMIT, ExitReason.TARGET
+        return self.exit_at(quote, reason, settled_from, price=target, rule=rule, quantity=quantity)
 
     def _is_reached(self, level: Decimal | None, price: Decimal, *, losing: bool) -> bool:
         """Return whether `price` is at or beyond a level on the losing or the winning side."""
@@ -344,20 +398,3 @@ class Bracket:
             return False
         falls = losing is (self.trade_type is TradeType.BUY)
         return price <= level if falls else price >= level
-
-
-def require_sides(
-    trade_type: TradeType,
-    price: Decimal,
-    *,
-    stop_loss: Decimal | None,
-    target_price: Decimal | None,
-) -> None:
-    """Raise WrongSideOfPrice for a level that would trigger at the entry price `price`."""
-    buying = trade_type is TradeType.BUY
-    for field, level, below in (
-        ("stop_loss", stop_loss, buying),
-        ("target_price", target_price, not buying),
-    ):
-        if level is not None and (level >= price if below else level <= price):
-            raise WrongSideOfPrice(field, level, "below" if below else "above", price)

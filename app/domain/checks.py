@@ -120,16 +120,22 @@ def market_problems(
 
 
 def funds_problems(
-    order: Order, instrument: Instrument, market: Market, funds: Funds
+    order: Order,
+    instrument: Instrument,
+    market: Market,
+    funds: Funds,
+    price: Decimal | None = None,
 ) -> Iterator[PaperTradingError]:
     """Yield what the order needs more than the portfolio has: checks 8 and 9.
 
-    An order that ends unfilled needs nothing.
+    An order that ends unfilled needs nothing. `price` is that of its fill, by default the one that
+    `entry_price` returns.
     """
     is_queued = market.is_queueing
     if ends_unfilled(order, market):
         return
-    price = entry_price(order, market.quote, is_queued=is_queued)
+    if price is None:
+        price = entry_price(order, market.quote, is_queued=is_queued)
     if price is not None:
         required = required_margin(price, order.quantity, funds.margin_rate)
         too_little = funds.available_margin < required

@@ -15,6 +15,7 @@ from decimal import Decimal
 from app.domain.bracket import Bracket
 from app.domain.candle import Candle
 from app.domain.fill import FillRule
+from app.domain.fill_profile import FillModel
 from app.domain.money import PAISA, required_margin
 from app.domain.order import OrderType, TimeInForce
 from app.domain.quote import MAX_DELAY, Quote
@@ -77,6 +78,8 @@ class EntryOrder:
     trailing: TrailingTerms | None = None
     # None unless a corporate action has adjusted it since.
     margin_basis: MarginBasis | None = None
+    # None for the plain profile.
+    model: FillModel | None = None
 
     @property
     def ends_at(self) -> datetime | None:
@@ -128,9 +131,16 @@ class EntryOrder:
         )
 
     def filled_by(
-        self, quote: Quote, settled_from: SettledFrom | None = None
+        self,
+        quote: Quote,
+        settled_from: SettledFrom | None = None,
+        *,
+        furthest: Decimal | None = None,
     ) -> Entered | Triggered | None:
-        """Return what `quote` causes, None if nothing or if it precedes the order."""
+        """Return what `quote` causes, None if nothing or if it precedes the order.
+
+        `furthest` is the furthest that the price went through a limit, by default `quote`.
+        """
         if not self._counts(quote):
             return None
         if self.waiting_price is not None and not self._is_reached(quote.price):
@@ -145,6 +155,9 @@ class EntryOrder:
         assert self.limit_price is not None
         if quote.opens_session and quote.price != self.limit_price:
             return self._enter(quote, quote.price, FillRule.OPENING, settled_from)
+        is_touched = (quote.price if furthest is None else furthest) == self.limit_price
+        if is_touched and self.model and not self.model.fills_touched("entry", quote.timestamp):
+            return None
         return self._enter(quote, self.limit_price, FillRule.LIMIT, settled_from)
 
     def _filled_in_auction(self, quote: Quote, settled_from: SettledFrom | None) -> Entered | None:
@@ -175,7 +188,8 @@ class EntryOrder:
             return opening
         if not candle.low <= price <= candle.high:
             return None
-        filled = self.filled_by(candle.quote_at(price), SettledFrom.GAP)
+        furthest = candle.low if self._waits_for_fall else candle.high
+        filled = self.filled_by(candle.quote_at(price), SettledFrom.GAP, furthest=furthest)
         if isinstance(filled, Entered) and filled.bracket.entry_rule is not FillRule.LIMIT:
             return replace(filled, bracket=replace(filled.bracket, entry_rule=FillRule.CANDLE))
         return filled
@@ -191,7 +205,8 @@ class EntryOrder:
         )
         best = lowest if self.trade_type is TradeType.BUY else highest
         if self._is_reached(best) and best != candle.open:
-            return self.filled_by(candle.quote_at(self.limit_price), SettledFrom.GAP)
+            quote = candle.quote_at(self.limit_price)
+            return self.filled_by(quote, SettledFrom.GAP, furthest=best)
         return None
 
     def _trigger(self, quote: Quote, settled_from: SettledFrom | None) -> Entered | Triggered:
@@ -216,6 +231,8 @@ class EntryOrder:
                 stop_loss=self.stop_loss,
                 target_price=self.target_price,
                 trailing=self.trailing,
+                model=self.model,
+                limit=self.limit_price,
             ),
             quote,
         )

@@ -7,6 +7,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from app.domain.fill_profile import FillModel, FillProfile, Slippage
+from app.domain.money import ZERO
 from app.domain.quote import Quote
 from app.domain.session import session_day
 from app.domain.triggers import SettledFrom
@@ -32,6 +34,10 @@ class FillRule(StrEnum):
     AUCTION = "auction"
     # At the stop itself: a candle reached it, and no tick tells at which price.
     CANDLE = "candle"
+
+
+# The rules of what is filled at market, and pays for it in other profiles than the plain one.
+SLIPPING = frozenset({FillRule.MARKET, FillRule.STOP, FillRule.CANDLE})
 
 
 class ExitReason(StrEnum):
@@ -67,6 +73,8 @@ class Exit:
     rule: FillRule | None = None
     settled_from: SettledFrom | None = None
     best: PricePoint | None = None
+    # None at the price of the plain rules.
+    slippage: Slippage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +101,10 @@ class QueuedExit:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One execution of a trade, as its owner sees it. `pnl` (rupees) is None for an entry."""
+    """One execution of a trade, as its owner sees it. `pnl` (rupees) is None for an entry.
+
+    `model` is None for a trade of the plain profile.
+    """
 
     kind: FillKind
     quantity: int
@@ -105,3 +116,14 @@ class Fill:
     pnl: Decimal | None = None
     settled_from: SettledFrom | None = None
     best: PricePoint | None = None
+    model: FillModel | None = None
+    slip: Slippage | None = None
+
+    @property
+    def profile(self) -> FillProfile:
+        return self.model.profile if self.model else FillProfile.PLAIN
+
+    @property
+    def slippage(self) -> Decimal:
+        """The rupees by which its profile made the price worse than that of its quote."""
+        return self.slip.amount if self.slip else ZERO

@@ -5,7 +5,7 @@ It is filled at once, it waits for its price or its session, or it ends because 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -13,11 +13,12 @@ from app.domain.bounds import NOTHING, Bounds
 from app.domain.bracket import Bracket
 from app.domain.checks import Market, fills_at_once
 from app.domain.entry import EntryOrder
+from app.domain.fill_profile import FillModel
 from app.domain.money import ZERO, required_margin
 from app.domain.order import Order, OrderType, TimeInForce
 from app.domain.position import Position
 from app.domain.quote import Quote
-from app.domain.trade import ENDED_STATUS, EndReason, TradeStatus
+from app.domain.trade import ENDED_STATUS, REJECTED_BY_BROKER, EndReason, TradeStatus
 from app.domain.trailing import TrailingTerms
 
 
@@ -26,11 +27,12 @@ class Placement:
     """An order that was accepted. `margin` is the rupees that it blocks.
 
     `order` is None for a market order that was filled at once, `bracket` unless it was filled.
-    `placed` is the quote after which prices count.
+    `placed` is the quote after which prices count. `asked` is the order in any case.
     """
 
     placed: Quote
     margin: Decimal
+    asked: EntryOrder
     order: EntryOrder | None = None
     bracket: Bracket | None = None
     end_reason: EndReason | None = None
@@ -51,9 +53,27 @@ class Placement:
         return Bounds(entry.trigger_below, entry.trigger_above)
 
     @property
+    def margin_price(self) -> Decimal:
+        """The price of its margin: that of its fill, or the one at which the order blocks it."""
+        return self.bracket.entry_price if self.bracket else self.asked.margin_price
+
+    @property
     def position(self) -> Position | None:
         """The position that it opens, None if it holds nothing yet."""
         return Position.of(self.bracket) if self.bracket else None
+
+    def under(self, model: FillModel) -> Placement:
+        """Return what becomes of the order under a model, by which a broker may reject it."""
+        asked = replace(self.asked, model=model)
+        if self.end_reason is None and (code := model.rejection()):
+            reason = REJECTED_BY_BROKER[code]
+            return Placement(self.placed, ZERO, asked, asked, end_reason=reason)
+        order = asked if self.order else None
+        if self.bracket is None:
+            return replace(self, asked=asked, order=order)
+        bracket = self.bracket.filled_by(model, self.placed, asked.limit_price)
+        margin = asked.margin_at(bracket.entry_price)
+        return replace(self, asked=asked, order=order, bracket=bracket, margin=margin)
 
 
 def place(
@@ -71,6 +91,7 @@ def place(
     """
     placed = market.quote
     assert placed is not None
+    asked = _entry_order(order, market, margin_rate, expires_at, trailing)
     if fills_at_once(order, placed, is_queued=market.is_queueing):
         bracket = Bracket.open(
             order.trade_type,
@@ -82,12 +103,10 @@ def place(
         )
         margin = required_margin(placed.price, order.quantity, margin_rate)
         is_market = order.order_type is OrderType.MARKET
-        kept = None if is_market else _entry_order(order, market, margin_rate, expires_at, trailing)
-        return Placement(placed, margin, kept, bracket)
-    waiting = _entry_order(order, market, margin_rate, expires_at, trailing)
+        return Placement(placed, margin, asked, None if is_market else asked, bracket)
     if order.time_in_force is TimeInForce.IOC:
-        return Placement(placed, ZERO, waiting, end_reason=EndReason.IOC)
-    return Placement(placed, waiting.margin_at(waiting.margin_price), waiting)
+        return Placement(placed, ZERO, asked, asked, end_reason=EndReason.IOC)
+    return Placement(placed, asked.margin_at(asked.margin_price), asked, asked)
 
 
 def _entry_order(

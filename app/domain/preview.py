@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from app.domain.checks import Market, ends_unfilled, entry_price, fills_at_once
+from app.domain.fill_profile import FillModel
 from app.domain.money import ZERO, required_margin
 from app.domain.order import Order, OrderType
 from app.domain.quote import Quote
@@ -54,17 +55,21 @@ class Estimate:
         market: Market,
         margin_rate: Decimal,
         trailing: TrailingTerms | None = None,
+        model: FillModel | None = None,
     ) -> Estimate | None:
         """Return the estimate of an order with these terms of its trailing stop.
 
-        None if it has no price.
+        None if it has no price. The `model` is None for the plain fill profile.
         """
-        entry = entry_price(order, market.quote, is_queued=market.is_queueing)
-        if entry is None:
+        quote, is_queued = market.quote, market.is_queueing
+        start = entry = entry_price(order, quote, is_queued=is_queued)
+        if entry is None or start is None:
             return None
+        if model and quote and fills_at_once(order, quote, is_queued=is_queued):
+            entry, _ = model.fill(quote, order.trade_type.sign, "entry", order.limit_price)
         margin = required_margin(entry, order.quantity, margin_rate)
         per_rupee = order.quantity * order.trade_type.sign
-        trailed = trailing.level(order.trade_type, entry, entry) if trailing else None
+        trailed = trailing.level(order.trade_type, start, start) if trailing else None
         stops = [level for level in (order.stop_loss, trailed) if level is not None]
         losses = [(entry - level) * per_rupee for level in stops]
         targets = [] if order.target_price is None else [order.target_price]

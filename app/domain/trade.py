@@ -17,6 +17,7 @@ from app.domain.candle import Candle
 from app.domain.corporate_actions import Adjusted
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit, ExitReason
+from app.domain.fill_profile import RejectCode
 from app.domain.quote import Quote
 from app.domain.trailing import TrailingStop
 from app.domain.triggers import SettledFrom
@@ -87,6 +88,10 @@ class EndReason(StrEnum):
     UNLISTED = "unlisted_symbol"
     # A rights issue, a merger or a demerger of its share.
     CORPORATE_ACTION = "corporate_action"
+    # The broker of the harsh fill profile rejected it on arrival, with this code of its own.
+    BROKER_AB1004 = "broker_ab1004"
+    BROKER_AB1007 = "broker_ab1007"
+    BROKER_AB2001 = "broker_ab2001"
 
 
 ENDED_STATUS = {
@@ -98,7 +103,17 @@ ENDED_STATUS = {
     EndReason.EXPIRED: TradeStatus.EXPIRED,
     EndReason.INSUFFICIENT_MARGIN: TradeStatus.REJECTED,
     EndReason.UNLISTED: TradeStatus.REJECTED,
+    EndReason.BROKER_AB1004: TradeStatus.REJECTED,
+    EndReason.BROKER_AB1007: TradeStatus.REJECTED,
+    EndReason.BROKER_AB2001: TradeStatus.REJECTED,
 }
+REJECTED_BY_BROKER = {
+    RejectCode.AB1004: EndReason.BROKER_AB1004,
+    RejectCode.AB1007: EndReason.BROKER_AB1007,
+    RejectCode.AB2001: EndReason.BROKER_AB2001,
+}
+# Why an order ended at once, so that it was never anything else.
+ENDED_ON_ARRIVAL = frozenset({EndReason.IOC, *REJECTED_BY_BROKER.values()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,9 +249,10 @@ def rebase(
         if change.reason is ExitReason.USER:
             return None
         if _level_of(now.bracket, change.reason) == _level_of(before.bracket, change.reason):
-            held = now.bracket.open_quantity
-            exit = replace(change, quantity=held, pnl=now.bracket.pnl_at(change.price))
-            return replace(transition, change=exit)
+            held, is_part = now.bracket.open_quantity, transition.after.is_open
+            quantity = min(change.quantity, held) if is_part else held
+            pnl = now.bracket.pnl_at(change.price, quantity)
+            return _closing(now.bracket, replace(change, quantity=quantity, pnl=pnl))
         return _react_again(now, change.quote, change.settled_from, best)
     if isinstance(change, Entered):
         return _react_again(now, change.quote, change.bracket.entry_settled_from)

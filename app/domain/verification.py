@@ -7,16 +7,19 @@ computed here from those and from the terms of the trade, and compared with what
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from app.domain.bracket import Bracket
 from app.domain.corporate_actions import Adjustment, divide
 from app.domain.entry import EntryOrder, MarginBasis
-from app.domain.fill import ExitReason, Fill, FillKind, FillRule
+from app.domain.fill import SLIPPING, ExitReason, Fill, FillKind, FillRule
+from app.domain.fill_profile import FillModel, Slippage
 from app.domain.money import ZERO, format_rupees, required_margin, to_paisa
 from app.domain.order import OrderType, TimeInForce
 from app.domain.side import TradeType
+from app.domain.trade import ENDED_ON_ARRIVAL, EndReason
+from app.domain.triggers import SettledFrom
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +61,17 @@ class Record:
 def verify(record: Record) -> Iterator[Step]:
     """Yield each step of the derivation, in order."""
     exits = [fill for fill in record.fills if fill.kind is FillKind.EXIT]
+    side, exited = record.brackets[0].trade_type.sign, 0
     for fill in record.fills:
         if fill.kind is FillKind.ENTRY:
-            yield _entry(fill, record.brackets[0], record.order)
+            entry = _entry(fill, record.brackets[0], record.order)
+            yield from _under_model(entry, fill, side, "entry", "entry")
     yield _margin(record)
     for number, (fill, bracket) in enumerate(zip(exits, record.brackets[1:], strict=True), 1):
-        yield _exit(number, fill, bracket)
+        exit = _exit(number, fill, bracket)
+        yield from _under_model(exit, fill, -side, f"exit {exited}", f"target {exited}")
         yield _pnl(number, fill, bracket)
+        exited += fill.quantity
     for adjustment in record.adjustments:
         yield from _adjustment(adjustment, record.brackets[0].trade_type)
     if exits or record.adjustments:
@@ -96,11 +103,13 @@ def _adjustment(each: Adjustment, trade_type: TradeType) -> Iterator[Step]:
     yield Step(f"Booked by {name}", reason, rest * trade_type.sign + ZERO, each.pnl)
 
 
-def verify_margin(order: EntryOrder, margin_used: Decimal) -> Step:
+def verify_margin(
+    order: EntryOrder, margin_used: Decimal, end_reason: EndReason | None = None
+) -> Step:
     """Return the derivation of what an order without a fill blocks, or blocked until it ended."""
     basis = order.margin_basis or MarginBasis(order.margin_price, order.quantity)
     name, price = "Margin blocked", basis.price
-    if order.time_in_force is TimeInForce.IOC:
+    if order.time_in_force is TimeInForce.IOC or end_reason in ENDED_ON_ARRIVAL:
         return Step(name, "nothing: the order did not wait", ZERO, margin_used)
     reason = f"{price} x {basis.quantity} x {order.margin_rate}"
     derived = required_margin(price, basis.quantity, order.margin_rate)
@@ -146,6 +155,50 @@ def _stop(fill: Fill, bracket: Bracket) -> Decimal | None:
     if trailing is None or fill.best is None:
         return None
     return trailing.terms.level(bracket.trade_type, trailing.start.price, fill.best.price)
+
+
+def _under_model(step: Step, fill: Fill, side: int, execution: str, limit: str) -> Iterator[Step]:
+    """Yield the step of a fill as its model changes it, after the slippage if it has some.
+
+    `execution` and `limit` are the indices of its random numbers.
+    """
+    model, slip = fill.model, fill.slip
+    if model is None or fill.rule not in SLIPPING:
+        flaw = "" if slip is None else "a fill of this rule has no slippage"
+        yield replace(step, flaw=step.flaw or flaw or _unless_filled(fill, limit))
+        return
+    if slip is None:
+        yield replace(step, flaw="no slippage is recorded")
+        return
+    derived = model.price(step.derived, side, slip.spread, slip.latency, slip.bound)
+    amount = abs(derived - step.derived)
+    is_drawn = slip.latency == model.latency(execution)
+    flaw = "" if is_drawn else f"the seed gives {model.latency(execution)} ticks of latency"
+    reason = _slippage(model, slip, side)
+    yield Step(f"Slippage of {step.name.lower()}", reason, amount, slip.amount, flaw)
+    how = f"{step.reason}, {'+' if side > 0 else '-'} {amount}"
+    yield replace(step, reason=how, derived=derived)
+
+
+def _slippage(model: FillModel, slip: Slippage, side: int) -> str:
+    """Return the slippage of a fill in words."""
+    half = f"{model.slippage_bps} bps" if slip.spread is None else f"half of {slip.spread} spread"
+    latency = f", {slip.latency} ticks of latency" if slip.latency else ""
+    worst = "most" if side > 0 else "least"
+    bound = "" if slip.bound is None else f", at {worst} {slip.bound}"
+    return f"{model.profile}: {half} in ticks of {model.tick_size}{latency}{bound}"
+
+
+def _unless_filled(fill: Fill, limit: str) -> str:
+    """Return a flaw if a tick touched the limit of a fill in a minute that fills none."""
+    model = fill.model
+    is_touched = fill.rule is FillRule.LIMIT and fill.price == fill.quote.price
+    # A candle is recorded at the limit, however far its prices went.
+    if model is None or not is_touched or fill.settled_from is SettledFrom.GAP:
+        return ""
+    if model.fills_touched(limit, fill.quote.timestamp):
+        return ""
+    return "the seed leaves a limit waiting that is touched in this minute"
 
 
 def _pnl(number: int, fill: Fill, bracket: Bracket) -> Step:

@@ -16,6 +16,7 @@ from bson import ObjectId
 from pymongo import UpdateOne
 
 from app.database import Document, collection
+from app.domain.fill_profile import FillProfile
 from app.domain.money import ZERO
 from app.domain.portfolio import DEFAULT_NAME, MAX_BALANCE
 from app.domain.position import Position
@@ -88,6 +89,8 @@ class Portfolio:
     exposure: Mapping[str, Position]
     created_at: datetime
     last_updated: datetime
+    # None for that of the server.
+    fill_profile: FillProfile | None = None
 
     @property
     def current_season(self) -> Season:
@@ -117,11 +120,24 @@ class Portfolio:
             key.replace(":", "."): Position(**sums) for key, sums in document["exposure"].items()
         }
         seasons = [Season.from_document(season) for season in document["seasons"]]
-        return cls(id=document["_id"], **values, seasons=seasons, exposure=exposure)
+        own = document.get("fill_profile")
+        profile = FillProfile(own) if own else None
+        return cls(
+            id=document["_id"],
+            **values,
+            seasons=seasons,
+            exposure=exposure,
+            fill_profile=profile,
+        )
 
     @classmethod
     def create(
-        cls, user_id: str, initial_margin: Decimal, now: datetime, name: str = DEFAULT_NAME
+        cls,
+        user_id: str,
+        initial_margin: Decimal,
+        now: datetime,
+        name: str = DEFAULT_NAME,
+        fill_profile: FillProfile | None = None,
     ) -> Portfolio:
         """Insert a portfolio and its first movement; call it in a transaction.
 
@@ -144,6 +160,7 @@ class Portfolio:
             "exposure": {},
             "created_at": now,
             "last_updated": now,
+            **({"fill_profile": fill_profile.value} if fill_profile else {}),
         }
         collection("portfolios").insert_one(document)
         Movement.create(
@@ -193,6 +210,20 @@ class Portfolio:
         for found in collection("portfolios").find({}, fields):
             counts[found["user_id"]] += found["trade_count"] - found.get("season_start", 0)
         return dict(counts)
+
+    @classmethod
+    def set_fill_profile(
+        cls, user_id: str, name: str, profile: FillProfile | None, now: datetime
+    ) -> Portfolio | None:
+        """Set the fill profile of its next trades; return the portfolio, None if unknown.
+
+        None stands for that of the server.
+        """
+        value = profile.value if profile else None
+        collection("portfolios").update_one(
+            _by_name(user_id, name), {"$set": {"fill_profile": value, "last_updated": now}}
+        )
+        return cls.find_by_user_id(user_id, name)
 
     def correct(self, fields: Mapping[str, Any]) -> None:
         """Set fields of the portfolio to recomputed values."""
@@ -316,7 +347,7 @@ FIRST_SEASON: Mapping[str, Any] = {"season": 1, "season_start": 0, "seasons": []
 MAX_SEASONS = 100
 # Sums of a season, in rupees.
 _OF_SEASON = ("deposits", "withdrawals", "utilized_margin", "total_pnl")
-_NOT_COPIED = ("id", "seasons", "exposure")
+_NOT_COPIED = ("id", "seasons", "exposure", "fill_profile")
 _FIELDS = tuple(name for name in Portfolio.__dataclass_fields__ if name not in _NOT_COPIED)
 
 

@@ -16,6 +16,7 @@ from app.domain.bracket import Bracket
 from app.domain.corporate_actions import Adjusted, Adjustment, factor_after
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit, Fill
+from app.domain.fill_profile import FillModel
 from app.domain.money import ZERO, to_paisa
 from app.domain.side import TradeType
 from app.domain.trade import EndReason, Modified, TradeStatus, Transition
@@ -163,6 +164,11 @@ class Trade:
         return self.terms.trade_type
 
     @property
+    def model(self) -> FillModel | None:
+        """How its fills differ from the plain rules, None if they do not."""
+        return self.terms.model
+
+    @property
     def trailing_stop(self) -> TrailingStop | None:
         """Its trailing stop, once it is entered."""
         return self.bracket.trailing_stop if self.bracket else None
@@ -229,9 +235,9 @@ class Trade:
     @property
     def fills(self) -> list[Fill]:
         """Every execution, in order."""
-        exits = [exit_fill(exit, time) for exit, time in self.exits]
         if self.bracket is None:
-            return exits
+            return []
+        exits = [exit_fill(exit, time, self.model) for exit, time in self.exits]
         entered_at = self.filled_at or self.created_at
         return [entry_fill(self.symbol, self.entered_as, entered_at), *exits]
 

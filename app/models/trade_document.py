@@ -18,6 +18,7 @@ from app.domain.side import TradeType
 from app.domain.trade import ENDED_STATUS, EndReason, TradeStatus
 from app.domain.trailing import Start, TrailingStop, TrailingTerms, Unit
 from app.domain.triggers import SettledFrom
+from app.models.fill_document import model_fields, read_model, read_slippage, slippage_fields
 
 NO_TRAILING_STOP: Document = dict.fromkeys(
     (
@@ -67,12 +68,14 @@ def entry_fields(
     """
     if isinstance(entry, Bracket):
         status: Document = {"status": TradeStatus.ACTIVE.value, "waiting": True}
-        return {**(order_fields(order) if order else {}), **bracket_fields(entry), **status}
+        fields = {**(order_fields(order) if order else {}), **bracket_fields(entry)}
+        return fields | model_fields(entry.model) | status
     if end_reason is None:
         status = {"status": TradeStatus.PENDING.value, "waiting": True, **pending_fields(entry)}
-        return order_fields(entry) | status
-    ended = {"status": ENDED_STATUS[end_reason].value, "waiting": False}
-    return {**order_fields(entry), **ended, "closed_at": time, "end_reason": end_reason.value}
+        return order_fields(entry) | model_fields(entry.model) | status
+    ended: Document = {"status": ENDED_STATUS[end_reason].value, "waiting": False}
+    ended |= {"closed_at": time, "end_reason": end_reason.value}
+    return order_fields(entry) | model_fields(entry.model) | ended
 
 
 def read_order(document: Document) -> EntryOrder | None:
@@ -103,6 +106,7 @@ def read_order(document: Document) -> EntryOrder | None:
         target_price=document["target_price"],
         trailing=read_trailing_terms(document),
         margin_basis=MarginBasis(**basis) if basis else None,
+        model=read_model(document),
     )
 
 
@@ -118,6 +122,7 @@ def bracket_fields(bracket: Bracket) -> Document:
         "entry_rule": bracket.entry_rule.value if bracket.entry_rule else None,
         "entry_quote_price": bracket.entry_quote_price,
         "entry_settled_from": _value(bracket.entry_settled_from),
+        **slippage_fields("entry_slippage", bracket.entry_slippage),
         **level_fields(bracket),
         **(trail_fields(trailing) if (trailing := bracket.trailing_stop) else {}),
     }
@@ -224,8 +229,11 @@ def _trailing_start(document: Document) -> Start:
     if fields := document.get("trailing_start"):
         posting = _posting(fields["posting"])
         return Start(fields["price"], Source(fields["source"]), fields["timestamp"], posting)
+    # What the entry lost by slippage is no move of the market.
+    slippage = read_slippage(document.get("entry_slippage"))
+    sign = TradeType(document["trade_type"]).sign
     return Start(
-        document["entry_price"],
+        document["entry_price"] - sign * (slippage.amount if slippage else ZERO),
         Source(document["entry_source"]),
         document["entry_timestamp"],
         _posting(document.get("entry_posting")),
@@ -254,6 +262,8 @@ def read_bracket(document: Document) -> Bracket | None:
         trailing=read_trailing_terms(document),
         trailing_start=_trailing_start(document) if document.get("trailing_start") else None,
         exit_queued=_read_queued_exit(document),
+        model=read_model(document),
+        entry_slippage=read_slippage(document.get("entry_slippage")),
     )
 
 
@@ -326,6 +336,7 @@ def _exit_fields(exit: Exit) -> Document:
         "timestamp": exit.quote.timestamp,
         # What a trailing stop had followed.
         **({"best_price": exit.best.price, "best_time": exit.best.time} if exit.best else {}),
+        **slippage_fields("slippage", exit.slippage),
     }
 
 
@@ -343,6 +354,7 @@ def _read_exit(symbol: str, fields: Document, quantity: int, pnl: Decimal) -> Ex
         rule=FillRule(rule) if rule else None,
         settled_from=SettledFrom(settled_from) if settled_from else None,
         best=PricePoint(best, fields["best_time"]) if (best := fields.get("best_price")) else None,
+        slippage=read_slippage(fields.get("slippage")),
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from app.domain.bracket import Bracket
 from app.domain.fill import Exit, Fill, FillKind
+from app.domain.fill_profile import FillModel
 from app.domain.quote import Quote
 
 
@@ -20,11 +21,13 @@ def entry_fill(symbol: str, bracket: Bracket, time: datetime) -> Fill:
         quote=Quote(symbol, price, bracket.entry_source, bracket.entry_timestamp),
         rule=bracket.entry_rule,
         settled_from=bracket.entry_settled_from,
+        model=bracket.model,
+        slip=bracket.entry_slippage,
     )
 
 
-def exit_fill(exit: Exit, time: datetime) -> Fill:
-    """Return the fill of an exit, written at the time."""
+def exit_fill(exit: Exit, time: datetime, model: FillModel | None) -> Fill:
+    """Return the fill of an exit of a trade with a fill model, written at the time."""
     return Fill(
         kind=FillKind.EXIT,
         quantity=exit.quantity,
@@ -36,4 +39,6 @@ def exit_fill(exit: Exit, time: datetime) -> Fill:
         pnl=exit.pnl,
         settled_from=exit.settled_from,
         best=exit.best,
+        model=model,
+        slip=exit.slippage,
     )

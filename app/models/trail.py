@@ -30,6 +30,7 @@ PEAKS = {"peaks": 1, "peaks_as_of": 1, "peaks_epoch": 1}
 KEY = ("waiting", "symbol", "trail_unit", "trail")
 FIELDS = (
     *("user_id", "trade_type", "entry_price", "entry_source", "entry_timestamp", "entry_posting"),
+    "entry_slippage",
     *("trailing_offset", "trailing_pct", "trailing_step", "trailing_tick_size", "trailing_start"),
 )
 

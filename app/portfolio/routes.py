@@ -7,7 +7,12 @@ from flask import Blueprint
 from app.portfolio import service
 from app.portfolio.funds_routes import blueprint as funds
 from app.portfolio.report_routes import blueprint as reports
-from app.portfolio.schemas import CreatePortfolioRequest, PortfolioResponse, PortfoliosResponse
+from app.portfolio.schemas import (
+    ChangePortfolioRequest,
+    CreatePortfolioRequest,
+    PortfolioResponse,
+    PortfoliosResponse,
+)
 from app.web.api import endpoint
 from app.web.auth import current_principal
 from app.web.schemas import PortfolioQuery
@@ -26,7 +31,7 @@ blueprint.register_blueprint(funds)
 def create_portfolio(body: CreatePortfolioRequest) -> tuple[PortfolioResponse, int]:
     """Open a portfolio of the signed-in user; return 200 with it if it exists."""
     portfolio, created = service.open_portfolio(
-        current_principal().user_id, body.initial_margin, body.name
+        current_principal().user_id, body.initial_margin, body.name, body.fill_profile
     )
     return PortfolioResponse.of(portfolio), 201 if created else 200
 
@@ -40,6 +45,19 @@ def create_portfolio(body: CreatePortfolioRequest) -> tuple[PortfolioResponse, i
 def show_portfolio(user_id: str, query: PortfolioQuery) -> PortfolioResponse:
     """Show the margin available and in use, and the realized P&L."""
     return PortfolioResponse.of(service.get_portfolio(user_id, query.portfolio))
+
+
+@blueprint.patch("/<user_id>")
+@endpoint(
+    body=ChangePortfolioRequest,
+    responses={200: PortfolioResponse},
+    errors={403: ["forbidden"], 404: ["portfolio_not_found"]},
+)
+def change_portfolio(user_id: str, body: ChangePortfolioRequest) -> PortfolioResponse:
+    """Change how the next trades of a portfolio are filled."""
+    return PortfolioResponse.of(
+        service.change_portfolio(user_id, body.portfolio, body.fill_profile)
+    )
 
 
 @blueprint.get("/<user_id>/list")

@@ -8,8 +8,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from app.domain.fill_profile import FillProfile
 from app.domain.portfolio import DEFAULT_NAME
 from app.models import Portfolio
+from app.portfolio.service import fill_profile_of
 from app.web.schemas import (
     Money,
     PortfolioName,
@@ -17,10 +19,18 @@ from app.web.schemas import (
     ResponseModel,
     Timestamp,
     UserId,
+    choice,
     rupees,
 )
 
 InitialMargin = Annotated[Decimal, *rupees(1_000, 1_000_000_000)]
+ChosenProfile = Annotated[
+    Annotated[FillProfile, choice(FillProfile)] | None,
+    Field(
+        description="How its next trades are filled. Null: FILL_PROFILE of the server.",
+        examples=["realistic"],
+    ),
+]
 
 
 class CreatePortfolioRequest(RequestModel):
@@ -30,6 +40,12 @@ class CreatePortfolioRequest(RequestModel):
         description="Rupees the portfolio opens with. Left out: INITIAL_MARGIN of the server.",
         examples=[100_000],
     )
+    fill_profile: ChosenProfile = None
+
+
+class ChangePortfolioRequest(RequestModel):
+    portfolio: PortfolioName = DEFAULT_NAME
+    fill_profile: ChosenProfile
 
 
 class SeasonView(ResponseModel):
@@ -74,6 +90,10 @@ class PortfolioResponse(ResponseModel):
     seasons: list[SeasonView] = Field(
         description="The past seasons, oldest first: the last 100.", examples=[[]]
     )
+    fill_profile: FillProfile = Field(
+        description="How its next trades are filled: by its own profile, else FILL_PROFILE.",
+        examples=["plain"],
+    )
     last_updated: Timestamp = Field(description="When the portfolio last changed, UTC.")
 
     @classmethod
@@ -91,6 +111,7 @@ class PortfolioResponse(ResponseModel):
             season=portfolio.season,
             season_started_at=portfolio.season_started_at,
             seasons=[SeasonView.model_validate(season) for season in portfolio.seasons],
+            fill_profile=fill_profile_of(portfolio),
             last_updated=portfolio.last_updated,
         )
 

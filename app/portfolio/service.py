@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from app.database.transactions import run_transaction
 from app.domain.errors import AccountGone, Conflict, NotFound
+from app.domain.fill_profile import FillProfile
 from app.domain.portfolio import DEFAULT_NAME
 from app.models import Portfolio, Season, User
 from app.services import now, services
@@ -14,11 +15,15 @@ MAX_PORTFOLIOS = 20
 
 
 def open_portfolio(
-    user_id: str, initial_margin: Decimal | None, name: str = DEFAULT_NAME
+    user_id: str,
+    initial_margin: Decimal | None,
+    name: str = DEFAULT_NAME,
+    fill_profile: FillProfile | None = None,
 ) -> tuple[Portfolio, bool]:
     """Return the user's portfolio of this name, and whether this call opened it.
 
-    Without `initial_margin` it opens with INITIAL_MARGIN rupees. Raises Conflict for one portfolio
+    Without `initial_margin` it opens with INITIAL_MARGIN rupees, without `fill_profile` it follows
+    FILL_PROFILE of the server. Raises Conflict for one portfolio
     too many, AccountGone for a token whose user is deleted.
     """
     margin = initial_margin or services().settings.initial_margin
@@ -32,13 +37,29 @@ def open_portfolio(
             return existing, False
         if len(portfolios) >= MAX_PORTFOLIOS:
             raise _too_many_portfolios()
-        return Portfolio.create(user_id, margin, now(), name), True
+        return Portfolio.create(user_id, margin, now(), name, fill_profile), True
 
     return run_transaction(
         write,
         already_committed=lambda _: Portfolio.find_by_user_id(user_id, name) is not None,
         user_ids=[user_id],
     )
+
+
+def change_portfolio(user_id: str, name: str, fill_profile: FillProfile | None) -> Portfolio:
+    """Set the fill profile of the portfolio's next trades; return the portfolio.
+
+    None stands for FILL_PROFILE of the server. Raises NotFound if there is no such portfolio.
+    """
+    portfolio = Portfolio.set_fill_profile(user_id, name, fill_profile, now())
+    if portfolio is None:
+        raise portfolio_not_found(name)
+    return portfolio
+
+
+def fill_profile_of(portfolio: Portfolio) -> FillProfile:
+    """Return the fill profile of the portfolio's next trades."""
+    return portfolio.fill_profile or FillProfile(services().settings.fill_profile)
 
 
 def list_portfolios(user_id: str) -> list[Portfolio]:

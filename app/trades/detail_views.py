@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.domain.corporate_actions import ActionKind, Adjustment
 from app.domain.fill import ExitReason, FillKind, FillRule
+from app.domain.fill_profile import FillProfile
 from app.domain.quote import Source
 from app.domain.triggers import SettledFrom
 from app.models import Trade
@@ -52,6 +53,17 @@ class FillView(ResponseModel):
     )
     best: PricePointView | None = Field(
         description="The best price that the trailing stop had followed; null for other fills."
+    )
+    profile: FillProfile = Field(description="The fill profile of the trade.", examples=["plain"])
+    slippage: Money = Field(
+        description="Rupees by which the profile made the price worse than that of the quote.",
+        examples=[0.0],
+    )
+    seed_index: int | None = Field(
+        default=None,
+        description="The number of the trade in its portfolio, of which its random numbers are "
+        "made; null with the plain profile, which has none.",
+        examples=[17],
     )
 
 
@@ -101,11 +113,15 @@ class TradeDetail(TradeView):
     @classmethod
     def of_one(cls, trade: Trade, prices: CurrentPrices | None) -> TradeDetail:
         fills = trade.fills
+        index = trade.number if trade.model else None
         quotes = {fill.kind: QuoteView.model_validate(fill.quote) for fill in fills}
         return cls(
             **TradeView.of(trade, prices).model_dump(mode="python"),
             entry_quote=quotes.get(FillKind.ENTRY),
             exit_quote=quotes.get(FillKind.EXIT),
-            fills=[FillView.model_validate(fill) for fill in fills],
+            fills=[
+                FillView.model_validate(fill).model_copy(update={"seed_index": index})
+                for fill in fills
+            ],
             adjustments=[AdjustmentView.of(each) for each in trade.adjustments],
         )

@@ -38,6 +38,9 @@ _ENDED = {
     EndReason.INSUFFICIENT_MARGIN: "was rejected: its price was reached, and the margin it needs "
     "there is not available",
     EndReason.UNLISTED: "was rejected: the instrument is no longer listed",
+    EndReason.BROKER_AB1004: "was rejected by the broker: AB1004, something went wrong, try again",
+    EndReason.BROKER_AB1007: "was rejected by the broker: AB1007, its order system failed",
+    EndReason.BROKER_AB2001: "was rejected by the broker: AB2001, internal error, try again",
 }
 _REACHED = {
     ExitReason.STOP_LOSS: "Stop-loss hit",

@@ -88,7 +88,8 @@ def quantity_of(trade: Trade, share: Share) -> int:
 def last_seen(trade: Trade) -> SeenQuote:
     """Return the last quote that may close the trade; its entry if nothing newer is known."""
     bracket = trade.entered
-    entry = Quote(trade.symbol, bracket.entry_price, bracket.entry_source, bracket.entry_timestamp)
+    price = bracket.entry_market_price
+    entry = Quote(trade.symbol, price, bracket.entry_source, bracket.entry_timestamp)
     # max() takes the first of several that were seen at the same time.
     known = [
         services().quotes.known([trade.symbol]).get(trade.symbol),

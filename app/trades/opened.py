@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.domain.entry import EntryOrder
-from app.domain.order import TimeInForce
-from app.domain.trade import TradeStatus
+from app.domain.trade import ENDED_ON_ARRIVAL, TradeStatus
 from app.models import Trade
 
 
 def as_opened(trade: Trade) -> Trade:
     """Return the trade as it was when it was opened."""
     order, bracket = trade.order, trade.bracket
-    if order and order.time_in_force is TimeInForce.IOC and bracket is None:
-        # It ended at once.
+    if trade.end_reason in ENDED_ON_ARRIVAL:
         return trade
     if isinstance(trade.opened_as, EntryOrder):
         order = trade.opened_as

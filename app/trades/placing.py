@@ -17,8 +17,7 @@ from app.domain.checks import (
     insufficient_margin,
     tick_size_of,
 )
-from app.domain.entry import EntryOrder
-from app.domain.errors import TooManyPending
+from app.domain.errors import InsufficientMargin, TooManyPending
 from app.domain.instrument import Instrument
 from app.domain.order import Order, TimeInForce
 from app.domain.placement import Placement, place
@@ -28,6 +27,7 @@ from app.portfolio.service import get_portfolio
 from app.portfolio.valuation import value
 from app.services import market_time, services
 from app.trades.events import trade_created, trade_ended
+from app.trades.fill_models import block_again, fill_model
 
 # The longest time that an order waits.
 GOOD_TILL_CANCELLED = timedelta(days=365)
@@ -57,6 +57,11 @@ def write_placement(
     NotFound for a missing portfolio.
     """
     portfolio = _block_margin(user_id, order, instrument, placement, time)
+    if model := fill_model(portfolio, portfolio.trade_count, instrument):
+        before, placement = placement, placement.under(model)
+        portfolio = block_again(portfolio, instrument.symbol, before, placement, time)
+        if portfolio.available_margin < 0:
+            raise _too_little(order, instrument, placement, portfolio)
     entry = placement.bracket or placement.order
     assert entry is not None
     trade = Trade.create(
@@ -86,10 +91,7 @@ def _block_margin(
     user_id: str, order: Order, instrument: Instrument, placement: Placement, time: datetime
 ) -> Portfolio:
     margin, rate = placement.margin, services().settings.margin_rate
-    entry = placement.bracket or placement.order
-    assert entry is not None
-    price = entry.margin_price if isinstance(entry, EntryOrder) else entry.entry_price
-    position = placement.position
+    price, position = placement.margin_price, placement.position
     symbol, name = instrument.symbol, order.portfolio
     portfolio = Portfolio.update_margin(user_id, margin, symbol, position, time, name)
     if portfolio is None:
@@ -99,6 +101,14 @@ def _block_margin(
         funds = Funds(portfolio.available_margin + margin, rate, equity)
         raise insufficient_margin(order, instrument, price, funds)
     return portfolio
+
+
+def _too_little(
+    order: Order, instrument: Instrument, placement: Placement, portfolio: Portfolio
+) -> InsufficientMargin:
+    rate = services().settings.margin_rate
+    funds = Funds(portfolio.available_margin + placement.margin, rate)
+    return insufficient_margin(order, instrument, placement.margin_price, funds)
 
 
 def count_pending(user_id: str) -> int:

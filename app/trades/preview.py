@@ -16,14 +16,17 @@ from app.domain.checks import (
     tick_size_of,
 )
 from app.domain.errors import InvalidRequest, PaperTradingError
+from app.domain.fill_profile import FillProfile
 from app.domain.instrument import Instrument
 from app.domain.order import Order
 from app.domain.preview import Estimate, OrderWarning, order_warnings, price_warnings
 from app.domain.quote import Quote
 from app.market_data.quotes import KnownQuote
-from app.portfolio.service import get_portfolio
+from app.models import Portfolio
+from app.portfolio.service import fill_profile_of, get_portfolio
 from app.portfolio.valuation import value
 from app.services import services
+from app.trades.fill_models import fill_model
 from app.trades.order_checks import look_up
 from app.trades.placing import count_pending
 
@@ -41,6 +44,7 @@ class Preview:
     symbol: str | None
     quote: Quote | None
     queued_for: date | None
+    fill_profile: FillProfile
     available_margin: Decimal
     estimate: Estimate | None
     problems: list[PaperTradingError]
@@ -54,11 +58,12 @@ def preview_order(user_id: str, order: Order) -> Preview:
     funds = Funds(portfolio.available_margin, rate, value(portfolio).equity, count_pending(user_id))
     instrument, problems = _find(order.symbol)
     market = look_up(order, instrument.symbol) if instrument else Market(None)
+    estimate = _estimate(order, instrument, market, portfolio) if instrument else None
     if instrument:
         problems += form_problems(order, instrument)
         problems += market_problems(order, instrument, market)
-        problems += funds_problems(order, instrument, market, funds)
-    estimate = _estimate(order, instrument, market) if instrument else None
+        price = estimate.entry_price if estimate else None
+        problems += funds_problems(order, instrument, market, funds, price)
     last = _last(instrument.symbol) if instrument else None
     return Preview(
         order=order,
@@ -66,6 +71,7 @@ def preview_order(user_id: str, order: Order) -> Preview:
         # The quote of a market that is closed has the time of the order, not its own.
         quote=last.quote if last and market.is_queueing else market.quote,
         queued_for=market.queued_for,
+        fill_profile=fill_profile_of(portfolio),
         available_margin=funds.available_margin,
         estimate=estimate,
         problems=problems,
@@ -73,9 +79,12 @@ def preview_order(user_id: str, order: Order) -> Preview:
     )
 
 
-def _estimate(order: Order, instrument: Instrument, market: Market) -> Estimate | None:
+def _estimate(
+    order: Order, instrument: Instrument, market: Market, portfolio: Portfolio
+) -> Estimate | None:
     trailing = order.trailing_terms(tick_size_of(instrument, "trailing_step"))
-    return Estimate.of(order, market, services().settings.margin_rate, trailing)
+    model = fill_model(portfolio, portfolio.trade_count + 1, instrument)
+    return Estimate.of(order, market, services().settings.margin_rate, trailing, model)
 
 
 def _last(symbol: str) -> KnownQuote | None:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from app.domain.errors import PaperTradingError
+from app.domain.fill_profile import FillProfile
 from app.domain.money import ZERO
 from app.domain.order import OrderType
 from app.domain.preview import OrderWarning, WarningCode
@@ -82,9 +83,12 @@ class PreviewResponse(ResponseModel):
         examples=["2026-11-30"],
     )
     quote: QuoteView | None = Field(description="The last known price; null if there is none.")
+    fill_profile: FillProfile = Field(
+        description="How it would be filled: the profile of its portfolio.", examples=["plain"]
+    )
     entry_price: Money | None = Field(
         description="Rupees at which it is expected to be filled: the price of the quote if it "
-        "is filled at once, else its limit, else its stop price.",
+        "is filled at once, with the slippage of the profile, else its limit, else its stop price.",
         examples=[24_210.55],
     )
     margin_required: Money | None = Field(
@@ -143,6 +147,7 @@ class PreviewResponse(ResponseModel):
             order_type=order.order_type,
             queued_for=preview.queued_for,
             quote=QuoteView.model_validate(quote) if quote else None,
+            fill_profile=preview.fill_profile,
             entry_price=estimate.entry_price if estimate else None,
             margin_required=estimate.margin_required if estimate else None,
             charges=[],

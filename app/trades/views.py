@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, WithJsonSchema
 
 from app.domain.fill import ExitReason, QueuedExit
+from app.domain.fill_profile import FillProfile
 from app.domain.money import to_paisa
 from app.domain.order import OrderType, TimeInForce
 from app.domain.side import TradeType
@@ -185,6 +186,10 @@ class TradeView(ResponseModel):
         examples=[24_210.55],
     )
 
+    fill_profile: FillProfile = Field(
+        description="How it is filled: the profile of its portfolio when it was placed.",
+        examples=["plain"],
+    )
     margin_used: Money = Field(
         description="Rupees it blocked when it was opened.", examples=[9_684.22]
     )
@@ -233,6 +238,7 @@ class TradeView(ResponseModel):
             stop_loss=trade.terms.stop_loss,
             target_price=trade.terms.target_price,
             exit_queued=_queued_exit(bracket.exit_queued) if bracket and is_active else None,
+            fill_profile=trade.model.profile if trade.model else FillProfile.PLAIN,
             margin_used=trade.margin_used,
             pnl=trade.pnl,
             created_at=trade.created_at,

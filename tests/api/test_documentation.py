@@ -45,6 +45,7 @@ CONTRACT = {
     ("delete", "/auth/api-keys/{key_id}"): ({200, 401, 403, 404}, False),
     ("post", "/portfolio/create"): ({200, 201, 401, 413, 415}, False),
     ("get", "/portfolio/{user_id}"): ({200, 401, 403, 404}, False),
+    ("patch", "/portfolio/{user_id}"): ({200, 400, 401, 403, 404}, False),
     ("get", "/portfolio/{user_id}/list"): ({200, 401, 403}, False),
     ("post", "/portfolio/{user_id}/deposit"): ({200, 400, 401, 403, 404, 409}, False),
     ("post", "/portfolio/{user_id}/withdraw"): ({200, 400, 401, 403, 404, 409}, False),

@@ -38,6 +38,7 @@ def test_a_preview_tells_everything_about_an_order_and_writes_nothing(alice: Tra
         "quantity": 2,
         "order_type": "MARKET",
         "queued_for": None,
+        "fill_profile": "plain",
         "quote": {"price": 25_000.0, "source": "mock", "timestamp": "2026-11-23T04:00:00.000Z"},
         "entry_price": 25_000.0,
         "margin_required": 10_000.0,

@@ -46,6 +46,7 @@ def test_the_answer_tells_everything_of_the_trade(alice: Trader) -> None:
         "status": "ACTIVE",
         "created_at": "2026-11-23T04:00:00.000Z",
         "margin_used": 840.0,
+        "fill_profile": "plain",
         "exit_price": None,
         "pnl": None,
         "closed_at": None,

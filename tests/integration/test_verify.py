@@ -80,6 +80,60 @@ def test_every_figure_of_a_trade_follows_from_its_evidence(
     assert all_documents() == before
 
 
+@pytest.mark.parametrize("profile", ["realistic", "harsh"])
+@pytest.mark.parametrize("life", ["stop", "target", "short", "trailing", "limit", "stop entry"])
+def test_a_price_with_slippage_follows_from_its_quote_and_its_seed(
+    alice: Trader,
+    verify: Verify,
+    move: Callable[[int | str], None],
+    profile: str,
+    life: str,
+) -> None:
+    alice.patch(f"/portfolio/{alice.client_id}", {"fill_profile": profile})
+    order, prices, status = LIVES[life]
+    trade = alice.create_trade(quantity=2, **order).get_json()
+    assert trade["fill_profile"] == profile
+    for price in prices:
+        move(price)
+    assert alice.trades()[0]["status"] in (status, "REJECTED")
+
+    result = verify(trade["trade_id"])
+
+    assert result.exit_code == 0, result.output
+    assert f"Its fill profile is {profile}" in result.output
+    assert alice.trades()[0]["status"] == "REJECTED" or "Slippage of" in result.output
+
+
+@pytest.mark.parametrize(
+    ("change", "step"),
+    [
+        ({"exit_price": Decimal(24_890)}, "Exit 1"),
+        ({"exit_slippage.spread": Decimal(8)}, "Slippage of exit 1"),
+        ({"exit_slippage.amount": Decimal(4)}, "Slippage of exit 1"),
+        ({"entry_slippage.latency": 3}, "Slippage of entry"),
+        ({"fill_model.slippage_bps": Decimal(3)}, "Slippage of entry"),
+    ],
+)
+def test_a_slippage_that_does_not_follow_is_shown_and_the_command_fails(
+    alice: Trader,
+    verify: Verify,
+    move: Callable[[int | str], None],
+    change: dict[str, Any],
+    step: str,
+) -> None:
+    alice.patch(f"/portfolio/{alice.client_id}", {"fill_profile": "realistic"})
+    trade = alice.create_trade(quantity=2, stop_loss=24_900).get_json()
+    move(24_890)
+    assert verify(trade["trade_id"]).exit_code == 0
+    collection("trades").update_one({"_id": ObjectId(trade["trade_id"])}, {"$set": change})
+
+    result = verify(trade["trade_id"])
+
+    assert result.exit_code == 1
+    (line, *_) = [line for line in result.output.splitlines() if step in line]
+    assert not line.rstrip().endswith("ok")
+
+
 def test_a_trade_that_was_exited_in_parts_is_verified_part_by_part(
     alice: Trader, verify: Verify, move: Callable[[int | str], None]
 ) -> None:

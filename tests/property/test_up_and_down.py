@@ -440,13 +440,18 @@ def compare(app: Flask, variables: Settings, story: Story) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(900 + 3 * EXAMPLES)
+@pytest.mark.parametrize(("profile", "examples"), [("plain", 16), ("realistic", 4)])
 def test_the_same_ticks_give_the_same_books_whether_the_server_was_up_or_down(
-    make_app: Callable[..., Flask], make_settings: Callable[..., Settings]
+    make_app: Callable[..., Flask],
+    make_settings: Callable[..., Settings],
+    profile: str,
+    examples: int,
 ) -> None:
-    app, variables = make_app(MARGIN_RATE=MARGIN_RATE), make_settings(MARGIN_RATE=MARGIN_RATE)
+    environment = {"MARGIN_RATE": MARGIN_RATE, "FILL_PROFILE": profile}
+    app, variables = make_app(**environment), make_settings(**environment)
 
     @settings(
-        max_examples=EXAMPLES or 20,
+        max_examples=EXAMPLES or examples,
         derandomize=not EXAMPLES,
         deadline=None,
         database=None,

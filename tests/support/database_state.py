@@ -31,7 +31,7 @@ def assert_invariants(user_id: str) -> None:
     events = documents("notifications", user_id=user_id)
     unfilled = [trade for trade in trades if trade.get("end_reason")]
     ended = [trade for trade in trades if trade["status"] not in OPEN and trade not in unfilled]
-    immediate = [trade for trade in unfilled if trade["end_reason"] == "ioc"]
+    immediate = [trade for trade in unfilled if _ended_at_once(trade)]
     for portfolio in documents("portfolios", user_id=user_id):
         own = [trade for trade in trades if trade["portfolio_id"] == portfolio["_id"]]
         assert {trade["portfolio"] for trade in own} <= {portfolio["name"]}
@@ -43,6 +43,11 @@ def assert_invariants(user_id: str) -> None:
     assert _trades_in(events, *CLOSING) == Counter(str(each["_id"]) for each in ended)
     assert _trades_in(events, *ENDING) == Counter(str(each["_id"]) for each in unfilled)
     assert all("pending_until" not in trade for trade in trades if trade["status"] != "PENDING")
+
+
+def _ended_at_once(trade: dict[str, Any]) -> bool:
+    reason: str = trade["end_reason"]
+    return reason == "ioc" or reason.startswith("broker_")
 
 
 def _assert_balances(portfolio: dict[str, Any], trades: list[dict[str, Any]]) -> None:

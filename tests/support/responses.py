@@ -65,6 +65,7 @@ PORTFOLIO: Mapping[str, Check] = {
     "season": whole,
     "season_started_at": time,
     "seasons": lambda value: isinstance(value, list),
+    "fill_profile": text,
     "last_updated": time,
 }
 TRADE: Mapping[str, Check] = {
@@ -80,6 +81,7 @@ TRADE: Mapping[str, Check] = {
     "status": text,
     "created_at": time,
     "margin_used": money,
+    "fill_profile": text,
     "exit_price": null_or(money),
     "pnl": null_or(money),
     "closed_at": null_or(time),

@@ -16,6 +16,7 @@ const COLUMNS = [
   number("Available"),
   number("In use"),
   number("Realized P&L"),
+  "Fills",
   "Season since",
   ACTION,
 ];
@@ -61,6 +62,7 @@ export class AccountFunds extends DeskElement {
       <td class="number">${rupees(each.available_margin)}</td>
       <td class="number">${rupees(each.utilized_margin)}</td>
       <td class=${`number ${trend(each.total_pnl)}`}>${signed(each.total_pnl)}</td>
+      <td>${each.fill_profile}</td>
       <td>${date(each.season_started_at)}</td>
       <td class="actions">
         ${

@@ -22,6 +22,9 @@ const END_REASONS = {
   expired: "It was not filled before its validity ended.",
   portfolio_reset: "The portfolio was reset.",
   insufficient_margin: "At its fill the free margin was too small.",
+  broker_ab1004: "The broker rejected it: something went wrong (AB1004).",
+  broker_ab1007: "The broker rejected it: its order system failed (AB1007).",
+  broker_ab2001: "The broker rejected it: internal error (AB2001).",
 };
 const SETTLED_FROM = {
   gap: " It was found later, in the candles of a time without ticks.",
