@@ -83,7 +83,7 @@ def stop_polling(symbol: str) -> None:
         logger.warning("%s stays polled for alerts: %s", symbol, type(error).__name__)
 
 
-def _fire_batch(triggers: Sequence[AlertTrigger], fence: Fence | None) -> None:
+def _fire_batch(triggers: Sequence[AlertTrigger], fence: Fence | None) -> Sequence[AlertTrigger]:
     def write() -> list[Notification]:
         time = now()
         if Alert.trigger_many(triggers, time) < len(triggers):
@@ -97,6 +97,7 @@ def _fire_batch(triggers: Sequence[AlertTrigger], fence: Fence | None) -> None:
     publish_events(
         run_transaction(write, already_committed=Notification.are_written, user_ids=user_ids)
     )
+    return triggers
 
 
 def _name(trigger: AlertTrigger) -> str:

@@ -17,9 +17,10 @@ from app.database.transactions import run_transaction
 from app.domain.alert import AlertCondition, AlertStatus
 from app.domain.errors import AccountGone, Conflict, InvalidFields, NotFound, ResultUnconfirmed
 from app.domain.quote import Quote
+from app.market_data.late_writes import hand_over_if_late
 from app.market_data.price_bounds import Widening
 from app.market_data.session_prices import mark_candles
-from app.models import Alert, AlertTrigger, IdempotencyKey, IdempotencyRecord, User
+from app.models import Alert, AlertTrigger, IdempotencyKey, IdempotencyRecord, LateWrite, User
 from app.models.paging import read_page
 from app.services import market_time, now, services
 
@@ -60,7 +61,7 @@ def set_alert(
         if earlier := _set_earlier(key):
             return earlier
         raise ResultUnconfirmed from None
-    _fire_if_crossed(alert, quote)
+    fire_if_crossed(alert, quote)
     return alert
 
 
@@ -107,7 +108,7 @@ def change_alert(user_id: str, alert_id: str, levels: Mapping[str, Decimal | Non
             "The alert has fired, or another request changed it. Read it again.",
             code="alert_changed",
         )
-    _fire_if_crossed(changed, quote)
+    fire_if_crossed(changed, quote)
     return changed
 
 
@@ -174,13 +175,15 @@ def _refuse_too_many(user_id: str) -> None:
         )
 
 
-def _fire_if_crossed(alert: Alert, quote: Quote) -> None:
+def fire_if_crossed(alert: Alert, quote: Quote) -> None:
     """Fire the alert if a price crossed it between its quote and its commit.
 
     The monitor may have settled that price before the alert was in the database. A failure is
     logged by fire_alerts: the alert is committed, and its next tick fires it.
     """
     condition, parts = alert.condition, services()
+    late = LateWrite(alert.user_id, quote, alert_id=alert.id)
+    hand_over_if_late(late, parts.feed, parts.quotes)
     unposted = parts.quotes.unposted_since(quote)
     candles = mark_candles(unposted, quote.timestamp, parts.calendar, parts.auctions)
     ticks = parts.quotes.ticks_since(quote)

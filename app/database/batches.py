@@ -76,15 +76,16 @@ def batched(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
 
 def write_in_batches(
     parts: Iterable[Sequence[T]],
-    write: Callable[[Sequence[T]], object],
+    write: Callable[[Sequence[T]], Sequence[T]],
     name: Callable[[T], str],
     *,
     conflict_seconds: float = CONFLICT_SECONDS,
 ) -> Iterator[BatchResult[T]]:
     """Have `write` write the items, a transaction for each batch; yield each result.
 
-    No batch has items of two `parts`. `write` raises ClaimLost if an item of the batch cannot be
-    claimed, and LeaseLost if nothing more may be written: this is raised to the caller.
+    No batch has items of two `parts`. `write` returns what it wrote. It raises ClaimLost if an item
+    of the batch cannot be claimed, and LeaseLost if nothing more may be written: this is raised to
+    the caller.
 
     The items of a user are written in their order: after an outage no later one of the batch's
     users is, and the caller tries all of them again. A batch that fails for another reason is
@@ -96,7 +97,7 @@ def write_in_batches(
     while batch := queue.pop():
         try:
             with conflicts_limited(conflict_seconds):
-                write(batch)
+                written = write(batch)
         except ClaimLost:
             queue.put_back(_halves(batch))
         except LeaseLost:
@@ -113,7 +114,7 @@ def write_in_batches(
                 _log_failure(name(batch[0]), len(batch), result)
                 yield result
         else:
-            yield BatchResult(batch)
+            yield BatchResult(written)
 
 
 class _Queue(Generic[T]):

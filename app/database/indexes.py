@@ -104,8 +104,9 @@ INDEXES: dict[str, list[IndexModel]] = {
     **{
         name: []
         for name in (
-            *("erasures", "followers", "identities", "inboxes", "instruments", "leases"),
+            *("erasures", "followers", "identities", "inboxes", "instruments", "late_writes"),
             *(
+                "leases",
                 "market",
                 "pulse",
                 "schema",

@@ -187,8 +187,10 @@ class Bracket:
         since = self.levels_since
         if since is None:
             return False
-        # A corporate action has no place in the order of ticks: the time tells the units.
-        is_older = since.posting is None and quote.timestamp < since.timestamp
+        # A corporate action has no place in the order of ticks: the time tells the units. An
+        # auction takes no orders any more when its price is known.
+        by_time = since.posting is None or quote.in_auction
+        is_older = by_time and quote.timestamp < since.timestamp
         return is_older or quote.precedes(since.source, since.timestamp, since.posting)
 
     def exit_at(

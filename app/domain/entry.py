@@ -243,6 +243,9 @@ class EntryOrder:
             return False
         if self.queued_for and quote.in_auction and session_day(quote) < self.queued_for:
             return False
+        # Nor does an auction that took its orders before this one was modified.
+        if quote.in_auction and quote.timestamp < placed.timestamp:
+            return False
         if self._precedes_trigger(quote):
             return False
         return quote.counts_for(placed.source) and not quote.precedes(

@@ -25,7 +25,7 @@ def start_scenario(kind: ScenarioKind) -> Scenario:
         )
     if feed.name != SimulatedFeed.name:
         raise Conflict("Only the simulated market has scenarios.", code="not_simulated")
-    intervals = 2 if settings.redis_url else 0
+    intervals = 0 if settings.uses_embedded_database else 2
     delay = timedelta(seconds=intervals * settings.monitor_interval_seconds)
     scenario = store_scenario(kind, now() + delay)
     if scenario is None:

@@ -192,12 +192,22 @@ class QuoteBoard:
         }
 
     def ticks_since(self, quote: Quote) -> list[Quote]:
-        """Return the ticks of the same symbol that were posted after `quote`, in order."""
-        ticks = self.ticks(quote.symbol)
-        if quote.posting is None:
+        """Return the ticks of the same symbol that were posted after `quote`, in order.
+
+        On the board of this process and on that of another one, if this process has begun or ended
+        to poll the symbol since.
+        """
+        posting, symbol = quote.posting, quote.symbol
+        ticks = self.ticks(symbol)
+        if posting is None:
             return [tick for tick in ticks if tick.timestamp >= quote.timestamp]
-        origin = quote.source, quote.timestamp, quote.posting
-        return [tick for tick in ticks if not tick.precedes(*origin)]
+        entry = self._symbols.get(symbol)
+        if self._follows(symbol) and posting.board == self.id and entry:
+            others = [tick for tick in ticks if tick.posting and tick.posting.board != self.id]
+            ticks = [*entry.ticks, *others]
+        elif not self._follows(symbol) and posting.board != self.id and self._shared:
+            ticks = [*self._shared.ticks([symbol]).get(symbol, ()), *ticks]
+        return [tick for tick in ticks if _is_after(tick, quote)]
 
     def skip_to(self, time: datetime) -> None:
         """Note that the ticks up to `time` are not posted, before they are settled otherwise."""
@@ -366,6 +376,17 @@ class QuoteBoard:
             return None
         since = timedelta(seconds=self._clock.monotonic() - entry.updated_at)
         return SeenQuote(entry.ticks[-1], now - since)
+
+
+def _is_after(tick: Quote, quote: Quote) -> bool:
+    """Return whether a tick came after a quote that was posted.
+
+    Another board may still have the ticks of a time long before.
+    """
+    if tick.precedes(quote.source, quote.timestamp, quote.posting):
+        return False
+    is_on_same_board = tick.posting and quote.posting and tick.posting.board == quote.posting.board
+    return bool(is_on_same_board) or tick.timestamp >= quote.timestamp
 
 
 def no_price(symbol: str) -> MarketDataUnavailable:

@@ -61,7 +61,7 @@ def resume_feed(
         last_quote=SymbolState.find_quote,
         resume_simulation=partial(resume_simulation, settings, clock, store=store),
         # Beside other processes, any of which may start a scenario.
-        read_scenarios=read_scenarios if settings.redis_url else None,
+        read_scenarios=None if settings.uses_embedded_database else read_scenarios,
         resume_replay=partial(resume_replay, settings, clock, store=store),
     )
     if store and not isinstance(feed, SimulatedFeed):

@@ -9,6 +9,7 @@ from app.models.idempotency import IdempotencyKey, IdempotencyRecord
 from app.models.identity import Identity
 from app.models.inbox import EventType, Inbox, Preferences
 from app.models.instrument import InstrumentList
+from app.models.late_write import LateWrite
 from app.models.market_state import MarketState
 from app.models.movement import Movement, MovementKind
 from app.models.notification import Claim, EventDraft, Notification
@@ -61,6 +62,7 @@ __all__ = [
     "Identity",
     "Inbox",
     "InstrumentList",
+    "LateWrite",
     "MarketState",
     "Movement",
     "MovementKind",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from pymongo import ReturnDocument
@@ -42,6 +42,19 @@ class MarketState:
         progress = dict.fromkeys(range(SHARES), settled_to) if settled_to else {}
         stored = document.get("shares", {})
         return progress | {int(each): share["settled_to"] for each, share in stored.items()}
+
+    @classmethod
+    def begin_gap(cls, feed: str, until: datetime, numbers: Collection[int]) -> None:
+        """Store that prices of these shares up to a time (the feed's clock) come from candles."""
+        ends = {f"gaps.{each}": until for each in numbers}
+        collection("market").update_one({"_id": feed}, {"$max": ends}, upsert=True)
+
+    @classmethod
+    def find_gap_end(cls, feed: str, number: int) -> datetime | None:
+        """Return up to when prices of a share came from candles; None without such a time."""
+        document = collection("market").find_one({"_id": feed}, {f"gaps.{number}": 1}) or {}
+        end: datetime | None = document.get("gaps", {}).get(str(number))
+        return end
 
     @classmethod
     def load_simulation(cls) -> Document | None:

@@ -1,16 +1,18 @@
-"""The trades of a portfolio that block margin."""
+"""The trades that block margin: of a portfolio, or of many users."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from bson import ObjectId
 
 from app.database import collection
+from app.database.batches import batched
 from app.database.hints import use_index
 from app.domain.bracket import Bracket
 from app.domain.trade import TradeStatus
+from app.models.bulk import IN_CLAUSE_SIZE, by_owner
 from app.models.trade import BY_NUMBER, Trade
 from app.models.trade_document import read_bracket
 
@@ -23,6 +25,16 @@ def find_open(user_id: str, portfolio_id: ObjectId) -> list[Trade]:
     found = collection("trades").find(query, **use_index(*BY_NUMBER))
     trades = [Trade.from_document(document) for document in found]
     return sorted(trades, key=lambda trade: trade.number)
+
+
+def find_open_of(owners: Mapping[ObjectId, str]) -> list[Trade]:
+    """Return those of these trades, each of its owner, that are active or pending."""
+    trades: list[Trade] = []
+    for ids in batched(list(owners), IN_CLAUSE_SIZE):
+        query = by_owner({each: owners[each] for each in ids})
+        found = collection("trades").find(query, **use_index("_id"))
+        trades += map(Trade.from_document, found)
+    return [trade for trade in trades if trade.status.is_open]
 
 
 def find_entered(

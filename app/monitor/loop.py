@@ -35,10 +35,11 @@ from app.market_data.recordings.recorder import Recorder
 from app.market_data.session_prices import SessionPrices
 from app.metrics import KEY as METRICS_KEY
 from app.metrics import metrics
-from app.models import SHARES, Trade, share_of
+from app.models import SHARES, MarketState, Trade, share_of
 from app.monitor.adjustments import Adjustments
 from app.monitor.gaps import Gaps
 from app.monitor.known_bounds import KnownBounds
+from app.monitor.late_writes import settle_late_writes
 from app.monitor.lease import Lease, Term
 from app.monitor.maintenance import Maintenance
 from app.monitor.progress import open_gaps, save_progress
@@ -177,6 +178,8 @@ class Monitor:
             self._receive_gaps()
             if not self._feed.remote:
                 self.sharing.store_standing(self._polled)
+                if self.sharing.is_on:
+                    self._attempt(partial(settle_late_writes, self._term.epochs))
             # Read before: ticks that wait for a gap now are not settled by this pass.
             settled_to = self._gaps.settled_to(dict.fromkeys(self._term.epochs, reached))
             closed = self._settle()
@@ -304,11 +307,12 @@ class Monitor:
 
     def _settle_gap(self, epochs: Mapping[int, int], fence: Fence) -> int:
         until = self._feed.now()
+        # Before marks and trades are looked for: one that commits too late finds the gap there.
+        MarketState.begin_gap(self._feed.name, until, epochs)
+        self._quotes.skip_to(until)
         since = open_gaps(self._feed, self._gaps, epochs, until)
         if since is None:
             return 0
-        # Before trades are looked for: one that commits too late finds the gap there.
-        self._quotes.skip_to(until)
         closed = self._gaps.settle(fence)
         if len(epochs) == SHARES:
             self._feed.skip_to(until)

@@ -95,8 +95,9 @@ def _change(trade: Trade, action: CorporateAction, basis: Basis) -> TradeChange 
     return TradeChange(trade, adjust(trade, adjust_order(trade.order, action, basis)))
 
 
-def _write(changes: Sequence[TradeChange], fence: Fence | None) -> None:
+def _write(changes: Sequence[TradeChange], fence: Fence | None) -> Sequence[TradeChange]:
     apply_batch(changes, partial(_book, changes), fence)
+    return changes
 
 
 def _book(changes: Sequence[TradeChange], time: datetime) -> None:

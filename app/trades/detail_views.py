@@ -37,8 +37,9 @@ class FillView(ResponseModel):
     rule: FillRule | None = Field(
         description="The rule that set the price: at the quote (`market`), at the tick that "
         "reached the stop (`stop`), at the limit or target itself (`limit`), at the first price of "
-        "a session that opened beyond it (`opening`), or at the level that a candle reached while "
-        "the server was away (`candle`). Null for a trade of an earlier version.",
+        "a session that opened beyond it (`opening`), at the price of the closing auction "
+        "(`auction`), or at the level that a candle reached while the server was away (`candle`). "
+        "Null for a trade of an earlier version.",
         examples=["limit"],
     )
     reason: ExitReason | None = Field(

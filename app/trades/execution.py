@@ -18,7 +18,7 @@ from typing import TypeVar
 from bson import ObjectId
 
 from app.database.batches import BatchResult, ClaimLost, Fence, write_in_batches
-from app.database.transactions import run_transaction
+from app.database.transactions import WriteConflict, run_transaction
 from app.domain.bounds import NOTHING, Bounds
 from app.domain.bracket import Bracket
 from app.domain.candle import Candle
@@ -34,7 +34,6 @@ from app.domain.trade import (
     Modified,
     Transition,
     end_entry,
-    rebase,
 )
 from app.domain.triggers import CandlesAfter, SettledFrom, triggered_by, triggered_in
 from app.events import publish_events, record_events
@@ -47,13 +46,16 @@ from app.models import (
     apply_changes,
 )
 from app.services import now, services
-from app.trades.best_prices import BestPrices, best_before, from_start
+from app.trades.best_prices import BestPrices
 from app.trades.events import trade_changed
 from app.trades.pairs import cancellation, find_others
+from app.trades.rebasing import rebase_all
 from app.trades.trailing import TrailingStops
 
 # How often a transaction changes a trade again: each such change may need a step of its own.
 MAX_REPEATS = 25
+# Each try loses against another change of a trade of the batch.
+MAX_TRIES = 5
 
 T = TypeVar("T")
 
@@ -186,39 +188,26 @@ def _apply_latest(
     fence: Fence | None,
     trailing: TrailingStops | None,
     diverged: set[ObjectId],
-) -> None:
-    """Write changes, or what their prices cause to the trades as they are now.
+) -> Sequence[TradeChange]:
+    """Write changes, or what their prices cause to the trades as they are now; return them.
 
     `diverged` are the trades that a user changed meanwhile. A later change of one of them was found
-    for what it would have become, and its version may be the same by chance.
+    for what it would have become, and its version may be the same by chance. Raises WriteConflict
+    if the user of one changes it again and again: a later pass decides.
     """
-    if diverged.isdisjoint(item.trade.id for item in changes):
+    latest = changes
+    if not diverged.isdisjoint(item.trade.id for item in changes):
+        latest = rebase_all(changes, trailing, diverged)
+    for _ in range(MAX_TRIES):
+        if not latest:
+            return ()
         try:
-            apply_steps(_to_steps(changes), lambda _: None, fence)
+            apply_steps(_to_steps(latest), lambda _: None, fence)
         except ClaimLost:
-            if len(changes) > 1:
-                raise
+            latest = rebase_all(changes, trailing, diverged)
         else:
-            return
-    elif len(changes) > 1:
-        raise ClaimLost
-    (item,) = changes
-    trade = Trade.find_by_id(item.user_id, item.trade.id)
-    if trade is None or (trade.version == item.trade.version and trade.id not in diverged):
-        raise ClaimLost
-    diverged.add(trade.id)
-    latest = _rebased(item, trade, trailing)
-    if latest is None:
-        raise ClaimLost
-    apply_batch([latest], fence=fence)
-
-
-def _rebased(item: TradeChange, trade: Trade, trailing: TrailingStops | None) -> TradeChange | None:
-    """Return what the price that caused a change causes to the trade as it is now."""
-    first = trailing.best_before if trailing else from_start
-    best = best_before(trade, item.exit.quote, first) if item.exit else None
-    transition = rebase(item.transition, item.trade, trade, best=best)
-    return TradeChange(trade, transition) if transition else None
+            return latest
+    raise WriteConflict("trades of a batch kept being changed", 50)
 
 
 def apply_batch(

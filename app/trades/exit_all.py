@@ -25,7 +25,7 @@ from app.trades.exit_prices import price_exits
 
 # Each try writes what another change of the same trades kept the last one from writing.
 MAX_TRIES = 5
-Write = Callable[[Sequence[TradeChange]], object]
+Write = Callable[[Sequence[TradeChange]], Sequence[TradeChange]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def exit_all(
     selection = selection or Selection()
     if key is None:
         services().calendar.require_trading(market_time())
-        done, others = _work_off(user_id, _select(user_id, selection), selection, apply_batch)
+        done, others = _work_off(user_id, _select(user_id, selection), selection, _write)
         exits = [item for item in done if item.exit]
         return ExitedAll(len(exits), _total_pnl(exits), others, len(done) - len(exits))
     record = IdempotencyRecord.find(key) or _begin(user_id, selection, key)
@@ -115,8 +115,13 @@ def _begin(user_id: str, selection: Selection, key: IdempotencyKey) -> Document:
     return record
 
 
+def _write(items: Sequence[TradeChange]) -> Sequence[TradeChange]:
+    apply_batch(items)
+    return items
+
+
 def _continue(key: IdempotencyKey, record: Document, selection: Selection) -> None:
-    def write_and_count(items: Sequence[TradeChange]) -> None:
+    def write_and_count(items: Sequence[TradeChange]) -> Sequence[TradeChange]:
         exits = [item for item in items if item.exit]
         amounts = {
             "count": len(exits),
@@ -125,6 +130,7 @@ def _continue(key: IdempotencyKey, record: Document, selection: Selection) -> No
         }
         ids = [item.trade.id for item in items]
         apply_batch(items, lambda _: IdempotencyRecord.add(key, amounts, {"written": ids}))
+        return items
 
     written = record.get("written", ())
     left = [trade_id for trade_id in record["trade_ids"] if trade_id not in written]

@@ -140,7 +140,8 @@ def _require_modifiable(trade: Trade, fields: Mapping[str, Any], version: int | 
 def _market(trade: Trade) -> Market:
     """Return the market of a trade: its quote is the last one that may settle the trade.
 
-    Outside market hours it has the present time of the market: only later prices count.
+    Outside market hours it has the present time of the market: only later prices count. Those of a
+    closing auction that takes no orders any more do not.
     """
     parts, quote = services(), _last_quote(trade)
     require_adjusted(trade, quote)
@@ -148,7 +149,8 @@ def _market(trade: Trade) -> Market:
     in_auction = parts.auctions.collects(trade.symbol, time)
     if parts.calendar.trading_allowed(time) and not in_auction:
         return Market(quote)
-    quote = replace(quote, timestamp=time) if quote else None
+    ended = parts.auctions.matching(trade.symbol, time)
+    quote = replace(quote, timestamp=ended.end if ended else time) if quote else None
     return Market(quote, queued_for=parts.calendar.session_of_order(time).day)
 
 

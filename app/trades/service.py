@@ -20,11 +20,13 @@ from app.domain.quote import Quote
 from app.domain.trade import TradeStatus
 from app.events import publish_events, record_events
 from app.logs import logger
+from app.market_data.late_writes import hand_over_if_late
 from app.market_data.price_bounds import Widening
 from app.market_data.session_prices import SessionPrices, mark_candles
 from app.models import (
     IdempotencyKey,
     IdempotencyRecord,
+    LateWrite,
     Notification,
     Trade,
 )
@@ -154,7 +156,11 @@ def settle_ticks_since(placed: Quote, *trades: Trade) -> None:
     The monitor may have settled them before the trades were in the database. A failure is logged
     by apply_transitions: the trades are committed, and their next tick decides.
     """
+    if not trades:
+        return
     parts = services()
+    late = LateWrite(trades[0].user_id, placed, tuple(trade.id for trade in trades))
+    hand_over_if_late(late, parts.feed, parts.quotes)
     unposted, arrived = parts.quotes.unposted_since(placed), parts.quotes.ticks_since(placed)
     if not unposted and not arrived:
         return

@@ -92,6 +92,29 @@ def test_a_trade_of_each_web_process_is_settled_once_at_prices_of_the_worker(
         assert [event["type"] for event in events].count("trade_auto_closed") == 3
 
 
+def test_a_scenario_that_one_web_process_starts_moves_the_prices_of_every_worker(
+    deployment: Deployment,
+) -> None:
+    trader, *others = (LiveTrader(web) for web in deployment.webs)
+    trader.open_portfolio()
+    # Of so many shares each worker polls some.
+    symbols = ["NIFTY", "RELIANCE", "TCS", "INFY", "HDFCBANK", "ICICIBANK", "SBIN", "ITC"]
+    before = {symbol: trader.price(symbol) for symbol in symbols}
+    for symbol, price in before.items():
+        trader.create_trade(symbol, stop_loss=int(price * 0.99))
+
+    started = trader.post("/market/scenario", scenario="gap_down")
+    assert started.status_code == 201, started.text
+    again = others[0].post("/market/scenario", scenario="rally")
+
+    assert (again.status_code, again.json()["code"]) == (409, "scenario_running")
+    eventually(
+        lambda: {trade["status"] for trade in trader.trades()} == {"STOP_LOSS_HIT"}, timeout=60
+    )
+    for web in (trader, *others):
+        assert all(web.price(symbol) < 0.99 * before[symbol] for symbol in symbols)
+
+
 def test_a_web_process_says_so_while_no_worker_lives(deployment: Deployment) -> None:
     web = deployment.webs[0]
     for worker in deployment.workers:

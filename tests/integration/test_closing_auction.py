@@ -263,6 +263,41 @@ def test_a_modified_limit_waits_for_the_price_of_the_auction(
     assert only_trade(alice)["entry_price"] == AUCTION_PRICE
 
 
+def test_a_limit_that_is_modified_after_the_auction_took_its_orders_waits_for_the_next_session(
+    alice: Trader,
+    clock: ManualClock,
+    feed: ScriptedFeed,
+    monitor: Monitor,
+    tick: Callable[..., None],
+) -> None:
+    order = {"symbol": "RELIANCE.NS", "order_type": "LIMIT", "limit_price": 1_200}
+    trade = alice.create_trade(**order).get_json()
+    tick("15:31", AUCTION_PRICE)
+
+    path = f"/trades/{alice.client_id}/{trade['trade_id']}"
+    assert alice.patch(path, {"limit_price": 1_405}).get_json()["status"] == "PENDING"
+    tick("15:33", AUCTION_PRICE)
+    assert only_trade(alice)["status"] == "PENDING"
+
+    advance_to(clock, ist("2026-11-25 09:15:01"))
+    feed.tick("RELIANCE.NS", 1_380)
+    monitor.run_if_leased()
+    assert (only_trade(alice)["status"], only_trade(alice)["entry_price"]) == ("ACTIVE", 1_380)
+
+
+def test_a_target_that_is_modified_after_the_auction_took_its_orders_waits_as_well(
+    alice: Trader, tick: Callable[..., None]
+) -> None:
+    trade = alice.create_trade(symbol="RELIANCE.NS", target_price=1_500).get_json()
+    tick("15:31", 1_410)
+
+    path = f"/trades/{alice.client_id}/{trade['trade_id']}"
+    assert alice.patch(path, {"target_price": 1_411}).status_code == 200
+    tick("15:33", 1_412)
+
+    assert only_trade(alice)["status"] == "ACTIVE"
+
+
 def test_a_preview_says_that_the_order_waits_for_the_auction(
     alice: Trader, tick: Callable[..., None]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -12,14 +13,16 @@ from flask import Flask
 from app.database.batches import BATCH_SIZE, all_written
 from app.domain.fill import ExitReason
 from app.domain.quote import Quote, Source
+from app.domain.share import Share
 from app.domain.side import TradeType
 from app.domain.trade import TradeStatus, exit_by_user, on_quote
 from app.events import events_committed
 from app.models import Inbox, Notification, SymbolState, Trade, TradeChange
 from app.services import services
-from app.trades.execution import apply_transitions
+from app.trades.execution import apply_transitions, find_triggered
 from app.trades.exit_all import ExitedAll, exit_all
 from app.trades.exits import exit_trade
+from app.trades.modification import modify_trade
 from app.trades.service import open_trade
 from tests.support.concurrency import run_concurrently
 from tests.support.execution import close_triggered
@@ -32,6 +35,7 @@ from tests.support.factories import (
     portfolio_of,
     trades_of,
 )
+from tests.support.faults import recording_commands
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.own_client import collection
 
@@ -101,6 +105,43 @@ def test_one_falling_tick_closes_more_trades_than_fit_in_a_batch(feed: ScriptedF
     inbox = Inbox.find("alice")
     assert inbox is not None
     assert inbox.event_seq == 1 + 2 * len(quantities["alice"])
+
+
+def test_a_batch_with_many_trades_that_were_changed_meanwhile_takes_two_transactions(
+    feed: ScriptedFeed,
+) -> None:
+    opened = [
+        open_trade("alice" if number % 2 else "bob", order(quantity=2, stop_loss=24_990))
+        for number in range(40)
+    ]
+    changes = find_triggered(services().quotes.update([feed.set("^NSEI", 24_980)]))
+    assert len(changes) == 40
+    for number, trade in enumerate(opened[:30]):
+        match number % 3:
+            case 0:
+                exit_trade(trade.user_id, str(trade.id))
+            case 1:
+                modify_trade(trade.user_id, str(trade.id), {"stop_loss": Decimal(24_900)})
+            case 2:
+                exit_trade(trade.user_id, str(trade.id), share=Share(quantity=1))
+
+    with recording_commands() as commands:
+        written = all_written(apply_transitions(changes))
+
+    ends = {"commitTransaction", "abortTransaction"}
+    assert sum(not ends.isdisjoint(command) for command in commands) == 2
+    # Ten were over, and ten have a stop-loss that the price did not reach.
+    closed = [trade.id for number, trade in enumerate(opened) if number >= 30 or number % 3 == 2]
+    assert [item.trade.id for item in written] == closed
+    assert {item.exit.quantity for item in written if item.exit} == {1, 2}
+    statuses = Counter(trade.status for user in ("alice", "bob") for trade in trades_of(user))
+    assert statuses == {
+        TradeStatus.CLOSED: 10,
+        TradeStatus.ACTIVE: 10,
+        TradeStatus.STOP_LOSS_HIT: 20,
+    }
+    for user in ("alice", "bob"):
+        assert_portfolio_balances(user)
 
 
 def test_each_closed_trade_has_one_event_in_its_users_order() -> None:

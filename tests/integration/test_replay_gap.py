@@ -11,10 +11,13 @@ import pytest
 from flask import Flask
 
 from app import create_app
+from app.market_data.feed import Feed
+from app.market_data.feeds.followed import FollowedFeed
 from app.monitor import Monitor
+from app.monitor.following import Following
 from app.services import services
 from config import Settings
-from tests.support.database_state import assert_invariants
+from tests.support.database_state import assert_invariants, documents
 from tests.support.faults import before_command
 from tests.support.market import ManualClock
 from tests.support.users import sign_up
@@ -38,9 +41,10 @@ def replay(
         lines += [f"{at},^NSEI,{price}", f"{at},^BSESN,80000"]
     recording.write_text("\n".join(lines))
 
-    def start(**variables: object) -> Flask:
+    def start(*, feed: Feed | None = None, polls: bool = True, **variables: object) -> Flask:
         variables = {"MARKET_DATA": "replay", "REPLAY_FILE": recording, **variables}
-        return create_app(make_settings(**variables), mongo_uri=mongo_uri, clock=clock)
+        settings = make_settings(**variables)
+        return create_app(settings, mongo_uri=mongo_uri, feed=feed, clock=clock, polls=polls)
 
     return start
 
@@ -129,6 +133,48 @@ def test_what_is_written_while_a_gap_is_settled_does_not_miss_its_prices(
     # The price of second 90 is on no board: the gap was settled from candles.
     events = [event["type"] for event in alice.notifications()]
     assert events[0] == {"trades": "trade_auto_closed", "alerts": "price_alert"}[written]
+    assert_invariants(alice.client_id)
+
+
+@pytest.mark.parametrize("written", ["trades", "alerts"])
+@pytest.mark.parametrize("is_web", [True, False], ids=["web", "worker"])
+def test_what_another_process_writes_while_a_gap_is_settled_does_not_miss_its_prices(
+    replay: Callable[..., Flask], clock: ManualClock, written: str, is_web: bool
+) -> None:
+    leader = Monitor(replay())
+    feed = FollowedFeed("replay", clock, lambda _symbols: None) if is_web else None
+    other = replay(feed=feed, polls=False)
+    Following(other).run_once()
+    leader.run_if_leased()
+    alice = sign_up(other.test_client())
+    alice.open_portfolio()
+    alice.create_trade(stop_loss=20_000)
+    clock.advance(85)
+    leader.run_if_leased()
+    successor = Monitor(replay())
+
+    def take_over() -> None:
+        leader.stop()
+        clock.advance(10)
+        successor.run_if_leased()
+
+    def in_between() -> None:
+        # The commands of both belong to no transaction of the request.
+        thread = Thread(target=take_over)
+        thread.start()
+        thread.join()
+        assert not successor.is_standing_by
+
+    with before_command("insert", written, in_between):
+        if written == "trades":
+            alice.create_trade(stop_loss=24_500)
+        else:
+            alice.post("/market/alerts", {"symbol": "NIFTY", "below": 24_500})
+    successor.run_if_leased()
+
+    events = [event["type"] for event in alice.notifications()]
+    assert events[0] == {"trades": "trade_auto_closed", "alerts": "price_alert"}[written]
+    assert documents("late_writes") == []
     assert_invariants(alice.client_id)
 
 

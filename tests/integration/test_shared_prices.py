@@ -138,6 +138,68 @@ def test_a_tick_during_an_order_closes_the_trade_though_the_leader_did_not_find_
         assert trade.exit.price == 24_500
 
 
+def test_a_process_that_takes_over_during_its_own_order_has_the_ticks_of_the_one_before(
+    app: Flask,
+    web: Flask,
+    leader: Monitor,
+    feed: ScriptedFeed,
+    traders: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leader.run_if_leased()
+    write = service._write_trade
+
+    def interrupted(*arguments: object) -> object:
+        result = write(*arguments)  # type: ignore[arg-type]
+        for price in (24_500, 25_000):
+            feed.tick(INDEX, price)
+        thread = threading.Thread(target=leader.run_if_leased)
+        thread.start()
+        thread.join()
+        quotes.is_polled = lambda _symbol: True
+        return result
+
+    monkeypatch.setattr(service, "_write_trade", interrupted)
+    with web.app_context():
+        quotes = services().quotes
+        open_trade("alice", order(stop_loss=24_900))
+
+        (trade,) = trades_of("alice")
+        assert trade.status is TradeStatus.STOP_LOSS_HIT
+
+
+def test_a_process_that_is_relieved_during_its_own_order_has_its_own_ticks(
+    app: Flask,
+    web: Flask,
+    leader: Monitor,
+    feed: ScriptedFeed,
+    traders: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Following(web).stop()
+    leader.run_if_leased()
+    write = service._write_trade
+
+    def interrupted(*arguments: object) -> object:
+        result = write(*arguments)  # type: ignore[arg-type]
+        for price in (24_500, 25_000):
+            feed.tick(INDEX, price)
+        # Nobody follows, so these ticks are on the board of this process only.
+        thread = threading.Thread(target=leader.run_if_leased)
+        thread.start()
+        thread.join()
+        quotes.is_polled = lambda _symbol: False
+        return result
+
+    monkeypatch.setattr(service, "_write_trade", interrupted)
+    with app.app_context():
+        quotes = services().quotes
+        open_trade("alice", order(stop_loss=24_900))
+
+        (trade,) = trades_of("alice")
+        assert trade.status is TradeStatus.STOP_LOSS_HIT
+
+
 def test_ticks_before_the_leader_knows_of_a_traded_symbol_are_settled(
     web: Flask, leader: Monitor, feed: ScriptedFeed, traders: None
 ) -> None:

@@ -35,7 +35,7 @@ class Database:
         # By user: how much was written of all when an outage ended a batch of theirs.
         self.stopped: dict[str, int] = {}
 
-    def write(self, batch: Sequence[Item]) -> None:
+    def write(self, batch: Sequence[Item]) -> Sequence[Item]:
         self.calls += 1
         users = {item.user_id for item in batch}
         if self.calls in self._outages:
@@ -51,6 +51,7 @@ class Database:
             if item.fault == "bad":
                 raise ValueError("too large")
         self.written += batch
+        return batch
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from app.domain.errors import MarketDataUnavailable, PriceTooOld
-from app.domain.quote import NO_DETAILS, Quote, SeenQuote, Source
+from app.domain.quote import NO_DETAILS, Posting, Quote, SeenQuote, Source
 from app.market_data.calendar import TradingCalendar
 from app.market_data.quotes import KEPT_TICKS, QuoteBoard
 from app.market_data.tick_filter import DELAYS, TickFilter
@@ -120,6 +120,15 @@ def test_there_are_no_ticks_after_the_latest_quote(board: QuoteBoard) -> None:
 
 def test_there_are_no_ticks_of_an_unknown_symbol(board: QuoteBoard) -> None:
     assert board.ticks_since(quote(1, symbol="TCS.NS")) == []
+
+
+def test_ticks_of_a_time_before_a_quote_of_another_board_do_not_count(board: QuoteBoard) -> None:
+    board.update([quote(24_000, timestamp=NOON)])
+    posted = quote(25_000, timestamp=NOON + timedelta(seconds=5))
+    elsewhere = replace(posted, posting=Posting("other", 7))
+    (later,) = board.update([quote(24_900, timestamp=NOON + timedelta(seconds=6))])
+
+    assert board.ticks_since(elsewhere) == [later]
 
 
 def test_a_tick_equal_to_the_entry_is_another_tick(board: QuoteBoard) -> None:
