@@ -172,9 +172,15 @@ def listed_metrics() -> set[str]:
 
 
 def test_the_page_of_operations_explains_every_metric(
-    app: Flask, client: FlaskClient, alice: Trader, monitor: Monitor
+    app: Flask,
+    client: FlaskClient,
+    alice: Trader,
+    monitor: Monitor,
+    clock: ManualClock,
+    tmp_path: Path,
 ) -> None:
     app.extensions[CONNECTIONS_KEY] = ConnectionTable(Bounds(10, None))
+    app.extensions[RECORDER_KEY] = Recorder(tmp_path / "market.csv", clock)
     monitor.run_once()
     alice.create_trade(symbol="RELIANCE")
     text = client.get("/metrics", headers=TOKEN).get_data(as_text=True)

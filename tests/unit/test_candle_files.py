@@ -89,6 +89,12 @@ WITH_PREVIOUS = candle(
             "2024-07-08 00:00:00+05:30,1390.0,1410.0,1385.0,1405.5,1200000,0.0,0.0\n",
             DAY,
         ),
+        (
+            "Price,Close,High,Low,Open,Volume\n"
+            "Ticker,RELIANCE.NS,RELIANCE.NS,RELIANCE.NS,RELIANCE.NS,RELIANCE.NS\n"
+            "Date,,,,,\n2024-07-08,1405.5,1410.0,1385.0,1390.0,1200000\n",
+            DAY,
+        ),
         (f"{KITE}2024-07-08 00:00:00+05:30,1390,1410,1385,1405.5,1200000,0\n", DAY),
         (
             f"{OLD}RELIANCE,EQ,1390,1410,1385,1405.5,1405,1388,1200000,1,08-JUL-2024,9,INE0,\n",
@@ -101,7 +107,15 @@ WITH_PREVIOUS = candle(
         ),
         (UDIFF + udiff("RELIANCE"), WITH_PREVIOUS),
     ],
-    ids=["yahoo", "yfinance", "kite", "bhavcopy", "bhavcopy in full", "UDiFF"],
+    ids=[
+        "yahoo",
+        "yfinance",
+        "yfinance with two levels",
+        "kite",
+        "bhavcopy",
+        "bhavcopy in full",
+        "UDiFF",
+    ],
 )
 def test_each_format_is_found_by_its_columns(path: Path, text: str, expected: FileCandle) -> None:
     assert read(path, text) == [expected]
@@ -168,6 +182,12 @@ def test_other_columns_are_refused_with_those_that_are_expected(path: Path) -> N
         "nse-bhavcopy has TradDt, OpnPric, HghPric, LwPric, ClsPric, TckrSymb, SctySrs, Src."
     )
     assert "kite has date" in refusal(path, YAHOO, format="kite")
+
+
+def test_a_frame_of_several_symbols_is_refused(path: Path) -> None:
+    text = "Price,Close,Close\nTicker,TCS.NS,INFY.NS\nDate,,\n2024-07-08,1,2\n"
+
+    assert refusal(path, text) == "line 2: candles of several symbols; write a file for each."
 
 
 def test_a_file_of_an_unknown_symbol_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import resource
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -194,6 +195,27 @@ def test_a_full_disk_loses_no_tick_if_there_is_room_again_in_time(
     warnings = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
     assert [message.split(":")[0] for message in warnings] == ["recorder", "recorder"]
     assert "cannot be written: No space left on device" in warnings[0]
+
+
+@SUFFIXES
+def test_a_write_that_fails_halfway_leaves_the_file_as_it_was(
+    suffix: str, tmp_path: Path, make: Make
+) -> None:
+    path = tmp_path / f"market-{DAY}{suffix}"
+    recorder = make(tmp_path / f"market{suffix}")
+    record(recorder, *(tick(number / 10, number + 1) for number in range(20_000)))
+    size = path.stat().st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The system writes ten bytes, and fails then as if the disk were full.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, limits[1]))
+    try:
+        record(recorder, tick(10_000, 1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert (recorder.problem, path.stat().st_size) == ("File too large", size)
+    record(recorder, tick(10_001, 2))
+    assert rows(path)[-3:] == [(1_999.9, 20_000), (10_000, 1), (10_001, 2)]
 
 
 def test_a_folder_that_cannot_be_made_is_a_problem_and_no_exception(

@@ -1,16 +1,17 @@
 """Candles in the CSV files of Yahoo, of Kite and of NSE.
 
 Yahoo: a download of its site (`Date,Open,High,Low,Close,Adj Close,Volume`) or a frame of yfinance
-(`Date` or `Datetime`). Kite: what its historical API returns (`date,open,high,low,close,volume`,
-perhaps `oi`). NSE's bhavcopy of the cash market: until July 2024 `SYMBOL,SERIES,OPEN,...`, since
-then UDiFF (`TradDt,...,TckrSymb,SctySrs,...,OpnPric,...`), which BSE uses as well, or the full one
-with deliveries (`SYMBOL, SERIES, DATE1, PREV_CLOSE, OPEN_PRICE, ...`).
+(`Date` or `Datetime`, with a line of symbols if it has two levels of columns). Kite: what its
+historical API returns (`date,open,high,low,close,volume`, perhaps `oi`). NSE's bhavcopy of the cash
+market: until July 2024 `SYMBOL,SERIES,OPEN,...`, since then UDiFF (`TradDt,...,TckrSymb,SctySrs,
+...,OpnPric,...`), which BSE uses as well, or the full one with deliveries
+(`SYMBOL, SERIES, DATE1, PREV_CLOSE, OPEN_PRICE, ...`).
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from decimal import Decimal
@@ -133,9 +134,9 @@ class CandleReader:
 
     def _read(self, path: Path, file: Iterable[str]) -> list[FileCandle]:
         rows = csv.reader(file)
-        header = [name.strip() for name in next(rows, [])]
+        header, ticker = _read_header(path, rows)
         layout = self._find_layout(path, header)
-        symbol_of = self._symbol_reader(path, layout)
+        symbol_of = self._symbol_reader(path, layout, ticker)
         candles = []
         for cells in rows:
             if not any(map(str.strip, cells)):
@@ -161,15 +162,17 @@ class CandleReader:
         )
         raise CandleFileError(f"{path}, line 1: the columns are those of no format: {expected}.")
 
-    def _symbol_reader(self, path: Path, layout: _Layout) -> Callable[[Mapping[str, str]], str]:
+    def _symbol_reader(
+        self, path: Path, layout: _Layout, ticker: str | None
+    ) -> Callable[[Mapping[str, str]], str]:
         """Return a function that returns the symbol of a row, or nothing if it is not wanted."""
         if layout.symbol is None:
-            symbol = self._symbol_of_file(path)
+            symbol = self._symbol_of_file(path, ticker)
             return lambda _row: symbol
         return lambda row: self._symbol_of_row(layout, row)
 
-    def _symbol_of_file(self, path: Path) -> str:
-        names = self._symbols or {path.name.partition(".csv")[0]}
+    def _symbol_of_file(self, path: Path, ticker: str | None) -> str:
+        names = self._symbols or {ticker or path.name.partition(".csv")[0]}
         if len(names) > 1:
             raise CandleFileError(f"{path} has candles of one symbol: name it by --symbols.")
         (name,) = names
@@ -215,6 +218,18 @@ class CandleReader:
             _read_volume(place, layout.volume, volume),
             parse_price(previous or "0"),
         )
+
+
+def _read_header(path: Path, rows: Iterator[list[str]]) -> tuple[list[str], str | None]:
+    """Return the names of the columns, and the symbol of a frame of yfinance with two levels."""
+    names = [name.strip() for name in next(rows, [])]
+    if names[:1] != ["Price"]:
+        return names, None
+    tickers = {name.strip() for name in next(rows, [])[1:]}
+    if len(tickers) != 1:
+        raise CandleFileError(f"{path}, line 2: candles of several symbols; write a file for each.")
+    index = next(rows, [])
+    return [*index[:1], *names[1:]], tickers.pop()
 
 
 def _named(place: str, header: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
