@@ -16,10 +16,13 @@ import platform
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 from secantus import SecantusDBServer
 from secantus.auth import SCRAM_SHA_256, derive_credentials
 from secantus.cli import build_parser
+from secantus.sortkey import encode_id_key
+from secantus.storage import Storage
 from secantus.transactions import TransactionRegistry, TxnState
 
 USER = "paper_trading"
@@ -52,6 +55,27 @@ class Transactions(TransactionRegistry):  # type: ignore[misc]
         return ended
 
 
+class StorageById(Storage):  # type: ignore[misc]
+    """The documents; one that a filter names by its `_id` is found by it.
+
+    SecantusDB 0.7.0b3 scans the collection if the `_id` is itself a document, and for
+    `findAndModify`: after it has found a document, it updates it by its `_id` and `$and` the query.
+    """
+
+    def _try_index_id_keys(
+        self, db: str, coll: str, filter: dict[str, Any], *, collation: Any = None
+    ) -> list[Any] | None:
+        # The caller compares what is returned with the whole filter.
+        if filter.keys() == {"_id", "$and"}:
+            filter = {"_id": filter["_id"]}
+        id = filter.get("_id") if len(filter) == 1 else None
+        if isinstance(id, dict) and not any(name.startswith("$") for name in id):
+            found = self._doc_recordid(db, coll, encode_id_key(id))
+            return [] if found is None else [found]
+        keys: list[Any] | None = super()._try_index_id_keys(db, coll, filter, collation=collation)
+        return keys
+
+
 def serve(secret: str | None, flags: list[str]) -> None:
     """Run the database with these flags until the process ends."""
     server = build_server(secret, flags)
@@ -77,8 +101,9 @@ def build_server(secret: str | None, flags: list[str]) -> SecantusDBServer:
         replica_set_name=None if chosen.standalone else "secantus",
         sync_on_commit=bool(chosen.sync_on_commit),
     )
-    # Adds no attributes, so the server's own registry becomes one.
+    # These add no attributes, so the server's own objects become theirs.
     server.transactions.__class__ = Transactions
+    server.storage.__class__ = StorageById
     _release_snapshot_after_expiry(server)
     if secret is not None:
         _set_password(server, secret)

@@ -144,10 +144,7 @@ def run_transaction(
         except _AlreadyCommitted:
             return attempts.results[-1]
         except BaseException as error:
-            if transaction_may_be_open():
-                state.orphaned_sessions.append(session.session_id)
-            if attempts.results and isinstance(error, PyMongoError) and is_outage(error):
-                state.unknown_outcomes.update(user_ids)
+            _note_failure(state, error, session, user_ids if attempts.results else ())
             if attempts.is_conflict(error) and not isinstance(error, WriteConflict):
                 raise WriteConflict(str(error), 50) from error
             raise
@@ -214,6 +211,22 @@ def resolve_unknown_outcomes(resolve: Callable[[str], object]) -> None:
         except BaseException:
             unknown_outcomes.add(user_id)
             raise
+
+
+def _note_failure(
+    state: _TransactionState,
+    error: BaseException,
+    session: ClientSession,
+    committing: Collection[str],
+) -> None:
+    """Note what a failed transaction may leave: its locks, and a commit without a reply.
+
+    `committing` are its users, none if no commit was sent.
+    """
+    if transaction_may_be_open():
+        state.orphaned_sessions.append(session.session_id)
+    if isinstance(error, PyMongoError) and is_outage(error):
+        state.unknown_outcomes.update(committing)
 
 
 @contextmanager

@@ -26,14 +26,17 @@ from app.domain.errors import (
     PaperTradingError,
     PriceOffTick,
     QuantityOffLot,
-    TooManyPending,
-    WouldTriggerImmediately,
     WrongSideOfPrice,
 )
 from app.domain.instrument import Instrument
 from app.domain.money import MAX_PRICE, PAISA, required_margin
 from app.domain.order import MAX_QUANTITY, Order, OrderType, TimeInForce
-from app.domain.order_errors import FreezeQuantity, PriceOutsideBand
+from app.domain.order_errors import (
+    FreezeQuantity,
+    PriceOutsideBand,
+    TooManyPending,
+    WouldTriggerImmediately,
+)
 from app.domain.quote import Quote
 from app.domain.side import TradeType
 

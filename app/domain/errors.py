@@ -7,7 +7,7 @@ PaperTradingError
 │   ├── FreezeQuantity              more than the exchange takes in one order (order_errors.py)
 │   ├── PriceOffTick
 │   ├── PriceOutsideBand            outside the day's band (order_errors.py)
-│   ├── WouldTriggerImmediately     a stop price that the last price has reached
+│   ├── WouldTriggerImmediately     a stop price that the last price has reached (order_errors.py)
 │   ├── WrongSideOfPrice            a stop-loss or target on the wrong side of the price
 │   ├── InsufficientMargin
 │   ├── InsufficientFunds           less can be withdrawn
@@ -19,20 +19,20 @@ PaperTradingError
 │   └── InsufficientScope           the caller's API key may not do this
 ├── NotFound
 ├── Conflict                        the current state does not allow the request
-│   ├── TradeNotActive
+│   ├── TradeNotActive              it cannot be exited (trade_errors.py, like the next)
 │   ├── TradeConflict               the trade has changed
 │   │   ├── NotPending              its entry does not wait
 │   │   ├── TradeEnded
 │   │   ├── QuantityNotHeld         it holds less than is to be exited
 │   │   └── ChangedMeanwhile
 │   ├── ResetMeanwhile              another request reset the portfolio first
-│   ├── ClientOrderIdReused         the id belongs to another order
+│   ├── ClientOrderIdReused         the id belongs to another order (order_errors.py)
 │   ├── IdempotencyKeyReused        the key belongs to another request
 │   ├── PriceTooOld                 the last traded price is too old for an order
 │   ├── LastPriceTooEarly           a newer price may still come
 │   ├── MarketClosed                outside the exchange's hours
 │   │   └── InClosingAuction        nothing is filled before the auction has a price
-│   └── TooManyPending              too many trades wait for their entry
+│   └── TooManyPending              too many trades wait for their entry (order_errors.py)
 ├── RateLimited                     too many requests; the same one may succeed later
 └── Unavailable                     the same request may succeed later
     ├── MarketDataUnavailable
@@ -109,21 +109,6 @@ class PriceOffTick(InvalidRequest):
             f"{tick_size}{nearest_values(below, above)}.",
             details={"param": field, "given": price, "tick_size": tick_size}
             | present(below=below, above=above),
-        )
-
-
-class WouldTriggerImmediately(InvalidRequest):
-    code = "would_trigger_immediately"
-
-    def __init__(
-        self, stop_price: Decimal, rule: str, price: Decimal, nearest: Decimal | None
-    ) -> None:
-        """`rule` is below or above, and `nearest` the nearest legal stop price there, if any."""
-        super().__init__(
-            f"Stop price {stop_price} must be {rule} the price, which is {price}: "
-            "the order would be triggered at once.",
-            details={"param": "stop_price", "given": stop_price, "price": price}
-            | present(**{rule: nearest}),
         )
 
 
@@ -247,45 +232,6 @@ class Conflict(PaperTradingError):
     code = "conflict"
 
 
-class TradeNotActive(Conflict):
-    code = "trade_not_active"
-
-    def __init__(self, status: str, pnl: Decimal | None) -> None:
-        super().__init__(
-            f"This trade is {status} and can no longer be exited.",
-            details={"status": status, "pnl": pnl},
-        )
-
-
-class TradeConflict(Conflict):
-    """The trade has changed; `details.trade` is the trade as it is."""
-
-    def __init__(self, message: str, trade: Mapping[str, Any]) -> None:
-        super().__init__(message, details={"trade": trade})
-
-
-class NotPending(TradeConflict):
-    code = "not_pending"
-
-    def __init__(self, trade: Mapping[str, Any]) -> None:
-        super().__init__(f"This trade is {trade['status']}: its entry does not wait.", trade)
-
-
-class TradeEnded(TradeConflict):
-    code = "trade_ended"
-
-    def __init__(self, trade: Mapping[str, Any]) -> None:
-        super().__init__(f"This trade is {trade['status']} and can no longer be changed.", trade)
-
-
-class ChangedMeanwhile(TradeConflict):
-    code = "changed_meanwhile"
-
-    def __init__(self, trade: Mapping[str, Any]) -> None:
-        version = trade["version"]
-        super().__init__(f"This trade has changed meanwhile: it has version {version} now.", trade)
-
-
 class ResetMeanwhile(Conflict):
     code = "reset_meanwhile"
 
@@ -295,21 +241,6 @@ class ResetMeanwhile(Conflict):
             f"Another request has reset this portfolio meanwhile: season {season} has begun.",
             details={"portfolio": portfolio, "season": season},
         )
-
-
-class QuantityNotHeld(TradeConflict):
-    code = "quantity_not_held"
-
-    def __init__(self, quantity: int, trade: Mapping[str, Any]) -> None:
-        held = trade["open_quantity"]
-        super().__init__(f"This trade holds {held}, so {quantity} cannot be exited.", trade)
-
-
-class ClientOrderIdReused(Conflict):
-    code = "client_order_id_reused"
-
-    def __init__(self) -> None:
-        super().__init__("This client_order_id was used for another order. Use a new one.")
 
 
 class IdempotencyKeyReused(Conflict):
@@ -372,16 +303,6 @@ class InClosingAuction(MarketClosed):
         self.message = (
             f"{symbol} is in its closing auction until {ends:%H:%M} IST: nothing is filled at the "
             "last price."
-        )
-
-
-class TooManyPending(Conflict):
-    code = "too_many_pending"
-
-    def __init__(self, order_type: str, limit: int) -> None:
-        super().__init__(
-            f"{limit} of your trades wait for their entry already. Cancel one first.",
-            details={"param": "order_type", "given": order_type, "limit": limit},
         )
 
 

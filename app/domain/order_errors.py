@@ -1,10 +1,10 @@
-"""Errors of orders that the exchange would refuse on this day."""
+"""Errors of orders: what the exchange would refuse, and what the user's other orders rule out."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from app.domain.errors import InvalidRequest, nearest_values, present, title_of
+from app.domain.errors import Conflict, InvalidRequest, nearest_values, present, title_of
 
 
 class FreezeQuantity(InvalidRequest):
@@ -46,4 +46,36 @@ class PriceOutsideBand(InvalidRequest):
             f"{' and '.join(limits)}{nearest_values(below, above)}.",
             details={"param": field, "given": price}
             | present(lower_band=lower, upper_band=upper, below=below, above=above),
+        )
+
+
+class WouldTriggerImmediately(InvalidRequest):
+    code = "would_trigger_immediately"
+
+    def __init__(
+        self, stop_price: Decimal, rule: str, price: Decimal, nearest: Decimal | None
+    ) -> None:
+        """`rule` is below or above, and `nearest` the nearest legal stop price there, if any."""
+        super().__init__(
+            f"Stop price {stop_price} must be {rule} the price, which is {price}: "
+            "the order would be triggered at once.",
+            details={"param": "stop_price", "given": stop_price, "price": price}
+            | present(**{rule: nearest}),
+        )
+
+
+class ClientOrderIdReused(Conflict):
+    code = "client_order_id_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This client_order_id was used for another order. Use a new one.")
+
+
+class TooManyPending(Conflict):
+    code = "too_many_pending"
+
+    def __init__(self, order_type: str, limit: int) -> None:
+        super().__init__(
+            f"{limit} of your trades wait for their entry already. Cancel one first.",
+            details={"param": "order_type", "given": order_type, "limit": limit},
         )

@@ -196,10 +196,8 @@ class Alert:
     def delete(cls, alert_id: ObjectId, user_id: str) -> Alert | None:
         """Delete the user's alert and return it; None if the user has no such alert."""
         query = {"_id": alert_id, "user_id": user_id}
-        document = collection("alerts").find_one(query)
-        if document is None or not collection("alerts").delete_one(query).deleted_count:
-            return None
-        return cls.from_document(document)
+        document = collection("alerts").find_one_and_delete(query)
+        return cls.from_document(document) if document else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from pymongo import UpdateOne
+from pymongo import ReturnDocument, UpdateOne
 
 from app.database import Document, collection
 from app.database.batches import batched
@@ -159,11 +159,15 @@ class Inbox:
         no two events share a number, and a rollback leaves no gap. A client_id without a user is
         left out.
         """
-        collection("inboxes").bulk_write(
-            [
-                UpdateOne({"_id": user_id}, {"$inc": {"event_seq": count, "unread_count": count}})
-                for user_id, count in events.items()
-            ],
+        inboxes = collection("inboxes")
+        if len(events) == 1:
+            ((user_id, count),) = events.items()
+            document = inboxes.find_one_and_update(
+                {"_id": user_id}, _counting(count), return_document=ReturnDocument.AFTER
+            )
+            return {user_id: cls.from_document(document)} if document else {}
+        inboxes.bulk_write(
+            [UpdateOne({"_id": user_id}, _counting(count)) for user_id, count in events.items()],
             ordered=False,
         )
         return cls.find_many(events)
@@ -177,3 +181,7 @@ class Inbox:
     def correct_event_seq(cls, user_id: str, seq: int) -> None:
         """Set the count of events to a recomputed value."""
         collection("inboxes").update_one({"_id": user_id}, {"$set": {"event_seq": seq}})
+
+
+def _counting(count: int) -> Document:
+    return {"$inc": {"event_seq": count, "unread_count": count}}

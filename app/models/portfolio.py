@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from bson import ObjectId
-from pymongo import UpdateOne
+from pymongo import ReturnDocument, UpdateOne
 
 from app.database import Document, collection
 from app.domain.fill_profile import FillProfile
@@ -257,20 +257,13 @@ class Portfolio:
         `trade_count` is the number of the new trade. Returns None, and changes nothing, if
         less is available or the user has no portfolio of this name.
         """
-        # SecantusDB: scans the collection for a find-and-modify. MongoDB would take one.
-        blocked = collection("portfolios").update_one(
-            {**_by_name(user_id, name), "available_margin": {"$gte": margin}},
-            {
-                "$inc": {
-                    "available_margin": -margin,
-                    "utilized_margin": margin,
-                    "trade_count": 1,
-                    **(_exposure_increments(symbol, opened) if opened else {}),
-                },
-                "$set": {"last_updated": now},
-            },
-        )
-        return cls.find_by_user_id(user_id, name) if blocked.modified_count else None
+        increments = {
+            "available_margin": -margin,
+            "utilized_margin": margin,
+            "trade_count": 1,
+            **(_exposure_increments(symbol, opened) if opened else {}),
+        }
+        return cls._increase(user_id, name, {"$gte": margin}, increments, now)
 
     @classmethod
     def move_funds(
@@ -283,14 +276,20 @@ class Portfolio:
         """
         sum_field = "deposits" if amount > 0 else "withdrawals"
         guard = {"$lte": MAX_BALANCE - amount} if amount > 0 else {"$gte": -amount}
-        moved = collection("portfolios").update_one(
-            {**_by_name(user_id, name), "available_margin": guard},
-            {
-                "$inc": {"available_margin": amount, sum_field: abs(amount)},
-                "$set": {"last_updated": now},
-            },
+        increments = {"available_margin": amount, sum_field: abs(amount)}
+        return cls._increase(user_id, name, guard, increments, now)
+
+    @classmethod
+    def _increase(
+        cls, user_id: str, name: str, available: Document, increments: Document, now: datetime
+    ) -> Portfolio | None:
+        """Increase sums if the `available` margin is as expected; return the updated portfolio."""
+        document = collection("portfolios").find_one_and_update(
+            {**_by_name(user_id, name), "available_margin": available},
+            {"$inc": increments, "$set": {"last_updated": now}},
+            return_document=ReturnDocument.AFTER,
         )
-        return cls.find_by_user_id(user_id, name) if moved.modified_count else None
+        return cls.from_document(document) if document else None
 
     def begin_season(self, initial_margin: Decimal, now: datetime) -> tuple[Season, Movement]:
         """End the season of a portfolio without open trades; return it, and the next one's start.

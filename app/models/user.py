@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
+from pymongo import ReturnDocument
 
 from app.database import Document, collection
 from app.domain.contact import is_same_identity
@@ -145,12 +146,13 @@ class User:
         A new alert takes it as its `number`. The document stays locked by the transaction, so two
         alerts never share a number.
         """
-        query = {"client_id": client_id}
-        users = collection("users")
-        if not users.update_one(query, {"$inc": {"alert_count": 1}}).matched_count:
-            return None
-        document = users.find_one(query, {"alert_count": 1}) or {}
-        return int(document["alert_count"])
+        document = collection("users").find_one_and_update(
+            {"client_id": client_id},
+            {"$inc": {"alert_count": 1}},
+            {"alert_count": 1},
+            return_document=ReturnDocument.AFTER,
+        )
+        return int(document["alert_count"]) if document else None
 
     @classmethod
     def count_portfolio(cls, client_id: str) -> bool:

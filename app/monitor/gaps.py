@@ -27,8 +27,9 @@ from app.market_data.session_prices import mark_candles
 from app.models import share_of
 from app.monitor.adjustments import Adjustments, only
 from app.services import Services
-from app.trades.execution import apply_transitions, closed_trades, find_missed
+from app.trades.execution import apply_transitions, closed_trades
 from app.trades.trailing import TrailingStops
+from app.trades.triggers import find_missed
 
 # The maximum time that the ticks after a gap wait for its candles.
 HOLD_SECONDS = 10.0

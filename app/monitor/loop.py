@@ -21,37 +21,31 @@ from flask import Flask
 from pymongo.errors import PyMongoError
 
 from app.alerts.execution import find_crossed, fire_alerts
-from app.clock import Clock
 from app.concurrency import spawn
 from app.database.batches import BatchResult, Fence, LeaseLost
 from app.database.transactions import name_error
-from app.domain.quote import Quote
 from app.events import republish_unconfirmed
 from app.logs import logger
-from app.market_data.feed import Feed
-from app.market_data.polled_symbols import PolledSymbols
-from app.market_data.quotes import QuoteBoard
 from app.market_data.recordings.recorder import Recorder
-from app.market_data.session_prices import SessionPrices
 from app.metrics import KEY as METRICS_KEY
 from app.metrics import metrics
-from app.models import SHARES, MarketState, Trade, share_of
+from app.models import SHARES, AlertTrigger, Trade, TradeChange
 from app.monitor.adjustments import Adjustments
+from app.monitor.downtime import settle_downtime
 from app.monitor.gaps import Gaps
 from app.monitor.known_bounds import KnownBounds
 from app.monitor.late_writes import settle_late_writes
 from app.monitor.lease import Lease, Term
 from app.monitor.maintenance import Maintenance
 from app.monitor.progress import open_gaps, save_progress
-from app.monitor.recording import Recording
+from app.monitor.receiver import TickReceiver
 from app.monitor.sharing import Sharing
-from app.monitor.unsettled import UnsettledTicks
-from app.realtime.prices import publish_prices
 from app.services import services
 from app.tracing import span
 from app.trades.endings import expire_entries
-from app.trades.execution import apply_transitions, closed_trades, find_triggered
+from app.trades.execution import apply_transitions, closed_trades
 from app.trades.trailing import TrailingStops
+from app.trades.triggers import find_triggered
 
 # The minimum time between two passes over pushed ticks, so that a busy stream is batched.
 MIN_PASS_GAP_SECONDS = 0.02
@@ -81,10 +75,10 @@ class Monitor:
             parts = services()
         self._app = app
         self._interval = parts.settings.monitor_interval_seconds
-        self._clock: Clock = parts.clock
-        self._feed: Feed = parts.feed
-        self._quotes: QuoteBoard = parts.quotes
-        self._polled_symbols: PolledSymbols = parts.polled_symbols
+        self._clock = parts.clock
+        self._feed = parts.feed
+        self._quotes = parts.quotes
+        self._polled_symbols = parts.polled_symbols
         # A standby takes over within two intervals, unless they are shorter than a hiccup.
         self._lease = Lease(max(2 * self._interval, MIN_LEASE_SECONDS), is_alone=owns_database)
         # Single passes by hand, before the first one under leases, need none.
@@ -98,23 +92,25 @@ class Monitor:
         self._bounds = KnownBounds(parts.clock)
         self._adjustments = Adjustments(parts, self._trailing)
         self._gaps = Gaps(parts, self._trailing, self._adjustments)
-        self._prices = SessionPrices(parts.calendar, parts.auctions, parts.feed.now())
-        self._recording = Recording(recorder, parts) if recorder else None
+        self._receiver = TickReceiver(parts, self._is_own, recorder)
         self._settling_gaps = False
         self._maintenance = Maintenance(app)
-        self._poll_due_at = parts.clock.monotonic()
-        self._unsettled = UnsettledTicks()
-        self._unpublished: dict[str, Quote] = {}
-        self._unsaved: dict[str, Quote] = {}
-        self.sharing = Sharing(parts.quotes, parts.clock)
-        self._polled: set[str] = set()
         self._stop = threading.Event()
         self._wakeup = threading.Event()
         self._ended = threading.Event()
-        self.last_pass_at: float | None = None
         # Whether the last pass failed: prices may be published, but trades were not settled.
         self.is_failing = False
         self._feed.listen(self._wakeup.set)
+
+    @property
+    def last_pass_at(self) -> float | None:
+        """When it last received ticks, by the monotonic clock; None before the first time."""
+        return self._receiver.received_at
+
+    @property
+    def sharing(self) -> Sharing:
+        """The quotes that other processes get from this one."""
+        return self._receiver.sharing
 
     @property
     def is_standing_by(self) -> bool:
@@ -123,8 +119,7 @@ class Monitor:
 
     def run(self) -> None:
         """Make a pass every interval, and whenever ticks arrive, until stopped."""
-        started = self._clock.monotonic()
-        next_pass = started
+        started = next_pass = self._clock.monotonic()
         is_due = True
         while not self._stop.is_set():
             # Cleared before the pass: ticks that arrive during it cause another.
@@ -167,27 +162,25 @@ class Monitor:
         pass settles the ticks.
         """
         with self._app.app_context(), metrics().pass_seconds.time(), span("pass"):
-            failure = self._refresh_polled_symbols()
+            failure = self._receiver.refresh_symbols()
             if not failure:
                 self._attempt(self._learn_actions)
             reached = self._feed.now()
-            ticks = self._receive(self._poll)
+            ticks = self._receiver.poll()
             if failure:
-                self._publish_prices()
+                self._receiver.publish()
                 raise failure
             self._receive_gaps()
-            if not self._feed.remote:
-                self.sharing.store_standing(self._polled)
-                if self.sharing.is_on:
-                    self._attempt(partial(settle_late_writes, self._term.epochs))
+            self._receiver.share_standing()
+            if self.sharing.is_on and not self._feed.remote:
+                self._attempt(partial(settle_late_writes, self._term.epochs))
             # Read before: ticks that wait for a gap now are not settled by this pass.
             settled_to = self._gaps.settled_to(dict.fromkeys(self._term.epochs, reached))
             closed = self._settle()
             self._adjustments.sweep(self._term.fence)
             expire_entries(settled_to, self._term.fence)
-            quotes = () if self.sharing.is_on else self._unsaved.values()
-            self._trailing.save(self._term.epochs, quotes)
-            self._unsaved.clear()
+            self._trailing.save(self._term.epochs, self._receiver.unsaved)
+            self._receiver.forget_unsaved()
             save_progress(self._feed, self._gaps, settled_to, self._term.epochs)
             self._attempt(self._bounds.begin_generations)
             return Pass(ticks=len(ticks), closed=closed)
@@ -198,7 +191,7 @@ class Monitor:
         Raises PyMongoError if the database is unavailable.
         """
         with self._app.app_context():
-            ticks = self._receive(self._feed.collect)
+            ticks = self._receiver.collect()
             self._receive_gaps()
             # Other processes may have marked further symbols since the last full pass.
             return Pass(ticks=len(ticks), closed=self._settle(keep_unmarked=self.sharing.is_on))
@@ -210,7 +203,7 @@ class Monitor:
         gap stays open then.
         """
         with self._app.app_context():
-            return self._settle_gap(self._term.epochs, self._term.fence)
+            return self._settle_downtime(self._term.epochs, self._term.fence)
 
     def run_if_leased(self) -> None:
         """Make a full pass over the symbols that this process has leases of, or stand by."""
@@ -277,21 +270,16 @@ class Monitor:
 
         Trades may be opened after them by the time that this process holds these shares again.
         """
-        self._unsettled.forget(numbers)
+        self._receiver.forget(numbers)
         self._gaps.forget(numbers)
         self._trailing.forget(numbers)
         self._bounds.forget(numbers)
         self._adjustments.forget()
-        self._prices.restart(self._feed.now())
-        self._unsaved = {
-            each: tick for each, tick in self._unsaved.items() if share_of(each) not in numbers
-        }
-        self.sharing.clear()
 
     def _drop_arrived(self) -> None:
         """Receive what has arrived of the own symbols only: a gap covers it for new ones."""
         if self._term.epochs:
-            self._receive(self._feed.collect)
+            self._receiver.collect()
             self._receive_gaps()
         else:
             self._feed.collect()
@@ -299,36 +287,19 @@ class Monitor:
 
     def _begin_to_lead(self, new: Collection[int], term: Term) -> None:
         if not self._feed.remote:
-            self._settle_gap({each: term.epochs[each] for each in new}, term.fence)
+            self._settle_downtime({each: term.epochs[each] for each in new}, term.fence)
             return
         # Remote candles arrive one by one, and prices must not wait for them.
         open_gaps(self._feed, self._gaps, new, self._feed.now())
         self._start_settling_gaps(term.fence)
 
-    def _settle_gap(self, epochs: Mapping[int, int], fence: Fence) -> int:
-        until = self._feed.now()
-        # Before marks and trades are looked for: one that commits too late finds the gap there.
-        MarketState.begin_gap(self._feed.name, until, epochs)
-        self._quotes.skip_to(until)
-        since = open_gaps(self._feed, self._gaps, epochs, until)
-        if since is None:
-            return 0
-        closed = self._gaps.settle(fence)
-        if len(epochs) == SHARES:
-            self._feed.skip_to(until)
-        # Otherwise the feed still has ticks of other shares up to then.
-        self._unsettled.replace(epochs, until)
-        self._trailing.save(epochs)
-        settled_to = dict.fromkeys(epochs, until)
-        expire_entries(settled_to, fence)
-        save_progress(self._feed, self._gaps, settled_to, epochs)
-        logger.info("monitor: %d trades closed for %s without a monitor", closed, until - since)
-        return closed
+    def _settle_downtime(self, epochs: Mapping[int, int], fence: Fence) -> int:
+        return settle_downtime(epochs, fence, self._gaps, self._trailing, self._receiver)
 
     def _learn_actions(self) -> None:
         """Learn of corporate actions, and receive the ticks that were held as jumps until now."""
         if released := self._adjustments.refresh():
-            self._receive(lambda: released)
+            self._receiver.receive(lambda: released)
 
     def _receive_gaps(self) -> None:
         watched = self._polled_symbols.traded | self._polled_symbols.alerted
@@ -371,47 +342,16 @@ class Monitor:
             return True
         return False
 
-    def _refresh_polled_symbols(self) -> PyMongoError | None:
-        try:
-            self.sharing.is_on = self._polled_symbols.load().count > 0
-        except PyMongoError as error:
-            return error
-        return None
-
-    def _receive(self, collect: Callable[[], Sequence[Quote]]) -> list[Quote]:
-        # On the board before they are settled: a trade that commits too late for this pass finds
-        # them there (see settle_ticks_since).
-        admitted = self._quotes.receive(collect)
-        metrics().ticks.inc(len(admitted))
-        own = [tick for tick in admitted if self._is_own(tick.symbol)]
-        latest = {tick.symbol: tick for tick in own}
-        self._unpublished.update(latest)
-        # A tick outside trading hours is published, and never triggers anything.
-        counted = self._prices.mark(own, self._clock.now(), self._feed.now())
-        self._unsettled.add(counted)
-        if self._recording:
-            self._recording.add(counted)
-        self._unsaved.update(latest)
-        self.sharing.add(own)
-        self.last_pass_at = self._clock.monotonic()
-        return own
-
-    def _poll(self) -> Sequence[Quote]:
-        self._poll_due_at = self._clock.monotonic() + self._interval
-        self._feed.prefer(self._polled_symbols.needed(self._is_own))
-        self._polled = self._polled_symbols.symbols(self._is_own)
-        return self._feed.poll(self._polled)
-
     def _collect_new(self) -> None:
         """Receive and publish new ticks between two batches; the next pass settles them."""
-        if self._clock.monotonic() < self._poll_due_at:
-            ticks = self._receive(self._feed.collect)
-        else:
-            ticks = self._receive(self._poll)
+        if self._receiver.is_poll_due:
+            ticks = self._receiver.poll()
             # Otherwise another process would take the lease during a long settlement.
             self._lease.extend()
+        else:
+            ticks = self._receiver.collect()
         self.sharing.store()
-        self._publish_prices()
+        self._receiver.publish()
         self._receive_gaps()
         if ticks:
             self._wakeup.set()
@@ -436,13 +376,12 @@ class Monitor:
         """
         # Only marked symbols can have trades or alerts; the others need no query.
         traded, alerted = self._polled_symbols.traded, self._polled_symbols.alerted
+        marked = traded | alerted
         held = self._gaps.held()
-        left = taken = self._unsettled.take()
+        left = taken = self._receiver.unsettled.take()
         ready = [tick for tick in taken if tick.symbol not in held]
         ticks, waiting = self._adjustments.divide(ready)
         deciding = self._gaps.deciding(ticks)
-        closed: list[Trade] = []
-        outage: PyMongoError | None = None
         try:
             # Before trades are looked for: see app/market_data/shared_quotes.py.
             self.sharing.store()
@@ -450,22 +389,15 @@ class Monitor:
             self._bounds.refresh(self._term.epochs)
             quiet = self._bounds.quiet(ticks)
             settled = [tick for tick in ticks if tick.symbol in traded]
-            reached = [tick for tick in ticks if tick.symbol not in quiet]
+            waited_for = [
+                tick for tick in ticks if tick.symbol in alerted and tick.symbol not in quiet
+            ]
             exits = find_triggered(settled, deciding, self._trailing, quiet)
-            triggers = find_crossed([each for each in reached if each.symbol in alerted], deciding)
-            self._publish_prices()
-            for result in chain[BatchResult[Any]](
-                apply_transitions(exits, self._term.fence, self._trailing),
-                fire_alerts(triggers, self._term.fence),
-            ):
-                closed += closed_trades(result.written)
-                outage = outage or result.outage
-                self._attempt(self._collect_new)
-            if outage:
-                raise outage
+            triggers = find_crossed(waited_for, deciding)
+            self._receiver.publish()
+            closed = self._write(exits, triggers)
             self._trailing.advance(settled, closed)
             self._gaps.decided(deciding)
-            marked = traded | alerted
             left = [
                 tick
                 for tick in taken
@@ -474,12 +406,26 @@ class Monitor:
                 or (keep_unmarked and tick.symbol not in marked)
             ]
         finally:
-            self._publish_prices()
-            self._unsettled.put_back(left)
-        waited_for = [tick for tick in ticks if tick.symbol in marked]
-        self._attempt(partial(self._bounds.narrow, waited_for))
+            self._receiver.publish()
+            self._receiver.unsettled.put_back(left)
+        reached = [tick for tick in ticks if tick.symbol in marked]
+        self._attempt(partial(self._bounds.narrow, reached))
         return len(closed)
 
-    def _publish_prices(self) -> None:
-        latest, self._unpublished = self._unpublished, {}
-        publish_prices(latest.values())
+    def _write(self, exits: Sequence[TradeChange], triggers: Sequence[AlertTrigger]) -> list[Trade]:
+        """Write changes in batches, and receive new ticks between them; return the closed trades.
+
+        Raises PyMongoError, after the last batch, if the database was unavailable.
+        """
+        closed: list[Trade] = []
+        outage: PyMongoError | None = None
+        for result in chain[BatchResult[Any]](
+            apply_transitions(exits, self._term.fence, self._trailing),
+            fire_alerts(triggers, self._term.fence),
+        ):
+            closed += closed_trades(result.written)
+            outage = outage or result.outage
+            self._attempt(self._collect_new)
+        if outage:
+            raise outage
+        return closed

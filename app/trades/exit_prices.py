@@ -9,15 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.database import Document
-from app.domain.errors import (
-    LastPriceTooEarly,
-    MarketDataUnavailable,
-    PaperTradingError,
-    QuantityNotHeld,
-)
+from app.domain.errors import LastPriceTooEarly, MarketDataUnavailable, PaperTradingError
 from app.domain.quote import Quote, SeenQuote
 from app.domain.share import Share
 from app.domain.trade import exit_by_user
+from app.domain.trade_errors import QuantityNotHeld
 from app.domain.triggers import SettledFrom
 from app.models import SymbolState, Trade, TradeChange
 from app.services import market_time, now, services

@@ -10,10 +10,11 @@ from pymongo.errors import DuplicateKeyError
 from app.database import Document
 from app.database.batches import ClaimLost
 from app.domain.bracket import Bracket
-from app.domain.errors import ChangedMeanwhile, NotFound, ResultUnconfirmed, TradeNotActive
+from app.domain.errors import NotFound, ResultUnconfirmed
 from app.domain.fill import Exit, QueuedExit
 from app.domain.share import ALL, Share
 from app.domain.trade import Modified, TradeStatus, modify
+from app.domain.trade_errors import ChangedMeanwhile, TradeNotActive
 from app.models import IdempotencyKey, IdempotencyRecord, Trade, TradeChange
 from app.services import market_time, services
 from app.trades.execution import apply_batch

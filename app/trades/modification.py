@@ -27,7 +27,7 @@ from app.domain.checks import (
     tick_size_of,
 )
 from app.domain.entry import EntryOrder
-from app.domain.errors import ChangedMeanwhile, NotPending, ResultUnconfirmed, TradeEnded
+from app.domain.errors import ResultUnconfirmed
 from app.domain.instrument import Instrument
 from app.domain.modification import (
     TRAILING_FIELDS,
@@ -39,6 +39,7 @@ from app.domain.modification import (
 from app.domain.order import Order, OrderType
 from app.domain.quote import Quote
 from app.domain.trade import EndReason, Modified, TradeStatus, Transition, end_entry, enter, modify
+from app.domain.trade_errors import ChangedMeanwhile, NotPending, TradeEnded
 from app.domain.trailing import Start, Unit
 from app.models import IdempotencyKey, IdempotencyRecord, Trade, TradeChange, Trail
 from app.portfolio.service import get_portfolio

@@ -11,7 +11,6 @@ from pymongo.errors import DuplicateKeyError
 from app.database.transactions import run_transaction
 from app.domain.checks import fills_at_once
 from app.domain.errors import (
-    ClientOrderIdReused,
     InvalidFields,
     PaperTradingError,
     ResultUnconfirmed,
@@ -19,16 +18,17 @@ from app.domain.errors import (
 )
 from app.domain.instrument import Instrument
 from app.domain.order import Order
+from app.domain.order_errors import ClientOrderIdReused
 from app.domain.placement import Placement
 from app.domain.side import TradeType
 from app.events import publish_events, record_events
 from app.market_data.price_bounds import Widening
 from app.models import IdempotencyKey, IdempotencyRecord, Notification, Trade
-from app.services import now, services
+from app.services import now
 from app.trades.opened import as_opened
 from app.trades.order_checks import check_order
 from app.trades.placing import place_order, write_placement
-from app.trades.service import renew_mark, settle_ticks_since
+from app.trades.service import announce_levels, settle_ticks_since
 
 Pair = tuple[Order, Order]
 # An order, its instrument, and what becomes of it on arrival.
@@ -50,9 +50,8 @@ def open_pair(user_id: str, orders: Pair, key: IdempotencyKey | None = None) -> 
         if len(symbols) > 1:
             raise InvalidFields({"orders": f"must be of one symbol, not {' and '.join(symbols)}"})
         (symbol,) = symbols
-        services().polled_symbols.mark_traded(symbol, now())
         first, second = (placement.levels for _, _, placement in legs)
-        widening = services().bounds.widen({symbol: first.joined(second)})
+        widening = announce_levels(symbol, first.joined(second))
         trades, events = run_transaction(
             lambda: _write_pair(user_id, orders, legs, key, widening),
             already_committed=lambda placed: _is_written(user_id, placed[0]),
@@ -64,7 +63,6 @@ def open_pair(user_id: str, orders: Pair, key: IdempotencyKey | None = None) -> 
             if earlier := _placed_earlier(user_id, orders, key):
                 return earlier
         raise ResultUnconfirmed from None
-    renew_mark(symbol)
     publish_events(events)
     # The earlier quote of both.
     settle_ticks_since(legs[0][2].placed, *trades)
@@ -89,6 +87,11 @@ def _placed_earlier(user_id: str, orders: Pair, key: IdempotencyKey | None) -> l
     """Return the trades that an earlier try of this request placed, as they were placed."""
     if key and (record := IdempotencyRecord.find(key)):
         return _find(user_id, record["trade_ids"])
+    return _placed_by_id(user_id, orders, key)
+
+
+def _placed_by_id(user_id: str, orders: Pair, key: IdempotencyKey | None) -> list[Trade]:
+    """Return the trades that have the client_order_ids of the orders, as they were placed."""
     for number, order in enumerate(orders):
         if order.client_order_id is None:
             continue
@@ -117,16 +120,16 @@ def _write_pair(
     key: IdempotencyKey | None,
     widening: Widening,
 ) -> tuple[list[Trade], list[Notification]]:
-    if earlier := _placed_earlier(user_id, orders, key):
+    if earlier := _placed_by_id(user_id, orders, key):
         return earlier, []
-    time = now()
-    ids = [ObjectId(), ObjectId()]
+    time, ids = now(), [ObjectId(), ObjectId()]
+    if key:
+        # Before the margin is blocked: see app.trades.service.
+        IdempotencyRecord.save(key, {"trade_ids": ids}, time)
     written = [
         write_placement(user_id, *leg, time, id=id, oco_id=other)
         for leg, id, other in zip(legs, ids, reversed(ids), strict=True)
     ]
-    if key:
-        IdempotencyRecord.save(key, {"trade_ids": ids}, time)
     events = record_events([event for _, event in written], time)
     widening.require()
     return [trade for trade, _ in written], events

@@ -17,9 +17,10 @@ from app.domain.checks import (
     insufficient_margin,
     tick_size_of,
 )
-from app.domain.errors import InsufficientMargin, TooManyPending
+from app.domain.errors import InsufficientMargin
 from app.domain.instrument import Instrument
 from app.domain.order import Order, TimeInForce
+from app.domain.order_errors import TooManyPending
 from app.domain.placement import Placement, place
 from app.domain.trade import Ended, TradeStatus
 from app.models import EventDraft, Portfolio, Trade, pending

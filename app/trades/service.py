@@ -7,36 +7,33 @@ from contextlib import suppress
 from functools import partial
 from operator import attrgetter
 
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from bson import ObjectId
+from pymongo.errors import DuplicateKeyError
 
 from app.database import object_id
 from app.database.transactions import run_transaction
-from app.domain.errors import ClientOrderIdReused, NotFound, ResultUnconfirmed
+from app.domain.bounds import Bounds
+from app.domain.errors import NotFound, ResultUnconfirmed
 from app.domain.instrument import Instrument
 from app.domain.order import Order
+from app.domain.order_errors import ClientOrderIdReused
 from app.domain.placement import Placement
 from app.domain.portfolio import DEFAULT_NAME
 from app.domain.quote import Quote
 from app.domain.trade import TradeStatus
 from app.events import publish_events, record_events
-from app.logs import logger
 from app.market_data.late_writes import hand_over_if_late
 from app.market_data.price_bounds import Widening
 from app.market_data.session_prices import SessionPrices, mark_candles
-from app.models import (
-    IdempotencyKey,
-    IdempotencyRecord,
-    LateWrite,
-    Notification,
-    Trade,
-)
+from app.models import IdempotencyKey, IdempotencyRecord, LateWrite, Notification, Trade
 from app.models.paging import read_page
 from app.portfolio.service import find_portfolio, get_season
 from app.services import now, services
-from app.trades.execution import apply_transitions, find_triggered_since
+from app.trades.execution import apply_transitions
 from app.trades.opened import as_opened
 from app.trades.order_checks import check_order
 from app.trades.placing import place_order, write_placement
+from app.trades.triggers import find_triggered_since
 
 
 def open_trade(user_id: str, order: Order, key: IdempotencyKey | None = None) -> Trade:
@@ -51,8 +48,7 @@ def open_trade(user_id: str, order: Order, key: IdempotencyKey | None = None) ->
             return earlier
         instrument, market = check_order(order)
         placement = place_order(order, instrument, market)
-        services().polled_symbols.mark_traded(instrument.symbol, now())
-        widening = services().bounds.widen({instrument.symbol: placement.levels})
+        widening = announce_levels(instrument.symbol, placement.levels)
         trade, events = run_transaction(
             lambda: _write_trade(user_id, instrument, placement, order, key, widening),
             already_committed=lambda opened: Trade.find_by_id(user_id, opened[0].id) is not None,
@@ -64,7 +60,6 @@ def open_trade(user_id: str, order: Order, key: IdempotencyKey | None = None) ->
             if earlier := _opened_earlier(user_id, order, key):
                 return earlier
         raise ResultUnconfirmed from None
-    renew_mark(instrument.symbol)
     publish_events(events)
     settle_ticks_since(placement.placed, trade)
     return trade
@@ -109,17 +104,25 @@ def get_trade(user_id: str, trade_id: str) -> Trade:
 
 def _opened_earlier(user_id: str, order: Order, key: IdempotencyKey | None) -> Trade | None:
     """Return the trade that an earlier try of this request opened, as it was opened."""
-    trade = None
     if key and (record := IdempotencyRecord.find(key)):
         trade = Trade.find_by_id(user_id, record["trade_id"])
-    elif order.client_order_id is not None:
-        trade = Trade.find_by_client_order_id(user_id, order.client_order_id)
-        if trade and trade.order_fingerprint != order.fingerprint:
-            raise ClientOrderIdReused
-        if trade and key:
-            # A retry may send the key without the client_order_id.
-            IdempotencyRecord.save(key, {"trade_id": trade.id}, now())
-    return as_opened(trade) if trade else None
+        return as_opened(trade) if trade else None
+    return _opened_by_id(user_id, order, key)
+
+
+def _opened_by_id(user_id: str, order: Order, key: IdempotencyKey | None) -> Trade | None:
+    """Return the trade that has the client_order_id of the order, as it was opened."""
+    if order.client_order_id is None:
+        return None
+    trade = Trade.find_by_client_order_id(user_id, order.client_order_id)
+    if trade is None:
+        return None
+    if trade.order_fingerprint != order.fingerprint:
+        raise ClientOrderIdReused
+    if key:
+        # A retry may send the key without the client_order_id.
+        IdempotencyRecord.save(key, {"trade_id": trade.id}, now())
+    return as_opened(trade)
 
 
 def _write_trade(
@@ -130,24 +133,27 @@ def _write_trade(
     key: IdempotencyKey | None,
     widening: Widening,
 ) -> tuple[Trade, list[Notification]]:
-    if earlier := _opened_earlier(user_id, order, key):
+    if earlier := _opened_by_id(user_id, order, key):
         return earlier, []
-    time = now()
-    trade, event = write_placement(user_id, order, instrument, placement, time)
+    time, trade_id = now(), ObjectId()
     if key:
-        IdempotencyRecord.save(key, {"trade_id": trade.id}, time)
+        # Before the margin is blocked: a retry at the same time ends here, whatever margin is left.
+        IdempotencyRecord.save(key, {"trade_id": trade_id}, time)
+    trade, event = write_placement(user_id, order, instrument, placement, time, id=trade_id)
     events = record_events([event], time)
     widening.require()
     return trade, events
 
 
-def renew_mark(symbol: str) -> None:
-    """Have the symbol polled again if writing the trade took longer than its mark is reused."""
-    try:
-        services().polled_symbols.mark_traded(symbol, now())
-    except PyMongoError:
-        # The trade is committed.
-        logger.exception("%s could not be marked as traded again", symbol)
+def announce_levels(symbol: str, levels: Bounds) -> Widening:
+    """Have the symbol polled, and its ticks that reach these levels looked at; call it first.
+
+    The bounds are widened before the symbol is marked: a trade that would be written so late that
+    the mark may be gone is refused by its widening.
+    """
+    widening = services().bounds.widen({symbol: levels})
+    services().polled_symbols.mark_traded(symbol, now())
+    return widening
 
 
 def settle_ticks_since(placed: Quote, *trades: Trade) -> None:

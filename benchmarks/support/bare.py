@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from bson import ObjectId
-from pymongo import MongoClient, UpdateOne, WriteConcern
+from pymongo import MongoClient, ReturnDocument, UpdateOne, WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
@@ -64,16 +64,15 @@ def _open_one(client: MongoClient[Document], user_id: str, opening: Opening) -> 
     db = client[DATABASE_NAME]
 
     def write(session: ClientSession) -> None:
-        # Updated, then read: the embedded database scans a collection for find-and-modify.
-        db.portfolios.update_one(
+        portfolio = db.portfolios.find_one_and_update(
             {"user_id": user_id, "name": "default", "available_margin": {"$gte": opening.margin}},
             {
                 "$inc": opening.portfolio_increments,
                 "$set": {"last_updated": opening.trade["created_at"]},
             },
+            return_document=ReturnDocument.AFTER,
             session=session,
         )
-        portfolio = db.portfolios.find_one({"user_id": user_id, "name": "default"}, session=session)
         assert portfolio is not None
         trade = {
             **opening.trade,
@@ -83,9 +82,13 @@ def _open_one(client: MongoClient[Document], user_id: str, opening: Opening) -> 
             "number": portfolio["trade_count"],
         }
         db.trades.insert_one(trade, session=session)
-        query = {"_id": user_id}
-        db.inboxes.update_one(query, {"$inc": {"event_seq": 1, "unread_count": 1}}, session=session)
-        inbox = db.inboxes.find_one(query, {"event_seq": 1}, session=session)
+        inbox = db.inboxes.find_one_and_update(
+            {"_id": user_id},
+            {"$inc": {"event_seq": 1, "unread_count": 1}},
+            {"event_seq": 1},
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
         assert inbox is not None
         notification = {
             **opening.notification,

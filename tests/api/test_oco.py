@@ -14,7 +14,8 @@ from app.events import events_committed
 from app.models import Notification
 from app.monitor import Monitor
 from app.services import services
-from app.trades.execution import apply_transitions, find_triggered
+from app.trades.execution import apply_transitions
+from app.trades.triggers import find_triggered
 from tests.support.concurrency import run_concurrently
 from tests.support.database_state import all_documents, assert_invariants
 from tests.support.market import ManualClock, ScriptedFeed

@@ -19,9 +19,10 @@ from app.models.pending import find_expired
 from app.monitor import Monitor
 from app.services import services
 from app.trades.endings import expire_entries
-from app.trades.execution import apply_batch, apply_transitions, find_triggered
+from app.trades.execution import apply_batch, apply_transitions
 from app.trades.modification import modify_trade
 from app.trades.service import open_trade
+from app.trades.triggers import find_triggered
 from tests.support.concurrency import run_concurrently
 from tests.support.database_state import assert_invariants, documents
 from tests.support.execution import close_triggered

@@ -19,11 +19,12 @@ from app.domain.trade import TradeStatus, exit_by_user, on_quote
 from app.events import events_committed
 from app.models import Inbox, Notification, SymbolState, Trade, TradeChange
 from app.services import services
-from app.trades.execution import apply_transitions, find_triggered
+from app.trades.execution import apply_transitions
 from app.trades.exit_all import ExitedAll, exit_all
 from app.trades.exits import exit_trade
 from app.trades.modification import modify_trade
 from app.trades.service import open_trade
+from app.trades.triggers import find_triggered
 from tests.support.concurrency import run_concurrently
 from tests.support.execution import close_triggered
 from tests.support.factories import (

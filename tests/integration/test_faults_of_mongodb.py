@@ -131,7 +131,7 @@ def test_an_alert_outlives_an_error_that_no_list_names(
     assert [event["type"] for event in alice.notifications()] == ["price_alert"]
 
 
-@pytest.mark.parametrize("command", ["find", "insert", "update", "commitTransaction"])
+@pytest.mark.parametrize("command", ["findAndModify", "insert", "update", "commitTransaction"])
 def test_a_request_that_the_database_refuses_can_be_retried(
     command: str, faulty: FaultyDatabase, alice: Trader
 ) -> None:

@@ -176,6 +176,18 @@ def test_a_trade_that_takes_longer_to_write_than_a_mark_lasts_is_refused(
     assert alice.trades() == []
 
 
+def test_a_trade_whose_symbol_is_marked_long_after_its_bounds_are_widened_is_refused(
+    alice: Trader, clock: ManualClock, feed: ScriptedFeed
+) -> None:
+    feed.set(SYMBOL, 1_400)
+
+    # The mark has the time of the beginning of the pause: it may be removed at once.
+    with before_command("update", "symbols", lambda: wait_an_hour(clock)):
+        assert_error(alice.create_trade(symbol=SYMBOL), 503, "database_unavailable")
+
+    assert alice.trades() == []
+
+
 def test_two_processes_that_remove_marks_remove_each_once(clock: ManualClock) -> None:
     mark_traded(SYMBOL)
     wait_an_hour(clock)

@@ -12,8 +12,9 @@ from app.domain.quote import Quote
 from app.domain.trade import on_quote
 from app.models import Trade, TradeChange
 from app.services import services
-from app.trades.execution import apply_transitions, find_triggered
+from app.trades.execution import apply_transitions
 from app.trades.trailing import TrailingStops
+from app.trades.triggers import find_triggered
 from tests.support.database_state import assert_invariants
 from tests.support.factories import trades_of
 from tests.support.market import ManualClock, ScriptedFeed

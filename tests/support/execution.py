@@ -11,7 +11,8 @@ from app.database.batches import BatchResult, Owned
 from app.domain.quote import Quote
 from app.domain.triggers import CandlesAfter
 from app.models import AlertTrigger
-from app.trades.execution import apply_transitions, find_triggered
+from app.trades.execution import apply_transitions
+from app.trades.triggers import find_triggered
 
 T = TypeVar("T", bound=Owned)
 

@@ -16,11 +16,11 @@ from app.domain.errors import (
     MarketDataUnavailable,
     NotFound,
     PaperTradingError,
-    TradeNotActive,
     Unauthenticated,
     Unavailable,
     WrongSideOfPrice,
 )
+from app.domain.trade_errors import TradeNotActive
 
 
 @pytest.mark.parametrize(
