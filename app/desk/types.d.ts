@@ -193,8 +193,22 @@ interface Fill {
   best: { price: number; time: string } | null;
 }
 
+/** What a corporate action changed about a trade. */
+interface Adjustment {
+  kind: string;
+  ex_date: string;
+  ratio: string | null;
+  amount: number | null;
+  quantity_before: number;
+  quantity: number;
+  entry_price_before: number | null;
+  entry_price: number | null;
+  pnl: number;
+}
+
 interface TradeDetail extends Trade {
   fills: Fill[];
+  adjustments: Adjustment[];
 }
 
 /** An order as POST /trades/create takes it. */

@@ -21,6 +21,7 @@ const END_REASONS = {
   ioc: "It could not be filled at once, as its validity demands.",
   expired: "It was not filled before its validity ended.",
   portfolio_reset: "The portfolio was reset.",
+  corporate_action: "Its share was reorganized.",
   insufficient_margin: "At its fill the free margin was too small.",
   broker_ab1004: "The broker rejected it: something went wrong (AB1004).",
   broker_ab1007: "The broker rejected it: its order system failed (AB1007).",
@@ -96,6 +97,20 @@ function levelOf(trade, fill) {
   if (trade.limit_price !== null) return `Limit ${price(trade.limit_price)}`;
   if (trade.stop_price !== null) return `Stop ${price(trade.stop_price)}`;
   return null;
+}
+
+/**
+ * Tell what a corporate action changed: "1:1 bonus of 2026-12-01: 100 at 1,400.00 became 200 at
+ * 700.00."
+ * @param {Adjustment} adjustment
+ */
+export function describeAdjustment(adjustment) {
+  const { kind, ratio, amount, pnl } = adjustment;
+  const name = [ratio, kind, amount && price(amount)].filter(Boolean).join(" ");
+  const before = `${whole(adjustment.quantity_before)} at ${price(adjustment.entry_price_before)}`;
+  const after = `${whole(adjustment.quantity)} at ${price(adjustment.entry_price)}`;
+  const change = before === after ? after : `${before} became ${after}`;
+  return `${name} of ${adjustment.ex_date}: ${change}${pnl ? `, ${signed(pnl)}` : ""}.`;
 }
 
 /**

@@ -22,6 +22,7 @@ export const EVENT_TYPES = [
 const SPONTANEOUS = new Set([
   "trade_filled",
   "trade_triggered",
+  "trade_adjusted",
   "trade_expired",
   "trade_rejected",
   "trade_auto_closed",

@@ -5,7 +5,7 @@
 import { encode } from "./account.js";
 import { download, get } from "./api.js";
 import { css, DeskElement, html, nothing, shared } from "./element.js";
-import { describeFill, result, title, whyUnfilled } from "./evidence.js";
+import { describeAdjustment, describeFill, result, title, whyUnfilled } from "./evidence.js";
 import { arrow, moment, price, shortName, signed, trend, whole } from "./format.js";
 import { store } from "./store.js";
 import { tableStyles } from "./table-styles.js";
@@ -203,6 +203,7 @@ export class TradeHistory extends DeskElement {
         <ol>
           ${trade.fills.map((fill) => html`<li>${describeFill(trade, fill)}</li>`)}
         </ol>
+        ${trade.adjustments.map((each) => html`<p>${describeAdjustment(each)}</p>`)}
         ${why ? html`<p>${why}</p>` : nothing}
       </td>
     </tr>`;
