@@ -170,10 +170,14 @@ def assemble_services(
         feed = restarts.follow_feed(settings, clock, leader)
     calendar = TradingCalendar(enforced=settings.enforces_market_hours)
     stores = store and polls
-    feed = restarts.resume_feed(settings, clock, instruments, feed, calendar, store=stores)
+    actions = KnownActions(clock)
+    # Before the first price: the simulated market follows them.
+    actions.refresh()
+    feed = restarts.resume_feed(
+        settings, clock, instruments, feed, calendar, store=stores, actions=actions
+    )
     interval = settings.monitor_interval_seconds
     polled_symbols = PolledSymbols()
-    actions = KnownActions(clock)
     quotes = restarts.resume_quotes(
         settings, clock, feed, calendar, polled_symbols, leader, actions.factors_between
     )

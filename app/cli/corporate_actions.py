@@ -28,7 +28,6 @@ def load(path: Path) -> None:
     Running servers know them within seconds. An action is applied once, at the first price of its
     ex-date, or now if that has passed. If a line is wrong, nothing is loaded.
     """
-    _require_followed_prices()
     parts = services()
     try:
         actions = read_actions(path, parts.instruments, parts.calendar)
@@ -37,6 +36,7 @@ def load(path: Path) -> None:
     except ActionFileError as error:
         shown = "\n".join(error.faults[:MAX_FAULTS])
         raise click.ClickException(f"{path} cannot be used:\n{shown}") from None
+    _require_future(actions)
     known = {each.action.id: each for each in StoredAction.find_all()}
     _require_same(actions, known)
     new = [action for action in actions if StoredAction.add(action, "file", now())]
@@ -64,12 +64,16 @@ def list_actions(symbol: str | None) -> None:
     click.echo(table(("symbol", "ex-date", "kind", "terms", "from", "applied"), rows))
 
 
-def _require_followed_prices() -> None:
+def _require_future(actions: list[CorporateAction]) -> None:
+    """Refuse past actions of the simulated market, whose past prices never change."""
     settings = services().settings
-    if settings.market_data != "replay" and not settings.uses_real_prices:
+    if settings.market_data == "replay" or settings.uses_real_prices:
+        return
+    past = [action.id for action in actions if action.opens_at <= now()]
+    if past:
         raise click.ClickException(
-            "The simulated market follows no exchange: its prices would not be divided. "
-            "Set MARKET_DATA to a real source or to a replay."
+            "The simulated market has no past actions, because its past prices stay as they are:\n"
+            + "\n".join(past[:MAX_FAULTS])
         )
 
 

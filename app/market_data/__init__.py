@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 
 from app.clock import Clock
+from app.domain.corporate_actions import CorporateAction
 from app.domain.quote import Quote
 from app.market_data.calendar import TradingCalendar
 from app.market_data.feed import Feed
@@ -28,6 +29,7 @@ from app.market_data.providers.angel_one.subscriptions import LTP_MODE
 from app.market_data.providers.base import PriceSource
 from app.market_data.providers.resilience import ResilientSource
 from app.market_data.providers.yahoo import YahooSource
+from app.market_data.tick_filter import Factors, no_factors
 from config import ConfigurationError, Settings
 
 
@@ -42,6 +44,8 @@ def create_feed(
     resume_simulation: Callable[[], Course | None] = lambda: None,
     read_scenarios: Callable[[], tuple[Scenario, ...]] | None = None,
     resume_replay: Callable[[str, datetime], datetime | None] = lambda _fingerprint, _end: None,
+    actions: Callable[[str], Sequence[CorporateAction]] = lambda _symbol: (),
+    factors: Factors = no_factors,
 ) -> Feed:
     """Return the feed of MARKET_DATA; raise ConfigurationError if it cannot be made.
 
@@ -49,11 +53,13 @@ def create_feed(
 
     `last_prices` (rupees by symbol) and `last_quote` return what any process saved last.
     `resume_simulation` returns the course of the simulated market, and `resume_replay` the time at
-    which the replay of a recording began, by its fingerprint and its last time.
+    which the replay of a recording began, by its fingerprint and its last time. `actions` returns
+    the corporate actions of a symbol, which the simulated market follows, and `factors` what they
+    divide recorded prices by.
     """
     instruments = instruments or load_instruments()
     if settings.market_data == "replay":
-        return _replay(settings, clock, instruments, resume_replay)
+        return _replay(settings, clock, instruments, resume_replay, factors)
     if not settings.uses_real_prices:
         return SimulatedFeed(
             instruments,
@@ -63,6 +69,7 @@ def create_feed(
             course=resume_simulation(),
             hours=_hours(settings, calendar),
             read_scenarios=read_scenarios,
+            actions=actions,
         )
     # An operator who names one source wants its prices or none.
     fallback = (
@@ -125,6 +132,7 @@ def _replay(
     clock: Clock,
     instruments: Instruments,
     resume: Callable[[str, datetime], datetime | None],
+    factors: Factors,
 ) -> ReplayFeed:
     assert settings.replay_file is not None, "load_settings requires it"
     with _without_garbage_collection():
@@ -139,6 +147,7 @@ def _replay(
             speed=settings.replay_speed,
             began_at=resume(fingerprint(ticks), last_time),
             max_move=settings.max_quote_move,
+            factors=factors,
         )
 
 

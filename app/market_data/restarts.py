@@ -18,6 +18,7 @@ from app.domain.quote import REAL_SOURCES, SeenQuote, Source
 from app.logs import logger
 from app.market_data import create_feed
 from app.market_data.calendar import TradingCalendar
+from app.market_data.corporate_actions import KnownActions
 from app.market_data.feed import Feed
 from app.market_data.feeds.course import Course
 from app.market_data.feeds.followed import FollowedFeed
@@ -46,6 +47,7 @@ def resume_feed(
     calendar: TradingCalendar,
     *,
     store: bool,
+    actions: KnownActions,
 ) -> Feed:
     """Return `feed`, or else the configured one as it continues.
 
@@ -63,6 +65,8 @@ def resume_feed(
         # Beside other processes, any of which may start a scenario.
         read_scenarios=None if settings.uses_embedded_database else read_scenarios,
         resume_replay=partial(resume_replay, settings, clock, store=store),
+        actions=actions.of,
+        factors=actions.factors_between,
     )
     if store and not isinstance(feed, SimulatedFeed):
         # The next simulated market begins at the prices of this feed.

@@ -87,7 +87,7 @@ class Adjustments:
             if action := self._awaited(tick):
                 waiting.add(tick)
                 self._due.setdefault(action.id, _Due(action, closes.get(tick.symbol), tick))
-            elif not self._is_unclear(tick.symbol, tick.timestamp):
+            elif not self._is_unclear(tick.symbol, tick.timestamp, tick.source):
                 ready.append(tick)
                 closes[tick.symbol] = tick.price
         return ready, waiting
@@ -146,7 +146,7 @@ class Adjustments:
         return [
             self._restored(candle)
             for candle in candles
-            if not self._is_unclear(candle.symbol, candle.time)
+            if not self._is_unclear(candle.symbol, candle.time, candle.source)
         ]
 
     def _restored(self, candle: Candle) -> Candle:
@@ -173,10 +173,15 @@ class Adjustments:
                 return action
         return None
 
-    def _is_unclear(self, symbol: str, time: datetime) -> bool:
-        """Return whether a price is of a pre-open, or of units that trades no longer have."""
+    def _is_unclear(self, symbol: str, time: datetime, source: Source) -> bool:
+        """Return whether a price is of a pre-open, or of units that trades no longer have.
+
+        The simulated market divides its prices at the open.
+        """
+        has_pre_open = source is not Source.MOCK
         return any(
-            time < action.opens_at and (action.pre_open <= time or self._actions.is_applied(action))
+            time < action.opens_at
+            and ((has_pre_open and action.pre_open <= time) or self._actions.is_applied(action))
             for action in self._actions.of(symbol)
             if action.kind.changes_units
         )

@@ -13,6 +13,7 @@ from flask import Flask
 from app.cli import verify
 from app.domain.corporate_actions import ActionKind, CorporateAction, Ratio
 from app.domain.money import ZERO
+from app.domain.quote import Source
 from app.models import Trade
 from app.models.stored_action import StoredAction, find_settled_early
 from app.monitor import Monitor
@@ -151,7 +152,9 @@ def test_levels_of_before_hold_until_the_open_of_the_ex_date(alice: Trader, at: 
     )
 
 
-def test_a_price_of_the_pre_open_settles_nothing(alice: Trader, at: At) -> None:
+def test_a_price_of_the_pre_open_settles_nothing(alice: Trader, at: At, feed: ScriptedFeed) -> None:
+    feed.source = Source.REPLAY
+    feed.set(SHARE, 1_400)
     trade = bought(alice, stop_loss=1_300)
     announce()
     at("2026-11-24 15:29", 1_400)

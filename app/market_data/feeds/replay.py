@@ -21,7 +21,7 @@ from app.domain.candle import Candle, Interval, aggregate, beginning_of
 from app.domain.money import is_price
 from app.domain.quote import Quote
 from app.market_data.feed import Feed
-from app.market_data.tick_filter import TickFilter
+from app.market_data.tick_filter import Factors, TickFilter, no_factors
 
 # Ticks hashed in one step.
 _HASHED_TICKS = 10_000
@@ -40,11 +40,13 @@ class ReplayFeed(Feed):
         speed: float = 1,
         began_at: datetime | None = None,
         max_move: Decimal | None = None,
+        factors: Factors = no_factors,
     ) -> None:
         """Play `speed` recorded seconds per second.
 
         The first tick is due now, or was due at `began_at` if the replay continues after a
-        restart. Candles exclude the ticks that a filter with `max_move` rejects.
+        restart. Candles exclude the ticks that a filter with `max_move` rejects, which knows the
+        `factors` of corporate actions.
         """
         self._ticks = sorted((tick for tick in ticks if is_price(tick.price)), key=_time)
         self._times = [tick.timestamp for tick in self._ticks]
@@ -53,7 +55,7 @@ class ReplayFeed(Feed):
             self._by_symbol[tick.symbol].append(tick)
         self._clock = clock
         self._admitted = {
-            symbol: self._admit(its_ticks, max_move)
+            symbol: self._admit(its_ticks, max_move, factors)
             for symbol, its_ticks in self._by_symbol.items()
         }
         self._recorded = {symbol: _candles_of(ticks) for symbol, ticks in self._admitted.items()}
@@ -140,13 +142,15 @@ class ReplayFeed(Feed):
         parts = minutes[first : bisect_left(minutes, minute, key=_beginning)]
         return aggregate(parts + ([Candle.of(seen)] if seen else []), interval)
 
-    def _admit(self, ticks: list[Quote], max_move: Decimal | None) -> list[Quote]:
+    def _admit(self, ticks: list[Quote], max_move: Decimal | None, factors: Factors) -> list[Quote]:
         """Return the ticks of one symbol that a filter with `max_move` admits."""
         if max_move is None or not any(
             abs(tick.price - last.price) > max_move * last.price for last, tick in pairwise(ticks)
         ):
             return ticks
-        tick_filter = TickFilter(self._clock, max_age=timedelta.max, max_move=max_move)
+        tick_filter = TickFilter(
+            self._clock, max_age=timedelta.max, max_move=max_move, factors=factors
+        )
         return tick_filter.admit(ticks)
 
     def skip_to(self, time: datetime) -> None:

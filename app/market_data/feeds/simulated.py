@@ -2,7 +2,7 @@
 
 A price depends only on the seed, the hours, the scenarios, the symbol and the second, so every
 process has the same prices, and a restart the same past; see market_model.py. Nothing is stored
-but the course of the market.
+but the course of the market. Splits and bonuses that are known divide the prices of their share.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from app.clock import Clock
 from app.domain.candle import Candle, Interval, first_beginning_from
+from app.domain.corporate_actions import CorporateAction
+from app.domain.instrument import Instrument
 from app.domain.quote import Quote
 from app.market_data.feed import Feed
 from app.market_data.feeds.course import Course
+from app.market_data.feeds.divided import divided_candle, divided_quote
 from app.market_data.feeds.scenarios import Scenario
 from app.market_data.feeds.simulated_hours import ALWAYS, SimulatedHours, seconds_of
 from app.market_data.instruments.registry import Instruments
@@ -43,17 +47,20 @@ class SimulatedFeed(Feed):
         course: Course | None = None,
         hours: SimulatedHours = ALWAYS,
         read_scenarios: Callable[[], tuple[Scenario, ...]] | None = None,
+        actions: Callable[[str], Sequence[CorporateAction]] = lambda _symbol: (),
     ) -> None:
         """Simulate the `course`.
 
         Without a course, a market with a seed has always the same prices, and one without a seed
         continues at `last_prices` (rupees by symbol). `read_scenarios` returns those that other
-        processes have started; each poll asks for them.
+        processes have started; each poll asks for them. `actions` returns those of a symbol, which
+        divide its prices from the open of their ex-date on.
         """
         self._instruments = instruments
         self._clock = clock
         self._hours = hours
         self._read_scenarios = read_scenarios
+        self._actions = actions
         if course is None:
             starts = {} if seed is not None else dict(last_prices or {})
             seed = seed if seed is not None else secrets.token_hex(8)
@@ -71,7 +78,11 @@ class SimulatedFeed(Feed):
     def latest(self, symbol: str) -> Quote | None:
         """Return the price now, or None for an unknown symbol."""
         instrument = self._instruments.by_symbol(symbol)
-        return self._market.quote(instrument, self._clock.now()) if instrument else None
+        if instrument is None:
+            return None
+        quote = self._market.quote(instrument, self._clock.now())
+        factor = self._factor(symbol, quote.timestamp)
+        return quote if factor == 1 else divided_quote(quote, factor, instrument.tick_size)
 
     def now(self) -> datetime:
         return self._clock.now()
@@ -88,7 +99,7 @@ class SimulatedFeed(Feed):
         if instrument is None:
             return []
         begin, end = (math.floor(seconds_of(each)) for each in (since, until))
-        return _collect(self._market.candles_after(instrument, begin, end))
+        return self._divided(instrument, self._market.candles_after(instrument, begin, end))
 
     def history(
         self, symbol: str, interval: Interval, since: datetime, until: datetime
@@ -102,7 +113,29 @@ class SimulatedFeed(Feed):
             for end in (since, until)
         )
         now = math.floor(seconds_of(self._clock.now()))
-        return _collect(self._market.candles(instrument, interval, first, last, now))
+        candles = self._market.candles(instrument, interval, first, last, now)
+        return self._divided(instrument, candles)
+
+    def _divided(self, instrument: Instrument, days: Iterable[list[Candle]]) -> list[Candle]:
+        """Return the candles, each in the units of its time."""
+        candles = _collect(days)
+        if not self._actions(instrument.symbol):
+            return candles
+        factors = (self._factor(instrument.symbol, candle.time) for candle in candles)
+        return [
+            candle if factor == 1 else divided_candle(candle, factor, instrument.tick_size)
+            for candle, factor in zip(candles, factors, strict=True)
+        ]
+
+    def _factor(self, symbol: str, time: datetime) -> Fraction:
+        """Return the units at a time for each unit that the course of the market began with."""
+        begun = self._course.zero
+        factors = (
+            action.factor
+            for action in self._actions(symbol)
+            if action.opens_at <= time and seconds_of(action.opens_at) > begun
+        )
+        return math.prod(factors, start=Fraction(1))
 
     def continue_from(self, symbol: str, price: Decimal) -> None:
         """Have the instrument cost `price` (rupees) now, and scale all its prices."""
