@@ -160,6 +160,7 @@ class Gaps:
 
         Corporate actions divide the span: each is applied between the candles before and after.
         """
+        self._adjustments.refresh()
         known = {gap: candles for gap in gaps if (candles := self._candles(gap)) is not None}
         until = {gap.symbol: gap.until for gap in known}
         by_symbol = {gap.symbol: self._marked(candles, since) for gap, candles in known.items()}
@@ -170,7 +171,6 @@ class Gaps:
             candles = sound_candles(self._feed.candles(symbol, time, until[symbol]))
             return self._marked(candles, time)
 
-        self._adjustments.refresh()
         self._trailing.refresh()
         closed, begin = 0, datetime.min.replace(tzinfo=UTC)
         for action in self._adjustments.between(until, since, max(until.values(), default=since)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 
 from app.cli import verify
+from app.database.batches import LeaseLost
 from app.domain.corporate_actions import ActionKind, CorporateAction, Ratio
 from app.domain.money import ZERO
 from app.domain.quote import Source
@@ -319,6 +320,34 @@ def test_an_action_counts_once_whoever_applies_it_again(
     assert len(show(alice, trade)["adjustments"]) == 1
     assert len(documents("notifications", type="trade_adjusted")) == 1
     assert_exact(alice, trade)
+
+
+def test_a_leader_that_is_stopped_halfway_leaves_the_rest_to_the_next(
+    app: Flask, alice: Trader, bob: Trader, at: At, clock: ManualClock
+) -> None:
+    trades = {trader.client_id: bought(trader) for trader in (alice, bob)}
+    action = announce()
+    at("2026-11-24 15:29", 1_400)
+    app.config["WRITE_BATCH_SIZE"] = 1
+    transactions = 0
+
+    def lose_the_second(_symbols: Collection[str]) -> None:
+        nonlocal transactions
+        transactions += 1
+        if transactions == 2:
+            raise LeaseLost
+
+    with pytest.raises(LeaseLost):
+        adjust_trades(action, Decimal(1_400), TrailingStops("board", clock), lose_the_second)
+    assert len(documents("notifications", type="trade_adjusted")) == 1
+
+    at(OPEN, 700)
+
+    for trader in (alice, bob):
+        shown = show(trader, trades[trader.client_id])
+        assert (shown["quantity"], len(shown["adjustments"])) == (200, 1)
+        assert find_differences(trader.client_id) == []
+    assert len(documents("notifications", type="trade_adjusted")) == 2
 
 
 def test_an_action_is_done_once_no_trade_can_be_missed(
