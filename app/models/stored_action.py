@@ -146,8 +146,8 @@ def find_settled_early(action: CorporateAction) -> list[Trade]:
 
 
 def _is_settled_early(trade: Trade, action: CorporateAction) -> bool:
-    if trade.order and trade.bracket and trade.order.placed.timestamp < action.opens_at:
-        return trade.bracket.entry_timestamp >= action.opens_at
-    if trade.status.is_open or trade.bracket is None:
+    if trade.bracket is None:
         return False
-    return trade.bracket.entry_timestamp < action.opens_at
+    if trade.bracket.entry_timestamp >= action.opens_at:
+        return trade.order is not None and trade.order.placed.timestamp < action.opens_at
+    return trade.exit is not None and trade.exit.quote.timestamp >= action.opens_at
