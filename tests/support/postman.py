@@ -12,7 +12,7 @@ from tests.support.server import ROOT
 COLLECTION = ROOT / "postman" / "paper_trading_collection.json"
 ENVIRONMENT = ROOT / "postman" / "paper_trading_environment.json"
 NEWMAN = ROOT / "node_modules" / ".bin" / "newman"
-SECONDS = 60
+SECONDS = 240
 
 
 def run_collection(
