@@ -12,10 +12,12 @@ from app.domain.errors import Conflict
 class TradeNotActive(Conflict):
     code = "trade_not_active"
 
-    def __init__(self, status: str, pnl: Decimal | None) -> None:
+    def __init__(self, trade: Mapping[str, Any]) -> None:
+        status = trade["status"]
+        reason = "holds nothing yet" if status == "PENDING" else "can no longer be exited"
         super().__init__(
-            f"This trade is {status} and can no longer be exited.",
-            details={"status": status, "pnl": pnl},
+            f"This trade is {status} and {reason}.",
+            details={"status": status, "pnl": trade["pnl"], "trade": dict(trade)},
         )
 
 

@@ -124,7 +124,7 @@ def _require_exitable(trade: Trade, tried: Trade | None, share: Share) -> None:
     meant whatever is held; a part was chosen of what was held before.
     """
     if trade.status is not TradeStatus.ACTIVE:
-        raise TradeNotActive(trade.status.value, trade.pnl)
+        raise TradeNotActive(trade_state(trade))
     if tried is None:
         return
     if trade.version == tried.version:

@@ -147,7 +147,9 @@ ERROR_CODES = {
         "`details.trade` is the trade as it is.",
     ),
     "trade_not_active": ErrorCode(
-        (409,), "The trade is closed. `details` has its `status` and `pnl`."
+        (409,),
+        "The trade is over, or waits for its entry. `details` has its `status` and `pnl`, and "
+        "`trade` as it is.",
     ),
     "market_closed": ErrorCode((409,), "The exchange is closed. `details` has `next_open`."),
     "too_many_pending": ErrorCode((409,), "250 trades of the user wait for their entry."),

@@ -81,7 +81,8 @@ def test_a_trade_is_exited_once_and_says_how_it_ended(
     alice.post(path)
 
     details = assert_error(alice.post(path), 409, "trade_not_active")
-    assert details == {"status": "CLOSED", "pnl": 2.0}
+    assert (details["status"], details["pnl"]) == ("CLOSED", 2.0)
+    assert (details["trade"]["status"], details["trade"]["exit_price"]) == ("CLOSED", 25_001.0)
     assert_portfolio_balances(alice.client_id)
 
 
@@ -92,7 +93,7 @@ def test_one_that_was_closed_at_its_stop_says_so(
     move(feed, monitor, "^NSEI", 24_980)
 
     details = assert_error(alice.post(f"/trades/exit/{trade['trade_id']}"), 409, "trade_not_active")
-    assert details == {"status": "STOP_LOSS_HIT", "pnl": -20.0}
+    assert (details["status"], details["pnl"]) == ("STOP_LOSS_HIT", -20.0)
 
 
 def test_anothers_trade_is_as_unknown_as_one_that_never_was(alice: Trader, bob: Trader) -> None:

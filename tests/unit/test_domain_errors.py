@@ -96,11 +96,15 @@ def test_an_alert_that_would_fire_immediately_is_reported_with_the_price() -> No
 
 
 def test_a_closed_trade_is_reported_with_its_outcome() -> None:
-    error = TradeNotActive("TARGET_HIT", Decimal("12.50"))
+    trade = {"status": "TARGET_HIT", "pnl": Decimal("12.50")}
+    error = TradeNotActive(trade)
 
     assert isinstance(error, Conflict)
     assert error.code == "trade_not_active"
-    assert error.details == {"status": "TARGET_HIT", "pnl": Decimal("12.50")}
+    assert error.message == "This trade is TARGET_HIT and can no longer be exited."
+    assert error.details == {**trade, "trade": trade}
+    waiting = TradeNotActive({"status": "PENDING", "pnl": None})
+    assert waiting.message == "This trade is PENDING and holds nothing yet."
 
 
 @pytest.mark.parametrize("kind", [MarketDataUnavailable, DatabaseUnavailable])
