@@ -148,6 +148,7 @@ def _replay(
             began_at=resume(fingerprint(ticks), last_time),
             max_move=settings.max_quote_move,
             factors=factors,
+            idle_seconds=3 * settings.monitor_interval_seconds,
         )
 
 

@@ -52,6 +52,19 @@ def test_every_tick_is_returned_once_in_order() -> None:
     assert prices(feed.poll(["^NSEI"])) == [4]
 
 
+def test_the_time_of_the_market_is_that_of_the_last_poll_unless_another_process_polls() -> None:
+    clock = ManualClock()
+    feed = ReplayFeed([tick(0, 1), tick(60, 2)], clock, idle_seconds=30)
+    clock.advance(5)
+    feed.poll(["^NSEI"])
+    times = []
+    for seconds in (0, 10, 20, 1):
+        clock.advance(seconds)
+        times.append((feed.market_time() - OPENING).total_seconds())
+
+    assert times == [5, 5, 5, 36]
+
+
 def test_the_speed_is_recorded_seconds_per_second() -> None:
     clock = ManualClock()
     feed = ReplayFeed([tick(0, 1), tick(30, 2), tick(60, 3)], clock, speed=60)

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from itertools import groupby, pairwise
+from math import inf
 from operator import attrgetter
 
 from app.clock import Clock
@@ -41,12 +42,13 @@ class ReplayFeed(Feed):
         began_at: datetime | None = None,
         max_move: Decimal | None = None,
         factors: Factors = no_factors,
+        idle_seconds: float = inf,
     ) -> None:
         """Play `speed` recorded seconds per second.
 
         The first tick is due now, or was due at `began_at` if the replay continues after a
         restart. Candles exclude the ticks that a filter with `max_move` rejects, which knows the
-        `factors` of corporate actions.
+        `factors` of corporate actions. After `idle_seconds` without a poll another process polls.
         """
         self._ticks = sorted((tick for tick in ticks if is_price(tick.price)), key=_time)
         self._times = [tick.timestamp for tick in self._ticks]
@@ -65,6 +67,8 @@ class ReplayFeed(Feed):
         self._lock = threading.Lock()
         self._position = 0
         self._reached: datetime | None = None
+        self._reached_at = -inf
+        self._idle_seconds = idle_seconds
         if began_at is not None:
             # If the clock was set back, the first tick is due now.
             self._head_start = max((clock.now() - began_at).total_seconds(), 0.0)
@@ -83,6 +87,7 @@ class ReplayFeed(Feed):
         wanted = frozenset(symbols)
         with self._lock:
             self._reached = self.now()
+            self._reached_at = self._clock.monotonic()
             due = bisect_right(self._times, self._reached)
             ticks = self._ticks[self._position : due]
             self._position = max(self._position, due)
@@ -106,8 +111,12 @@ class ReplayFeed(Feed):
         return self._times[0] + timedelta(seconds=elapsed)
 
     def market_time(self) -> datetime:
-        """Return the recorded time of the last poll, up to which its prices are known."""
-        return self._reached or self.now()
+        """Return the recorded time of the last poll, up to which its prices are known.
+
+        In a process that does not poll, it is the time that the replay has reached.
+        """
+        is_idle = self._clock.monotonic() - self._reached_at > self._idle_seconds
+        return self.now() if is_idle or self._reached is None else self._reached
 
     def candles(self, symbol: str, since: datetime, until: datetime) -> list[Candle]:
         """Return candles of a minute from the recorded ticks."""
