@@ -22,7 +22,7 @@ PASS_SECONDS = 5
 PASSES = 2
 ROUNDS = 3
 # Long enough for every round, should this machine be slow.
-RECORDED_SECONDS = 600
+RECORDED_SECONDS = 900
 TICK_SECONDS = 2.5
 # Within a pass, prices do not come so far apart; between passes they come seconds apart.
 LULL_SECONDS = 0.5
@@ -34,10 +34,13 @@ def measure() -> list[Result]:
 
     The same sockets take turns to get the one and the other.
     """
-    with world() as here, audience() as sockets:
+    with world() as here:
         list_shares(here)
         tokens = here.tokens(seed_users(here, SOCKETS))
-        with here.server(ticks=_moving(), MONITOR_INTERVAL_SECONDS=PASS_SECONDS) as server:
+        with (
+            here.server(ticks=_moving(), MONITOR_INTERVAL_SECONDS=PASS_SECONDS) as server,
+            audience() as sockets,
+        ):
             assert server.process is not None
             return [_compare(server.process.pid, server.port, sockets, tokens)]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from benchmarks.measure import Goal, Result, ratio_of
-from benchmarks.support.books import seed_users
+from benchmarks.support.books import MARGIN
 from benchmarks.support.load import Call, apart, drive
 from benchmarks.support.nifty500 import SYMBOLS, exchange, list_shares
 from benchmarks.support.sockets import Seat, audience
 from benchmarks.support.world import World, world
 from config import DATABASE_NAME
 from tests.support.audit import Auditor, Snapshot
+from tests.support.users import Trader, sign_up
 
 CLIENTS = 16
 ORDERS = 3
@@ -30,14 +31,16 @@ def measure() -> list[Result]:
     Raises RuntimeError if the audit of the database finds a difference, or if no tick closed a
     trade.
     """
-    with world() as here, exchange() as market, apart() as process, audience() as sockets:
+    with world() as here, exchange() as market, apart() as process:
         list_shares(here)
-        users = seed_users(here, CLIENTS)
-        tokens = here.tokens(users)
+        # Not copies: the audit compares what was opened with the movements of money.
+        traders = [sign_up(here.app.test_client()) for _ in range(CLIENTS)]
+        for each in traders:
+            each.open_portfolio(float(MARGIN))
         market.wiggles = WIGGLES
-        calls = [_turn(*each) for each in zip(users, tokens, SYMBOLS, strict=False)]
-        with here.server(**market.variables) as server:
-            sockets.connect(server.port, _followers(tokens[0]))
+        calls = [_turn(*each) for each in zip(traders, SYMBOLS, strict=False)]
+        with here.server(**market.variables) as server, audience() as sockets:
+            sockets.connect(server.port, _followers(traders[0].token))
             market.wait_until_all_followed()
 
             def rate(*, ticking: bool) -> float:
@@ -59,11 +62,12 @@ def measure() -> list[Result]:
         return [result]
 
 
-def _turn(user: str, token: str, symbol: str) -> tuple[Call, ...]:
+def _turn(trader: Trader, symbol: str) -> tuple[Call, ...]:
     """Return the requests of a client: some orders, then an exit from what is still open."""
     order = {"symbol": symbol, "trade_type": "BUY", "quantity": 1, "trailing_offset": OFFSET}
-    opening = Call("POST", "/trades/create", token, order)
-    return (*[opening] * ORDERS, Call("POST", f"/trades/exit-all/{user}", token, {}))
+    opening = Call("POST", "/trades/create", trader.token, order)
+    exiting = Call("POST", f"/trades/exit-all/{trader.client_id}", trader.token, {})
+    return (*[opening] * ORDERS, exiting)
 
 
 def _followers(token: str) -> list[Seat]:

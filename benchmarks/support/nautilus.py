@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
-from nautilus_trader.config import LoggingConfig
+from nautilus_trader.config import LoggingConfig, RiskEngineConfig
 from nautilus_trader.model.currencies import USD
 from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.enums import AccountType, OmsType, OrderSide
@@ -51,7 +51,11 @@ class NautilusEngine:
         self._time = itertools.count(NANOSECONDS, NANOSECONDS)
         self._instrument = TestInstrumentProvider.equity(symbol="SHARE", venue="XNAS")
         self._engine = BacktestEngine(
-            config=BacktestEngineConfig(logging=LoggingConfig(bypass_logging=True))
+            config=BacktestEngineConfig(
+                logging=LoggingConfig(bypass_logging=True),
+                # Otherwise it lets 100 orders a second pass.
+                risk_engine=RiskEngineConfig(bypass=True),
+            )
         )
         self._engine.add_venue(
             venue=Venue("XNAS"),

@@ -22,7 +22,7 @@ from typing import Any
 
 # Connecting at a time: more would only queue up at the server.
 ABREAST = 50
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = 240.0
 SWITCHING = b"HTTP/1.1 101 "
 PRICE = b'42["live_price"'
 PRICES = b'42["live_prices"'
