@@ -191,6 +191,7 @@ interface Fill {
   pnl: number | null;
   settled_from: string | null;
   best: { price: number; time: string } | null;
+  slippage: number;
 }
 
 /** What a corporate action changed about a trade. */

@@ -139,6 +139,25 @@ def test_a_bonus_doubles_the_units_and_halves_the_prices(
     assert_exact(alice, trade)
 
 
+def test_a_trade_with_slippage_is_adjusted_and_verified_as_any_other(alice: Trader, at: At) -> None:
+    alice.patch(f"/portfolio/{alice.client_id}", {"fill_profile": "realistic"})
+    trade = bought(alice, stop_loss=1_300, target_price=1_600)
+    at("2026-11-24 15:29", 1_400)
+    announce()
+
+    at(OPEN, 700)
+    assert (show(alice, trade)["status"], show(alice, trade)["entry_price"]) == ("ACTIVE", 700.15)
+    at("2026-11-25 09:30", 645)
+
+    shown = show(alice, trade)
+    assert (shown["status"], shown["exit_price"]) == ("STOP_LOSS_HIT", 644.8)
+    assert [(fill["price"], fill["slippage"]) for fill in shown["fills"]] == [
+        (1_400.3, 0.3),
+        (644.8, 0.2),
+    ]
+    assert_exact(alice, trade)
+
+
 def test_levels_of_before_hold_until_the_open_of_the_ex_date(alice: Trader, at: At) -> None:
     trade = bought(alice, stop_loss=1_300)
     announce()

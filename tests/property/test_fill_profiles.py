@@ -6,19 +6,22 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.bracket import Bracket
+from app.domain.candle import Candle
 from app.domain.entry import Entered, EntryOrder
 from app.domain.fill import Exit, ExitReason, FillRule
 from app.domain.fill_profile import FillModel, FillProfile, trade_seed
 from app.domain.money import PAISA
+from app.domain.order import OrderType
 from app.domain.quote import Quote, QuoteDetails
 from app.domain.side import TradeType
 from tests.property.strategies import brackets, near_prices
 from tests.property.test_entry_rules import Walk, candle_of, described, orders, ticks_of, walks
-from tests.support.quotes import NOON, quote
+from tests.support.quotes import NOON, bracket, entry_order, quote
 from tests.support.settling import by_candles, by_ticks, pending
 
 NOT_PLAIN = (FillProfile.REALISTIC, FillProfile.HARSH)
@@ -150,6 +153,25 @@ def test_a_limit_that_the_price_passes_is_filled_whatever_the_seed(
         order.limit_price,
         FillRule.LIMIT,
     )
+
+
+@pytest.mark.parametrize("low", [100, 99])
+def test_a_candle_fills_a_limit_that_it_passes_and_decides_a_touch_as_its_ticks_do(
+    low: int,
+) -> None:
+    order = replace(entry_order(OrderType.LIMIT, limit_price=100), model=model())
+    position = replace(bracket(TradeType.SELL, entry=105, target_price=100), model=model())
+
+    for minute in range(1, 50):
+        time = NOON + timedelta(minutes=minute)
+        candle = Candle.of([quote(price, timestamp=time) for price in (102, 100, low, 101)])
+        is_passed = low < 100
+
+        filled = order.filled_in(candle)
+        exit = position.triggered_in(candle)
+
+        assert (filled is not None) is (is_passed or model().fills_touched("entry", time))
+        assert (exit is not None) is (is_passed or model().fills_touched("target 0", time))
 
 
 def test_half_of_the_touched_minutes_fill_a_limit() -> None:

@@ -57,7 +57,9 @@ export function whyUnfilled(trade) {
  */
 export function describeFill(trade, fill) {
   const isBuying = (fill.kind === "entry") === (trade.trade_type === "BUY");
-  const did = `${isBuying ? "bought" : "sold"} ${whole(fill.quantity)} at ${price(fill.price)}`;
+  const slippage = fill.slippage ? ` with ${price(fill.slippage)} slippage` : "";
+  const what = `${whole(fill.quantity)} at ${price(fill.price)}${slippage}`;
+  const did = `${isBuying ? "bought" : "sold"} ${what}`;
   const pnl = fill.pnl === null ? "" : `, ${signed(fill.pnl)}`;
   const later = SETTLED_FROM[/** @type {keyof typeof SETTLED_FROM} */ (fill.settled_from)] ?? "";
   return `${cause(trade, fill)}: ${did}${pnl}.${later}`;
