@@ -104,7 +104,7 @@ def test_the_page_names_the_modules_that_it_needs_at_once(
     preloaded = re.findall(r'rel="modulepreload" href="(?:/desk/v/[^/]+|/desk)/([^"]+)"', page)
 
     assert {"main.js", "desk-app.js", "store.js", "vendor/lit-html/lit-html.js"} <= set(preloaded)
-    assert not {"account-view.js", "service-worker.js"} & set(preloaded)
+    assert not {"account-view.js", "price-chart.js", "service-worker.js"} & set(preloaded)
 
 
 def test_a_file_that_did_not_change_is_not_sent_again(client: FlaskClient) -> None:

@@ -5,7 +5,6 @@
 import { whole } from "./format.js";
 import { short } from "./numbers.js";
 import { defineIndicators } from "./chart-indicators.js";
-import { store } from "./store.js";
 
 /** @typedef {import("klinecharts").Chart} Chart */
 /** @typedef {typeof import("klinecharts")} Library */
@@ -17,27 +16,12 @@ const ZONE = "Asia/Kolkata";
 /** @type {Promise<Library> | null} */
 let loading = null;
 
-/** How long the library waits for a price, in milliseconds: a closed market may have none. */
-const PATIENCE = 1_500;
-
-/** Wait for the first price: it is shown sooner while the library is not loaded. */
-function firstPrice() {
-  return new Promise((resolve) => {
-    const stop = store.watch("quotes", () => {
-      stop();
-      resolve(null);
-    });
-    setTimeout(resolve, PATIENCE, null);
-  });
-}
-
 /**
- * Load the library once, after the first price.
+ * Load the library once.
  * @returns {Promise<Library>}
  */
 export function loadLibrary() {
-  loading ??= firstPrice().then(async () => {
-    await import(ADDRESS);
+  loading ??= import(ADDRESS).then(() => {
     const library = /** @type {{klinecharts: Library}} */ (/** @type {unknown} */ (globalThis))
       .klinecharts;
     defineIndicators(library);

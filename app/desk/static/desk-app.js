@@ -7,24 +7,21 @@ import { DeskElement, html, nothing, shared } from "./element.js";
 import { icon } from "./icons.js";
 import { openTrades, pendingOrders } from "./profit.js";
 import { pressed } from "./shortcut-help.js";
+import { keptUser } from "./session.js";
 import { store } from "./store.js";
 import "./connection-banner.js";
 import "./first-trade.js";
-import "./movers-list.js";
-import "./open-trades.js";
-import "./order-list.js";
-import "./order-ticket.js";
-import "./price-chart.js";
 import "./shortcut-help.js";
 import "./sign-in.js";
 import "./symbol-header.js";
 import "./toast-list.js";
 import "./top-bar.js";
-import "./trade-history.js";
 import "./watch-list.js";
 
 /** How often ages and stale prices are looked at again, in milliseconds. */
 const CLOCK = 5_000;
+/** How long the other panels wait for a price, in milliseconds: a closed market may have none. */
+const PATIENCE = 1_500;
 /** @type {{tab: Tab, label: string}[]} */
 const TABS = [
   { tab: "trades", label: "Trades" },
@@ -50,6 +47,7 @@ export class DeskApp extends DeskElement {
   connectedCallback() {
     super.connectedCallback();
     addEventListener("keydown", pressed);
+    void loadPanels();
     this.#clock = setInterval(() => store.touch("clock"), CLOCK);
   }
 
@@ -139,12 +137,36 @@ export class DeskApp extends DeskElement {
   }
 }
 
+/** Load the panels that wait for the first price, which is shown sooner without them. */
+async function loadPanels() {
+  if (keptUser()) await firstPrice();
+  await load(() => import("./desk-panels.js"));
+}
+
+function firstPrice() {
+  return new Promise((resolve) => {
+    const stop = store.watch("quotes", () => {
+      stop();
+      resolve(null);
+    });
+    setTimeout(resolve, PATIENCE, null);
+  });
+}
+
 /** The account, whose modules are loaded when it is first shown. */
 function account() {
-  import("./account-view.js").catch(() => {
-    store.emit("toast", { kind: "error", text: "The account could not be loaded. Try again." });
-  });
+  void load(() => import("./account-view.js"));
   return html`<account-view></account-view>`;
+}
+
+/** @param {() => Promise<unknown>} modules */
+async function load(modules) {
+  try {
+    await modules();
+  } catch {
+    const text = "A part of the desk could not be loaded. Reload the page.";
+    store.emit("toast", { kind: "error", text });
+  }
 }
 
 /** @param {Tab} tab */

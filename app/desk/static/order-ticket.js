@@ -25,7 +25,7 @@ export class OrderTicket extends DeskElement {
 
   orders = new TicketOrders(() => this.requestUpdate());
   #symbol = "";
-  /** Whether the first quantity, one lot, waits for the instrument. */
+  /** Whether the first quantity of a symbol, one lot, waits for the instrument. */
   #needsAmount = true;
   /** @type {TicketRequest | null} */
   #request = null;
@@ -109,6 +109,7 @@ export class OrderTicket extends DeskElement {
     const { orders } = this;
     if (store.get("symbol") !== this.#symbol) {
       if (this.#symbol) for (const { draft } of orders.all) draft.clearPrices();
+      this.#needsAmount = true;
       this.#symbol = store.get("symbol");
       this.watch(...this.watchedKeys());
       orders.changed();
@@ -123,8 +124,9 @@ export class OrderTicket extends DeskElement {
     }
     if (this.#needsAmount && instrument(this.#symbol)) {
       this.#needsAmount = false;
-      const { draft } = orders.current;
-      draft.text.amount ||= String(draft.lot);
+      for (const { draft } of orders.all) {
+        if (draft.sizing === "units") draft.text.amount ||= String(draft.lot);
+      }
       orders.changed();
     }
     orders.priceMoved();
