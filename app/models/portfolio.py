@@ -188,9 +188,7 @@ class Portfolio:
 
     @classmethod
     def find_by_ids(cls, owners: Mapping[ObjectId, str]) -> list[Portfolio]:
-        """Return these portfolios, each of its owner."""
-        if not owners:
-            return []
+        """Return these portfolios, at least one, each of its owner."""
         return [cls.from_document(each) for each in collection("portfolios").find(by_owner(owners))]
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ from app.database import Document, collection
 from app.database.hints import use_index
 from app.domain.bounds import Bounds
 from app.domain.bracket import Bracket
-from app.domain.corporate_actions import Adjusted, Adjustment, factor_after
+from app.domain.corporate_actions import Adjusted, Adjustment
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit, Fill
 from app.domain.fill_profile import FillModel
@@ -23,7 +23,12 @@ from app.domain.trade import EndReason, Modified, TradeStatus, Transition
 from app.domain.trailing import TrailingStop
 from app.models.bulk import by_owner
 from app.models.paging import newest_first, numbered_windows, windows_to_end
-from app.models.trade_adjustments import read_adjustments
+from app.models.trade_adjustments import (
+    average_price,
+    bracket_before,
+    last_of_units,
+    read_adjustments,
+)
 from app.models.trade_document import (
     entry_fields,
     read_bracket,
@@ -216,15 +221,7 @@ class Trade:
 
         It is of the units that it has, or had, last.
         """
-        exits = [exit for exit, _ in self.exits]
-        if not exits:
-            return None
-        value = sum((exit.price * exit.quantity for exit in exits), ZERO)
-        units = sum(
-            (exit.quantity * factor_after(self.adjustments, number))
-            for number, exit in enumerate(exits)
-        )
-        return value * units.denominator / units.numerator
+        return average_price([exit for exit, _ in self.exits], self.adjustments)
 
     @property
     def exits(self) -> list[tuple[Exit, datetime]]:
@@ -244,21 +241,13 @@ class Trade:
     @property
     def entered_as(self) -> Bracket:
         """The bracket in the units of its entry, with the levels of now."""
-        return self._before(each for each in self.adjustments if each.is_of_bracket)
+        exits = [exit for exit, _ in self.partial_exits]
+        return bracket_before(self.entered, exits, self.adjustments)
 
     def held_at(self, exit: int) -> Bracket:
         """Return the bracket in the units of the exit of this number, from 0."""
-        adjusted = (each for each in self.adjustments if each.is_of_bracket)
-        return self._before(each for each in adjusted if each.exits > exit)
-
-    def _before(self, adjustments: Iterable[Adjustment]) -> Bracket:
-        """Return the bracket in the units before these adjustments, the last ones."""
-        first = next(iter(adjustments), None)
-        if first is None or first.entry_price_before is None:
-            return self.entered
-        exited = sum(exit.quantity for exit, _ in self.partial_exits[: first.exits])
-        quantity = exited + first.quantity_before
-        return replace(self.entered, quantity=quantity, entry_price=first.entry_price_before)
+        later = [each for each in self.adjustments if each.exits > exit]
+        return bracket_before(self.entered, [exit for exit, _ in self.partial_exits], later)
 
     def pnl_after(self, exit: Exit) -> Decimal:
         """Return the rupees realized by all exits, if `exit` is the next one."""
@@ -278,11 +267,10 @@ class Trade:
         return self.order.margin_at(entered.bracket.entry_price)
 
     def _margin_share(self, quantity: int) -> Decimal:
-        adjusted = [each for each in self.adjustments if each.is_of_bracket]
-        if not adjusted:
+        last = last_of_units(self.adjustments)
+        if last is None:
             return to_paisa(self.margin_used * quantity / self.terms.quantity)
         # The rest in proportion to the units that it was adjusted to.
-        last = adjusted[-1]
         exited = sum(exit.quantity for exit, _ in self.partial_exits[: last.exits])
         share = to_paisa(last.margin * (quantity - exited) / last.quantity)
         return self.margin_used - last.margin + share

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from datetime import date
+from decimal import Decimal
+from fractions import Fraction
 
 from app.database import Document
 from app.domain.bracket import Bracket
-from app.domain.corporate_actions import ActionKind, Adjusted, Adjustment, Ratio
+from app.domain.corporate_actions import ActionKind, Adjusted, Adjustment, Ratio, factor_after
+from app.domain.fill import Exit
+from app.domain.money import ZERO
 from app.models.trade_document import modified_fields
 
 
@@ -33,6 +38,41 @@ def adjustment_fields(adjustment: Adjustment) -> Document:
 def read_adjustments(document: Document) -> tuple[Adjustment, ...]:
     """Return what actions changed about a trade, in order."""
     return tuple(map(_read, document.get("adjustments", ())))
+
+
+def average_price(exits: Sequence[Exit], adjustments: Sequence[Adjustment]) -> Decimal | None:
+    """Return the average price of all exits in the units after the adjustments; None without one.
+
+    It is weighted by quantity.
+    """
+    if not exits:
+        return None
+    value = sum((exit.price * exit.quantity for exit in exits), ZERO)
+    units = sum(
+        (exit.quantity * factor_after(adjustments, number) for number, exit in enumerate(exits)),
+        Fraction(0),
+    )
+    return value * units.denominator / units.numerator
+
+
+def bracket_before(
+    bracket: Bracket, parts: Sequence[Exit], adjustments: Iterable[Adjustment]
+) -> Bracket:
+    """Return a bracket in the units before these adjustments, the last ones.
+
+    `parts` are the exits of parts. The levels are those of now.
+    """
+    first = next((each for each in adjustments if each.is_of_bracket), None)
+    if first is None or first.entry_price_before is None:
+        return bracket
+    quantity = sum(part.quantity for part in parts[: first.exits]) + first.quantity_before
+    return replace(bracket, quantity=quantity, entry_price=first.entry_price_before)
+
+
+def last_of_units(adjustments: Sequence[Adjustment]) -> Adjustment | None:
+    """Return the last change of the units of a trade that was entered."""
+    latest = reversed(adjustments)
+    return next((each for each in latest if each.is_of_bracket and each.kind.changes_units), None)
 
 
 def _read(fields: Document) -> Adjustment:

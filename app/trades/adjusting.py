@@ -107,6 +107,8 @@ def _book(changes: Sequence[TradeChange], time: datetime) -> None:
         change = item.transition.change
         if isinstance(change, Adjusted) and change.adjustment.pnl:
             booked[item.trade.portfolio_id].append((item.trade, change))
+    if not booked:
+        return
     owners = {item.trade.portfolio_id: item.user_id for item in changes}
     for portfolio in Portfolio.find_by_ids({id: owners[id] for id in booked}):
         lines = booked[portfolio.id]
