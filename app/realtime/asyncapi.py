@@ -240,6 +240,7 @@ def make_schemas() -> dict[str, Schema]:
     }
     for unused in (
         "AlertStatus",
+        "FillProfile",
         "MovementKind",
         "RejectReason",
         "TradeStatus",
