@@ -131,9 +131,13 @@ class Store {
 
   /** Forget everything about the user who signed out. */
   forgetUser() {
-    const { theme, connection, connectionSince, market } = this.#state;
+    const last = this.#state;
+    const { theme, connection, connectionSince, market } = last;
     this.#state = { ...initialState(), theme, connection, connectionSince, market };
-    for (const key of Object.keys(this.#state)) this.touch(/** @type {keyof DeskState} */ (key));
+    for (const key of /** @type {(keyof DeskState)[]} */ (Object.keys(last))) {
+      // A session may end twice, here and by the server: the second time no user is forgotten.
+      if (!Object.is(last[key], this.#state[key])) this.touch(key);
+    }
   }
 
   #schedule() {
