@@ -68,7 +68,7 @@ def log(app_context: Flask, monkeypatch: pytest.MonkeyPatch) -> Log:
         log.add(f"{len(closures)} closed")
         return close(closures, *rest)
 
-    monkeypatch.setattr("app.monitor.loop.publish_prices", logged_publish)
+    monkeypatch.setattr("app.monitor.receiver.publish_prices", logged_publish)
     monkeypatch.setattr(Trade, "find_triggered", logged_find)
     monkeypatch.setattr(execution, "apply_changes", logged_close)
     return log
