@@ -281,10 +281,14 @@ class Settings(BaseModel):
         return self.market_data in ("angel_one", "yahoo")
 
     @property
+    def simulates_market(self) -> bool:
+        """Whether the prices are those of the simulated market, not only when sources fail."""
+        return not self.uses_real_prices and self.market_data != "replay"
+
+    @property
     def simulates_exchange_hours(self) -> bool:
         """Whether the prices are those of a simulated market that keeps the exchange's hours."""
-        is_simulated = not self.uses_real_prices and self.market_data != "replay"
-        return is_simulated and self.simulated_hours == "exchange"
+        return self.simulates_market and self.simulated_hours == "exchange"
 
     @property
     def enforces_market_hours(self) -> bool:

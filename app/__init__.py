@@ -170,7 +170,7 @@ def assemble_services(
         feed = restarts.follow_feed(settings, clock, leader)
     calendar = TradingCalendar(enforced=settings.enforces_market_hours)
     stores = store and polls
-    actions = KnownActions(clock)
+    actions = KnownActions(clock, is_simulated=settings.simulates_market)
     # Before the first price: the simulated market follows them.
     actions.refresh()
     feed = restarts.resume_feed(

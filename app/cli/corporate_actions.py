@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
 from flask.cli import AppGroup
 
 from app.cli.tables import table
-from app.domain.corporate_actions import CorporateAction
+from app.domain.corporate_actions import ActionKind, CorporateAction
 from app.market_data.action_file import ActionFileError, read_actions
 from app.models.stored_action import StoredAction, find_settled_early
 from app.services import now, services
 
 MAX_FAULTS = 20
+# Within this time every process has learned that an action is withdrawn.
+LEARNED = timedelta(minutes=1)
 
 corporate_actions = AppGroup(
-    "corporate-actions", help="Load splits, bonuses and dividends, and list them."
+    "corporate-actions", help="Load splits, bonuses and dividends, list and withdraw them."
 )
 
 
@@ -64,10 +67,35 @@ def list_actions(symbol: str | None) -> None:
     click.echo(table(("symbol", "ex-date", "kind", "terms", "from", "applied"), rows))
 
 
+@corporate_actions.command()
+@click.argument("symbol")
+@click.argument("ex_date", type=click.DateTime(["%Y-%m-%d"]))
+@click.argument("kind", type=click.Choice([kind.value for kind in ActionKind]))
+def withdraw(symbol: str, ex_date: datetime, kind: str) -> None:
+    """Withdraw an action that was loaded from a file, before its ex-date begins."""
+    name = services().instruments.get_ordered(symbol).symbol
+    wanted = ex_date.date(), ActionKind(kind)
+    for stored in StoredAction.find_all(name):
+        if (stored.action.ex_date, stored.action.kind) == wanted:
+            break
+    else:
+        raise click.ClickException(f"No {kind} of {name} on {ex_date.date()} is known.")
+    action = stored.action
+    if stored.source != "file":
+        raise click.ClickException(
+            f"{action.id} was not loaded from a file: its source is {stored.source}."
+        )
+    if not StoredAction.withdraw(action, now() + LEARNED):
+        raise click.ClickException(
+            f"{action.id} cannot be withdrawn: its ex-date has begun, or begins within a minute."
+        )
+    StoredAction.count_load()
+    click.echo(f"{action.id} is withdrawn.")
+
+
 def _require_future(actions: list[CorporateAction]) -> None:
     """Refuse past actions of the simulated market, whose past prices never change."""
-    settings = services().settings
-    if settings.market_data == "replay" or settings.uses_real_prices:
+    if not services().settings.simulates_market:
         return
     past = [action.id for action in actions if action.opens_at <= now()]
     if past:

@@ -38,6 +38,11 @@ class ActionView(ResponseModel):
         description="Rupees that a dividend pays for each unit; null for other kinds.",
         examples=[18.5],
     )
+    source: str = Field(
+        description="Who announced it: a `file` of the operator, `yahoo`, or the `simulated` "
+        "market itself.",
+        examples=["file"],
+    )
     applied_at: Timestamp | None = Field(
         description="When all open trades had been adjusted, UTC; null before."
     )
@@ -51,6 +56,7 @@ class ActionView(ResponseModel):
             kind=action.kind,
             ratio=str(action.ratio) if action.ratio else None,
             amount=action.amount,
+            source=stored.source,
             applied_at=stored.applied_at,
         )
 

@@ -16,14 +16,16 @@ from app.clock import Clock
 from app.domain.corporate_actions import CorporateAction, in_order
 from app.domain.quote import Quote
 from app.models import Trade
-from app.models.stored_action import StoredAction
+from app.models.stored_action import SIMULATED, StoredAction
 
 REFRESH_SECONDS = 5.0
 
 
 class KnownActions:
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, is_simulated: bool) -> None:
+        """Know all actions, those of the simulated market only if prices are its own."""
         self._clock = clock
+        self._is_simulated = is_simulated
         self._by_symbol: Mapping[str, Sequence[CorporateAction]] = {}
         # Those of which everything is adjusted, by id.
         self._applied: set[str] = set()
@@ -48,7 +50,10 @@ class KnownActions:
         self._due_at = now + REFRESH_SECONDS
         if version == self._version:
             return set()
-        return self._replace(StoredAction.find_all(), version)
+        stored = StoredAction.find_all()
+        if not self._is_simulated:
+            stored = [each for each in stored if each.source != SIMULATED]
+        return self._replace(stored, version)
 
     def _replace(self, stored: Sequence[StoredAction], version: int) -> set[str]:
         by_symbol: dict[str, list[CorporateAction]] = {}

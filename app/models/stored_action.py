@@ -22,11 +22,13 @@ from app.models.trigger_index import CURSOR_BATCH_SIZE
 
 # A document that counts how often actions were loaded: a change is found by one read.
 VERSION = "version"
+# The source of the actions that the simulated market makes of its own.
+SIMULATED = "simulated"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAction:
-    """An action and its state. `source` is where it is known from.
+    """An action and its state. `source` is where it is known from: file, yahoo or simulated.
 
     `close` is the last price (rupees) before its ex-date, fixed by the first that applies it.
     `applied_at` is when all trades and alerts of its symbol were adjusted.
@@ -91,6 +93,18 @@ class StoredAction:
         """Have every process read the actions again; call it after they are stored."""
         loaded = {"$inc": {"loads": 1}}
         collection("corporate_actions").update_one({"_id": VERSION}, loaded, upsert=True)
+
+    @classmethod
+    def withdraw(cls, action: CorporateAction, until: datetime) -> bool:
+        """Remove an action that opens after `until` and adjusted nothing; return whether it did."""
+        untouched = {"_id": action.id, "opens_at": {"$gt": until}, "close": {"$exists": False}}
+        return collection("corporate_actions").delete_one(untouched).deleted_count == 1
+
+    @classmethod
+    def remove_simulated(cls, now: datetime) -> int:
+        """Remove what the simulated market has announced from `now` on; return the number."""
+        announced = {"source": SIMULATED, "opens_at": {"$gt": now}}
+        return collection("corporate_actions").delete_many(announced).deleted_count
 
     @classmethod
     def fix_close(cls, action: CorporateAction, close: Decimal | None) -> Decimal | None:

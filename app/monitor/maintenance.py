@@ -13,6 +13,7 @@ from app.concurrency import spawn
 from app.database.transactions import name_error
 from app.logs import logger
 from app.models import Followers
+from app.monitor.own_actions import announce_own_actions
 from app.monitor.reported_actions import ReportedActions
 from app.monitor.retention import Limits, Retention
 from app.services import services
@@ -39,6 +40,7 @@ class Maintenance:
             retention.step,
             UnlistedEntries().reject,
             finish_erasures,
+            lambda: announce_own_actions(parts),
             # Last: it waits for a source.
             ReportedActions(parts).step,
         ]

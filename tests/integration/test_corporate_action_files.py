@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 from flask import Flask
 
 from app.cli.corporate_actions import corporate_actions
-from app.models.stored_action import StoredAction
+from app.models.stored_action import SIMULATED, StoredAction
+from app.services import now, services
+from tests.support.exchange_time import advance_to, ist
+from tests.support.market import ManualClock
 
 HEADER = "symbol,ex_date,kind,ratio,amount\n"
 
@@ -77,3 +81,50 @@ def test_other_terms_of_a_known_action_are_refused(
 
     assert code == 1
     assert "TCS.NS 2026-12-03 split is known with other terms" in output
+
+
+def test_an_action_is_withdrawn_before_its_ex_date(
+    app: Flask, app_context: Flask, path: Path
+) -> None:
+    path.write_text(HEADER + "TCS.NS,2026-12-03,split,5:1,\nTCS.NS,2026-12-04,split,2:1,\n")
+    run(app, "load", str(path))
+    services().actions.refresh()
+    version = StoredAction.find_version()
+
+    answer = run(app, "withdraw", "tcs", "2026-12-03", "split")
+
+    assert answer == (0, "TCS.NS 2026-12-03 split is withdrawn.\n")
+    assert [each.action.id for each in StoredAction.find_all()] == ["TCS.NS 2026-12-04 split"]
+    # Running servers read it again.
+    assert StoredAction.find_version() > version
+    code, output = run(app, "withdraw", "TCS", "2026-12-03", "split")
+    assert (code, output) == (1, "Error: No split of TCS.NS on 2026-12-03 is known.\n")
+
+
+def test_an_action_is_not_withdrawn_once_its_ex_date_begins(
+    app: Flask, app_context: Flask, path: Path, clock: ManualClock
+) -> None:
+    path.write_text(HEADER + "TCS.NS,2026-11-25,split,5:1,\n")
+    run(app, "load", str(path))
+    advance_to(clock, ist("2026-11-25 09:14:30"))
+
+    code, output = run(app, "withdraw", "TCS", "2026-11-25", "split")
+
+    assert code == 1
+    assert "its ex-date has begun, or begins within a minute" in output
+    assert len(StoredAction.find_all()) == 1
+
+
+def test_what_a_market_has_announced_itself_is_not_withdrawn(
+    app: Flask, app_context: Flask, path: Path
+) -> None:
+    path.write_text(HEADER + "TCS.NS,2026-12-03,split,5:1,\n")
+    run(app, "load", str(path))
+    (loaded,) = (each.action for each in StoredAction.find_all())
+    announced = replace(loaded, symbol="INFY.NS")
+    assert StoredAction.add(announced, SIMULATED, now())
+
+    code, output = run(app, "withdraw", "INFY", "2026-12-03", "split")
+
+    assert code == 1
+    assert "its source is simulated" in output

@@ -484,6 +484,7 @@ def test_the_known_actions_are_listed(alice: Trader) -> None:
                 "kind": "bonus",
                 "ratio": "1:1",
                 "amount": None,
+                "source": "file",
                 "applied_at": None,
             }
         ]

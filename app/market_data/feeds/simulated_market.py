@@ -106,6 +106,11 @@ class SimulatedMarket:
         details = self._details(instrument, price, instant)
         return Quote(instrument.symbol, price, Source.MOCK, now, details=details)
 
+    def price(self, instrument: Instrument, second: int) -> Decimal:
+        """Return the price of an instrument at any second, in rupees."""
+        log_price = self._model_price(instrument, second) + self._offset(instrument)
+        return rupees(log_price, instrument.tick_size)
+
     def continue_from(self, instrument: Instrument, price: Decimal, second: int) -> None:
         """Have the instrument cost `price` (rupees) at a second, and scale all its prices."""
         log_price = math.log(max(price, instrument.tick_size))
