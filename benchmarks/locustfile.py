@@ -14,6 +14,7 @@ import os
 import random
 import ssl
 import time
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -179,12 +180,27 @@ class Trader(FastHttpUser):
         if not self._streams:
             # The start has failed, which locust has counted.
             return
-        self._post(f"/trades/exit-all/{self._user_id}", "/trades/exit-all/*")
+        self._exit_all()
         newest = self._get("/notifications?limit=1", "/notifications")["notifications"]
         for stream in self._streams:
             stream.wait_for(newest[0]["seq"] if newest else 0)
         for stream in self._streams:
             stream.close()
+
+    def _exit_all(self) -> None:
+        """Exit everything, as all others do now: who is told to come again comes again."""
+        path, name = f"/trades/exit-all/{self._user_id}", "/trades/exit-all/*"
+        headers = {**self._headers, "Idempotency-Key": uuid.uuid4().hex}
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while True:
+            with self.client.post(
+                path, json={}, headers=headers, name=name, catch_response=True
+            ) as response:
+                wait = response.headers.get("Retry-After")
+                if response.status_code != 503 or wait is None or time.monotonic() > deadline:
+                    return
+                response.success()
+            gevent.sleep(float(wait))
 
     @task(6)
     def open_trade(self) -> None:
