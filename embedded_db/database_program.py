@@ -114,8 +114,7 @@ def _release_snapshot_after_expiry(server: SecantusDBServer) -> None:
     """Have the thread that removes expired documents release its snapshot each time.
 
     SecantusDB 0.7.0b3 keeps it until the next time, a minute later. WiredTiger cannot discard any
-    older version of a document meanwhile, so writes take longer and longer: under load three times
-    as long after a minute and a half.
+    older version of a document meanwhile, so writes take longer and longer.
     """
     storage = server.storage
     prune = storage.prune_ttl_all_collections
