@@ -188,7 +188,7 @@ class Trader(FastHttpUser):
             stream.close()
 
     def _exit_all(self) -> None:
-        """Exit everything, as all others do now: who is told to come again comes again."""
+        """Exit everything, as all other traders do now; retry after a 503 with Retry-After."""
         path, name = f"/trades/exit-all/{self._user_id}", "/trades/exit-all/*"
         headers = {**self._headers, "Idempotency-Key": uuid.uuid4().hex}
         deadline = time.monotonic() + TIMEOUT_SECONDS

@@ -160,7 +160,7 @@ def _check_redis() -> dict[str, Any]:
 
 
 def _check_recorder(recorder: Recorder) -> dict[str, Any]:
-    """Degraded while nothing can be recorded: the market goes on."""
+    """Degraded while nothing can be recorded: prices are still polled."""
     counts = {"ticks": recorder.written, "lost": recorder.lost}
     if recorder.problem is None:
         return {"status": "ok", **counts}

@@ -1,4 +1,4 @@
-"""How long users wait to be told that a tick closed their trades, against the bare writes."""
+"""The time from a tick to the `trade_update` of the trades it closes, against the bare writes."""
 
 from __future__ import annotations
 

@@ -138,15 +138,14 @@ def test_a_tick_during_an_order_closes_the_trade_though_the_leader_did_not_find_
         assert trade.exit.price == 24_500
 
 
-def test_a_process_that_takes_over_during_its_own_order_has_the_ticks_of_the_one_before(
-    app: Flask,
-    web: Flask,
-    leader: Monitor,
-    feed: ScriptedFeed,
-    traders: None,
-    monkeypatch: pytest.MonkeyPatch,
+def pass_during_an_order(
+    monkeypatch: pytest.MonkeyPatch, leader: Monitor, feed: ScriptedFeed, *, then_polls: bool
 ) -> None:
-    leader.run_if_leased()
+    """Have the leader make a pass between the write of the next order and its commit.
+
+    Two ticks arrive, of which the first is far below. `then_polls` is whether the process that
+    writes the order polls the symbol from then on.
+    """
     write = service._write_trade
 
     def interrupted(*arguments: object) -> object:
@@ -156,12 +155,23 @@ def test_a_process_that_takes_over_during_its_own_order_has_the_ticks_of_the_one
         thread = threading.Thread(target=leader.run_if_leased)
         thread.start()
         thread.join()
-        quotes.is_polled = lambda _symbol: True
+        services().quotes.is_polled = lambda _symbol: then_polls
         return result
 
     monkeypatch.setattr(service, "_write_trade", interrupted)
+
+
+def test_a_process_that_takes_over_during_its_own_order_has_the_ticks_of_the_one_before(
+    app: Flask,
+    web: Flask,
+    leader: Monitor,
+    feed: ScriptedFeed,
+    traders: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leader.run_if_leased()
+    pass_during_an_order(monkeypatch, leader, feed, then_polls=True)
     with web.app_context():
-        quotes = services().quotes
         open_trade("alice", order(stop_loss=24_900))
 
         (trade,) = trades_of("alice")
@@ -176,24 +186,11 @@ def test_a_process_that_is_relieved_during_its_own_order_has_its_own_ticks(
     traders: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Nobody follows, so the ticks are on the board of this process only.
     Following(web).stop()
     leader.run_if_leased()
-    write = service._write_trade
-
-    def interrupted(*arguments: object) -> object:
-        result = write(*arguments)  # type: ignore[arg-type]
-        for price in (24_500, 25_000):
-            feed.tick(INDEX, price)
-        # Nobody follows, so these ticks are on the board of this process only.
-        thread = threading.Thread(target=leader.run_if_leased)
-        thread.start()
-        thread.join()
-        quotes.is_polled = lambda _symbol: False
-        return result
-
-    monkeypatch.setattr(service, "_write_trade", interrupted)
+    pass_during_an_order(monkeypatch, leader, feed, then_polls=False)
     with app.app_context():
-        quotes = services().quotes
         open_trade("alice", order(stop_loss=24_900))
 
         (trade,) = trades_of("alice")

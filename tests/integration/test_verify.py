@@ -104,6 +104,19 @@ def test_a_price_with_slippage_follows_from_its_quote_and_its_seed(
     assert alice.trades()[0]["status"] == "REJECTED" or "Slippage of" in result.output
 
 
+def assert_change_is_found(
+    verify: Verify, trade_id: str, change: dict[str, Any], step: str
+) -> None:
+    """Change the stored trade; check that the command fails and does not confirm the step."""
+    collection("trades").update_one({"_id": ObjectId(trade_id)}, {"$set": change})
+
+    result = verify(trade_id)
+
+    assert result.exit_code == 1
+    (line, *_) = [line for line in result.output.splitlines() if step in line]
+    assert not line.rstrip().endswith("ok")
+
+
 @pytest.mark.parametrize(
     ("change", "step"),
     [
@@ -125,13 +138,7 @@ def test_a_slippage_that_does_not_follow_is_shown_and_the_command_fails(
     trade = alice.create_trade(quantity=2, stop_loss=24_900).get_json()
     move(24_890)
     assert verify(trade["trade_id"]).exit_code == 0
-    collection("trades").update_one({"_id": ObjectId(trade["trade_id"])}, {"$set": change})
-
-    result = verify(trade["trade_id"])
-
-    assert result.exit_code == 1
-    (line, *_) = [line for line in result.output.splitlines() if step in line]
-    assert not line.rstrip().endswith("ok")
+    assert_change_is_found(verify, trade["trade_id"], change, step)
 
 
 def test_a_trade_that_was_exited_in_parts_is_verified_part_by_part(
@@ -170,13 +177,7 @@ def test_a_figure_that_does_not_follow_is_shown_and_the_command_fails(
 ) -> None:
     trade = alice.create_trade(quantity=2, target_price=25_100).get_json()
     move(25_150)
-    collection("trades").update_one({"_id": ObjectId(trade["trade_id"])}, {"$set": change})
-
-    result = verify(trade["trade_id"])
-
-    assert result.exit_code == 1
-    (line, *_) = [line for line in result.output.splitlines() if step in line]
-    assert not line.rstrip().endswith("ok")
+    assert_change_is_found(verify, trade["trade_id"], change, step)
 
 
 LIMIT = {"order_type": "LIMIT", "limit_price": 24_900}

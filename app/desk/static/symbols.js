@@ -31,7 +31,7 @@ export function readInstrument(symbol) {
 }
 
 /**
- * Read those instruments that the store lacks, one after the other: nobody waits for a name.
+ * Read those instruments that the store lacks, one after the other: a name is not urgent.
  * Throws ApiError.
  * @param {string[]} symbols
  */

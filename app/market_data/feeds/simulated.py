@@ -109,7 +109,7 @@ class SimulatedFeed(Feed):
     def candles(self, symbol: str, since: datetime, until: datetime) -> list[Candle]:
         """Return the candles of the time in between, which no poll may have seen.
 
-        The market goes on while no server runs.
+        The market continues while no server runs.
         """
         instrument = self._instruments.by_symbol(symbol)
         if instrument is None:

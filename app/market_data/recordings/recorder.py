@@ -134,7 +134,7 @@ class Recorder:
         reason = str(error) if number is None else os.strerror(number)
         if self.problem is None:
             logger.warning(
-                "recorder: %s cannot be written: %s. The market goes on; up to %d ticks wait",
+                "recorder: %s cannot be written: %s. Trading continues; up to %d ticks wait",
                 self._path,
                 reason,
                 MAX_QUEUED,

@@ -14,7 +14,7 @@ from app.domain.quote import NO_DETAILS, Quote, QuoteDetails
 
 COLUMNS = ("timestamp", "symbol", "price")
 DETAIL_COLUMNS = tuple(field.name for field in fields(QuoteDetails))
-# 1 if whoever recorded the tick has acted on it.
+# 1 if the server that recorded the tick acted on it.
 CONFIRMED = "confirmed"
 # A row that was cut off has fewer columns, because the last one is never empty.
 HEADER = (*COLUMNS, *DETAIL_COLUMNS, CONFIRMED)
