@@ -239,11 +239,11 @@ def rebase(
     """Return what the price that caused a transition causes to the trade as it is `now`.
 
     None for a change that no price caused, and if the trade is over. Between `before` and `now` a
-    user has exited a part or changed the terms. `best` is the best price that the trailing stop of
-    `now` had followed before that price.
+    user has exited a part or changed the terms, or an earlier price has filled the entry. `best` is
+    the best price that the trailing stop of `now` had followed before that price.
     """
     change = transition.change
-    if not now.status.is_open or now.status is not transition.before:
+    if not now.status.is_open:
         return None
     if isinstance(change, Exit) and before.bracket and now.bracket:
         if change.reason is ExitReason.USER:
@@ -255,9 +255,9 @@ def rebase(
             return _closing(now.bracket, replace(change, quantity=quantity, pnl=pnl))
         return _react_again(now, change.quote, change.settled_from, best)
     if isinstance(change, Entered):
-        return _react_again(now, change.quote, change.bracket.entry_settled_from)
+        return _react_again(now, change.quote, change.bracket.entry_settled_from, best)
     if isinstance(change, Triggered):
-        return _react_again(now, change.quote, change.settled_from)
+        return _react_again(now, change.quote, change.settled_from, best)
     return None
 
 

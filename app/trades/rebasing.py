@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from bson import ObjectId
 
+from app.domain.entry import Entered, Triggered
+from app.domain.fill import Exit
 from app.domain.trade import rebase
 from app.models import Trade, TradeChange
 from app.models.open_trades import find_open_of
@@ -48,7 +50,9 @@ def _is_as_expected(current: dict[ObjectId, Trade | None], item: TradeChange) ->
 
 
 def _rebased(item: TradeChange, trade: Trade, trailing: TrailingStops | None) -> TradeChange | None:
-    first = trailing.best_before if trailing else from_start
-    best = best_before(trade, item.exit.quote, first) if item.exit else None
+    change, best = item.transition.change, None
+    if isinstance(change, Exit | Entered | Triggered):
+        first = trailing.best_before if trailing else from_start
+        best = best_before(trade, change.quote, first)
     transition = rebase(item.transition, item.trade, trade, best=best)
     return TradeChange(trade, transition) if transition else None

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from operator import attrgetter
 
 from bson import ObjectId
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app.database import object_id
-from app.database.transactions import run_transaction
+from app.database.transactions import name_error, run_transaction
 from app.domain.bounds import Bounds
 from app.domain.errors import NotFound, ResultUnconfirmed
 from app.domain.instrument import Instrument
@@ -22,10 +22,12 @@ from app.domain.portfolio import DEFAULT_NAME
 from app.domain.quote import Quote
 from app.domain.trade import TradeStatus
 from app.events import publish_events, record_events
+from app.logs import logger
 from app.market_data.late_writes import hand_over_if_late
 from app.market_data.price_bounds import Widening
 from app.market_data.session_prices import SessionPrices, mark_candles
 from app.models import IdempotencyKey, IdempotencyRecord, LateWrite, Notification, Trade
+from app.models.open_trades import find_open_of
 from app.models.paging import read_page
 from app.portfolio.service import find_portfolio, get_season
 from app.services import now, services
@@ -159,8 +161,8 @@ def announce_levels(symbol: str, levels: Bounds) -> Widening:
 def settle_ticks_since(placed: Quote, *trades: Trade) -> None:
     """Settle the prices that came between the quote of new trades and their commit.
 
-    The monitor may have settled them before the trades were in the database. A failure is logged
-    by apply_transitions: the trades are committed, and their next tick decides.
+    The monitor may have settled them before the trades were in the database. A failure is logged:
+    the trades are committed, and their next tick decides.
     """
     if not trades:
         return
@@ -172,5 +174,22 @@ def settle_ticks_since(placed: Quote, *trades: Trade) -> None:
         return
     candles = mark_candles(unposted, placed.timestamp, parts.calendar, parts.auctions)
     prices = SessionPrices(parts.calendar, parts.auctions, placed.timestamp, [placed])
-    ticks = prices.mark(arrived, now(), parts.feed.now())
-    deque(apply_transitions(find_triggered_since(placed, trades, candles, ticks)), maxlen=0)
+    waiting: Sequence[Trade] = trades
+    while waiting and (candles or arrived):
+        ticks = prices.mark(arrived, now(), parts.feed.now())
+        changes = find_triggered_since(placed, waiting, candles, ticks)
+        results = list(apply_transitions(changes))
+        if not any(result.written for result in results):
+            return
+        # What arrived meanwhile was settled for the trades as they were before.
+        waiting = _find_open(waiting)
+        candles, arrived = [], parts.quotes.ticks_since(arrived[-1] if arrived else placed)
+
+
+def _find_open(trades: Sequence[Trade]) -> list[Trade]:
+    """Return those that are open, as they are now; none if the database is unavailable."""
+    try:
+        return find_open_of({trade.id: trade.user_id for trade in trades})
+    except PyMongoError as error:
+        logger.warning("prices since the last change may be missing: %s", name_error(error))
+        return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -14,14 +15,15 @@ from app.database.batches import ClaimLost, all_written
 from app.domain.entry import Entered, Triggered
 from app.domain.order import OrderType, TimeInForce
 from app.domain.trade import EndReason, TradeStatus, end_entry
-from app.models import SHARES, Trade, TradeChange
+from app.events import events_committed
+from app.models import SHARES, Notification, Trade, TradeChange
 from app.models.pending import find_expired
 from app.monitor import Monitor
 from app.services import services
 from app.trades.endings import expire_entries
 from app.trades.execution import apply_batch, apply_transitions
 from app.trades.modification import modify_trade
-from app.trades.service import open_trade
+from app.trades.service import open_trade, settle_ticks_since
 from app.trades.triggers import find_triggered
 from tests.support.concurrency import run_concurrently
 from tests.support.database_state import assert_invariants, documents
@@ -87,6 +89,43 @@ def test_an_order_whose_trigger_the_user_moves_meanwhile_is_not_filled_as_if_tri
 
     assert only_trade().status is TradeStatus.PENDING
     assert event_types() == {"trade_created": 1, "trade_modified": 1}
+    assert_invariants("alice")
+
+
+def test_a_tick_that_would_fill_an_order_fires_its_stop_if_an_earlier_one_has_filled_it(
+    feed: ScriptedFeed,
+) -> None:
+    open_trade("alice", replace(limit_order(24_900), stop_loss=Decimal(24_800)))
+    prices = [feed.tick("^NSEI", price) for price in (24_790, 24_780)]
+    earlier, later = services().quotes.update(prices)
+    changes = find_triggered([later])
+    all_written(apply_transitions(find_triggered([earlier])))
+    assert only_trade().status is TradeStatus.ACTIVE
+
+    all_written(apply_transitions(changes))
+
+    assert only_trade().status is TradeStatus.STOP_LOSS_HIT
+    assert only_trade().exit_price == 24_780
+    assert event_types() == {"trade_created": 1, "trade_filled": 1, "trade_auto_closed": 1}
+    assert_invariants("alice")
+
+
+def test_a_tick_that_arrives_while_a_late_order_is_filled_closes_the_trade(
+    feed: ScriptedFeed, app_context: Flask
+) -> None:
+    waiting = open_trade("alice", replace(limit_order(24_900), target_price=Decimal(25_000)))
+    assert waiting.order
+    services().quotes.update([feed.set("^NSEI", 24_890)])
+
+    def arrive(_sender: Flask, events: list[Notification]) -> None:
+        # Of the order as it was before, the monitor finds nothing at this price.
+        if events[0].type == "trade_filled":
+            services().quotes.update([feed.set("^NSEI", 25_010)])
+
+    events_committed.connect(arrive, sender=app_context)
+    settle_ticks_since(waiting.order.placed, waiting)
+
+    assert only_trade().status is TradeStatus.TARGET_HIT
     assert_invariants("alice")
 
 
