@@ -15,6 +15,7 @@ import os
 import platform
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +56,18 @@ class Transactions(TransactionRegistry):  # type: ignore[misc]
         return ended
 
 
-class StorageById(Storage):  # type: ignore[misc]
-    """The documents; one that a filter names by its `_id` is found by it.
-
-    SecantusDB 0.7.0b3 scans the collection if the `_id` is itself a document, and for
-    `findAndModify`: after it has found a document, it updates it by its `_id` and `$and` the query.
-    """
+class CorrectedStorage(Storage):  # type: ignore[misc]
+    """The documents, with two corrections of how they are found and read."""
 
     def _try_index_id_keys(
         self, db: str, coll: str, filter: dict[str, Any], *, collation: Any = None
     ) -> list[Any] | None:
+        """Find a document that a filter names by its `_id`.
+
+        SecantusDB 0.7.0b3 scans the collection if the `_id` is itself a document, and for
+        `findAndModify`: after it has found a document, it updates it by its `_id` and `$and` the
+        query.
+        """
         # The caller compares what is returned with the whole filter.
         if filter.keys() == {"_id", "$and"}:
             filter = {"_id": filter["_id"]}
@@ -74,6 +77,44 @@ class StorageById(Storage):  # type: ignore[misc]
             return [] if found is None else [found]
         keys: list[Any] | None = super()._try_index_id_keys(db, coll, filter, collation=collation)
         return keys
+
+    def _cursor(self, table: str, *, overwrite: bool = True) -> Any:
+        """Return a cursor whose position is given up with the lock: see PositionLock."""
+        cursor = super()._cursor(table, overwrite=overwrite)
+        self._tls.__dict__.setdefault("positioned", {})[id(cursor)] = cursor
+        return cursor
+
+    def release_positions(self) -> None:
+        """Reset the cursors that the calling thread has used."""
+        positioned: dict[int, Any] = self._tls.__dict__.get("positioned", {})
+        while positioned:
+            with suppress(Exception):
+                positioned.popitem()[1].reset()
+
+
+class PositionLock:
+    """The lock of the documents, reentrant: whoever releases it gives up its positions in pages.
+
+    In SecantusDB 0.7.0b3 a thread keeps its positions while it waits for this lock, to end its
+    statement or for the next one of its transaction. WiredTiger can then not evict a page that has
+    grown too large, and who reads it tries ten times, with pauses, and with this lock. Meanwhile
+    more threads wait with positions, so that this does not end.
+    """
+
+    def __init__(self, storage: CorrectedStorage) -> None:
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._storage = storage
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._depth += 1
+
+    def __exit__(self, *_error: object) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._storage.release_positions()
+        self._lock.release()
 
 
 def serve(secret: str | None, flags: list[str]) -> None:
@@ -101,9 +142,10 @@ def build_server(secret: str | None, flags: list[str]) -> SecantusDBServer:
         replica_set_name=None if chosen.standalone else "secantus",
         sync_on_commit=bool(chosen.sync_on_commit),
     )
-    # These add no attributes, so the server's own objects become theirs.
+    # They add no attributes, so the server's own objects become theirs.
     server.transactions.__class__ = Transactions
-    server.storage.__class__ = StorageById
+    server.storage.__class__ = CorrectedStorage
+    server.storage._lock = PositionLock(server.storage)
     _release_snapshot_after_expiry(server)
     if secret is not None:
         _set_password(server, secret)

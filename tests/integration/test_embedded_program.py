@@ -136,3 +136,21 @@ def test_a_document_whose_id_is_a_document_is_found_by_it(
     few, many = (shortest(partial(find, name)) for name in ("few", "many"))
 
     assert many < 10 * few, "5,000 documents were read"
+
+
+def test_a_read_does_not_take_longer_while_a_transaction_has_read_a_page_that_grows(
+    connect: Callable[[str], Client],
+) -> None:
+    client = connect("plain")
+    numbers = client.kept.numbers
+    # On the same page as the others. Each version of it stays in memory for a while.
+    numbers.insert_one({"_id": "large", "text": "x" * 60_000})
+    alone = shortest(partial(numbers.find_one, {"_id": 3}))
+
+    with client.start_session() as session, session.start_transaction():
+        numbers.find_one({"_id": 3}, session=session)
+        for number in range(200):
+            numbers.update_one({"_id": "large"}, {"$set": {"n": number}})
+        beside = shortest(partial(numbers.find_one, {"_id": 3}))
+
+    assert beside < 10 * alone, "each read tries to evict the page"
