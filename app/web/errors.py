@@ -62,7 +62,7 @@ def error_response(error: PaperTradingError) -> Response:
     """Return the response for an error."""
     response = _body(status_of(error), error.message, error.code, error.details)
     if isinstance(error, (RateLimited, Unavailable)):
-        response.headers["Retry-After"] = str(error.retry_after_seconds)
+        _set_retry_after(response, str(error.retry_after_seconds))
     if isinstance(error, RateLimited):
         g.rate_limited = error
     if isinstance(error, Unauthenticated):
@@ -95,9 +95,17 @@ def http_error(error: HTTPException) -> Response:
     message = HTTP_MESSAGES.get(status, error.description or error.name)
     response = _body(status, message, HTTP_CODES.get(status, "http_error"), {})
     for name, value in error.get_headers():
-        if name in ("Allow", "Retry-After"):
+        if name == "Allow":
             response.headers[name] = value
+        if name == "Retry-After":
+            _set_retry_after(response, value)
     return response
+
+
+def _set_retry_after(response: Response, value: str) -> None:
+    response.headers["Retry-After"] = value
+    # The limiter puts the reset of its limit in its place: see app/web/rate_limits.py.
+    g.retry_after = value
 
 
 def _unexpected_error(error: Exception) -> Response:

@@ -261,14 +261,14 @@ def _tidy_headers(response: Response) -> Response:
         response.headers.setdefault("X-RateLimit-Limit", str(refusal.amount))
         response.headers.setdefault("X-RateLimit-Remaining", "0")
         response.headers.setdefault("X-RateLimit-Reset", str(int(time.time()) + seconds))
-        # The limiter rounds the seconds differently.
-        response.headers["Retry-After"] = str(seconds)
     left = {name: value for name, value in response.headers if name.startswith("X-RateLimit-")}
     for name, value in left.items():
         # Seconds until the reset in the draft, its Unix time in the X- header.
         is_time = name == "X-RateLimit-Reset"
         seconds_or_count = max(int(value) - int(time.time()), 0) if is_time else value
         response.headers.add(name.removeprefix("X-"), seconds_or_count)
-    if response.status_code not in (429, 503):
-        response.headers.pop("Retry-After", None)
+    # The limiter gives its own to every response, or the reset of a limit that is not used up.
+    response.headers.pop("Retry-After", None)
+    if retry_after := g.get("retry_after"):
+        response.headers["Retry-After"] = retry_after
     return response

@@ -62,6 +62,19 @@ def test_responses_count_down_without_retry_after(limited: Flask) -> None:
     assert all("Retry-After" not in answer.headers for answer in answers)
 
 
+def test_a_503_says_when_the_server_may_respond_again_and_not_when_its_limit_is_reset(
+    limited: Flask,
+) -> None:
+    client = limited.test_client()
+    # No price of it is known.
+    answers = [client.get("/market/live/TCS") for _ in range(4)]
+
+    assert [answer.status_code for answer in answers] == [503, 503, 503, 429]
+    assert [answer.headers["Retry-After"] for answer in answers[:3]] == ["5", "5", "5"]
+    assert answers[0].headers["RateLimit-Remaining"] == "2"
+    assert_error(answers[0], 503, "market_data_unavailable")
+
+
 def test_each_route_counts_for_itself(limited: Flask) -> None:
     client = limited.test_client()
     statuses(client, "/market/symbols", 4)
