@@ -24,7 +24,7 @@ class CreateApiKeyRequest(RequestModel):
     )
     expires_at: AwareDatetime | None = Field(
         default=None,
-        description="When the key stops working, with a zone. Left out: never.",
+        description="When the key stops working, with a time zone. If left out, never.",
         examples=["2027-03-31T00:00:00Z"],
     )
 

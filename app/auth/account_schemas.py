@@ -109,7 +109,7 @@ class ConfirmEmailRequest(RequestModel):
 
 class ChangePasswordRequest(RequestModel):
     current_password: CurrentPassword = Field(
-        description="The password until now.", examples=["paper-trading"]
+        description="The current password.", examples=["paper-trading"]
     )
     new_password: Password = Field(
         description="The new password, by the rules of registration.",

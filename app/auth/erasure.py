@@ -39,7 +39,7 @@ def delete_account(user_id: str, password: str, code: str | None) -> None:
     try:
         _finish(erasure)
     except PyMongoError as error:
-        logger.warning("an erasure continues with the maintenance: %s", name_error(error))
+        logger.warning("an erasure continues with the next maintenance: %s", name_error(error))
 
 
 def finish_erasures() -> int:

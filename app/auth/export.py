@@ -52,7 +52,7 @@ def export_account(user_id: str) -> Iterator[str]:
 
 
 def _few(user: User) -> dict[str, Any]:
-    """Return what a user has few of."""
+    """Return the data of which a user has little."""
     user_id = user.client_id
     inbox = Inbox.find(user_id)
     factor = SecondFactor.find_confirmed(user_id)
@@ -69,7 +69,7 @@ def _few(user: User) -> dict[str, Any]:
 
 
 def _many(user_id: str) -> dict[str, Iterable[Document]]:
-    """Return iterators over what a user may have much of, newest first, by portfolio."""
+    """Return iterators over the data of which a user may have much, newest first."""
     user = {"user_id": user_id}
     portfolios, inbox = Portfolio.find_all(user_id), Inbox.find(user_id)
     last_seq = Notification.last_seq(user_id, inbox.event_seq if inbox else 0)

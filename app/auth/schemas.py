@@ -125,7 +125,7 @@ class VerifyRequest(RequestModel):
 
     code: Digits | None = Field(
         default=None,
-        description="The six digits that were sent. Left out: send a new code.",
+        description="The six digits that were sent. If left out, a new code is sent.",
         examples=["123456"],
     )
 

@@ -75,7 +75,7 @@ def confirm(user_id: str, code: str) -> list[str]:
         raise _enabled()
     if not _take_totp(factor, code):
         raise Conflict(
-            "This code is not right. Check the clock of the device, and send the present code.",
+            "This code is wrong. Check the clock of the device, and send the code it shows now.",
             code="totp_wrong",
         )
     codes = _generate_codes()

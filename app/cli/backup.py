@@ -78,7 +78,7 @@ def restore(file: Path, replace: bool) -> None:
             with _bar(total, "Restoring") as bar:
                 manifest = backups.restore(archive, bar.update)
     except zipfile.BadZipFile:
-        raise click.ClickException(f"{file} is no backup, or it is incomplete.") from None
+        raise click.ClickException(f"{file} is not a backup, or is incomplete.") from None
     except UnusableBackup as error:
         raise click.ClickException(f"Nothing was changed: {error}") from None
     click.echo(f"{manifest.total:,} documents of {manifest.created_at} restored.")

@@ -33,12 +33,12 @@ from app.services import services
 @click.option(
     "--format",
     type=click.Choice(FORMATS),
-    help="The format of the files; found by their columns if it is left out.",
+    help="The format of the files; recognized by their columns if it is left out.",
 )
 @click.option(
     "--symbols",
-    help="Of Yahoo and Kite the symbol, by default the name of the file; of a bhavcopy the symbols "
-    "to take, by default all that are known.",
+    help="Of a file of Yahoo or Kite its symbol, by default the name of the file. Of a bhavcopy "
+    "the symbols to take, by default all that are known.",
 )
 @with_appcontext
 def import_candles(

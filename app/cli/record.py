@@ -58,7 +58,7 @@ def find_symbols(instruments: Instruments, names: str) -> list[str]:
     for name in filter(None, (part.strip() for part in names.split(","))):
         instrument = instruments.find(name)
         if instrument is None:
-            raise click.BadParameter(f"{name!r} is no known symbol.", param_hint="--symbols")
+            raise click.BadParameter(f"{name!r} is not a known symbol.", param_hint="--symbols")
         found[instrument.symbol] = None
     if not found:
         raise click.BadParameter("names no symbol.", param_hint="--symbols")

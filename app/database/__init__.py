@@ -103,7 +103,7 @@ def close() -> None:
 
 
 def object_id(text: str) -> ObjectId | None:
-    """Return the id that `text` is, None if it is none."""
+    """Return `text` as an ObjectId, None if it is not one."""
     return ObjectId(text) if ObjectId.is_valid(text) else None
 
 

@@ -70,7 +70,7 @@ def count_documents() -> int:
 
 
 def write_backup(file: IO[bytes], created_at: str, on_progress: OnProgress) -> Manifest:
-    """Write every document, all of one instant, while servers go on; return what was written.
+    """Write every document, all of one instant, while servers run; return what was written.
 
     Raises UnusableBackup if the database no longer has that instant.
     """
@@ -95,7 +95,7 @@ def read_manifest(archive: zipfile.ZipFile) -> Manifest:
     try:
         manifest = Manifest(**json.loads(archive.read(MANIFEST)))
     except (KeyError, TypeError, ValueError):
-        raise UnusableBackup("The file is no backup, or it is incomplete.") from None
+        raise UnusableBackup("The file is not a backup, or is incomplete.") from None
     if manifest.format != FORMAT or manifest.shape > VERSION:
         raise UnusableBackup("The backup was made by a later version. Restore it with that one.")
     return manifest

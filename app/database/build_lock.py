@@ -22,7 +22,7 @@ REPORT_SECONDS = 10.0
 
 
 class BuildLock:
-    """A document that exists from the begin to the end of a build."""
+    """A document that exists from the beginning to the end of a build."""
 
     def __init__(self, report_seconds: float = REPORT_SECONDS) -> None:
         self._report_seconds = report_seconds

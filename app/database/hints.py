@@ -22,5 +22,5 @@ def use_index(*fields: str) -> dict[str, Any]:
     the planner considers no other index then.
     """
     # SecantusDB: reads the whole collection for a find with a hint, and chooses by the order of the
-    # fields in the filter. MongoDB would take the hint always.
+    # fields in the filter. MongoDB would always take the hint.
     return {} if mongo.is_secantus else {"hint": [(field, ASCENDING) for field in fields]}

@@ -240,7 +240,11 @@ _FAULTS: tuple[tuple[type[OSError], str, str], ...] = (
         "the mail server offers no STARTTLS or no login",
         _TLS,
     ),
-    (smtplib.SMTPServerDisconnected, "the mail server hung up or kept silent", _NETWORK),
+    (
+        smtplib.SMTPServerDisconnected,
+        "the mail server closed the connection or kept silent",
+        _NETWORK,
+    ),
     (ssl.SSLCertVerificationError, "the mail server's certificate is not valid for it", _TLS),
     (ssl.SSLError, "the mail server does not speak TLS as expected", _TLS),
     (socket.gaierror, "the mail server's name is not known", _NETWORK),

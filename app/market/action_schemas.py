@@ -16,7 +16,7 @@ class ActionsQuery(RequestModel):
     symbol: str | None = Field(
         default=None,
         max_length=100,
-        description="A symbol or alias. Left out: those of every symbol.",
+        description="A symbol or alias. If left out, the actions of every symbol.",
         examples=["RELIANCE"],
     )
 

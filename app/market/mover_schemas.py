@@ -91,7 +91,7 @@ class MoverView(ResponseModel):
 class MoversResponse(ResponseModel):
     """The shares that moved most on their last trading day, of those that this server watches.
 
-    It watches what its users trade, have alerts on, or follow on a socket. Indices are no movers.
+    It watches what its users trade, have alerts on, or follow on a socket. No index is compared.
     """
 
     gainers: list[MoverView] = Field(description="Those that rose, the largest rise first.")

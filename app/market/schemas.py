@@ -33,12 +33,14 @@ class SymbolsQuery(RequestModel):
     q: Annotated[str, Field(max_length=100)] = Field(
         default="",
         description="A symbol, name, common short name or ISIN, or parts of them, in any order "
-        "and case. One typo in a word of four letters or more is tolerated. Left out: every "
-        "symbol.",
+        "and case. One typo in a word of four letters or more is tolerated. If left out, "
+        "every symbol.",
         examples=["rel"],
     )
     limit: PageSize | None = Field(
-        default=None, description="The maximum number of symbols. Left out: all.", examples=[10]
+        default=None,
+        description="The maximum number of symbols. If left out, all of them.",
+        examples=[10],
     )
 
 

@@ -71,7 +71,7 @@ class Leader:
             return
 
     def ask_quotes(self, symbols: Collection[str]) -> bool:
-        """Have newer quotes stored, and wait for that; return whether anybody was asked."""
+        """Have newer quotes stored, and wait for that; return whether any process was asked."""
         question = Question(QUOTES, list(symbols), uuid4().hex)
         missing = set(symbols)
         deadline = time.monotonic() + QUOTES_SECONDS

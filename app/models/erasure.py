@@ -22,8 +22,8 @@ from app.models.user import User
 
 # Documents in one statement: few enough to end well within its timeout.
 BATCH_SIZE = 500
-# What a user has many of, and an index: a range of its last field is deleted at a time. Trades come
-# first: a price must not close one.
+# Collections of which a user has many documents, and an index: a range of its last field is deleted
+# at a time. Trades come first: a price must not close one.
 NUMBERED = (
     ("trades", ("user_id", "portfolio_id", "number")),
     ("movements", BY_TIME),
@@ -31,7 +31,7 @@ NUMBERED = (
     ("notifications", ("user_id", "seq")),
     ("webhook_deliveries", ("user_id", "webhook_id", "number")),
 )
-# What a user has few of.
+# Collections of which a user has few documents.
 OF_USER = ("portfolios", "api_keys", "webhooks")
 
 
@@ -42,7 +42,7 @@ class Erasure:
 
     @classmethod
     def begin(cls, user: User, now: datetime) -> Erasure:
-        """Delete the account and what it has few of; call it in a transaction."""
+        """Delete the account, and what is left in small collections; call it in a transaction."""
         phone = (user.confirmed_phone,) if user.confirmed_phone else ()
         erasure = cls(user.client_id, (user.client_id, user.email, *phone))
         document: Document = {"names": list(erasure.names), "started_at": now}
@@ -65,7 +65,7 @@ class Erasure:
         return [cls(document["_id"], tuple(document["names"])) for document in found]
 
     def delete_documents(self) -> Iterator[int]:
-        """Delete what the user had many of, a batch at a time; yield the size of each batch."""
+        """Delete what is left in large collections, a batch at a time; yield the size of each."""
         for name, index in NUMBERED:
             while deleted := _delete_batch(name, index, self.user_id):
                 yield deleted

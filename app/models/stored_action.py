@@ -108,7 +108,7 @@ class StoredAction:
 
     @classmethod
     def fix_close(cls, action: CorporateAction, close: Decimal | None) -> Decimal | None:
-        """Store the last price before an action; return that of the first who did."""
+        """Store the last price before an action; return the one that was stored first."""
         unknown = {"_id": action.id, "close": {"$exists": False}}
         actions = collection("corporate_actions")
         actions.update_one(unknown, {"$set": {"close": close}})

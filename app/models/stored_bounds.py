@@ -46,7 +46,7 @@ class StoredBounds:
     @classmethod
     def widen(cls, levels: Mapping[str, Bounds]) -> None:
         """Include the levels, by symbol, of what is about to be written."""
-        # In this order: who reads a version has read, or reads next, what was widened before it.
+        # In this order: a reader of the version has read, or reads next, what was widened before.
         shares = {str(share_of(symbol)): 1 for symbol in levels}
         updates = [_widening(symbol, bounds) for symbol, bounds in levels.items()]
         versions = UpdateOne({"_id": VERSIONS}, {"$inc": shares}, upsert=True)

@@ -1,4 +1,4 @@
-"""How the workers of a database divide the shares: evenly, and without theft."""
+"""How the workers of a database divide the shares: evenly, and taking none from a living one."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class MovementResponse(ResponseModel):
 class ResetRequest(RequestModel):
     initial_margin: InitialMargin | None = Field(
         default=None,
-        description="Rupees the next season begins with. Left out: those of the last season.",
+        description="Rupees the next season begins with. If left out, those of the last season.",
         examples=[100_000],
     )
     portfolio: PortfolioName = DEFAULT_NAME

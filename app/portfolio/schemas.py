@@ -37,7 +37,7 @@ class CreatePortfolioRequest(RequestModel):
     name: PortfolioName = DEFAULT_NAME
     initial_margin: InitialMargin | None = Field(
         default=None,
-        description="Rupees the portfolio opens with. Left out: INITIAL_MARGIN of the server.",
+        description="Rupees the portfolio opens with. If left out, INITIAL_MARGIN of the server.",
         examples=[100_000],
     )
     fill_profile: ChosenProfile = None

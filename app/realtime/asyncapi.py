@@ -63,7 +63,7 @@ CLIENT_EVENTS = {
         SubscribeRequest,
         SubscribeReply,
     ),
-    "unsubscribe": ClientEvent("Follow symbols no longer.", SymbolsRequest, SymbolsReply),
+    "unsubscribe": ClientEvent("Stop following symbols.", SymbolsRequest, SymbolsReply),
 }
 TRADE_UPDATES = {
     "trade_created": "A trade was opened, or its order waits: `status` is ACTIVE or PENDING.",

@@ -39,7 +39,7 @@ class JoinRequest(LeaveRequest):
 
 
 class SymbolsRequest(RequestModel):
-    """Symbols to follow, or to follow no longer."""
+    """Symbols to follow, or to stop following."""
 
     symbols: list[str] = Field(
         max_length=500,
@@ -54,7 +54,7 @@ class SubscribeRequest(SymbolsRequest):
     batch: bool | None = Field(
         None,
         description="true: all prices of the socket come as `live_prices` from now on. false: as "
-        "`live_price` again. Left out: as before.",
+        "`live_price` again. If left out, as before.",
         examples=[True],
     )
 
@@ -79,7 +79,9 @@ class SymbolsReply(ResponseModel):
     symbols: list[str] = Field(
         description="The canonical symbols.", examples=[["^NSEI", "RELIANCE.NS"]]
     )
-    unknown: list[str] = Field(description="Names of no known symbol.", examples=[["RELIANC"]])
+    unknown: list[str] = Field(
+        description="Names that are no known symbols.", examples=[["RELIANC"]]
+    )
 
 
 class SubscribeReply(SymbolsReply):

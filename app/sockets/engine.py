@@ -237,7 +237,7 @@ class Session(engineio.socket.Socket):  # type: ignore[misc]
     def end_polling(self) -> None:
         """End a session by polling so that its client connects again, perhaps to another process.
 
-        Some clients take a close packet for the wish that they stay away. So the pending poll is
+        Some clients take a close packet as a request to stay away. So the pending poll is
         answered, with what is in the queue, and the next request finds no session.
         """
         if not self.closed and not self.closing:

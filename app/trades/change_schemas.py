@@ -70,7 +70,8 @@ class ChangeTradeRequest(RequestModel):
     )
     trailing_step: Level | None = Field(
         default=None,
-        description="Rupees in whole multiples of which the best price counts; null for a tick.",
+        description="The step in rupees: the best price counts in whole multiples of it; null for "
+        "a tick.",
         examples=[5.0],
     )
     version: Annotated[int, *whole_number(0, 2**31)] | None = Field(

@@ -40,7 +40,7 @@ class ProblemView(ResponseModel):
 
 
 class WarningView(ResponseModel):
-    """Something to know before the order, which is accepted nevertheless."""
+    """Something to know before placing the order, which is accepted nevertheless."""
 
     code: WarningCode = Field(
         description="The kind of warning, for a program.", examples=["no_stop_loss"]

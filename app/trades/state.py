@@ -1,4 +1,4 @@
-"""The state of a trade, for the errors that tell it."""
+"""The state of a trade, for the errors that include it."""
 
 from __future__ import annotations
 

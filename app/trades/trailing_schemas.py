@@ -67,7 +67,8 @@ class TrailingRequest(RequestModel):
     trailing_step: Level | None = Field(
         default=None,
         exclude_if=_is_none,
-        description="Rupees in whole multiples of which the best price counts; by default a tick.",
+        description="The step in rupees: the best price counts in whole multiples of it; by "
+        "default a tick.",
         examples=[5.0],
     )
 

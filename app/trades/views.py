@@ -140,8 +140,8 @@ class TradeView(ResponseModel):
     )
     trailing_step: Money | None = Field(
         default=None,
-        description="Rupees in whole multiples of which the best price counts; null without a "
-        "trailing stop.",
+        description="The step in rupees: the best price counts in whole multiples of it; null "
+        "without a trailing stop.",
         examples=[5.0],
     )
     exit_queued: QueuedExitView | None = Field(

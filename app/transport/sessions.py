@@ -159,7 +159,7 @@ class SessionGuard:
         try:
             self._handle_message(sid, data)
         except BadPacket:
-            self.refuse(sid, "a message that is no Socket.IO packet")
+            self.refuse(sid, "a message that is not a Socket.IO packet")
 
     def refuse(self, sid: str, reason: str) -> None:
         """Close a session because its client broke a rule; log the reason."""

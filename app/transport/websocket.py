@@ -171,7 +171,7 @@ class WebSocket:
         self._connection.deadline = None
         if is_client_packet(text):
             return text
-        self.refuse(CloseReason.PROTOCOL_ERROR, "a message that is no Socket.IO packet")
+        self.refuse(CloseReason.PROTOCOL_ERROR, "a message that is not a Socket.IO packet")
         return None
 
 

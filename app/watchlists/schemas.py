@@ -49,7 +49,8 @@ class AddSymbolRequest(RequestModel):
     symbol: SymbolName
     position: Annotated[int, *whole_number(1, MAX_SYMBOLS)] | None = Field(
         default=None,
-        description="The place in the list, from 1. Left out: the last, or where it is.",
+        description="The place in the list, from 1. If left out, a new symbol comes last, and one "
+        "in the list stays where it is.",
         examples=[1],
     )
 

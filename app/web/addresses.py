@@ -22,7 +22,7 @@ def client_network(address: str | None) -> str:
 def truncate_address(address: str | None) -> str:
     """Return the network of an address, without its last part: /24 of IPv4, /48 of IPv6.
 
-    It tells a user's places apart, and does not identify a connection.
+    It distinguishes a user's places, and does not identify a connection.
     """
     network = client_network(address).partition("/")[0]
     try:

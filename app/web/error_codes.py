@@ -66,7 +66,7 @@ ERROR_CODES = {
     "too_many_codes": ErrorCode((429,), "The day's codes to this address are used up."),
     "too_many_messages": ErrorCode((429,), "The day's messages to this address are used up."),
     "channel_not_configured": ErrorCode((409,), "The server cannot send email, or SMS."),
-    "phone_not_allowed": ErrorCode((409,), "The number is not a mobile of `SMS_COUNTRIES`."),
+    "phone_not_allowed": ErrorCode((409,), "The number is not a mobile number of `SMS_COUNTRIES`."),
     "phone_taken": ErrorCode((409,), "Another account has confirmed this number."),
     "invalid_expiry": ErrorCode((400,), "The API key would have expired already."),
     "api_key_not_found": ErrorCode((404,), "The user has no API key with this id."),
@@ -114,8 +114,8 @@ ERROR_CODES = {
     ),
     "price_off_tick": ErrorCode(
         (400,),
-        "The price in `param` is no multiple of the tick size. `details` has the `tick_size`, and "
-        "the nearest legal prices `below` and `above`.",
+        "The price in `param` is not a multiple of the tick size. `details` has the `tick_size`, "
+        "and the nearest legal prices `below` and `above`.",
     ),
     "price_outside_band": ErrorCode(
         (400,),
@@ -183,7 +183,7 @@ ERROR_CODES = {
     "malformed_request": ErrorCode((400,), "The request is not valid HTTP/1.1."),
     "request_timeout": ErrorCode((408,), "The request did not arrive in time."),
     "headers_too_large": ErrorCode((431,), "The headers are larger than 32 KiB, or exceed 100."),
-    "tls_required": ErrorCode((403,), "nginx takes nothing but reads without TLS."),
+    "tls_required": ErrorCode((403,), "Without TLS, nginx accepts only reads."),
     "http_version": ErrorCode((505,), "The version is neither HTTP/1.1 nor HTTP/1.0."),
     "bad_handshake": ErrorCode((400,), "The WebSocket handshake is malformed."),
     "jsonp_not_served": ErrorCode((400,), "Socket.IO polling by JSONP is not supported."),

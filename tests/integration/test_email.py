@@ -290,7 +290,7 @@ def test_a_silent_server_is_left_in_time(make_sender: MakeSender, mail_server: M
     error = failure(make_sender(mail_server, seconds=0.5))
 
     assert time.monotonic() - began < CONNECT_TIMEOUT_SECONDS / 2
-    assert str(error) == "the mail server hung up or kept silent"
+    assert str(error) == "the mail server closed the connection or kept silent"
     assert not error.permanent
 
 

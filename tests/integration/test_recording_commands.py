@@ -88,10 +88,10 @@ def test_record_says_why_it_cannot(make: Callable[..., Flask], tmp_path: Path) -
     unknown = run(app, "record", tmp_path / "day.csv", "--symbols", "NOSUCH")
 
     assert foreign.exit_code == 1
-    assert "Nothing more can be recorded: it is no recording that can be" in foreign.output
+    assert "Nothing more can be recorded: it is not a recording that can be" in foreign.output
     assert (tmp_path / "mine.txt").read_text() == "mine\n"
     assert unknown.exit_code == 2
-    assert "'NOSUCH' is no known symbol." in unknown.output
+    assert "'NOSUCH' is not a known symbol." in unknown.output
 
 
 def test_candles_become_a_recording_that_a_replay_plays(
@@ -121,7 +121,7 @@ def test_nothing_is_written_if_a_row_of_any_file_is_unusable(
     result = run(make(), "import-candles", folder, tmp_path / "out.csv", "--format", "yahoo")
 
     assert result.exit_code == 1
-    assert f"{folder / 'TCS.NS.csv'}, line 2, column Low: 'x' is no price." in result.output
+    assert f"{folder / 'TCS.NS.csv'}, line 2, column Low: 'x' is not a price." in result.output
     assert sorted(tmp_path.iterdir()) == [folder]
 
 

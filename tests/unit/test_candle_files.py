@@ -150,9 +150,9 @@ def test_a_day_without_a_trade_is_skipped(path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ("2024-07-08,1390,14x0,1385,1405,1,2", "line 3, column High: '14x0' is no price."),
-        ("2024-07-08,1390,1410,0,1405,1,2", "line 3, column Low: '0' is no price."),
-        ("2024-07-08,1390,,1385,1405,1,2", "line 3, column High: '' is no price."),
+        ("2024-07-08,1390,14x0,1385,1405,1,2", "line 3, column High: '14x0' is not a price."),
+        ("2024-07-08,1390,1410,0,1405,1,2", "line 3, column Low: '0' is not a price."),
+        ("2024-07-08,1390,,1385,1405,1,2", "line 3, column High: '' is not a price."),
         (
             "2024-07-08,1390,1400,1385,1405,1,2",
             "line 3, column High: 1400.00 is not the highest price of the row.",
@@ -161,8 +161,8 @@ def test_a_day_without_a_trade_is_skipped(path: Path) -> None:
             "2024-07-08,1390,1410,1395,1405,1,2",
             "line 3, column Low: 1395.00 is not the lowest price of the row.",
         ),
-        ("08/07/2024,1,2,1,2,2,3", "line 3, column Date: '08/07/2024' is no date or time."),
-        ("2024-07-08,1,2,1,2,2,many", "line 3, column Volume: 'many' is no number of units."),
+        ("08/07/2024,1,2,1,2,2,3", "line 3, column Date: '08/07/2024' is not a date or time."),
+        ("2024-07-08,1,2,1,2,2,many", "line 3, column Volume: 'many' is not a number of units."),
         ("2024-07-08,1,2,1", "line 3, column Close: the row ends before it."),
         ("2024-07-05,1,2,1,2,2,3", "line 3, column Date: RELIANCE.NS has this time in "),
     ],
@@ -195,7 +195,9 @@ def test_a_file_of_an_unknown_symbol_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "download.csv"
     path.write_text(text)
 
-    with pytest.raises(CandleFileError, match="'download' is no known symbol: name it by --symb"):
+    with pytest.raises(
+        CandleFileError, match="'download' is not a known symbol: name it with --symb"
+    ):
         read(path, text)
     assert read(path, text, symbols=["TCS.NS"])[0].symbol == "TCS.NS"
 

@@ -173,7 +173,7 @@ def test_a_file_that_is_no_recording_stays_as_it_is(tmp_path: Path, make: Make) 
     assert rows(tmp_path / f"market-{DAY}_3.csv") == [(0, 1)]
     one = make(tmp_path / names[0], by_day=False)
     record(one, tick(0, 1))
-    assert one.problem == "it is no recording that can be continued"
+    assert one.problem == "it is not a recording that can be continued"
 
 
 def test_a_full_disk_loses_no_tick_if_there_is_room_again_in_time(

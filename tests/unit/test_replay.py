@@ -172,9 +172,9 @@ def test_further_columns_are_details_of_the_quotes(tmp_path: Path) -> None:
         (",bid", "3000", "line 2: 3 columns instead of 4"),
         (",bid", "3000,cheap", "line 2: 'cheap' is not a number (bid)"),
         (",bid", "3000,NaN", "line 2: 'NaN' is not a number (bid)"),
-        (",mood", "3000,1", "line 1: 'mood' is no further column, or there twice. Further"),
-        (",bid,bid", "3000,1,1", "line 1: 'bid' is no further column, or there twice. Further"),
-        (",", "3000,", "line 1: '' is no further column, or there twice. Further"),
+        (",mood", "3000,1", "line 1: 'mood' is not a known column, or is there twice. Further"),
+        (",bid,bid", "3000,1,1", "line 1: 'bid' is not a known column, or is there twice. Further"),
+        (",", "3000,", "line 1: '' is not a known column, or is there twice. Further"),
     ],
 )
 def test_an_unusable_further_column_is_named(

@@ -103,7 +103,7 @@ class _Reader:
         for name in further:
             if name not in FURTHER_COLUMNS or further.count(name) > 1:
                 raise RecordingError(
-                    f"{self._path}, line 1: {name!r} is no further column, or there twice. "
+                    f"{self._path}, line 1: {name!r} is not a known column, or is there twice. "
                     f"Further columns are {', '.join(FURTHER_COLUMNS)}."
                 )
         return further

@@ -164,11 +164,11 @@ class SimulatedFeed(Feed):
         opens = [action.opens_at for action in self._actions(instrument.symbol)]
         divided: list[Candle] = []
         for _, group in groupby(candles, lambda candle: bisect_right(opens, candle.time)):
-            alike = list(group)
-            division = self._division(instrument, alike[0].time)
+            same = list(group)
+            division = self._division(instrument, same[0].time)
             if division is not UNDIVIDED:
-                alike = [divided_candle(candle, division, tick_size) for candle in alike]
-            divided += alike
+                same = [divided_candle(candle, division, tick_size) for candle in same]
+            divided += same
         return divided
 
     def _division(self, instrument: Instrument, time: datetime) -> Division:

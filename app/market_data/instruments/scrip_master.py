@@ -166,7 +166,7 @@ def read_master(file: MasterFile, on_row: Callable[[], object] = lambda: None) -
 
 
 def _mark_underlyings(content: MasterContent) -> None:
-    """Tell of each share whether it has derivatives, unless the list has no derivatives at all."""
+    """Note for each share whether it has derivatives, unless the list has no derivatives at all."""
     if content.underlyings:
         content.instruments = {
             symbol: each

@@ -11,7 +11,7 @@ from app.domain.quote import NO_DETAILS, QuoteDetails
 
 # Fits an integer of the database, and no share trades as much in a day.
 _MAX_VOLUME = 10**15
-# Two of these that contradict each other are both wrong.
+# If two of these contradict each other, both are wrong.
 _PAIRS = (("low", "high"), ("lower_band", "upper_band"))
 
 

@@ -178,7 +178,9 @@ class CandleReader:
         (name,) = names
         instrument = self._instruments.find(name)
         if instrument is None:
-            raise CandleFileError(f"{path}: {name!r} is no known symbol: name it by --symbols.")
+            raise CandleFileError(
+                f"{path}: {name!r} is not a known symbol: name it with --symbols."
+            )
         return instrument.symbol
 
     def _symbol_of_row(self, layout: _Layout, row: Mapping[str, str]) -> str:
@@ -248,14 +250,14 @@ def _read_time(place: str, row: Mapping[str, str], column: str) -> datetime:
             # NSE writes 05-JUL-2024.
             moment = datetime.strptime(text, "%d-%b-%Y").replace(tzinfo=IST)
     except ValueError:
-        raise _invalid(place, column, f"{text!r} is no date or time") from None
+        raise _invalid(place, column, f"{text!r} is not a date or time") from None
     return moment.replace(tzinfo=IST) if moment.tzinfo is None else moment.astimezone(IST)
 
 
 def _read_price(place: str, row: Mapping[str, str], column: str) -> Decimal:
     price = parse_price(row[column])
     if price is None:
-        raise _invalid(place, column, f"{row[column]!r} is no price")
+        raise _invalid(place, column, f"{row[column]!r} is not a price")
     return price
 
 
@@ -267,7 +269,7 @@ def _read_volume(place: str, column: str, text: str) -> int | None:
     except ArithmeticError:
         volume = None
     if volume is None:
-        raise _invalid(place, column, f"{text!r} is no number of units")
+        raise _invalid(place, column, f"{text!r} is not a number of units")
     return volume
 
 

@@ -106,7 +106,7 @@ def _read_content(file: BinaryIO, *, is_compressed: bool) -> _Content:
     size, beginning, end = _read_members(file) if is_compressed else _read_lines(file)
     header = format_header()
     if not beginning.startswith(header):
-        raise CannotContinue("it is no recording that can be continued")
+        raise CannotContinue("it is not a recording that can be continued")
     if end.endswith(header):
         return _Content(size, _BEGINNING)
     row = end.rstrip(b"\n").rpartition(b"\n")[2]

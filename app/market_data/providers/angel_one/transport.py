@@ -62,7 +62,8 @@ class Transport:
 
 def _read_body(response: requests.Response, deadline: float) -> bytes:
     body = bytearray()
-    # One read of the socket at a time: a server that sends a byte now and then must not hold us.
+    # One read of the socket at a time: a server that sends a byte now and then must not
+    # exceed the deadline.
     while chunk := response.raw.read1(CHUNK, decode_content=True):
         body += chunk
         if len(body) > MAX_RESPONSE_BYTES:
