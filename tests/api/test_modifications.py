@@ -1,8 +1,7 @@
-"""Modifying orders that wait and the levels of active trades, and cancelling orders."""
+"""Modifying orders that wait, and the levels of active trades."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
@@ -15,8 +14,9 @@ from werkzeug.test import TestResponse
 
 from app.monitor import Monitor
 from app.services import services
+from tests.support.changes import AT_ONCE, cancel, events, modify, move, show, statuses
 from tests.support.concurrency import run_concurrently
-from tests.support.database_state import all_documents, documents
+from tests.support.database_state import all_documents
 from tests.support.factories import assert_portfolio_balances, trades_of
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.own_client import collection
@@ -24,51 +24,7 @@ from tests.support.responses import TRADE, assert_error, assert_shape
 from tests.support.retries import assert_same
 from tests.support.users import Trader
 
-AT_ONCE = 20
 Call = Callable[[], Any]
-
-
-@pytest.fixture
-def place(alice: Trader) -> Callable[..., dict[str, Any]]:
-    """Place an order of alice that waits for its limit, or for its stop price."""
-
-    def place(limit_price: int | None = None, **terms: Any) -> dict[str, Any]:
-        order_type = "STOP" if limit_price is None else "LIMIT"
-        prices = {} if limit_price is None else {"limit_price": limit_price}
-        trade = alice.create_trade(order_type=order_type, **prices, **terms).get_json()
-        assert trade["status"] == "PENDING"
-        return show(alice, trade["trade_id"])
-
-    return place
-
-
-def show(trader: Trader, trade_id: str) -> dict[str, Any]:
-    trade: dict[str, Any] = trader.get(f"/trades/{trader.client_id}/{trade_id}").get_json()
-    return trade
-
-
-def modify(trader: Trader, trade: dict[str, Any], key: str | None = None, **terms: Any) -> Any:
-    """Send a modification with a client of its own; any thread may call this."""
-    headers = trader.headers | ({"Idempotency-Key": key} if key else {})
-    client = trader.client.application.test_client()
-    path = f"/trades/{trader.client_id}/{trade['trade_id']}"
-    return client.patch(path, headers=headers, json=terms)
-
-
-def cancel(trader: Trader, trade: dict[str, Any], key: str | None = None) -> TestResponse:
-    headers = trader.headers | ({"Idempotency-Key": key} if key else {})
-    client = trader.client.application.test_client()
-    return client.post(f"/trades/cancel/{trade['trade_id']}", headers=headers)
-
-
-def events(trader: Trader, kind: str) -> list[dict[str, Any]]:
-    found = documents("notifications", user_id=trader.client_id, type=kind)
-    return [each["data"] for each in found]
-
-
-def move(feed: ScriptedFeed, monitor: Monitor, price: int | str) -> None:
-    feed.tick("^NSEI", price)
-    monitor.run_once()
 
 
 def test_the_answer_of_a_modification_is_the_trade_as_it_now_is(alice: Trader) -> None:
@@ -308,59 +264,6 @@ def test_anothers_trade_cannot_be_modified(alice: Trader, bob: Trader) -> None:
     assert_error(bob.patch(path, {"stop_loss": 24_000}), 403, "forbidden")
 
 
-def test_cancelling_an_order_releases_its_margin(
-    alice: Trader,
-    place: Callable[..., dict[str, Any]],
-    feed: ScriptedFeed,
-    monitor: Monitor,
-) -> None:
-    trade = place(24_900)
-
-    body = cancel(alice, trade).get_json()
-
-    assert (body["status"], body["end_reason"]) == ("CANCELLED", "user")
-    portfolio = alice.portfolio()
-    assert (portfolio["available_margin"], portfolio["utilized_margin"]) == (100_000.0, 0.0)
-    (event,) = events(alice, "trade_cancelled")
-    assert (event["trade_id"], event["margin_released"]) == (trade["trade_id"], 4_980)
-    move(feed, monitor, 24_000)
-    assert show(alice, trade["trade_id"])["status"] == "CANCELLED"
-    assert_portfolio_balances(alice.client_id)
-
-
-def test_a_second_cancel_releases_nothing(
-    alice: Trader, place: Callable[..., dict[str, Any]]
-) -> None:
-    trade = place(24_900)
-    first = cancel(alice, trade, "k")
-
-    details = assert_error(cancel(alice, trade), 409, "not_pending")
-    assert details["trade"]["status"] == "CANCELLED"
-    assert_same(cancel(alice, trade, "k"), first)
-    assert alice.portfolio()["available_margin"] == 100_000.0
-    assert_portfolio_balances(alice.client_id)
-
-
-def test_a_filled_order_cannot_be_cancelled(
-    alice: Trader,
-    place: Callable[..., dict[str, Any]],
-    feed: ScriptedFeed,
-    monitor: Monitor,
-) -> None:
-    trade = place(24_900)
-    move(feed, monitor, 24_850)
-
-    details = assert_error(cancel(alice, trade), 409, "not_pending")
-
-    assert (details["trade"]["status"], details["trade"]["entry_price"]) == ("ACTIVE", 24_900.0)
-    assert alice.portfolio()["utilized_margin"] == 4_980.0
-    assert_portfolio_balances(alice.client_id)
-
-
-def statuses(answers: list[Any]) -> Counter[int]:
-    return Counter(answer.status_code for answer in answers)
-
-
 def test_twenty_modifications_at_once_are_one_after_the_other_or_refused(
     alice: Trader, place: Callable[..., dict[str, Any]]
 ) -> None:
@@ -378,20 +281,6 @@ def test_twenty_modifications_at_once_are_one_after_the_other_or_refused(
             details = assert_error(answer, 409, "changed_meanwhile")
             assert details["trade"]["limit_price"] == winner["limit_price"]
     assert len(events(alice, "trade_modified")) == 1
-    assert_portfolio_balances(alice.client_id)
-
-
-def test_twenty_cancels_at_once_release_the_margin_once(
-    alice: Trader, place: Callable[..., dict[str, Any]]
-) -> None:
-    trade = place(24_900)
-
-    calls: list[Call] = [partial(cancel, alice, trade) for _ in range(AT_ONCE)]
-    answers = run_concurrently(calls)
-
-    assert statuses(answers) == {200: 1, 409: AT_ONCE - 1}
-    assert alice.portfolio()["available_margin"] == 100_000.0
-    assert len(events(alice, "trade_cancelled")) == 1
     assert_portfolio_balances(alice.client_id)
 
 

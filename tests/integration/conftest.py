@@ -12,6 +12,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from app.database import Document, database
+from app.market_data.providers.angel_one.source import AngelOneSource
 from app.market_data.providers.yahoo import YahooSource
 from config import Settings
 from tests.fakes.angel_one import FakeAngelOne
@@ -19,6 +20,7 @@ from tests.fakes.angel_stream import AngelStreamServer
 from tests.fakes.smtp import MailServer, make_certificate
 from tests.fakes.twilio import TwilioServer
 from tests.fakes.yahoo import FakeYahoo
+from tests.support.angel_one import unthrottled_source
 from tests.support.faults import FaultyDatabase
 from tests.support.market import ManualClock
 from tests.support.senders import FakeSender
@@ -93,6 +95,15 @@ def source(
 @pytest.fixture
 def angel(clock: ManualClock) -> FakeAngelOne:
     return FakeAngelOne(now=clock.now)
+
+
+@pytest.fixture
+def angel_one(
+    angel: FakeAngelOne, clock: ManualClock, make_settings: Callable[..., Settings]
+) -> Iterator[AngelOneSource]:
+    """The source of this fake, without a throttle."""
+    with angel.serve() as root:
+        yield unthrottled_source(make_settings(**angel.variables(root)), clock)
 
 
 @pytest.fixture

@@ -2,96 +2,23 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from datetime import timedelta
-from typing import Any
 
-import pytest
 from flask import Flask
-from pymongo.errors import AutoReconnect
 
 from app.database import collection
-from app.database.transactions import run_transaction
 from app.delivery import Outbox, WebhookWorker
-from app.delivery.webhook_turns import LEASE, MAX_FAILING, MIN_FAILURES
-from app.events import publish_events, record_events
-from app.models import EventType, Inbox, Notification, Webhook, WebhookDelivery, WebhookWake
-from app.services import now
+from app.delivery.webhook_turns import MAX_FAILING, MIN_FAILURES
+from app.models import EventType, Inbox, Notification
 from app.webhooks import sending
 from app.webhooks.client import WebhookClient
-from app.webhooks.service import change_webhook, create_webhook, list_deliveries
+from app.webhooks.service import change_webhook, create_webhook
 from tests.fakes.endpoint import Endpoint
-from tests.support.concurrency import run_concurrently, running
-from tests.support.factories import create_users, draft
-from tests.support.live import eventually
 from tests.support.market import ManualClock
-from tests.support.senders import CREDENTIALS, FakeSender
+from tests.support.senders import FakeSender
+from tests.support.webhooks import current, hook, log, wait_for_retry, write
 
 DAY_SECONDS = 24 * 3_600
-
-
-@pytest.fixture
-def variables() -> dict[str, Any]:
-    return {**CREDENTIALS, "WEBHOOK_ALLOWED_HOSTS": "127.0.0.1"}
-
-
-@pytest.fixture(autouse=True)
-def users(app_context: Flask) -> None:
-    create_users("alice", "bob")
-
-
-@pytest.fixture
-def endpoints() -> Iterator[list[Endpoint]]:
-    """Two endpoints."""
-    with ExitStack() as stack:
-        yield [stack.enter_context(Endpoint().open()) for _ in range(2)]
-
-
-@pytest.fixture
-def endpoint(endpoints: list[Endpoint]) -> Endpoint:
-    return endpoints[0]
-
-
-@pytest.fixture
-def worker(app_context: Flask, clock: ManualClock) -> WebhookWorker:
-    return WebhookWorker(app_context, clock)
-
-
-def hook(
-    endpoint: Endpoint, user_id: str = "alice", events: Sequence[EventType] | None = None
-) -> Webhook:
-    chosen = None if events is None else frozenset(events)
-    url = f"http://127.0.0.1:{endpoint.port}/"
-    return create_webhook(user_id, url, chosen, "")[0]
-
-
-def write(user_id: str = "alice", count: int = 1) -> list[Notification]:
-    """Write events and publish them, as a service does."""
-    drafts = [draft(user_id) for _ in range(count)]
-    events = run_transaction(lambda: record_events(drafts, now()))
-    publish_events(events)
-    return events
-
-
-def current(webhook: Webhook) -> Webhook:
-    found = Webhook.find(webhook.id, webhook.user_id)
-    assert found is not None
-    return found
-
-
-def log(webhook: Webhook) -> list[WebhookDelivery]:
-    return list_deliveries(webhook.user_id, str(webhook.id), limit=500)[0]
-
-
-def wait_for_retry(webhook: Webhook, clock: ManualClock) -> float:
-    """Advance the clock to the next attempt; return the seconds."""
-    due_at = current(webhook).due_at
-    assert due_at is not None
-    seconds = (due_at - clock.now()).total_seconds()
-    clock.advance(max(seconds, 0) + 0.001)
-    return seconds
 
 
 def test_each_event_is_delivered_once_and_in_order(
@@ -297,141 +224,3 @@ def test_a_name_that_is_rebound_to_a_private_address_is_not_reached(
     (delivery,) = log(webhook)
     assert delivery.attempts[0].error == "the name leads to an address that is not public"
     assert endpoint.received == []
-
-
-def test_concurrent_workers_deliver_each_event_once(
-    app_context: Flask, endpoints: list[Endpoint], clock: ManualClock
-) -> None:
-    for endpoint in endpoints:
-        hook(endpoint)
-    write(count=20)
-    workers = [WebhookWorker(app_context, clock) for _ in range(3)]
-
-    run_concurrently([worker.run_once for worker in workers])
-    for worker in workers:
-        worker.run_once()
-
-    assert [endpoint.seqs for endpoint in endpoints] == [list(range(1, 21))] * 2
-
-
-def test_the_webhook_of_a_killed_worker_is_taken_over_when_its_claim_ends(
-    endpoint: Endpoint, worker: WebhookWorker, clock: ManualClock
-) -> None:
-    webhook = hook(endpoint)
-    write()
-    Webhook.mark_due(["alice"], clock.now())
-    assert current(webhook).claimed(clock.now(), LEASE) is not None
-
-    write()
-    assert worker.run_once() == 0
-    clock.advance(LEASE.total_seconds())
-    assert worker.run_once() == 1
-    assert endpoint.seqs == [1, 2]
-
-
-def test_an_event_that_arrives_while_a_turn_ends_is_not_forgotten(
-    endpoint: Endpoint, worker: WebhookWorker, clock: ManualClock
-) -> None:
-    webhook = hook(endpoint)
-    write()
-    WebhookWake.take(clock.now())
-    claimed = current(webhook).claimed(clock.now(), LEASE)
-    assert claimed is not None
-    # Another process takes the note of a new event after the turn has read the last one.
-    write()
-    WebhookWake.take(clock.now())
-
-    claimed.at(1).released(None, clock.now())
-
-    worker.run_once()
-    assert endpoint.seqs == [2]
-
-
-def test_a_change_during_a_request_wins_over_the_turn(
-    app_context: Flask, endpoint: Endpoint, worker: WebhookWorker
-) -> None:
-    webhook = hook(endpoint)
-    write(count=3)
-
-    def disable() -> None:
-        with app_context.app_context():
-            change_webhook("alice", str(webhook.id), {"enabled": False, "after_seq": 0})
-
-    endpoint.meanwhile = disable
-    worker.run_once()
-
-    state = current(webhook)
-    assert (state.enabled, state.cursor, state.due_at) == (False, 0, None)
-    assert endpoint.seqs == [1]
-
-
-def test_a_delivery_that_could_not_be_stored_is_repeated(
-    endpoint: Endpoint,
-    worker: WebhookWorker,
-    clock: ManualClock,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    hook(endpoint)
-    write(count=2)
-
-    def fail(*_: object) -> None:
-        raise AutoReconnect("the database went away")
-
-    with monkeypatch.context() as outage:
-        outage.setattr(Webhook, "progressed", fail)
-        worker.run_once()
-    clock.advance(LEASE.total_seconds())
-    worker.run_once()
-
-    # At least once, and in order.
-    assert endpoint.seqs == [1, 1, 2]
-    ids = [request.headers["webhook-id"] for request in endpoint.received]
-    assert ids[0] == ids[1] != ids[2]
-
-
-def test_a_slow_endpoint_holds_up_no_other(
-    endpoints: list[Endpoint], worker: WebhookWorker
-) -> None:
-    slow, quick = endpoints
-    release = threading.Event()
-    slow.meanwhile = lambda: release.wait(20)
-    hook(slow)
-    hook(quick, "bob")
-
-    with running(worker):
-        write("alice", 2)
-        slow.wait_for(1)
-        write("bob", 3)
-        quick.wait_for(3)
-        assert slow.seqs == [1]
-        release.set()
-        slow.wait_for(2)
-
-    assert (slow.seqs, quick.seqs) == ([1, 2], [1, 2, 3])
-
-
-def test_trades_do_not_wait_for_deliveries(
-    app_context: Flask, endpoints: list[Endpoint], worker: WebhookWorker
-) -> None:
-    for endpoint in endpoints:
-        hook(endpoint)
-
-    def write_many() -> int:
-        with app_context.app_context():
-            return sum(len(write()) for _ in range(15))
-
-    with running(worker):
-        assert run_concurrently([write_many, write_many]) == [15, 15]
-        for endpoint in endpoints:
-            endpoint.wait_for(30)
-
-    assert [endpoint.seqs for endpoint in endpoints] == [list(range(1, 31))] * 2
-
-
-def test_events_of_another_process_are_found_without_its_signal(
-    endpoint: Endpoint, worker: WebhookWorker
-) -> None:
-    hook(endpoint)
-    with running(worker):
-        run_transaction(lambda: record_events([draft()], now()))
-        eventually(lambda: endpoint.seqs == [1])

@@ -1,105 +1,25 @@
-"""Corporate actions: a split, a bonus or a dividend never looks like a crash."""
+"""A split, a bonus or a dividend never looks like a crash to trades and alerts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from datetime import date
-from decimal import Decimal
-from typing import Any
-
 import pytest
-from flask import Flask
 
-from app.cli import verify
-from app.database.batches import LeaseLost
-from app.domain.corporate_actions import ActionKind, CorporateAction, Ratio
-from app.domain.money import ZERO
+from app.domain.corporate_actions import ActionKind
 from app.domain.quote import Source
-from app.models import Trade
-from app.models.stored_action import StoredAction, find_settled_early
-from app.monitor import Monitor
 from app.portfolio.reconciliation import find_differences
-from app.services import now, services
-from app.trades.adjusting import adjust_trades
-from app.trades.trailing import TrailingStops
+from tests.support.corporate_actions import (
+    OPEN,
+    SHARE,
+    At,
+    announce,
+    assert_exact,
+    bought,
+    show,
+)
 from tests.support.database_state import documents
-from tests.support.exchange_time import advance_to, ist
-from tests.support.market import ManualClock, ScriptedFeed
+from tests.support.market import ScriptedFeed
 from tests.support.responses import assert_error
 from tests.support.users import Trader
-
-SHARE = "RELIANCE.NS"
-EX_DATE = date(2026, 11, 25)
-OPEN = "2026-11-25 09:15"
-SKIPS_REFRESH = 6
-
-At = Callable[[str, Any], None]
-
-
-@pytest.fixture(autouse=True)
-def context(app_context: Flask) -> Flask:
-    return app_context
-
-
-@pytest.fixture
-def at(clock: ManualClock, feed: ScriptedFeed, monitor: Monitor) -> At:
-    """Let it be a time in India, and the share come to a price."""
-
-    def at(time: str, price: Any) -> None:
-        advance_to(clock, ist(time))
-        feed.tick(SHARE, price)
-        monitor.run_once()
-
-    return at
-
-
-def announce(
-    kind: ActionKind = ActionKind.BONUS,
-    ratio: tuple[int, int] | None = (1, 1),
-    amount: int | None = None,
-) -> CorporateAction:
-    """Store an action with the ex-date EX_DATE; by default a bonus of one unit for each."""
-    session = services().calendar.ordinary_session(EX_DATE)
-    action = CorporateAction(
-        SHARE,
-        EX_DATE,
-        kind,
-        session.pre_open,
-        session.open,
-        Ratio(*ratio) if ratio else None,
-        None if amount is None else Decimal(amount),
-    )
-    assert StoredAction.add(action, "file", now())
-    StoredAction.count_load()
-    return action
-
-
-def show(trader: Trader, trade: dict[str, Any]) -> dict[str, Any]:
-    path = f"/trades/{trader.client_id}/{trade['trade_id']}"
-    shown: dict[str, Any] = trader.get(path).get_json()
-    return shown
-
-
-def bought(trader: Trader, **order: Any) -> dict[str, Any]:
-    """Return a trade of 100 at 1,400, by default a BUY."""
-    answer = trader.create_trade(**{"symbol": SHARE, "quantity": 100, **order})
-    assert answer.status_code == 201, answer.text
-    trade: dict[str, Any] = answer.get_json()
-    return trade
-
-
-def assert_exact(trader: Trader, *trades: dict[str, Any]) -> None:
-    """Assert that the books agree, and that each trade follows from its evidence."""
-    assert find_differences(trader.client_id) == []
-    shown = trader.portfolio()
-    balance = Decimal(str(shown["available_margin"])) + Decimal(str(shown["utilized_margin"]))
-    assert balance == 100_000 + Decimal(str(shown["total_pnl"]))
-    for trade in trades:
-        (stored,) = [Trade.from_document(each) for each in documents("trades", number=1)][:1]
-        assert str(stored.id) == trade["trade_id"]
-        assert [step for step in verify._derive(stored) if not step.agrees] == []
-    activities = trader.get(f"/portfolio/{trader.client_id}/activities").get_json()["activities"]
-    assert Decimal(str(activities[-1]["balance"])) == 100_000
 
 
 @pytest.mark.parametrize(
@@ -318,143 +238,6 @@ def test_a_trade_of_the_ex_date_is_left_as_it_is(alice: Trader, at: At) -> None:
 
     shown = show(alice, trade)
     assert (shown["status"], shown["quantity"], shown["adjustments"]) == ("ACTIVE", 100, [])
-
-
-def test_an_action_counts_once_whoever_applies_it_again(
-    app: Flask, alice: Trader, at: At, clock: ManualClock, feed: ScriptedFeed
-) -> None:
-    trade = bought(alice, stop_loss=1_300)
-    action = announce()
-    at("2026-11-24 15:29", 1_400)
-    # A leader that is killed after the trades, and before anything else.
-    assert adjust_trades(action, ZERO, TrailingStops("board", clock)) == 1
-
-    at(OPEN, 700)
-    clock.advance(SKIPS_REFRESH)
-    other = Monitor(app)
-    feed.tick(SHARE, 701)
-    other.run_once()
-
-    assert show(alice, trade)["quantity"] == 200
-    assert len(show(alice, trade)["adjustments"]) == 1
-    assert len(documents("notifications", type="trade_adjusted")) == 1
-    assert_exact(alice, trade)
-
-
-def test_a_leader_that_is_stopped_halfway_leaves_the_rest_to_the_next(
-    app: Flask, alice: Trader, bob: Trader, at: At, clock: ManualClock
-) -> None:
-    trades = {trader.client_id: bought(trader) for trader in (alice, bob)}
-    action = announce()
-    at("2026-11-24 15:29", 1_400)
-    app.config["WRITE_BATCH_SIZE"] = 1
-    transactions = 0
-
-    def lose_the_second(_symbols: Collection[str]) -> None:
-        nonlocal transactions
-        transactions += 1
-        if transactions == 2:
-            raise LeaseLost
-
-    with pytest.raises(LeaseLost):
-        adjust_trades(action, Decimal(1_400), TrailingStops("board", clock), lose_the_second)
-    assert len(documents("notifications", type="trade_adjusted")) == 1
-
-    at(OPEN, 700)
-
-    for trader in (alice, bob):
-        shown = show(trader, trades[trader.client_id])
-        assert (shown["quantity"], len(shown["adjustments"])) == (200, 1)
-        assert find_differences(trader.client_id) == []
-    assert len(documents("notifications", type="trade_adjusted")) == 2
-
-
-def test_an_action_is_done_once_no_trade_can_be_missed(
-    alice: Trader, at: At, clock: ManualClock, monitor: Monitor
-) -> None:
-    bought(alice)
-    announce()
-    at(OPEN, 700)
-    assert documents("corporate_actions", symbol=SHARE)[0].get("applied_at") is None
-
-    for _ in range(6):
-        clock.advance(200)
-        monitor.run_once()
-
-    assert documents("corporate_actions", symbol=SHARE)[0]["applied_at"] == now()
-
-
-def test_a_gap_across_the_ex_date_meets_each_price_with_its_own_levels(
-    alice: Trader,
-    bob: Trader,
-    feed: ScriptedFeed,
-    clock: ManualClock,
-    monitor: Monitor,
-) -> None:
-    tight, wide = bought(alice, stop_loss=1_395), bought(bob, stop_loss=1_300)
-    announce()
-    clock.advance(1)
-    monitor.run_once()
-    feed.record(SHARE, ist("2026-11-24 15:00"), 1_400, 1_390, 1_410)
-    feed.record(SHARE, ist("2026-11-25 09:15"), 705, 690, 700)
-    feed.record(SHARE, ist("2026-11-25 09:16"), 700, 640, 645)
-    advance_to(clock, ist("2026-11-25 10:00"))
-
-    assert monitor.settle_gap() == 2
-
-    shown = show(alice, tight)
-    assert (shown["quantity"], shown["exit_price"]) == (100, 1_395.0)
-    shown = show(bob, wide)
-    assert (shown["quantity"], shown["exit_price"], shown["pnl"]) == (200, 650.0, -10_000.0)
-    assert shown["settled_from"] == "gap"
-    assert find_differences(alice.client_id) == find_differences(bob.client_id) == []
-
-
-def test_an_action_known_after_the_open_releases_the_held_tick(
-    alice: Trader, at: At, clock: ManualClock, monitor: Monitor, feed: ScriptedFeed
-) -> None:
-    trade = bought(alice, stop_loss=1_300)
-    at("2026-11-24 15:29", 1_400)
-    at(OPEN, 700)
-    assert SHARE in services().quotes.tick_filter.pending
-
-    announce()
-    clock.advance(SKIPS_REFRESH)
-    monitor.run_once()
-
-    assert services().quotes.tick_filter.pending == {}
-    assert show(alice, trade)["status"] == "ACTIVE"
-    assert show(alice, trade)["quantity"] == 200
-
-
-def test_what_fired_before_the_action_was_known_is_reported_and_not_undone(
-    alice: Trader, at: At
-) -> None:
-    trade = bought(alice, stop_loss=1_300)
-    at("2026-11-24 15:29", 1_400)
-    for second in range(4):
-        at(f"2026-11-25 09:15:{second:02}", 700 + second)
-    assert show(alice, trade)["status"] == "STOP_LOSS_HIT"
-
-    action = announce()
-
-    assert [str(each.id) for each in find_settled_early(action)] == [trade["trade_id"]]
-    at("2026-11-25 09:16", 705)
-    assert show(alice, trade)["quantity"] == 100
-
-
-def test_a_trade_that_waits_for_its_adjustment_is_not_exited(
-    alice: Trader, at: At, feed: ScriptedFeed, clock: ManualClock
-) -> None:
-    trade = bought(alice)
-    announce()
-    at("2026-11-24 15:29", 1_400)
-    advance_to(clock, ist(OPEN))
-    feed.tick(SHARE, 700)
-
-    answer = alice.post(f"/trades/exit/{trade['trade_id']}")
-
-    assert_error(answer, 503, "market_data_unavailable")
 
 
 def test_a_merger_cancels_orders_and_flags_what_is_held(alice: Trader, at: At) -> None:
