@@ -9,7 +9,6 @@ if TYPE_CHECKING:
 
     from app.clock import Clock
     from app.market_data.feed import Feed
-    from app.services import Services
     from config import Settings
     from embedded_db.disk import Disk
 
@@ -32,13 +31,11 @@ def create_app(
     Without `polls` all prices are those of other processes, and the settings name a Redis.
     Raises ConfigurationError, PyMongoError.
     """
-    # Imported here, because `run.py` imports modules of this package before it makes the standard
-    # library cooperative, and others while the database starts.
-    from app import realtime
-    from app import services as parts
+    # Not above: `run.py` imports this package before it makes the standard library cooperative.
+    from app import realtime, services
+    from app.assembly import assemble_services
     from app.cli.migrate import offer_only_migrate
     from app.database.migrations import OutdatedData
-    from app.extensions import jwt
     from app.web import cors, rate_limits
     from config import load_settings
 
@@ -49,10 +46,8 @@ def create_app(
     except OutdatedData as error:
         offer_only_migrate(app, error)
         return app
-    parts.init_app(
-        app, assemble_services(settings, feed, clock, store=not for_command, polls=polls)
-    )
-    jwt.init_app(app)
+    parts = assemble_services(settings, feed, clock, store=not for_command, polls=polls)
+    services.init_app(app, parts)
     rate_limits.init_app(app, settings)
     cors.init_app(app, settings)
     realtime.init_app(app, settings)
@@ -135,67 +130,3 @@ def _add_routes(app: Flask, settings: Settings, disk: Disk | None) -> None:
     desk.init_app(app)
     cli.init_app(app)
     front.init_app(app, settings)
-
-
-def assemble_services(
-    settings: Settings,
-    feed: Feed | None = None,
-    clock: Clock | None = None,
-    *,
-    store: bool = True,
-    polls: bool = True,
-) -> Services:
-    """Make the parts of an application whose database is bound, as `create_app` does."""
-    from app.clock import SystemClock
-    from app.concurrency import HashingPool
-    from app.delivery.codes import CodeMessenger
-    from app.market_data import restarts
-    from app.market_data.auctions import ClosingAuctions
-    from app.market_data.calendar import TradingCalendar
-    from app.market_data.candle_cache import CandleHistory
-    from app.market_data.corporate_actions import KnownActions
-    from app.market_data.instruments.registry import load_instruments
-    from app.market_data.instruments.sync import read_list
-    from app.market_data.leader import Leader
-    from app.market_data.movers import MoverBoard
-    from app.market_data.polled_symbols import PolledSymbols
-    from app.market_data.price_bounds import PriceBounds
-    from app.market_data.shared_history import SharedHistory
-    from app.services import Services
-
-    clock = clock or SystemClock()
-    instruments = load_instruments(read_list, clock)
-    leader = Leader(settings.redis_url) if settings.redis_url else None
-    if leader and not polls:
-        feed = restarts.follow_feed(settings, clock, leader)
-    calendar = TradingCalendar(enforced=settings.enforces_market_hours)
-    stores = store and polls
-    actions = KnownActions(clock, is_simulated=settings.simulates_market)
-    # Before the first price: the simulated market follows them.
-    actions.refresh()
-    feed = restarts.resume_feed(
-        settings, clock, instruments, feed, calendar, store=stores, actions=actions
-    )
-    interval = settings.monitor_interval_seconds
-    polled_symbols = PolledSymbols()
-    quotes = restarts.resume_quotes(
-        settings, clock, feed, calendar, polled_symbols, leader, actions.factors_between
-    )
-    quotes.is_polled = lambda _symbol: polls
-    history = CandleHistory(feed, clock, fresh_seconds=min(interval, 5))
-    return Services(
-        settings=settings,
-        clock=clock,
-        feed=feed,
-        quotes=quotes,
-        history=SharedHistory(history, quotes, leader),
-        instruments=instruments,
-        messenger=CodeMessenger(settings, clock),
-        hashing=HashingPool(),
-        polled_symbols=polled_symbols,
-        movers=MoverBoard(quotes, polled_symbols, instruments, clock, interval_seconds=interval),
-        bounds=PriceBounds(clock),
-        calendar=calendar,
-        auctions=ClosingAuctions(calendar, instruments),
-        actions=actions,
-    )

@@ -30,10 +30,6 @@ def _adjust(alert: Alert, action: CorporateAction, tick_size: Decimal) -> bool:
     """Return whether the alert was adjusted: it may have fired meanwhile."""
     condition = adjust_condition(alert.condition, action, tick_size)
     widening = services().bounds.widen({alert.symbol: condition.levels})
-
-    def write() -> bool:
-        adjusted = Alert.adjust(alert, condition, action.id)
-        widening.require()
-        return adjusted
-
-    return run_transaction(write, user_ids=[alert.user_id])
+    return run_transaction(
+        lambda: Alert.adjust(alert, condition, action.id, widening), user_ids=[alert.user_id]
+    )

@@ -18,10 +18,10 @@ from app.domain.alert import AlertCondition, AlertStatus
 from app.domain.errors import AccountGone, Conflict, InvalidFields, NotFound, ResultUnconfirmed
 from app.domain.quote import Quote
 from app.market_data.late_writes import hand_over_if_late
-from app.market_data.price_bounds import Widening
 from app.market_data.session_prices import mark_candles
 from app.models import Alert, AlertTrigger, IdempotencyKey, IdempotencyRecord, LateWrite, User
 from app.models.paging import read_page
+from app.models.widening import Widening
 from app.services import market_time, now, services
 
 MAX_ACTIVE = 100
@@ -102,7 +102,7 @@ def change_alert(user_id: str, alert_id: str, levels: Mapping[str, Decimal | Non
     condition = AlertCondition.set_at(quote, above=kept["above"], below=kept["below"])
     services().polled_symbols.mark_alerted(alert.symbol, now())
     widening = services().bounds.widen({alert.symbol: condition.levels})
-    changed = run_transaction(lambda: _change_alert(alert, condition, widening), user_ids=[user_id])
+    changed = run_transaction(lambda: Alert.change(alert, condition, widening), user_ids=[user_id])
     if changed is None:
         raise Conflict(
             "The alert has fired, or another request changed it. Read it again.",
@@ -152,18 +152,16 @@ def _write_alert(
     _refuse_too_many(user_id)
     time = now()
     alert = Alert.create(
-        user_id=user_id, number=number, symbol=symbol, condition=condition, created_at=time
+        user_id=user_id,
+        number=number,
+        symbol=symbol,
+        condition=condition,
+        created_at=time,
+        widening=widening,
     )
     if key:
         IdempotencyRecord.save(key, {"alert": alert.as_set()}, time)
-    widening.require()
     return alert
-
-
-def _change_alert(alert: Alert, condition: AlertCondition, widening: Widening) -> Alert | None:
-    changed = Alert.change(alert, condition)
-    widening.require()
-    return changed
 
 
 def _refuse_too_many(user_id: str) -> None:

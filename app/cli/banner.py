@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,13 @@ LOOPBACK = {
 def print_banner(app: Flask, port: int) -> None:
     """Print or log where the server listens, its price feed, its data folder and a first call."""
     with app.app_context():
-        parts = services()
-    settings = parts.settings
+        settings, feed = services().settings, services().feed
     host = settings.host.strip("[]")
     local = f"http://{location(LOOPBACK.get(host, host), port)}"
     facts = {
         "listening on": f"http://{location(host, port)}",
         "mode": settings.socketio_async_mode,
-        "prices from": ", then ".join(parts.feed.describe()) or parts.feed.name,
+        "prices from": ", then ".join(feed.describe()) or feed.name,
         "every": f"{settings.monitor_interval_seconds:g} s",
         "data in": _data_in(settings),
         "rate limits": _rate_limits(settings),
@@ -45,13 +45,19 @@ def print_banner(app: Flask, port: int) -> None:
     if settings.log_format == "json":
         fields: dict[str, Any] = {name.replace(" ", "_"): fact for name, fact in facts.items()}
         logger.info("listening", extra={"fields": fields})
-        return
+    else:
+        # Not `sys.stderr`, whose lines go to the log.
+        print(_banner(facts, local), file=sys.__stderr__, flush=True)
+
+
+def _banner(facts: Mapping[str, str], local: str) -> str:
+    """Return the banner; `local` is the address by which this machine reaches the server."""
     call = f"{local}/market/live/NIFTY"
     if "[" in call:
         # A shell would expand the brackets of an IPv6 address as a pattern.
         call = f"'{call}'"
     permitted = f"    permitted      {facts['permitted']}\n" if facts["permitted"] else ""
-    print(
+    return (
         f"\n  Paper trading backend\n"
         f"    listening on   {facts['listening on']}  ({facts['mode']})\n"
         f"    prices from    {facts['prices from']}, every {facts['every']}\n"
@@ -60,10 +66,7 @@ def print_banner(app: Flask, port: int) -> None:
         f"    documentation  {facts['documentation']}\n{permitted}"
         f"\n  Open:   {local}/  (the trading desk)\n"
         f"  Try:    curl {call}\n"
-        f"  Check:  {facts['check']}\n",
-        # Not `sys.stderr`, whose lines go to the log.
-        file=sys.__stderr__,
-        flush=True,
+        f"  Check:  {facts['check']}\n"
     )
 
 

@@ -98,19 +98,11 @@ def write_in_batches(
         try:
             with conflicts_limited(conflict_seconds):
                 written = write(batch)
-        except ClaimLost:
-            queue.put_back(_halves(batch))
         except LeaseLost:
             raise
         except Exception as error:
             result: BatchResult[T] = BatchResult(error=error)
-            if isinstance(error, WriteConflict) and (halves := _halves_by_user(batch)):
-                queue.postpone(halves)
-            elif len(batch) > 1 and (result.outage is None or _is_too_large(error)):
-                queue.put_back(_halves(batch))
-            else:
-                if result.outage:
-                    queue.drop_users_of(batch)
+            if not queue.retry(batch, result):
                 _log_failure(name(batch[0]), len(batch), result)
                 yield result
         else:
@@ -139,17 +131,24 @@ class _Queue(Generic[T]):
                 return ready
         return ()
 
-    def put_back(self, batches: Sequence[Sequence[T]]) -> None:
-        """Write these next."""
-        self._batches.extendleft(reversed(batches))
+    def retry(self, batch: Sequence[T], result: BatchResult[T]) -> bool:
+        """Queue the halves of a batch that failed; return False if it has failed for good.
 
-    def postpone(self, batches: Sequence[Sequence[T]]) -> None:
-        """Write these and the later items of their users last: a locked user delays no other."""
-        self._postponed.extend(batches)
-
-    def drop_users_of(self, batch: Sequence[T]) -> None:
-        """Write no more items of the users of a batch."""
-        self._dropped_users.update(item.user_id for item in batch)
+        After an outage, no more items of its users are written.
+        """
+        error, outage = result.error, result.outage
+        if isinstance(error, WriteConflict) and (halves := _halves_by_user(batch)):
+            # Last, as the later items of their users: a locked user delays no other.
+            self._postponed.extend(halves)
+            return True
+        is_divisible = len(batch) > 1 and (outage is None or _is_too_large(outage))
+        if is_divisible or isinstance(error, ClaimLost):
+            # Next. Of a single item there are none: it was claimed elsewhere.
+            self._batches.extendleft(reversed(_halves(batch)))
+            return True
+        if outage:
+            self._dropped_users.update(item.user_id for item in batch)
+        return False
 
 
 def all_written(results: Iterable[BatchResult[T]]) -> list[T]:
@@ -180,7 +179,7 @@ def _halves_by_user(batch: Sequence[T]) -> list[Sequence[T]]:
     return list(filter(None, parts)) if first else []
 
 
-def _is_too_large(error: Exception) -> bool:
+def _is_too_large(error: PyMongoError) -> bool:
     return isinstance(error, OperationFailure) and error.code == TOO_LARGE_FOR_CACHE
 
 

@@ -4,8 +4,8 @@ A bracket of either side closes when the price falls to `trigger_below` or rises
 `trigger_above`. Both are stored with the trade, so queries find the trades that a tick closes.
 The stop-loss is a stop: it exits at the tick that reaches it. The target is a limit: it exits at
 its own price, or at the first price of a session that opens beyond it, or at that of a closing
-auction. A trailing stop is a stop
-that moves with the best price (app/domain/trailing.py). Beside a stop-loss, the tighter one counts.
+auction. A trailing stop is a stop that moves with the best price (app/domain/trailing.py). Beside a
+stop-loss, the tighter one counts. app/domain/candle_exits.py has the exits that candles cause.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from app.domain.candle import Candle
 from app.domain.fill import SLIPPING, Exit, ExitReason, FillRule, PricePoint, QueuedExit
 from app.domain.fill_profile import FillModel, Slippage
 from app.domain.money import PAISA, ZERO
@@ -247,114 +246,12 @@ class Bracket:
         if not self.may_exit_at(quote) or self._follows(quote):
             return None
         stop, reason = self._tighter_stop(best)
-        if not quote.in_auction and self._is_reached(stop, quote.price, losing=True):
+        if not quote.in_auction and self.is_reached(stop, quote.price, losing=True):
             exit = self.exit_at(quote, reason, settled_from, rule=FillRule.STOP)
             return replace(exit, best=self._followed(reason, best))
-        if self._is_reached(self.target_price, quote.price, losing=False):
+        if self.is_reached(self.target_price, quote.price, losing=False):
             return self._exit_at_target(quote, settled_from, furthest)
         return None
-
-    def triggered_in(
-        self, candle: Candle, best: Quote | None = None, settled_to: datetime | None = None
-    ) -> Exit | None:
-        """Return the exit that a price in `candle` caused, None if none did.
-
-        If the candle opened beyond a level, the open counts as a tick. If it reached a level
-        later, the exit is at the level. If it holds both levels, their order is unknown, and the
-        stop-loss counts. A candle that began before the entry, or before its levels were
-        modified, is ignored: its prices may be older. A trailing stop follows the open first, and
-        the best price of the candle last: it then fires if the candle closed beyond it. Of a candle
-        that began before `settled_to`, up to when it has followed ticks, only the close counts.
-        """
-        since = self.levels_since
-        if candle.time < self.entry_timestamp or (since and candle.time < since.timestamp):
-            return None
-        is_entry = candle.time == self.entry_timestamp and (
-            self.entry_settled_from is SettledFrom.GAP
-        )
-        if candle.in_auction:
-            return None if is_entry else self.triggered_by(candle.opening, SettledFrom.GAP, best)
-        if is_entry:
-            return self._triggered_after_entry(candle)
-        if settled_to is not None and candle.time < settled_to and self.trailing is not None:
-            return self._triggered_in_rest(candle, best, settled_to)
-        opening = self.triggered_by(candle.opening, SettledFrom.GAP, best)
-        if opening is not None:
-            return opening
-        trailing = self.trailing_stop
-        best = trailing.after(best, candle.opening) if trailing else None
-        furthest = candle.high if self.trade_type is TradeType.BUY else candle.low
-        for level in (self.stop_after(best), self.target_price):
-            if (
-                level is not None
-                and candle.low <= level <= candle.high
-                and (exit := self._exit_in_candle(candle, level, best, furthest))
-            ):
-                return exit
-        return self._trailed_at_close(candle, trailing, best) if trailing else None
-
-    def _triggered_in_rest(
-        self, candle: Candle, best: Quote | None, settled_to: datetime
-    ) -> Exit | None:
-        """Return the exit in a candle of which the trailing stop has followed the beginning."""
-        fixed = replace(self, trailing=None).triggered_in(candle)
-        if fixed is not None or candle.closing.timestamp <= settled_to:
-            return fixed
-        return self.triggered_by(candle.closing, SettledFrom.GAP, best)
-
-    def _trailed_at_close(
-        self, candle: Candle, trailing: TrailingStop, best: Quote | None
-    ) -> Exit | None:
-        """Return the exit if the candle closed beyond the stop after its best price."""
-        best = trailing.after_candle(best, candle)
-        level = self.stop_after(best)
-        if level is None or not self._is_reached(level, candle.close, losing=True):
-            return None
-        return self._exit_in_candle(candle, level, best)
-
-    def _triggered_after_entry(self, candle: Candle) -> Exit | None:
-        """Return the exit in the candle that holds the entry, if it surely came after the entry.
-
-        A level counts if the price can reach it only through the entry price, or if the candle
-        closed beyond it.
-        """
-        at_open = self._entered_at_open(candle)
-        worst, best = candle.low, candle.high
-        if self.trade_type is TradeType.SELL:
-            worst, best = best, worst
-        rests = self.entry_rule is FillRule.LIMIT
-        stop_side = worst if at_open or rests else candle.close
-        target_side = best if at_open or not rests else candle.close
-        for level, price, losing in (
-            (self.stop_after(), stop_side, True),
-            (self.target_price, target_side, False),
-        ):
-            has_moved = not at_open or price != candle.open
-            if level is not None and has_moved and self._is_reached(level, price, losing=losing):
-                was_beyond = at_open and self._is_reached(level, candle.open, losing=losing)
-                reached = candle.open if was_beyond else level
-                if exit := self._exit_in_candle(candle, reached, furthest=price):
-                    return exit
-        return None
-
-    def _entered_at_open(self, candle: Candle) -> bool:
-        if self.entry_rule is FillRule.LIMIT:
-            return (candle.open - self.entry_price) * self.trade_type.sign <= 0
-        return self.entry_rule is not FillRule.CANDLE
-
-    def _exit_in_candle(
-        self,
-        candle: Candle,
-        price: Decimal,
-        best: Quote | None = None,
-        furthest: Decimal | None = None,
-    ) -> Exit | None:
-        """Return the exit at a level that the candle reached, and went beyond to `furthest`."""
-        quote = candle.quote_at(price)
-        exit = self.triggered_by(quote, SettledFrom.GAP, best, furthest=furthest)
-        if exit is None or exit.reason is ExitReason.TARGET:
-            return exit
-        return replace(exit, rule=FillRule.CANDLE)
 
     def _followed(self, reason: ExitReason, best: Quote | None) -> PricePoint | None:
         """Return the evidence of the level of a trailing stop."""
@@ -374,7 +271,7 @@ class Bracket:
             price, rule = quote.price, FillRule.AUCTION
         elif quote.opens_session and quote.price != self.target_price:
             price, rule = quote.price, FillRule.OPENING
-        elif self._is_reached(self.target_price, self.entry_market_price, losing=False):
+        elif self.is_reached(self.target_price, self.entry_market_price, losing=False):
             # The entry itself was beyond it, so the limit was better than the market at once.
             price, rule = quote.price, FillRule.MARKET
         else:
@@ -394,7 +291,7 @@ class Bracket:
         rule, reason = FillRule.LIMIT, ExitReason.TARGET
         return self.exit_at(quote, reason, settled_from, price=target, rule=rule, quantity=quantity)
 
-    def _is_reached(self, level: Decimal | None, price: Decimal, *, losing: bool) -> bool:
+    def is_reached(self, level: Decimal | None, price: Decimal, *, losing: bool) -> bool:
         """Return whether `price` is at or beyond a level on the losing or the winning side."""
         if level is None:
             return False

@@ -45,12 +45,16 @@ class Placement:
         return TradeStatus.ACTIVE if self.bracket else TradeStatus.PENDING
 
     @property
+    def entry(self) -> Bracket | EntryOrder:
+        """The bracket that it opens, or the order before it."""
+        return self.bracket or self.asked
+
+    @property
     def levels(self) -> Bounds:
         """The prices that it waits for next."""
-        entry = self.bracket or self.order
-        if entry is None or self.end_reason is not None:
+        if self.end_reason is not None:
             return NOTHING
-        return Bounds(entry.trigger_below, entry.trigger_above)
+        return Bounds(self.entry.trigger_below, self.entry.trigger_above)
 
     @property
     def margin_price(self) -> Decimal:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from app.domain.bracket import Bracket
 from app.domain.candle import Candle
+from app.domain.candle_exits import exit_in
 from app.domain.corporate_actions import Adjusted
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit, ExitReason
@@ -198,14 +199,14 @@ def on_candle(
 ) -> Transition | None:
     """Return what the prices of `candle` change about the trade, None if nothing.
 
-    `best` is as in `on_quote`, `settled_to` as in `Bracket.triggered_in`.
+    `best` is as in `on_quote`, `settled_to` as in `exit_in`.
     """
     if trade.status is TradeStatus.PENDING and trade.order:
         return _filling(trade.order.filled_in(candle))
     if trade.status is TradeStatus.ACTIVE and trade.bracket:
         bracket = trade.bracket
         exit = bracket.queued_exit_at(candle.opening, SettledFrom.GAP)
-        return _closing(bracket, exit or bracket.triggered_in(candle, best, settled_to))
+        return _closing(bracket, exit or exit_in(candle, bracket, best, settled_to))
     return None
 
 

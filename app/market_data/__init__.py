@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
-from decimal import Decimal
 
 from app.clock import Clock
-from app.domain.corporate_actions import CorporateAction
-from app.domain.quote import Quote
 from app.market_data.calendar import TradingCalendar
+from app.market_data.corporate_actions import KnownActions
 from app.market_data.feed import Feed
-from app.market_data.feeds.course import Course
 from app.market_data.feeds.live import LiveFeed
 from app.market_data.feeds.recording import RecordingError, read_recording
 from app.market_data.feeds.replay import ReplayFeed, fingerprint
-from app.market_data.feeds.scenarios import Scenario
 from app.market_data.feeds.simulated import SimulatedFeed
 from app.market_data.feeds.simulated_hours import ALWAYS, SimulatedHours, exchange_hours
 from app.market_data.instruments.registry import Instruments, load_instruments
@@ -29,7 +24,7 @@ from app.market_data.providers.angel_one.subscriptions import LTP_MODE
 from app.market_data.providers.base import PriceSource
 from app.market_data.providers.resilience import ResilientSource
 from app.market_data.providers.yahoo import YahooSource
-from app.market_data.tick_filter import Factors, no_factors
+from app.market_data.saved_market import SavedMarket
 from config import ConfigurationError, Settings
 
 
@@ -37,53 +32,38 @@ def create_feed(
     settings: Settings,
     clock: Clock,
     instruments: Instruments | None = None,
-    *,
     calendar: TradingCalendar | None = None,
-    last_prices: Callable[[], Mapping[str, Decimal]] = dict,
-    last_quote: Callable[[str], Quote | None] = lambda _symbol: None,
-    resume_simulation: Callable[[], Course | None] = lambda: None,
-    read_scenarios: Callable[[], tuple[Scenario, ...]] | None = None,
-    resume_replay: Callable[[str, datetime], datetime | None] = lambda _fingerprint, _end: None,
-    actions: Callable[[str], Sequence[CorporateAction]] = lambda _symbol: (),
-    factors: Factors = no_factors,
+    saved: SavedMarket | None = None,
+    actions: KnownActions | None = None,
 ) -> Feed:
     """Return the feed of MARKET_DATA; raise ConfigurationError if it cannot be made.
 
-    The `calendar` is that of the exchange hours of a simulated market.
-
-    `last_prices` (rupees by symbol) and `last_quote` return what any process saved last.
-    `resume_simulation` returns the course of the simulated market, and `resume_replay` the time at
-    which the replay of a recording began, by its fingerprint and its last time. `actions` returns
-    the corporate actions of a symbol, which the simulated market follows, and `factors` what they
-    divide recorded prices by.
+    The `calendar` is that of the exchange hours of a simulated market. `saved` is what the market
+    continues from, by default nothing. The simulated market follows the corporate `actions`, and
+    recorded prices are divided by them.
     """
     instruments = instruments or load_instruments()
+    saved = saved or SavedMarket()
+    actions = actions or KnownActions(clock, is_simulated=settings.simulates_market)
     if settings.market_data == "replay":
-        return _replay(settings, clock, instruments, resume_replay, factors)
+        return _replay(settings, clock, instruments, saved, actions)
     if not settings.uses_real_prices:
         return SimulatedFeed(
             instruments,
             clock,
+            course=saved.resume_simulation(),
             seed=settings.market_seed,
-            last_prices=last_prices(),
-            course=resume_simulation(),
+            last_prices=saved.last_prices(),
             hours=_hours(settings, calendar),
-            read_scenarios=read_scenarios,
-            actions=actions,
+            read_scenarios=saved.read_scenarios,
+            actions=actions.of,
         )
-    # An operator who names one source wants its prices or none.
-    fallback = (
-        SimulatedFeed(
-            instruments,
-            clock,
-            seed=settings.market_seed,
-            last_prices=last_prices(),
-            hours=_hours(settings, calendar),
-        )
-        if settings.market_data == "auto"
-        else None
-    )
-    return _live(settings, clock, instruments, fallback, last_quote)
+    if settings.market_data != "auto":
+        # An operator who names one source wants its prices or none.
+        return _live(settings, clock, instruments, saved)
+    seed, prices, hours = settings.market_seed, saved.last_prices(), _hours(settings, calendar)
+    fallback = SimulatedFeed(instruments, clock, seed=seed, last_prices=prices, hours=hours)
+    return _live(settings, clock, instruments, saved, fallback)
 
 
 def create_sources(settings: Settings, clock: Clock) -> list[PriceSource]:
@@ -100,8 +80,8 @@ def _live(
     settings: Settings,
     clock: Clock,
     instruments: Instruments,
-    fallback: SimulatedFeed | None,
-    last_quote: Callable[[str], Quote | None],
+    saved: SavedMarket,
+    fallback: SimulatedFeed | None = None,
 ) -> LiveFeed:
     interval = settings.monitor_interval_seconds
     sources = create_sources(settings, clock)
@@ -111,7 +91,7 @@ def _live(
         clock,
         interval_seconds=interval,
         fallback=fallback,
-        last_quote=last_quote,
+        last_quote=saved.last_quote,
     )
     best = sources[0]
     if settings.market_stream and isinstance(best, AngelOneSource):
@@ -131,8 +111,8 @@ def _replay(
     settings: Settings,
     clock: Clock,
     instruments: Instruments,
-    resume: Callable[[str, datetime], datetime | None],
-    factors: Factors,
+    saved: SavedMarket,
+    actions: KnownActions,
 ) -> ReplayFeed:
     assert settings.replay_file is not None, "load_settings requires it"
     with _without_garbage_collection():
@@ -145,9 +125,9 @@ def _replay(
             ticks,
             clock,
             speed=settings.replay_speed,
-            began_at=resume(fingerprint(ticks), last_time),
+            began_at=saved.resume_replay(fingerprint(ticks), last_time),
             max_move=settings.max_quote_move,
-            factors=factors,
+            factors=actions.factors_between,
             idle_seconds=3 * settings.monitor_interval_seconds,
         )
 

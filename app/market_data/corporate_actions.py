@@ -107,6 +107,16 @@ class KnownActions:
         return [prod(passed[first:], start=Fraction(1)) for first in range(len(passed))]
 
 
+def load_actions(clock: Clock, *, is_simulated: bool) -> KnownActions:
+    """Return the actions that are known now; the simulated market needs them for its first price.
+
+    Raises PyMongoError.
+    """
+    actions = KnownActions(clock, is_simulated=is_simulated)
+    actions.refresh()
+    return actions
+
+
 def is_unadjusted(trade: Trade, action: CorporateAction) -> bool:
     """Return whether an action has yet to adjust an open trade, which is older than its ex-date."""
     origin = trade.bracket.entry_timestamp if trade.bracket else None

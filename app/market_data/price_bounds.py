@@ -1,23 +1,21 @@
 """Widens the bounds of symbols before anything that waits for a price is written.
 
 The monitor looks for what a tick triggers only if the tick reaches the bounds of its symbol. So
-every writer of a trade or an alert that waits calls `widen` first. A crash in between leaves bounds
-that are too wide, which costs a query and does no harm.
+every writer of a trade or an alert that waits calls `widen` first, and passes what it returns to
+the model. A crash in between leaves bounds that are too wide, which costs a query and does no harm.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import inf
-
-from pymongo.errors import ExecutionTimeout
 
 from app.clock import Clock
 from app.database.transactions import TRANSACTION_TIMEOUT_SECONDS
 from app.domain.bounds import NOTHING, Bounds
 from app.models.stored_bounds import StoredBounds
+from app.models.widening import Widening
 
 # For how long a process relies on having widened bounds, and need not do it again.
 REUSE_SECONDS = 60.0
@@ -27,19 +25,6 @@ WIDENED_SECONDS = REUSE_SECONDS + 3 * TRANSACTION_TIMEOUT_SECONDS
 # By then everything that was widened for is written, or never will be. A transaction whose process
 # is paused before its commit is ended by the database after 60 s.
 SETTLED_SECONDS = WIDENED_SECONDS + 90.0
-
-
-@dataclass(frozen=True, slots=True)
-class Widening:
-    """A promise that bounds include what is written until a time of the clock, in seconds."""
-
-    clock: Clock
-    until: float
-
-    def require(self) -> None:
-        """Raise ExecutionTimeout if it is too late; call it at the end of the transaction."""
-        if self.clock.monotonic() > self.until:
-            raise ExecutionTimeout("the process was paused before the end of a transaction", 50)
 
 
 class PriceBounds:

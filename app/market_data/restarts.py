@@ -14,9 +14,8 @@ from pymongo.errors import PyMongoError
 
 from app.clock import Clock
 from app.database import Document
-from app.domain.quote import REAL_SOURCES, SeenQuote, Source
+from app.domain.quote import REAL_SOURCES, Quote, SeenQuote, Source
 from app.logs import logger
-from app.market_data import create_feed
 from app.market_data.calendar import TradingCalendar
 from app.market_data.corporate_actions import KnownActions
 from app.market_data.feed import Feed
@@ -25,12 +24,12 @@ from app.market_data.feeds.followed import FollowedFeed
 from app.market_data.feeds.scenarios import Scenario, ScenarioKind
 from app.market_data.feeds.simulated import SimulatedFeed
 from app.market_data.feeds.simulated_hours import seconds_of
-from app.market_data.instruments.registry import Instruments
 from app.market_data.leader import Leader
 from app.market_data.polled_symbols import PolledSymbols
 from app.market_data.quotes import QuoteBoard
+from app.market_data.saved_market import SavedMarket
 from app.market_data.shared_quotes import SharedQuotes
-from app.market_data.tick_filter import DELAYS, Factors, TickFilter, no_factors
+from app.market_data.tick_filter import DELAYS, TickFilter
 from app.models import MarketState, ShareLease, SymbolState
 from config import Settings
 
@@ -39,39 +38,114 @@ READ_TIMEOUT_SECONDS = 2
 MODEL = 2
 
 
-def resume_feed(
-    settings: Settings,
-    clock: Clock,
-    instruments: Instruments,
-    feed: Feed | None,
-    calendar: TradingCalendar,
-    *,
-    store: bool,
-    actions: KnownActions,
-) -> Feed:
-    """Return `feed`, or else the configured one as it continues.
+class StoredMarket(SavedMarket):
+    """What the database has of a market."""
 
-    The new state is saved if `store`, unless a living worker polls the market.
-    """
-    store = store and not ShareLease.any_living()
-    feed = feed or create_feed(
-        settings,
-        clock,
-        instruments,
-        calendar=calendar,
-        last_prices=last_prices,
-        last_quote=SymbolState.find_quote,
-        resume_simulation=partial(resume_simulation, settings, clock, store=store),
-        # Beside other processes, any of which may start a scenario.
-        read_scenarios=None if settings.uses_embedded_database else read_scenarios,
-        resume_replay=partial(resume_replay, settings, clock, store=store),
-        actions=actions.of,
-        factors=actions.factors_between,
-    )
-    if store and not isinstance(feed, SimulatedFeed):
-        # The next simulated market begins at the prices of this feed.
-        MarketState.forget_simulation()
-    return feed
+    def __init__(self, settings: Settings, clock: Clock, *, store: bool) -> None:
+        """Store what begins now if `store`, unless a living worker polls the market."""
+        self._settings = settings
+        self._clock = clock
+        self._store = store and not ShareLease.any_living()
+        if not settings.uses_embedded_database:
+            self.read_scenarios = read_scenarios
+
+    def last_prices(self) -> Mapping[str, Decimal]:
+        return {symbol: quote.price for symbol, quote in SymbolState.load_quotes().items()}
+
+    def last_quote(self, symbol: str) -> Quote | None:
+        return SymbolState.find_quote(symbol)
+
+    def last_quotes(self, symbols: Collection[str]) -> Mapping[str, SeenQuote]:
+        """Return the last quotes of these symbols that any process saved.
+
+        A server with real prices gets no others. Empty if the database is unavailable.
+        """
+        try:
+            with pymongo.timeout(READ_TIMEOUT_SECONDS):
+                quotes = SymbolState.find_quotes(symbols)
+        except PyMongoError as error:
+            logger.warning("quotes: the last ones could not be read: %s", type(error).__name__)
+            return {}
+        if not self._settings.uses_real_prices:
+            return quotes
+        simulated = {Source.MOCK} if self._settings.market_data == "auto" else set()
+        allowed = {*REAL_SOURCES, *simulated}
+        return {symbol: seen for symbol, seen in quotes.items() if seen.quote.source in allowed}
+
+    def resume_simulation(self) -> Course:
+        """Return the course of the simulated market.
+
+        It is that of all processes and restarts. With another MARKET_SEED, other SIMULATED_HOURS or
+        after another feed, a new market begins at the last prices.
+        """
+        settings, now = self._settings, self._clock.now()
+        document = MarketState.load_simulation()
+        if document is None or not _is_of(document, settings):
+            seed = secrets.token_hex(8) if settings.market_seed is None else settings.market_seed
+            course = Course(seed, seconds_of(now), self.last_prices())
+            if not self._store:
+                return course
+            # Of several processes that start at once, one decides.
+            document = MarketState.begin_simulation(_document(course, settings), document)
+        if self._store and settings.simulated_scenario:
+            store_scenario(ScenarioKind(settings.simulated_scenario), now)
+            document = MarketState.load_simulation() or document
+        return _course(document)
+
+    def resume_replay(self, fingerprint: str, last_time: datetime) -> datetime | None:
+        now = self._clock.now() if self._store else None
+        return MarketState.resume_replay(fingerprint, self._settings.replay_speed, last_time, now)
+
+    def note_feed(self, feed: Feed) -> None:
+        """Have the next simulated market begin at the prices of this feed, if it is another."""
+        if self._store and not isinstance(feed, SimulatedFeed):
+            MarketState.forget_simulation()
+
+    def create_quotes(
+        self,
+        feed: Feed,
+        calendar: TradingCalendar,
+        actions: KnownActions,
+        polled_symbols: PolledSymbols,
+        leader: Leader | None,
+    ) -> QuoteBoard:
+        """Return a quote board that has the last quotes, and those of the processes that poll."""
+        interval = self._settings.monitor_interval_seconds
+        return QuoteBoard(
+            feed,
+            self._clock,
+            self._filter(calendar, actions),
+            # During a slow pass, quotes of the pass before last are still served.
+            fresh_seconds=2 * interval,
+            stale_seconds=3 * interval,
+            stored=self.last_quotes,
+            shared=self._shared(polled_symbols, leader),
+        )
+
+    def _filter(self, calendar: TradingCalendar, actions: KnownActions) -> TickFilter:
+        """Return a tick filter that knows the last quotes."""
+        tick_filter = TickFilter(
+            self._clock,
+            max_age=timedelta(seconds=3 * self._settings.monitor_interval_seconds),
+            max_move=self._settings.max_quote_move,
+            calendar=calendar,
+            delays=DELAYS,
+            factors=actions.factors_between,
+        )
+        tick_filter.remember(SymbolState.load_quotes().values())
+        return tick_filter
+
+    def _shared(self, polled_symbols: PolledSymbols, leader: Leader | None) -> SharedQuotes:
+        """Return the quotes of the processes that poll; the `leader` asks these for newer ones."""
+        interval = self._settings.monitor_interval_seconds
+        return SharedQuotes(
+            self._clock,
+            fresh_seconds=2 * interval,
+            stored=self.last_quotes,
+            stored_ticks=SymbolState.find_ticks,
+            newest=SymbolState.find_newest,
+            ask=partial(_ask, leader, polled_symbols, 3 * interval),
+        )
 
 
 def follow_feed(settings: Settings, clock: Clock, leader: Leader) -> Feed:
@@ -83,98 +157,21 @@ def follow_feed(settings: Settings, clock: Clock, leader: Leader) -> Feed:
     return FollowedFeed(name, clock, leader.request_quotes, MarketState.replayed_to)
 
 
-def resume_quotes(
-    settings: Settings,
-    clock: Clock,
-    feed: Feed,
-    calendar: TradingCalendar,
-    polled_symbols: PolledSymbols,
+def _ask(
     leader: Leader | None,
-    factors: Factors = no_factors,
-) -> QuoteBoard:
-    """Return the quote board, with a tick filter that knows the last saved quotes.
+    polled_symbols: PolledSymbols,
+    seconds: float,
+    symbols: Collection[str],
+) -> bool:
+    """Have newer quotes stored; return whether they are by now.
 
-    `factors` are those of corporate actions.
+    If no process can be asked, those that poll find the symbols for `seconds`.
     """
-    interval = settings.monitor_interval_seconds
-    stored = partial(last_quotes, settings)
-
-    def ask(symbols: Collection[str]) -> bool:
-        if leader and leader.ask_quotes(symbols):
-            return True
-        polled_symbols.want(symbols)
-        polled_symbols.announce(3 * interval)
-        return False
-
-    shared = SharedQuotes(
-        clock,
-        fresh_seconds=2 * interval,
-        stored=stored,
-        stored_ticks=SymbolState.find_ticks,
-        newest=SymbolState.find_newest,
-        ask=ask,
-    )
-    tick_filter = TickFilter(
-        clock,
-        max_age=timedelta(seconds=3 * interval),
-        max_move=settings.max_quote_move,
-        calendar=calendar,
-        delays=DELAYS,
-        factors=factors,
-    )
-    tick_filter.remember(SymbolState.load_quotes().values())
-    return QuoteBoard(
-        feed,
-        clock,
-        tick_filter,
-        # During a slow pass, quotes of the pass before last are still served.
-        fresh_seconds=2 * interval,
-        stale_seconds=3 * interval,
-        stored=stored,
-        shared=shared,
-    )
-
-
-def last_prices() -> Mapping[str, Decimal]:
-    """Return the last saved price of each symbol, in rupees."""
-    return {symbol: quote.price for symbol, quote in SymbolState.load_quotes().items()}
-
-
-def last_quotes(settings: Settings, symbols: Collection[str]) -> Mapping[str, SeenQuote]:
-    """Return the last quotes of these symbols that any process saved.
-
-    A server with real prices gets no others. Empty if the database is unavailable.
-    """
-    try:
-        with pymongo.timeout(READ_TIMEOUT_SECONDS):
-            quotes = SymbolState.find_quotes(symbols)
-    except PyMongoError as error:
-        logger.warning("quotes: the last ones could not be read: %s", type(error).__name__)
-        return {}
-    if not settings.uses_real_prices:
-        return quotes
-    allowed = {*REAL_SOURCES, *({Source.MOCK} if settings.market_data == "auto" else ())}
-    return {symbol: seen for symbol, seen in quotes.items() if seen.quote.source in allowed}
-
-
-def resume_simulation(settings: Settings, clock: Clock, *, store: bool) -> Course:
-    """Return the course of the simulated market; save it if `store`.
-
-    It is that of all processes and restarts. With another MARKET_SEED, other SIMULATED_HOURS or
-    after another feed, a new market begins at the last prices.
-    """
-    document = MarketState.load_simulation()
-    if document is None or not _is_of(document, settings):
-        seed = settings.market_seed if settings.market_seed is not None else secrets.token_hex(8)
-        course = Course(seed, seconds_of(clock.now()), last_prices())
-        if not store:
-            return course
-        # Of several processes that start at once, one decides.
-        document = MarketState.begin_simulation(_document(course, settings), document)
-    if store and settings.simulated_scenario:
-        store_scenario(ScenarioKind(settings.simulated_scenario), clock.now())
-        document = MarketState.load_simulation() or document
-    return _course(document)
+    if leader and leader.ask_quotes(symbols):
+        return True
+    polled_symbols.want(symbols)
+    polled_symbols.announce(seconds)
+    return False
 
 
 def read_scenarios() -> tuple[Scenario, ...]:
@@ -190,14 +187,6 @@ def store_scenario(kind: ScenarioKind, time: datetime) -> Scenario | None:
     if MarketState.add_scenario(entry, scenario.starts, scenario.ends):
         return scenario
     return None
-
-
-def resume_replay(
-    settings: Settings, clock: Clock, fingerprint: str, last_time: datetime, *, store: bool
-) -> datetime | None:
-    """Return when the replay of a recording began; None if it begins now, which `store` saves."""
-    now = clock.now() if store else None
-    return MarketState.resume_replay(fingerprint, settings.replay_speed, last_time, now)
 
 
 def _is_of(document: Document, settings: Settings) -> bool:

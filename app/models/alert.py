@@ -17,6 +17,7 @@ from app.domain.quote import Posting, Quote, Source
 from app.domain.triggers import SettledFrom
 from app.models.paging import newest_first
 from app.models.trigger_index import TriggerIndex
+from app.models.widening import Widening
 
 BY_NUMBER = ("user_id", "status", "number")
 INDEX = TriggerIndex("alerts", below="below", above="above")
@@ -66,11 +67,16 @@ class Alert:
         symbol: str,
         condition: AlertCondition,
         created_at: datetime,
+        widening: Widening,
     ) -> Alert:
-        """Insert an active alert."""
+        """Insert an active alert, for whose levels bounds were widened.
+
+        Raises ExecutionTimeout if it is too late.
+        """
         status = AlertStatus.ACTIVE
         alert = cls(ObjectId(), user_id, number, symbol, condition, status, created_at)
         collection("alerts").insert_one(alert.as_set())
+        widening.require()
         return alert
 
     def as_set(self) -> Document:
@@ -108,10 +114,10 @@ class Alert:
         return [cls.from_document(document) for document in documents]
 
     @classmethod
-    def change(cls, alert: Alert, condition: AlertCondition) -> Alert | None:
+    def change(cls, alert: Alert, condition: AlertCondition, widening: Widening) -> Alert | None:
         """Replace the condition of an active alert; return it as it then is.
 
-        Returns None if it fired or changed since it was read.
+        Returns None if it fired or changed since it was read. Raises as `create` does.
         """
         query = {
             "_id": alert.id,
@@ -121,13 +127,17 @@ class Alert:
             "below": alert.condition.below,
         }
         changed = collection("alerts").update_one(query, {"$set": _condition(condition)})
+        widening.require()
         return replace(alert, condition=condition) if changed.matched_count else None
 
     @classmethod
-    def adjust(cls, alert: Alert, condition: AlertCondition, action: str) -> bool:
+    def adjust(
+        cls, alert: Alert, condition: AlertCondition, action: str, widening: Widening
+    ) -> bool:
         """Replace the condition of an active alert once for a corporate action, by its id.
 
-        Returns False if it fired, changed or was adjusted since it was read.
+        Returns False if it fired, changed or was adjusted since it was read. Raises as `create`
+        does.
         """
         query = {
             "_id": alert.id,
@@ -138,7 +148,9 @@ class Alert:
             "adjusted_by": {"$ne": action},
         }
         adjusted = {"$set": _condition(condition), "$push": {"adjusted_by": action}}
-        return bool(collection("alerts").update_one(query, adjusted).modified_count)
+        changed = collection("alerts").update_one(query, adjusted)
+        widening.require()
+        return bool(changed.modified_count)
 
     @classmethod
     def count_active(cls, user_id: str) -> int:

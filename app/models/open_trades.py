@@ -28,13 +28,14 @@ def find_open(user_id: str, portfolio_id: ObjectId) -> list[Trade]:
 
 
 def find_open_of(owners: Mapping[ObjectId, str]) -> list[Trade]:
-    """Return those of these trades, each of its owner, that are active or pending."""
+    """Return those of these trades, each of its owner, that are active or pending, oldest first."""
     trades: list[Trade] = []
     for ids in batched(list(owners), IN_CLAUSE_SIZE):
         query = by_owner({each: owners[each] for each in ids})
         found = collection("trades").find(query, **use_index("_id"))
         trades += map(Trade.from_document, found)
-    return [trade for trade in trades if trade.status.is_open]
+    open_trades = [trade for trade in trades if trade.status.is_open]
+    return sorted(open_trades, key=lambda trade: trade.number)
 
 
 def find_entered(

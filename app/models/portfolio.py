@@ -146,20 +146,10 @@ class Portfolio:
         document: Document = {
             "_id": ObjectId(),
             **_by_name(user_id, name),
-            "initial_margin": initial_margin,
-            "deposits": ZERO,
-            "withdrawals": ZERO,
-            "available_margin": initial_margin,
-            "utilized_margin": ZERO,
-            "total_pnl": ZERO,
-            "trade_count": 0,
-            "closed_count": 0,
-            "winner_count": 0,
+            **_season_start(initial_margin, now),
             **FIRST_SEASON,
-            "season_started_at": now,
-            "exposure": {},
+            "trade_count": 0,
             "created_at": now,
-            "last_updated": now,
             **({"fill_profile": fill_profile.value} if fill_profile else {}),
         }
         collection("portfolios").insert_one(document)
@@ -297,16 +287,10 @@ class Portfolio:
         ended = replace(self.current_season, ended_at=now)
         seasons = [*self.seasons, ended][-MAX_SEASONS:]
         fresh = {
-            **dict.fromkeys(_OF_SEASON, ZERO),
-            **dict.fromkeys(("closed_count", "winner_count"), 0),
-            "initial_margin": initial_margin,
-            "available_margin": initial_margin,
+            **_season_start(initial_margin, now),
             "season": self.season + 1,
             "season_start": self.trade_count,
-            "season_started_at": now,
             "seasons": [season.to_document() for season in seasons],
-            "exposure": {},
-            "last_updated": now,
         }
         guard = {**_by_id(self.id, self.user_id), "season": self.season}
         if not collection("portfolios").update_one(guard, {"$set": fresh}).matched_count:
@@ -346,6 +330,19 @@ MAX_SEASONS = 100
 _OF_SEASON = ("deposits", "withdrawals", "utilized_margin", "total_pnl")
 _NOT_COPIED = ("id", "seasons", "exposure", "fill_profile")
 _FIELDS = tuple(name for name in Portfolio.__dataclass_fields__ if name not in _NOT_COPIED)
+
+
+def _season_start(initial_margin: Decimal, now: datetime) -> Document:
+    """Return the fields of a portfolio that are the same at the start of every season."""
+    return {
+        **dict.fromkeys(_OF_SEASON, ZERO),
+        **dict.fromkeys(("closed_count", "winner_count"), 0),
+        "initial_margin": initial_margin,
+        "available_margin": initial_margin,
+        "season_started_at": now,
+        "exposure": {},
+        "last_updated": now,
+    }
 
 
 def _by_name(user_id: str, name: str) -> Document:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -18,10 +18,10 @@ from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit, Fill
 from app.domain.fill_profile import FillModel
 from app.domain.money import ZERO, to_paisa
+from app.domain.placement import Placement
 from app.domain.side import TradeType
 from app.domain.trade import EndReason, Modified, TradeStatus, Transition
 from app.domain.trailing import TrailingStop
-from app.models.bulk import by_owner
 from app.models.paging import newest_first, numbered_windows, windows_to_end
 from app.models.trade_adjustments import (
     average_price,
@@ -30,7 +30,7 @@ from app.models.trade_adjustments import (
     read_adjustments,
 )
 from app.models.trade_document import (
-    entry_fields,
+    placement_fields,
     read_bracket,
     read_last_exit,
     read_opened_as,
@@ -39,6 +39,7 @@ from app.models.trade_document import (
 )
 from app.models.trade_fills import entry_fill, exit_fill
 from app.models.trigger_index import TriggerIndex
+from app.models.widening import Widening
 
 BY_NUMBER = ("user_id", "portfolio_id", "status", "number")
 INDEX = TriggerIndex("trades", below="trigger_below", above="trigger_above")
@@ -118,20 +119,17 @@ class Trade:
         portfolio: str,
         number: int,
         symbol: str,
-        entry: Bracket | EntryOrder,
-        margin_used: Decimal,
+        placement: Placement,
         created_at: datetime,
-        order: EntryOrder | None = None,
-        end_reason: EndReason | None = None,
+        widening: Widening,
         id: ObjectId | None = None,
         oco_id: ObjectId | None = None,
         client_order_id: str | None = None,
         order_fingerprint: str | None = None,
     ) -> Trade:
-        """Insert a trade; DuplicateKeyError for a used client_order_id.
+        """Insert the trade of an order, for whose levels bounds were widened.
 
-        It is active if its `entry` is a bracket, whose `order`, if any, was filled at once. It is
-        pending if its entry is an order, unless that ends at once for the `end_reason`.
+        Raises DuplicateKeyError for a used client_order_id, ExecutionTimeout if it is too late.
         """
         document: Document = {
             "_id": id or ObjectId(),
@@ -140,8 +138,8 @@ class Trade:
             "portfolio": portfolio,
             "number": number,
             "symbol": symbol,
-            **entry_fields(entry, order, created_at, end_reason),
-            "margin_used": margin_used,
+            **placement_fields(placement, created_at),
+            "margin_used": placement.margin,
             "created_at": created_at,
             **({"oco_id": oco_id} if oco_id else {}),
         }
@@ -149,6 +147,7 @@ class Trade:
             document["client_order_id"] = client_order_id
             document["order_fingerprint"] = order_fingerprint
         collection("trades").insert_one(document)
+        widening.require()
         return cls.from_document(document)
 
     @property
@@ -370,25 +369,6 @@ class Trade:
         query = _query(user_id, portfolio_id, status, symbol)
         for documents in numbered_windows("trades", query, BY_NUMBER, first, last):
             yield [cls.from_document(document) for document in documents]
-
-    @classmethod
-    def find_by_status(
-        cls, user_id: str, portfolio_id: ObjectId, status: TradeStatus
-    ) -> list[Trade]:
-        """Return all trades of the user's portfolio with a status, oldest first."""
-        query = {"user_id": user_id, "portfolio_id": portfolio_id, "status": status.value}
-        found = collection("trades").find(query, **use_index(*BY_NUMBER))
-        trades = [cls.from_document(document) for document in found]
-        return sorted(trades, key=lambda trade: trade.number)
-
-    @classmethod
-    def find_open(cls, user_id: str, trade_ids: Collection[ObjectId]) -> list[Trade]:
-        """Return the pending and the active ones of the user's trades, oldest first."""
-        found = collection("trades").find(
-            by_owner(dict.fromkeys(trade_ids, user_id)), **use_index("_id")
-        )
-        trades = [trade for trade in map(cls.from_document, found) if trade.status.is_open]
-        return sorted(trades, key=lambda trade: trade.number)
 
     @classmethod
     def find_triggered(cls, symbol: str, lowest: Decimal, highest: Decimal) -> Iterator[Trade]:

@@ -13,9 +13,9 @@ from app.domain.entry import EntryOrder, MarginBasis
 from app.domain.fill import Exit, ExitReason, FillRule, PricePoint, QueuedExit
 from app.domain.money import ZERO
 from app.domain.order import OrderType, TimeInForce
+from app.domain.placement import Placement
 from app.domain.quote import Posting, Quote, Source
 from app.domain.side import TradeType
-from app.domain.trade import ENDED_STATUS, EndReason, TradeStatus
 from app.domain.trailing import Start, TrailingStop, TrailingTerms, Unit
 from app.domain.triggers import SettledFrom
 from app.models.fill_document import model_fields, read_model, read_slippage, slippage_fields
@@ -29,7 +29,7 @@ NO_TRAILING_STOP: Document = dict.fromkeys(
 
 
 def order_fields(order: EntryOrder) -> Document:
-    """Return the fields of an entry order that waits."""
+    """Return the fields of an entry order."""
     placed = order.placed
     return {
         "trade_type": order.trade_type.value,
@@ -56,26 +56,17 @@ def pending_fields(order: EntryOrder) -> Document:
     return {"pending_until": order.ends_at} if order.ends_at else {}
 
 
-def entry_fields(
-    entry: Bracket | EntryOrder,
-    order: EntryOrder | None,
-    time: datetime,
-    end_reason: EndReason | None,
-) -> Document:
-    """Return the fields of the entry and the first status of a trade that is opened at a time.
-
-    `order` is the one that filled the bracket at once, `end_reason` what ends an order at once.
-    """
-    if isinstance(entry, Bracket):
-        status: Document = {"status": TradeStatus.ACTIVE.value, "waiting": True}
-        fields = {**(order_fields(order) if order else {}), **bracket_fields(entry)}
-        return fields | model_fields(entry.model) | status
-    if end_reason is None:
-        status = {"status": TradeStatus.PENDING.value, "waiting": True, **pending_fields(entry)}
-        return order_fields(entry) | model_fields(entry.model) | status
-    ended: Document = {"status": ENDED_STATUS[end_reason].value, "waiting": False}
-    ended |= {"closed_at": time, "end_reason": end_reason.value}
-    return order_fields(entry) | model_fields(entry.model) | ended
+def placement_fields(placement: Placement, time: datetime) -> Document:
+    """Return the entry and the first status of a trade whose order was placed at a time."""
+    status = placement.status
+    fields = order_fields(placement.order) if placement.order else {}
+    if placement.bracket:
+        fields |= bracket_fields(placement.bracket)
+    fields |= model_fields(placement.entry.model)
+    fields |= {"status": status.value, "waiting": status.is_open}
+    if placement.end_reason is not None:
+        return fields | {"closed_at": time, "end_reason": placement.end_reason.value}
+    return fields if placement.bracket else fields | pending_fields(placement.asked)
 
 
 def read_order(document: Document) -> EntryOrder | None:

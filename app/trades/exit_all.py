@@ -17,7 +17,8 @@ from app.domain.money import ZERO
 from app.domain.portfolio import DEFAULT_NAME
 from app.domain.share import ALL, Share
 from app.domain.trade import EndReason, TradeStatus, end_entry
-from app.models import IdempotencyKey, IdempotencyRecord, Trade, TradeChange
+from app.models import IdempotencyKey, IdempotencyRecord, TradeChange
+from app.models.open_trades import find_open, find_open_of
 from app.portfolio.service import find_portfolio
 from app.services import market_time, now, services
 from app.trades.execution import apply_batch, name_change
@@ -89,12 +90,11 @@ def _select(user_id: str, selection: Selection) -> list[ObjectId]:
         return []
     name = selection.symbol
     symbol = services().instruments.get_ordered(name).symbol if name else None
-    statuses = [TradeStatus.ACTIVE, *[TradeStatus.PENDING] * selection.include_pending]
     return [
         trade.id
-        for status in statuses
-        for trade in Trade.find_by_status(user_id, portfolio.id, status)
+        for trade in find_open(user_id, portfolio.id)
         if symbol in (None, trade.symbol)
+        and (selection.include_pending or trade.status is TradeStatus.ACTIVE)
     ]
 
 
@@ -135,7 +135,7 @@ def _continue(key: IdempotencyKey, record: Document, selection: Selection) -> No
     written = record.get("written", ())
     left = [trade_id for trade_id in record["trade_ids"] if trade_id not in written]
     others: list[Document] = []
-    if Trade.find_open(key.user_id, left):
+    if find_open_of(dict.fromkeys(left, key.user_id)):
         # The rest of an interrupted request waits for the next opening as well.
         services().calendar.require_trading(market_time())
         _, others = _work_off(key.user_id, left, selection, write_and_count)
@@ -152,7 +152,7 @@ def _work_off(
     done: list[TradeChange] = []
     left = list(trade_ids)
     for _ in range(MAX_TRIES):
-        trades = Trade.find_open(user_id, left)
+        trades = find_open_of(dict.fromkeys(left, user_id))
         pending = [trade for trade in trades if trade.status is TradeStatus.PENDING]
         active = [trade for trade in trades if trade.status is TradeStatus.ACTIVE]
         exits, others = price_exits(active, selection.share, at_last_price=selection.at_last_price)

@@ -22,8 +22,8 @@ from app.domain.order_errors import ClientOrderIdReused
 from app.domain.placement import Placement
 from app.domain.side import TradeType
 from app.events import publish_events, record_events
-from app.market_data.price_bounds import Widening
 from app.models import IdempotencyKey, IdempotencyRecord, Notification, Trade
+from app.models.widening import Widening
 from app.services import now
 from app.trades.opened import as_opened
 from app.trades.order_checks import check_order
@@ -127,11 +127,10 @@ def _write_pair(
         # Before the margin is blocked: see app.trades.service.
         IdempotencyRecord.save(key, {"trade_ids": ids}, time)
     written = [
-        write_placement(user_id, *leg, time, id=id, oco_id=other)
+        write_placement(user_id, *leg, time, widening, id=id, oco_id=other)
         for leg, id, other in zip(legs, ids, reversed(ids), strict=True)
     ]
     events = record_events([event for _, event in written], time)
-    widening.require()
     return [trade for trade, _ in written], events
 
 

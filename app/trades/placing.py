@@ -17,13 +17,13 @@ from app.domain.checks import (
     insufficient_margin,
     tick_size_of,
 )
-from app.domain.errors import InsufficientMargin
 from app.domain.instrument import Instrument
 from app.domain.order import Order, TimeInForce
 from app.domain.order_errors import TooManyPending
 from app.domain.placement import Placement, place
 from app.domain.trade import Ended, TradeStatus
 from app.models import EventDraft, Portfolio, Trade, pending
+from app.models.widening import Widening
 from app.portfolio.service import get_portfolio
 from app.portfolio.valuation import value
 from app.services import market_time, services
@@ -48,34 +48,26 @@ def write_placement(
     instrument: Instrument,
     placement: Placement,
     time: datetime,
+    widening: Widening,
     *,
-    id: ObjectId | None = None,
+    id: ObjectId,
     oco_id: ObjectId | None = None,
 ) -> tuple[Trade, EventDraft]:
     """Block the margin of a new trade, and insert it; return it and its event.
 
-    Raises InsufficientMargin, also if open trades have used up the equity, TooManyPending, and
-    NotFound for a missing portfolio.
+    Raises InsufficientMargin, also if open trades have used up the equity, TooManyPending,
+    NotFound for a missing portfolio, and ExecutionTimeout if the `widening` is too old.
     """
-    portfolio = _block_margin(user_id, order, instrument, placement, time)
-    if model := fill_model(portfolio, portfolio.trade_count, instrument):
-        before, placement = placement, placement.under(model)
-        portfolio = block_again(portfolio, instrument.symbol, before, placement, time)
-        if portfolio.available_margin < 0:
-            raise _too_little(order, instrument, placement, portfolio)
-    entry = placement.bracket or placement.order
-    assert entry is not None
+    portfolio, placement = _block_margin(user_id, order, instrument, placement, time)
     trade = Trade.create(
         user_id=user_id,
         portfolio_id=portfolio.id,
         portfolio=portfolio.name,
         number=portfolio.trade_count,
         symbol=instrument.symbol,
-        entry=entry,
-        margin_used=placement.margin,
+        placement=placement,
         created_at=time,
-        order=placement.order,
-        end_reason=placement.end_reason,
+        widening=widening,
         id=id,
         oco_id=oco_id,
         client_order_id=order.client_order_id,
@@ -90,7 +82,11 @@ def write_placement(
 
 def _block_margin(
     user_id: str, order: Order, instrument: Instrument, placement: Placement, time: datetime
-) -> Portfolio:
+) -> tuple[Portfolio, Placement]:
+    """Block the margin of a placement; return the portfolio, and what its fill model makes of it.
+
+    Raises InsufficientMargin.
+    """
     margin, rate = placement.margin, services().settings.margin_rate
     price, position = placement.margin_price, placement.position
     symbol, name = instrument.symbol, order.portfolio
@@ -101,15 +97,15 @@ def _block_margin(
     if placement.end_reason is None and (equity := value(portfolio).equity) <= 0:
         funds = Funds(portfolio.available_margin + margin, rate, equity)
         raise insufficient_margin(order, instrument, price, funds)
-    return portfolio
-
-
-def _too_little(
-    order: Order, instrument: Instrument, placement: Placement, portfolio: Portfolio
-) -> InsufficientMargin:
-    rate = services().settings.margin_rate
-    funds = Funds(portfolio.available_margin + placement.margin, rate)
-    return insufficient_margin(order, instrument, placement.margin_price, funds)
+    model = fill_model(portfolio, portfolio.trade_count, instrument)
+    if model is None:
+        return portfolio, placement
+    modelled = placement.under(model)
+    portfolio = block_again(portfolio, symbol, placement, modelled, time)
+    if portfolio.available_margin < 0:
+        funds = Funds(portfolio.available_margin + modelled.margin, rate)
+        raise insufficient_margin(order, instrument, modelled.margin_price, funds)
+    return portfolio, modelled
 
 
 def count_pending(user_id: str) -> int:

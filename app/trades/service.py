@@ -24,11 +24,11 @@ from app.domain.trade import TradeStatus
 from app.events import publish_events, record_events
 from app.logs import logger
 from app.market_data.late_writes import hand_over_if_late
-from app.market_data.price_bounds import Widening
 from app.market_data.session_prices import SessionPrices, mark_candles
 from app.models import IdempotencyKey, IdempotencyRecord, LateWrite, Notification, Trade
 from app.models.open_trades import find_open_of
 from app.models.paging import read_page
+from app.models.widening import Widening
 from app.portfolio.service import find_portfolio, get_season
 from app.services import now, services
 from app.trades.execution import apply_transitions
@@ -141,10 +141,10 @@ def _write_trade(
     if key:
         # Before the margin is blocked: a retry at the same time ends here, whatever margin is left.
         IdempotencyRecord.save(key, {"trade_id": trade_id}, time)
-    trade, event = write_placement(user_id, order, instrument, placement, time, id=trade_id)
-    events = record_events([event], time)
-    widening.require()
-    return trade, events
+    trade, event = write_placement(
+        user_id, order, instrument, placement, time, widening, id=trade_id
+    )
+    return trade, record_events([event], time)
 
 
 def announce_levels(symbol: str, levels: Bounds) -> Widening:

@@ -70,19 +70,32 @@ class IdempotencyHeaders(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a route takes and returns. `codes` are its error codes by status.
+    """What a route takes and returns. `errors` are its own error codes by status.
 
     `produces` is the media type of a success; errors are always JSON.
     """
 
     responses: Mapping[int, type[BaseModel]]
-    codes: Mapping[int, list[str]]
+    errors: Mapping[int, Sequence[str]]
     body: type[BaseModel] | None
     query: type[BaseModel] | None
     public: bool
     idempotent: bool
     scope: Scope | None
     produces: str
+
+    @property
+    def codes(self) -> dict[int, list[str]]:
+        """Every error code that the route may return, by status."""
+        has_input = self.body or self.query or self.idempotent
+        return merge_codes(
+            ANY_ROUTE,
+            self.errors,
+            {} if self.public else WITH_TOKEN,
+            WITH_INPUT if has_input else {},
+            WITH_BODY if self.body else {},
+            WITH_KEY if self.idempotent else {},
+        )
 
     def required_scope(self, method: str) -> Scope:
         """Return the scope that a caller needs: by default `read` to read and `trade` to write."""
@@ -107,15 +120,9 @@ def endpoint(
     returns a model, a model and a status, or a stream of what it `produces`. An `idempotent` view
     also receives `key`: the IdempotencyKey of the request, or None.
     """
-    codes = merge_codes(
-        ANY_ROUTE,
-        errors or {},
-        {} if public else WITH_TOKEN,
-        WITH_INPUT if body or query or idempotent else {},
-        WITH_BODY if body else {},
-        WITH_KEY if idempotent else {},
+    declaration = Declaration(
+        responses, errors or {}, body, query, public, idempotent, scope, produces
     )
-    declaration = Declaration(responses, codes, body, query, public, idempotent, scope, produces)
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
@@ -124,11 +131,7 @@ def endpoint(
             is_keyed = idempotent and "Idempotency-Key" in request.headers
             with during_elections() if is_keyed else nullcontext():
                 result = view(**_read_request(declaration, path))
-            if isinstance(result, Response):
-                # A stream.
-                return result
-            model, status = result if isinstance(result, tuple) else (result, 200)
-            return Response(model.model_dump_json(), status, mimetype=JSON)
+            return _response(result)
 
         call.__dict__.update(
             declaration=declaration, requires_token=not public, is_read=scope is Scope.READ
@@ -136,6 +139,15 @@ def endpoint(
         return call
 
     return decorate
+
+
+def _response(result: Any) -> Response:
+    """Return the response of what a view returns."""
+    if isinstance(result, Response):
+        # A stream.
+        return result
+    model, status = result if isinstance(result, tuple) else (result, 200)
+    return Response(model.model_dump_json(), status, mimetype=JSON)
 
 
 def _read_request(declaration: Declaration, path: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from pymongo.errors import PyMongoError
 
 from app.domain.contact import is_same_identity
 from app.domain.errors import Forbidden, Unauthenticated
+from app.extensions import jwt as jwt_manager
 from app.models import legacy_session_id
 from app.web import key_auth
 from app.web.principal import READ_METHODS, Principal, PrincipalKind, Scope
@@ -46,6 +47,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         JWT_ENCODE_ISSUER=ISSUER,
         JWT_ENCODE_AUDIENCE=AUDIENCE,
     )
+    jwt_manager.init_app(app)
     # A signature stays valid, so it is checked once. Errors are not remembered.
     verify = partial(_verify, app.config["JWT_SECRET_KEY"])
     app.extensions[KEY] = lru_cache(REMEMBERED_TOKENS)(verify)

@@ -29,6 +29,7 @@ from app.models import (
     User,
     apply_changes,
 )
+from app.models.open_trades import find_open
 from app.portfolio import service
 from tests.support.concurrency import run_concurrently, run_in_thread
 from tests.support.factories import (
@@ -209,14 +210,14 @@ def test_a_trade_is_closed_once() -> None:
     assert [close_trade(trade), close_trade(trade)] == [1, 0]
 
 
-def test_active_trades_of_a_user_are_found_oldest_first() -> None:
+def test_open_trades_of_a_user_are_found_oldest_first() -> None:
     trades = [insert_trade(number) for number in (3, 1, 2)]
     insert_trade(1, "bob")
     close_trade(trades[2])
 
-    active = Trade.find_by_status("alice", PORTFOLIO_ID, TradeStatus.ACTIVE)
+    found = find_open("alice", PORTFOLIO_ID)
 
-    assert [each.number for each in active] == [1, 3]
+    assert [each.number for each in found] == [1, 3]
 
 
 def test_no_two_trades_of_a_user_share_a_number() -> None:

@@ -17,7 +17,7 @@ from app.domain.quote import Source
 from app.domain.trade import TradeStatus
 from app.domain.triggers import SettledFrom
 from app.extensions import mongo
-from app.models import Trade
+from app.models.open_trades import find_open_of
 from app.monitor import Monitor
 from app.services import services
 from app.trades.service import open_trade
@@ -134,7 +134,7 @@ def test_a_former_leader_settles_none_of_its_old_ticks_when_it_leads_again(
     former.run_if_leased()
 
     with apps[0].app_context():
-        assert Trade.find_open("alice", [trade.id])
+        assert find_open_of({trade.id: "alice"})
 
 
 def test_a_tick_received_between_two_batches_closes_no_trade_opened_after_it(

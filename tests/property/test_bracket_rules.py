@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from app.domain.bracket import Bracket
 from app.domain.candle import Candle
+from app.domain.candle_exits import exit_in
 from app.domain.fill import Exit, ExitReason
 from app.domain.money import PAISA, ZERO, required_margin, to_paisa
 from app.domain.position import Position
@@ -174,7 +175,7 @@ def test_a_candle_closes_a_bracket_exactly_when_its_ticks_would(
     bracket: Bracket, path: list[Decimal]
 ) -> None:
     by_ticks = first_exit(bracket, [quote(price, 60) for price in path])
-    by_candle = bracket.triggered_in(candle_of(path))
+    by_candle = exit_in(candle_of(path), bracket)
 
     assert (by_candle is None) is (by_ticks is None)
     if by_candle:
@@ -187,7 +188,7 @@ def test_a_candle_that_opened_beyond_a_level_closes_as_its_first_tick_would(
 ) -> None:
     path = [data.draw(st.sampled_from(beyond_levels(bracket))), *path]
     jumped = bracket.triggered_by(quote(path[0], 60))
-    exit = bracket.triggered_in(candle_of(path))
+    exit = exit_in(candle_of(path), bracket)
 
     assert exit is not None
     assert jumped is not None
@@ -201,7 +202,7 @@ def test_a_candle_closes_at_the_level_it_reached_and_at_the_stop_if_it_reached_b
 ) -> None:
     # Between any two levels.
     candle = candle_of([bracket.entry_price, *path])
-    exit = bracket.triggered_in(candle)
+    exit = exit_in(candle, bracket)
     stop, target = bracket.stop_loss, bracket.target_price
 
     if stop is not None and candle.low <= stop <= candle.high:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from app.domain.bracket import Bracket
 from app.domain.candle import Candle
+from app.domain.candle_exits import exit_in
 from app.domain.entry import Entered, EntryOrder
 from app.domain.fill import Exit, ExitReason, FillRule
 from app.domain.fill_profile import FillModel, FillProfile, trade_seed
@@ -168,7 +169,7 @@ def test_a_candle_fills_a_limit_that_it_passes_and_decides_a_touch_as_its_ticks_
         is_passed = low < 100
 
         filled = order.filled_in(candle)
-        exit = position.triggered_in(candle)
+        exit = exit_in(candle, position)
 
         assert (filled is not None) is (is_passed or model().fills_touched("entry", time))
         assert (exit is not None) is (is_passed or model().fills_touched("target 0", time))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from app.domain.bracket import Bracket
 from app.domain.candle import Candle
+from app.domain.candle_exits import exit_in
 from app.domain.fill import Exit, ExitReason
 from app.domain.money import PAISA
 from app.domain.peaks import Peaks
@@ -171,7 +172,7 @@ def exit_by_candles(bracket: Bracket, candles: Sequence[Candle]) -> Exit | None:
     stop, best = bracket.trailing_stop, None
     assert stop is not None
     for candle in candles:
-        if exit := bracket.triggered_in(candle, best):
+        if exit := exit_in(candle, bracket, best):
             return exit
         best = stop.after_candle(best, candle)
     return None

@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import inf
 
 from bson import ObjectId
 
+from app.clock import SystemClock
 from app.database.transactions import run_transaction
+from app.domain.checks import Market
 from app.domain.money import ZERO, to_paisa
 from app.domain.order import Order, OrderType, TimeInForce
+from app.domain.placement import place
 from app.domain.position import Position
 from app.domain.side import TradeType
 from app.domain.trade import TradeStatus
 from app.models import EventDraft, Inbox, Notification, Portfolio, Trade, User
+from app.models.open_trades import find_open
+from app.models.widening import Widening
 from tests.support.own_client import collection
-from tests.support.quotes import bracket
+from tests.support.quotes import quote
 
 MARGIN = Decimal(100_000_000)
 # Of trades that are inserted alone.
@@ -100,7 +106,8 @@ def trades_of(client_id: str) -> list[Trade]:
 
 def active_trades(client_id: str) -> list[Trade]:
     """Return the active trades of the user's default portfolio, oldest first."""
-    return Trade.find_by_status(client_id, portfolio_of(client_id).id, TradeStatus.ACTIVE)
+    trades = find_open(client_id, portfolio_of(client_id).id)
+    return [trade for trade in trades if trade.status is TradeStatus.ACTIVE]
 
 
 def assert_portfolio_balances(client_id: str) -> None:
@@ -132,7 +139,8 @@ def _assert_balances(portfolio: Portfolio, trades: list[Trade]) -> None:
 
 
 def insert_trade(number: int = 1, user_id: str = "alice") -> Trade:
-    """Insert a trade without updating a portfolio."""
+    """Insert a trade without updating a portfolio, for which no bounds are widened."""
+    bought = order(quantity=2, stop_loss=90, target_price=120)
     return run_transaction(
         lambda: Trade.create(
             user_id=user_id,
@@ -140,9 +148,9 @@ def insert_trade(number: int = 1, user_id: str = "alice") -> Trade:
             portfolio="default",
             number=number,
             symbol="^NSEI",
-            entry=bracket(TradeType.BUY, 2, "100.05", stop_loss=90, target_price=120),
-            margin_used=Decimal("40.02"),
+            placement=place(bought, Market(quote("100.05")), Decimal("0.2"), None),
             created_at=DAWN,
+            widening=Widening(SystemClock(), inf),
         )
     )
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from flask import Flask
 
-from app import assemble_services, services
+from app import services
+from app.assembly import assemble_services
 from app.clock import Clock
 from app.database import transactions
 from app.database.migrations import migrate

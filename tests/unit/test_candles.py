@@ -10,6 +10,7 @@ import pytest
 
 from app.domain.bracket import Bracket
 from app.domain.candle import Candle, Interval, aggregate
+from app.domain.candle_exits import exit_in
 from app.domain.fill import Exit, ExitReason
 from app.domain.quote import Quote, Source
 from app.domain.side import TradeType
@@ -91,7 +92,7 @@ def test_candles_of_another_process_keep_their_volume() -> None:
 def test_a_level_inside_the_candle_is_met_at_the_level(
     bracket: Bracket, prices: tuple[int, ...], reason: ExitReason, price: int
 ) -> None:
-    assert _outcome(bracket.triggered_in(candle(*prices))) == (reason, price)
+    assert _outcome(exit_in(candle(*prices), bracket)) == (reason, price)
 
 
 @pytest.mark.parametrize("bracket", [buy(), sell()])
@@ -99,7 +100,7 @@ def test_a_level_inside_the_candle_is_met_at_the_level(
 def test_a_candle_that_reached_both_levels_closes_at_the_stop_loss(
     bracket: Bracket, prices: tuple[int, ...]
 ) -> None:
-    assert _outcome(bracket.triggered_in(candle(*prices))) == (STOP, bracket.stop_loss)
+    assert _outcome(exit_in(candle(*prices), bracket)) == (STOP, bracket.stop_loss)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_a_level_passed_before_the_open_closes_a_stop_at_the_open_and_a_target_a
     bracket: Bracket, prices: tuple[int, ...], reason: ExitReason
 ) -> None:
     price = bracket.target_price if reason is TARGET else prices[0]
-    assert _outcome(bracket.triggered_in(candle(*prices))) == (reason, price)
+    assert _outcome(exit_in(candle(*prices), bracket)) == (reason, price)
 
 
 @pytest.mark.parametrize(("bracket", "price"), [(buy(), 130), (sell(), 80)])
@@ -127,19 +128,19 @@ def test_a_session_that_opens_beyond_the_target_closes_at_its_first_price(
 ) -> None:
     opening = replace(candle(price), opens_session=True)
 
-    assert _outcome(bracket.triggered_in(opening)) == (TARGET, price)
+    assert _outcome(exit_in(opening, bracket)) == (TARGET, price)
     assert _outcome(bracket.triggered_by(opening.opening)) == (TARGET, price)
 
 
 @pytest.mark.parametrize("bracket", [buy(), sell()])
 def test_a_candle_between_the_levels_does_nothing(bracket: Bracket) -> None:
-    assert bracket.triggered_in(candle(100, 119, 91, 100)) is None
+    assert exit_in(candle(100, 119, 91, 100), bracket) is None
 
 
 @pytest.mark.parametrize("trade_type", TradeType)
 def test_no_candle_closes_a_bracket_without_levels(trade_type: TradeType) -> None:
     bracket = Bracket.open(trade_type, 1, Quote("^NSEI", Decimal(100), Source.REPLAY, ENTRY))
-    assert bracket.triggered_in(candle(100, 1, 1_000_000)) is None
+    assert exit_in(candle(100, 1, 1_000_000), bracket) is None
 
 
 @pytest.mark.parametrize("bracket", [buy(), sell()])
@@ -148,20 +149,20 @@ def test_a_candle_that_began_before_the_entry_does_nothing(
     bracket: Bracket, seconds: float
 ) -> None:
     began = ENTRY + timedelta(seconds=seconds)
-    assert bracket.triggered_in(candle(100, 130, 80, time=began)) is None
+    assert exit_in(candle(100, 130, 80, time=began), bracket) is None
 
 
 def test_no_simulated_candle_closes_a_real_trade() -> None:
-    assert buy(Source.YAHOO).triggered_in(candle(80, 130, source=Source.MOCK)) is None
-    assert buy(Source.YAHOO).triggered_in(candle(100, 130, 80, source=Source.MOCK)) is None
-    real = buy(Source.YAHOO).triggered_in(candle(80, source=Source.ANGEL_ONE))
+    assert exit_in(candle(80, 130, source=Source.MOCK), buy(Source.YAHOO)) is None
+    assert exit_in(candle(100, 130, 80, source=Source.MOCK), buy(Source.YAHOO)) is None
+    real = exit_in(candle(80, source=Source.ANGEL_ONE), buy(Source.YAHOO))
     assert _outcome(real) == (STOP, 80)
-    simulated = buy(Source.MOCK).triggered_in(candle(100, 80, source=Source.MOCK))
+    simulated = exit_in(candle(100, 80, source=Source.MOCK), buy(Source.MOCK))
     assert _outcome(simulated) == (STOP, 90)
 
 
 def test_the_exit_has_the_time_of_the_candle_and_names_the_gap() -> None:
-    exit = buy().triggered_in(candle(100, 85, 95))
+    exit = exit_in(candle(100, 85, 95), buy())
 
     assert exit is not None
     assert exit.settled_from is SettledFrom.GAP

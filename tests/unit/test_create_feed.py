@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from app.market_data import create_feed
 from app.market_data.feeds.live import LiveFeed
 from app.market_data.feeds.replay import ReplayFeed
 from app.market_data.feeds.simulated import SimulatedFeed
+from app.market_data.saved_market import SavedMarket
 from config import ConfigurationError, Settings
 from tests.support.live import eventually
 from tests.support.market import ManualClock
@@ -25,6 +25,16 @@ REAL = {
     "ANGEL_PASSWORD": "0000",
     "ANGEL_TOTP_SECRET": "A" * 32,
 }
+
+
+class SavedPrice(SavedMarket):
+    """A market of which the last price of NIFTY was saved."""
+
+    def __init__(self, price: str) -> None:
+        self._price = Decimal(price)
+
+    def last_prices(self) -> Mapping[str, Decimal]:
+        return {"^NSEI": self._price}
 
 
 @pytest.fixture
@@ -50,8 +60,7 @@ def test_the_seed_of_the_simulated_market_is_configured(
     clock = ManualClock()
     settings = make_settings(MARKET_SEED="7")
     one, other = (
-        create_feed(settings, clock, last_prices=partial(dict, [("^NSEI", Decimal(price))]))
-        for price in (10_000, 20_000)
+        create_feed(settings, clock, saved=SavedPrice(price)) for price in ("10000", "20000")
     )
     start = one.latest("^NSEI")
 
@@ -64,9 +73,7 @@ def test_the_seed_of_the_simulated_market_is_configured(
 def test_the_simulated_market_continues_from_the_last_prices(
     make_settings: Callable[..., Settings],
 ) -> None:
-    feed = create_feed(
-        make_settings(), ManualClock(), last_prices=lambda: {"^NSEI": Decimal("26000.05")}
-    )
+    feed = create_feed(make_settings(), ManualClock(), saved=SavedPrice("26000.05"))
 
     quote = feed.latest("^NSEI")
 

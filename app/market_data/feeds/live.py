@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,25 +20,18 @@ from typing import Any, Protocol
 
 from app.clock import Clock
 from app.domain.candle import Candle, Interval
-from app.domain.errors import MarketDataUnavailable
 from app.domain.money import is_price
 from app.domain.quote import Quote, Source
-from app.market_data.feed import CandlesRefused, Feed, Gap
+from app.market_data.feed import Feed, Gap
 from app.market_data.feeds.simulated import SimulatedFeed
+from app.market_data.feeds.stream_details import StreamDetails
 from app.market_data.instruments.registry import Instrument, Instruments
-from app.market_data.providers.base import (
-    HistoryRefused,
-    ReportedAction,
-    SourceError,
-    SourceRefused,
-)
+from app.market_data.providers.base import ReportedAction
+from app.market_data.providers.chain import SourceChain
 from app.market_data.providers.resilience import ResilientSource
-from app.market_data.providers.worker import SourceWorker
 
 # How long a request waits for the first price of a symbol.
 TIMEOUT_SECONDS = 1.0
-# How often a symbol of a stream that sends only prices is polled for all else.
-DETAILS_SECONDS = 60.0
 # Maximum ticks kept until the monitor collects them: minutes of a busy stream.
 MAX_UNCOLLECTED = 200_000
 
@@ -87,7 +80,12 @@ class LiveFeed(Feed):
 
         `last_quote` returns the last quote of a symbol that any process saved.
         """
-        self._sources = tuple(sources)
+        self._chain = SourceChain(
+            sources,
+            on_quotes=partial(self.receive, is_streamed=False),
+            on_missing=self._fall_back,
+            is_urgent=self._is_urgent,
+        )
         self._instruments = instruments
         self._clock = clock
         self._interval = interval_seconds
@@ -95,13 +93,7 @@ class LiveFeed(Feed):
         self._last_quote = last_quote
         # Symbols that are live on it are not polled for prices.
         self.stream: Stream | None = None
-        self._workers = [self._worker(*ranked) for ranked in enumerate(sources)]
-        # A failure is of no consequence: the stream has the price.
-        self._details_worker = SourceWorker(
-            sources[0], on_quotes=self._receive_details, on_missing=lambda _: None
-        )
-        self._details_asked_at: dict[str, float] = {}
-        self._rank = {source.source: rank for rank, source in enumerate(sources)}
+        self._details = StreamDetails(sources[0], clock, self._receive_details)
         self._prices: dict[str, _Price] = {}
         self._preferred: frozenset[str] = frozenset()
         # When no source had a price of a symbol, by the monotonic clock.
@@ -127,14 +119,14 @@ class LiveFeed(Feed):
         if self.stream:
             self.stream.follow(instruments)
         live = {each.symbol: each for each in instruments if self._is_live(each.symbol)}
-        self._submit([each for each in instruments if each.symbol not in live])
+        self._chain.submit([each for each in instruments if each.symbol not in live])
         if self.stream and not self.stream.has_details:
-            self._ask_details(live)
+            self._details.ask(live.values())
         return self.collect()
 
     def ask(self, symbols: Collection[str]) -> None:
         """Request prices of `symbols`, which arrive as ticks."""
-        self._submit(self._known_instruments(symbols))
+        self._chain.submit(self._known_instruments(symbols))
 
     def collect(self) -> list[Quote]:
         """Return the ticks that have arrived since the last call, in order."""
@@ -188,46 +180,18 @@ class LiveFeed(Feed):
 
         Raises MarketDataUnavailable if no source answers, or CandlesRefused if all refuse.
         """
-        instrument = self._instruments.get(symbol)
-        answered = failed = False
-        for source in self._sources:
-            if not source.knows(instrument):
-                continue
-            try:
-                candles = source.candles(instrument, interval, since, until)
-            except (HistoryRefused, SourceRefused):
-                continue
-            except SourceError:
-                failed = True
-                continue
-            if candles:
-                return candles
-            answered = True
-        if answered:
-            return []
-        if failed:
-            raise MarketDataUnavailable(
-                f"No source has the history of {symbol} right now. Try again in a minute."
-            )
-        raise CandlesRefused(f"No source gives candles of {symbol} to this account today.")
+        return self._chain.candles(self._instruments.get(symbol), interval, since, until)
 
     def actions(self, symbol: str, since: datetime) -> list[ReportedAction]:
         """Return the splits and dividends since a time of the first source that reports some.
 
         Empty if no source answers.
         """
-        instrument = self._instruments.get(symbol)
-        for source in self._sources:
-            try:
-                if source.knows(instrument) and (found := source.actions(instrument, since)):
-                    return found
-            except SourceError:
-                continue
-        return []
+        return self._chain.actions(self._instruments.get(symbol), since)
 
     def describe(self) -> dict[str, Any]:
         """Return the state of each source and of the stream, for an operator."""
-        state: dict[str, Any] = {source.name: source.describe() for source in self._sources}
+        state = self._chain.describe()
         if self.stream:
             with self._arrival:
                 symbols = list(self._prices)
@@ -238,13 +202,6 @@ class LiveFeed(Feed):
         """Close the stream."""
         if self.stream:
             self.stream.close()
-
-    def _worker(self, rank: int, source: ResilientSource) -> SourceWorker:
-        return SourceWorker(
-            source,
-            on_quotes=partial(self.receive, is_streamed=False),
-            on_missing=partial(self._submit, first=rank + 1),
-        )
 
     def _known_instruments(self, symbols: Iterable[str]) -> list[Instrument]:
         return [
@@ -258,7 +215,7 @@ class LiveFeed(Feed):
         with self._arrival:
             self._awaited.update(symbols)
         try:
-            self._submit(instruments)
+            self._chain.submit(instruments)
             with self._arrival:
                 self._arrival.wait_for(
                     lambda: all(self._is_answered(symbol, asked_at) for symbol in symbols),
@@ -273,27 +230,6 @@ class LiveFeed(Feed):
         price = self._prices.get(symbol)
         arrived_at = price.arrived_at if price else -inf
         return max(arrived_at, self._missed_at.get(symbol, -inf)) >= asked_at
-
-    def _submit(self, instruments: Sequence[Instrument], first: int = 0) -> None:
-        """Submit each instrument to the first source, from position `first`, that knows it."""
-        for worker in self._workers[first:]:
-            known = [instrument for instrument in instruments if worker.source.knows(instrument)]
-            worker.submit(known, self._is_urgent)
-            instruments = [
-                instrument for instrument in instruments if not worker.source.knows(instrument)
-            ]
-        if instruments:
-            self._fall_back([instrument.symbol for instrument in instruments])
-
-    def _ask_details(self, streamed: Mapping[str, Instrument]) -> None:
-        now = self._clock.monotonic()
-        due = {
-            symbol: instrument
-            for symbol, instrument in streamed.items()
-            if now - self._details_asked_at.get(symbol, -inf) >= DETAILS_SECONDS
-        }
-        self._details_asked_at.update(dict.fromkeys(due, now))
-        self._details_worker.submit(due.values())
 
     def _receive_details(self, quotes: Iterable[Quote]) -> None:
         """Repeat the last streamed prices, with the details of quotes that were polled."""
@@ -349,7 +285,8 @@ class LiveFeed(Feed):
         if last.source is quote.source:
             return quote.timestamp < last.timestamp
         is_current = self._clock.monotonic() - price.arrived_at < self._interval
-        return is_current and self._rank[last.source] < self._rank[quote.source]
+        ranks = self._chain.ranks
+        return is_current and ranks[last.source] < ranks[quote.source]
 
     def _recent_quote(self, symbol: str) -> Quote | None:
         """Return a quote that needs no new request, of this or another process."""
@@ -364,7 +301,7 @@ class LiveFeed(Feed):
         return quote if age.total_seconds() <= 2 * self._interval else None
 
     def _is_ours(self, source: Source) -> bool:
-        return source in self._rank or (source is Source.MOCK and self._fallback is not None)
+        return source in self._chain.ranks or (source is Source.MOCK and self._fallback is not None)
 
     def _is_recent(self, price: _Price) -> bool:
         # A quote of the round before last still serves, so one failed round does not matter.
@@ -373,9 +310,10 @@ class LiveFeed(Feed):
     def _is_live(self, symbol: str) -> bool:
         return self.stream is not None and self.stream.is_live(symbol)
 
-    def _fall_back(self, symbols: Iterable[str]) -> None:
-        """Record that no real source has these symbols; simulate them after a while."""
+    def _fall_back(self, instruments: Iterable[Instrument]) -> None:
+        """Record that no real source has these instruments; simulate them after a while."""
         now = self._clock.monotonic()
+        symbols = [instrument.symbol for instrument in instruments]
         with self._arrival:
             self._missed_at.update(dict.fromkeys(symbols, now))
             quotes = [quote for quote in map(self._simulate, symbols) if quote]
