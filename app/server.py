@@ -24,6 +24,7 @@ from app.market_data.recordings.recorder import Recorder, create_recorder
 from app.monitor import Monitor
 from app.monitor.answers import Answers
 from app.monitor.following import Following
+from app.realtime.handlers import KEY as SOCKETS_KEY
 from app.services import services
 from app.transport.connections import CONNECTIONS_KEY, Bounds, ConnectionTable
 from app.transport.descriptors import connections_for, raise_descriptor_limit
@@ -130,6 +131,7 @@ def serve(
         table.ending = True
         socketio.sleep(settings.stop_delay_seconds)
         server.stop(guard.close_all)
+        app.extensions[SOCKETS_KEY].stop()
 
     return stop
 

@@ -137,10 +137,12 @@ def build_server(secret: str | None, flags: list[str]) -> SecantusDBServer:
         host=chosen.host,
         port=chosen.port,
         storage_path=chosen.storage_path,
-        require_auth=secret is not None,
-        enable_test_commands=False,
+        require_auth=secret is not None or bool(chosen.auth),
+        enable_test_commands=bool(chosen.enable_test_commands),
         replica_set_name=None if chosen.standalone else "secantus",
         sync_on_commit=bool(chosen.sync_on_commit),
+        tls_cert_file=chosen.tls_cert_file,
+        tls_key_file=chosen.tls_key_file,
     )
     # They add no attributes, so the server's own objects become theirs.
     server.transactions.__class__ = Transactions

@@ -19,6 +19,7 @@ from pymongo import MongoClient
 from app import create_app
 from app.extensions import limiter, mongo
 from app.monitor import Monitor
+from app.realtime.handlers import KEY as SOCKETS_KEY
 from config import Settings, load_settings
 from embedded_db.supervisor import EmbeddedDatabase
 from tests.support.division import ByServer
@@ -160,7 +161,9 @@ def feed(clock: ManualClock) -> ScriptedFeed:
 @pytest.fixture(scope="session")
 def shared_app(mongo_server: str) -> Iterator[SharedApp]:
     """The application of the tests that configure nothing; its client is closed at the end."""
-    yield SharedApp()
+    shared = SharedApp()
+    yield shared
+    shared.end()
     close_client()
 
 
@@ -181,6 +184,8 @@ def make_app(
         return apps[-1]
 
     yield make
+    for app in apps:
+        app.extensions[SOCKETS_KEY].stop()
     # Notices to owners are written in the background, and need the database until they end.
     for thread in threading.enumerate():
         if thread.name.endswith("(notify)"):

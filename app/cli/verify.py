@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 from app.cli.tables import table
 from app.database import object_id
 from app.domain.money import format_rupees
-from app.domain.trade import TradeStatus
+from app.domain.trade import TradeStatus, has_ended_on_arrival
 from app.domain.verification import Record, Step, verify, verify_margin
 from app.models import Trade
 from app.services import services
@@ -55,7 +55,9 @@ def _described(trade: Trade) -> Iterator[str]:
 def _derive(trade: Trade) -> list[Step]:
     order = trade.order
     if trade.bracket is None:
-        return [verify_margin(order, trade.margin_used, trade.end_reason)] if order else []
+        at_once = has_ended_on_arrival(trade.end_reason, trade.version)
+        margin = trade.margin_used
+        return [verify_margin(order, margin, ended_on_arrival=at_once)] if order else []
     # A market order does not store the rate: it is that of the configuration.
     rate = order.margin_rate if order else services().settings.margin_rate
     record = Record(

@@ -66,12 +66,15 @@ class Placement:
         """The position that it opens, None if it holds nothing yet."""
         return Position.of(self.bracket) if self.bracket else None
 
+    def ended(self, reason: EndReason) -> Placement:
+        """Return the order as it ends on arrival, unfilled."""
+        return Placement(self.placed, ZERO, self.asked, self.asked, end_reason=reason)
+
     def under(self, model: FillModel) -> Placement:
         """Return what becomes of the order under a model, by which a broker may reject it."""
         asked = replace(self.asked, model=model)
         if self.end_reason is None and (code := model.rejection()):
-            reason = REJECTED_BY_BROKER[code]
-            return Placement(self.placed, ZERO, asked, asked, end_reason=reason)
+            return replace(self, asked=asked).ended(REJECTED_BY_BROKER[code])
         order = asked if self.order else None
         if self.bracket is None:
             return replace(self, asked=asked, order=order)
@@ -108,9 +111,10 @@ def place(
         margin = required_margin(placed.price, order.quantity, margin_rate)
         is_market = order.order_type is OrderType.MARKET
         return Placement(placed, margin, asked, None if is_market else asked, bracket)
+    waiting = Placement(placed, asked.margin_at(asked.margin_price), asked, asked)
     if order.time_in_force is TimeInForce.IOC:
-        return Placement(placed, ZERO, asked, asked, end_reason=EndReason.IOC)
-    return Placement(placed, asked.margin_at(asked.margin_price), asked, asked)
+        return waiting.ended(EndReason.IOC)
+    return waiting
 
 
 def _entry_order(

@@ -81,6 +81,8 @@ class EndReason(StrEnum):
     USER = "user"
     # The other order of its pair was filled.
     OCO = "oco"
+    # The other order of its pair was rejected, on arrival or for the margin of its fill.
+    OCO_REJECTED = "oco_rejected"
     # It could not be filled at once.
     IOC = "ioc"
     EXPIRED = "expired"
@@ -98,6 +100,7 @@ class EndReason(StrEnum):
 ENDED_STATUS = {
     EndReason.USER: TradeStatus.CANCELLED,
     EndReason.OCO: TradeStatus.CANCELLED,
+    EndReason.OCO_REJECTED: TradeStatus.CANCELLED,
     EndReason.IOC: TradeStatus.CANCELLED,
     EndReason.PORTFOLIO_RESET: TradeStatus.CANCELLED,
     EndReason.CORPORATE_ACTION: TradeStatus.CANCELLED,
@@ -115,6 +118,14 @@ REJECTED_BY_BROKER = {
 }
 # Why an order ended at once, so that it was never anything else.
 ENDED_ON_ARRIVAL = frozenset({EndReason.IOC, *REJECTED_BY_BROKER.values()})
+
+
+def has_ended_on_arrival(reason: EndReason | None, version: int) -> bool:
+    """Return whether an order ended at once, so that it never waited.
+
+    The other order of a rejected pair may have waited before: then its `version` is not 0.
+    """
+    return reason in ENDED_ON_ARRIVAL or (reason is EndReason.OCO_REJECTED and version == 0)
 
 
 @dataclass(frozen=True, slots=True)

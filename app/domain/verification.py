@@ -18,7 +18,6 @@ from app.domain.fill_profile import FillModel, Slippage
 from app.domain.money import ZERO, format_rupees, required_margin, to_paisa
 from app.domain.order import OrderType, TimeInForce
 from app.domain.side import TradeType
-from app.domain.trade import ENDED_ON_ARRIVAL, EndReason
 from app.domain.triggers import SettledFrom
 
 
@@ -104,12 +103,12 @@ def _adjustment(each: Adjustment, trade_type: TradeType) -> Iterator[Step]:
 
 
 def verify_margin(
-    order: EntryOrder, margin_used: Decimal, end_reason: EndReason | None = None
+    order: EntryOrder, margin_used: Decimal, *, ended_on_arrival: bool = False
 ) -> Step:
     """Return the derivation of what an order without a fill blocks, or blocked until it ended."""
     basis = order.margin_basis or MarginBasis(order.margin_price, order.quantity)
     name, price = "Margin blocked", basis.price
-    if order.time_in_force is TimeInForce.IOC or end_reason in ENDED_ON_ARRIVAL:
+    if order.time_in_force is TimeInForce.IOC or ended_on_arrival:
         return Step(name, "nothing: the order did not wait", ZERO, margin_used)
     reason = f"{price} x {basis.quantity} x {order.margin_rate}"
     derived = required_margin(price, basis.quantity, order.margin_rate)

@@ -26,6 +26,8 @@ from app.web.sessions import session_ended
 MAX_SYMBOLS = 100
 MAX_SYMBOLS_ANONYMOUS = 20
 CHECK_SECONDS = 0.5
+# How long stopping waits for a check, whose only read takes this long at most.
+STOP_SECONDS = 5
 # The time that a session ended at may be found this late: the commit of a transaction takes time,
 # and the clocks of two servers differ.
 COMMIT_DELAY = timedelta(seconds=60)
@@ -83,12 +85,25 @@ class Connections:
         self.rooms = rooms
         self.max_followed = max_followed
         self._by_socket: dict[str, Connection] = {}
-        self.is_checking = False
         self._lock = threading.Lock()
+        self._is_idle = threading.Event()
+        self._is_idle.set()
+        self._stopping = threading.Event()
 
     @property
     def count(self) -> int:
         return len(self._by_socket)
+
+    @property
+    def is_checking(self) -> bool:
+        """Whether tokens and sessions of the sockets are looked at in the background."""
+        return not self._is_idle.is_set()
+
+    def stop(self) -> None:
+        """End the checks for good: the application ends, and with it its database."""
+        with self._lock:
+            self._stopping.set()
+        self._is_idle.wait(STOP_SECONDS)
 
     def add(self, socket: str, principal: Principal | None) -> Connection:
         """Add a socket that has connected."""
@@ -190,19 +205,18 @@ class Connections:
         if principal.session_id is not None:
             connection.sessions.add(principal.session_id)
         with self._lock:
-            if self.is_checking:
+            if self.is_checking or self._stopping.is_set():
                 return
-            self.is_checking = True
+            self._is_idle.clear()
         socketio.start_background_task(self._check_regularly, application())
 
     def _check_regularly(self, app: Flask) -> None:
         with app.app_context():
             looked_at = now()
-            while True:
-                socketio.sleep(CHECK_SECONDS)
+            while not self._stopping.wait(CHECK_SECONDS):
                 with self._lock:
                     if not any(each.is_limited for each in list(self._by_socket.values())):
-                        self.is_checking = False
+                        self._is_idle.set()
                         return
                 try:
                     self._leave_expired(time.time())
@@ -212,6 +226,7 @@ class Connections:
                     continue
                 except Exception:
                     logger.exception("expired tokens and ended sessions could not be checked")
+        self._is_idle.set()
 
     def _leave_expired(self, now: float) -> None:
         for socket, connection in list(self._by_socket.items()):

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, model_serializer, model_validator
 from app.domain.modification import LEVEL_FIELDS, ORDER_FIELDS, TRAILING_FIELDS
 from app.domain.order import MAX_QUANTITY, TimeInForce
 from app.trades.trailing_schemas import NOT_BOTH, Percent, require_one_distance
-from app.web.schemas import Level, RequestModel, choice, whole_number
+from app.web.schemas import Level, RequestModel, one_of, whole_number
 
 FIELDS = LEVEL_FIELDS | ORDER_FIELDS | TRAILING_FIELDS
 
@@ -41,7 +41,7 @@ class ChangeTradeRequest(RequestModel):
     quantity: Annotated[int, *whole_number(1, MAX_QUANTITY)] | None = Field(
         default=None, description="The new number of units of an order that waits.", examples=[3]
     )
-    time_in_force: Annotated[TimeInForce, choice(TimeInForce)] | None = Field(
+    time_in_force: Annotated[TimeInForce, *one_of(TimeInForce.DAY, TimeInForce.GTC)] | None = Field(
         default=None,
         description="How long a waiting order stays in force from now: DAY or GTC.",
         examples=["DAY"],

@@ -15,7 +15,8 @@ def _is_market(order_type: OrderType) -> bool:
     return order_type is OrderType.MARKET
 
 
-def _is_gtc(time_in_force: TimeInForce) -> bool:
+def is_gtc(time_in_force: TimeInForce) -> bool:
+    """Return whether it is the default, which a fingerprint leaves out."""
     return time_in_force is TimeInForce.GTC
 
 
@@ -58,7 +59,7 @@ class EntryFields(RequestModel):
         description="How long the order waits: DAY to the end of the session, GTC for 365 days. "
         "IOC does not wait: an order that is not filled at once is CANCELLED.",
         examples=["DAY"],
-        exclude_if=_is_gtc,
+        exclude_if=is_gtc,
     )
 
     @field_validator("time_in_force")

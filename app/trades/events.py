@@ -31,6 +31,7 @@ _OPENED = {TradeType.BUY: "Bought", TradeType.SELL: "Sold"}
 _ENDED = {
     EndReason.USER: "was cancelled",
     EndReason.OCO: "was cancelled, because the other order of its pair was filled",
+    EndReason.OCO_REJECTED: "was cancelled, because the other order of its pair was rejected",
     EndReason.IOC: "was cancelled, because it could not be filled at once",
     EndReason.PORTFOLIO_RESET: "was cancelled, because the portfolio was reset",
     EndReason.CORPORATE_ACTION: "was cancelled, because its share is reorganized",

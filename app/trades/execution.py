@@ -220,7 +220,7 @@ def _own_and_pair(change: TradeChange) -> set[ObjectId]:
 
 
 def _resolve_entries(changes: Sequence[TradeChange]) -> Sequence[TradeChange]:
-    """Return what is written: a fill cancels the other entry of its pair.
+    """Return what is written: a fill or a rejection cancels the other entry of its pair.
 
     An entry whose margin is not available is rejected. In their order: what an exit or a cancelled
     entry releases is available to a later entry.
@@ -237,7 +237,8 @@ def _resolve_entries(changes: Sequence[TradeChange]) -> Sequence[TradeChange]:
             name = item.trade.portfolio
             freed = _released(cancelled) if cancelled else ZERO
             if margins[name] + freed < _needed_margin(item):
-                item, cancelled, freed = _rejected(item), None, ZERO
+                item = _rejected(item)
+                cancelled = cancellation(item, others)
             margins[name] += freed + _released(item)
         written += filter(None, (cancelled, item))
     return written

@@ -16,7 +16,7 @@ from app.domain.trade import exit_by_user
 from app.domain.trade_errors import QuantityNotHeld
 from app.domain.triggers import SettledFrom
 from app.models import SymbolState, Trade, TradeChange
-from app.services import market_time, now, services
+from app.services import now, services
 from app.trades.state import trade_state
 
 
@@ -27,15 +27,18 @@ def price_exits(
     quotes = services().quotes.confirmed({trade.symbol for trade in trades})
     exits: list[TradeChange] = []
     others: list[Document] = []
-    time = market_time()
     for trade in trades:
         try:
-            services().auctions.require_continuous(trade.symbol, time)
             exit = price_exit(trade, quotes.get(trade.symbol), share, at_last_price=at_last_price)
             exits.append(exit)
         except PaperTradingError as error:
-            others.append({"trade_id": str(trade.id), "symbol": trade.symbol, "code": error.code})
+            others.append(name_refusal(trade, error))
     return exits, others
+
+
+def name_refusal(trade: Trade, error: PaperTradingError) -> Document:
+    """Return a trade that cannot exit, and the code of the error of its exit."""
+    return {"trade_id": str(trade.id), "symbol": trade.symbol, "code": error.code}
 
 
 def price_exit(

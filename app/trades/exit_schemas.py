@@ -134,6 +134,15 @@ class NotExitedView(ResponseModel):
     )
 
 
+class QueuedTradeView(ResponseModel):
+    """A trade whose exit waits for the first price of a session."""
+
+    trade_id: str = Field(description="The id of the trade.", examples=["6744a1f0c2d5e8b7a9f01234"])
+    symbol: Symbol
+    quantity: QueuedQuantity
+    queued_for: QueuedFor
+
+
 class ExitAllResponse(ResponseModel):
     message: str = Field(description="A sentence for people.", examples=["All trades exited"])
     total_pnl: Money = Field(
@@ -142,18 +151,30 @@ class ExitAllResponse(ResponseModel):
     )
     count: int = Field(description="The number of trades that were exited.", examples=[1])
     cancelled: int = Field(description="The number of orders that were cancelled.", examples=[0])
+    queued: list[QueuedTradeView] = Field(
+        description="The trades whose exit waits for the next session, or the closing auction."
+    )
     not_exited: list[NotExitedView] = Field(
-        description="The trades that have no price and stay open."
+        description="The trades that have no price, or cannot exit at this hour, and stay open."
     )
 
     @classmethod
     def of(cls, exited: ExitedAll) -> ExitAllResponse:
-        left = len(exited.not_exited)
-        message = f"{exited.count} of {exited.count + left} trades exited"
         return cls(
-            message=message if left else "All trades exited",
+            message=_in_words(exited),
             total_pnl=exited.total_pnl,
             count=exited.count,
             cancelled=exited.cancelled,
+            queued=[QueuedTradeView(**fields) for fields in exited.queued],
             not_exited=[NotExitedView(**fields) for fields in exited.not_exited],
         )
+
+
+def _in_words(exited: ExitedAll) -> str:
+    queued, left = len(exited.queued), len(exited.not_exited)
+    if queued and not exited.count and not left:
+        return "All exits queued for the next session"
+    if not queued and not left:
+        return "All trades exited"
+    message = f"{exited.count} of {exited.count + queued + left} trades exited"
+    return f"{message}, {queued} queued for the next session" if queued else message

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from pymongo.errors import DuplicateKeyError
 
 from app.database import Document
 from app.database.batches import ClaimLost
-from app.domain.bracket import Bracket
 from app.domain.errors import NotFound, ResultUnconfirmed
-from app.domain.fill import Exit, QueuedExit
+from app.domain.fill import Exit
 from app.domain.share import ALL, Share
-from app.domain.trade import Modified, TradeStatus, modify
+from app.domain.trade import TradeStatus
 from app.domain.trade_errors import ChangedMeanwhile, TradeNotActive
 from app.models import IdempotencyKey, IdempotencyRecord, Trade, TradeChange
-from app.services import market_time, services
+from app.services import services
 from app.trades.execution import apply_batch
-from app.trades.exit_prices import last_seen, price_exit, quantity_of
+from app.trades.exit_prices import price_exit
+from app.trades.queued_exits import may_queue, queue_exit, queued_exit
 from app.trades.service import get_trade
 from app.trades.state import trade_state
 
@@ -67,8 +67,8 @@ def exit_trade(
             return exited
         _require_exitable(trade, tried, share)
         change = (
-            _queue(trade, share)
-            if _may_queue(trade)
+            queue_exit(trade, share)
+            if may_queue(trade.symbol)
             else _price(trade, share, at_last_price=at_last_price)
         )
         if exited := _write(change, key):
@@ -87,34 +87,9 @@ def _find(user_id: str, trade_id: str, key: IdempotencyKey | None) -> Trade:
         raise
 
 
-def _may_queue(trade: Trade) -> bool:
-    """Return whether an exit waits for a session or an auction; raise MarketClosed if it may not.
-
-    Without enforced hours, none waits.
-    """
-    parts = services()
-    time = market_time()
-    if parts.auctions.collects(trade.symbol, time):
-        return True
-    if parts.settings.orders_outside_hours != "queue":
-        parts.calendar.require_trading(time)
-    return not parts.calendar.trading_allowed(time)
-
-
 def _price(trade: Trade, share: Share, *, at_last_price: bool) -> TradeChange:
     quote = services().quotes.confirmed([trade.symbol]).get(trade.symbol)
     return price_exit(trade, quote, share, at_last_price=at_last_price)
-
-
-def _queue(trade: Trade, share: Share) -> TradeChange:
-    """Return the modification that has a share wait for the next session."""
-    parts, bracket = services(), trade.entered
-    time = market_time()
-    session = parts.calendar.session_of_order(time).day
-    last = last_seen(trade).quote
-    since = replace(last, timestamp=max(time, last.timestamp))
-    queued = QueuedExit(quantity_of(trade, share), session, since)
-    return TradeChange(trade, modify(trade, replace(bracket, exit_queued=queued)))
 
 
 def _require_exitable(trade: Trade, tried: Trade | None, share: Share) -> None:
@@ -146,14 +121,14 @@ def _exited_earlier(trade: Trade, key: IdempotencyKey | None) -> Exited | Queued
     if part is None:
         return Exited(current.exit, 0) if current.exit else None
     parts = [exit for exit, _ in current.partial_exits[: part + 1]]
-    left = current.entered.quantity - sum(exit.quantity for exit in parts)
+    # In the units of that exit: a split or a bonus may have changed them since.
+    left = current.held_at(part).quantity - sum(exit.quantity for exit in parts)
     return Exited(parts[-1], left)
 
 
 def _write(change: TradeChange, key: IdempotencyKey | None) -> Exited | Queued | None:
     """Write an exit, and record it under `key`; return None if the trade has changed."""
-    trade, exit = change.trade, change.exit
-    queued = None if exit else _queued(change)
+    trade, exit, queued = change.trade, change.exit, queued_exit(change)
 
     def record(time: datetime) -> None:
         result: Document = {"trade_id": trade.id}
@@ -170,15 +145,7 @@ def _write(change: TradeChange, key: IdempotencyKey | None) -> Exited | Queued |
     except (ClaimLost, DuplicateKeyError):
         # A concurrent request changed it or used the key; the record of the key tells which.
         return None
-    if exit is None:
-        return queued
+    if queued:
+        return Queued(str(trade.id), queued.quantity, queued.session)
+    assert exit is not None
     return Exited(exit, trade.entered.open_quantity - exit.quantity)
-
-
-def _queued(change: TradeChange) -> Queued:
-    modified = change.transition.change
-    assert isinstance(modified, Modified)
-    assert isinstance(modified.terms, Bracket)
-    queued = modified.terms.exit_queued
-    assert queued is not None
-    return Queued(str(change.trade.id), queued.quantity, queued.session)

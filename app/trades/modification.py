@@ -26,7 +26,7 @@ from app.domain.checks import (
     market_problems,
     tick_size_of,
 )
-from app.domain.entry import EntryOrder
+from app.domain.entry import Entered, EntryOrder
 from app.domain.errors import ResultUnconfirmed
 from app.domain.instrument import Instrument
 from app.domain.modification import (
@@ -89,7 +89,7 @@ def modify_trade(
         raise problem
     steps = [modified, *_filled_on_arrival(modified, market)]
     try:
-        result = _write(trade, steps, key, partial(_require_margin, trade, order, instrument))
+        result = _write(trade, steps, key, partial(_require_margin, steps, order, instrument))
     except ClaimLost:
         _require_modifiable(get_trade(user_id, trade_id), fields, trade.version)
         raise ResultUnconfirmed from None
@@ -245,10 +245,17 @@ def _filled_on_arrival(modified: TradeChange, market: Market) -> list[TradeChang
     return [TradeChange(trade, enter(trade, entered))] if entered else []
 
 
-def _require_margin(trade: Trade, order: Order, instrument: Instrument) -> None:
+def _require_margin(steps: Sequence[TradeChange], order: Order, instrument: Instrument) -> None:
     """Raise InsufficientMargin if a modification needs more margin than was available."""
+    trade, last = steps[0].trade, steps[-1].transition.change
     changed = Trade.find_by_id(trade.user_id, trade.id)
     assert changed is not None
+    if changed.status is TradeStatus.REJECTED and isinstance(last, Entered):
+        # It was to be filled at once. What it blocked is available again.
+        available = get_portfolio(trade.user_id, trade.portfolio).available_margin
+        assert changed.order is not None
+        funds = Funds(available, changed.order.margin_rate)
+        raise insufficient_margin(order, instrument, last.bracket.entry_price, funds)
     if (growth := changed.margin_used - trade.margin_used) <= 0:
         return
     portfolio = get_portfolio(trade.user_id, trade.portfolio)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
@@ -69,8 +69,18 @@ def open_pair(user_id: str, orders: Pair, key: IdempotencyKey | None = None) -> 
     return trades
 
 
-def _check(order: Order, number: int) -> Leg:
+@contextmanager
+def _naming(number: int) -> Iterator[None]:
+    """Have an error of the block name the order by its number."""
     try:
+        yield
+    except PaperTradingError as error:
+        error.details["order"] = number
+        raise
+
+
+def _check(order: Order, number: int) -> Leg:
+    with _naming(number):
         instrument, market = check_order(order)
         if fills_at_once(order, market.quote, is_queued=market.is_queueing):
             assert market.quote is not None
@@ -78,9 +88,6 @@ def _check(order: Order, number: int) -> Leg:
             rule = "below" if order.trade_type is TradeType.BUY else "above"
             raise WrongSideOfPrice("limit_price", order.limit_price, rule, market.quote.price)
         return order, instrument, place_order(order, instrument, market)
-    except PaperTradingError as error:
-        error.details["order"] = number
-        raise
 
 
 def _placed_earlier(user_id: str, orders: Pair, key: IdempotencyKey | None) -> list[Trade]:
@@ -126,10 +133,14 @@ def _write_pair(
     if key:
         # Before the margin is blocked: see app.trades.service.
         IdempotencyRecord.save(key, {"trade_ids": ids}, time)
-    written = [
-        write_placement(user_id, *leg, time, widening, id=id, oco_id=other)
-        for leg, id, other in zip(legs, ids, reversed(ids), strict=True)
-    ]
+    partners = ((ids[0], ids[1], 1), (ids[1], ids[0], -1))
+    written = []
+    for number, (leg, (id, other, offset)) in enumerate(zip(legs, partners, strict=True), 1):
+        with _naming(number):
+            placed = write_placement(
+                user_id, *leg, time, widening, id=id, oco_id=other, pair_offset=offset
+            )
+        written.append(placed)
     events = record_events([event for _, event in written], time)
     return [trade for trade, _ in written], events
 

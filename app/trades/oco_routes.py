@@ -22,5 +22,5 @@ blueprint = Blueprint("oco", __name__)
     idempotent=True,
 )
 def place_pair(body: PlacePairRequest, key: IdempotencyKey | None) -> tuple[PairResponse, int]:
-    """Place two orders of one symbol: the first to fill cancels the other."""
+    """Place two orders of one symbol: the first that is filled or rejected cancels the other."""
     return PairResponse.of(open_pair(current_principal().user_id, body.to_orders(), key)), 201

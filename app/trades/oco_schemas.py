@@ -7,35 +7,30 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Annotated
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, field_validator
 
 from app.domain.order import Order, OrderType, TimeInForce
 from app.models import Trade
+from app.trades.entry_fields import is_gtc
 from app.trades.schemas import CreateTradeRequest
 from app.trades.views import TradeView
-from app.web.schemas import RequestModel, ResponseModel, choice
+from app.web.schemas import RequestModel, ResponseModel, one_of
 
 
 class PairedOrder(CreateTradeRequest):
     """An order as for creating a trade, of a type that waits for its price."""
 
-    order_type: Annotated[OrderType, choice(OrderType)] = Field(
+    order_type: Annotated[
+        OrderType, *one_of(OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT)
+    ] = Field(
         description="LIMIT, STOP or STOP_LIMIT: a MARKET order does not wait.", examples=["LIMIT"]
     )
-
-    @field_validator("order_type")
-    @classmethod
-    def _waits(cls, order_type: OrderType) -> OrderType:
-        if order_type is OrderType.MARKET:
-            raise ValueError("must be LIMIT, STOP or STOP_LIMIT in a pair")
-        return order_type
-
-    @field_validator("time_in_force")
-    @classmethod
-    def _may_wait(cls, time_in_force: TimeInForce, _info: ValidationInfo) -> TimeInForce:
-        if time_in_force is TimeInForce.IOC:
-            raise ValueError("must be DAY or GTC in a pair")
-        return time_in_force
+    time_in_force: Annotated[TimeInForce, *one_of(TimeInForce.DAY, TimeInForce.GTC)] = Field(
+        default=TimeInForce.GTC,
+        description="How long the order waits: DAY to the end of the session, GTC for 365 days.",
+        examples=["DAY"],
+        exclude_if=is_gtc,
+    )
 
 
 class PlacePairRequest(RequestModel):

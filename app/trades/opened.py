@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.domain.entry import EntryOrder
-from app.domain.trade import ENDED_ON_ARRIVAL, TradeStatus
+from app.domain.trade import TradeStatus, has_ended_on_arrival
 from app.models import Trade
 
 
 def as_opened(trade: Trade) -> Trade:
     """Return the trade as it was when it was opened."""
     order, bracket = trade.order, trade.bracket
-    if trade.end_reason in ENDED_ON_ARRIVAL:
+    if has_ended_on_arrival(trade.end_reason, trade.version):
         return trade
     if isinstance(trade.opened_as, EntryOrder):
         order = trade.opened_as

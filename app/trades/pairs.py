@@ -1,4 +1,8 @@
-"""Pairs of entries, of which the first to fill cancels the other."""
+"""Pairs of entries, of which the first to fill cancels the other.
+
+So does the first that is rejected: a pair is one order to its user, as brokers cancel the other
+side once one was triggered.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from bson import ObjectId
 
 from app.domain.entry import Entered
-from app.domain.trade import EndReason, end_entry
+from app.domain.trade import EndReason, TradeStatus, end_entry
 from app.models import Trade, TradeChange
 from app.models.pending import find_pending_of
 
@@ -26,9 +30,13 @@ def find_others(changes: Sequence[TradeChange]) -> Mapping[ObjectId, Trade]:
 
 
 def cancellation(item: TradeChange, others: Mapping[ObjectId, Trade]) -> TradeChange | None:
-    """Return the end of the other entry of a pair, if `item` fills one of them."""
+    """Return the end of the other entry of a pair, if `item` fills or rejects one of them."""
     oco_id = item.trade.oco_id
-    if oco_id is None or not isinstance(item.transition.change, Entered):
+    other = others.get(oco_id) if oco_id else None
+    if other is None:
         return None
-    other = others.get(oco_id)
-    return TradeChange(other, end_entry(other, EndReason.OCO)) if other else None
+    if isinstance(item.transition.change, Entered):
+        return TradeChange(other, end_entry(other, EndReason.OCO))
+    if item.transition.after is TradeStatus.REJECTED:
+        return TradeChange(other, end_entry(other, EndReason.OCO_REJECTED))
+    return None

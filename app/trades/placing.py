@@ -21,7 +21,7 @@ from app.domain.instrument import Instrument
 from app.domain.order import Order, TimeInForce
 from app.domain.order_errors import TooManyPending
 from app.domain.placement import Placement, place
-from app.domain.trade import Ended, TradeStatus
+from app.domain.trade import Ended, EndReason, TradeStatus
 from app.models import EventDraft, Portfolio, Trade, pending
 from app.models.widening import Widening
 from app.portfolio.service import get_portfolio
@@ -52,13 +52,15 @@ def write_placement(
     *,
     id: ObjectId,
     oco_id: ObjectId | None = None,
+    pair_offset: int = 0,
 ) -> tuple[Trade, EventDraft]:
     """Block the margin of a new trade, and insert it; return it and its event.
 
-    Raises InsufficientMargin, also if open trades have used up the equity, TooManyPending,
+    The other order of its pair, if it has one, is the trade with the number that is `pair_offset`
+    larger. Raises InsufficientMargin, also if open trades have used up the equity, TooManyPending,
     NotFound for a missing portfolio, and ExecutionTimeout if the `widening` is too old.
     """
-    portfolio, placement = _block_margin(user_id, order, instrument, placement, time)
+    portfolio, placement = _block_margin(user_id, order, instrument, placement, time, pair_offset)
     trade = Trade.create(
         user_id=user_id,
         portfolio_id=portfolio.id,
@@ -81,7 +83,12 @@ def write_placement(
 
 
 def _block_margin(
-    user_id: str, order: Order, instrument: Instrument, placement: Placement, time: datetime
+    user_id: str,
+    order: Order,
+    instrument: Instrument,
+    placement: Placement,
+    time: datetime,
+    pair_offset: int,
 ) -> tuple[Portfolio, Placement]:
     """Block the margin of a placement; return the portfolio, and what its fill model makes of it.
 
@@ -97,15 +104,30 @@ def _block_margin(
     if placement.end_reason is None and (equity := value(portfolio).equity) <= 0:
         funds = Funds(portfolio.available_margin + margin, rate, equity)
         raise insufficient_margin(order, instrument, price, funds)
-    model = fill_model(portfolio, portfolio.trade_count, instrument)
-    if model is None:
-        return portfolio, placement
-    modelled = placement.under(model)
+    modelled = _modelled(portfolio, instrument, placement, pair_offset)
     portfolio = block_again(portfolio, symbol, placement, modelled, time)
     if portfolio.available_margin < 0:
         funds = Funds(portfolio.available_margin + modelled.margin, rate)
         raise insufficient_margin(order, instrument, modelled.margin_price, funds)
     return portfolio, modelled
+
+
+def _modelled(
+    portfolio: Portfolio, instrument: Instrument, placement: Placement, pair_offset: int
+) -> Placement:
+    """Return what becomes of an order under the fill profile of its portfolio.
+
+    If its broker rejects one order of a pair, the other ends as well.
+    """
+    model = fill_model(portfolio, portfolio.trade_count, instrument)
+    if model is None:
+        return placement
+    modelled = placement.under(model)
+    if pair_offset and modelled.end_reason is None:
+        other = fill_model(portfolio, portfolio.trade_count + pair_offset, instrument)
+        if other and other.rejection():
+            return modelled.ended(EndReason.OCO_REJECTED)
+    return modelled
 
 
 def count_pending(user_id: str) -> int:

@@ -109,7 +109,7 @@ def exit_trade(
 def exit_all_trades(
     user_id: str, body: ExitAllRequest, key: IdempotencyKey | None
 ) -> ExitAllResponse:
-    """Exit all trades of a portfolio or symbol that have a price; list the ones that do not."""
+    """Exit all trades of a portfolio or symbol, or queue the exits; list what cannot exit."""
     return ExitAllResponse.of(exit_all(user_id, body.to_selection(), key))
 
 

@@ -18,7 +18,7 @@ from app.portfolio.valuation import Performance
 from app.trades.current_prices import CurrentPrices
 from app.trades.entry_fields import EntryFields
 from app.trades.trailing_schemas import TrailingRequest
-from app.trades.views import SetStatus, TradeView
+from app.trades.views import TradeView
 from app.web.schemas import (
     Level,
     Money,
@@ -37,8 +37,11 @@ from app.web.schemas import (
 )
 
 StatusFilter = Annotated[
-    Annotated[SetStatus, choice(TradeStatus)] | None,
-    Field(description="Only trades of this status.", examples=["ACTIVE"]),
+    Annotated[TradeStatus, choice(TradeStatus)] | None,
+    Field(
+        description="Only trades of this status. No trade is SQUARED_OFF or LIQUIDATED yet.",
+        examples=["ACTIVE"],
+    ),
 ]
 
 

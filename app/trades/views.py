@@ -59,8 +59,8 @@ class TradeView(ResponseModel):
     )
     oco_id: str | None = Field(
         default=None,
-        description="The trade of the other order of its pair, of which the first to fill cancels "
-        "the other; null without one.",
+        description="The trade of the other order of its pair, of which the first that is filled "
+        "or rejected cancels the other; null without one.",
         examples=["6744a1f0c2d5e8b7a9f01235"],
     )
 

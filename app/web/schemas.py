@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import Enum, StrEnum
@@ -139,9 +139,9 @@ def whole_number(minimum: int, maximum: int) -> tuple[Any, ...]:
     )
 
 
-def choice(kind: type[StrEnum], *, as_written: Collection[str] = ()) -> BeforeValidator:
-    """Return a validator for a member of `kind` in any case, of `as_written` in its own case."""
-    names = [member.value for member in kind]
+def choice(members: Iterable[StrEnum], *, as_written: Collection[str] = ()) -> BeforeValidator:
+    """Return a validator for one of the members in any case, of `as_written` in its own case."""
+    names = [member.value for member in members]
     by_plain_name = {name.casefold(): name for name in names}
 
     def find(value: Any) -> Any:
@@ -152,6 +152,12 @@ def choice(kind: type[StrEnum], *, as_written: Collection[str] = ()) -> BeforeVa
         return match
 
     return BeforeValidator(find)
+
+
+def one_of(*members: StrEnum) -> tuple[Any, ...]:
+    """Return the annotations of a field that takes only some members of a kind, in any case."""
+    names = [member.value for member in members]
+    return choice(members), WithJsonSchema({"type": "string", "enum": names})
 
 
 # Clients that leave `+` unencoded in a query send a space.

@@ -27,13 +27,14 @@ ALL_EXITED = {
     "total_pnl": money,
     "count": whole,
     "cancelled": whole,
+    "queued": lambda value: isinstance(value, list),
     "not_exited": lambda value: isinstance(value, list),
 }
 
 
 def all_exited(count: int, total_pnl: float) -> dict[str, Any]:
     message = "All trades exited"
-    counts = {"count": count, "cancelled": 0, "not_exited": []}
+    counts = {"count": count, "cancelled": 0, "queued": [], "not_exited": []}
     return {"message": message, "total_pnl": total_pnl, **counts}
 
 

@@ -52,6 +52,7 @@ def test_exit_all_closes_those_that_have_a_price_and_names_the_rest(
         "message": "2 of 3 trades exited",
         "count": 2,
         "cancelled": 0,
+        "queued": [],
         "total_pnl": 3.0,
         "not_exited": [{"trade_id": tcs["trade_id"], "symbol": "TCS.NS", "code": UNPRICED}],
     }

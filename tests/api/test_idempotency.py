@@ -198,6 +198,7 @@ def all_exited(count: int, total_pnl: float) -> dict[str, Any]:
         "total_pnl": total_pnl,
         "count": count,
         "cancelled": 0,
+        "queued": [],
         "not_exited": [],
     }
 

@@ -187,6 +187,30 @@ def test_exits_outside_hours_are_refused_and_write_nothing(
     assert_invariants(alice.client_id)
 
 
+def test_orders_are_cancelled_at_any_hour_and_exits_that_are_refused_are_listed(
+    close: Callable[[], dict[str, Any]], alice: Trader
+) -> None:
+    trade = create(alice).get_json()
+    waiting = create(alice, order_type="LIMIT", limit_price=24_900).get_json()
+    close()
+
+    answer = send(alice, exit_all_path(alice), "k", {"include_pending": True})
+
+    assert answer.status_code == 200
+    assert answer.get_json() == {
+        "message": "0 of 1 trades exited",
+        "total_pnl": 0.0,
+        "count": 0,
+        "cancelled": 1,
+        "queued": [],
+        "not_exited": [{"trade_id": trade["trade_id"], "symbol": "^NSEI", "code": "market_closed"}],
+    }
+    statuses = {each["trade_id"]: each["status"] for each in alice.trades()}
+    assert statuses == {trade["trade_id"]: "ACTIVE", waiting["trade_id"]: "CANCELLED"}
+    assert_same(send(alice, exit_all_path(alice), "k", {"include_pending": True}), answer)
+    assert_invariants(alice.client_id)
+
+
 def test_an_exit_that_is_never_possible_is_refused_with_its_own_error(
     close: Callable[[], dict[str, Any]], alice: Trader
 ) -> None:

@@ -201,6 +201,21 @@ def test_a_stop_that_the_price_has_passed_would_trigger_immediately(
     assert modify(alice, trade, stop_price=25_200).get_json()["stop_price"] == 25_200.0
 
 
+def test_an_order_stays_as_it_was_if_its_change_would_fill_it_without_margin(
+    alice: Trader, place: Callable[..., dict[str, Any]]
+) -> None:
+    alice.post(f"/portfolio/{alice.client_id}/withdraw", {"amount": 100})
+    trade = place(25_100, trade_type="SELL", quantity=19)
+
+    # The limit needs 99,600, the fill at 25,000 needs more.
+    answer = modify(alice, trade, limit_price=24_900, quantity=20)
+
+    details = assert_error(answer, 400, "insufficient_margin")
+    assert (details["required_margin"], details["available_margin"]) == (100_000.0, 99_900.0)
+    assert show(alice, trade["trade_id"]) == trade
+    assert_portfolio_balances(alice.client_id)
+
+
 def test_the_terms_of_an_entry_cannot_change_once_it_is_filled(alice: Trader) -> None:
     trade = alice.create_trade().get_json()
 

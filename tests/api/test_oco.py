@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from app.domain.fill_profile import FillModel, FillProfile, trade_seed
 from app.events import events_committed
 from app.models import Notification
 from app.monitor import Monitor
@@ -21,8 +23,9 @@ from tests.support.database_state import all_documents, assert_invariants
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.responses import TRADE, assert_error, assert_shape
 from tests.support.retries import assert_same, send, send_concurrently
-from tests.support.users import Trader
+from tests.support.users import Trader, sign_up
 
+EMAIL = "bot@example.com"
 # NIFTY is at 25,000.
 LOW = {
     "symbol": "NIFTY",
@@ -166,13 +169,80 @@ def test_the_margin_of_the_other_is_available_to_the_fill(
     assert_invariants(alice.client_id)
 
 
-def test_a_fill_that_is_rejected_leaves_the_other(alice: Trader, tick: Callable[..., None]) -> None:
-    assert place(alice, LOW | {"quantity": 1}, HIGH | {"quantity": 18}).status_code == 201
+@pytest.mark.parametrize("large", [0, 1])
+def test_a_fill_that_is_rejected_cancels_the_other(
+    app: Flask, alice: Trader, tick: Callable[..., None], large: int
+) -> None:
+    stop, limit = {**HIGH, "quantity": 18}, {**LOW, "quantity": 1}
+    one, two = (stop, limit) if large == 0 else (limit, stop)
+    first = place(alice, one, two, "k")
+    assert first.status_code == 201
 
-    tick(28_000)
+    # Both are reached in one pass, the rejected one first.
+    tick(28_000, 24_850)
 
-    assert statuses(alice) == ["PENDING", "REJECTED"]
+    rejected, other = statuses(alice) if large == 0 else reversed(statuses(alice))
+    assert (rejected, other) == ("REJECTED", "CANCELLED")
+    assert {trade["end_reason"] for trade in alice.trades()} == {
+        "insufficient_margin",
+        "oco_rejected",
+    }
+    assert alice.portfolio()["utilized_margin"] == 0.0
+    event = next(each for each in alice.notifications() if each["type"] == "trade_cancelled")
+    assert event["data"]["reason"] == "oco_rejected"
+    assert event["message"].endswith(
+        "was cancelled, because the other order of its pair was rejected."
+    )
+    assert_same(place(alice, one, two, "k"), first)
+    for trade in alice.trades():
+        verified = app.test_cli_runner().invoke(args=["verify", trade["trade_id"]])
+        assert verified.exit_code == 0, verified.output
     assert_invariants(alice.client_id)
+
+
+def seed_that_rejects(number: int) -> str:
+    """Return a seed of the server by which, of the first two trades, this one is rejected."""
+    for seed in map(str, range(10_000)):
+        models = [
+            FillModel(
+                FillProfile.HARSH,
+                trade_seed(seed, EMAIL, "default", each),
+                *(Decimal("0.05"), 1, Decimal(2)),
+            )
+            for each in (1, 2)
+        ]
+        if [model.rejection() is not None for model in models] == [number == 1, number == 2]:
+            return seed
+    raise AssertionError("two of a hundred are rejected")
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize(("key", "ids"), [("k", {}), (None, {"client_order_id": "c"})])
+def test_an_order_that_is_rejected_on_arrival_ends_the_other(
+    make_app: Callable[..., Flask], number: int, key: str | None, ids: dict[str, str]
+) -> None:
+    app = make_app(FILL_PROFILE="harsh", FILL_SEED=seed_that_rejects(number))
+    bot = sign_up(app.test_client(), email=EMAIL)
+    bot.open_portfolio()
+
+    answer = place(bot, LOW | ids, HIGH, key)
+
+    assert answer.status_code == 201
+    placed = answer.get_json()["trades"]
+    rejected, other = placed if number == 1 else reversed(placed)
+    assert (rejected["status"], other["status"]) == ("REJECTED", "CANCELLED")
+    assert (rejected["oco_id"], other["oco_id"]) == (other["trade_id"], rejected["trade_id"])
+    assert rejected["end_reason"].startswith("broker_")
+    assert other["end_reason"] == "oco_rejected"
+    assert other["closed_at"] is not None
+    assert bot.portfolio()["utilized_margin"] == other["margin_used"] == 0.0
+    assert_same(place(bot, LOW | ids, HIGH, key), answer)
+    types = Counter(event["type"] for event in bot.notifications())
+    assert types == {"trade_rejected": 1, "trade_cancelled": 1}
+    for trade in placed:
+        verified = app.test_cli_runner().invoke(args=["verify", trade["trade_id"]])
+        assert verified.exit_code == 0, verified.output
+    assert_invariants(EMAIL)
 
 
 def test_cancelling_one_leaves_the_other(alice: Trader, tick: Callable[..., None]) -> None:
@@ -278,7 +348,7 @@ def test_an_order_that_the_price_has_reached_is_refused_by_its_number(alice: Tra
 def test_a_pair_is_placed_as_a_whole_or_not_at_all(alice: Trader) -> None:
     answer = place(alice, LOW | {"quantity": 10}, HIGH | {"quantity": 11})
 
-    assert_error(answer, 400, "insufficient_margin")
+    assert assert_error(answer, 400, "insufficient_margin")["order"] == 2
     assert alice.trades() == []
     assert alice.portfolio()["available_margin"] == 100_000.0
     assert_invariants(alice.client_id)

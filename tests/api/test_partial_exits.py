@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import pytest
+from bson import ObjectId
 from flask import Flask
 from werkzeug.test import TestResponse
 
@@ -16,7 +18,8 @@ from app.monitor import Monitor
 from tests.support.concurrency import run_concurrently
 from tests.support.database_state import all_documents, documents
 from tests.support.factories import assert_portfolio_balances
-from tests.support.market import ScriptedFeed
+from tests.support.faults import before_command
+from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.own_client import collection
 from tests.support.responses import assert_error
 from tests.support.retries import assert_same, exit_all_path, exit_path, send
@@ -284,6 +287,34 @@ def test_exit_all_cancels_orders_that_wait_if_it_is_to(alice: Trader) -> None:
     assert (body["count"], body["cancelled"]) == (0, 1)
     assert [trade["status"] for trade in alice.trades()] == ["PENDING", "CANCELLED", "CLOSED"]
     assert_portfolio_balances(alice.client_id)
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+def test_exit_all_lists_what_has_no_price_also_if_another_trade_is_changed_meanwhile(
+    alice: Trader, feed: ScriptedFeed, clock: ManualClock, key: str | None
+) -> None:
+    unpriced = alice.create_trade(symbol="RELIANCE").get_json()
+    changed = alice.create_trade().get_json()
+    feed.set("RELIANCE.NS", 0)
+    clock.advance(60)
+
+    def change() -> None:
+        query = {"_id": ObjectId(changed["trade_id"])}
+        # In a thread, so that it does not join the transaction.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(collection("trades").update_one, query, {"$set": {"version": 1}}).result()
+
+    with before_command("update", "trades", change):
+        body = exit_all(alice, key).get_json()
+
+    assert (body["message"], body["count"]) == ("1 of 2 trades exited", 1)
+    assert body["not_exited"] == [
+        {
+            "trade_id": unpriced["trade_id"],
+            "symbol": "RELIANCE.NS",
+            "code": "market_data_unavailable",
+        }
+    ]
 
 
 def test_a_retry_of_exit_all_exits_no_second_part(alice: Trader) -> None:

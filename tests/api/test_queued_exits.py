@@ -132,8 +132,66 @@ def test_a_retry_of_a_queued_exit_gets_the_first_answer(
     assert_same(send(alice, exit_path(trade), "k"), first)
 
 
-def test_exit_all_does_not_wait(alice: Trader, at: Callable[[str, int], None]) -> None:
-    alice.create_trade()
+def test_exit_all_queues_the_exit_of_every_trade_and_says_so(
+    alice: Trader, at: Callable[[str, int], None]
+) -> None:
+    first = alice.create_trade(quantity=2).get_json()
+    second = alice.create_trade(quantity=4, stop_loss=24_000).get_json()
     at(EVENING, 25_000)
 
-    assert_error(send(alice, exit_all_path(alice)), 409, "market_closed")
+    answer = send(alice, exit_all_path(alice), "k")
+
+    assert answer.status_code == 200
+    queued = [
+        {"symbol": "^NSEI", "quantity": trade["quantity"], "queued_for": "2026-11-25"}
+        | {"trade_id": trade["trade_id"]}
+        for trade in (first, second)
+    ]
+    assert answer.get_json() == {
+        "message": "All exits queued for the next session",
+        "total_pnl": 0.0,
+        "count": 0,
+        "cancelled": 0,
+        "queued": queued,
+        "not_exited": [],
+    }
+    assert_same(send(alice, exit_all_path(alice), "k"), answer)
+    later = alice.create_trade().get_json()
+    at(MORNING, 25_100)
+
+    assert [show(alice, trade)["pnl"] for trade in (first, second)] == [200.0, 400.0]
+    assert show(alice, later)["status"] == "ACTIVE"
+    assert_portfolio_balances(alice.client_id)
+
+
+def test_exit_all_queues_a_part_of_each_trade(
+    alice: Trader, at: Callable[[str, int], None]
+) -> None:
+    trade = alice.create_trade(quantity=4).get_json()
+    at(EVENING, 25_000)
+
+    body = send(alice, exit_all_path(alice), body={"percent": 25}).get_json()
+
+    assert [each["quantity"] for each in body["queued"]] == [1]
+    at(MORNING, 25_100)
+    assert show(alice, trade)["open_quantity"] == 3
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+def test_exit_all_cancels_orders_at_any_hour(
+    alice: Trader, at: Callable[[str, int], None], key: str | None
+) -> None:
+    active = alice.create_trade().get_json()
+    waiting = alice.create_trade(order_type="LIMIT", limit_price=24_900).get_json()
+    at(EVENING, 25_000)
+    queued = alice.create_trade().get_json()
+
+    answer = send(alice, exit_all_path(alice), key, {"include_pending": True})
+
+    body = answer.get_json()
+    assert (answer.status_code, body["cancelled"], body["count"]) == (200, 2, 0)
+    assert [each["trade_id"] for each in body["queued"]] == [active["trade_id"]]
+    for trade in (waiting, queued):
+        assert show(alice, trade)["status"] == "CANCELLED"
+    assert alice.portfolio()["utilized_margin"] == active["margin_used"]
+    assert_portfolio_balances(alice.client_id)

@@ -30,7 +30,7 @@ def database(tmp_path: Path) -> Iterator[FaultyDatabase]:
     folder = tmp_path / "database"
     folder.mkdir()
     certificate, key = make_certificate(folder)
-    open_to_all = FaultyDatabase(folder)
+    open_to_all = FaultyDatabase(folder, "--sync-on-commit")
     open_to_all.add_user(USER, PASSWORD)
     open_to_all.stop()
     database = FaultyDatabase(

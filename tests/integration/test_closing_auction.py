@@ -234,17 +234,16 @@ def test_an_immediate_order_cannot_wait_for_the_auction(
     assert alice.create_trade(symbol=TRADED, time_in_force="IOC").get_json()["status"] == "ACTIVE"
 
 
-def test_exit_all_leaves_what_is_auctioned(alice: Trader, tick: Callable[..., None]) -> None:
+def test_exit_all_queues_what_is_auctioned(alice: Trader, tick: Callable[..., None]) -> None:
     alice.create_trade(symbol="RELIANCE.NS")
     alice.create_trade(symbol=TRADED)
     tick("15:20", 1_400)
 
     answer = alice.post(f"/trades/exit-all/{alice.client_id}", {}).get_json()
 
-    assert answer["count"] == 1
-    assert [(each["symbol"], each["code"]) for each in answer["not_exited"]] == [
-        ("RELIANCE.NS", "market_closed")
-    ]
+    assert (answer["count"], answer["not_exited"]) == (1, [])
+    assert [each["symbol"] for each in answer["queued"]] == ["RELIANCE.NS"]
+    assert answer["message"] == "1 of 2 trades exited, 1 queued for the next session"
     reset = alice.post(f"/portfolio/{alice.client_id}/reset", {})
     assert_error(reset, 409, "market_closed")
 

@@ -15,6 +15,7 @@ import pytest
 from pymongo import MongoClient
 
 from embedded_db.supervisor import EmbeddedDatabase
+from tests.support.faults import FaultyDatabase
 from tests.support.live import eventually
 
 SECONDS = 5
@@ -22,10 +23,18 @@ Client = MongoClient[dict[str, Any]]
 
 
 @pytest.fixture
-def connect(tmp_path: Path) -> Iterator[Callable[[str], Client]]:
+def database(tmp_path: Path, request: pytest.FixtureRequest) -> EmbeddedDatabase | FaultyDatabase:
+    """The database of a server, or that of tests whose commands fail."""
+    if getattr(request, "param", "embedded") == "faulty":
+        return FaultyDatabase(tmp_path)
+    embedded = EmbeddedDatabase(tmp_path / "data")
+    embedded.start()
+    return embedded
+
+
+@pytest.fixture
+def connect(database: EmbeddedDatabase | FaultyDatabase) -> Iterator[Callable[[str], Client]]:
     """Connect to a database with ten documents, by clients of different names."""
-    database = EmbeddedDatabase(tmp_path / "data")
-    database.start()
     with ExitStack() as clients:
 
         def connect(name: str) -> Client:
@@ -55,6 +64,7 @@ def received_update(client: Client, name: str) -> bool:
     )
 
 
+@pytest.mark.parametrize("database", ["embedded", "faulty"], indirect=True)
 def test_writes_go_on_while_an_update_of_many_waits_for_a_transaction(
     connect: Callable[[str], Client],
 ) -> None:

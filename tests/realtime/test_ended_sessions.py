@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from socketio.exceptions import ConnectionError
 
 from app.database import collection
 from app.realtime.connections import Connections
+from app.server import serve
+from app.transport.listener import listen
+from app.web.principal import Principal, PrincipalKind, Scope
+from config import Settings
 from tests.support.live import eventually
 from tests.support.market import ManualClock
 from tests.support.sockets import Socket
@@ -89,3 +95,24 @@ def test_deleting_an_account_disconnects_its_sockets(
 
     for socket in sockets:
         codes(socket)
+
+
+def test_the_checks_end_with_the_server_also_if_a_client_never_left(
+    app: Flask, make_settings: Callable[..., Settings], connections: Connections, alice: Trader
+) -> None:
+    listener = listen(make_settings(PORT=0))
+    stop = serve(app, listener)
+    scopes = frozenset(Scope)
+    principal = Principal(alice.client_id, PrincipalKind.USER, scopes, "token", inf, "session")
+    with app.app_context():
+        connections.add("silent", principal)
+        checking = [connections.is_checking]
+
+        stop()
+        listener.close()
+
+        checking.append(connections.is_checking)
+        connections.add("late", principal)
+        checking.append(connections.is_checking)
+    assert checking == [True, False, False]
+    assert connections.count == 2

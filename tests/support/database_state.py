@@ -47,7 +47,8 @@ def assert_invariants(user_id: str) -> None:
 
 def _ended_at_once(trade: dict[str, Any]) -> bool:
     reason: str = trade["end_reason"]
-    return reason == "ioc" or reason.startswith("broker_")
+    is_of_pair = reason == "oco_rejected" and "version" not in trade
+    return reason == "ioc" or reason.startswith("broker_") or is_of_pair
 
 
 def _assert_balances(portfolio: dict[str, Any], trades: list[dict[str, Any]]) -> None:

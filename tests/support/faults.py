@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import pytest
 from pymongo import MongoClient
 
 from app.database import Document
+from embedded_db.supervisor import HOST, program_command
 from tests.support.server import free_port
 
 # The application's clients give this name, the clients of tests do not.
@@ -25,9 +25,10 @@ POINT = "failCommand"
 
 
 class FaultyDatabase:
-    """An embedded server with MongoDB's test command `configureFailPoint`.
+    """The embedded database with MongoDB's test command `configureFailPoint`.
 
-    `flags` are further options of the server; `user` and `options` become part of its URI.
+    It is the program that servers run, with its corrections of SecantusDB. `flags` are further
+    options of it; `user` and `options` become part of its URI.
     """
 
     def __init__(
@@ -38,12 +39,9 @@ class FaultyDatabase:
         options: str = "serverMonitoringMode=poll",
     ) -> None:
         self.port = port = free_port()
-        config = folder / "empty.toml"
-        config.touch()
-        command = [sys.executable, "-P", "-m", "secantus", "--config", config, "--port", port]
+        command = [*program_command(), "--host", HOST, "--port", port, *flags]
         command += ["--storage-path", folder / "storage", "--enable-test-commands"]
-        command += flags
-        self.uri = f"mongodb://{user}127.0.0.1:{port}/?replicaSet=secantus&{options}"
+        self.uri = f"mongodb://{user}{HOST}:{port}/?replicaSet=secantus&{options}"
         with (folder / "database.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [str(part) for part in command], stdout=log, stderr=log
@@ -52,10 +50,10 @@ class FaultyDatabase:
         self._client.admin.command("ping")
 
     def stop(self) -> None:
-        """End the server, after it has written everything to its folder."""
+        """End the server at once. With `--sync-on-commit` every commit is in its folder."""
         self._client.close()
         with self._process as process:
-            process.terminate()
+            process.kill()
 
     def add_user(self, name: str, password: str) -> None:
         """Add a user who may do anything."""

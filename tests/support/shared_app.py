@@ -19,6 +19,7 @@ from app.database.migrations import migrate
 from app.database.pulse import Pulse
 from app.extensions import mongo
 from app.market_data.feed import Feed
+from app.realtime.handlers import KEY as SOCKETS_KEY
 from app.web.health import PULSE_KEY, WORKERS_KEY
 from app.web.living_workers import LivingWorkers
 from app.web.rate_limits import KEY as COUNTS_KEY
@@ -41,6 +42,7 @@ class SharedApp:
     def lend(self, feed: Feed, clock: Clock, data_dir: Path, make: Callable[[], Flask]) -> Flask:
         """Return the application on an empty database, by `make` if there is none."""
         if self._app is None or mongo.cx is not self._client:
+            self.end()
             self._app = app = make()
             self._client = mongo.cx
             self._config, self._extensions = dict(app.config), dict(app.extensions)
@@ -51,6 +53,11 @@ class SharedApp:
             migrate()
         services.init_app(self._app, assemble_services(settings, feed, clock))
         return self._app
+
+    def end(self) -> None:
+        """End what its sockets do in the background, which needs their database."""
+        if self._app is not None:
+            self._extensions[SOCKETS_KEY].stop()
 
     def _restore(self, app: Flask, settings: Settings) -> None:
         """Undo what the previous test has changed."""

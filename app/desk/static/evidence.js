@@ -18,6 +18,7 @@ const RESULTS = {
 const END_REASONS = {
   user: "You cancelled the order.",
   oco: "The other order of its pair was filled first.",
+  oco_rejected: "The other order of its pair was rejected.",
   ioc: "It could not be filled at once, as its validity demands.",
   expired: "It was not filled before its validity ended.",
   portfolio_reset: "The portfolio was reset.",

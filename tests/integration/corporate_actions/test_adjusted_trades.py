@@ -19,6 +19,7 @@ from tests.support.corporate_actions import (
 from tests.support.database_state import documents
 from tests.support.market import ScriptedFeed
 from tests.support.responses import assert_error
+from tests.support.retries import assert_same, exit_path, send
 from tests.support.users import Trader
 
 
@@ -273,3 +274,17 @@ def test_the_known_actions_are_listed(alice: Trader) -> None:
         ]
     }
     assert_error(alice.get("/market/corporate-actions?symbol=NONE"), 404, "unknown_symbol")
+
+
+def test_a_retry_of_a_part_exited_before_a_bonus_gets_the_first_answer(
+    alice: Trader, at: At
+) -> None:
+    at("2026-11-24 10:00", 1_400)
+    trade = alice.create_trade(symbol=SHARE, quantity=4).get_json()
+    first = send(alice, exit_path(trade), "k", {"quantity": 1})
+    announce()
+
+    at(OPEN, 700)
+
+    assert show(alice, trade)["open_quantity"] == 6
+    assert_same(send(alice, exit_path(trade), "k", {"quantity": 1}), first)

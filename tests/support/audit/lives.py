@@ -260,7 +260,7 @@ class Life:
 
 
 def pair_problems(lives: Mapping[str, Life]) -> Iterator[str]:
-    """Yield the pairs of orders of which not the first to fill alone was filled."""
+    """Yield the pairs of which not the first order that was filled or rejected ended the other."""
     for name, life in lives.items():
         if (other_id := life.trade.get("oco_id")) is None:
             continue
@@ -270,9 +270,10 @@ def pair_problems(lives: Mapping[str, Life]) -> Iterator[str]:
             continue
         filled_at, other_filled_at = life.seq_of("trade_filled"), other.seq_of("trade_filled")
         ended_at = life.seq_of(*ENDING) or inf
-        by_pair = life.trade.get("end_reason") == "oco"
-        outlived = other_filled_at is not None and ended_at > other_filled_at
-        if (filled_at and other_filled_at) or outlived or by_pair > (other_filled_at is not None):
+        decided_at = other_filled_at or other.seq_of("trade_rejected")
+        by_pair = str(life.trade.get("end_reason")).startswith("oco")
+        outlived = decided_at is not None and ended_at > decided_at
+        if (filled_at and other_filled_at) or outlived or by_pair > (decided_at is not None):
             yield f"a pair of which each may be filled: {life.trade} and {other.trade}"
 
 

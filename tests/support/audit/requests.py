@@ -311,7 +311,7 @@ def _divided(events: Iterable[Document]) -> tuple[list[Document], list[Document]
 def _is_of_user(event: Document) -> bool:
     """Return whether a request of the user caused an event, and not a price or a time."""
     if event["type"] == "trade_cancelled":
-        return bool(event["data"]["reason"] != "oco")
+        return event["data"]["reason"] not in ("oco", "oco_rejected")
     return event["type"] in (
         *("trade_created", "trade_modified", *EXITS),
         *("funds_deposited", "funds_withdrawn", "portfolio_reset"),

@@ -25,7 +25,7 @@ CLOSED = {
 }
 # Why an entry ended unfilled, by its status.
 UNFILLED = {
-    "CANCELLED": ("user", "oco", "ioc", "portfolio_reset"),
+    "CANCELLED": ("user", "oco", "oco_rejected", "ioc", "portfolio_reset"),
     "EXPIRED": ("expired",),
     "REJECTED": ("insufficient_margin",),
 }
