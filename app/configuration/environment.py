@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -164,14 +165,20 @@ def _meant(name: str, known: Collection[str]) -> str | None:
 
 
 def _most_similar(name: str, known: Collection[str], similar: float) -> str | None:
+    letters = Counter(name)
     ratios = {
         candidate: 1.0
         if sorted(candidate) == sorted(name)
         else SequenceMatcher(None, name, candidate).ratio()
         for candidate in known
+        # An upper bound of the ratio, which is found much faster.
+        if 2 * (letters & Counter(candidate)).total() / (len(name) + len(candidate)) >= similar
     }
-    best = max(ratios, key=lambda candidate: ratios[candidate], default=None)
-    return best if best and ratios[best] >= similar else None
+    return max(
+        (candidate for candidate, ratio in ratios.items() if ratio >= similar),
+        key=lambda candidate: ratios[candidate],
+        default=None,
+    )
 
 
 def _begun(name: str, known: Collection[str]) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 from app.domain.side import TradeType
 from app.extensions import mongo
 from tests.property.portfolio_model import Account, Event, Lot, Season, user_of
+from tests.support.emptying import empty_database
 
 SIDES = {TradeType.BUY.value: 1, TradeType.SELL.value: -1}
 EXITS = ("trade_exited", "trade_auto_closed")
@@ -30,8 +31,7 @@ def paise(rupees: Decimal | float | None) -> int | None:
 def clear() -> None:
     """Empty every collection except the schema version."""
     assert mongo.db is not None
-    for name in set(mongo.db.list_collection_names()) - {"schema"}:
-        mongo.db[name].delete_many({})
+    empty_database(mongo.db, keep=["schema"])
 
 
 @dataclass(frozen=True)

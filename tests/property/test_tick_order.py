@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from pymongo.errors import AutoReconnect, PyMongoError
 
 from app import create_app
-from app.database import collection, database
+from app.database import collection
 from app.database.batches import LeaseLost
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Source
@@ -36,6 +36,7 @@ from app.services import services
 from app.trades import execution
 from app.trades.service import open_trade
 from config import Settings
+from tests.property.portfolio_database import clear
 from tests.support.factories import create_users, order
 from tests.support.market import InterruptingFeed, ManualClock, permissive_filter
 
@@ -80,8 +81,7 @@ class TickOrder(RuleBasedStateMachine):
         self.apps: list[Flask] = [self.start_process(feed) for feed in self.feeds]
         self.monitors = [Monitor(app) for app in self.apps]
         with self.apps[0].app_context():
-            for name in set(database().list_collection_names()) - {"schema"}:
-                collection(name).delete_many({})
+            clear()
             create_users("alice")
         self.tick(100, 0.1, pushed=False)
         self.order(0, 5)
