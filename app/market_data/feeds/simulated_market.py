@@ -5,39 +5,34 @@ from __future__ import annotations
 import math
 import random
 import threading
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import NamedTuple
 
 import numpy as np
 from cachetools import LRUCache
 
 from app.domain.candle import Candle, Interval
 from app.domain.instrument import Instrument
-from app.domain.money import to_paisa
 from app.domain.quote import Quote, QuoteDetails, Source
 from app.market_data.feeds.course import Course
 from app.market_data.feeds.market_model import MarketModel
 from app.market_data.feeds.random_numbers import Numbers
 from app.market_data.feeds.session_path import SECONDS, Line, SessionPath
+from app.market_data.feeds.simulated_candles import MINUTES, NO_ROWS, Rows, candles_of, joined
 from app.market_data.feeds.simulated_hours import DAY_SECONDS, SimulatedHours, seconds_of, time_at
+from app.market_data.feeds.simulated_prices import bid_and_ask, rupees, to_tick
 from app.market_data.feeds.simulated_shares import daily_volume
 
 PAST_DAYS = 3_653
 # Longer than any pause of the exchanges, in days.
 MAX_PAUSE = 30
-MINUTES = {interval: interval.length // timedelta(minutes=1) for interval in Interval}
 _DAY = MINUTES[Interval.DAY]
 # Days of symbols whose candle of the day is kept, in about 200 bytes each.
 KEPT_DAYS = 20_000
 # Price bands: the widest of the exchanges, as a fraction of the previous close.
 BAND = Decimal("0.2")
-# The spread of a share with TURNOVER rupees a day, as a fraction of the price; it narrows with
-# the power of the turnover.
-SPREAD, TURNOVER, SPREAD_POWER = 0.0001, 5e9, 0.3
 # The standard deviation of a day's volume, as a logarithm.
 VOLUME_SPREAD = 0.35
 
@@ -65,20 +60,6 @@ class _Day:
     volume: float
 
 
-class _Rows(NamedTuple):
-    """Candles as columns: first minutes, logarithms of prices, units traded."""
-
-    minute: Numbers
-    open: Numbers
-    high: Numbers
-    low: Numbers
-    close: Numbers
-    volume: Numbers
-
-
-_NO_ROWS = _Rows(*(np.empty(0) for _ in _Rows._fields))
-
-
 class SimulatedMarket:
     """Prices of the market. Thread-safe."""
 
@@ -96,7 +77,7 @@ class SimulatedMarket:
         self._instant: Instant | None = None
         self._lines: dict[str, tuple[int, Line]] = {}
         self._days: dict[str, _Day] = {}
-        self._rows: LRUCache[tuple[str, int], _Rows] = LRUCache(KEPT_DAYS)
+        self._rows: LRUCache[tuple[str, int], Rows] = LRUCache(KEPT_DAYS)
         self._lock = threading.Lock()
 
     def quote(self, instrument: Instrument, now: datetime) -> Quote:
@@ -131,14 +112,14 @@ class SimulatedMarket:
         )
         if instrument.is_index:
             return figures
-        bid, ask = _bid_and_ask(instrument, price, instant)
+        bid, ask = bid_and_ask(instrument, price, instant.second, instant.path.volatility)
         return replace(
             figures,
             bid=bid,
             ask=ask,
             volume=round(day.volume * instant.volume),
-            lower_band=_to_tick(day.previous_close * (1 - BAND), instrument, ROUND_CEILING),
-            upper_band=_to_tick(day.previous_close * (1 + BAND), instrument, ROUND_FLOOR),
+            lower_band=to_tick(day.previous_close * (1 - BAND), instrument, ROUND_CEILING),
+            upper_band=to_tick(day.previous_close * (1 + BAND), instrument, ROUND_FLOOR),
         )
 
     def candles(
@@ -153,7 +134,7 @@ class SimulatedMarket:
         for day in range(first // _DAY, -(-last // _DAY)):
             rows = self._rows_of(instrument, day, interval, until)
             kept = (rows.minute >= first) & (rows.minute < last)
-            yield _candles(instrument, _Rows(*(column[kept] for column in rows)))
+            yield candles_of(instrument, Rows(*(column[kept] for column in rows)))
 
     def candles_after(
         self, instrument: Instrument, since: int, until: int
@@ -168,7 +149,7 @@ class SimulatedMarket:
             begin = max(since + 1, path.hours.opens)
             first, rest = divmod(begin - path.hours.opens, SECONDS)
             rows = self._minutes(instrument, path, until, first)
-            candles = _candles(instrument, rows)
+            candles = candles_of(instrument, rows)
             if rest:
                 end = min(begin - rest + SECONDS, until + 1, path.hours.closes)
                 seen = [
@@ -269,17 +250,17 @@ class SimulatedMarket:
         size = VOLUME_SPREAD * draw.gauss(0, 1) + 0.7 * math.log(path.volatility)
         return daily_volume(instrument) * math.exp(size)
 
-    def _rows_of(self, instrument: Instrument, day: int, interval: Interval, until: int) -> _Rows:
+    def _rows_of(self, instrument: Instrument, day: int, interval: Interval, until: int) -> Rows:
         hours = self._hours.of_day(day)
         if hours is None:
-            return _NO_ROWS
+            return NO_ROWS
         key = instrument.symbol, day
         is_kept = interval is Interval.DAY and hours.closes <= until + 1
         with self._lock:
             rows = self._rows.get(key) if is_kept else None
         if rows is None:
             path = self._model.path(day, hours)
-            rows = _joined(self._minutes(instrument, path, until), MINUTES[interval])
+            rows = joined(self._minutes(instrument, path, until), MINUTES[interval])
             with self._lock:
                 if is_kept:
                     self._rows[key] = rows
@@ -287,63 +268,9 @@ class SimulatedMarket:
 
     def _minutes(
         self, instrument: Instrument, path: SessionPath, until: int, first: int = 0
-    ) -> _Rows:
+    ) -> Rows:
         bars = path.bars(self._shifted(instrument, path), until, first)
         traded = np.zeros(len(bars.volume))
         if not instrument.is_index:
             traded = np.rint(self._volume(instrument, path) * bars.volume)
-        return _Rows(*bars[:-1], np.diff(traded))
-
-
-def rupees(log_price: float, tick_size: Decimal) -> Decimal:
-    """Return a price in rupees, rounded to the tick size."""
-    ticks = max(round(math.exp(log_price) / float(tick_size)), 1)
-    return to_paisa(ticks * tick_size)
-
-
-def _joined(rows: _Rows, length: int) -> _Rows:
-    """Return the candles of `length` minutes that those of a minute add up to."""
-    begins = rows.minute // length * length
-    if length == 1 or not len(begins):
-        return rows
-    first = np.flatnonzero(np.diff(begins, prepend=-1))
-    last = np.append(first[1:], len(begins)) - 1
-    return _Rows(
-        begins[first],
-        rows.open[first],
-        np.maximum.reduceat(rows.high, first),
-        np.minimum.reduceat(rows.low, first),
-        rows.close[last],
-        np.add.reduceat(rows.volume, first),
-    )
-
-
-def _candles(instrument: Instrument, rows: _Rows) -> list[Candle]:
-    candles = []
-    for minute, *prices, volume in zip(*(column.tolist() for column in rows), strict=True):
-        open, high, low, close = (rupees(each, instrument.tick_size) for each in prices)
-        traded = None if instrument.is_index else int(volume)
-        time = time_at(minute * SECONDS)
-        candles.append(
-            Candle(instrument.symbol, time, open, high, low, close, Source.MOCK, volume=traded)
-        )
-    return candles
-
-
-def _bid_and_ask(
-    instrument: Instrument, price: Decimal, instant: Instant
-) -> tuple[Decimal, Decimal]:
-    """Return the best bid and ask. The last trade was at one of them."""
-    tick_size = instrument.tick_size
-    turnover = daily_volume(instrument) * float(price)
-    width = SPREAD * (TURNOVER / turnover) ** SPREAD_POWER * instant.path.volatility
-    spread = max(round(width * float(price) / float(tick_size)), 1) * tick_size
-    was_sold = zlib.crc32(f"{instrument.symbol}/{instant.second}".encode()) % 2
-    if was_sold and price > spread:
-        return price, to_paisa(price + spread)
-    return max(to_paisa(price - spread), tick_size), price
-
-
-def _to_tick(price: Decimal, instrument: Instrument, rounding: str) -> Decimal:
-    ticks = (price / instrument.tick_size).to_integral_value(rounding)
-    return to_paisa(max(ticks, Decimal(1)) * instrument.tick_size)
+        return Rows(*bars[:-1], np.diff(traded))
