@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from app.domain.checks import Market, ends_unfilled, entry_price, fills_at_once
-from app.domain.fill_profile import FillModel
+from app.domain.fill_profile import ODDS, FillModel, FillProfile
 from app.domain.money import ZERO, required_margin
 from app.domain.order import Order, OrderType
 from app.domain.quote import Quote
@@ -23,6 +23,7 @@ class WarningCode(StrEnum):
     FILLS_AT_ONCE = "fills_at_once"
     ENDS_UNFILLED = "ends_unfilled"
     QUEUED = "queued"
+    TOUCH_MAY_NOT_FILL = "touch_may_not_fill"
     PRICE_STALE = "price_stale"
     PRICE_DELAYED = "price_delayed"
     PRICE_UNCONFIRMED = "price_unconfirmed"
@@ -131,6 +132,30 @@ def _arrival_warnings(order: Order, market: Market) -> Iterator[OrderWarning]:
             WarningCode.ENDS_UNFILLED,
             f"The price, {quote.price}, has not reached the limit: an IOC order is cancelled "
             "at once.",
+        )
+
+
+def touch_fill_pct(order: Order, market: Market, profile: FillProfile) -> int | None:
+    """Return the chance in per cent that a limit of an order fills which the price only touches.
+
+    None if the profile leaves it to no chance, or if neither its entry nor its exit is a limit that
+    waits.
+    """
+    odds = ODDS.get(profile)
+    waits = order.limit_price is not None and not (
+        fills_at_once(order, market.quote, is_queued=market.is_queueing)
+        or ends_unfilled(order, market)
+    )
+    return odds.touched if odds and (waits or order.target_price is not None) else None
+
+
+def touch_warnings(touch_pct: int | None, profile: FillProfile) -> Iterator[OrderWarning]:
+    """Yield that a limit may wait on at its price, with the chance of `touch_fill_pct`."""
+    if touch_pct is not None:
+        yield OrderWarning(
+            WarningCode.TOUCH_MAY_NOT_FILL,
+            f"With the fill profile {profile}, a limit or target that the price only touches is "
+            f"filled with a chance of {touch_pct} % in each minute of it.",
         )
 
 

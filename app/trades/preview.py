@@ -19,7 +19,14 @@ from app.domain.errors import InvalidRequest, PaperTradingError
 from app.domain.fill_profile import FillProfile
 from app.domain.instrument import Instrument
 from app.domain.order import Order
-from app.domain.preview import Estimate, OrderWarning, order_warnings, price_warnings
+from app.domain.preview import (
+    Estimate,
+    OrderWarning,
+    order_warnings,
+    price_warnings,
+    touch_fill_pct,
+    touch_warnings,
+)
 from app.domain.quote import Quote
 from app.market_data.quotes import KnownQuote
 from app.models import Portfolio
@@ -36,8 +43,8 @@ class Preview:
     """An order that is not carried out. `available_margin` is in rupees.
 
     `symbol` is the canonical one, None if it is unknown. `queued_for` is the session that the order
-    would wait for. `problems` come in the order of the checks: creating the trade would raise the
-    first.
+    would wait for, and `touch_pct` what app.domain.preview.touch_fill_pct returns. `problems` come
+    in the order of the checks: creating the trade would raise the first.
     """
 
     order: Order
@@ -45,6 +52,7 @@ class Preview:
     quote: Quote | None
     queued_for: date | None
     fill_profile: FillProfile
+    touch_pct: int | None
     available_margin: Decimal
     estimate: Estimate | None
     problems: list[PaperTradingError]
@@ -65,17 +73,24 @@ def preview_order(user_id: str, order: Order) -> Preview:
         price = estimate.entry_price if estimate else None
         problems += funds_problems(order, instrument, market, funds, price)
     last = _last(instrument.symbol) if instrument else None
+    profile = fill_profile_of(portfolio)
+    touch_pct = touch_fill_pct(order, market, profile)
     return Preview(
         order=order,
         symbol=instrument.symbol if instrument else None,
         # The quote of a market that is closed has the time of the order, not its own.
         quote=last.quote if last and market.is_queueing else market.quote,
         queued_for=market.queued_for,
-        fill_profile=fill_profile_of(portfolio),
+        fill_profile=profile,
+        touch_pct=touch_pct,
         available_margin=funds.available_margin,
         estimate=estimate,
         problems=problems,
-        warnings=[*order_warnings(order, market, estimate), *_price_warnings(market.quote, last)],
+        warnings=[
+            *order_warnings(order, market, estimate),
+            *touch_warnings(touch_pct, profile),
+            *_price_warnings(market.quote, last),
+        ],
     )
 
 

@@ -86,6 +86,12 @@ class PreviewResponse(ResponseModel):
     fill_profile: FillProfile = Field(
         description="How it would be filled: the profile of its portfolio.", examples=["plain"]
     )
+    touch_fill_pct: int | None = Field(
+        description="Per cent: the chance that its limit, or its target, is filled in a minute in "
+        "which the price touches it and does not pass it. Null if the profile fills each touch, "
+        "or if neither waits.",
+        examples=[None],
+    )
     entry_price: Money | None = Field(
         description="Rupees at which it is expected to be filled: the price of the quote if it "
         "is filled at once, with the slippage of the profile, else its limit, else its stop price.",
@@ -148,6 +154,7 @@ class PreviewResponse(ResponseModel):
             queued_for=preview.queued_for,
             quote=QuoteView.model_validate(quote) if quote else None,
             fill_profile=preview.fill_profile,
+            touch_fill_pct=preview.touch_pct,
             entry_price=estimate.entry_price if estimate else None,
             margin_required=estimate.margin_required if estimate else None,
             charges=[],

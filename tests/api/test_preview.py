@@ -39,6 +39,7 @@ def test_a_preview_tells_everything_about_an_order_and_writes_nothing(alice: Tra
         "order_type": "MARKET",
         "queued_for": None,
         "fill_profile": "plain",
+        "touch_fill_pct": None,
         "quote": {"price": 25_000.0, "source": "mock", "timestamp": "2026-11-23T04:00:00.000Z"},
         "entry_price": 25_000.0,
         "margin_required": 10_000.0,
@@ -191,6 +192,37 @@ def test_a_delayed_price_is_a_warning(alice: Trader, feed: ScriptedFeed) -> None
     feed.source = Source.YAHOO
     feed.set("TCS.NS", 3_000)
     assert "price_delayed" in codes(preview(alice, symbol="TCS", stop_loss=2_900)["warnings"])
+
+
+LIMIT = {"order_type": "LIMIT", "limit_price": 24_900}
+
+
+@pytest.mark.parametrize(
+    ("profile", "order", "chance"),
+    [
+        ("realistic", LIMIT, 50),
+        ("harsh", LIMIT, 50),
+        ("harsh", {"order_type": "STOP_LIMIT", "stop_price": 25_100, "limit_price": 25_150}, 50),
+        ("realistic", {"target_price": 25_500}, 50),
+        ("realistic", {}, None),
+        ("realistic", LIMIT | {"limit_price": 25_000}, None),
+        ("realistic", LIMIT | {"time_in_force": "IOC"}, None),
+        ("plain", LIMIT, None),
+    ],
+)
+def test_a_limit_that_a_touch_may_not_fill_is_a_warning_with_its_chance(
+    alice: Trader, profile: str, order: dict[str, Any], chance: int | None
+) -> None:
+    alice.patch(f"/portfolio/{alice.client_id}", {"fill_profile": profile})
+
+    shown = preview(alice, stop_loss=24_000, **order)
+
+    assert shown["touch_fill_pct"] == chance
+    messages = [w["message"] for w in shown["warnings"] if w["code"] == "touch_may_not_fill"]
+    assert messages == [
+        f"With the fill profile {profile}, a limit or target that the price only touches is filled "
+        f"with a chance of {chance} % in each minute of it."
+    ] * (chance is not None)
 
 
 def test_a_preview_is_of_the_named_portfolio(alice: Trader) -> None:
