@@ -286,6 +286,12 @@ class Settings(BaseModel):
         return not self.uses_real_prices and self.market_data != "replay"
 
     @property
+    def market(self) -> str:
+        """What its corporate actions are of: `simulated`, `replay` or `real` prices."""
+        other = "real" if self.uses_real_prices else "replay"
+        return "simulated" if self.simulates_market else other
+
+    @property
     def simulates_exchange_hours(self) -> bool:
         """Whether the prices are those of a simulated market that keeps the exchange's hours."""
         return self.simulates_market and self.simulated_hours == "exchange"

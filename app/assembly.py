@@ -36,8 +36,8 @@ def assemble_services(
     instruments = load_instruments(read_list, clock)
     leader = Leader(settings.redis_url) if settings.redis_url else None
     calendar = TradingCalendar(enforced=settings.enforces_market_hours)
-    actions = load_actions(clock, is_simulated=settings.simulates_market)
-    saved = StoredMarket(settings, clock, store=store and polls)
+    actions = load_actions(clock, settings.market)
+    saved = StoredMarket(settings, clock, actions, store=store and polls)
     if leader and not polls:
         feed = follow_feed(settings, clock, leader)
     feed = feed or create_feed(settings, clock, instruments, calendar, saved, actions)

@@ -85,7 +85,7 @@ def start_workers(
     """
     with app.app_context():
         parts = services()
-    recorder = create_recorder(parts.settings, parts.clock)
+    recorder = create_recorder(parts.settings, parts.clock, parts.actions.of)
     app.extensions[RECORDER_KEY] = recorder
     monitor = Monitor(app, owns_database=owns_database, recorder=recorder)
     outbox = Outbox(app, parts.clock, create_senders(parts.settings))

@@ -15,6 +15,7 @@ from app.alerts.events import price_alert
 from app.database.batches import BatchResult, ClaimLost, Fence, write_in_batches
 from app.database.transactions import TRANSACTION_TIMEOUT_SECONDS, run_transaction
 from app.domain.alert import Trigger
+from app.domain.candle import Candle
 from app.domain.quote import Quote
 from app.domain.triggers import CandlesAfter, SettledFrom, triggered_by, triggered_in
 from app.events import publish_events, record_events
@@ -35,7 +36,7 @@ def find_crossed(ticks: Sequence[Quote], deciding: Collection[Quote] = ()) -> li
     """
 
     def react(alert: Alert, tick: Quote) -> Trigger | None:
-        return alert.condition.crossed_by(tick, SettledFrom.QUOTE if tick in deciding else None)
+        return crossed_by(alert, tick, SettledFrom.QUOTE if tick in deciding else None)
 
     crossed = triggered_by(ticks, Alert.find_crossed, react)
     return [AlertTrigger(alert, trigger) for alert, trigger in crossed]
@@ -51,9 +52,25 @@ def find_missed_alerts(
         since,
         find=Alert.find_crossed,
         began=lambda alert: alert.condition.timestamp,
-        react=lambda alert, candle: alert.condition.crossed_in(candle),
+        react=crossed_in,
     )
     return [AlertTrigger(alert, trigger) for alert, trigger in crossed]
+
+
+def crossed_by(
+    alert: Alert, tick: Quote, settled_from: SettledFrom | None = None
+) -> Trigger | None:
+    """Return how a tick fires an alert; None if it does not, or is in other units."""
+    if not services().actions.has_same_units(alert, tick.timestamp):
+        return None
+    return alert.condition.crossed_by(tick, settled_from)
+
+
+def crossed_in(alert: Alert, candle: Candle) -> Trigger | None:
+    """Return how a candle fires an alert; None if it does not, or is in other units."""
+    if not services().actions.has_same_units(alert, candle.time):
+        return None
+    return alert.condition.crossed_in(candle)
 
 
 def fire_alerts(

@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from pymongo.errors import DuplicateKeyError
 
-from app.alerts.execution import fire_alerts, stop_polling
+from app.alerts.execution import crossed_by, crossed_in, fire_alerts, stop_polling
 from app.database import object_id
 from app.database.transactions import run_transaction
 from app.domain.alert import AlertCondition, AlertStatus
@@ -44,7 +44,7 @@ def set_alert(
     if earlier := _set_earlier(key):
         return earlier
     symbol = services().instruments.get_tradable(symbol).symbol
-    quote = services().quotes.require(symbol)
+    quote = _current_quote(symbol)
     condition = AlertCondition.set_at(quote, above=above, below=below)
     # Checked again in the transaction; checked here, a refused alert does not mark its symbol.
     _refuse_too_many(user_id)
@@ -98,7 +98,8 @@ def change_alert(user_id: str, alert_id: str, levels: Mapping[str, Decimal | Non
     kept = {"above": alert.condition.above, "below": alert.condition.below, **levels}
     if not any(kept.values()):
         raise InvalidFields(dict.fromkeys(levels, "one level must stay; delete the alert instead"))
-    quote = services().quotes.require(alert.symbol)
+    quote = _current_quote(alert.symbol)
+    services().actions.require_same_units(alert, quote)
     condition = AlertCondition.set_at(quote, above=kept["above"], below=kept["below"])
     services().polled_symbols.mark_alerted(alert.symbol, now())
     widening = services().bounds.widen({alert.symbol: condition.levels})
@@ -125,6 +126,13 @@ def delete_alert(user_id: str, alert_id: str) -> None:
     if not alert:
         raise _unknown()
     stop_polling(alert.symbol)
+
+
+def _current_quote(symbol: str) -> Quote:
+    """Return the last quote; raise MarketDataUnavailable if it is of before a split of today."""
+    quote = services().quotes.require(symbol)
+    services().actions.require_current(quote, market_time())
+    return quote
 
 
 def _unknown() -> NotFound:
@@ -179,13 +187,16 @@ def fire_if_crossed(alert: Alert, quote: Quote) -> None:
     The monitor may have settled that price before the alert was in the database. A failure is
     logged by fire_alerts: the alert is committed, and its next tick fires it.
     """
-    condition, parts = alert.condition, services()
+    parts = services()
     late = LateWrite(alert.user_id, quote, alert_id=alert.id)
     hand_over_if_late(late, parts.feed, parts.quotes)
     unposted = parts.quotes.unposted_since(quote)
     candles = mark_candles(unposted, quote.timestamp, parts.calendar, parts.auctions)
     ticks = parts.quotes.ticks_since(quote)
-    triggers = chain(map(condition.crossed_in, candles), map(condition.crossed_by, ticks))
+    triggers = chain(
+        (crossed_in(alert, candle) for candle in candles),
+        (crossed_by(alert, tick) for tick in ticks),
+    )
     trigger = next(filter(None, triggers), None)
     if trigger and parts.calendar.trading_allowed(market_time()):
         deque(fire_alerts([AlertTrigger(alert, trigger)]), maxlen=0)

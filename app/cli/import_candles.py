@@ -81,7 +81,7 @@ def _read(paths: Sequence[Path], reader: CandleReader) -> list[FileCandle]:
 
 def _write(out: Path, ticks: Sequence[Quote]) -> None:
     """Write the recording as a whole; raise OSError."""
-    content = format_header() + format_ticks((tick.timestamp, tick) for tick in ticks)
+    content = format_header() + format_ticks((tick.timestamp, tick, "") for tick in ticks)
     part = out.with_name(f"{out.name}.part")
     try:
         part.write_bytes(gzip.compress(content) if out.name.endswith(GZIP) else content)

@@ -38,7 +38,7 @@ def record(path: Path, symbols: str) -> None:
     """
     parts = services()
     names = find_symbols(parts.instruments, symbols)
-    recorder = Recorder(path, parts.clock, by_day=False)
+    recorder = Recorder(path, parts.clock, by_day=False, actions=parts.actions.of)
     show = _show_progress if sys.stderr.isatty() else lambda _recorder, _tick: None
     try:
         _record(parts, names, recorder, show)

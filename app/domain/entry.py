@@ -243,8 +243,10 @@ class EntryOrder:
             return False
         if self.queued_for and quote.in_auction and session_day(quote) < self.queued_for:
             return False
-        # Nor does an auction that took its orders before this one was modified.
-        if quote.in_auction and quote.timestamp < placed.timestamp:
+        # Nor does an auction that took its orders before this one was modified, nor a price of
+        # before a corporate action: the time tells its units.
+        by_time = quote.in_auction or self.margin_basis is not None
+        if by_time and quote.timestamp < placed.timestamp:
             return False
         if self._precedes_trigger(quote):
             return False

@@ -39,8 +39,8 @@ class ActionView(ResponseModel):
         examples=[18.5],
     )
     source: str = Field(
-        description="Who announced it: a `file` of the operator, `yahoo`, or the `simulated` "
-        "market itself.",
+        description="Where it is known from: a `file` of the operator, `yahoo`, the `simulated` "
+        "market itself, or the `recording` of a replay.",
         examples=["file"],
     )
     applied_at: Timestamp | None = Field(

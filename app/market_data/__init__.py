@@ -44,7 +44,7 @@ def create_feed(
     """
     instruments = instruments or load_instruments()
     saved = saved or SavedMarket()
-    actions = actions or KnownActions(clock, is_simulated=settings.simulates_market)
+    actions = actions or KnownActions(clock, settings.market)
     if settings.market_data == "replay":
         return _replay(settings, clock, instruments, saved, actions)
     if not settings.uses_real_prices:
@@ -117,15 +117,16 @@ def _replay(
     assert settings.replay_file is not None, "load_settings requires it"
     with _without_garbage_collection():
         try:
-            ticks = read_recording(settings.replay_file, instruments)
+            recorded = read_recording(settings.replay_file, instruments)
         except RecordingError as error:
             raise ConfigurationError([f"REPLAY_FILE: {error}"]) from None
+        ticks = recorded.ticks
         last_time = max(tick.timestamp for tick in ticks)
         return ReplayFeed(
             ticks,
             clock,
             speed=settings.replay_speed,
-            began_at=saved.resume_replay(fingerprint(ticks), last_time),
+            began_at=saved.resume_replay(fingerprint(ticks), last_time, recorded.actions),
             max_move=settings.max_quote_move,
             factors=actions.factors_between,
             idle_seconds=3 * settings.monitor_interval_seconds,

@@ -87,12 +87,13 @@ def _read(
         kind=kind,
         pre_open=session.pre_open,
         opens_at=session.open,
-        ratio=_ratio(kind, values["ratio"]),
-        amount=_amount(kind, values["amount"]),
+        ratio=parse_ratio(kind, values["ratio"]),
+        amount=parse_amount(kind, values["amount"]),
     )
 
 
-def _ratio(kind: ActionKind, text: str) -> Ratio | None:
+def parse_ratio(kind: ActionKind, text: str) -> Ratio | None:
+    """Return the ratio of an action, None if its kind has none; raise ValueError."""
     if not kind.changes_units:
         return None
     match = RATIO.fullmatch(text)
@@ -104,7 +105,8 @@ def _ratio(kind: ActionKind, text: str) -> Ratio | None:
     return ratio
 
 
-def _amount(kind: ActionKind, text: str) -> Decimal | None:
+def parse_amount(kind: ActionKind, text: str) -> Decimal | None:
+    """Return the rupees that a dividend pays, None for other kinds; raise ValueError."""
     if kind is not ActionKind.DIVIDEND:
         return None
     try:

@@ -7,25 +7,46 @@ ex-date. Until then nothing may compare a trade with such a price.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from math import prod
+from typing import Protocol
 
 from app.clock import Clock
 from app.domain.corporate_actions import CorporateAction, in_order
+from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote
-from app.models import Trade
-from app.models.stored_action import SIMULATED, StoredAction
+from app.models.stored_action import RECORDED, SIMULATED, StoredAction
 
 REFRESH_SECONDS = 5.0
 
 
+class Adjustable(Protocol):
+    """A trade or an alert: its levels are in the units of one time.
+
+    `set_at` is the time of the quote that it began at, and `adjusted_by` are the ids of the actions
+    that have adjusted it since.
+    """
+
+    @property
+    def symbol(self) -> str: ...
+
+    @property
+    def set_at(self) -> datetime: ...
+
+    @property
+    def adjusted_by(self) -> Collection[str]: ...
+
+
 class KnownActions:
-    def __init__(self, clock: Clock, *, is_simulated: bool) -> None:
-        """Know all actions, those of the simulated market only if prices are its own."""
+    def __init__(self, clock: Clock, market: str) -> None:
+        """Know the actions of a market: `simulated`, `replay` or `real`.
+
+        Those of the simulated market, and those of recordings, are of no other one.
+        """
         self._clock = clock
-        self._is_simulated = is_simulated
+        self._market = market
         self._by_symbol: Mapping[str, Sequence[CorporateAction]] = {}
         # Those of which everything is adjusted, by id.
         self._applied: set[str] = set()
@@ -50,10 +71,14 @@ class KnownActions:
         self._due_at = now + REFRESH_SECONDS
         if version == self._version:
             return set()
-        stored = StoredAction.find_all()
-        if not self._is_simulated:
-            stored = [each for each in stored if each.source != SIMULATED]
+        stored = [each for each in StoredAction.find_all() if self._is_of_market(each)]
         return self._replace(stored, version)
+
+    def _is_of_market(self, stored: StoredAction) -> bool:
+        if self._market == "replay" and stored.is_recorded:
+            return True
+        is_own = self._market == "simulated" and stored.source == SIMULATED
+        return is_own or stored.source not in (SIMULATED, RECORDED)
 
     def _replace(self, stored: Sequence[StoredAction], version: int) -> set[str]:
         by_symbol: dict[str, list[CorporateAction]] = {}
@@ -86,13 +111,42 @@ class KnownActions:
             self._version = -1
             self._due_at = self._clock.monotonic()
 
-    def is_outdated(self, trade: Trade, quote: Quote) -> bool:
-        """Return whether the terms of a trade are in units that a quote no longer has."""
-        return any(
-            quote.timestamp >= action.opens_at and is_unadjusted(trade, action)
-            for action in self.of(trade.symbol)
-            if action.kind.changes_units
+    def has_same_units(self, terms: Adjustable, time: datetime) -> bool:
+        """Return whether levels are in the units of the prices of a time.
+
+        After the open of an ex-date, either may be of before it for a few seconds.
+        """
+        return all(
+            (action.opens_at <= time) is not is_unadjusted(terms, action)
+            for action in self._dividing(terms.symbol)
         )
+
+    def require_same_units(self, terms: Adjustable, quote: Quote) -> None:
+        """Raise MarketDataUnavailable unless levels are in the units of a quote."""
+        if self.has_same_units(terms, quote.timestamp):
+            return
+        actions = self._dividing(terms.symbol)
+        if any(
+            quote.timestamp < action.opens_at and not is_unadjusted(terms, action)
+            for action in actions
+        ):
+            raise _no_price_since(quote)
+        raise MarketDataUnavailable(
+            f"{quote.symbol} has a split or a bonus today, and what you have of it is being "
+            "adjusted. Try again in a few seconds."
+        )
+
+    def require_current(self, quote: Quote, time: datetime) -> None:
+        """Raise MarketDataUnavailable for a quote in units that the prices of `time` do not have.
+
+        A user who sets a level at such a quote may mean either units.
+        """
+        actions = self._dividing(quote.symbol)
+        if any(quote.timestamp < action.opens_at <= time for action in actions):
+            raise _no_price_since(quote)
+
+    def _dividing(self, symbol: str) -> list[CorporateAction]:
+        return [action for action in self.of(symbol) if action.kind.changes_units]
 
     def factors_between(self, symbol: str, since: datetime, until: datetime) -> list[Fraction]:
         """Return the factors by which a price may have been divided between two times.
@@ -107,21 +161,23 @@ class KnownActions:
         return [prod(passed[first:], start=Fraction(1)) for first in range(len(passed))]
 
 
-def load_actions(clock: Clock, *, is_simulated: bool) -> KnownActions:
+def load_actions(clock: Clock, market: str) -> KnownActions:
     """Return the actions that are known now; the simulated market needs them for its first price.
 
     Raises PyMongoError.
     """
-    actions = KnownActions(clock, is_simulated=is_simulated)
+    actions = KnownActions(clock, market)
     actions.refresh()
     return actions
 
 
-def is_unadjusted(trade: Trade, action: CorporateAction) -> bool:
-    """Return whether an action has yet to adjust an open trade, which is older than its ex-date."""
-    origin = trade.bracket.entry_timestamp if trade.bracket else None
-    if origin is None:
-        assert trade.order is not None
-        origin = trade.order.placed.timestamp
-    is_older = origin < action.opens_at
-    return is_older and all(each.action != action.id for each in trade.adjustments)
+def is_unadjusted(terms: Adjustable, action: CorporateAction) -> bool:
+    """Return whether an action has yet to adjust what was set before the open of its ex-date."""
+    return terms.set_at < action.opens_at and action.id not in terms.adjusted_by
+
+
+def _no_price_since(quote: Quote) -> MarketDataUnavailable:
+    return MarketDataUnavailable(
+        f"{quote.symbol} has a split or a bonus today, and no price since. Try again once it has "
+        "one."
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 
 from app.clock import Clock
 from app.database import Document
+from app.domain.corporate_actions import CorporateAction
 from app.domain.quote import REAL_SOURCES, Quote, SeenQuote, Source
 from app.logs import logger
 from app.market_data.calendar import TradingCalendar
@@ -31,6 +32,7 @@ from app.market_data.saved_market import SavedMarket
 from app.market_data.shared_quotes import SharedQuotes
 from app.market_data.tick_filter import DELAYS, TickFilter
 from app.models import MarketState, ShareLease, SymbolState
+from app.models.stored_action import StoredAction
 from config import Settings
 
 READ_TIMEOUT_SECONDS = 2
@@ -41,10 +43,13 @@ MODEL = 2
 class StoredMarket(SavedMarket):
     """What the database has of a market."""
 
-    def __init__(self, settings: Settings, clock: Clock, *, store: bool) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, actions: KnownActions, *, store: bool
+    ) -> None:
         """Store what begins now if `store`, unless a living worker polls the market."""
         self._settings = settings
         self._clock = clock
+        self._actions = actions
         self._store = store and not ShareLease.any_living()
         if not settings.uses_embedded_database:
             self.read_scenarios = read_scenarios
@@ -92,9 +97,22 @@ class StoredMarket(SavedMarket):
             document = MarketState.load_simulation() or document
         return _course(document)
 
-    def resume_replay(self, fingerprint: str, last_time: datetime) -> datetime | None:
-        now = self._clock.now() if self._store else None
-        return MarketState.resume_replay(fingerprint, self._settings.replay_speed, last_time, now)
+    def resume_replay(
+        self, fingerprint: str, last_time: datetime, actions: Sequence[CorporateAction]
+    ) -> datetime | None:
+        """Return when the replay of a recording began; None if it begins now.
+
+        One that begins comes to the ex-dates of all corporate actions, those that are recorded
+        included.
+        """
+        now, speed = self._clock.now(), self._settings.replay_speed
+        stored_now = now if self._store else None
+        began_at = MarketState.resume_replay(fingerprint, speed, last_time, stored_now)
+        if began_at is None and self._store:
+            StoredAction.begin_replay(actions, now)
+            self._actions.forget_applied()
+            self._actions.refresh()
+        return began_at
 
     def note_feed(self, feed: Feed) -> None:
         """Have the next simulated market begin at the prices of this feed, if it is another."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from app.domain.corporate_actions import CorporateAction
 from app.domain.quote import Quote
 from app.market_data.feeds.course import Course
 from app.market_data.feeds.scenarios import Scenario
@@ -29,6 +30,11 @@ class SavedMarket:
         """Return the course of the simulated market; None for a new one."""
         return None
 
-    def resume_replay(self, fingerprint: str, last_time: datetime) -> datetime | None:
-        """Return when the replay of a recording that ends at `last_time` began; None for now."""
+    def resume_replay(
+        self, fingerprint: str, last_time: datetime, actions: Sequence[CorporateAction]
+    ) -> datetime | None:
+        """Return when the replay of a recording began; None for now.
+
+        The recording ends at `last_time`, and has the `actions`.
+        """
         return None

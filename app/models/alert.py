@@ -36,6 +36,13 @@ class Alert:
     created_at: datetime
     trigger: Trigger | None = None
     triggered_at: datetime | None = None
+    # The ids of the corporate actions that have adjusted its levels.
+    adjusted_by: Sequence[str] = ()
+
+    @property
+    def set_at(self) -> datetime:
+        """The time of the quote that it was set at."""
+        return self.condition.timestamp
 
     @classmethod
     def from_document(cls, document: Document) -> Alert:
@@ -56,6 +63,7 @@ class Alert:
             created_at=document["created_at"],
             trigger=_trigger(document),
             triggered_at=document.get("triggered_at"),
+            adjusted_by=tuple(document.get("adjusted_by", ())),
         )
 
     @classmethod

@@ -6,7 +6,7 @@ transaction that adjusts it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -24,11 +24,16 @@ from app.models.trigger_index import CURSOR_BATCH_SIZE
 VERSION = "version"
 # The source of the actions that the simulated market makes of its own.
 SIMULATED = "simulated"
+# That of the actions which only the recording of a replay has.
+RECORDED = "recording"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAction:
-    """An action and its state. `source` is where it is known from: file, yahoo or simulated.
+    """An action and its state.
+
+    `source` is where it is known from: file, yahoo, simulated or recording. `is_recorded` is
+    whether the recording of the last replay has it.
 
     `close` is the last price (rupees) before its ex-date, fixed by the first that applies it.
     `applied_at` is when all trades and alerts of its symbol were adjusted.
@@ -38,6 +43,7 @@ class StoredAction:
     source: str
     close: Decimal | None = None
     applied_at: datetime | None = None
+    is_recorded: bool = False
 
     @classmethod
     def from_document(cls, document: Document) -> StoredAction:
@@ -52,7 +58,8 @@ class StoredAction:
             amount=document["amount"],
         )
         close, applied_at = document.get("close"), document.get("applied_at")
-        return cls(action, document["source"], close, applied_at)
+        is_recorded = document.get("is_recorded", False)
+        return cls(action, document["source"], close, applied_at, is_recorded)
 
     @classmethod
     def find_version(cls) -> int:
@@ -121,6 +128,21 @@ class StoredAction:
         unapplied = {"_id": action.id, "applied_at": {"$exists": False}}
         collection("corporate_actions").update_one(unapplied, {"$set": {"applied_at": now}})
 
+    @classmethod
+    def begin_replay(cls, recorded: Iterable[CorporateAction], now: datetime) -> None:
+        """Store the actions of a recording, and have every action applied at its ex-date again.
+
+        What an action has adjusted is not adjusted again.
+        """
+        actions = collection("corporate_actions")
+        actions.delete_many({"source": RECORDED})
+        forgotten = {"$unset": {"close": "", "applied_at": "", "is_recorded": ""}}
+        actions.update_many({"symbol": {"$exists": True}}, forgotten)
+        for action in recorded:
+            cls.add(action, RECORDED, now)
+            actions.update_one({"_id": action.id}, {"$set": {"is_recorded": True}})
+        cls.count_load()
+
 
 def find_unadjusted(action: CorporateAction) -> Iterator[Trade]:
     """Yield the open trades of its symbol that an action has not adjusted, read in batches."""
@@ -151,7 +173,6 @@ def find_settled_early(action: CorporateAction) -> list[Trade]:
     since = {"$gte": action.opens_at}
     query: Document = {
         "symbol": action.symbol,
-        "created_at": {"$lt": action.opens_at},
         "adjustments.action": {"$ne": action.id},
         "$or": [{"exit_timestamp": since}, {"entry_timestamp": since}],
     }

@@ -183,13 +183,23 @@ class Trade:
         return Bounds(self.terms.trigger_below, self.terms.trigger_above)
 
     @property
-    def waits_since(self) -> datetime:
-        """The time of the quote that it was placed, entered or modified at: later candles count."""
+    def set_at(self) -> datetime:
+        """The time of the quote that it was entered at, or before that placed or modified at."""
         if self.bracket:
-            since = self.bracket.levels_since
-            return since.timestamp if since else self.bracket.entry_timestamp
+            return self.bracket.entry_timestamp
         assert self.order is not None
         return self.order.placed.timestamp
+
+    @property
+    def adjusted_by(self) -> frozenset[str]:
+        """The ids of the corporate actions that have adjusted it."""
+        return frozenset(each.action for each in self.adjustments)
+
+    @property
+    def waits_since(self) -> datetime:
+        """The time of the quote that it was placed, entered or modified at: later candles count."""
+        since = self.bracket.levels_since if self.bracket else None
+        return since.timestamp if since else self.set_at
 
     @property
     def exited(self) -> int:
@@ -216,10 +226,7 @@ class Trade:
 
     @property
     def exit_price(self) -> Decimal | None:
-        """The average price of its exits, weighted by quantity; None if there are none.
-
-        It is of the units that it has, or had, last.
-        """
+        """The average price of its exits, by quantity, in its last units; None without one."""
         return average_price([exit for exit, _ in self.exits], self.adjustments)
 
     @property

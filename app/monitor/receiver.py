@@ -108,9 +108,9 @@ class TickReceiver:
         self._unpublished.update(latest)
         # A tick outside trading hours is published, and never triggers anything.
         counted = self._prices.mark(own, self._clock.now(), self._feed.now())
-        self.unsettled.add(counted)
+        added = self.unsettled.add(counted)
         if self._recording:
-            self._recording.add(counted)
+            self._recording.add(added)
         self._unsaved.update(latest)
         self.sharing.add(own)
         self.received_at = self._clock.monotonic()

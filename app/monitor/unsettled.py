@@ -19,9 +19,11 @@ class UnsettledTicks:
         # The times, by share, up to which candles replace the ticks.
         self._replaced_to: dict[int, datetime] = {}
 
-    def add(self, ticks: Iterable[Quote]) -> None:
-        """Add ticks, except those that candles replace."""
-        self._ticks.extend(tick for tick in ticks if not self._is_replaced(tick))
+    def add(self, ticks: Iterable[Quote]) -> list[Quote]:
+        """Add ticks, except those that candles replace; return the added ones."""
+        added = [tick for tick in ticks if not self._is_replaced(tick)]
+        self._ticks.extend(added)
+        return added
 
     def replace(self, numbers: Iterable[int], until: datetime) -> None:
         """Add no tick of these shares from before `until`, in the feed's time."""

@@ -165,7 +165,7 @@ def _close_rest(portfolio: Portfolio, quotes: Quotes, time: datetime) -> list[Tr
 
 
 def _endings(trades: Sequence[Trade], quotes: Quotes) -> list[TradeChange]:
-    """Return the end of each trade; raise ClaimLost for one that opened without a quote."""
+    """Return the end of each trade; raise ClaimLost for one that `quotes` cannot close."""
     return [TradeChange(trade, _ending(trade, quotes)) for trade in trades]
 
 
@@ -174,6 +174,8 @@ def _ending(trade: Trade, quotes: Quotes) -> Transition:
         return end_entry(trade, EndReason.PORTFOLIO_RESET)
     quote = quotes.get(trade.symbol)
     if quote is None or not trade.entered.may_exit_at(quote):
+        raise ClaimLost
+    if not services().actions.has_same_units(trade, quote.timestamp):
         raise ClaimLost
     return exit_by_user(trade, quote)
 
@@ -199,6 +201,8 @@ def _require_quotes(trades: Sequence[Trade]) -> Quotes:
             "cannot be closed. Try again, or exit them with at_last_price first.",
             details={"symbols": sorted(unpriced)},
         )
+    for trade in active:
+        services().actions.require_same_units(trade, quotes[trade.symbol])
     return quotes
 
 

@@ -48,9 +48,9 @@ class BestPrices:
     ) -> Transition | None:
         """Return what the next tick changes about the trade; its trailing stop follows the tick.
 
-        Nothing, if a corporate action before the tick has yet to adjust the trade.
+        Nothing, if the tick is in the units of the other side of a corporate action.
         """
-        if services().actions.is_outdated(trade, quote):
+        if not services().actions.has_same_units(trade, quote.timestamp):
             return None
         best = self._before(trade)
         transition = on_quote(trade, quote, settled_from, best=best)
@@ -63,8 +63,11 @@ class BestPrices:
     ) -> Transition | None:
         """Return what the next candle changes about the trade; its trailing stop follows it.
 
-        `settled_to` is up to when the stop has followed ticks.
+        `settled_to` is up to when the stop has followed ticks. Nothing, if the candle is in other
+        units than the trade.
         """
+        if not services().actions.has_same_units(trade, candle.time):
+            return None
         best = self._before(trade)
         transition = on_candle(trade, candle, best=best, settled_to=settled_to)
         if transition is None and (stop := trade.trailing_stop):

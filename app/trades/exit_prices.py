@@ -48,12 +48,15 @@ def price_exit(
 
     Raises QuantityOffLot, QuantityNotHeld, MarketDataUnavailable, LastPriceTooEarly.
     """
-    quantity = quantity_of(trade, share)
-    require_adjusted(trade, quote)
+    quantity, actions = quantity_of(trade, share), services().actions
+    if quote:
+        actions.require_same_units(trade, quote)
     if quote and trade.entered.may_exit_at(quote):
         return TradeChange(trade, exit_by_user(trade, quote, quantity=quantity))
     last = last_seen(trade)
-    require_adjusted(trade, last.quote)
+    if last.quote.timestamp != trade.set_at:
+        # Its own entry price has been adjusted with it.
+        actions.require_same_units(trade, last.quote)
     if not at_last_price:
         raise _no_price(trade, last, has_simulated_price=quote is not None)
     time = now()
@@ -61,15 +64,6 @@ def price_exit(
         raise LastPriceTooEarly(trade.symbol, last.quote.price, last.seen_at)
     settled_from = SettledFrom.LAST_PRICE
     return TradeChange(trade, exit_by_user(trade, last.quote, settled_from, quantity=quantity))
-
-
-def require_adjusted(trade: Trade, quote: Quote | None) -> None:
-    """Raise MarketDataUnavailable while a corporate action before a quote has yet to be applied."""
-    if quote and services().actions.is_outdated(trade, quote):
-        raise MarketDataUnavailable(
-            f"{trade.symbol} has a split or a bonus today, and your trade is being adjusted. "
-            "Try again in a few seconds."
-        )
 
 
 def quantity_of(trade: Trade, share: Share) -> int:

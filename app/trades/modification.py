@@ -46,7 +46,6 @@ from app.portfolio.service import get_portfolio
 from app.portfolio.valuation import value
 from app.services import market_time, now, services
 from app.trades.execution import apply_steps
-from app.trades.exit_prices import require_adjusted
 from app.trades.placing import expiry
 from app.trades.service import get_trade, settle_ticks_since
 from app.trades.state import trade_state
@@ -144,9 +143,10 @@ def _market(trade: Trade) -> Market:
     Outside market hours it has the present time of the market: only later prices count. Those of a
     closing auction that takes no orders any more do not.
     """
-    parts, quote = services(), _last_quote(trade)
-    require_adjusted(trade, quote)
-    time = market_time()
+    parts, quote, time = services(), _last_quote(trade), market_time()
+    if quote:
+        parts.actions.require_current(quote, time)
+        parts.actions.require_same_units(trade, quote)
     in_auction = parts.auctions.collects(trade.symbol, time)
     if parts.calendar.trading_allowed(time) and not in_auction:
         return Market(quote)

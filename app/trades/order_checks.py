@@ -41,7 +41,9 @@ def look_up(order: Order, symbol: str) -> Market:
         market = _look_up_closed(symbol)
         return replace(market, in_auction=isinstance(closed, InClosingAuction))
     try:
-        return Market(quotes.require_recent(symbol), closed)
+        quote = quotes.require_recent(symbol)
+        services().actions.require_current(quote, market_time())
+        return Market(quote, closed)
     except (MarketDataUnavailable, PriceTooOld) as error:
         known = quotes.known([symbol]).get(symbol)
         return Market(known.quote if known else None, closed, error)

@@ -56,7 +56,7 @@ def test_the_ticks_of_the_replay_are_recorded(server: ServerProcess) -> None:
 
     def recorded() -> list[Quote]:
         files = path.parent.glob("*.csv.gz")
-        return [tick for file in files for tick in read_recording(file, load_instruments())]
+        return [tick for file in files for tick in read_recording(file, load_instruments()).ticks]
 
     ticks = eventually(recorded)
     nifty = [tick.price for tick in ticks if tick.symbol == "^NSEI"]

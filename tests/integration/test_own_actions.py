@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -64,6 +65,20 @@ def announced(process: Flask, clock: ManualClock, kinds: set[ActionKind]) -> Cor
         with process.app_context():
             services().actions.refresh()
     raise AssertionError(f"nothing was announced in {MAX_DAYS} days")
+
+
+def test_an_announcement_explains_itself_in_one_line(
+    start: Callable[..., Flask], clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    action = announced(start(), clock, {ActionKind.DIVIDEND})
+
+    lines = [each for each in caplog.messages if "simulated market" in each]
+    ticker = action.symbol.removesuffix(".BO").removesuffix(".NS")
+    assert action.amount is not None
+    dividend = f"{ticker} dividend of ₹{action.amount:.2f} on {action.ex_date}"
+    assert lines[-1].startswith("the simulated market has made up corporate actions")
+    assert lines[-1].count(dividend) == 1
 
 
 def test_two_workers_announce_the_same_and_each_action_once(

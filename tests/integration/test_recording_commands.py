@@ -40,7 +40,7 @@ def run(app: Flask, *arguments: object) -> Result:
 
 
 def prices(path: Path) -> list[tuple[str, float]]:
-    ticks = read_recording(path, load_instruments())
+    ticks = read_recording(path, load_instruments()).ticks
     return [(tick.symbol, float(tick.price)) for tick in ticks]
 
 

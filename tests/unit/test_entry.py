@@ -10,6 +10,7 @@ import pytest
 
 from app.domain.bracket import Bracket
 from app.domain.candle import Candle
+from app.domain.corporate_actions import ActionKind, Basis, CorporateAction, Ratio, adjust_order
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit, ExitReason, FillRule
 from app.domain.order import OrderType
@@ -404,3 +405,20 @@ def test_a_fill_keeps_the_time_of_its_quote() -> None:
 
     assert isinstance(change, Entered)
     assert change.bracket.entry_timestamp == later
+
+
+def test_no_price_of_before_a_split_fills_an_order_that_it_has_adjusted() -> None:
+    order = entry_order(LIMIT, SELL, limit_price=110, placed=posted(100, minute=0))
+    opens_at = NOON + 2 * MINUTE
+    split = CorporateAction(
+        "^NSEI", opens_at.date(), ActionKind.SPLIT, opens_at, opens_at, Ratio(2, 1)
+    )
+    adjusted = adjust_order(order, split, Basis(Decimal("0.05"), Decimal(0), opens_at)).terms
+    assert isinstance(adjusted, EntryOrder)
+
+    assert filled(adjusted, posted(100, minute=1)) is None
+    assert filled(adjusted, posted(55, minute=2)) == (55, FillRule.LIMIT)
+
+
+def posted(price: int, minute: int) -> Quote:
+    return replace(tick(price, minute), posting=Posting("board", minute))

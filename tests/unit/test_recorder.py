@@ -7,15 +7,16 @@ import logging
 import resource
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.domain.corporate_actions import ActionKind, CorporateAction, Ratio
 from app.domain.quote import Quote, QuoteDetails, Source
-from app.market_data.feeds.recording import read_recording
+from app.market_data.feeds.recording import RecordingError, read_recording
 from app.market_data.instruments.registry import load_instruments
 from app.market_data.recordings import recorder as recorders
 from app.market_data.recordings.recorder import Recorder
@@ -57,7 +58,7 @@ def record(recorder: Recorder, *ticks: Quote) -> None:
 
 
 def read(path: Path) -> list[Quote]:
-    return read_recording(path, load_instruments())
+    return read_recording(path, load_instruments()).ticks
 
 
 def rows(path: Path) -> list[tuple[float, int]]:
@@ -258,3 +259,56 @@ def test_a_recorded_jump_needs_no_confirmation(
     tick_filter = TickFilter(clock, max_age=timedelta.max, max_move=Decimal("0.2"))
 
     assert [quote.price for quote in tick_filter.admit(read(tmp_path))] == [1_000, 500]
+
+
+def test_a_corporate_action_is_recorded_once_with_the_first_tick_after_it(
+    tmp_path: Path, make: Make
+) -> None:
+    action = CorporateAction(
+        "^NSEI",
+        date(2026, 11, 23),
+        ActionKind.BONUS,
+        OPENING - timedelta(minutes=15),
+        OPENING + timedelta(seconds=2),
+        Ratio(1, 2),
+    )
+    others = [
+        replace(action, kind=ActionKind.DIVIDEND, ratio=None, amount=Decimal("18.50")),
+        replace(action, kind=ActionKind.MERGER, ratio=None, pre_open=action.opens_at),
+    ]
+    recorder = make(tmp_path / "market.csv", actions=lambda _symbol: [action, *others])
+    record(recorder, tick(1, 3), tick(2, 2))
+    record(recorder, tick(3, 2))
+
+    recorded = read_recording(tmp_path, load_instruments())
+    assert recorded.actions == [action, *others]
+    texts = [
+        row.split(",")[-2] for row in (tmp_path / f"market-{DAY}.csv").read_text().splitlines()
+    ]
+    assert texts == [
+        "actions",
+        "",
+        "bonus 1:2 2026-11-23T09:15:02+05:30 2026-11-23T09:00:00+05:30; "
+        "dividend 18.50 2026-11-23T09:15:02+05:30 2026-11-23T09:00:00+05:30; "
+        "merger 2026-11-23T09:15:02+05:30",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        ("gift 1:1 2026-11-23T09:15:00+05:30", "gift"),
+        ("bonus 2026-11-23T09:15:00+05:30", "a bonus needs the time of its open, with its zone"),
+        ("bonus 1:1 2026-11-23T09:15:00", "a bonus needs the time of its open, with its zone"),
+        ("split 2 2026-11-23T09:15:00+05:30", "a split needs a ratio such as 1:1"),
+    ],
+)
+def test_an_unusable_action_is_refused_with_its_line(
+    tmp_path: Path, field: str, reason: str
+) -> None:
+    path = tmp_path / "market.csv"
+    path.write_text(f"timestamp,symbol,price,actions\n2026-11-23 09:15:00,TCS,3500,{field}\n")
+
+    with pytest.raises(RecordingError, match=f"line 2: .*{reason}"):
+        read(path)

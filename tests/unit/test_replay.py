@@ -23,7 +23,7 @@ HEADER = "timestamp,symbol,price\n"
 def read(tmp_path: Path, text: str) -> list[Quote]:
     path = tmp_path / "day.csv"
     path.write_text(text, encoding="utf-8")
-    return read_recording(path, load_instruments())
+    return read_recording(path, load_instruments()).ticks
 
 
 def refusal(tmp_path: Path, text: str) -> str:

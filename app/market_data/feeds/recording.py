@@ -1,6 +1,7 @@
 """Recordings: CSV files of `timestamp,symbol,price`, and of what their source said beside it.
 
 The further columns are optional, and named as the fields of a quote; an empty one is unknown.
+`actions` has the corporate actions that prices follow from here on (recorded_actions.py).
 `confirmed` is 1 if the recorder has acted on the tick, so that a jump needs no confirmation again.
 """
 
@@ -10,6 +11,7 @@ import csv
 import gzip
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -17,14 +19,16 @@ from typing import TextIO
 
 from app.configuration.recordings import GZIP, find_recordings
 from app.domain.candle import IST
+from app.domain.corporate_actions import CorporateAction
 from app.domain.money import parse_price
 from app.domain.quote import NO_DETAILS, Quote, QuoteDetails, Source
 from app.logs import logger
 from app.market_data.instruments.registry import Instruments
 from app.market_data.providers.details import make_details
-from app.market_data.recordings.rows import COLUMNS, CONFIRMED, DETAIL_COLUMNS
+from app.market_data.recordings.recorded_actions import parse_actions
+from app.market_data.recordings.rows import ACTIONS, COLUMNS, CONFIRMED, DETAIL_COLUMNS
 
-FURTHER_COLUMNS = (*DETAIL_COLUMNS, CONFIRMED)
+FURTHER_COLUMNS = (*DETAIL_COLUMNS, ACTIONS, CONFIRMED)
 _FLAGS = {"1": True, "0": False, "": False}
 # Log the progress of reading after each of these.
 PROGRESS_ROWS = 100_000
@@ -34,7 +38,15 @@ class RecordingError(Exception):
     """The recording is unusable; the message names the file, the line and the reason."""
 
 
-def read_recording(path: Path, instruments: Instruments) -> list[Quote]:
+@dataclass(frozen=True, slots=True)
+class RecordedMarket:
+    """The ticks of a recording, as they are in it, and the corporate actions that it has."""
+
+    ticks: list[Quote]
+    actions: list[CorporateAction]
+
+
+def read_recording(path: Path, instruments: Instruments) -> RecordedMarket:
     """Read a recording, or those of a folder or a pattern in the order of their names.
 
     Raises RecordingError for the first unusable line. Times without a zone are in India's. Rows
@@ -49,14 +61,16 @@ def read_recording(path: Path, instruments: Instruments) -> list[Quote]:
             raise RecordingError(f"{file} cannot be read: {error}") from None
     if not reader.ticks:
         raise RecordingError(f"{path} holds no ticks.")
-    return reader.ticks
+    return RecordedMarket(reader.ticks, list(reader.actions.values()))
 
 
 class _Reader:
-    """Reads recordings into `ticks`, and parses each name and price only once."""
+    """Reads recordings into `ticks` and `actions`, and parses each name and price only once."""
 
     def __init__(self, instruments: Instruments) -> None:
         self.ticks: list[Quote] = []
+        # By id: the files of several processes may have the same.
+        self.actions: dict[str, CorporateAction] = {}
         self._instruments = instruments
         self._symbols: dict[str, str] = {}
         self._prices: dict[str, Decimal | None] = {}
@@ -123,6 +137,9 @@ class _Reader:
         if self._further:
             further = dict(zip(self._further, row[len(COLUMNS) :], strict=True))
             confirmed = self._flag(further.pop(CONFIRMED, ""))
+            if text := further.pop(ACTIONS, ""):
+                actions = parse_actions(symbol, text)
+                self.actions = {each.id: each for each in actions} | self.actions
             details = self._read_details(symbol, further)
         time_utc = timestamp.astimezone(UTC)
         return Quote(

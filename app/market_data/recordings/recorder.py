@@ -10,7 +10,7 @@ import errno
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from app.clock import Clock
 from app.concurrency import run_blocking
 from app.configuration.recordings import name_of_day
 from app.domain.candle import IST
+from app.domain.corporate_actions import CorporateAction
 from app.domain.quote import Quote, Source
 from app.logs import logger
 from app.market_data.recordings.file import CannotContinue, RecordingFile
+from app.market_data.recordings.recorded_actions import format_actions
 from app.market_data.recordings.rows import format_ticks
 from config import Settings
 from embedded_db.disk import MEGABYTE, free_bytes
@@ -33,6 +35,7 @@ MAX_QUEUED = 100_000
 MAX_FILES_OF_DAY = 1_000
 STOP_SECONDS = 5.0
 _Timed = tuple[datetime, Quote]
+_Row = tuple[datetime, Quote, str]
 
 
 class Recorder:
@@ -46,16 +49,22 @@ class Recorder:
         by_day: bool = True,
         min_free_bytes: int = 0,
         free: Callable[[Path], int] = free_bytes,
+        actions: Callable[[str], Sequence[CorporateAction]] = lambda _symbol: (),
     ) -> None:
         """Record to `path`, or to a file for each trading day.
 
-        Nothing is written while less than `min_free_bytes` are free, as `free` returns them.
+        `actions` returns the corporate actions of a symbol: each is recorded with the first tick
+        of its ex-date. Nothing is written while less than `min_free_bytes` are free, as `free`
+        returns them.
         """
         self._path = path
         self._clock = clock
         self._by_day = by_day
         self._min_free_bytes = min_free_bytes
         self._free = free
+        self._actions = actions
+        # The ids of those that are recorded.
+        self._recorded_actions: set[str] = set()
         self._queue: deque[Quote] = deque()
         self._queueing = threading.Lock()
         self._file: RecordingFile | None = None
@@ -151,7 +160,9 @@ class Recorder:
             file = self._open(day, batch[0])
             ticks = self._take(batch, day, max(file.last_time, self._last_time))
             last_time = ticks[-1][0]
-            file.append(format_ticks(ticks), last_time)
+            rows, begun = self._with_actions(ticks)
+            file.append(format_ticks(rows), last_time)
+            self._recorded_actions |= begun
             self._last_time = last_time
             for _ in ticks:
                 batch.popleft()
@@ -166,6 +177,22 @@ class Recorder:
             ticks.append((time, tick))
             last_time = time
         return ticks
+
+    def _with_actions(self, ticks: Sequence[_Timed]) -> tuple[list[_Row], set[str]]:
+        """Return the rows of ticks, and the ids of the actions that they are the first to have."""
+        rows: list[_Row] = []
+        begun: set[str] = set()
+        for time, tick in ticks:
+            new = [
+                action
+                for action in self._actions(tick.symbol)
+                if action.opens_at <= tick.timestamp
+                and action.id not in self._recorded_actions
+                and action.id not in begun
+            ]
+            begun.update(action.id for action in new)
+            rows.append((time, tick, format_actions(new)))
+        return rows, begun
 
     def _time_of(self, tick: Quote) -> datetime:
         if tick.source is Source.REPLAY:
@@ -192,15 +219,17 @@ class Recorder:
         raise CannotContinue(f"there are {MAX_FILES_OF_DAY} files of {day}")
 
 
-def create_recorder(settings: Settings, clock: Clock) -> Recorder | None:
-    """Return the recorder of RECORD_FILE, None without one.
+def create_recorder(
+    settings: Settings, clock: Clock, actions: Callable[[str], Sequence[CorporateAction]]
+) -> Recorder | None:
+    """Return the recorder of RECORD_FILE, None without one; `actions` are as in Recorder.
 
     It ends before the disk is so full that requests are refused.
     """
     if settings.record_file is None:
         return None
     min_free_bytes = 2 * settings.min_free_disk_mb * MEGABYTE
-    return Recorder(settings.record_file, clock, min_free_bytes=min_free_bytes)
+    return Recorder(settings.record_file, clock, min_free_bytes=min_free_bytes, actions=actions)
 
 
 def _continue(path: Path, first: Quote) -> RecordingFile:
