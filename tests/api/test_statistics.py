@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from bson import ObjectId
 from flask import Flask
 
 from app.models.paging import PASS_SIZE
 from app.monitor import Monitor
+from tests.support.factories import copy_trade
 from tests.support.market import ManualClock, ScriptedFeed
-from tests.support.own_client import collection
 from tests.support.partial_exits import exit_part, insert_cancelled
 from tests.support.responses import assert_error
 from tests.support.users import Trader
@@ -146,12 +145,8 @@ def test_the_statistics_agree_with_the_performance(alice: Trader, round_trip: An
 
 def test_a_history_of_several_batches_is_counted_completely(alice: Trader, round_trip: Any) -> None:
     round_trip(10)
-    trade = collection("trades").find_one({"user_id": alice.client_id})
-    assert trade is not None
     count = 2 * PASS_SIZE + 1
-    copies = [{**trade, "_id": ObjectId(), "number": number} for number in range(2, count + 1)]
-    collection("trades").insert_many(copies)
-    collection("portfolios").update_one({}, {"$set": {"trade_count": count}})
+    copy_trade(alice.client_id, count)
 
     statistics = statistics_of(alice)
     assert (statistics["closed_trades"], statistics["total_pnl"]) == (count, 10.0 * count)

@@ -8,14 +8,13 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from bson import ObjectId
 
 from app.models.paging import PASS_SIZE
 from app.monitor import Monitor
 from app.trades.report_schemas import NOT_EXPORTED, TradesCsv
 from app.web.csv_format import format_row
+from tests.support.factories import copy_trade
 from tests.support.market import ScriptedFeed
-from tests.support.own_client import collection
 from tests.support.responses import assert_error
 from tests.support.users import Trader
 
@@ -108,21 +107,15 @@ def test_status_and_symbol_filter_the_rows(alice: Trader) -> None:
 
 def test_many_trades_are_a_stream_of_batches_each_trade_once(alice: Trader) -> None:
     alice.create_trade()
-    trade = collection("trades").find_one({"user_id": alice.client_id})
-    assert trade is not None
     count = 2 * PASS_SIZE + 1
-    copies = [{**trade, "_id": ObjectId(), "number": number} for number in range(2, count + 1)]
-    collection("trades").insert_many(copies)
-    collection("portfolios").update_one({}, {"$set": {"trade_count": count}})
+    ids = copy_trade(alice.client_id, count)
 
     answer = alice.get(f"/trades/{alice.client_id}/export.csv", buffered=False)
     parts = answer.response
     assert isinstance(parts, Iterator)
     sizes = [len(part.splitlines()) for part in parts]
     assert sizes == [1, PASS_SIZE, PASS_SIZE, 1]
-    assert [row["trade_id"] for row in rows_of(alice)] == [
-        str(each["_id"]) for each in (trade, *copies)
-    ]
+    assert [row["trade_id"] for row in rows_of(alice)] == list(map(str, ids))
 
 
 @pytest.mark.parametrize(

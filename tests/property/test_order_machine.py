@@ -6,14 +6,12 @@ trades, the portfolio and the events are those of `order_model`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -31,6 +29,7 @@ from app.portfolio.reconciliation import find_differences
 from app.web.auth import issue_token
 from tests.property.order_model import MARGIN_RATE, Lot, OrderModel, Refusal
 from tests.property.portfolio_database import clear, paise
+from tests.property.searching import examples_of, search
 from tests.support.bounds import assert_bounds_hold
 from tests.support.factories import create_user
 from tests.support.market import ManualClock, ScriptedFeed
@@ -287,20 +286,11 @@ def prices(**paise: int | None) -> dict[str, float]:
     return {name: amount / 100 for name, amount in paise.items() if amount is not None}
 
 
-# Reproducible, so that only changes make it fail; ORDER_EXAMPLES=2000 searches further.
-EXAMPLES = int(os.environ.get("ORDER_EXAMPLES", "0"))
-SETTINGS = settings(
-    max_examples=EXAMPLES or 8,
-    derandomize=not EXAMPLES,
-    stateful_step_count=30,
-    deadline=None,
-    database=None,
-    print_blob=True,
-    suppress_health_check=list(HealthCheck),
-)
+# ORDER_EXAMPLES=2000 searches further.
+SETTINGS = search("ORDER_EXAMPLES", 8, stateful_step_count=30)
 
 
-@pytest.mark.timeout(900 + 3 * EXAMPLES)
+@pytest.mark.timeout(900 + 3 * examples_of("ORDER_EXAMPLES"))
 def test_orders_agree_with_the_model_after_every_step(
     make_app: Callable[..., Flask], feed: ScriptedFeed, clock: ManualClock
 ) -> None:

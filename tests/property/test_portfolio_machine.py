@@ -6,7 +6,6 @@ compares all documents with `portfolio_model`, which shares no code with the app
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,7 +14,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -47,6 +45,7 @@ from tests.property.portfolio_driver import (
 )
 from tests.property.portfolio_model import Order, user_of
 from tests.property.portfolio_statistics import assert_statistics
+from tests.property.searching import examples_of, search
 from tests.support.market import ManualClock, ScriptedFeed
 
 users = st.sampled_from(list(ACCOUNTS))
@@ -378,20 +377,11 @@ class PortfolioMachine(PortfolioDriver, RuleBasedStateMachine):
             assert published == list(range(1, len(found.events) + 1))
 
 
-# Reproducible, so that only changes make it fail; BOOKS_EXAMPLES=5000 searches further.
-EXAMPLES = int(os.environ.get("BOOKS_EXAMPLES", "0"))
-SETTINGS = settings(
-    max_examples=EXAMPLES or 30,
-    derandomize=not EXAMPLES,
-    stateful_step_count=35,
-    deadline=None,
-    database=None,
-    print_blob=True,
-    suppress_health_check=list(HealthCheck),
-)
+# BOOKS_EXAMPLES=5000 searches further.
+SETTINGS = search("BOOKS_EXAMPLES", 30, stateful_step_count=35)
 
 
-@pytest.mark.timeout(900 + 3 * EXAMPLES)
+@pytest.mark.timeout(900 + 3 * examples_of("BOOKS_EXAMPLES"))
 def test_the_server_agrees_with_the_model_after_every_step(
     make_app: Callable[..., Flask],
     feed: ScriptedFeed,

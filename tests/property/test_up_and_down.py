@@ -7,7 +7,6 @@ users place, modify, cancel and exit on both at the same moments of the market.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from pymongo.errors import AutoReconnect, PyMongoError
 
 from app import services
@@ -30,6 +29,7 @@ from app.trades import execution
 from app.web.auth import issue_token
 from config import Settings
 from tests.property.portfolio_database import clear
+from tests.property.searching import examples_of, search
 from tests.property.up_and_down_stories import (
     LOWEST,
     MARGIN_RATE,
@@ -217,10 +217,6 @@ def interrupted(outage: Outage) -> Iterator[None]:
         yield
 
 
-# Reproducible, so that only changes make it fail; UP_AND_DOWN_EXAMPLES=2000 searches further.
-EXAMPLES = int(os.environ.get("UP_AND_DOWN_EXAMPLES", "0"))
-
-
 def compare(app: Flask, variables: Settings, story: Story) -> dict[str, Any]:
     """Tell a story to a server that stays up and to one that does not; return their books."""
     up = Server(app, variables, story.source)
@@ -238,7 +234,8 @@ def compare(app: Flask, variables: Settings, story: Story) -> dict[str, Any]:
     return expected
 
 
-@pytest.mark.timeout(900 + 3 * EXAMPLES)
+# UP_AND_DOWN_EXAMPLES=2000 searches further.
+@pytest.mark.timeout(900 + 3 * examples_of("UP_AND_DOWN_EXAMPLES"))
 @pytest.mark.parametrize(("profile", "examples"), [("plain", 16), ("realistic", 4)])
 def test_the_same_ticks_give_the_same_books_whether_the_server_was_up_or_down(
     make_app: Callable[..., Flask],
@@ -249,14 +246,7 @@ def test_the_same_ticks_give_the_same_books_whether_the_server_was_up_or_down(
     environment = {"MARGIN_RATE": MARGIN_RATE, "FILL_PROFILE": profile}
     app, variables = make_app(**environment), make_settings(**environment)
 
-    @settings(
-        max_examples=EXAMPLES or examples,
-        derandomize=not EXAMPLES,
-        deadline=None,
-        database=None,
-        print_blob=True,
-        suppress_health_check=list(HealthCheck),
-    )
+    @search("UP_AND_DOWN_EXAMPLES", examples)
     @given(stories)
     def compare_each(story: Story) -> None:
         compare(app, variables, story)

@@ -155,6 +155,16 @@ def insert_trade(number: int = 1, user_id: str = "alice") -> Trade:
     )
 
 
+def copy_trade(client_id: str, count: int) -> list[ObjectId]:
+    """Make the only trade of the database's only portfolio `count` trades; return their ids."""
+    trade = collection("trades").find_one({"user_id": client_id})
+    assert trade is not None
+    copies = [{**trade, "_id": ObjectId(), "number": number} for number in range(2, count + 1)]
+    collection("trades").insert_many(copies)
+    collection("portfolios").update_one({}, {"$set": {"trade_count": count}})
+    return [each["_id"] for each in (trade, *copies)]
+
+
 def draft(user_id: str = "alice", message: str = "Hello.") -> EventDraft:
     return EventDraft(user_id=user_id, type="greeting", message=message, data={})
 
