@@ -43,6 +43,8 @@ _CHANGE = {
 }
 _MESSAGE = {"type": "string", "description": "The text they sent.", "examples": ["Review trades."]}
 _HOST = {"type": "string", "description": "The host of its URL.", "examples": ["bot.example.com"]}
+# What every event of an order has of it.
+ORDER = "order_type limit_price stop_price time_in_force queued_for expires_at"
 TRAILING = ("trailing_offset", "trailing_pct", "trailing_step")
 # What the data of an event may lack.
 OPTIONAL = {"settled_from", "best_price", "trailing_stop", *TRAILING}
@@ -62,9 +64,7 @@ def event_data(views: Views) -> dict[str, Properties]:
 
 def _entry_data(views: Views) -> dict[str, Properties]:
     trade = views[TradeView]
-    order = pick(
-        trade, "trade_id portfolio symbol trade_type quantity order_type limit_price stop_price"
-    )
+    order = pick(trade, f"trade_id portfolio symbol trade_type quantity {ORDER}")
     trailing = {name: _never_null(trade[name]) for name in TRAILING}
     begun = {
         "trailing_stop": {
@@ -83,8 +83,8 @@ def _entry_data(views: Views) -> dict[str, Properties]:
     }
     modified = pick(
         trade,
-        "trade_id portfolio symbol trade_type quantity status version order_type limit_price "
-        "stop_price stop_loss target_price margin_used exit_queued",
+        f"trade_id portfolio symbol trade_type quantity status version {ORDER} "
+        "stop_loss target_price margin_used exit_queued",
     )
     return {
         "trade_created": _created(views, trailing | begun),
@@ -104,7 +104,7 @@ def _adjusted(views: Views, trailing: Properties) -> Properties:
         pick(trade, "trade_id portfolio symbol trade_type quantity status version")
         | {"action": action["kind"]}
         | pick(action, "ex_date ratio amount")
-        | pick(trade, "order_type limit_price stop_price entry_price stop_loss target_price")
+        | pick(trade, f"{ORDER} entry_price stop_loss target_price")
         | trailing
         | {"pnl": {**_never_null(trade["pnl"]), "description": "Rupees that it booked."}}
         | pick(trade, "margin_used")
@@ -115,8 +115,8 @@ def _created(views: Views, trailing: Properties) -> Properties:
     trade = views[TradeView]
     order = pick(
         trade,
-        "trade_id portfolio symbol trade_type quantity user_id oco_id status order_type "
-        "limit_price stop_price time_in_force queued_for expires_at stop_loss target_price",
+        f"trade_id portfolio symbol trade_type quantity user_id oco_id status {ORDER} "
+        "stop_loss target_price",
     )
     opened = (
         pick(trade, "entry_price margin_used")

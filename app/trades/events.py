@@ -58,7 +58,7 @@ _WHEN = {
 
 def trade_created(trade: Trade, available_margin: Decimal) -> EventDraft:
     """Return the event of a new trade; `available_margin` is what is left, in rupees."""
-    bracket, order = trade.bracket, trade.order
+    bracket = trade.bracket
     return EventDraft(
         user_id=trade.user_id,
         type="trade_created",
@@ -69,9 +69,6 @@ def trade_created(trade: Trade, available_margin: Decimal) -> EventDraft:
             "oco_id": str(trade.oco_id) if trade.oco_id else None,
             "status": trade.status.value,
             **_order_data(trade),
-            "time_in_force": order.time_in_force.value if order else None,
-            "queued_for": order.queued_for.isoformat() if order and order.queued_for else None,
-            "expires_at": order.expires_at if order else None,
             "stop_loss": trade.terms.stop_loss,
             "target_price": trade.terms.target_price,
             **_trailing_data(trade.terms.trailing),
@@ -304,6 +301,9 @@ def _order_data(trade: Trade) -> dict[str, object]:
         "order_type": (order.order_type if order else OrderType.MARKET).value,
         "limit_price": order.limit_price if order else None,
         "stop_price": order.stop_price if order else None,
+        "time_in_force": order.time_in_force.value if order else None,
+        "queued_for": order.queued_for.isoformat() if order and order.queued_for else None,
+        "expires_at": order.expires_at if order else None,
     }
 
 

@@ -146,6 +146,8 @@ def test_an_order_takes_another_time_in_force(
     body = modify(alice, trade, time_in_force="day").get_json()
 
     assert (body["time_in_force"], body["expires_at"]) == ("DAY", "2026-11-23T10:05:00.000Z")
+    event = alice.notifications()[0]["data"]
+    assert (event["time_in_force"], event["expires_at"]) == ("DAY", body["expires_at"])
     assert "time_in_force" in assert_error(
         modify(alice, trade, time_in_force="IOC"), 400, "validation_error"
     )
