@@ -1,18 +1,15 @@
-"""The routes of webhooks: creation, changes, tests, the log and replays."""
+"""The routes of webhooks: creation, changes and tests."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import jsonschema_rs
 import pytest
 import standardwebhooks
-from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
 from app.database import collection
 from app.delivery import WebhookWorker
@@ -20,99 +17,22 @@ from app.webhooks.service import MAX_WEBHOOKS
 from tests.fakes.endpoint import Endpoint
 from tests.support.market import ManualClock
 from tests.support.responses import (
-    Check,
     assert_error,
     assert_shape,
-    flag,
-    null_or,
-    object_id,
     text,
-    time,
-    whole,
 )
 from tests.support.users import Trader
-
-HOOKS = "/notifications/webhooks"
-VIEW: Mapping[str, Check] = {
-    "webhook_id": object_id,
-    "url": text,
-    "events": null_or(lambda value: isinstance(value, list)),
-    "description": lambda value: isinstance(value, str),
-    "enabled": flag,
-    "created_at": time,
-    "last_seq": whole,
-    "failures": whole,
-    "failing_since": null_or(time),
-    "next_attempt_at": null_or(time),
-    "disabled_at": null_or(time),
-    "disabled_reason": null_or(text),
-}
-DELIVERY: Mapping[str, Check] = {
-    "delivery_id": object_id,
-    "origin": text,
-    "event": text,
-    "seq": null_or(whole),
-    "status": text,
-    "created_at": time,
-    "attempt_count": whole,
-    "attempts": lambda value: isinstance(value, list),
-}
-ATTEMPT: Mapping[str, Check] = {
-    "at": time,
-    "duration_ms": whole,
-    "status_code": null_or(whole),
-    "error": null_or(text),
-}
-
-
-@pytest.fixture
-def variables() -> dict[str, Any]:
-    return {"WEBHOOK_ALLOWED_HOSTS": "127.0.0.1"}
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    with Endpoint().open() as endpoint:
-        yield endpoint
-
-
-@pytest.fixture
-def worker(app: Flask, clock: ManualClock) -> WebhookWorker:
-    return WebhookWorker(app, clock)
-
-
-@pytest.fixture
-def hook(alice: Trader, endpoint: Endpoint) -> dict[str, Any]:
-    """A webhook of alice to the endpoint, with its secret."""
-    return create(alice, endpoint)
-
-
-def create(trader: Trader, endpoint: Endpoint, **fields: Any) -> dict[str, Any]:
-    url = f"http://127.0.0.1:{endpoint.port}/hook"
-    created = trader.post(HOOKS, {"url": url, **fields})
-    assert created.status_code == 201, created.text
-    body: dict[str, Any] = created.get_json()
-    return body
-
-
-def change(trader: Trader, hook: dict[str, Any], **changes: Any) -> TestResponse:
-    path = f"{HOOKS}/{hook['webhook_id']}"
-    return trader.client.patch(path, headers=trader.headers, json=changes)
-
-
-def show(trader: Trader, hook: dict[str, Any]) -> dict[str, Any]:
-    shown: dict[str, Any] = trader.get(f"{HOOKS}/{hook['webhook_id']}").get_json()
-    return shown
-
-
-def log(trader: Trader, hook: dict[str, Any], query: str = "") -> list[dict[str, Any]]:
-    page: dict[str, Any] = trader.get(f"{HOOKS}/{hook['webhook_id']}/deliveries{query}").get_json()
-    return list(page["deliveries"])
-
-
-def notify(trader: Trader, count: int = 1) -> None:
-    for _ in range(count):
-        trader.post("/notifications", {"event": "reminder", "message": "Review the trades."})
+from tests.support.webhook_requests import (
+    ATTEMPT,
+    DELIVERY,
+    HOOKS,
+    VIEW,
+    change,
+    create,
+    log,
+    notify,
+    show,
+)
 
 
 def test_the_secret_is_shown_once_and_stored_nowhere(alice: Trader, endpoint: Endpoint) -> None:
@@ -331,87 +251,6 @@ def test_a_disabled_webhook_receives_nothing_until_it_is_enabled(
     assert (enabled["enabled"], enabled["disabled_at"]) == (True, None)
     # Nothing was lost meanwhile.
     assert endpoint.seqs == [1, 2, 3]
-
-
-def test_events_after_a_seq_are_delivered_again_in_order(
-    alice: Trader, hook: dict[str, Any], endpoint: Endpoint, worker: WebhookWorker
-) -> None:
-    notify(alice, 3)
-    worker.run_once()
-
-    change(alice, hook, after_seq=1)
-    worker.run_once()
-
-    assert endpoint.seqs == [1, 2, 3, 2, 3]
-    assert endpoint.received[3].json == endpoint.received[1].json
-
-
-def test_a_seq_beyond_the_last_event_skips_the_events_so_far(
-    alice: Trader, hook: dict[str, Any], endpoint: Endpoint, worker: WebhookWorker
-) -> None:
-    endpoint.statuses = [400]
-    notify(alice, 3)
-    worker.run_once()
-    (pending,) = log(alice, hook)
-
-    assert change(alice, hook, after_seq=1_000).get_json()["last_seq"] == 3
-    notify(alice)
-    worker.run_once()
-
-    assert endpoint.seqs == [1, 4]
-    assert [each["status"] for each in log(alice, hook)] == ["delivered", "failed"]
-    assert pending["status"] == "pending"
-
-
-def test_the_log_is_listed_by_page_and_by_status(
-    alice: Trader, hook: dict[str, Any], endpoint: Endpoint, worker: WebhookWorker
-) -> None:
-    notify(alice, 4)
-    endpoint.statuses = [200, 200, 200, 500]
-    worker.run_once()
-
-    path = f"{HOOKS}/{hook['webhook_id']}/deliveries"
-    first = alice.get(f"{path}?limit=3").get_json()
-    rest = alice.get(f"{path}?limit=3&cursor={first['next_cursor']}").get_json()
-
-    assert [each["seq"] for each in first["deliveries"]] == [4, 3, 2]
-    assert [each["seq"] for each in rest["deliveries"]] == [1]
-    assert rest["next_cursor"] is None
-    assert [each["seq"] for each in log(alice, hook, "?status=pending")] == [4]
-    assert [each["seq"] for each in log(alice, hook, "?status=delivered")] == [3, 2, 1]
-
-
-def test_one_delivery_is_replayed_with_the_same_id(
-    alice: Trader, hook: dict[str, Any], endpoint: Endpoint, worker: WebhookWorker
-) -> None:
-    notify(alice, 2)
-    worker.run_once()
-    first = log(alice, hook)[-1]
-
-    answer = alice.post(
-        f"{HOOKS}/{hook['webhook_id']}/deliveries/{first['delivery_id']}/replay"
-    ).get_json()
-
-    assert (answer["origin"], answer["seq"], answer["status"]) == ("replay", 1, "delivered")
-    original, _, again = endpoint.received
-    assert again.body == original.body
-    assert again.headers["webhook-id"] == original.headers["webhook-id"]
-    # The webhook itself goes on where it was.
-    assert show(alice, hook)["last_seq"] == 2
-    assert worker.run_once() == 0
-
-
-def test_a_replay_needs_a_delivery_and_its_event(
-    alice: Trader, hook: dict[str, Any], endpoint: Endpoint, worker: WebhookWorker
-) -> None:
-    notify(alice)
-    worker.run_once()
-    path = f"{HOOKS}/{hook['webhook_id']}/deliveries"
-    collection("notifications").delete_many({})
-
-    assert_error(alice.post(f"{path}/{'0' * 24}/replay"), 404, "delivery_not_found")
-    answer = alice.post(f"{path}/{log(alice, hook)[0]['delivery_id']}/replay")
-    assert_error(answer, 409, "event_deleted")
 
 
 def test_a_deleted_webhook_leaves_nothing_behind(
