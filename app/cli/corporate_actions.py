@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -11,6 +11,7 @@ from flask.cli import AppGroup
 from app.cli.tables import table
 from app.domain.corporate_actions import ActionKind, CorporateAction
 from app.market_data.action_file import ActionFileError, read_actions
+from app.models import Portfolio
 from app.models.stored_action import StoredAction, find_settled_early
 from app.services import now, services
 
@@ -72,7 +73,10 @@ def list_actions(symbol: str | None) -> None:
 @click.argument("ex_date", type=click.DateTime(["%Y-%m-%d"]))
 @click.argument("kind", type=click.Choice([kind.value for kind in ActionKind]))
 def withdraw(symbol: str, ex_date: datetime, kind: str) -> None:
-    """Withdraw an action that was loaded from a file, before its ex-date begins."""
+    """Withdraw an action that was loaded from a file, before its ex-date begins.
+
+    With MARKET_DATA=replay it can be withdrawn whenever no trade is open.
+    """
     name = services().instruments.get_ordered(symbol).symbol
     wanted = ex_date.date(), ActionKind(kind)
     for stored in StoredAction.find_all(name):
@@ -85,12 +89,22 @@ def withdraw(symbol: str, ex_date: datetime, kind: str) -> None:
         raise click.ClickException(
             f"{action.id} was not loaded from a file: its source is {stored.source}."
         )
-    if not StoredAction.withdraw(action, now() + LEARNED):
+    _remove(action)
+    StoredAction.count_load()
+    click.echo(f"{action.id} is withdrawn.")
+
+
+def _remove(action: CorporateAction) -> None:
+    """Remove an action; raise ClickException if trades may depend on it."""
+    is_replay = services().settings.market == "replay"
+    if is_replay and Portfolio.any_margin_in_use():
+        raise click.ClickException(f"{action.id} cannot be withdrawn while a trade is open.")
+    # The next replay comes to its ex-date again, whatever this one has reached.
+    until = datetime.min.replace(tzinfo=UTC) if is_replay else now() + LEARNED
+    if not StoredAction.withdraw(action, until, is_applied=is_replay):
         raise click.ClickException(
             f"{action.id} cannot be withdrawn: its ex-date has begun, or begins within a minute."
         )
-    StoredAction.count_load()
-    click.echo(f"{action.id} is withdrawn.")
 
 
 def _require_future(actions: list[CorporateAction]) -> None:

@@ -102,10 +102,17 @@ class StoredAction:
         collection("corporate_actions").update_one({"_id": VERSION}, loaded, upsert=True)
 
     @classmethod
-    def withdraw(cls, action: CorporateAction, until: datetime) -> bool:
-        """Remove an action that opens after `until` and adjusted nothing; return whether it did."""
-        untouched = {"_id": action.id, "opens_at": {"$gt": until}, "close": {"$exists": False}}
-        return collection("corporate_actions").delete_one(untouched).deleted_count == 1
+    def withdraw(
+        cls, action: CorporateAction, until: datetime, *, is_applied: bool = False
+    ) -> bool:
+        """Remove an action that opens after `until`; return whether it did.
+
+        Unless `is_applied`, only one that has adjusted nothing.
+        """
+        query: Document = {"_id": action.id, "opens_at": {"$gt": until}}
+        if not is_applied:
+            query["close"] = {"$exists": False}
+        return collection("corporate_actions").delete_one(query).deleted_count == 1
 
     @classmethod
     def remove_simulated(cls, now: datetime) -> int:

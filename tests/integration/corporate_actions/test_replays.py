@@ -76,10 +76,15 @@ def bonus(opens_at: datetime) -> CorporateAction:
     return CorporateAction(SHARE, ex_date, ActionKind.BONUS, opens_at, opens_at, Ratio(1, 1))
 
 
+def command(app: Flask, *arguments: str) -> str:
+    """Run `corporate-actions`; return its output."""
+    with app.app_context():
+        return app.test_cli_runner().invoke(corporate_actions, arguments).output
+
+
 def load(app: Flask, path: Path) -> None:
     path.write_text(f"symbol,ex_date,kind,ratio,amount\n{SHARE},2026-11-25,bonus,1:1,\n")
-    loaded = app.test_cli_runner().invoke(corporate_actions, ["load", str(path)])
-    assert loaded.exit_code == 0, loaded.output
+    assert command(app, "load", str(path)).startswith("1 actions loaded")
 
 
 def run_backtest(app: Flask, clock: ManualClock) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -135,6 +140,27 @@ def test_each_backtest_over_a_split_is_adjusted(
 
     for _ in range(2):
         assert_adjusted(*run_backtest(start(recording), clock))
+
+
+def test_an_action_of_a_backtest_is_withdrawn_once_no_trade_is_open(
+    start: Start, recording: Path, clock: ManualClock, tmp_path: Path
+) -> None:
+    app = start(recording)
+    load(app, tmp_path / "actions.csv")
+    app = start(recording)
+    trader = sign_up(app.test_client())
+    trader.open_portfolio()
+    monitor = Monitor(app)
+    monitor.run_once()
+    trader.create_trade(**STOP)
+    trades_at(app, monitor, clock, trader, OPEN)
+    withdraw = ("withdraw", SHARE, "2026-11-25", "bonus")
+
+    assert "cannot be withdrawn while a trade is open" in command(app, *withdraw)
+    trades_at(app, monitor, clock, trader, MARKET[-1][0])
+    assert command(app, *withdraw) == f"{SHARE} 2026-11-25 bonus is withdrawn.\n"
+    with app.app_context():
+        assert StoredAction.find_all() == []
 
 
 def test_a_replay_that_goes_on_has_adjusted_what_its_ex_date_has_passed(
