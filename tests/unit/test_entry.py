@@ -1,70 +1,33 @@
-"""Entry orders that wait: the prices that trigger and fill them, in ticks and in candles."""
+"""Entry orders that wait: the prices that trigger and fill them, in ticks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
 
-from app.domain.bracket import Bracket
-from app.domain.candle import Candle
 from app.domain.corporate_actions import ActionKind, Basis, CorporateAction, Ratio, adjust_order
 from app.domain.entry import Entered, EntryOrder, Triggered
-from app.domain.fill import Exit, ExitReason, FillRule
-from app.domain.order import OrderType
+from app.domain.fill import FillRule
 from app.domain.quote import Posting, Quote, Source
 from app.domain.side import TradeType
-from app.domain.trade import (
-    EndReason,
-    IllegalTransition,
-    TradeStatus,
-    end_entry,
-    on_candle,
-    on_quote,
-)
 from app.domain.triggers import SettledFrom
-from tests.support.quotes import NOON, bracket, entry_order, quote
-
-MARKET, LIMIT = OrderType.MARKET, OrderType.LIMIT
-STOP, STOP_LIMIT = OrderType.STOP, OrderType.STOP_LIMIT
-BUY, SELL = TradeType.BUY, TradeType.SELL
-MINUTE = timedelta(minutes=1)
-
-
-@dataclass
-class Trade:
-    order: EntryOrder | None
-    bracket: Bracket | None = None
-    status: TradeStatus = TradeStatus.PENDING
-
-
-def candle(*prices: int, minute: int = 1) -> Candle:
-    """Return a candle of these prices in their order, some minutes after NOON."""
-    time = NOON + minute * MINUTE
-    return Candle.of([quote(price, timestamp=time) for price in prices])
-
-
-def tick(price: Decimal | int | str, minute: int = 1) -> Quote:
-    return quote(price, timestamp=NOON + minute * MINUTE)
-
-
-def opening(price: int) -> Quote:
-    return replace(tick(price), opens_session=True)
-
-
-def filled(
-    order: EntryOrder, by: Quote | Candle, settled_from: SettledFrom | None = None
-) -> tuple[Decimal | int, FillRule | None] | None:
-    """Return the price and the rule of the fill that a tick or a candle causes."""
-    change = order.filled_in(by) if isinstance(by, Candle) else order.filled_by(by, settled_from)
-    if not isinstance(change, Entered):
-        return None
-    return change.bracket.entry_price, change.bracket.entry_rule
-
-
-# What it waits for.
+from tests.support.entries import (
+    BUY,
+    LIMIT,
+    MARKET,
+    MINUTE,
+    SELL,
+    STOP,
+    STOP_LIMIT,
+    candle,
+    filled,
+    opening,
+    tick,
+)
+from tests.support.quotes import NOON, entry_order, quote
 
 
 @pytest.mark.parametrize(
@@ -102,9 +65,6 @@ def test_a_triggered_stop_limit_waits_for_its_limit(
     triggered = replace(order, triggered_at=NOON)
 
     assert (triggered.trigger_below, triggered.trigger_above) == (below, above)
-
-
-# Ticks.
 
 
 @pytest.mark.parametrize(
@@ -229,173 +189,6 @@ def test_nothing_fills_an_order_from_the_time_of_its_expiry_on(
     assert order.filled_by(tick(85, minute=2)) is None
     assert order.filled_in(candle(85, minute=1)) is not None
     assert order.filled_in(candle(85, minute=2)) is None
-
-
-# Candles.
-
-
-@pytest.mark.parametrize(
-    ("order", "reaching", "later", "before"),
-    [
-        (entry_order(LIMIT, BUY, limit_price=90), (100, 85), (90, FillRule.LIMIT), (85, 100)),
-        (entry_order(LIMIT, SELL, limit_price=110), (100, 115), (110, FillRule.LIMIT), (115, 100)),
-        (entry_order(STOP, BUY, stop_price=110), (100, 115), (110, FillRule.CANDLE), (115, 100)),
-        (entry_order(STOP, SELL, stop_price=90), (100, 85), (90, FillRule.CANDLE), (85, 100)),
-    ],
-)
-def test_a_candle_that_reaches_the_price_fills_at_it_and_one_that_opens_beyond_as_a_tick(
-    order: EntryOrder,
-    reaching: tuple[int, int],
-    later: tuple[int, FillRule],
-    before: tuple[int, int],
-) -> None:
-    assert filled(order, candle(*reaching)) == later
-    assert filled(order, candle(*before)) == filled(order, tick(before[0]))
-    assert filled(order, candle(100, 101, 99)) is None
-    change = order.filled_in(candle(*reaching))
-    assert isinstance(change, Entered)
-    assert change.bracket.entry_settled_from is SettledFrom.GAP
-
-
-def test_a_candle_from_before_the_order_does_not_fill_it() -> None:
-    order = entry_order(LIMIT, limit_price=90, placed=tick(100, minute=5))
-
-    assert filled(order, candle(85, minute=4)) is None
-    assert filled(order, candle(85, minute=5)) == (90, FillRule.LIMIT)
-
-
-def test_a_candle_that_opens_a_session_beyond_a_limit_fills_it_at_the_open() -> None:
-    order = entry_order(LIMIT, limit_price=90)
-    opens = replace(candle(85, 95), opens_session=True)
-
-    assert filled(order, opens) == (85, FillRule.OPENING)
-    assert filled(order, replace(candle(95, 85), opens_session=True)) == (90, FillRule.LIMIT)
-
-
-def test_a_candle_fills_a_queued_market_order_at_its_open() -> None:
-    assert filled(entry_order(MARKET), candle(97, 80, 120)) == (97, FillRule.MARKET)
-
-
-def test_a_candle_that_reaches_the_stop_of_a_stop_limit_fills_it_at_the_stop() -> None:
-    order = entry_order(STOP_LIMIT, stop_price=110, limit_price=112)
-
-    assert filled(order, candle(100, 115)) == (110, FillRule.CANDLE)
-    # Beyond the limit at the open: the order rests.
-    assert isinstance(order.filled_in(candle(115, 116)), Triggered)
-
-
-@pytest.mark.parametrize(
-    ("prices", "is_filled"),
-    [
-        # Triggered at the open, beyond the limit: any later price counts.
-        ((115, 111, 120), True),
-        ((115, 113, 120), False),
-        ((115,), False),
-        # Triggered after the open: only the close surely came later.
-        ((100, 115, 111), True),
-        ((100, 115, 113), False),
-    ],
-)
-def test_of_the_candle_that_triggered_a_stop_limit_only_later_prices_fill_it(
-    prices: tuple[int, ...], is_filled: bool
-) -> None:
-    order = entry_order(STOP_LIMIT, stop_price=110, limit_price=112)
-    its_candle = candle(*prices)
-    triggered = replace(order, triggered_at=its_candle.time)
-
-    assert filled(triggered, its_candle) == ((112, FillRule.LIMIT) if is_filled else None)
-
-
-# The life of the trade.
-
-
-def test_a_tick_that_fills_an_entry_makes_its_trade_active() -> None:
-    trade = Trade(entry_order(LIMIT, limit_price=90))
-
-    transition = on_quote(trade, tick(90))
-
-    assert transition is not None
-    assert (transition.before, transition.after) == (TradeStatus.PENDING, TradeStatus.ACTIVE)
-    assert on_quote(trade, tick(91)) is None
-    assert on_candle(trade, candle(91)) is None
-
-
-@pytest.mark.parametrize("board", ["a", None], ids=["ticks", "candles"])
-def test_prices_of_before_the_trigger_do_not_fill_its_limit(board: str | None) -> None:
-    """They are settled again if the database was away after the trigger was written."""
-    posting = Posting(board, 1) if board else None
-    order = entry_order(
-        STOP_LIMIT, SELL, stop_price=96, limit_price=98, placed=replace(quote(100), posting=posting)
-    )
-    triggered = replace(order, triggered_at=NOON + 2 * MINUTE)
-
-    def tick(minute: int) -> Quote:
-        later = Posting(board, minute + 1) if board else None
-        return replace(quote(99, timestamp=NOON + minute * MINUTE), posting=later)
-
-    assert triggered.filled_by(tick(1)) is None
-    assert triggered.filled_in(Candle.of([tick(1)])) is None
-    assert triggered.filled_by(tick(3)) is not None
-
-
-def test_a_triggered_stop_limit_stays_pending() -> None:
-    trade = Trade(entry_order(STOP_LIMIT, stop_price=110, limit_price=112))
-
-    for transition in (on_quote(trade, tick(120)), on_candle(trade, candle(120))):
-        assert transition is not None
-        assert transition.after is TradeStatus.PENDING
-
-
-@pytest.mark.parametrize(
-    ("reason", "status"),
-    [
-        (EndReason.USER, TradeStatus.CANCELLED),
-        (EndReason.OCO, TradeStatus.CANCELLED),
-        (EndReason.PORTFOLIO_RESET, TradeStatus.CANCELLED),
-        (EndReason.EXPIRED, TradeStatus.EXPIRED),
-        (EndReason.INSUFFICIENT_MARGIN, TradeStatus.REJECTED),
-        (EndReason.UNLISTED, TradeStatus.REJECTED),
-    ],
-)
-def test_an_entry_that_is_not_filled_ends_by_its_reason(
-    reason: EndReason, status: TradeStatus
-) -> None:
-    assert end_entry(Trade(entry_order(MARKET)), reason).after is status
-
-
-@pytest.mark.parametrize("status", [each for each in TradeStatus if each != "PENDING"])
-def test_only_a_pending_entry_can_end_unfilled(status: TradeStatus) -> None:
-    trade = Trade(entry_order(MARKET), bracket(), status)
-
-    with pytest.raises(IllegalTransition):
-        end_entry(trade, EndReason.USER)
-    assert on_quote(trade, tick(100)) is None
-
-
-@pytest.mark.parametrize(
-    ("prices", "expected"),
-    [
-        # A limit below the market: the price fell through it, and on to the stop-loss.
-        ((100, 75), (ExitReason.STOP_LOSS, 80)),
-        # Whether the high came before the fall to the limit is unknown: only the close counts.
-        ((100, 125, 85, 100), None),
-        ((100, 85, 125), (ExitReason.TARGET, 120)),
-    ],
-)
-def test_the_candle_that_fills_an_entry_closes_it_only_by_what_surely_came_later(
-    prices: tuple[int, ...], expected: tuple[ExitReason, int] | None
-) -> None:
-    order = entry_order(LIMIT, limit_price=90, stop_loss=80, target_price=120)
-    its_candle = candle(*prices)
-    change = order.filled_in(its_candle)
-    assert isinstance(change, Entered)
-
-    transition = on_candle(Trade(order, change.bracket, TradeStatus.ACTIVE), its_candle)
-
-    exit = transition.change if transition else None
-    assert exit is None or isinstance(exit, Exit)
-    found: tuple[ExitReason, Decimal | int] | None = (exit.reason, exit.price) if exit else None
-    assert found == expected
 
 
 def test_a_fill_keeps_the_time_of_its_quote() -> None:
