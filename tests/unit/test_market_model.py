@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import kurtosis
 
 from app.market_data.feeds.market_model import ANCHOR, MarketModel
 from app.market_data.feeds.simulated_shares import listed_shares, weights_of
@@ -105,6 +104,9 @@ def test_the_volatility_of_a_year_is_that_of_the_data_file(days: DailyPrices) ->
 
 
 def test_returns_have_fat_tails(days: DailyPrices) -> None:
+    # Takes a second to import, and each process imports the modules of all tests.
+    from scipy.stats import kurtosis
+
     tails = kurtosis(days.returns, fisher=False)
 
     assert 4 < tails[:3].mean() < 10
