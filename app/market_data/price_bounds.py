@@ -2,7 +2,12 @@
 
 The monitor looks for what a tick triggers only if the tick reaches the bounds of its symbol. So
 every writer of a trade or an alert that waits calls `widen` first, and passes what it returns to
-the model. A crash in between leaves bounds that are too wide, which costs a query and does no harm.
+the model. If a stop follows the price, it calls `expect_trailing_stop` before that. A crash in
+between leaves bounds that are too wide, which costs a query and does no harm.
+
+Both are stored for the monitors of other processes. The monitor of this process may see from
+`announced` that nothing new is stored: it counts after the bounds are stored, and before the caller
+writes a trade or reads a price.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from math import inf
 from app.clock import Clock
 from app.database.transactions import TRANSACTION_TIMEOUT_SECONDS
 from app.domain.bounds import NOTHING, Bounds
+from app.models import Trail
 from app.models.stored_bounds import StoredBounds
 from app.models.widening import Widening
 
@@ -32,6 +38,8 @@ class PriceBounds:
         self._clock = clock
         # By symbol: what this process has widened, and when it began to.
         self._widened: dict[str, tuple[Bounds, float]] = {}
+        # How often this process has stored bounds or the mark of a trailing stop.
+        self.announced = 0
         self._lock = threading.Lock()
 
     def widen(self, levels: Mapping[str, Bounds]) -> Widening:
@@ -53,6 +61,16 @@ class PriceBounds:
         since = min((time for _, time in widened.values()), default=inf)
         return Widening(self._clock, since + WIDENED_SECONDS)
 
+    def expect_trailing_stop(self, symbol: str) -> None:
+        """Have the best prices of a symbol followed, for a stop that is about to begin.
+
+        Call it before the price is read that the stop begins at: see app/trades/trailing.py.
+        Raises PyMongoError.
+        """
+        Trail.mark(symbol, self._clock.now())
+        with self._lock:
+            self.announced += 1
+
     def _recent(self, symbol: str, now: float) -> tuple[Bounds, float]:
         """Return what this process has widened a symbol to, and since when."""
         bounds, since = self._widened.get(symbol, (NOTHING, now))
@@ -60,6 +78,8 @@ class PriceBounds:
 
     def _note(self, new: Mapping[str, Bounds], now: float) -> None:
         with self._lock:
+            # Not after `_widened`: another thread may rely on that at once, and write its trade.
+            self.announced += 1
             for symbol, bounds in new.items():
                 before, since = self._recent(symbol, now)
                 self._widened[symbol] = before.joined(bounds), since

@@ -2,7 +2,7 @@
 
 A tick between the bounds of its symbol triggers nothing. Of a tick that reaches them, the queries
 tell what it triggers; then the bounds are narrowed to what waits next. All of it is kept in memory,
-and one read a pass tells whether another process has widened some.
+and one read tells whether some were widened.
 """
 
 from __future__ import annotations

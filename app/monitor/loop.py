@@ -31,6 +31,7 @@ from app.metrics import KEY as METRICS_KEY
 from app.metrics import metrics
 from app.models import SHARES, AlertTrigger, Trade, TradeChange
 from app.monitor.adjustments import Adjustments
+from app.monitor.announcements import Announcements
 from app.monitor.downtime import settle_downtime
 from app.monitor.gaps import Gaps
 from app.monitor.known_bounds import KnownBounds
@@ -69,7 +70,8 @@ class Monitor:
     ) -> None:
         """Make the monitor of a process; the `recorder` gets the ticks that it acts on.
 
-        With `owns_database` the process has started the database, so no other one settles yet.
+        With `owns_database` the process has started the database, so no other one settles yet, and
+        none writes trades unless it shares the quotes of this one.
         """
         with app.app_context():
             parts = services()
@@ -90,6 +92,8 @@ class Monitor:
         self._lease_due_at = inf
         self._trailing = TrailingStops(parts.quotes.id, parts.clock)
         self._bounds = KnownBounds(parts.clock)
+        self._owns_database = owns_database
+        self._announcements = Announcements(parts.bounds, self._bounds, self._trailing)
         self._adjustments = Adjustments(parts, self._trailing)
         self._gaps = Gaps(parts, self._trailing, self._adjustments)
         self._receiver = TickReceiver(parts, self._is_own, recorder)
@@ -162,6 +166,8 @@ class Monitor:
         pass settles the ticks.
         """
         with self._app.app_context(), metrics().pass_seconds.time(), span("pass"):
+            # Read what was announced, even if this process has announced nothing.
+            self._announcements.forget()
             failure = self._receiver.refresh_symbols()
             if not failure:
                 self._attempt(self._learn_actions)
@@ -274,6 +280,7 @@ class Monitor:
         self._gaps.forget(numbers)
         self._trailing.forget(numbers)
         self._bounds.forget(numbers)
+        self._announcements.forget()
         self._adjustments.forget()
 
     def _drop_arrived(self) -> None:
@@ -385,8 +392,8 @@ class Monitor:
         try:
             # Before trades are looked for: see app/market_data/shared_quotes.py.
             self.sharing.store()
-            self._trailing.refresh()
-            self._bounds.refresh(self._term.epochs)
+            only_own = self._owns_database and not self.sharing.is_on
+            self._announcements.refresh(self._term.epochs, only_own=only_own)
             quiet = self._bounds.quiet(ticks)
             settled = [tick for tick in ticks if tick.symbol in traded]
             waited_for = [

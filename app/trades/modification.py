@@ -41,10 +41,10 @@ from app.domain.quote import Quote
 from app.domain.trade import EndReason, Modified, TradeStatus, Transition, end_entry, enter, modify
 from app.domain.trade_errors import ChangedMeanwhile, NotPending, TradeEnded
 from app.domain.trailing import Start, Unit
-from app.models import IdempotencyKey, IdempotencyRecord, Trade, TradeChange, Trail
+from app.models import IdempotencyKey, IdempotencyRecord, Trade, TradeChange
 from app.portfolio.service import get_portfolio
 from app.portfolio.valuation import value
-from app.services import market_time, now, services
+from app.services import market_time, services
 from app.trades.execution import apply_steps
 from app.trades.placing import expiry
 from app.trades.service import get_trade, settle_ticks_since
@@ -75,8 +75,7 @@ def modify_trade(
     _require_modifiable(trade, fields, version)
     instrument = services().instruments.get_ordered(trade.symbol)
     if not TRAILING_FIELDS.isdisjoint(fields):
-        # Before the price is read that it begins at: see app/trades/trailing.py.
-        Trail.mark(trade.symbol, now())
+        services().bounds.expect_trailing_stop(trade.symbol)
     market = _market(trade)
     since = market.quote or _origin(trade)
     modified = TradeChange(trade, modify(trade, _terms(trade, fields, since, instrument)))

@@ -13,8 +13,7 @@ from app.domain.errors import (
 )
 from app.domain.instrument import Instrument
 from app.domain.order import Order, TimeInForce
-from app.models import Trail
-from app.services import market_time, now, services
+from app.services import market_time, services
 
 
 def check_order(order: Order) -> tuple[Instrument, Market]:
@@ -26,8 +25,7 @@ def check_order(order: Order) -> tuple[Instrument, Market]:
     for problem in form_problems(order, instrument):
         raise problem
     if order.is_trailing:
-        # Before the price is read that it begins at: see app/trades/trailing.py.
-        Trail.mark(instrument.symbol, now())
+        services().bounds.expect_trailing_stop(instrument.symbol)
     market = look_up(order, instrument.symbol)
     for problem in market_problems(order, instrument, market):
         raise problem

@@ -35,7 +35,8 @@ def measure() -> list[Result]:
     theirs = NautilusEngine(ORDERS)
     with world() as here:
         seed_trades(here, seed_users(here, USERS), ORDERS // USERS)
-        monitor = Monitor(here.app)
+        # As of `python run.py`: the world has started the database, and only `app` uses it.
+        monitor = Monitor(here.app, owns_database=True)
         # The first pass learns the bounds of the symbol.
         _microseconds_a_tick(here, monitor, 1)
 

@@ -81,7 +81,7 @@ class OrderMachine(RuleBasedStateMachine):
         self.app = self.make_app(MARGIN_RATE=float(MARGIN_RATE))
         # So small that the changes of one tick take several transactions.
         self.app.config["WRITE_BATCH_SIZE"] = 2
-        self.monitor = Monitor(self.app)
+        self.monitor = Monitor(self.app, owns_database=True)
 
     @rule(
         side=sides,
@@ -173,19 +173,20 @@ class OrderMachine(RuleBasedStateMachine):
         if answer:
             assert paise(answer["exit_price"]) == self.model.price
 
-    @rule(path=st.lists(moves, min_size=1, max_size=4))
-    def tick(self, path: list[int]) -> None:
-        """Let several ticks arrive in one pass."""
+    @rule(path=st.lists(moves, min_size=1, max_size=4), pushed=st.booleans())
+    def tick(self, path: list[int], pushed: bool = False) -> None:
+        """Let several ticks arrive in one pass: a full one, or one of what was `pushed`."""
         self.clock.advance(1)
         for by in path:
             price = max(self.model.price + by, 5_000)
-            self.feed.tick(SYMBOL, Decimal(price) / 100)
+            arrive = self.feed.push if pushed else self.feed.tick
+            arrive(SYMBOL, Decimal(price) / 100)
             self.model.tick(price)
-        self.monitor.run_once()
+        self.monitor.run_arrived() if pushed else self.monitor.run_once()
 
     @precondition(lambda self: any(lot.is_open for lot in self.model.lots))
-    @rule(pick=picks, by=st.integers(-1, 1))
-    def tick_at_a_level(self, pick: int, by: int) -> None:
+    @rule(pick=picks, by=st.integers(-1, 1), pushed=st.booleans())
+    def tick_at_a_level(self, pick: int, by: int, pushed: bool) -> None:
         """Let a tick arrive at what something waits for, or a paisa beside it."""
         waiting = [
             level
@@ -197,11 +198,13 @@ class OrderMachine(RuleBasedStateMachine):
             if level is not None
         ]
         if waiting:
-            self.tick([waiting[pick % len(waiting)] + by - self.model.price])
+            self.tick([waiting[pick % len(waiting)] + by - self.model.price], pushed)
 
     @rule()
     def restart(self) -> None:
         self.start()
+        # It learns which symbols have trades.
+        self.monitor.run_once()
 
     @rule()
     def let_a_generation_of_bounds_end(self) -> None:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -43,7 +44,7 @@ from tests.support.market import InterruptingFeed, ManualClock, permissive_filte
 SYMBOL = "^NSEI"
 FAILURES = [(SymbolState, "find_marks"), (Trade, "find_triggered"), (execution, "apply_changes")]
 
-processes = st.integers(0, 1)
+processes = st.runner().flatmap(lambda machine: st.integers(0, machine.count - 1))
 prices = st.integers(95, 105)
 distances = st.integers(1, 5)
 # The second is longer than a price stays fresh: an order then asks the feed.
@@ -63,15 +64,17 @@ class Entry:
 
 
 class TickOrder(RuleBasedStateMachine):
-    def __init__(self, make_settings: Callable[..., Settings], mongo_uri: str) -> None:
+    def __init__(self, make_settings: Callable[..., Settings], mongo_uri: str, count: int) -> None:
+        """Run so many processes; a lone one has started the database."""
         super().__init__()
         self.make_settings = make_settings
         self.mongo_uri = mongo_uri
+        self.count = count
 
     @initialize()
     def start(self) -> None:
         self.clock = ManualClock()
-        self.feeds = [InterruptingFeed(self.clock, Source.ANGEL_ONE) for _ in range(2)]
+        self.feeds = [InterruptingFeed(self.clock, Source.ANGEL_ONE) for _ in range(self.count)]
         self.times: list[datetime] = []
         self.prices: list[int] = []
         self.leader: int | None = None
@@ -79,7 +82,7 @@ class TickOrder(RuleBasedStateMachine):
         self.passing: int | None = None
         self.entries: dict[ObjectId, Entry] = {}
         self.apps: list[Flask] = [self.start_process(feed) for feed in self.feeds]
-        self.monitors = [Monitor(app) for app in self.apps]
+        self.monitors = [self.start_monitor(app) for app in self.apps]
         with self.apps[0].app_context():
             clear()
             create_users("alice")
@@ -98,9 +101,12 @@ class TickOrder(RuleBasedStateMachine):
             services().quotes.tick_filter = permissive_filter(self.clock)
         return app
 
+    def start_monitor(self, app: Flask) -> Monitor:
+        return Monitor(app, owns_database=self.count == 1)
+
     @rule(price=prices, delay=delays, pushed=st.booleans())
     def tick(self, price: int, delay: float, *, pushed: bool) -> None:
-        """Both processes receive the price."""
+        """All processes receive the price."""
         self.clock.advance(delay)
         self.times.append(self.clock.now())
         self.prices.append(price)
@@ -139,6 +145,7 @@ class TickOrder(RuleBasedStateMachine):
             elif self.leader == process:
                 self.leader = None
 
+    @precondition(lambda self: self.count > 1)
     @rule(process=processes)
     def take_over_in_a_pass(self, process: int) -> None:
         """The leader is paused in its pass, for longer than its lease."""
@@ -198,7 +205,7 @@ class TickOrder(RuleBasedStateMachine):
         feed = self.feeds[process]
         feed.poll([])
         self.apps[process] = self.start_process(feed)
-        self.monitors[process] = Monitor(self.apps[process])
+        self.monitors[process] = self.start_monitor(self.apps[process])
         if self.leader == process:
             self.leader = None
 
@@ -208,7 +215,7 @@ class TickOrder(RuleBasedStateMachine):
             return
         self.pass_on_the_lease(0)
         # A share may be on its way from one process to the other.
-        for process in (1, 0, 1, 0):
+        for process in [*reversed(range(self.count))] * 2:
             self.run(process)
         assert self.leader is not None
         with self.apps[0].app_context():
@@ -231,13 +238,20 @@ class TickOrder(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize(("count", "examples"), [(2, 15), (1, 5)])
 def test_a_trade_closes_at_the_first_price_after_its_entry_that_reaches_its_stop_loss(
-    make_settings: Callable[..., Settings], mongo_uri: str, make_app: Callable[..., Flask]
+    make_settings: Callable[..., Settings],
+    mongo_uri: str,
+    make_app: Callable[..., Flask],
+    count: int,
+    examples: int,
 ) -> None:
     make_app()
 
     class Machine(TickOrder):
         def __init__(self) -> None:
-            super().__init__(make_settings, mongo_uri)
+            super().__init__(make_settings, mongo_uri, count)
 
-    run_state_machine_as_test(Machine, settings=settings(max_examples=15, stateful_step_count=25))
+    run_state_machine_as_test(
+        Machine, settings=settings(max_examples=examples, stateful_step_count=25)
+    )
