@@ -222,7 +222,8 @@ export class OpenTrades extends DeskElement {
     this.#dialog()?.close();
     await this.#report(async () => {
       const done = await exitAll();
-      return `${done.message}: ${signed(done.total_pnl)}.`;
+      // Outside market hours the exits wait, so that nothing is earned yet.
+      return done.count ? `${done.message}: ${signed(done.total_pnl)}.` : `${done.message}.`;
     });
   }
 
