@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import cache
 from importlib.resources import files
 from itertools import count
 from typing import Any
@@ -333,6 +334,7 @@ class TradingCalendar:
         return datetime.combine(day, moment, self.timezone).astimezone(UTC)
 
 
+@cache
 def read_rules() -> SessionRules:
     """Return the dated rules of `data/trading_hours.toml`."""
     text = (files("app.market_data") / "data" / "trading_hours.toml").read_text("utf-8")

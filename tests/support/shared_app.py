@@ -14,8 +14,8 @@ from flask import Flask
 from app import services
 from app.assembly import assemble_services
 from app.clock import Clock
-from app.database import transactions
-from app.database.migrations import migrate
+from app.database import collection, transactions
+from app.database.migrations import VERSION
 from app.database.pulse import Pulse
 from app.extensions import mongo
 from app.market_data.feed import Feed
@@ -50,7 +50,9 @@ class SharedApp:
         with self._app.app_context():
             settings = services.services().settings.model_copy(update={"data_dir": data_dir})
             self._restore(self._app, settings)
-            migrate()
+            # What `migrate` stores in an empty database, in one command instead of three.
+            version = {"_id": "version", "number": VERSION}
+            collection("schema").replace_one({"_id": "version"}, version, upsert=True)
         services.init_app(self._app, assemble_services(settings, feed, clock))
         return self._app
 
