@@ -7,10 +7,11 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pymongo
 import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
-from pymongo.errors import ServerSelectionTimeoutError
+from pymongo.errors import PyMongoError
 
 from app.domain.candle import IST
 from tests.support.audit import Document, embedded_uri
@@ -63,12 +64,14 @@ def load_bonus(database: Database[Document]) -> None:
 @contextmanager
 def held(database: Database[Document], trader: LiveTrader) -> Iterator[None]:
     """Hold the portfolio of a user in a transaction, so that no other one can write it."""
-    with database.client.start_session() as session, suppress(ServerSelectionTimeoutError):
+    with database.client.start_session() as session:
         session.start_transaction()
         mine = {"user_id": trader.client_id}
         database.portfolios.update_one(mine, {"$set": {"held": True}}, session=session)
         yield
-        session.abort_transaction()
+        # It is gone with the database, which nothing waits for.
+        with suppress(PyMongoError), pymongo.timeout(0.1):
+            session.abort_transaction()
 
 
 def adjustments_of(database: Database[Document], trader: LiveTrader) -> list[int]:
