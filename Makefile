@@ -62,7 +62,7 @@ screenshots: install-dev node_modules/.installed ## rewrite the screenshots of t
 	$(BIN)/python -m tests.browser.screenshots
 	$(BIN)/python -m tests.browser.landmarks
 
-measure-desk: install-dev node_modules/.installed ## first price, layout shift, CPU and memory of the desk in the system's chromium
+measure-desk: install-dev node_modules/.installed ## first price, layout shift, CPU, ages of prices and memory of the desk in the system's chromium
 	$(BIN)/python -m tests.browser.measure $(ARGS)
 
 docs: install ## rewrite the reference in docs/api.md and docs/events.md

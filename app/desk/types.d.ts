@@ -166,6 +166,7 @@ interface Trade {
   queued_for: string | null;
   triggered_at: string | null;
   oco_id: string | null;
+  fill_profile: string;
   exit_queued: { quantity: number; queued_for: string } | null;
   version: number;
 }
@@ -186,7 +187,7 @@ interface Fill {
   price: number;
   time: string;
   quote: { price: number; source: string; timestamp: string };
-  rule: "market" | "stop" | "limit" | "opening" | "candle" | null;
+  rule: string | null;
   reason: string | null;
   pnl: number | null;
   settled_from: string | null;
@@ -248,6 +249,7 @@ interface Preview {
   reward_at_target: number | null;
   reward_risk_ratio: number | null;
   break_even_price: number | null;
+  fill_profile: string;
   problems: Problem[];
   warnings: { code: string; message: string }[];
 }

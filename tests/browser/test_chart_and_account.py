@@ -4,46 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator, ViewportSize, expect
 from pyotp import TOTP
 
-from tests.support.browser import chromium
+from tests.browser.views import LAPTOP, PHONE, TABLET, views_of
 from tests.support.desk import TIMEOUT_MS, Desk, context_of
 from tests.support.live import LiveTrader, eventually
-from tests.support.recording_files import falling_and_rising, write_recording
 from tests.support.server import ServerProcess
 
 pytestmark = pytest.mark.needs("chromium")
 
-# Recorded seconds per second: NIFTY loses two rupees per second, for half an hour.
-SPEED = 0.1
 PIXELS = 30
-PHONE = {"width": 360, "height": 740}
-SECTIONS = (
-    *("Overview", "Activities", "Portfolios and funds", "Profile", "Second factor"),
-    *("Sessions and keys", "Webhooks", "Export and deletion"),
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def server(
-    make_shared_server: Callable[..., ServerProcess], tmp_path_factory: pytest.TempPathFactory
-) -> ServerProcess:
-    path = tmp_path_factory.mktemp("recording") / "falling.csv"
-    recording = write_recording(path, falling_and_rising())
-    return make_shared_server(
-        MARKET_DATA="replay", REPLAY_FILE=recording, REPLAY_SPEED=SPEED
-    ).start()
+SMALL_PHONE: ViewportSize = {"width": 360, "height": 740}
 
 
 @pytest.fixture
@@ -115,7 +91,7 @@ def test_a_line_is_dragged_by_a_finger(
     browser: Browser, server: ServerProcess, trader: LiveTrader
 ) -> None:
     trade = trader.create_trade(symbol="RELIANCE.NS", trade_type="BUY", quantity=1, stop_loss=1_000)
-    with context_of(browser, viewport=PHONE, has_touch=True, is_mobile=True) as context:
+    with context_of(browser, viewport=SMALL_PHONE, has_touch=True, is_mobile=True) as context:
         desk = Desk(context.new_page(), server.url).open()
         desk.sign_in(trader.email, trader.password)
         row = desk.page.locator("watch-row").filter(has_text="RELIANCE")
@@ -300,7 +276,7 @@ def test_a_webhook_is_created_tested_paused_and_deleted(desk: Desk, trader: Live
     expect(address).to_have_attribute("aria-invalid", "true")
     address.fill("https://desk.invalid/events")
     page.get_by_text("Only some events").click()
-    page.get_by_label("trade exited", exact=True).check()
+    page.get_by_label("Trade exited", exact=True).check()
     page.get_by_role("button", name="Create webhook").click()
     expect(page.locator("shown-once")).to_contain_text("whsec_")
     hooks = page.locator("account-webhooks tbody tr")
@@ -352,26 +328,53 @@ def test_a_user_takes_everything_along_and_deletes_the_account(
     assert trader.sign_in().status_code == 401
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_violation_in_chart_bell_and_account(
-    browser: Browser, server: ServerProcess, trader: LiveTrader, scheme: str
+def test_the_fill_profile_of_a_portfolio_is_explained_and_changed(
+    desk: Desk, trader: LiveTrader
+) -> None:
+    desk.show("Account")
+    page = desk.page
+    page.get_by_role("button", name="Portfolios and funds").click()
+    fills = page.get_by_role("region", name="Fills of default")
+    save = fills.get_by_role("button", name="Save")
+    expect(fills.get_by_role("radio", name=re.compile("^Plain"))).to_be_checked()
+    expect(save).to_be_disabled()
+    expect(fills).to_contain_text("the broker rejects 2 of 100 orders")
+
+    fills.get_by_role("radio", name=re.compile("^Realistic")).check()
+    save.click()
+    expect(page.locator("toast-list")).to_contain_text("filled by the profile “Realistic”")
+    expect(page.locator("account-funds tbody tr")).to_contain_text("Realistic")
+    expect(save).to_be_disabled()
+    assert trader.portfolio()["fill_profile"] == "realistic"
+
+    # The ticket says how its order would be filled.
+    desk.show("Trades")
+    expect(desk.ticket.locator("ticket-summary")).to_contain_text("Realistic", timeout=TIMEOUT_MS)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", LAPTOP), ("dark", TABLET), ("light", PHONE)]
+)
+def test_axe_finds_no_violation_in_any_view(
+    browser: Browser, server: ServerProcess, trader: LiveTrader, scheme: str, width: int
 ) -> None:
     trader.create_trade(symbol="^NSEI", trade_type="SELL", quantity=1, target_price=100)
+    trader.create_trade(
+        symbol="RELIANCE.NS", trade_type="BUY", quantity=1, order_type="LIMIT", limit_price=100
+    )
+    ended = trader.create_trade(symbol="^NSEI", trade_type="BUY", quantity=1)
+    assert trader.post(f"/trades/exit/{ended['trade_id']}").status_code == 200
     assert trader.post("/market/alerts", symbol="^NSEI", below=200).status_code == 201
+    assert trader.post("/auth/api-keys", name="Bot", scopes=["read"]).status_code == 201
     with context_of(browser, color_scheme=scheme, reduced_motion="reduce") as context:
         desk = Desk(context.new_page(), server.url).open()
+        violations = {"Sign in": desk.violations()}
         desk.sign_in(trader.email, trader.password)
-        page = desk.page
-        expect(page.get_by_role("slider", name="Alert below")).to_be_visible()
-        page.get_by_role("button", name="Indicators").click()
-        assert desk.violations() == []
-        page.get_by_role("button", name="Notifications").click()
-        for tab in ("Notifications", "Alerts", "Preferences"):
-            page.get_by_role("tab", name=tab).click()
-            assert desk.violations() == [], tab
-        page.keyboard.press("Escape")
-        desk.show("Account")
-        for section in SECTIONS:
-            page.get_by_role("navigation", name="Account").get_by_text(section).click()
-            page.wait_for_load_state("networkidle")
-            assert desk.violations() == [], section
+        expect(desk.page.get_by_role("slider", name="Alert below")).to_be_visible()
+        desk.page.get_by_role("button", name="Indicators").click()
+        violations["Indicators"] = desk.violations()
+        desk.page.keyboard.press("Escape")
+        for view in views_of(desk, width):
+            violations[view] = desk.violations()
+
+    assert {view: found for view, found in violations.items() if found} == {}

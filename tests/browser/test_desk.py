@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, WebSocket, expect
+from playwright.sync_api import Browser, BrowserContext, Position, WebSocket, expect
 
 from tests.browser.landmarks import differences, looks_of
-from tests.support.browser import chromium
 from tests.support.desk import TIMEOUT_MS, Desk, context_of
 from tests.support.live import LiveTrader
-from tests.support.recording_files import falling_and_rising, write_recording
 from tests.support.server import ServerProcess
 
 pytestmark = pytest.mark.needs("chromium")
 
-# Recorded seconds per second: a tick each half second, for half an hour.
-SPEED = 0.1
+# Of a row of the watchlist, beside the buttons that appear above it.
+NAME: Position = {"x": 20, "y": 10}
 # The sum of what moved without a request of the user, as a browser counts it: 0.1 is felt.
 MAX_SHIFT = 0.02
 SHIFTS = """
@@ -30,27 +27,10 @@ new PerformanceObserver((list) => {
 """
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     with context_of(browser) as context:
         yield context
-
-
-@pytest.fixture(scope="module")
-def server(
-    make_shared_server: Callable[..., ServerProcess], tmp_path_factory: pytest.TempPathFactory
-) -> ServerProcess:
-    path = tmp_path_factory.mktemp("recording") / "falling.csv"
-    recording: Path = write_recording(path, falling_and_rising())
-    return make_shared_server(
-        MARKET_DATA="replay", REPLAY_FILE=recording, REPLAY_SPEED=SPEED
-    ).start()
 
 
 @pytest.fixture
@@ -125,6 +105,39 @@ def test_an_order_that_waits_is_changed_in_place_and_cancelled(desk: Desk) -> No
 
     orders.get_by_role("button", name="Cancel").click()
     expect(orders).to_have_count(0)
+
+
+def test_another_symbol_has_a_quantity_and_no_prices_of_the_last_one(desk: Desk) -> None:
+    desk.start_demo()
+    ticket, rows = desk.ticket, desk.page.locator("watch-row")
+    reliance = rows.filter(has_text="RELIANCE").get_by_role("button").first
+    sensex = rows.filter(has_text="SENSEX").get_by_role("button").first
+    quantity = ticket.get_by_label("Quantity", exact=True)
+    stop = ticket.get_by_label("Stop-loss", exact=True)
+    expect(quantity).to_have_value("1")
+    quantity.fill("7")
+    stop.fill("20,000")
+
+    # A quantity belongs to its symbol: the next one begins with a lot of its own.
+    reliance.click(position=NAME)
+    expect(quantity).to_have_value("1")
+    expect(stop).to_have_value("")
+    expect(ticket.get_by_role("button", name="Buy 1 RELIANCE at market")).to_be_enabled()
+
+    # Rupees belong to the user: they stay, and buy as many units of the next symbol as they can.
+    ticket.get_by_role("button", name="₹ value").click()
+    rupees = ticket.get_by_label("Rupees to use")
+    rupees.fill("1,00,000")
+    expect(ticket.get_by_role("button", name=re.compile(r"^Buy \d\d RELIANCE"))).to_be_enabled()
+    sensex.click(position=NAME)
+    expect(rupees).to_have_value("1,00,000")
+    expect(ticket.get_by_role("button", name="Buy 1 SENSEX at market")).to_be_enabled()
+
+    # Back to units, a quantity is asked for.
+    ticket.get_by_role("button", name="Units").click()
+    expect(ticket).to_contain_text("Enter a quantity.")
+    reliance.click(position=NAME)
+    expect(quantity).to_have_value("1")
 
 
 def test_a_pair_is_written_shown_as_a_pair_and_cancelled(desk: Desk) -> None:
@@ -247,22 +260,6 @@ def test_a_search_with_a_typo_shows_name_and_sector_and_adds_the_share(desk: Des
     expect(row).to_have_count(1)
     desk.show("Movers")
     expect(desk.page.locator("movers-list")).to_contain_text("Most active", timeout=TIMEOUT_MS)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_violation(browser: Browser, server: ServerProcess, scheme: str) -> None:
-    with context_of(browser, color_scheme=scheme, reduced_motion="reduce") as context:
-        desk = Desk(context.new_page(), server.url).open()
-        assert desk.violations() == []
-        desk.start_demo()
-        desk.buy()
-        assert desk.violations() == []
-        for tab in ("Orders", "History", "Movers"):
-            desk.show(tab)
-            assert desk.violations() == []
-        desk.page.keyboard.press("?")
-        expect(desk.page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
-        assert desk.violations() == []
 
 
 def test_the_panels_are_where_and_as_they_were(desk: Desk) -> None:

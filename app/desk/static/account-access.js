@@ -49,8 +49,8 @@ export class AccountAccess extends DeskElement {
   #session(each) {
     return html`<tr>
       <td>${each.device} ${each.is_current ? html`<span class="tag">This one</span>` : nothing}</td>
-      <td>${each.address}</td>
-      <td>${moment(each.last_used_at)}</td>
+      <td data-label="Network">${each.address}</td>
+      <td data-label="Last used, IST">${moment(each.last_used_at)}</td>
       <td class="actions">
         ${
           each.is_current
@@ -93,10 +93,10 @@ export class AccountAccess extends DeskElement {
   #key(each) {
     return html`<tr>
       <td>${each.name}</td>
-      <td>${each.last4}</td>
-      <td>${each.scopes.join(", ")}</td>
-      <td>${date(each.created_at)}</td>
-      <td>${moment(each.last_used_at)}</td>
+      <td data-label="Ends in">${each.last4}</td>
+      <td data-label="May">${each.scopes.join(", ")}</td>
+      <td data-label="Created">${date(each.created_at)}</td>
+      <td data-label="Last used, IST">${moment(each.last_used_at)}</td>
       <td class="actions">
         <button
           aria-label=${`Delete the key ${each.name}`}

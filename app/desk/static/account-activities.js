@@ -6,7 +6,8 @@ import { readActivities } from "./account-data.js";
 import { number, sectionStyles, table } from "./account-table.js";
 import { css, DeskElement, html, nothing, shared } from "./element.js";
 import { FormState } from "./form.js";
-import { moment, rupees, shortName, signed, trend, words } from "./format.js";
+import { moment, rupees, shortName, signed, trend } from "./format.js";
+import { inWords, MOVEMENTS } from "./reasons.js";
 import { store } from "./store.js";
 
 const COLUMNS = ["Time, IST", "What", number("Amount"), number("Balance")];
@@ -62,7 +63,8 @@ export class AccountActivities extends DeskElement {
 
 /** @param {Activity} each */
 function row(each) {
-  const what = each.symbol ? `${shortName(each.symbol)} exit` : words(each.kind);
+  const name = inWords(MOVEMENTS, each.kind);
+  const what = each.symbol ? `${shortName(each.symbol)} ${name}` : name;
   return html`<tr>
     <td>${moment(each.time)}</td>
     <td>${what}</td>

@@ -55,6 +55,17 @@ export function openPortfolio(name, margin) {
 }
 
 /**
+ * Set how the next trades of the portfolio that is shown are filled.
+ * @param {string} profile
+ */
+export async function setFillProfile(profile) {
+  const body = { ...shown(), fill_profile: profile };
+  const portfolio = await api.patch(`/portfolio/${user()}`, body);
+  // Another portfolio may have been chosen meanwhile.
+  if (portfolio.name === store.get("portfolioName")) store.set("portfolio", portfolio);
+}
+
+/**
  * Deposit or withdraw rupees.
  * @param {"deposit" | "withdraw"} kind
  * @param {number | null} amount

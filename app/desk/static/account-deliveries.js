@@ -6,7 +6,8 @@ import { ACTION, number, sectionStyles, table } from "./account-table.js";
 import * as api from "./api.js";
 import { DeskElement, html, nothing, shared } from "./element.js";
 import { FormState } from "./form.js";
-import { moment, words } from "./format.js";
+import { moment } from "./format.js";
+import { EVENTS, inWords, NOTICES } from "./reasons.js";
 
 /**
  * @typedef {object} Delivery
@@ -60,16 +61,16 @@ export class AccountDeliveries extends DeskElement {
     const last = each.attempts.at(-1);
     return html`<tr>
       <td>${moment(each.created_at)}</td>
-      <td>
-        ${words(each.event)}
+      <td data-label="Event">
+        ${inWords({ ...EVENTS, ...NOTICES }, each.event)}
         ${each.origin === "replay" ? html`<span class="tag">again</span>` : nothing}
       </td>
-      <td class="number">${each.seq ?? "–"}</td>
-      <td>
+      <td class="number" data-label="Seq">${each.seq ?? "–"}</td>
+      <td data-label="State">
         <span class=${`tag ${each.status === "delivered" ? "" : "warn"}`}>${each.status}</span>
       </td>
-      <td>${last?.status_code ?? last?.error ?? "–"}</td>
-      <td class="number">${each.attempt_count}</td>
+      <td data-label="Answer">${last?.status_code ?? last?.error ?? "–"}</td>
+      <td class="number" data-label="Tries">${each.attempt_count}</td>
       <td class="actions">
         ${
           each.seq === null

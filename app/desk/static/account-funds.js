@@ -4,11 +4,13 @@
  */
 import { choosePortfolio, refresh } from "./account.js";
 import { moveFunds, openPortfolio, readPortfolios, resetPortfolio } from "./account-data.js";
+import "./account-fills.js";
 import { ACTION, number, sectionStyles, table } from "./account-table.js";
 import { dialogStyles } from "./dialog-styles.js";
 import { DeskElement, html, shared } from "./element.js";
 import { field, FormState, formStyles } from "./form.js";
 import { date, rupees, signed, trend } from "./format.js";
+import { FILL_PROFILES, inWords } from "./reasons.js";
 import { store } from "./store.js";
 
 const COLUMNS = [
@@ -50,7 +52,7 @@ export class AccountFunds extends DeskElement {
           ${this.opening.error()}
         </form>
       </section>
-      ${this.#funds()} ${this.#reset()}
+      ${this.#funds()} <account-fills></account-fills> ${this.#reset()}
     `;
   }
 
@@ -59,11 +61,13 @@ export class AccountFunds extends DeskElement {
     const isShown = each.name === store.get("portfolioName");
     return html`<tr>
       <td>${each.name}</td>
-      <td class="number">${rupees(each.available_margin)}</td>
-      <td class="number">${rupees(each.utilized_margin)}</td>
-      <td class=${`number ${trend(each.total_pnl)}`}>${signed(each.total_pnl)}</td>
-      <td>${each.fill_profile}</td>
-      <td>${date(each.season_started_at)}</td>
+      <td class="number" data-label="Available">${rupees(each.available_margin)}</td>
+      <td class="number" data-label="In use">${rupees(each.utilized_margin)}</td>
+      <td class=${`number ${trend(each.total_pnl)}`} data-label="Realized P&L">
+        ${signed(each.total_pnl)}
+      </td>
+      <td data-label="Fills">${inWords(FILL_PROFILES, each.fill_profile)}</td>
+      <td data-label="Season since">${date(each.season_started_at)}</td>
       <td class="actions">
         ${
           isShown

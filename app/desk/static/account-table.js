@@ -1,8 +1,9 @@
 /**
- * Tables of the account: a heading for each column, and sideways scrolling on a phone.
+ * Tables of the account: a heading for each column, and cards in a narrow panel.
  * @module
  */
 import { css, html } from "./element.js";
+import { cards } from "./table-styles.js";
 
 /** @typedef {{label: unknown, isNumber?: boolean}} Column */
 
@@ -18,14 +19,15 @@ export function number(label) {
 }
 
 /**
- * Show a table.
+ * Show a table. One with a column of buttons is a list of cards in a narrow panel: its cells have
+ * the heading of their column as `data-label`.
  * @param {string} name for screen readers
  * @param {(string | Column)[]} columns
  * @param {unknown[]} rows
  */
 export function table(name, columns, rows) {
   return html`<div class="scrolls" role="group" aria-label=${name} tabindex="0">
-    <table>
+    <table class=${columns.includes(ACTION) ? "cards" : ""}>
       <thead>
         <tr>
           ${columns.map((column) => heading(typeof column === "string" ? { label: column } : column))}
@@ -58,8 +60,23 @@ export const sectionStyles = css`
   .scrolls {
     max-width: 860px;
     overflow-x: auto;
+    container-type: inline-size;
   }
   .actions {
     text-align: end;
+  }
+  @container (max-width: 700px) {
+    ${cards}
+    .cards td.actions {
+      display: flex;
+      flex-wrap: wrap;
+      gap: 6px;
+    }
+    .cards td.actions:not(:has(*)) {
+      display: none;
+    }
+    .cards td.actions button {
+      flex: 1;
+    }
   }
 `;

@@ -7,8 +7,8 @@ import { ACTION, sectionStyles, table } from "./account-table.js";
 import * as api from "./api.js";
 import { css, DeskElement, html, nothing, shared } from "./element.js";
 import { checkbox, field, FormState, formStyles } from "./form.js";
-import { moment, words } from "./format.js";
-import { EVENT_TYPES } from "./notifications.js";
+import { moment } from "./format.js";
+import { EVENTS, inWords } from "./reasons.js";
 import "./shown-once.js";
 
 const WEBHOOKS = "/notifications/webhooks";
@@ -20,9 +20,17 @@ export class AccountWebhooks extends DeskElement {
     sectionStyles,
     css`
       .address {
-        max-width: 320px;
+        max-width: 260px;
+        padding-block: 4px;
+        line-height: 1.3;
         overflow: hidden;
         text-overflow: ellipsis;
+      }
+      .state {
+        white-space: normal;
+      }
+      .cards .state {
+        grid-column: span 2;
       }
       details {
         flex-basis: 100%;
@@ -90,10 +98,13 @@ export class AccountWebhooks extends DeskElement {
         ${each.url}
         ${each.description ? html`<br /><span class="muted small">${each.description}</span>` : nothing}
       </td>
-      <td title=${each.events?.map(words).join(", ") ?? ""}>
+      <td
+        data-label="Events"
+        title=${each.events?.map((type) => inWords(EVENTS, type)).join(", ") ?? ""}
+      >
         ${each.events ? `${each.events.length} kinds` : "all"}
       </td>
-      <td>${state(each)}</td>
+      <td class="state" data-label="State">${state(each)}</td>
       <td class="actions">
         <button aria-label=${`Test ${each.url}`} @click=${() => this.#test(each)}>Test</button>
         <button
@@ -129,7 +140,9 @@ export class AccountWebhooks extends DeskElement {
       <button ?disabled=${creation.isBusy}>Create webhook</button>
       <details>
         <summary>Only some events</summary>
-        <div class="types">${EVENT_TYPES.map((type) => checkbox(type, words(type)))}</div>
+        <div class="types">
+          ${Object.entries(EVENTS).map(([type, name]) => checkbox(type, name))}
+        </div>
       </details>
       ${creation.error()}
     </form>`;
@@ -166,7 +179,7 @@ export class AccountWebhooks extends DeskElement {
   /** @param {SubmitEvent} event */
   #create(event) {
     return this.creation.submit(event, async ({ url, description, ...chosen }) => {
-      const events = EVENT_TYPES.filter((type) => type in chosen);
+      const events = Object.keys(EVENTS).filter((type) => type in chosen);
       const body = { url, description, ...(events.length ? { events } : {}) };
       this.secret = (await api.post(WEBHOOKS, body)).secret;
       await this.#read();

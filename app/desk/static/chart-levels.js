@@ -107,6 +107,8 @@ export function resultAt({ kind, trade }, at) {
 
 /** The handles of two lines are at least this far apart, in pixels. */
 const APART = 24;
+/** The first handle is below the figures of the candle, which the chart writes at its top. */
+const TOP = 34;
 
 /**
  * Put each handle at the height of its line, within the pane and beside the other handles.
@@ -119,7 +121,7 @@ export function arrange(handles, heights, height) {
   const placed = [...handles]
     .map((handle) => ({ handle, y: heights.get(handle.id) ?? 0 }))
     .sort((a, b) => a.y - b.y);
-  let next = APART / 2;
+  let next = TOP;
   placed.forEach(({ handle, y }, place) => {
     const last = bottom - (placed.length - 1 - place) * APART;
     const at = Math.min(Math.max(y, next), Math.max(last, next));

@@ -9,6 +9,7 @@ import { openTrades, pendingOrders } from "./profit.js";
 import { pressed } from "./shortcut-help.js";
 import { keptUser } from "./session.js";
 import { store } from "./store.js";
+import { showTab, showView } from "./views.js";
 import "./connection-banner.js";
 import "./first-trade.js";
 import "./shortcut-help.js";
@@ -72,14 +73,16 @@ export class DeskApp extends DeskElement {
         <connection-banner></connection-banner>
         <first-trade></first-trade>
       </div>
-      <watch-list role="region" aria-label="Watchlist"></watch-list>
-      <main data-tab=${store.get("tab")}>
+      <main>
         <h1 class="hidden-text">Paper Trading Desk</h1>
-        <symbol-header></symbol-header>
-        <price-chart></price-chart>
-        ${this.#panel()}
+        <watch-list role="region" aria-label="Watchlist"></watch-list>
+        <div class="centre" data-tab=${store.get("tab")}>
+          <symbol-header></symbol-header>
+          <price-chart></price-chart>
+          ${this.#panel()}
+        </div>
+        <order-ticket role="region" aria-label="Order ticket"></order-ticket>
       </main>
-      <order-ticket role="region" aria-label="Order ticket"></order-ticket>
       ${this.#navigation()}
       <shortcut-help></shortcut-help>
     `;
@@ -167,19 +170,6 @@ async function load(modules) {
     const text = "A part of the desk could not be loaded. Reload the page.";
     store.emit("toast", { kind: "error", text });
   }
-}
-
-/** @param {Tab} tab */
-function showTab(tab) {
-  store.set("tab", tab);
-  store.set("view", tab === "account" ? "account" : "trades");
-}
-
-/** @param {View} view */
-function showView(view) {
-  store.set("view", view);
-  if (view === "account") store.set("tab", "account");
-  else if (store.get("tab") === "account") store.set("tab", "trades");
 }
 
 /**

@@ -8,11 +8,10 @@ import { css } from "./element.js";
 export const layout = css`
   :host {
     display: grid;
-    grid-template: auto auto minmax(0, 1fr) / 292px minmax(0, 1fr) 312px;
-    grid-template-areas: "top top top" "banner banner banner" "watch centre ticket";
+    grid-template: auto auto minmax(0, 1fr) auto / minmax(0, 1fr);
+    grid-template-areas: "top" "banner" "main" "nav";
     height: 100dvh;
     background: var(--line);
-    gap: 0 1px;
   }
   :host([data-signed="no"]) {
     display: block;
@@ -22,6 +21,13 @@ export const layout = css`
   }
   .banners {
     grid-area: banner;
+  }
+  main {
+    display: grid;
+    grid-area: main;
+    grid-template: "watch centre ticket" minmax(0, 1fr) / 292px minmax(0, 1fr) 312px;
+    gap: 0 1px;
+    min-height: 0;
   }
   watch-list {
     grid-area: watch;
@@ -33,17 +39,17 @@ export const layout = css`
     overflow-y: auto;
     background: var(--panel);
   }
-  main {
+  .centre {
     display: grid;
     grid-area: centre;
     grid-template-rows: auto minmax(160px, 1fr) minmax(190px, 38%);
     min-width: 0;
     min-height: 0;
   }
-  main[data-tab="account"] {
+  .centre[data-tab="account"] {
     grid-template-rows: 0 0 minmax(0, 1fr);
   }
-  main[data-tab="account"] > :is(symbol-header, price-chart) {
+  .centre[data-tab="account"] > :is(symbol-header, price-chart) {
     display: none;
   }
   price-chart {
@@ -89,9 +95,8 @@ export const layout = css`
     display: none;
   }
   @media (max-width: 1080px) {
-    :host {
-      grid-template-columns: 240px minmax(0, 1fr);
-      grid-template-areas: "top top" "banner banner" "watch centre";
+    main {
+      grid-template: "watch centre" minmax(0, 1fr) / 240px minmax(0, 1fr);
     }
     order-ticket {
       position: fixed;
@@ -110,12 +115,11 @@ export const layout = css`
 /** One view at a time, with the navigation at the bottom. */
 export const phone = css`
   @media (max-width: 760px) {
-    :host {
-      grid-template: auto auto minmax(0, 1fr) auto / minmax(0, 1fr);
-      grid-template-areas: "top" "banner" "view" "nav";
+    main {
+      grid-template: "view" minmax(0, 1fr) / minmax(0, 1fr);
     }
     watch-list,
-    main,
+    .centre,
     order-ticket {
       grid-area: view;
     }
@@ -126,7 +130,7 @@ export const phone = css`
     }
     :host(:not([data-view="watch"])) watch-list,
     :host(:not([data-view="ticket"])) order-ticket,
-    :host(:not([data-view="chart"], [data-view="trades"], [data-view="account"])) main {
+    :host(:not([data-view="chart"], [data-view="trades"], [data-view="account"])) .centre {
       display: none;
     }
     :host([data-view="ticket"]) order-ticket {
@@ -135,19 +139,19 @@ export const phone = css`
     /* Above the view, so that it covers neither the guide nor the navigation. */
     :host([data-signed="yes"]) toast-list {
       position: relative;
-      grid-area: view;
+      grid-area: main;
       align-self: start;
       inset: 8px 12px auto;
       width: calc(100% - 24px);
     }
-    :host([data-view="chart"]) main {
+    :host([data-view="chart"]) .centre {
       grid-template-rows: auto minmax(0, 1fr);
     }
     :host([data-view="chart"]) section,
-    :host(:not([data-view="chart"])) main > :is(symbol-header, price-chart) {
+    :host(:not([data-view="chart"])) .centre > :is(symbol-header, price-chart) {
       display: none;
     }
-    :host(:not([data-view="chart"])) main {
+    :host(:not([data-view="chart"])) .centre {
       grid-template-rows: 0 0 minmax(0, 1fr);
     }
     nav {

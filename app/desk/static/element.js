@@ -34,6 +34,9 @@ export const shared = css`
     font-size: var(--size-m);
     font-weight: 600;
   }
+  a {
+    color: var(--accent);
+  }
   button,
   input,
   select {

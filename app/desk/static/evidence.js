@@ -3,43 +3,22 @@
  * @module
  */
 import { moment, price, shortName, signed, sourceName, whole } from "./format.js";
-
-const RESULTS = {
-  PENDING: "Waiting",
-  ACTIVE: "Open",
-  CLOSED: "Exited",
-  STOP_LOSS_HIT: "Stop-loss",
-  TARGET_HIT: "Target",
-  TRAILING_STOP_HIT: "Trailing stop",
-  CANCELLED: "Cancelled",
-  EXPIRED: "Expired",
-  REJECTED: "Rejected",
-};
-const END_REASONS = {
-  user: "You cancelled the order.",
-  oco: "The other order of its pair was filled first.",
-  oco_rejected: "The other order of its pair was rejected.",
-  ioc: "It could not be filled at once, as its validity demands.",
-  expired: "It was not filled before its validity ended.",
-  portfolio_reset: "The portfolio was reset.",
-  corporate_action: "Its share was reorganized.",
-  insufficient_margin: "At its fill the free margin was too small.",
-  broker_ab1004: "The broker rejected it: something went wrong (AB1004).",
-  broker_ab1007: "The broker rejected it: its order system failed (AB1007).",
-  broker_ab2001: "The broker rejected it: internal error (AB2001).",
-};
-const SETTLED_FROM = {
-  gap: " It was found later, in the candles of a time without ticks.",
-  quote: " It was found at the first price after a time without any.",
-  last_price: " No source has had a price for a day, so the last known one counts.",
-};
+import {
+  ACTIONS,
+  END_REASONS,
+  EXIT_REASONS,
+  inWords,
+  RULES,
+  SETTLED_FROM,
+  STATUSES,
+} from "./reasons.js";
 
 /**
  * Name the result of a trade.
  * @param {Trade} trade
  */
 export function result(trade) {
-  return RESULTS[/** @type {keyof typeof RESULTS} */ (trade.status)] ?? trade.status;
+  return inWords(STATUSES, trade.status);
 }
 
 /**
@@ -47,7 +26,7 @@ export function result(trade) {
  * @param {Trade} trade
  */
 export function whyUnfilled(trade) {
-  return END_REASONS[/** @type {keyof typeof END_REASONS} */ (trade.end_reason)] ?? "";
+  return trade.end_reason === null ? "" : inWords(END_REASONS, trade.end_reason);
 }
 
 /**
@@ -62,7 +41,7 @@ export function describeFill(trade, fill) {
   const what = `${whole(fill.quantity)} at ${price(fill.price)}${slippage}`;
   const did = `${isBuying ? "bought" : "sold"} ${what}`;
   const pnl = fill.pnl === null ? "" : `, ${signed(fill.pnl)}`;
-  const later = SETTLED_FROM[/** @type {keyof typeof SETTLED_FROM} */ (fill.settled_from)] ?? "";
+  const later = fill.settled_from === null ? "" : ` ${inWords(SETTLED_FROM, fill.settled_from)}`;
   return `${cause(trade, fill)}: ${did}${pnl}.${later}`;
 }
 
@@ -75,12 +54,12 @@ function cause(trade, fill) {
   const { price: at, source, timestamp } = fill.quote;
   const tick = `${price(at)} of ${moment(timestamp)} IST (${sourceName(source)})`;
   if (!level) {
-    const what = fill.kind === "entry" ? "Entry at market" : "You exited";
+    const what = fill.kind === "entry" ? "Entry at market" : EXIT_REASONS.user;
     return `${what}, at the price ${tick}`;
   }
-  if (fill.rule === "opening") return `The session opened beyond ${level}, with ${tick}`;
-  if (fill.rule === "candle") return `${level} was reached in the candle with ${tick}`;
-  return `${level} was reached by the tick ${tick}`;
+  // Fills of earlier versions have no rule.
+  const sentence = inWords(RULES, fill.rule ?? "stop");
+  return sentence.replace("LEVEL", level).replace("TICK", tick);
 }
 
 /**
@@ -89,17 +68,23 @@ function cause(trade, fill) {
  * @param {Fill} fill
  */
 function levelOf(trade, fill) {
-  if (fill.reason === "stop_loss") return `Stop-loss ${price(trade.stop_loss)}`;
-  if (fill.reason === "target") return `Target ${price(trade.target_price)}`;
-  if (fill.reason === "trailing_stop") {
-    const { best } = fill;
-    const peak = best ? `, after the best price ${price(best.price)} of ${moment(best.time)},` : "";
-    return `The trailing stop${peak}`;
-  }
-  if (fill.kind === "exit") return null;
+  if (fill.kind === "exit") return exitLevel(trade, fill);
   if (trade.limit_price !== null) return `Limit ${price(trade.limit_price)}`;
   if (trade.stop_price !== null) return `Stop ${price(trade.stop_price)}`;
   return null;
+}
+
+/**
+ * @param {Trade} trade
+ * @param {Fill} fill
+ */
+function exitLevel(trade, { reason, best }) {
+  if (reason === null || reason === "user") return null;
+  const name = inWords(EXIT_REASONS, reason);
+  if (reason === "stop_loss") return `${name} ${price(trade.stop_loss)}`;
+  if (reason === "target") return `${name} ${price(trade.target_price)}`;
+  const peak = best && `, after the best price ${price(best.price)} of ${moment(best.time)},`;
+  return name + (peak ?? "");
 }
 
 /**
@@ -109,7 +94,7 @@ function levelOf(trade, fill) {
  */
 export function describeAdjustment(adjustment) {
   const { kind, ratio, amount, pnl } = adjustment;
-  const name = [ratio, kind, amount && price(amount)].filter(Boolean).join(" ");
+  const name = [ratio, inWords(ACTIONS, kind), amount && price(amount)].filter(Boolean).join(" ");
   const before = `${whole(adjustment.quantity_before)} at ${price(adjustment.entry_price_before)}`;
   const after = `${whole(adjustment.quantity)} at ${price(adjustment.entry_price)}`;
   const change = before === after ? after : `${before} became ${after}`;

@@ -4,7 +4,7 @@
  */
 import { ApiError } from "./api.js";
 import { css, html, nothing } from "./element.js";
-import { words } from "./format.js";
+import { words } from "./reasons.js";
 
 /** The fields that may be wrong if the API refuses a request with one of these codes. */
 const FIELDS_OF_CODES = {
@@ -163,5 +163,10 @@ export const formStyles = css`
   }
   form > .error {
     flex-basis: 100%;
+  }
+  @media (max-width: 760px) {
+    form > label {
+      flex-basis: 100%;
+    }
   }
 `;

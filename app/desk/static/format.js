@@ -2,6 +2,7 @@
  * Numbers, times and names as people in India write them. Nothing here looks at the page.
  * @module
  */
+import { inWords, SOURCES } from "./reasons.js";
 
 const RUPEES = new Intl.NumberFormat("en-IN", {
   minimumFractionDigits: 2,
@@ -29,13 +30,6 @@ const DATE = new Intl.DateTimeFormat("en-IN", {
 });
 const DASH = "–";
 const MINUS = "\u2212";
-/** What the sources of prices are called. */
-const SOURCES = {
-  angel_one: "Angel One",
-  yahoo: "Yahoo, may be delayed",
-  replay: "recording",
-  mock: "simulated",
-};
 
 /** @typedef {number | null | undefined} Amount */
 
@@ -152,7 +146,7 @@ export function age(seconds) {
  * @param {string} source
  */
 export function sourceName(source) {
-  return SOURCES[/** @type {keyof typeof SOURCES} */ (source)] ?? source;
+  return inWords(SOURCES, source);
 }
 
 /**
@@ -173,12 +167,4 @@ export function shortName(symbol) {
 export function withShortName(sentence, symbol) {
   if (typeof symbol !== "string" || symbol === "") return sentence;
   return sentence.replaceAll(symbol, shortName(symbol));
-}
-
-/**
- * Write a name of the API for people: stop_loss becomes "stop loss".
- * @param {string} name
- */
-export function words(name) {
-  return name.toLowerCase().replaceAll("_", " ");
 }

@@ -23,7 +23,11 @@ export class ListPicker extends DeskElement {
       select {
         flex: 1;
         min-width: 0;
+        padding-inline: 4px;
         border-color: var(--line);
+      }
+      .row button {
+        padding-inline: 7px;
       }
     `,
   ];

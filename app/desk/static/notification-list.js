@@ -4,8 +4,9 @@
  */
 import { ApiError } from "./api.js";
 import { css, DeskElement, html, nothing, shared } from "./element.js";
-import { moment, words } from "./format.js";
+import { moment } from "./format.js";
 import { markAllRead, markRead, readNotifications } from "./notifications.js";
+import { EVENTS, inWords, NOTICES } from "./reasons.js";
 import { store } from "./store.js";
 
 export class NotificationList extends DeskElement {
@@ -105,7 +106,9 @@ export class NotificationList extends DeskElement {
         <p class="text">
           ${each.is_read ? nothing : html`<span class="hidden-text">Unread. </span>`}${each.message}
         </p>
-        <p class="muted small">${moment(each.created_at)} IST · ${words(each.type)}</p>
+        <p class="muted small">
+          ${moment(each.created_at)} IST · ${inWords({ ...EVENTS, ...NOTICES }, each.type)}
+        </p>
       </div>
       ${
         each.is_read

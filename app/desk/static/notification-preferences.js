@@ -5,8 +5,7 @@
 import * as api from "./api.js";
 import { css, DeskElement, html, nothing, shared } from "./element.js";
 import { checkbox, FormState, formStyles } from "./form.js";
-import { words } from "./format.js";
-import { EVENT_TYPES } from "./notifications.js";
+import { EVENTS } from "./reasons.js";
 
 const PATH = "/notifications/preferences";
 /** @typedef {{email: boolean, sms: boolean, events: string[]}} Preferences */
@@ -54,7 +53,7 @@ export class NotificationPreferences extends DeskElement {
       ${checkbox("email", "By email", email)} ${checkbox("sms", "By SMS", sms)}
       <h3>Events that are sent</h3>
       <div class="types">
-        ${EVENT_TYPES.map((type) => checkbox(type, words(type), events.includes(type)))}
+        ${Object.entries(EVENTS).map(([type, name]) => checkbox(type, name, events.includes(type)))}
       </div>
       ${this.form.error()} ${this.isSaved ? html`<p class="up" role="status">Saved.</p>` : nothing}
       <button class="primary" ?disabled=${this.form.isBusy}>Save</button>
@@ -66,7 +65,7 @@ export class NotificationPreferences extends DeskElement {
     event.preventDefault();
     const form = /** @type {HTMLFormElement} */ (event.currentTarget);
     const chosen = new FormData(form);
-    const events = EVENT_TYPES.filter((type) => chosen.has(type));
+    const events = Object.keys(EVENTS).filter((type) => chosen.has(type));
     const body = { email: chosen.has("email"), sms: chosen.has("sms"), events };
     const isSaved = await this.form.run(async () => (this.saved = await api.put(PATH, body)));
     this.change({ isSaved });

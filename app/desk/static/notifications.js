@@ -4,6 +4,7 @@
  */
 import * as api from "./api.js";
 import { withShortName } from "./format.js";
+import { NOTICES } from "./reasons.js";
 import { store } from "./store.js";
 
 /** Events arrive in bursts; they are read at once, this many milliseconds later. */
@@ -11,13 +12,6 @@ const COLLECT = 150;
 const PAGE = 30;
 /** More events at once than this become one toast. */
 const FEW = 3;
-/** The types that the API knows; its errors name a type that is missing here. */
-export const EVENT_TYPES = [
-  ...["trade_created", "trade_filled", "trade_triggered", "trade_modified", "trade_cancelled"],
-  ...["trade_adjusted", "trade_expired", "trade_rejected", "trade_partially_exited"],
-  ...["trade_exited", "trade_auto_closed", "price_alert", "funds_deposited", "funds_withdrawn"],
-  ...["portfolio_reset", "custom"],
-];
 /** What happens without a request of the user, or beside it. */
 const SPONTANEOUS = new Set([
   "trade_filled",
@@ -27,10 +21,7 @@ const SPONTANEOUS = new Set([
   "trade_rejected",
   "trade_auto_closed",
   "price_alert",
-  "sign_in_failures",
-  "webhook_disabled",
-  "account_changed",
-  "api_key_created",
+  ...Object.keys(NOTICES),
 ]);
 
 /** @type {TradeUpdate[]} */

@@ -4,9 +4,10 @@
  */
 import { css, DeskElement, html, nothing, shared } from "./element.js";
 import { FollowedSymbols } from "./followed-symbols.js";
-import { date, moment, price, shortName, words } from "./format.js";
+import { date, moment, price, shortName } from "./format.js";
 import { isStale, origin } from "./freshness.js";
 import { pendingOrders } from "./profit.js";
+import { words } from "./reasons.js";
 import { store } from "./store.js";
 import { choose } from "./symbols.js";
 import { tableStyles } from "./table-styles.js";

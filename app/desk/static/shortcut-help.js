@@ -6,12 +6,13 @@ import { dialogStyles } from "./dialog-styles.js";
 import { css, DeskElement, html, shared } from "./element.js";
 import { store } from "./store.js";
 import { openTicket } from "./symbols.js";
+import { showTab } from "./views.js";
 
 /** @type {[string, string][]} */
 const KEYS = [
   ["/", "Search symbols"],
   ["B, S", "Open the ticket to buy or sell the chosen symbol"],
-  ["1, 2, 3, 4", "Show trades, orders, history, account"],
+  ["1 to 5", "Show trades, orders, history, movers, account"],
   ["↑ ↓", "In the watchlist: choose the symbol above or below"],
   ["Alt ↑ ↓", "In the watchlist: move the symbol"],
   ["Delete", "In the watchlist: remove the symbol"],
@@ -21,7 +22,7 @@ const KEYS = [
   ["?", "Show this list"],
 ];
 /** @type {Tab[]} */
-const TABS = ["trades", "orders", "history", "account"];
+const TABS = ["trades", "orders", "history", "movers", "account"];
 /** Elements that take letters themselves. */
 const TYPING = "input, select, textarea, [contenteditable]";
 
@@ -98,7 +99,7 @@ export function pressed(event) {
   else if (event.key === "/") focusSearch();
   else if (event.key === "b" || event.key === "s") {
     openTicket(store.get("symbol"), event.key === "b" ? "BUY" : "SELL");
-  } else if (tab) store.set("tab", tab);
+  } else if (tab) showTab(tab);
   else return;
   event.preventDefault();
 }

@@ -36,7 +36,7 @@ export class ShownOnce extends DeskElement {
   isCopied = false;
 
   render() {
-    return html`<p role="status">Keep ${this.what} now: it is not shown again.</p>
+    return html`<p role="status">Keep ${this.what} now: this is shown only once.</p>
       <code>${this.secret}</code>
       ${
         // Only over https, or on this machine.

@@ -1,9 +1,43 @@
 /**
- * The look of tables of trades: rows on a wide screen, cards on a phone.
+ * The look of tables: rows on a wide screen, cards on a phone.
  * @module
  */
 import { css } from "./element.js";
 
+/** Each row as a card: a cell with a `data-label` has that above it. */
+export const cards = css`
+  table.cards thead {
+    display: none;
+  }
+  .cards tr {
+    display: grid;
+    grid-template-columns: repeat(3, minmax(0, 1fr));
+    padding: 8px 4px;
+    border-bottom: 1px solid var(--line);
+  }
+  .cards td {
+    height: auto;
+    padding: 3px 8px;
+    border: 0;
+    text-align: start;
+  }
+  .cards td[data-label]::before {
+    display: block;
+    color: var(--muted);
+    content: attr(data-label);
+    font-size: var(--size-s);
+    font-weight: 400;
+  }
+  .cards td:is(:first-child, :last-child) {
+    grid-column: 1 / -1;
+  }
+  .cards td .actions button {
+    flex: 1;
+    min-height: 34px;
+  }
+`;
+
+/** Tables of trades. */
 export const tableStyles = css`
   th {
     height: 26px;
@@ -49,34 +83,6 @@ export const tableStyles = css`
     }
   }
   @media (max-width: 760px) {
-    table.cards thead {
-      display: none;
-    }
-    .cards tr {
-      display: grid;
-      grid-template-columns: repeat(3, minmax(0, 1fr));
-      padding: 8px 4px;
-      border-bottom: 1px solid var(--line);
-    }
-    .cards td {
-      height: auto;
-      padding: 3px 8px;
-      border: 0;
-      text-align: start;
-    }
-    .cards td[data-label]::before {
-      display: block;
-      color: var(--muted);
-      content: attr(data-label);
-      font-size: var(--size-s);
-      font-weight: 400;
-    }
-    .cards td:is(:first-child, :last-child) {
-      grid-column: 1 / -1;
-    }
-    .cards td .actions button {
-      flex: 1;
-      min-height: 34px;
-    }
+    ${cards}
   }
 `;

@@ -4,6 +4,7 @@
  */
 import { css, DeskElement, html, nothing, shared } from "./element.js";
 import { date, price, rupees } from "./format.js";
+import { FILL_PROFILES, inWords } from "./reasons.js";
 
 export class TicketSummary extends DeskElement {
   static properties = { preview: { attribute: false } };
@@ -63,6 +64,7 @@ export class TicketSummary extends DeskElement {
 
   render() {
     const preview = this.preview;
+    const isPlain = !preview || preview.fill_profile === "plain";
     const { loss_at_stop: loss, reward_at_target: reward } = preview ?? {};
     return html`
       <dl>
@@ -73,6 +75,7 @@ export class TicketSummary extends DeskElement {
         ${row("Risk at stop", loss == null ? "no stop" : rupees(-loss))}
         ${row("Reward at target", reward == null ? "no target" : rupees(reward))}
         ${row("Reward : risk", preview?.reward_risk_ratio?.toFixed(2) ?? "–")}
+        ${isPlain ? nothing : row("Filled", inWords(FILL_PROFILES, preview.fill_profile))}
         ${preview?.queued_for ? row("Waits for", date(preview.queued_for)) : nothing}
       </dl>
       ${this.#ratio(loss, reward)}

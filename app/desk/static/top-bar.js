@@ -72,6 +72,10 @@ export class TopBar extends DeskElement {
         gap: 2px;
         align-items: center;
       }
+      .tag,
+      .figures {
+        white-space: nowrap;
+      }
       .icon {
         min-width: 32px;
         padding: 0 6px;
@@ -80,6 +84,15 @@ export class TopBar extends DeskElement {
       @media (max-width: 1180px) {
         .brand span,
         .index.second {
+          display: none;
+        }
+      }
+      @media (max-width: 960px) {
+        :host,
+        .figures {
+          gap: 4px 14px;
+        }
+        .realized {
           display: none;
         }
       }
@@ -174,7 +187,7 @@ export class TopBar extends DeskElement {
           <dt>Open P&amp;L</dt>
           <dd class=${trend(profit)}>${signed(profit ?? 0)} ${arrow(profit)}</dd>
         </div>
-        <div class="wide">
+        <div class="wide realized">
           <dt>Realized P&amp;L</dt>
           <dd class=${trend(portfolio.total_pnl)}>
             ${signed(portfolio.total_pnl)} ${arrow(portfolio.total_pnl)}

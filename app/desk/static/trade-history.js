@@ -7,19 +7,16 @@ import { download, get } from "./api.js";
 import { css, DeskElement, html, nothing, shared } from "./element.js";
 import { describeAdjustment, describeFill, result, title, whyUnfilled } from "./evidence.js";
 import { arrow, moment, price, shortName, signed, trend, whole } from "./format.js";
+import { FILL_PROFILES, inWords, STATUSES } from "./reasons.js";
 import { store } from "./store.js";
 import { tableStyles } from "./table-styles.js";
 import { detail } from "./trading.js";
 
 const PAGE = 50;
+/** How a trade can end. The server does not square off or liquidate yet. */
 const ENDED = [
-  ["CLOSED", "Exited"],
-  ["STOP_LOSS_HIT", "Stop-loss"],
-  ["TARGET_HIT", "Target"],
-  ["TRAILING_STOP_HIT", "Trailing stop"],
-  ["CANCELLED", "Cancelled"],
-  ["EXPIRED", "Expired"],
-  ["REJECTED", "Rejected"],
+  ...["CLOSED", "STOP_LOSS_HIT", "TARGET_HIT", "TRAILING_STOP_HIT"],
+  ...["CANCELLED", "EXPIRED", "REJECTED"],
 ];
 
 export class TradeHistory extends DeskElement {
@@ -134,7 +131,7 @@ export class TradeHistory extends DeskElement {
         @change=${(/** @type {Event} */ event) => this.#filter("status", event)}
       >
         <option value="">All results</option>
-        ${ENDED.map(([value, name]) => html`<option value=${value}>${name}</option>`)}
+        ${ENDED.map((each) => html`<option value=${each}>${inWords(STATUSES, each)}</option>`)}
       </select>
       <input
         type="search"
@@ -204,6 +201,13 @@ export class TradeHistory extends DeskElement {
           ${trade.fills.map((fill) => html`<li>${describeFill(trade, fill)}</li>`)}
         </ol>
         ${trade.adjustments.map((each) => html`<p>${describeAdjustment(each)}</p>`)}
+        ${
+          trade.fill_profile === "plain"
+            ? nothing
+            : html`<p>
+                Its fills are those of the profile ${inWords(FILL_PROFILES, trade.fill_profile)}.
+              </p>`
+        }
         ${why ? html`<p>${why}</p>` : nothing}
       </td>
     </tr>`;

@@ -10,6 +10,7 @@ import { choose, instrument, openTicket } from "./symbols.js";
 
 /** How long a changed price is marked, in milliseconds. */
 const FLASH = 350;
+const REDUCED_MOTION = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class WatchRow extends DeskElement {
   static properties = {
@@ -104,6 +105,12 @@ export class WatchRow extends DeskElement {
           display: flex;
         }
       }
+      /* Larger letters make the figures beside the buttons wider. */
+      @media (pointer: coarse) {
+        .actions {
+          inset-inline-end: 136px;
+        }
+      }
       .actions button {
         min-width: 28px;
         pointer-events: auto;
@@ -147,7 +154,8 @@ export class WatchRow extends DeskElement {
         tabindex=${this.isEntry ? 0 : -1}
         aria-current=${this.isCurrent ? "true" : "false"}
         aria-keyshortcuts="B S Delete Alt+ArrowUp Alt+ArrowDown"
-        title=${origin(quote)}
+        @pointerenter=${this.#describe}
+        @focus=${this.#describe}
         @click=${() => choose(this.symbol)}
         @dblclick=${() => store.set("view", "chart")}
       >
@@ -164,6 +172,15 @@ export class WatchRow extends DeskElement {
       </button>
       <div class="actions">${this.#action("BUY", "B")} ${this.#action("SELL", "S")}</div>
     `;
+  }
+
+  /**
+   * Say where the price comes from once somebody asks: the age would change with every price.
+   * @param {Event} event
+   */
+  #describe(event) {
+    const row = /** @type {HTMLElement} */ (event.currentTarget);
+    row.title = origin(store.quote(this.symbol));
   }
 
   /**
@@ -198,13 +215,13 @@ export class WatchRow extends DeskElement {
 
   /** @param {boolean} isRise */
   #flash(isRise) {
-    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    if (REDUCED_MOTION.matches) return;
+    const shown = /** @type {HTMLElement} */ (this.renderRoot.querySelector(".last"));
+    const flash = isRise ? "up" : "down";
     // No animation: with many ticks it would paint every row in every frame.
-    this.renderRoot.querySelector(".last")?.setAttribute("data-flash", isRise ? "up" : "down");
+    if (shown.dataset.flash !== flash) shown.dataset.flash = flash;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.renderRoot.querySelector(".last")?.removeAttribute("data-flash");
-    }, FLASH);
+    this.#timer = setTimeout(() => delete shown.dataset.flash, FLASH);
   }
 }
 
