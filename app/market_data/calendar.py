@@ -136,6 +136,7 @@ class ExchangeDays:
     last_day: date
 
 
+@cache
 def load_exchange_days() -> ExchangeDays:
     """Return the sessions of XBOM. The first call takes about a second."""
     from exchange_calendars.exchange_calendar_xbom import XBOMExchangeCalendar

@@ -61,6 +61,8 @@ def test_the_status_is_that_of_the_exchange_also_if_hours_are_ignored() -> None:
 
 
 def test_concurrent_calls_load_the_calendar_once() -> None:
+    # Else the load would end before another call could begin one.
+    load_exchange_days.cache_clear()
     loads: list[ExchangeDays] = []
 
     def count_load() -> ExchangeDays:
