@@ -65,8 +65,8 @@ def _create_flask(settings: Settings) -> Flask:
     app = Flask("app", static_folder=None)
     # Flask would redirect to the host that the request names.
     app.url_map.merge_slashes = False
+    # Without SECRET_KEY: Flask would look for a session of its own in each request.
     app.config.update(
-        SECRET_KEY=settings.secret_key.get_secret_value(),
         JWT_SECRET_KEY=settings.jwt_secret_key.get_secret_value(),
         TESTING=settings.app_env == "testing",
     )
