@@ -196,7 +196,8 @@ def test_a_data_folder_deleted_under_the_server_is_a_503_and_one_line_in_the_log
     aside.rename(data)
     # If the folder was away for long, the database is started again first.
     eventually(lambda: server.request("POST", "/trades/create", token, json=ORDER).ok, 60)
-    assert server.request("GET", "/health/ready").status_code == 200
+    # The monitor is ready once a pass has succeeded.
+    eventually(lambda: server.request("GET", "/health/ready").ok, SECONDS)
 
 
 def test_a_database_that_answers_and_cannot_write_is_started_again_and_loses_nothing(
