@@ -22,6 +22,7 @@ from app.monitor import Monitor
 from app.realtime.handlers import KEY as SOCKETS_KEY
 from config import Settings, load_settings
 from embedded_db.supervisor import EmbeddedDatabase
+from tests.fakes.endpoint import Endpoint
 from tests.support.division import ByServer
 from tests.support.emptying import empty_database
 from tests.support.market import ManualClock, ScriptedFeed
@@ -194,6 +195,29 @@ def make_app(
         close_client()
     if any(app.config["RATELIMIT_ENABLED"] for app in apps):
         limiter.reset()
+
+
+@pytest.fixture
+def start_app(
+    make_app: Callable[..., Flask],
+    make_settings: Callable[..., Settings],
+    mongo_uri: str,
+    clock: ManualClock,
+) -> Callable[..., Flask]:
+    """Start applications with a market of their own; `make_app` clears up after them."""
+
+    def start(*, for_command: bool = False, **variables: Any) -> Flask:
+        settings = make_settings(**variables)
+        return create_app(settings, mongo_uri=mongo_uri, clock=clock, for_command=for_command)
+
+    return start
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    """An address for webhooks, which keeps what it receives."""
+    with Endpoint().open() as endpoint:
+        yield endpoint
 
 
 def close_client() -> None:

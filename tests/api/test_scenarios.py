@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import pytest
 from flask import Flask
 
-from app import create_app
 from app.services import services
-from config import Settings
 from tests.support.market import ManualClock
 from tests.support.responses import assert_error
 from tests.support.users import Trader, sign_up
@@ -19,19 +17,9 @@ Start = Callable[..., Flask]
 
 
 @pytest.fixture
-def start(
-    make_app: Callable[..., Flask],
-    make_settings: Callable[..., Settings],
-    mongo_uri: str,
-    clock: ManualClock,
-) -> Start:
-    """Start a server with the simulated market; `make_app` clears up after it."""
-
-    def start(**variables: Any) -> Flask:
-        settings = make_settings(MARKET_DATA="simulated", MARKET_SEED="7", **variables)
-        return create_app(settings, mongo_uri=mongo_uri, clock=clock)
-
-    return start
+def start(start_app: Start) -> Start:
+    """Start a server with the simulated market."""
+    return partial(start_app, MARKET_DATA="simulated", MARKET_SEED="7")
 
 
 def nifty(app: Flask) -> float:

@@ -186,7 +186,7 @@ def test_a_process_that_is_relieved_during_its_own_order_has_its_own_ticks(
     traders: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Nobody follows, so the ticks are on the board of this process only.
+    # No process follows, so the ticks are on the board of this process only.
     Following(web).stop()
     leader.run_if_leased()
     pass_during_an_order(monkeypatch, leader, feed, then_polls=False)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from functools import partial
 
 import pytest
 from flask import Flask
 
-from app import create_app
 from app.domain.candle import Candle, Interval, beginning_of
 from app.domain.triggers import SettledFrom
 from app.models import MarketState, SymbolState
 from app.monitor import Monitor
 from app.services import services
 from app.trades.service import open_trade
-from config import Settings
 from tests.support.factories import create_users, order, trades_of
 from tests.support.market import ManualClock
 from tests.support.own_client import collection
@@ -28,19 +26,9 @@ SYMBOLS = ("^NSEI", "RELIANCE.NS", "TCS.NS")
 
 
 @pytest.fixture
-def start(
-    make_app: Callable[..., Flask],
-    make_settings: Callable[..., Settings],
-    mongo_uri: str,
-    clock: ManualClock,
-) -> Start:
-    """Start a server with a simulated market. `make_app` clears up after it."""
-
-    def start(for_command: bool = False, **variables: Any) -> Flask:
-        settings = make_settings(MARKET_DATA="simulated", **variables)
-        return create_app(settings, mongo_uri=mongo_uri, clock=clock, for_command=for_command)
-
-    return start
+def start(start_app: Start) -> Start:
+    """Start a server with a simulated market."""
+    return partial(start_app, MARKET_DATA="simulated")
 
 
 def run(app: Flask, clock: ManualClock, passes: int, interval: float = 10) -> None:

@@ -20,12 +20,6 @@ LOCAL = ("127.0.0.1", "localhost")
 PUBLIC = "8.8.8.8"
 
 
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    with Endpoint().open() as endpoint:
-        yield endpoint
-
-
 @contextmanager
 def scripted(serve: Callable[[socket.socket], object]) -> Iterator[int]:
     """Serve one connection by `serve`; yield the port."""

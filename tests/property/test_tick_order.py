@@ -157,7 +157,7 @@ class TickOrder(RuleBasedStateMachine):
     @rule(process=processes)
     def settle_what_arrived(self, process: int) -> None:
         if self.leader == process:
-            # A process that was overtaken in its pass notices now; its thread goes on likewise.
+            # A process that was overtaken in its pass notices now, and its thread continues.
             with suppress(LeaseLost):
                 self.monitors[process].run_arrived()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,20 +11,12 @@ from app.delivery import WebhookWorker
 from tests.fakes.endpoint import Endpoint
 from tests.support.market import ManualClock
 from tests.support.users import Trader
-from tests.support.webhook_requests import (
-    create,
-)
+from tests.support.webhook_requests import create
 
 
 @pytest.fixture
 def variables() -> dict[str, Any]:
     return {"WEBHOOK_ALLOWED_HOSTS": "127.0.0.1"}
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    with Endpoint().open() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture

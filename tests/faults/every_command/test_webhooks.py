@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -24,12 +23,6 @@ EVENTS = 3
 @pytest.fixture
 def variables() -> dict[str, Any]:
     return {"WEBHOOK_ALLOWED_HOSTS": "127.0.0.1"}
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    with Endpoint().open() as endpoint:
-        yield endpoint
 
 
 def trader_with_webhook(client: FlaskClient, endpoint: Endpoint) -> tuple[Trader, str]:

@@ -12,14 +12,12 @@ import pytest
 from flask import Flask
 from pymongo import MongoClient
 
-from app import create_app
 from app.cli.corporate_actions import corporate_actions
 from app.domain.corporate_actions import ActionKind, CorporateAction, Ratio
 from app.market_data.recordings.recorder import Recorder
 from app.models.stored_action import SIMULATED, StoredAction
 from app.monitor import Monitor
 from app.services import now, services
-from config import Settings
 from tests.conftest import DATABASE_NAME
 from tests.support.corporate_actions import OPEN, SHARE
 from tests.support.database_state import assert_invariants, documents
@@ -54,20 +52,10 @@ def recording(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(
-    make_app: Callable[..., Flask],
-    make_settings: Callable[..., Settings],
-    mongo_uri: str,
-    clock: ManualClock,
-) -> Start:
+def start(make_app: Callable[..., Flask], start_app: Callable[..., Flask]) -> Start:
     """Start a replay of a recording, or start it again."""
     make_app()
-
-    def start(path: Path) -> Flask:
-        settings = make_settings(MARKET_DATA="replay", REPLAY_FILE=path)
-        return create_app(settings, mongo_uri=mongo_uri, clock=clock)
-
-    return start
+    return lambda path: start_app(MARKET_DATA="replay", REPLAY_FILE=path)
 
 
 def bonus(opens_at: datetime) -> CorporateAction:
