@@ -93,7 +93,7 @@ class CorrectedStorage(Storage):  # type: ignore[misc]
 
 
 class PositionLock:
-    """The lock of the documents, reentrant: whoever releases it gives up its positions in pages.
+    """The lock of the documents, reentrant. A thread that releases it gives up its positions.
 
     In SecantusDB 0.7.0b3 a thread keeps its positions while it waits for this lock, to end its
     statement or for the next one of its transaction. WiredTiger can then not evict a page that has
