@@ -8,45 +8,39 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from math import inf
-from typing import Any
 
 import pymongo
 from flask import Flask
 from pymongo.errors import PyMongoError
 
-from app.alerts.execution import find_crossed, fire_alerts
 from app.concurrency import spawn
-from app.database.batches import BatchResult, Fence, LeaseLost
+from app.database.batches import Fence, LeaseLost
 from app.database.transactions import name_error
 from app.events import republish_unconfirmed
 from app.logs import logger
 from app.market_data.recordings.recorder import Recorder
 from app.metrics import KEY as METRICS_KEY
 from app.metrics import metrics
-from app.models import SHARES, AlertTrigger, Trade, TradeChange
+from app.models import SHARES
 from app.monitor.adjustments import Adjustments
-from app.monitor.announcements import Announcements
 from app.monitor.downtime import settle_downtime
 from app.monitor.gaps import Gaps
-from app.monitor.known_bounds import KnownBounds
 from app.monitor.late_writes import settle_late_writes
 from app.monitor.lease import Lease, Term
 from app.monitor.maintenance import Maintenance
 from app.monitor.progress import open_gaps, save_progress
 from app.monitor.receiver import TickReceiver
+from app.monitor.settlement import Settlement
 from app.monitor.sharing import Sharing
 from app.services import services
 from app.tracing import span
 from app.trades.endings import expire_entries
-from app.trades.execution import apply_transitions, closed_trades
 from app.trades.trailing import TrailingStops
-from app.trades.triggers import find_triggered
 
 # The minimum time between two passes over pushed ticks, so that a busy stream is batched.
 MIN_PASS_GAP_SECONDS = 0.02
@@ -79,7 +73,6 @@ class Monitor:
         self._interval = parts.settings.monitor_interval_seconds
         self._clock = parts.clock
         self._feed = parts.feed
-        self._quotes = parts.quotes
         self._polled_symbols = parts.polled_symbols
         # A standby takes over within two intervals, unless they are shorter than a hiccup.
         self._lease = Lease(max(2 * self._interval, MIN_LEASE_SECONDS), is_alone=owns_database)
@@ -87,17 +80,17 @@ class Monitor:
         self._term = Term()
         # A process that has started the database gives prices at once: no other one does, and its
         # first pass may have to settle a long time first.
-        self._starts_alone = owns_database
-        self._quotes.is_polled = self._gives_prices
+        self._starts_alone = self._owns_database = owns_database
+        parts.quotes.is_polled = self._gives_prices
         self._lease_due_at = inf
         self._trailing = TrailingStops(parts.quotes.id, parts.clock)
-        self._bounds = KnownBounds(parts.clock)
-        self._owns_database = owns_database
-        self._announcements = Announcements(parts.bounds, self._bounds, self._trailing)
         self._adjustments = Adjustments(parts, self._trailing)
         self._gaps = Gaps(parts, self._trailing, self._adjustments)
         self._receiver = TickReceiver(parts, self._is_own, recorder)
         self._settling_gaps = False
+        self._settlement = Settlement(
+            parts, self._receiver, self._gaps, self._adjustments, self._trailing
+        )
         self._maintenance = Maintenance(app)
         self._stop = threading.Event()
         self._wakeup = threading.Event()
@@ -167,7 +160,7 @@ class Monitor:
         """
         with self._app.app_context(), metrics().pass_seconds.time(), span("pass"):
             # Read what was announced, even if this process has announced nothing.
-            self._announcements.forget()
+            self._settlement.announcements.forget()
             failure = self._receiver.refresh_symbols()
             if not failure:
                 self._attempt(self._learn_actions)
@@ -188,7 +181,7 @@ class Monitor:
             self._trailing.save(self._term.epochs, self._receiver.unsaved)
             self._receiver.forget_unsaved()
             save_progress(self._feed, self._gaps, settled_to, self._term.epochs)
-            self._attempt(self._bounds.begin_generations)
+            self._attempt(self._settlement.bounds.begin_generations)
             return Pass(ticks=len(ticks), closed=closed)
 
     def run_arrived(self) -> Pass:
@@ -279,8 +272,8 @@ class Monitor:
         self._receiver.forget(numbers)
         self._gaps.forget(numbers)
         self._trailing.forget(numbers)
-        self._bounds.forget(numbers)
-        self._announcements.forget()
+        self._settlement.bounds.forget(numbers)
+        self._settlement.announcements.forget()
         self._adjustments.forget()
 
     def _drop_arrived(self) -> None:
@@ -366,7 +359,7 @@ class Monitor:
     def _settle(self, *, keep_unmarked: bool = False) -> int:
         """Settle the ticks; those from an ex-date on once its action is applied.
 
-        Returns how many trades were closed. Raises as `_settle_ready` does.
+        Returns how many trades were closed. Raises as `Settlement.settle` does.
         """
         closed = self._settle_ready(keep_unmarked)
         while self._adjustments.is_due:
@@ -376,63 +369,13 @@ class Monitor:
         return closed
 
     def _settle_ready(self, keep_unmarked: bool) -> int:
-        """Write what the ticks trigger, and receive new ones between batches; count the trades.
-
-        With `keep_unmarked` the next pass looks again at ticks of symbols without a mark.
-        Raises PyMongoError, after the last batch, if the database was unavailable.
-        """
-        # Only marked symbols can have trades or alerts; the others need no query.
-        traded, alerted = self._polled_symbols.traded, self._polled_symbols.alerted
-        marked = traded | alerted
-        held = self._gaps.held()
-        left = taken = self._receiver.unsettled.take()
-        ready = [tick for tick in taken if tick.symbol not in held]
-        ticks, waiting = self._adjustments.divide(ready)
-        deciding = self._gaps.deciding(ticks)
-        try:
-            # Before trades are looked for: see app/market_data/shared_quotes.py.
-            self.sharing.store()
-            only_own = self._owns_database and not self.sharing.is_on
-            self._announcements.refresh(self._term.epochs, only_own=only_own)
-            quiet = self._bounds.quiet(ticks)
-            settled = [tick for tick in ticks if tick.symbol in traded]
-            waited_for = [
-                tick for tick in ticks if tick.symbol in alerted and tick.symbol not in quiet
-            ]
-            exits = find_triggered(settled, deciding, self._trailing, quiet)
-            triggers = find_crossed(waited_for, deciding)
-            self._receiver.publish()
-            closed = self._write(exits, triggers)
-            self._trailing.advance(settled, closed)
-            self._gaps.decided(deciding)
-            left = [
-                tick
-                for tick in taken
-                if tick.symbol in held
-                or tick in waiting
-                or (keep_unmarked and tick.symbol not in marked)
-            ]
-        finally:
-            self._receiver.publish()
-            self._receiver.unsettled.put_back(left)
-        reached = [tick for tick in ticks if tick.symbol in marked]
-        self._attempt(partial(self._bounds.narrow, reached))
-        return len(closed)
-
-    def _write(self, exits: Sequence[TradeChange], triggers: Sequence[AlertTrigger]) -> list[Trade]:
-        """Write changes in batches, and receive new ticks between them; return the closed trades.
-
-        Raises PyMongoError, after the last batch, if the database was unavailable.
-        """
-        closed: list[Trade] = []
-        outage: PyMongoError | None = None
-        for result in chain[BatchResult[Any]](
-            apply_transitions(exits, self._term.fence, self._trailing),
-            fire_alerts(triggers, self._term.fence),
-        ):
-            closed += closed_trades(result.written)
-            outage = outage or result.outage
+        only_own = self._owns_database and not self.sharing.is_on
+        batches = self._settlement.settle(
+            self._term, only_own=only_own, keep_unmarked=keep_unmarked
+        )
+        closed = 0
+        for count in batches:
+            closed += count
             self._attempt(self._collect_new)
-        if outage:
-            raise outage
+        self._attempt(self._settlement.narrow_bounds)
         return closed
