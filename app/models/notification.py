@@ -106,7 +106,8 @@ class Notification:
             for event in events
         ]
         collection("notifications").insert_many(documents, ordered=False)
-        WebhookWake.create([user_id for user_id, inbox in counted.items() if inbox.webhooks])
+        if woken := [user_id for user_id, inbox in counted.items() if inbox.webhooks]:
+            WebhookWake.create(woken)
         return events
 
     @classmethod

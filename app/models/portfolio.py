@@ -245,12 +245,14 @@ class Portfolio:
         `trade_count` is the number of the new trade. Returns None, and changes nothing, if
         less is available or the user has no portfolio of this name.
         """
-        increments = {
+        increments: Document = {
             "available_margin": -margin,
             "utilized_margin": margin,
             "trade_count": 1,
-            **(_exposure_increments(symbol, opened) if opened else {}),
         }
+        if opened:
+            path = _exposure_path(symbol)
+            increments |= {f"{path}.{name}": amount for name, amount in asdict(opened).items()}
         return cls._increase(user_id, name, {"$gte": margin}, increments, now)
 
     @classmethod
@@ -390,8 +392,3 @@ def _sum(path: str, amount: Decimal | int) -> Document:
 def _exposure_path(symbol: str) -> str:
     # A dot in a field name would be a path.
     return f"exposure.{symbol.replace('.', ':')}"
-
-
-def _exposure_increments(symbol: str, opened: Position) -> Document:
-    path = _exposure_path(symbol)
-    return {f"{path}.{name}": amount for name, amount in asdict(opened).items()}

@@ -18,6 +18,7 @@ from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit, Fill
 from app.domain.fill_profile import FillModel
 from app.domain.money import ZERO, to_paisa
+from app.domain.order import Order
 from app.domain.placement import Placement
 from app.domain.side import TradeType
 from app.domain.trade import EndReason, Modified, TradeStatus, Transition
@@ -114,41 +115,41 @@ class Trade:
     def create(
         cls,
         *,
+        id: ObjectId,
         user_id: str,
         portfolio_id: ObjectId,
         portfolio: str,
         number: int,
         symbol: str,
+        order: Order,
         placement: Placement,
         created_at: datetime,
         widening: Widening,
-        id: ObjectId | None = None,
         oco_id: ObjectId | None = None,
-        client_order_id: str | None = None,
-        order_fingerprint: str | None = None,
     ) -> Trade:
         """Insert the trade of an order, for whose levels bounds were widened.
 
         Raises DuplicateKeyError for a used client_order_id, ExecutionTimeout if it is too late.
         """
-        document: Document = {
-            "_id": id or ObjectId(),
-            "user_id": user_id,
-            "portfolio_id": portfolio_id,
-            "portfolio": portfolio,
-            "number": number,
-            "symbol": symbol,
-            **placement_fields(placement, created_at),
-            "margin_used": placement.margin,
-            "created_at": created_at,
-            **({"oco_id": oco_id} if oco_id else {}),
-        }
-        if client_order_id is not None:
-            document["client_order_id"] = client_order_id
-            document["order_fingerprint"] = order_fingerprint
+        owner = {"user_id": user_id, "portfolio_id": portfolio_id, "portfolio": portfolio}
+        fields: Document = owner | {"number": number, "symbol": symbol}
+        fields |= {"margin_used": placement.margin, "created_at": created_at}
+        if oco_id is not None:
+            fields["oco_id"] = oco_id
+        if (own_id := order.client_order_id) is not None:
+            fields |= {"client_order_id": own_id, "order_fingerprint": order.fingerprint}
+        document = {"_id": id, **fields, **placement_fields(placement, created_at)}
         collection("trades").insert_one(document)
         widening.require()
-        return cls.from_document(document)
+        return cls(
+            id=id,
+            **fields,
+            order=placement.order,
+            bracket=placement.bracket,
+            status=placement.status,
+            end_reason=placement.end_reason,
+            closed_at=created_at if placement.end_reason else None,
+        )
 
     @property
     def terms(self) -> Bracket | EntryOrder:

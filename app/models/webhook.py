@@ -209,8 +209,7 @@ class WebhookWake:
     @classmethod
     def create(cls, user_ids: Collection[str]) -> None:
         documents: list[Document] = [{"_id": ObjectId(), "user_id": each} for each in user_ids]
-        if documents:
-            collection("webhook_wakes").insert_many(documents, ordered=False)
+        collection("webhook_wakes").insert_many(documents, ordered=False)
 
     @classmethod
     def take(cls, now: datetime) -> int:

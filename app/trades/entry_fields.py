@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
+from operator import eq, is_
 from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from app.domain.order import OrderType, TimeInForce
 from app.web.schemas import Level, RequestModel, choice
-
-
-def _is_market(order_type: OrderType) -> bool:
-    return order_type is OrderType.MARKET
-
-
-def is_gtc(time_in_force: TimeInForce) -> bool:
-    """Return whether it is the default, which a fingerprint leaves out."""
-    return time_in_force is TimeInForce.GTC
-
-
-def _is_none(price: Decimal | None) -> bool:
-    return price is None
 
 
 class EntryFields(RequestModel):
@@ -36,14 +25,14 @@ class EntryFields(RequestModel):
         description="MARKET is filled at once, LIMIT at its `limit_price` or better, STOP beyond "
         "its `stop_price`, and STOP_LIMIT becomes a LIMIT there.",
         examples=["LIMIT"],
-        exclude_if=_is_market,
+        exclude_if=partial(eq, OrderType.MARKET),
     )
     limit_price: Level | None = Field(
         default=None,
         validate_default=True,
         description="The worst price in rupees at which a LIMIT or STOP_LIMIT order is filled.",
         examples=[24_100.0],
-        exclude_if=_is_none,
+        exclude_if=partial(is_, None),
     )
     stop_price: Level | None = Field(
         default=None,
@@ -51,7 +40,7 @@ class EntryFields(RequestModel):
         description="Rupees from which a STOP or STOP_LIMIT order counts: above the price for "
         "BUY, below it for SELL.",
         examples=[24_300.0],
-        exclude_if=_is_none,
+        exclude_if=partial(is_, None),
     )
 
     time_in_force: Annotated[TimeInForce, choice(TimeInForce)] = Field(
@@ -59,7 +48,7 @@ class EntryFields(RequestModel):
         description="How long the order waits: DAY to the end of the session, GTC for 365 days. "
         "IOC does not wait: an order that is not filled at once is CANCELLED.",
         examples=["DAY"],
-        exclude_if=is_gtc,
+        exclude_if=partial(eq, TimeInForce.GTC),
     )
 
     @field_validator("time_in_force")

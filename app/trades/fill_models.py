@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 
 from app.domain.fill_profile import FillModel, FillProfile, trade_seed
 from app.domain.instrument import Instrument
@@ -34,12 +33,13 @@ def block_again(
 
     Its available margin may be negative then. Call it in the transaction that blocked the margin.
     """
-    delta = PortfolioDelta(portfolio.user_id, margin=before.margin - after.margin)
-    if before.position:
-        delta.hold(symbol, -before.position)
-    if after.position:
-        delta.hold(symbol, after.position)
-    if delta.margin == Decimal(0) and before.position == after.position:
+    margin, held, holds = before.margin - after.margin, before.position, after.position
+    if not margin and held == holds:
         return portfolio
+    delta = PortfolioDelta(portfolio.user_id, margin=margin)
+    if held:
+        delta.hold(symbol, -held)
+    if holds:
+        delta.hold(symbol, holds)
     Portfolio.settle_many({portfolio.id: delta}, time)
     return get_portfolio(portfolio.user_id, portfolio.name)

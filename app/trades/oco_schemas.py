@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
+from operator import eq
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from app.domain.order import Order, OrderType, TimeInForce
 from app.models import Trade
-from app.trades.entry_fields import is_gtc
 from app.trades.schemas import CreateTradeRequest
 from app.trades.views import TradeView
 from app.web.schemas import RequestModel, ResponseModel, one_of
@@ -29,7 +30,7 @@ class PairedOrder(CreateTradeRequest):
         default=TimeInForce.GTC,
         description="How long the order waits: DAY to the end of the session, GTC for 365 days.",
         examples=["DAY"],
-        exclude_if=is_gtc,
+        exclude_if=partial(eq, TimeInForce.GTC),
     )
 
 

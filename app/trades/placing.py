@@ -62,18 +62,17 @@ def write_placement(
     """
     portfolio, placement = _block_margin(user_id, order, instrument, placement, time, pair_offset)
     trade = Trade.create(
+        id=id,
         user_id=user_id,
         portfolio_id=portfolio.id,
         portfolio=portfolio.name,
         number=portfolio.trade_count,
         symbol=instrument.symbol,
+        order=order,
         placement=placement,
         created_at=time,
         widening=widening,
-        id=id,
         oco_id=oco_id,
-        client_order_id=order.client_order_id,
-        order_fingerprint=order.fingerprint,
     )
     if placement.end_reason is not None:
         return trade, trade_ended(trade, Ended(placement.end_reason))

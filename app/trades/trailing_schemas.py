@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
+from operator import is_
 from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
@@ -17,10 +19,6 @@ Percent = Annotated[
         {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 100, "multipleOf": 0.01}
     ),
 ]
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 def _gives(*fields: str) -> dict[str, Any]:
@@ -53,20 +51,20 @@ class TrailingRequest(RequestModel):
 
     trailing_offset: Level | None = Field(
         default=None,
-        exclude_if=_is_none,
+        exclude_if=partial(is_, None),
         description="Rupees between the best price since the entry and a stop that follows it.",
         examples=[120.0],
     )
     trailing_pct: Percent | None = Field(
         default=None,
-        exclude_if=_is_none,
+        exclude_if=partial(is_, None),
         description="The distance in percent of the best price, less than 100, instead of "
         "`trailing_offset`.",
         examples=[0.5],
     )
     trailing_step: Level | None = Field(
         default=None,
-        exclude_if=_is_none,
+        exclude_if=partial(is_, None),
         description="The step in rupees: the best price counts in whole multiples of it; by "
         "default a tick.",
         examples=[5.0],

@@ -218,7 +218,7 @@ class TradeView(ResponseModel):
     @classmethod
     def of(cls, trade: Trade, prices: CurrentPrices | None = None) -> TradeView:
         """Return the view of a trade, an open one with its current `prices` if given."""
-        bracket, exit = trade.bracket, trade.exit
+        terms, bracket, exit = trade.terms, trade.bracket, trade.exit
         is_active = trade.status is TradeStatus.ACTIVE
         return cls(
             trade_id=str(trade.id),
@@ -227,25 +227,25 @@ class TradeView(ResponseModel):
             client_order_id=trade.client_order_id,
             oco_id=str(trade.oco_id) if trade.oco_id else None,
             symbol=trade.symbol,
-            trade_type=trade.trade_type,
-            quantity=trade.terms.quantity,
+            trade_type=terms.trade_type,
+            quantity=terms.quantity,
             open_quantity=bracket.open_quantity if bracket and is_active else 0,
             status=trade.status,
             end_reason=trade.end_reason,
             exit_reason=exit.reason if exit else None,
             settled_from=exit.settled_from if exit else None,
             version=trade.version,
-            stop_loss=trade.terms.stop_loss,
-            target_price=trade.terms.target_price,
+            stop_loss=terms.stop_loss,
+            target_price=terms.target_price,
             exit_queued=_queued_exit(bracket.exit_queued) if bracket and is_active else None,
-            fill_profile=trade.model.profile if trade.model else FillProfile.PLAIN,
+            fill_profile=terms.model.profile if terms.model else FillProfile.PLAIN,
             margin_used=trade.margin_used,
             pnl=trade.pnl,
             created_at=trade.created_at,
             filled_at=trade.filled_at,
             closed_at=trade.closed_at,
             **_order_fields(trade),
-            **trailing_fields(trade.terms.trailing),
+            **trailing_fields(terms.trailing),
             **_price_fields(trade, prices),
         )
 

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import Enum, StrEnum
 from functools import partial
+from operator import eq, is_
 from typing import Annotated, Any
 
 from pydantic import (
@@ -193,16 +194,8 @@ def _portfolio_name(value: Any) -> str:
     return portfolio_name(value)
 
 
-def _is_none(value: object) -> bool:
-    return value is None
-
-
 def _without_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
-
-
-def _is_default(name: Any) -> bool:
-    return bool(name == DEFAULT_NAME)
 
 
 # Types of requests: a price level, a symbol or alias, and the page of a list.
@@ -215,7 +208,7 @@ PortfolioName = Annotated[
     Field(
         description="The name of the portfolio, in any case.",
         examples=[DEFAULT_NAME],
-        exclude_if=_is_default,
+        exclude_if=partial(eq, DEFAULT_NAME),
     ),
 ]
 SymbolName = Annotated[
@@ -285,7 +278,7 @@ Money = Annotated[
     WithJsonSchema({"type": "number"}, mode="serialization"),
 ]
 # What a response lacks if it is unknown.
-_IF_KNOWN = Field(default=None, exclude_if=_is_none, json_schema_extra=_without_default)
+_IF_KNOWN = Field(default=None, exclude_if=partial(is_, None), json_schema_extra=_without_default)
 MoneyIfKnown = Annotated[Money | SkipJsonSchema[None], _IF_KNOWN]
 CountIfKnown = Annotated[int | SkipJsonSchema[None], _IF_KNOWN]
 TextIfKnown = Annotated[str | SkipJsonSchema[None], _IF_KNOWN]

@@ -143,11 +143,13 @@ def insert_trade(number: int = 1, user_id: str = "alice") -> Trade:
     bought = order(quantity=2, stop_loss=90, target_price=120)
     return run_transaction(
         lambda: Trade.create(
+            id=ObjectId(),
             user_id=user_id,
             portfolio_id=PORTFOLIO_ID,
             portfolio="default",
             number=number,
             symbol="^NSEI",
+            order=bought,
             placement=place(bought, Market(quote("100.05")), Decimal("0.2"), None),
             created_at=DAWN,
             widening=Widening(SystemClock(), inf),
