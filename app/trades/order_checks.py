@@ -34,23 +34,19 @@ def check_order(order: Order) -> tuple[Instrument, Market]:
 
 def look_up(order: Order, symbol: str) -> Market:
     """Return the market of an order; wait for its price as an order does, a second at most."""
-    quotes, closed = services().quotes, _closed(symbol)
+    parts, time = services(), market_time()
+    closed = parts.calendar.closed(time, symbol) or parts.auctions.closed(symbol, time)
     if closed and _may_queue(order, closed):
         market = _look_up_closed(symbol)
         return replace(market, in_auction=isinstance(closed, InClosingAuction))
     try:
-        quote = quotes.require_recent(symbol)
-        services().actions.require_current(quote, market_time())
+        quote = parts.quotes.require_recent(symbol)
+        # The time is read again: the price may have been waited for.
+        parts.actions.require_current(quote, market_time())
         return Market(quote, closed)
     except (MarketDataUnavailable, PriceTooOld) as error:
-        known = quotes.known([symbol]).get(symbol)
+        known = parts.quotes.known([symbol]).get(symbol)
         return Market(known.quote if known else None, closed, error)
-
-
-def _closed(symbol: str) -> MarketClosed | None:
-    """Return why nothing is filled at the last price of a symbol, None if it may be."""
-    parts, time = services(), market_time()
-    return parts.calendar.closed(time, symbol) or parts.auctions.closed(symbol, time)
 
 
 def _may_queue(order: Order, closed: MarketClosed) -> bool:

@@ -17,18 +17,18 @@ from app.domain.checks import (
     insufficient_margin,
     tick_size_of,
 )
+from app.domain.fill_profile import FillModel, FillProfile, trade_seed
 from app.domain.instrument import Instrument
 from app.domain.order import Order, TimeInForce
 from app.domain.order_errors import TooManyPending
 from app.domain.placement import Placement, place
 from app.domain.trade import Ended, EndReason, TradeStatus
-from app.models import EventDraft, Portfolio, Trade, pending
+from app.models import EventDraft, Portfolio, PortfolioDelta, Trade, pending
 from app.models.widening import Widening
-from app.portfolio.service import get_portfolio
+from app.portfolio.service import fill_profile_of, get_portfolio
 from app.portfolio.valuation import value
 from app.services import market_time, services
 from app.trades.events import trade_created, trade_ended
-from app.trades.fill_models import block_again, fill_model
 
 # The longest time that an order waits.
 GOOD_TILL_CANCELLED = timedelta(days=365)
@@ -104,7 +104,7 @@ def _block_margin(
         funds = Funds(portfolio.available_margin + margin, rate, equity)
         raise insufficient_margin(order, instrument, price, funds)
     modelled = _modelled(portfolio, instrument, placement, pair_offset)
-    portfolio = block_again(portfolio, symbol, placement, modelled, time)
+    portfolio = _block_again(portfolio, symbol, placement, modelled, time)
     if portfolio.available_margin < 0:
         funds = Funds(portfolio.available_margin + modelled.margin, rate)
         raise insufficient_margin(order, instrument, modelled.margin_price, funds)
@@ -127,6 +127,39 @@ def _modelled(
         if other and other.rejection():
             return modelled.ended(EndReason.OCO_REJECTED)
     return modelled
+
+
+def _block_again(
+    portfolio: Portfolio, symbol: str, before: Placement, after: Placement, time: datetime
+) -> Portfolio:
+    """Block what a placement needs after a fill model instead of before; return the portfolio.
+
+    Its available margin may be negative then.
+    """
+    margin, held, holds = before.margin - after.margin, before.position, after.position
+    if not margin and held == holds:
+        return portfolio
+    delta = PortfolioDelta(portfolio.user_id, margin=margin)
+    if held:
+        delta.hold(symbol, -held)
+    if holds:
+        delta.hold(symbol, holds)
+    Portfolio.settle_many({portfolio.id: delta}, time)
+    return get_portfolio(portfolio.user_id, portfolio.name)
+
+
+def fill_model(portfolio: Portfolio, number: int, instrument: Instrument) -> FillModel | None:
+    """Return the model of the portfolio's trade with a number, None for the plain profile."""
+    profile, settings = fill_profile_of(portfolio), services().settings
+    if profile is FillProfile.PLAIN:
+        return None
+    return FillModel(
+        profile=profile,
+        seed=trade_seed(settings.fill_seed, portfolio.user_id, portfolio.name, number),
+        tick_size=instrument.tick_size,
+        lot_size=instrument.lot_size,
+        slippage_bps=settings.slippage_bps,
+    )
 
 
 def count_pending(user_id: str) -> int:

@@ -33,9 +33,8 @@ from app.models import Portfolio
 from app.portfolio.service import fill_profile_of, get_portfolio
 from app.portfolio.valuation import value
 from app.services import services
-from app.trades.fill_models import fill_model
 from app.trades.order_checks import look_up
-from app.trades.placing import count_pending
+from app.trades.placing import count_pending, fill_model
 
 
 @dataclass(frozen=True, slots=True)
