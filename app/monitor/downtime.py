@@ -32,14 +32,17 @@ def settle_downtime(
     # Before marks and trades are looked for: one that commits too late finds the gap there.
     MarketState.begin_gap(feed.name, until, epochs)
     quotes.skip_to(until)
-    since = open_gaps(feed, gaps, epochs, until)
+    stored = MarketState.load_progress(feed.name)
+    begun = stored.keys() & epochs.keys()
+    since = open_gaps(gaps, stored, epochs, until)
+    closed = gaps.settle(fence) if since else 0
+    # Also without a gap: this feed still has ticks that another process or run has settled.
+    if len(begun) == SHARES:
+        feed.skip_to(until)
+    # Otherwise the feed has ticks of other shares up to then as well.
+    receiver.unsettled.replace(begun, until)
     if since is None:
         return 0
-    closed = gaps.settle(fence)
-    if len(epochs) == SHARES:
-        feed.skip_to(until)
-    # Otherwise the feed still has ticks of other shares up to then.
-    receiver.unsettled.replace(epochs, until)
     trailing.save(epochs)
     settled_to = dict.fromkeys(epochs, until)
     expire_entries(settled_to, fence)

@@ -26,7 +26,7 @@ from app.logs import logger
 from app.market_data.recordings.recorder import Recorder
 from app.metrics import KEY as METRICS_KEY
 from app.metrics import metrics
-from app.models import SHARES
+from app.models import SHARES, MarketState
 from app.monitor.adjustments import Adjustments
 from app.monitor.downtime import settle_downtime
 from app.monitor.gaps import Gaps
@@ -259,6 +259,7 @@ class Monitor:
             self._forget(set(range(SHARES)) - kept.keys())
             if not is_first:
                 self._drop_arrived()
+                self._receiver.take_over(new)
             if new:
                 self._begin_to_lead(new, term)
         self._term = term
@@ -290,7 +291,8 @@ class Monitor:
             self._settle_downtime({each: term.epochs[each] for each in new}, term.fence)
             return
         # Remote candles arrive one by one, and prices must not wait for them.
-        open_gaps(self._feed, self._gaps, new, self._feed.now())
+        stored = MarketState.load_progress(self._feed.name)
+        open_gaps(self._gaps, stored, new, self._feed.now())
         self._start_settling_gaps(term.fence)
 
     def _settle_downtime(self, epochs: Mapping[int, int], fence: Fence) -> int:

@@ -17,12 +17,14 @@ def save_progress(
     MarketState.save_progress(feed.name, gaps.settled_to(settled_to), epochs)
 
 
-def open_gaps(feed: Feed, gaps: Gaps, numbers: Collection[int], until: datetime) -> datetime | None:
+def open_gaps(
+    gaps: Gaps, stored: Mapping[int, datetime], numbers: Collection[int], until: datetime
+) -> datetime | None:
     """Add the time since the last pass of any process as a gap of every marked symbol.
 
-    Only those of these shares. Returns when the oldest gap began, None if there is none.
+    Only those of these shares; `stored` is the progress by share. Returns when the oldest gap
+    began, None if there is none.
     """
-    stored = MarketState.load_progress(feed.name)
     since = {each: stored[each] for each in numbers if each in stored and stored[each] < until}
     if not since:
         return None

@@ -84,6 +84,11 @@ class TickReceiver:
         if not self._feed.remote:
             self.sharing.store_standing(self._polled)
 
+    def take_over(self, numbers: Collection[int]) -> None:
+        """Begin after the last quotes of the process that had these shares. Raises PyMongoError."""
+        if self._recording and numbers:
+            self._recording.take_over(numbers)
+
     def forget(self, numbers: Collection[int]) -> None:
         """Forget the ticks of these shares, of which other processes settle the symbols."""
         self.unsettled.forget(numbers)

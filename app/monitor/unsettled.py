@@ -16,17 +16,17 @@ MAX_UNSETTLED = 1_000_000
 class UnsettledTicks:
     def __init__(self) -> None:
         self._ticks: deque[Quote] = deque(maxlen=MAX_UNSETTLED)
-        # The times, by share, up to which candles replace the ticks.
+        # The times, by share, up to which candles replace the ticks, or they are settled.
         self._replaced_to: dict[int, datetime] = {}
 
     def add(self, ticks: Iterable[Quote]) -> list[Quote]:
-        """Add ticks, except those that candles replace; return the added ones."""
+        """Add ticks, except those that are replaced; return the added ones."""
         added = [tick for tick in ticks if not self._is_replaced(tick)]
         self._ticks.extend(added)
         return added
 
     def replace(self, numbers: Iterable[int], until: datetime) -> None:
-        """Add no tick of these shares from before `until`, in the feed's time."""
+        """Add no tick of these shares up to `until`, in the feed's time."""
         self._replaced_to |= dict.fromkeys(numbers, until)
 
     def take(self) -> list[Quote]:
@@ -47,4 +47,4 @@ class UnsettledTicks:
         if not self._replaced_to:
             return False
         until = self._replaced_to.get(share_of(tick.symbol))
-        return until is not None and tick.timestamp < until
+        return until is not None and tick.timestamp <= until

@@ -166,13 +166,18 @@ def test_a_real_trade_is_not_closed_by_simulated_candles(
 
 
 def test_without_candles_the_next_quote_decides(
-    alice: Trader, feed: ScriptedFeed, monitor: Monitor, watched: Callable[[], datetime]
+    alice: Trader,
+    feed: ScriptedFeed,
+    clock: ManualClock,
+    monitor: Monitor,
+    watched: Callable[[], datetime],
 ) -> None:
     alice.create_trade(stop_loss=24_900)
     watched()
     assert monitor.settle_gap() == 0
     assert alice.trades()[0]["status"] == "ACTIVE"
 
+    clock.advance(1)
     feed.tick("^NSEI", 24_700)
     assert monitor.run_once().closed == 1
     (trade,) = alice.trades()

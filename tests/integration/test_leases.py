@@ -200,6 +200,7 @@ def test_a_paused_leader_settles_none_of_its_ticks_after_another_took_over(
         assert [trade.exit for trade in trades_of("alice")] == [None]
         assert [alert.status for alert in list_alerts("alice", limit=9)[0]] == [AlertStatus.ACTIVE]
     assert leader.is_standing_by
+    clock.advance(1)
     other_feed.tick(SYMBOL, 24_550)
     other.run_if_leased()
     with app.app_context():

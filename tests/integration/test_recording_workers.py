@@ -113,12 +113,36 @@ def test_workers_that_divide_the_symbols_record_each_tick_once(
     ]
     ticks = read_recording(path.parent, load_instruments()).ticks
     recorded = Counter((tick.symbol, int(tick.price)) for tick in ticks)
-    # A new worker also records at which price it has begun.
-    begun = Counter({(symbol, 1_004) for symbol in SYMBOLS if recorded[symbol, 1_004] == 2})
-    assert recorded - begun == Counter(
+    assert recorded == Counter(
         (symbol, price) for symbol in SYMBOLS for price in range(1_001, 1_006)
     )
     for file in files:
         times = [row.partition(b",")[0] for row in gzip.decompress(file.read_bytes()).splitlines()]
         assert times[1:] == sorted(times[1:])
         assert times.count(b"timestamp") == 1
+
+
+def test_a_tick_of_the_moment_of_a_takeover_is_recorded_once(
+    alice: Trader, feed: ScriptedFeed, start: Callable[..., Worker], clock: ManualClock, path: Path
+) -> None:
+    for symbol in SYMBOLS:
+        feed.set(symbol, 1_000)
+        assert alice.create_trade(symbol=symbol).status_code == 201
+    first, second = start(), start()
+    pass_by(first, second, first, second, first, clock=clock)
+    clock.advance(STEP_SECONDS)
+    for worker in (first, second):
+        for symbol in SYMBOLS:
+            worker.feed.tick(symbol, 1_001)
+    first.monitor.run_if_leased()
+    first.monitor.stop()
+
+    # The feed of the second worker has the tick as well, and the first one has settled it.
+    second.monitor.run_if_leased()
+
+    for worker in (first, second):
+        worker.recorder.flush()
+    ticks = read_recording(path.parent, load_instruments()).ticks
+    assert Counter((tick.symbol, int(tick.price)) for tick in ticks) == Counter(
+        (symbol, price) for symbol in SYMBOLS for price in (1_000, 1_001)
+    )

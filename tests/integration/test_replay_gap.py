@@ -205,3 +205,23 @@ def test_an_ended_replay_stays_at_its_end_while_a_trade_is_open(
     assert alice.trades()[0]["last_price"] == 25_000.0
     alice.post(f"/trades/exit-all/{alice.client_id}")
     assert recorded_second(replay()) == 0
+
+
+def test_an_ended_replay_that_is_started_again_plays_none_of_its_ticks_again(
+    replay: Callable[..., Flask], clock: ManualClock
+) -> None:
+    app = replay()
+    alice = sign_up(app.test_client())
+    alice.open_portfolio()
+    clock.advance(100)
+    Monitor(app).run_once()
+    # After the fall to 24,000.
+    alice.create_trade(stop_loss=24_500)
+    clock.advance(100)
+    Monitor(app).run_once()
+
+    app = replay()
+    Monitor(app).run_if_leased()
+
+    alice.client = app.test_client()
+    assert alice.trades()[0]["status"] == "ACTIVE"

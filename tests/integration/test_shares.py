@@ -115,8 +115,11 @@ def test_a_lone_worker_polls_all_symbols_and_a_second_one_gets_its_part(
     assert {holders.count(each) for each in holders} == {SHARES // 2}
 
 
-def test_each_worker_closes_the_trades_of_its_symbols_once(processes: Sequence[Process]) -> None:
+def test_each_worker_closes_the_trades_of_its_symbols_once(
+    processes: Sequence[Process], clock: ManualClock
+) -> None:
     divide(processes)
+    clock.advance(1)
 
     for process in processes:
         for symbol in SYMBOLS:
@@ -197,6 +200,26 @@ def test_ticks_from_before_a_takeover_close_nothing(
     closed = exits(second)
     assert {closed[symbol][1] for symbol in others} == {Decimal(890)}
     assert {closed[symbol][1] for symbol in set(SYMBOLS) - others} == {Decimal(880)}
+
+
+def test_ticks_from_before_a_takeover_without_a_gap_close_nothing(
+    processes: Sequence[Process], clock: ManualClock
+) -> None:
+    first, second = processes
+    divide(processes)
+    others = first.polled
+    clock.advance(5)
+    for symbol in SYMBOLS:
+        second.feed.tick(symbol, 880)
+    clock.advance(5)
+    # It settles its symbols up to the time at which it dies.
+    first.run()
+    expire_leases_of(first)
+
+    second.run()
+
+    assert second.polled == set(SYMBOLS)
+    assert exits(second).keys() == set(SYMBOLS) - others
 
 
 def test_a_worker_stores_no_progress_of_a_share_that_another_has_taken(
