@@ -26,6 +26,8 @@ SUITES = (
     *("integration/test_outbox.py", "integration/test_outbox_batches.py"),
     *("integration/test_backup.py", "integration/test_reconcile.py"),
     *("integration/test_polling_of_traded_symbols.py", "integration/test_retention.py"),
+    *("integration/corporate_actions", "integration/test_corporate_action_files.py"),
+    *("integration/test_own_actions.py", "integration/test_reported_actions.py"),
     *("api/test_idempotency.py", "api/test_concurrency.py"),
     *("api/test_trades.py", "api/test_exits.py"),
 )
