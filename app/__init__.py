@@ -60,9 +60,11 @@ def _create_flask(settings: Settings) -> Flask:
 
     from app import metrics, tracing
     from app.web import auth, errors, request_log, sessions
+    from app.web.rules import Rule
 
     # Without a static folder: a missing file would be a 404 that no rate limit counts.
     app = Flask("app", static_folder=None)
+    app.url_rule_class = Rule
     # Flask would redirect to the host that the request names.
     app.url_map.merge_slashes = False
     # Without SECRET_KEY: Flask would look for a session of its own in each request.
