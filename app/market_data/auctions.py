@@ -49,7 +49,9 @@ class ClosingAuctions:
             raise closed
 
     def _session(self, symbol: str, time: datetime) -> Session | None:
+        if not self._calendar.enforced:
+            return None
         instrument = self._instruments.by_symbol(symbol)
-        if not self._calendar.enforced or not instrument or not instrument.has_closing_auction:
+        if not instrument or not instrument.has_closing_auction:
             return None
         return self._calendar.session_at(time)

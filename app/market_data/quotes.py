@@ -201,11 +201,11 @@ class QuoteBoard:
         ticks = self.ticks(symbol)
         if posting is None:
             return [tick for tick in ticks if tick.timestamp >= quote.timestamp]
-        entry = self._symbols.get(symbol)
-        if self._follows(symbol) and posting.board == self.id and entry:
+        entry, follows = self._symbols.get(symbol), self._follows(symbol)
+        if follows and posting.board == self.id and entry:
             others = [tick for tick in ticks if tick.posting and tick.posting.board != self.id]
             ticks = [*entry.ticks, *others]
-        elif not self._follows(symbol) and posting.board != self.id and self._shared:
+        elif not follows and posting.board != self.id and self._shared:
             ticks = [*self._shared.ticks([symbol]).get(symbol, ()), *ticks]
         return [tick for tick in ticks if _is_after(tick, quote)]
 

@@ -11,6 +11,7 @@ from app.database import Document
 from app.domain.bracket import Bracket
 from app.domain.entry import EntryOrder, MarginBasis
 from app.domain.fill import Exit, ExitReason, FillRule, PricePoint, QueuedExit
+from app.domain.fill_profile import FillModel, FillProfile, Slippage
 from app.domain.money import ZERO
 from app.domain.order import OrderType, TimeInForce
 from app.domain.placement import Placement
@@ -18,7 +19,6 @@ from app.domain.quote import Posting, Quote, Source
 from app.domain.side import TradeType
 from app.domain.trailing import Start, TrailingStop, TrailingTerms, Unit
 from app.domain.triggers import SettledFrom
-from app.models.fill_document import model_fields, read_model, read_slippage, slippage_fields
 
 NO_TRAILING_STOP: Document = dict.fromkeys(
     (
@@ -62,7 +62,8 @@ def placement_fields(placement: Placement, time: datetime) -> Document:
     fields = order_fields(placement.order) if placement.order else {}
     if placement.bracket:
         fields |= bracket_fields(placement.bracket)
-    fields |= model_fields(placement.entry.model)
+    if model := placement.entry.model:
+        fields["fill_model"] = asdict(model) | {"profile": model.profile.value}
     fields |= {"status": status.value, "waiting": status.is_open}
     if placement.end_reason is not None:
         return fields | {"closed_at": time, "end_reason": placement.end_reason.value}
@@ -97,7 +98,7 @@ def read_order(document: Document) -> EntryOrder | None:
         target_price=document["target_price"],
         trailing=read_trailing_terms(document),
         margin_basis=MarginBasis(**basis) if basis else None,
-        model=read_model(document),
+        model=_read_model(document.get("fill_model")),
     )
 
 
@@ -113,7 +114,7 @@ def bracket_fields(bracket: Bracket) -> Document:
         "entry_rule": bracket.entry_rule.value if bracket.entry_rule else None,
         "entry_quote_price": bracket.entry_quote_price,
         "entry_settled_from": _value(bracket.entry_settled_from),
-        **slippage_fields("entry_slippage", bracket.entry_slippage),
+        **({"entry_slippage": asdict(slippage)} if (slippage := bracket.entry_slippage) else {}),
         **level_fields(bracket),
         **(trail_fields(trailing) if (trailing := bracket.trailing_stop) else {}),
     }
@@ -221,7 +222,7 @@ def _trailing_start(document: Document) -> Start:
         posting = _posting(fields["posting"])
         return Start(fields["price"], Source(fields["source"]), fields["timestamp"], posting)
     # What the entry lost by slippage is no move of the market.
-    slippage = read_slippage(document.get("entry_slippage"))
+    slippage = _read_slippage(document.get("entry_slippage"))
     sign = TradeType(document["trade_type"]).sign
     return Start(
         document["entry_price"] - sign * (slippage.amount if slippage else ZERO),
@@ -253,8 +254,8 @@ def read_bracket(document: Document) -> Bracket | None:
         trailing=read_trailing_terms(document),
         trailing_start=_trailing_start(document) if document.get("trailing_start") else None,
         exit_queued=_read_queued_exit(document),
-        model=read_model(document),
-        entry_slippage=read_slippage(document.get("entry_slippage")),
+        model=_read_model(document.get("fill_model")),
+        entry_slippage=_read_slippage(document.get("entry_slippage")),
     )
 
 
@@ -327,7 +328,7 @@ def _exit_fields(exit: Exit) -> Document:
         "timestamp": exit.quote.timestamp,
         # What a trailing stop had followed.
         **({"best_price": exit.best.price, "best_time": exit.best.time} if exit.best else {}),
-        **slippage_fields("slippage", exit.slippage),
+        **({"slippage": asdict(exit.slippage)} if exit.slippage else {}),
     }
 
 
@@ -345,7 +346,7 @@ def _read_exit(symbol: str, fields: Document, quantity: int, pnl: Decimal) -> Ex
         rule=FillRule(rule) if rule else None,
         settled_from=SettledFrom(settled_from) if settled_from else None,
         best=PricePoint(best, fields["best_time"]) if (best := fields.get("best_price")) else None,
-        slippage=read_slippage(fields.get("slippage")),
+        slippage=_read_slippage(fields.get("slippage")),
     )
 
 
@@ -373,6 +374,14 @@ def _posting_field(posting: Posting | None) -> Document | None:
 
 def _posting(fields: Document | None) -> Posting | None:
     return Posting(**fields) if fields else None
+
+
+def _read_model(fields: Document | None) -> FillModel | None:
+    return FillModel(**(fields | {"profile": FillProfile(fields["profile"])})) if fields else None
+
+
+def _read_slippage(fields: Document | None) -> Slippage | None:
+    return Slippage(**fields) if fields else None
 
 
 def _value(member: Any) -> Any:
