@@ -100,6 +100,11 @@ def factor_of(kind: ActionKind, ratio: Ratio | None) -> Fraction:
     return Fraction(ratio.new + added, ratio.old)
 
 
+def factor_of_all(actions: Iterable[CorporateAction]) -> Fraction:
+    """Return the units after several actions for each unit before them."""
+    return math.prod((action.factor for action in actions), start=Fraction(1))
+
+
 def in_order(actions: Iterable[CorporateAction]) -> list[CorporateAction]:
     """Return actions in the order in which they are applied."""
     kinds = list(ActionKind)

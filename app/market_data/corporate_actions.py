@@ -7,16 +7,18 @@ ex-date. Until then nothing may compare a trade with such a price.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from math import prod
 from typing import Protocol
 
 from app.clock import Clock
-from app.domain.corporate_actions import CorporateAction, in_order
+from app.domain.corporate_actions import CorporateAction, factor_of_all, in_order
 from app.domain.errors import MarketDataUnavailable
+from app.domain.money import PAISA
 from app.domain.quote import Quote
+from app.market_data.feeds.divided import Division, divided_quote
 from app.models.stored_action import RECORDED, SIMULATED, StoredAction
 
 REFRESH_SECONDS = 5.0
@@ -50,6 +52,8 @@ class KnownActions:
         self._by_symbol: Mapping[str, Sequence[CorporateAction]] = {}
         # Those of which everything is adjusted, by id.
         self._applied: set[str] = set()
+        # Those of them of which that is stored: also what was being written meanwhile is adjusted.
+        self._completed: set[str] = set()
         self._version = 0
         self._due_at = clock.monotonic()
         self._lock = threading.Lock()
@@ -86,7 +90,8 @@ class KnownActions:
             by_symbol.setdefault(each.action.symbol, []).append(each.action)
         with self._lock:
             before = {action.id for each in self._by_symbol.values() for action in each}
-            self._applied |= {each.action.id for each in stored if each.applied_at}
+            self._completed = {each.action.id for each in stored if each.applied_at}
+            self._applied |= self._completed
             self._by_symbol = {symbol: in_order(each) for symbol, each in by_symbol.items()}
             self._version = version
         return {each.action.symbol for each in stored if each.action.id not in before}
@@ -145,6 +150,24 @@ class KnownActions:
         if any(quote.timestamp < action.opens_at <= time for action in actions):
             raise _no_price_since(quote)
 
+    def opened(self, symbol: str, time: datetime) -> list[CorporateAction]:
+        """Return the splits and bonuses of a symbol that have opened at `time`."""
+        return [action for action in self._dividing(symbol) if action.opens_at <= time]
+
+    def is_completed(self, action: CorporateAction) -> bool:
+        """Return whether no trade can be found any more that it has not adjusted."""
+        return action.id in self._completed
+
+    def in_units_of(self, terms: Adjustable, quote: Quote, time: datetime) -> Quote:
+        """Return a quote in the units that levels have at `time`."""
+        opened = self.opened(terms.symbol, max(time, quote.timestamp))
+        unadjusted = factor_of_all(each for each in opened if is_unadjusted(terms, each))
+        return _divided(quote, _factor_since(quote, opened) / unadjusted)
+
+    def in_units_at(self, quote: Quote, time: datetime) -> Quote:
+        """Return a quote in the units of the prices of `time`."""
+        return _divided(quote, _factor_since(quote, self.opened(quote.symbol, time)))
+
     def _dividing(self, symbol: str) -> list[CorporateAction]:
         return [action for action in self.of(symbol) if action.kind.changes_units]
 
@@ -174,6 +197,16 @@ def load_actions(clock: Clock, market: str) -> KnownActions:
 def is_unadjusted(terms: Adjustable, action: CorporateAction) -> bool:
     """Return whether an action has yet to adjust what was set before the open of its ex-date."""
     return terms.set_at < action.opens_at and action.id not in terms.adjusted_by
+
+
+def _factor_since(quote: Quote, opened: Iterable[CorporateAction]) -> Fraction:
+    """Return the units after the opened actions for each unit of a quote."""
+    return factor_of_all(each for each in opened if quote.timestamp < each.opens_at)
+
+
+def _divided(quote: Quote, factor: Fraction) -> Quote:
+    """Return a quote in units of which there are `factor` for each of its own."""
+    return quote if factor == 1 else divided_quote(quote, Division(factor, factor), PAISA)
 
 
 def _no_price_since(quote: Quote) -> MarketDataUnavailable:

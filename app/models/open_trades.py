@@ -14,6 +14,7 @@ from app.domain.bracket import Bracket
 from app.domain.trade import TradeStatus
 from app.models.bulk import IN_CLAUSE_SIZE, by_owner
 from app.models.trade import BY_NUMBER, Trade
+from app.models.trade_bookings import BY_STATUS
 from app.models.trade_document import read_bracket
 
 OPEN = [status.value for status in TradeStatus if status.is_open]
@@ -25,6 +26,13 @@ def find_open(user_id: str, portfolio_id: ObjectId) -> list[Trade]:
     found = collection("trades").find(query, **use_index(*BY_NUMBER))
     trades = [Trade.from_document(document) for document in found]
     return sorted(trades, key=lambda trade: trade.number)
+
+
+def find_held(user_id: str, portfolio_id: ObjectId, symbol: str) -> list[Trade]:
+    """Return the active trades of the user's portfolio in a symbol, in no order."""
+    owner = {"user_id": user_id, "portfolio_id": portfolio_id}
+    query = {**owner, "status": TradeStatus.ACTIVE.value, "symbol": symbol}
+    return list(map(Trade.from_document, collection("trades").find(query, **use_index(*BY_STATUS))))
 
 
 def find_open_of(owners: Mapping[ObjectId, str]) -> list[Trade]:

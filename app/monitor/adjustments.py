@@ -119,6 +119,8 @@ class Adjustments:
             self._adjust(sweep.action, None, fence)
             if sweep.seconds >= SWEEP_SECONDS:
                 StoredAction.mark_applied(sweep.action, now())
+                # Other processes value positions by its state.
+                StoredAction.count_load()
                 del self._sweeps[sweep.action.id]
             else:
                 self._begin_sweep(sweep.action, 2 * sweep.seconds)

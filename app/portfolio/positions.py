@@ -12,8 +12,8 @@ from app.domain.position import Position
 from app.market_data.quotes import KnownQuote
 from app.models import Portfolio
 from app.models.open_trades import find_entered
+from app.portfolio.holdings import Holding, find_holdings
 from app.portfolio.valuation import value
-from app.services import services
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +65,27 @@ class ValuedPosition:
 
 def value_positions(portfolio: Portfolio) -> list[ValuedPosition]:
     """Return the positions of a portfolio in alphabetical order; never waits for a price."""
-    held = {symbol: sums for symbol, sums in portfolio.exposure.items() if sums.trades}
-    known = services().quotes.known(held)
-    entered = _entered_on_day(portfolio, known)
+    held = find_holdings(portfolio)
+    entered = _entered_on_day(portfolio, held)
     equity = value(portfolio).equity
     return [
         ValuedPosition(
-            symbol, held[symbol], known.get(symbol), entered.get(symbol, Position()), equity
+            symbol,
+            held[symbol].sums,
+            held[symbol].known,
+            entered.get(symbol, Position()),
+            equity,
         )
         for symbol in sorted(held)
     ]
 
 
-def _entered_on_day(portfolio: Portfolio, known: Mapping[str, KnownQuote]) -> dict[str, Position]:
+def _entered_on_day(portfolio: Portfolio, held: Mapping[str, Holding]) -> dict[str, Position]:
     """Return what was entered on the day of each quote that has a previous close."""
     days = {
-        symbol: start_of_day(seen.quote.timestamp)
-        for symbol, seen in known.items()
-        if seen.quote.details.previous_close is not None
+        symbol: start_of_day(each.known.quote.timestamp)
+        for symbol, each in held.items()
+        if each.known and each.known.quote.details.previous_close is not None
     }
     if not days:
         return {}
@@ -90,4 +93,7 @@ def _entered_on_day(portfolio: Portfolio, known: Mapping[str, KnownQuote]) -> di
     for symbol, bracket in find_entered(portfolio.user_id, portfolio.id, since=min(days.values())):
         if symbol in days and bracket.entry_timestamp >= days[symbol]:
             entered[symbol] += Position.of(bracket)
+    for symbol, day in days.items():
+        if entries := held[symbol].entries:
+            entered[symbol] = sum((each for time, each in entries if time >= day), Position())
     return entered

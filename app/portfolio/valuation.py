@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from app.domain.money import ZERO
 from app.models import Portfolio
-from app.services import services
+from app.portfolio.holdings import find_holdings
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +40,17 @@ class Performance:
 
 def value(portfolio: Portfolio) -> Performance:
     """Value a portfolio at the last known quotes; never waits."""
-    held = {symbol: sums for symbol, sums in portfolio.exposure.items() if sums.trades}
-    known = services().quotes.known(held)
-    pnls = [held[symbol].pnl_at(known_quote.quote.price) for symbol, known_quote in known.items()]
-    times = [known_quote.quote.timestamp for known_quote in known.values()]
+    held = find_holdings(portfolio)
+    known = {symbol: each.known for symbol, each in held.items() if each.known}
+    pnls = [held[symbol].sums.pnl_at(each.quote.price) for symbol, each in known.items()]
+    times = [each.quote.timestamp for each in known.values()]
     active_pnl = sum(pnls, ZERO)
     return Performance(
         portfolio=portfolio,
         active_pnl=active_pnl,
         equity=portfolio.available_margin + portfolio.utilized_margin + active_pnl,
-        active_trades=sum([sums.trades for sums in held.values()]),
+        active_trades=sum([each.sums.trades for each in held.values()]),
         price_time=min(times, default=None),
-        stale=[symbol for symbol, known_quote in known.items() if known_quote.stale],
+        stale=[symbol for symbol, each in known.items() if each.stale],
         unpriced=[symbol for symbol in held if symbol not in known],
     )

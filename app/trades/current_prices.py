@@ -7,7 +7,7 @@ Nothing waits for a source. The process that settles a symbol stores its best pr
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from bson import ObjectId
@@ -17,7 +17,7 @@ from app.domain.quote import Quote
 from app.market_data.quotes import KnownQuote
 from app.market_data.session_prices import SessionPrices
 from app.models import Trade, Trail
-from app.services import now, services
+from app.services import market_time, now, services
 from app.trades.trailed_symbol import TrailedSymbol
 
 
@@ -46,8 +46,19 @@ def current_prices(trades: Iterable[Trade]) -> dict[ObjectId, CurrentPrices]:
     known = services().quotes.known({trade.symbol for trade in waiting})
     trailed = _trailed_prices(waiting)
     return {
-        trade.id: CurrentPrices(known.get(trade.symbol), trailed.get(trade.id)) for trade in waiting
+        trade.id: CurrentPrices(
+            _in_its_units(trade, known.get(trade.symbol)), trailed.get(trade.id)
+        )
+        for trade in waiting
     }
+
+
+def _in_its_units(trade: Trade, known: KnownQuote | None) -> KnownQuote | None:
+    """Return a quote in the units of a trade: either may be of before a split or a bonus."""
+    if known is None:
+        return None
+    quote = services().actions.in_units_of(trade, known.quote, market_time())
+    return replace(known, quote=quote)
 
 
 def _trailed_prices(trades: Iterable[Trade]) -> dict[ObjectId, TrailedPrices]:

@@ -65,7 +65,8 @@ def _look_up_closed(symbol: str) -> Market:
     parts, time = services(), market_time()
     session = parts.calendar.session_of_order(time)
     try:
-        quote = replace(parts.quotes.latest(symbol), timestamp=time)
+        last = parts.actions.in_units_at(parts.quotes.latest(symbol), time)
+        quote = replace(last, timestamp=time)
     except MarketDataUnavailable as error:
         return Market(None, no_price=error, queued_for=session.day)
     return Market(quote, queued_for=session.day)
