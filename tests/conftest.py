@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,11 @@ _database_numbers = itertools.count(1)
 DATABASE_NAME = f"test_{os.getpid()}"
 
 
-# Directories whose files take longest come first: a slow file that starts last keeps one worker
-# busy while the others have nothing left to run.
+# What takes longest comes first, single tests of minutes before all: a slow file that starts last
+# keeps one worker busy while the others have nothing left to run.
 SLOWEST_FIRST = (
-    *("deploy", "faults", "security", "fuzz", "property", "browser", "e2e"),
+    *("fuzz", "property/test_portfolio_machine.py"),
+    *("deploy", "faults", "security", "property", "browser", "e2e"),
     *("integration", "mongodb", "realtime", "api", "unit"),
 )
 TESTS = Path(__file__).parent
@@ -56,7 +58,7 @@ MEMORY = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run slow directories first. Skip tests that need a missing program, and name its package."""
-    items.sort(key=lambda item: SLOWEST_FIRST.index(item.path.relative_to(TESTS).parts[0]))
+    items.sort(key=lambda item: _position(item.path))
     required = os.environ.get("REQUIRE_ALL") == "1"
     for item in items:
         for marker in item.iter_markers("needs"):
@@ -66,6 +68,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                     f"needs {program}: install the package {marker.kwargs.get('package', program)}"
                 )
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@cache
+def _position(path: Path) -> int:
+    file = path.relative_to(TESTS)
+    name = file.as_posix()
+    return SLOWEST_FIRST.index(name if name in SLOWEST_FIRST else file.parts[0])
 
 
 @pytest.hookimpl(optionalhook=True)
