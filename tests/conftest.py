@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import shutil
@@ -75,6 +76,11 @@ def _position(path: Path) -> int:
     file = path.relative_to(TESTS)
     name = file.as_posix()
     return SLOWEST_FIRST.index(name if name in SLOWEST_FIRST else file.parts[0])
+
+
+def pytest_collection_finish() -> None:
+    """Exempt the tests and all modules from garbage collection: they stay until the end."""
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
