@@ -40,6 +40,7 @@ def server(
     mode = str(request.param)
     server = make_shared_server(
         mode,
+        fresh=True,
         SOCKETIO_ASYNC_MODE=mode,
         MARKET_DATA="replay",
         REPLAY_FILE=recording,

@@ -72,6 +72,7 @@ def setup(request: pytest.FixtureRequest) -> Setup:
 def server(setup: Setup, make_shared_server: Callable[..., ServerProcess]) -> ServerProcess:
     server = make_shared_server(
         setup.mode + setup.log_format,
+        fresh=True,
         SOCKETIO_ASYNC_MODE=setup.mode,
         LOG_FORMAT=setup.log_format,
         HOST=setup.host,

@@ -18,7 +18,7 @@ MakeServer = Callable[..., ServerProcess]
 @pytest.fixture(scope="module")
 def running(make_shared_server: MakeServer) -> ServerProcess:
     # It idles during most tests, so it seldom looks for prices.
-    return make_shared_server("running", MONITOR_INTERVAL_SECONDS=60).start()
+    return make_shared_server("running", fresh=True, MONITOR_INTERVAL_SECONDS=60).start()
 
 
 @pytest.fixture

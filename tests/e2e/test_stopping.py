@@ -17,7 +17,7 @@ from tests.support.server import ServerProcess
 def test_a_signal_ends_the_server_within_three_seconds(
     make_server: Callable[..., ServerProcess], async_mode: str, number: signal.Signals
 ) -> None:
-    server = make_server(SOCKETIO_ASYNC_MODE=async_mode).start()
+    server = make_server(fresh=True, SOCKETIO_ASYNC_MODE=async_mode).start()
     record = server.folder / "data" / "database.json"
     database = json.loads(record.read_text())["database_pid"]
     assert is_running(database)

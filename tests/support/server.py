@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import re
 import resource
 import signal
 import socket
@@ -18,12 +19,16 @@ from typing import Any, Protocol
 
 import requests
 
+from tests.support.forked_process import ForkedProcess
+
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 180
 # The cheapest that werkzeug computes: it gives scrypt too little memory for fewer rounds.
 CHEAP_HASH = "scrypt:128:8:1"
 # The only variables that a server under test inherits: a developer's settings must not reach it.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "COVERAGE_PROCESS_START")
+# Variables that the interpreter and the libraries read before a forked server begins.
+READ_AT_IMPORT = re.compile("PYTHON|COVERAGE|EVENTLET|GEVENT|OPENBLAS").match
 
 
 def _port_numbers() -> Iterator[int]:
@@ -65,7 +70,11 @@ class Server(Protocol):
 
 
 class ServerProcess:
-    """`python run.py` with its own port and data folder."""
+    """`python run.py` with its own port and data folder.
+
+    `start` forks it from a process that has imported it. `spawn`, and `start` of a `fresh` server,
+    run the command itself, for tests of the start.
+    """
 
     def __init__(
         self,
@@ -73,17 +82,19 @@ class ServerProcess:
         *,
         entry: Path = ROOT / "run.py",
         command: Sequence[str] | None = None,
+        fresh: bool = False,
         **environment: Any,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.entry = entry
+        self.fresh = fresh
         # Another program than `python run.py`.
         self.command = command
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | ForkedProcess | None = None
         # The soft and hard limit of open files; None for the system's.
         self.descriptors: tuple[int, int] | None = None
         self.environment = {
@@ -100,9 +111,18 @@ class ServerProcess:
 
     def start(self) -> ServerProcess:
         """Start the server and wait until it is ready."""
-        self.spawn()
+        if self._can_be_forked():
+            with self.log.open("ab") as log:
+                self.process = ForkedProcess(self.environment, self.folder, log)
+        else:
+            self.spawn()
         self.wait_until_ready()
         return self
+
+    def _can_be_forked(self) -> bool:
+        is_usual = self.entry == ROOT / "run.py" and not self.command and not self.descriptors
+        can_fork = sys.platform == "linux" and not any(map(READ_AT_IMPORT, self.environment))
+        return is_usual and can_fork and not self.fresh
 
     def wait_until_ready(self) -> None:
         """Wait until the started server is ready."""
@@ -126,7 +146,7 @@ class ServerProcess:
     def spawn(self) -> subprocess.Popen[bytes]:
         """Start the server without waiting."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            process = subprocess.Popen(
                 self.command or [sys.executable, str(self.entry)],
                 cwd=self.folder,
                 env=self.environment,
@@ -135,7 +155,8 @@ class ServerProcess:
                 stderr=log,
                 preexec_fn=self._limit_descriptors if self.descriptors else None,
             )
-        return self.process
+        self.process = process
+        return process
 
     def _limit_descriptors(self) -> None:
         assert self.descriptors is not None
@@ -152,7 +173,7 @@ class ServerProcess:
                 self.process.kill()
                 self.process.wait()
                 raise
-        return int(self.process.returncode)
+        return self.process.wait()
 
     def kill(self) -> None:
         """End the server as a crash would."""
