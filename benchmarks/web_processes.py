@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,7 +31,7 @@ from benchmarks.support.load import Answers, Call, apart, drive
 from benchmarks.support.production import Production, cpu_seconds, production
 from tests.support.live import LiveTrader
 from tests.support.nginx import Nginx
-from tests.support.server import free_port
+from tests.support.server import Process, free_port
 
 USERS = 32
 ORDER = {"symbol": "NIFTY", "trade_type": "BUY", "quantity": 1}
@@ -46,7 +45,7 @@ class Side:
     """Web processes behind one nginx, and the processes of each part, by its name."""
 
     port: int
-    parts: Mapping[str, Sequence[subprocess.Popen[bytes] | None]]
+    parts: Mapping[str, Sequence[Process | None]]
 
 
 @dataclass(frozen=True, slots=True)

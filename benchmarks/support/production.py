@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from benchmarks.support.usage import MEGABYTE
 from tests.support.database import DatabaseServer
 from tests.support.deployment import Deployment
 from tests.support.nginx import Nginx
+from tests.support.server import Process
 
 # Limits are counted, as in production, and never reached.
 LIMITS: dict[str, Any] = {
@@ -47,7 +47,7 @@ class Production:
             if process and process.poll() is None
         }
 
-    def _parts(self) -> dict[str, subprocess.Popen[bytes] | None]:
+    def _parts(self) -> dict[str, Process | None]:
         return {
             **{f"web{n}": web.process for n, web in enumerate(self.deployment.webs, 1)},
             **{f"worker{n}": each.process for n, each in enumerate(self.deployment.workers, 1)},
@@ -56,12 +56,12 @@ class Production:
         }
 
 
-def cpu_seconds(process: subprocess.Popen[bytes] | None) -> float:
+def cpu_seconds(process: Process | None) -> float:
     """Return the CPU time that a process and those it has started have used so far, in s."""
     return sum(sum(each.cpu_times()[:2]) for each in _family(process)) if process else 0.0
 
 
-def _family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+def _family(process: Process) -> list[psutil.Process]:
     return [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
 
 

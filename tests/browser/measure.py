@@ -51,7 +51,10 @@ def main(argv: list[str] | None = None) -> int:
         path = Path(folder) / "ticks.csv"
         recording = write_recording(path, ticks(arguments.seconds + MORE_SECONDS))
         server = make(
-            MARKET_DATA="replay", REPLAY_FILE=recording, MONITOR_INTERVAL_SECONDS="0.1"
+            fresh=True,
+            MARKET_DATA="replay",
+            REPLAY_FILE=recording,
+            MONITOR_INTERVAL_SECONDS="0.1",
         ).start()
         with chromium() as browser:
             if arguments.loads:

@@ -30,6 +30,8 @@ INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "COVERAGE
 # Variables that the interpreter and the libraries read before a forked server begins.
 READ_AT_IMPORT = re.compile("PYTHON|COVERAGE|EVENTLET|GEVENT|OPENBLAS").match
 
+Process = subprocess.Popen[bytes] | ForkedProcess
+
 
 def _port_numbers() -> Iterator[int]:
     """Yield ports below those that Linux gives to outgoing connections (32,768 to 60,999).
@@ -72,8 +74,8 @@ class Server(Protocol):
 class ServerProcess:
     """`python run.py` with its own port and data folder.
 
-    `start` forks it from a process that has imported it. `spawn`, and `start` of a `fresh` server,
-    run the command itself, for tests of the start.
+    `start` of one that is not `fresh` forks it from a process that has imported it; see
+    tests/support/fork_server.py. `spawn` always runs the command.
     """
 
     def __init__(
@@ -82,7 +84,7 @@ class ServerProcess:
         *,
         entry: Path = ROOT / "run.py",
         command: Sequence[str] | None = None,
-        fresh: bool = False,
+        fresh: bool = True,
         **environment: Any,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +96,7 @@ class ServerProcess:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
-        self.process: subprocess.Popen[bytes] | ForkedProcess | None = None
+        self.process: Process | None = None
         # The soft and hard limit of open files; None for the system's.
         self.descriptors: tuple[int, int] | None = None
         self.environment = {
@@ -194,11 +196,11 @@ class ServerProcess:
 
 @contextmanager
 def servers_in(folder: Path) -> Iterator[Callable[..., ServerProcess]]:
-    """Make servers, each in its own folder inside `folder`; end them afterwards."""
+    """Make servers, forked unless `fresh`, in folders inside `folder`; end them afterwards."""
     servers: list[ServerProcess] = []
 
-    def make(name: str = "server", **environment: Any) -> ServerProcess:
-        server = ServerProcess(folder / name, **environment)
+    def make(name: str = "server", fresh: bool = False, **environment: Any) -> ServerProcess:
+        server = ServerProcess(folder / name, fresh=fresh, **environment)
         servers.append(server)
         return server
 
