@@ -15,7 +15,8 @@ from enum import StrEnum
 from operator import attrgetter
 
 from app.domain.candle import Candle, Interval, first_beginning_from
-from app.domain.money import ZERO
+from app.domain.corporate_actions import CorporateAction, divide, factor_of_all
+from app.domain.money import ZERO, to_paisa
 from app.domain.position import Position
 from app.domain.statistics import Flow
 
@@ -83,15 +84,28 @@ class EquityPoint:
 class ClosingPrices:
     """The prices at which candles of one symbol ended."""
 
-    def __init__(self, candles: Sequence[Candle], interval: Interval) -> None:
-        """Take candles of `interval`, oldest first."""
+    def __init__(
+        self,
+        candles: Sequence[Candle],
+        interval: Interval,
+        actions: Sequence[CorporateAction] = (),
+    ) -> None:
+        """Take candles of `interval`, oldest first, and the actions that change their units."""
+        self._actions = actions
         self._ends = [candle.time + interval.length for candle in candles]
         self._closes = [candle.close for candle in candles]
 
     def at(self, time: datetime) -> Decimal | None:
-        """Return the close of the last candle that had ended at `time`, None before the first."""
+        """Return the close of the last candle that had ended at `time`, None before the first.
+
+        It is in the units of `time`; those of the open of an ex-date are still the ones before.
+        """
         ended = bisect_right(self._ends, time)
-        return self._closes[ended - 1] if ended else None
+        if not ended:
+            return None
+        end, close = self._ends[ended - 1], self._closes[ended - 1]
+        factor = factor_of_all(each for each in self._actions if end <= each.opens_at < time)
+        return close if factor == 1 else to_paisa(divide(close, factor))
 
 
 def choose_interval(start: datetime, until: datetime) -> Interval:

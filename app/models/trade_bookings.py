@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain
@@ -27,6 +27,7 @@ MAX_AT_ONCE = 1_000
 FIRST_WINDOW, MAX_WINDOW = timedelta(hours=1), timedelta(days=1)
 # A trade may close while this reads.
 SLACK = timedelta(minutes=1)
+JUST_AFTER = timedelta(milliseconds=1)
 FIELDS = {
     **{"symbol": 1, "trade_type": 1, "quantity": 1, "entry_price": 1, "created_at": 1},
     **{"filled_at": 1, "partial_exits": 1, "closed_at": 1, "exit_reason": 1, "pnl": 1},
@@ -35,12 +36,19 @@ FIELDS = {
 
 
 def find_bookings(
-    user_id: str, portfolio_id: ObjectId, since: datetime, until: datetime, *, closed_count: int
+    user_id: str,
+    portfolio_id: ObjectId,
+    since: datetime,
+    until: datetime,
+    *,
+    closed_count: int,
+    opens: Mapping[str, datetime],
 ) -> Iterator[Booking]:
     """Yield what the trades of a portfolio booked after `since` and up to `until`, in no order.
 
     It reads the trades that are open, and those that closed since. `closed_count` is how many did
-    so at most.
+    so at most. `opens` are the opens of the ex-dates of corporate actions by id: prices are in the
+    new units from then on, even if a trade was adjusted later.
     """
     owner: Document = {"user_id": user_id, "portfolio_id": portfolio_id}
     seen: set[ObjectId] = set()
@@ -48,7 +56,7 @@ def find_bookings(
     for trade in chain(_find_open(owner), _find_closed(owner, since, until + SLACK, closed_count)):
         if trade["_id"] not in seen:
             seen.add(trade["_id"])
-            yield from (each for each in _bookings(trade) if since < each.time <= until)
+            yield from (each for each in _bookings(trade, opens) if since < each.time <= until)
 
 
 def _find_open(owner: Document) -> Iterator[Document]:
@@ -72,7 +80,7 @@ def _find_closed(
         window = window / 2 if len(found) > PASS_SIZE else min(window * 2, MAX_WINDOW)
 
 
-def _bookings(trade: Document) -> Iterator[Booking]:
+def _bookings(trade: Document, opens: Mapping[str, datetime]) -> Iterator[Booking]:
     """Yield the entry, the exits and the adjustments of a trade; none if it was not entered."""
     if trade.get("entry_price") is None:
         return
@@ -95,7 +103,11 @@ def _bookings(trade: Document) -> Iterator[Booking]:
             assert each.entry_price is not None
             before = held(each.quantity_before, entry_price)
             entry_price = each.entry_price
-            yield Booking(each.time, symbol, held(each.quantity, entry_price) + -before, each.pnl)
+            # A price at the open itself is that of the candle before.
+            opened_at = opens.get(each.action, each.time) + JUST_AFTER
+            change = held(each.quantity, entry_price) + -before
+            yield Booking(max(entered_at, min(opened_at, each.time)), symbol, change)
+            yield Booking(each.time, symbol, Position(), each.pnl)
         if part:
             yield Booking(part["time"], symbol, -held(part["quantity"], entry_price), part["pnl"])
     if trade.get("exit_reason") is not None:

@@ -100,7 +100,10 @@ def _read_books(
     if len(times) >= MAX_POINTS:
         raise _too_many_points(interval, choose_interval(start, end.time))
     owner, count = (portfolio.user_id, portfolio.id), season.closed_count
-    bookings = list(find_bookings(*owner, start, end.time, closed_count=count))
+    actions = services().actions
+    opens = {each.id: each.opens_at for symbol in actions.symbols for each in actions.of(symbol)}
+    found = find_bookings(*owner, start, end.time, closed_count=count, opens=opens)
+    bookings = list(found)
     flows = [flow for flow in find_flows(portfolio, season) if start < flow.time <= end.time]
     return _Books(end, held, interval, times, bookings, flows)
 
@@ -132,7 +135,8 @@ def _closing_prices(
     since = beginning_of(times[0], interval) - interval.length
     prices = {}
     for symbol in filter(quotes.is_polled, symbols):
-        prices[symbol] = ClosingPrices(feed.history(symbol, interval, since, times[-1]), interval)
+        candles = feed.history(symbol, interval, since, times[-1])
+        prices[symbol] = ClosingPrices(candles, interval, services().actions.of(symbol))
         # Other requests run first.
         sleep(0)
     return prices

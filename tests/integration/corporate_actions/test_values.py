@@ -150,6 +150,23 @@ def test_a_trade_that_is_written_as_the_price_is_divided_is_worth_the_same(
     assert show(alice, late)["quantity"] == 20
 
 
+def test_the_past_equity_has_no_jump_between_an_open_and_a_late_adjustment(
+    alice: Trader, clock: ManualClock, feed: ScriptedFeed, monitor: Monitor, held: Held
+) -> None:
+    held()
+    for time, price in [("24 12", 1_400), ("24 15", 1_400), ("25 10", 700), ("25 12", 700)]:
+        feed.record(SHARE, ist(f"2026-11-{time}:00"), price)
+    advance_to(clock, ist("2026-11-25 14:00"))
+    assert monitor.settle_gap() == 0
+    advance_to(clock, ist("2026-11-25 15:10"))
+
+    history = alice.get(f"/portfolio/{alice.client_id}/history?period=1W&interval=1h").get_json()
+
+    equities = {point["time"]: point["equity"] for point in history["points"]}
+    assert set(equities.values()) <= {None, 100_000.0}
+    assert equities["2026-11-25T07:30:00.000Z"] == 100_000.0
+
+
 def test_another_process_learns_that_every_trade_is_adjusted(at: At, held: Held) -> None:
     held()
     action = services().actions.of(SHARE)[0]
