@@ -15,7 +15,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.domain.fill import SLIPPING, Exit, ExitReason, FillRule, PricePoint, QueuedExit
-from app.domain.fill_profile import FillModel, Slippage
+from app.domain.fill_profile import FillModel, Slippage, is_same_minute
 from app.domain.money import PAISA, ZERO
 from app.domain.quote import Posting, Quote, Source
 from app.domain.side import TradeType, require_sides
@@ -44,6 +44,8 @@ class Bracket:
     entry_quote_price: Decimal | None = None
     entry_settled_from: SettledFrom | None = None
     exited: int = 0
+    # The time of the quote at which its touched target last exited a part.
+    touched_at: datetime | None = None
     # The last known quote when its levels were modified: only later prices count.
     levels_since: Quote | None = None
     trailing: TrailingTerms | None = None
@@ -227,7 +229,18 @@ class Bracket:
 
     def after_part(self, exit: Exit) -> Bracket:
         """Return what is left after a part was exited; a queued exit is done or obsolete then."""
-        return replace(self, exited=self.exited + exit.quantity, exit_queued=None)
+        is_touch = exit.reason is ExitReason.TARGET
+        touched_at = exit.quote.timestamp if is_touch else self.touched_at
+        exited = self.exited + exit.quantity
+        return replace(self, exited=exited, touched_at=touched_at, exit_queued=None)
+
+    def was_touched(self, quote: Quote) -> bool:
+        """Return whether its target exited a part in the minute of `quote`.
+
+        What is left is then not decided again: a candle tells one touch of a minute, however many
+        ticks touch.
+        """
+        return self.touched_at is not None and is_same_minute(self.touched_at, quote.timestamp)
 
     def triggered_by(
         self,
@@ -285,7 +298,7 @@ class Bracket:
         target, model, quantity = self.target_price, self.model, self.open_quantity
         if model and (quote.price if furthest is None else furthest) == target:
             limit = f"target {self.exited}"
-            if not model.fills_touched(limit, quote.timestamp):
+            if self.was_touched(quote) or not model.fills_touched(limit, quote.timestamp):
                 return None
             quantity = model.part_touched(limit, quote.timestamp, quantity)
         rule, reason = FillRule.LIMIT, ExitReason.TARGET

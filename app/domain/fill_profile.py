@@ -170,5 +170,10 @@ def trade_seed(seed: str, user_id: str, portfolio: str, number: int) -> str:
     return blake2b(index.encode(), digest_size=8).hexdigest()
 
 
+def is_same_minute(first: datetime, second: datetime) -> bool:
+    """Return whether two times are in one minute, for which a limit is decided once."""
+    return _minute(first) == _minute(second)
+
+
 def _minute(time: datetime) -> str:
     return str(int(time.timestamp()) // 60)

@@ -262,6 +262,8 @@ def rebase(
             return None
         if _level_of(now.bracket, change.reason) == _level_of(before.bracket, change.reason):
             held, is_part = now.bracket.open_quantity, transition.after.is_open
+            if is_part and now.bracket.was_touched(change.quote):
+                return None
             quantity = min(change.quantity, held) if is_part else held
             pnl = now.bracket.pnl_at(change.price, quantity)
             return _closing(now.bracket, replace(change, quantity=quantity, pnl=pnl))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
@@ -232,11 +233,17 @@ def _trailing_start(document: Document) -> Start:
     )
 
 
+def _touched_at(parts: Sequence[Document]) -> datetime | None:
+    times = (part["timestamp"] for part in parts if part["reason"] == ExitReason.TARGET.value)
+    return max(times, default=None)
+
+
 def read_bracket(document: Document) -> Bracket | None:
     """Return the bracket of a trade that was entered."""
     if document.get("entry_price") is None:
         return None
     rule, settled_from = document.get("entry_rule"), document.get("entry_settled_from")
+    parts = document.get("partial_exits", ())
     return Bracket(
         trade_type=TradeType(document["trade_type"]),
         quantity=document["quantity"],
@@ -249,7 +256,8 @@ def read_bracket(document: Document) -> Bracket | None:
         entry_rule=FillRule(rule) if rule else None,
         entry_quote_price=document.get("entry_quote_price"),
         entry_settled_from=SettledFrom(settled_from) if settled_from else None,
-        exited=sum(part["quantity"] for part in document.get("partial_exits", ())),
+        exited=sum(part["quantity"] for part in parts),
+        touched_at=_touched_at(parts),
         levels_since=_read_quote(document["symbol"], document.get("levels_since")),
         trailing=read_trailing_terms(document),
         trailing_start=_trailing_start(document) if document.get("trailing_start") else None,

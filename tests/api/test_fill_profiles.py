@@ -244,6 +244,37 @@ def test_a_touched_limit_waits_until_a_minute_of_its_seed_or_a_price_beyond_it(
     assert_invariants(realistic.client_id)
 
 
+def test_a_touched_target_exits_one_part_a_minute_however_often_it_is_touched(
+    alice: Trader, app: Flask, feed: ScriptedFeed, clock: ManualClock, monitor: Monitor
+) -> None:
+    alice.patch(f"/portfolio/{alice.client_id}", {"fill_profile": "harsh"})
+    trade = alice.create_trade(**order(quantity=100, target_price=1_410)).get_json()
+    model, held = model_of(app, alice), 100
+
+    def touch(seconds: int) -> int:
+        clock.advance(seconds)
+        feed.tick("RELIANCE.NS", 1_410)
+        monitor.run_once()
+        left: int = detail(alice, trade)["open_quantity"]
+        return left
+
+    for _ in range(3):
+        limit = f"target {100 - held}"
+        minute = next(
+            number
+            for number in range(1, 100)
+            if model.fills_touched(limit, time := clock.now() + timedelta(minutes=number))
+            and model.part_touched(limit, time, held) < held
+        )
+        left = touch(60 * minute)
+        assert left == held - model.part_touched(limit, clock.now(), held)
+        assert [touch(1) for _ in range(5)] == [left] * 5
+        held = left
+        assert_invariants(alice.client_id)
+    verified = app.test_cli_runner().invoke(args=["verify", trade["trade_id"]])
+    assert verified.exit_code == 0, verified.output
+
+
 def test_a_limit_that_the_price_passes_is_filled_at_its_price(
     realistic: Trader, move: Move
 ) -> None:

@@ -20,10 +20,11 @@ from app.domain.money import PAISA
 from app.domain.order import OrderType
 from app.domain.quote import Quote, QuoteDetails
 from app.domain.side import TradeType
+from app.domain.trade import TradeStatus, Transition, rebase
 from tests.property.strategies import brackets, near_prices
 from tests.property.test_entry_rules import Walk, candle_of, described, orders, ticks_of, walks
 from tests.support.quotes import NOON, bracket, entry_order, quote
-from tests.support.settling import by_candles, by_ticks, pending
+from tests.support.settling import active, by_candles, by_ticks, minutes_of, pending
 
 NOT_PLAIN = (FillProfile.REALISTIC, FillProfile.HARSH)
 TICK = Decimal("0.05")
@@ -222,6 +223,58 @@ def test_the_parts_of_a_target_are_whole_lots_and_end_with_all_of_it(
 
     assert sum(exit.quantity for exit in exits) == quantity
     assert all(exit.quantity % lot_size == 0 and exit.price == 110 for exit in exits)
+
+
+@given(
+    numbers,
+    st.integers(4, 100),
+    # Most touch the target, few pass it.
+    st.lists(
+        st.lists(st.sampled_from([110, 110, 110, 109, 111]), min_size=1, max_size=3),
+        min_size=6,
+        max_size=12,
+    ),
+)
+def test_the_ticks_of_a_minute_exit_as_much_at_a_target_as_its_candle_does(
+    number: int, quantity: int, minutes: list[list[int]]
+) -> None:
+    position = Bracket.open(TradeType.BUY, quantity, quote(100), target_price=Decimal(110))
+    by_ticks = by_candle = replace(position, model=model(FillProfile.HARSH, number))
+
+    for ticks in minutes_of(*minutes):
+        for exit in _exits(by_ticks, ticks):
+            by_ticks = by_ticks.after_part(exit)
+        candle = Candle.of([replace(tick, timestamp=ticks[0].timestamp) for tick in ticks])
+        while by_candle.open_quantity and (exit_of_candle := exit_in(candle, by_candle)):
+            by_candle = by_candle.after_part(exit_of_candle)
+
+        assert by_candle.open_quantity == by_ticks.open_quantity
+        if not by_ticks.open_quantity:
+            return
+
+
+def test_a_target_that_is_touched_again_in_a_minute_keeps_what_its_part_left() -> None:
+    position = Bracket.open(TradeType.BUY, 100, quote(100), target_price=Decimal(110))
+
+    for number in range(200):
+        own = replace(position, model=model(FillProfile.HARSH, number))
+        (ticks,) = minutes_of([110] * 60)
+        assert len(_exits(own, ticks)) <= 1
+
+
+@pytest.mark.parametrize(("seconds", "is_lost"), [(59, True), (60, False)])
+def test_a_part_is_not_exited_again_in_the_minute_in_which_another_process_exited_it(
+    seconds: int, is_lost: bool
+) -> None:
+    bracket = Bracket.open(TradeType.BUY, 100, quote(100), target_price=Decimal(110))
+    touch = quote(110, timestamp=NOON + timedelta(minutes=1))
+    part = Exit(ExitReason.TARGET, touch, touch.price, 25, Decimal(250), FillRule.LIMIT)
+    before, now = active(bracket), active(bracket.after_part(part))
+    later = replace(part, quote=replace(touch, timestamp=touch.timestamp + timedelta(0, seconds)))
+
+    rebased = rebase(Transition(TradeStatus.ACTIVE, TradeStatus.ACTIVE, later), before, now)
+
+    assert (rebased is None) is is_lost
 
 
 def _exits(bracket: Bracket, ticks: list[Quote]) -> list[Exit]:
