@@ -159,6 +159,17 @@ def all_written(results: Iterable[BatchResult[T]]) -> list[T]:
     return [item for result in done for item in result.written]
 
 
+def written_without_outage(results: Iterable[BatchResult[T]]) -> list[T]:
+    """Return what all the batches wrote, without what failed for a reason that is logged.
+
+    Raises the first outage, after the last batch: a locked user holds up no other one.
+    """
+    done = list(results)
+    if outage := next((result.outage for result in done if result.outage), None):
+        raise outage
+    return [item for result in done for item in result.written]
+
+
 def _without(batch: Sequence[T], users: Collection[str]) -> Sequence[T]:
     return [item for item in batch if item.user_id not in users] if users else batch
 

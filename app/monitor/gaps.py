@@ -13,10 +13,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from math import inf
+from typing import Any
 
 from app.alerts.execution import find_missed_alerts, fire_alerts
-from app.database.batches import Fence, all_written
+from app.database.batches import BatchResult, Fence, all_written
 from app.domain.candle import Candle, sound_candles
 from app.domain.errors import MarketDataUnavailable
 from app.domain.quote import Quote, Source
@@ -207,13 +209,17 @@ class Gaps:
 
         symbols = sorted(until)
         changes = find_missed(symbols, candles_in, since, self._trailing)
-        closed = all_written(apply_transitions(changes, fence, self._trailing))
-        all_written(fire_alerts(find_missed_alerts(symbols, candles_in, since), fence))
+        missed_alerts = find_missed_alerts(symbols, candles_in, since)
+        results = chain[BatchResult[Any]](
+            apply_transitions(changes, fence, self._trailing),
+            fire_alerts(missed_alerts, fence),
+        )
+        closed = closed_trades(all_written(results))
         for symbol in symbols:
             settled = max(since, self._trailing.as_of(symbol) or since)
             last = until[symbol] if end is None else min(end, until[symbol])
             self._trailing.advance_candles(symbol, candles_in(symbol, settled), last)
-        return len(closed_trades(closed))
+        return len(closed)
 
     def _candles(self, gap: Gap) -> Sequence[Candle] | None:
         pending = self._pending.get(gap)

@@ -14,7 +14,7 @@ from functools import partial
 
 from bson import ObjectId
 
-from app.database.batches import Fence, write_in_batches
+from app.database.batches import Fence, write_in_batches, written_without_outage
 from app.domain.checks import tick_size_of
 from app.domain.corporate_actions import (
     ActionKind,
@@ -54,10 +54,8 @@ def adjust_trades(
         changes = list(_changes(action, close, trailing))
         if not changes:
             return count
-        for result in write_in_batches([changes], partial(_write, fence=fence), name_change):
-            if result.outage:
-                raise result.outage
-            count += len(result.written)
+        results = write_in_batches([changes], partial(_write, fence=fence), name_change)
+        count += len(written_without_outage(results))
     logger.error("%s: some trades could not be adjusted", action.id)
     return count
 

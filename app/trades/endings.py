@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 
-from app.database.batches import Fence
+from app.database.batches import Fence, written_without_outage
 from app.domain.trade import EndReason, end_entry
 from app.models import Trade, TradeChange, share_of
 from app.models.pending import find_expired, find_pending
@@ -59,10 +59,5 @@ class UnlistedEntries:
 
 def _end(trades: Iterator[Trade], reason: EndReason, fence: Fence | None = None) -> int:
     """End entries; return how many. One that cannot be written is logged and left."""
-    ended = 0
     changes = [TradeChange(trade, end_entry(trade, reason)) for trade in trades]
-    for result in apply_transitions(changes, fence):
-        if result.outage:
-            raise result.outage
-        ended += len(result.written)
-    return ended
+    return len(written_without_outage(apply_transitions(changes, fence)))

@@ -83,7 +83,9 @@ def adjustments_of(database: Database[Document], trader: LiveTrader) -> list[int
 def test_each_trade_is_adjusted_once_after_a_kill_between_two_batches(
     server: ServerProcess,
 ) -> None:
-    first, second, last = traders = [LiveTrader(server) for _ in range(3)]
+    traders = [LiveTrader(server) for _ in range(3)]
+    # In the order in which batches are divided: the held one stands between the other two.
+    first, last, second = sorted(traders, key=lambda trader: trader.client_id)
     for trader in traders:
         trader.open_portfolio()
     ids = [
