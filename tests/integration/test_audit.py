@@ -15,7 +15,7 @@ from pymongo import UpdateOne
 from app.domain.trade import Ended
 from app.events import record_events
 from app.models import EventDraft, Notification, PortfolioDelta, Trade, TradeChange
-from app.monitor import Monitor, loop
+from app.monitor import Monitor, settlement
 from app.trades import execution, modification
 from app.trades.execution import add_change, apply_transitions
 from app.trades.service import get_trade
@@ -116,7 +116,7 @@ def fill_twice(patch: pytest.MonkeyPatch) -> None:
         list(apply_transitions(fills, *rest))
         return apply_transitions(changes, *rest)
 
-    patch.setattr(loop, "apply_transitions", apply_twice)
+    patch.setattr(settlement, "apply_transitions", apply_twice)
     patch.setattr(TradeChange, "write", _write_without_guard)
 
 
