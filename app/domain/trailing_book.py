@@ -110,6 +110,9 @@ class TrailingBook:
     def __len__(self) -> int:
         return sum(map(len, self._groups))
 
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
     @property
     def prices(self) -> set[Decimal]:
         """The best prices that stops follow."""

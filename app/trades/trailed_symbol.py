@@ -119,7 +119,8 @@ class TrailedSymbol:
         """Return the trades that ticks may close, as far as they are known, by id."""
         near: dict[ObjectId, TrailedTrade] = {}
         for stack, book in (self._books or {}).items():
-            if its_ticks := [tick for tick in ticks if stack.counts(tick.source)]:
+            its_ticks = [tick for tick in ticks if stack.counts(tick.source)]
+            if book and its_ticks:
                 ids = {each.id for each in book.near(Swing.of_ticks(stack.side, its_ticks))}
                 # Not as sets: Python would look at every trade of the symbol.
                 near |= {id: self._trades[id] for id in ids if id in self._trades}

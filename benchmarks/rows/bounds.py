@@ -125,12 +125,14 @@ def _copy_few(here: World) -> None:
             copy_all(here.db[name], few[name])
             continue
         copy_indexes(here.db[name], few[name])
-        kinds = 5 if name == "trades" else 1
-        for kind in range(kinds):
-            # Of other shares each, so that most shares have some.
-            first = FIRST + kind * len(SYMBOLS) + kind * 80
-            numbers = {"$gte": first, "$lt": first + FEW // 6}
-            few[name].insert_many(here.db[name].find({"number": numbers}))
+        # Every share has a trailing stop, as among the many, and one other trade or an alert.
+        numbers = [(0, 400, 100)]
+        if name == "trades":
+            numbers = [(kind, kind * 100, 100) for kind in range(4)] + [(4, 0, 500)]
+        for kind, share, count in numbers:
+            first = FIRST + kind * len(SYMBOLS) + share
+            chosen = {"$gte": first, "$lt": first + count}
+            few[name].insert_many(here.db[name].find({"number": chosen}))
 
 
 def _passes(
