@@ -19,7 +19,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import wiredtiger
 from secantus import SecantusDBServer
+from secantus import storage as tables
 from secantus.auth import SCRAM_SHA_256, derive_credentials
 from secantus.cli import build_parser
 from secantus.sortkey import encode_id_key
@@ -30,6 +32,20 @@ USER = "paper_trading"
 USERS_DATABASE = "admin"
 # PyMongo's minimum; the secret is random, so more would add nothing.
 ITERATIONS = 4096
+# The tables that grow with the documents, as SecantusDB creates them.
+GROWING_TABLES = {
+    **{
+        tables._doc_shard_name(number): tables._DOC_SHARD_CFG
+        for number in range(tables._DOC_SHARDS)
+    },
+    tables._NAT_SEQ_TABLE: "key_format=SSu,value_format=q",
+    tables._IDX_ENTRIES_TABLE: "key_format=SSSu,value_format=u",
+    tables._UNIQ_TABLE: "key_format=SSSu,value_format=q",
+}
+# The wheel for Windows has no lz4.
+HAS_LZ4 = platform.system() != "Windows"
+COMPRESSION = "prefix_compression=true" + (",block_compressor=lz4" if HAS_LZ4 else "")
+JOURNAL = "log=(enabled=true,file_max=10MB,prealloc=false)"
 
 
 class Transactions(TransactionRegistry):  # type: ignore[misc]
@@ -126,6 +142,25 @@ def serve(secret: str | None, flags: list[str]) -> None:
     server.wait()
 
 
+def create_compressed_tables(folder: Path) -> None:
+    """Create the tables that grow in a new data folder, with compression.
+
+    SecantusDB 0.7.0b3 compresses nothing, and the key of each index entry repeats the names of the
+    database, the collection and the index. It leaves tables that exist as they are, so the folders
+    of earlier versions stay without compression.
+    """
+    if (folder / "WiredTiger").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    connection = wiredtiger.wiredtiger_open(str(folder), f"create,{JOURNAL}")
+    try:
+        session = connection.open_session()
+        for name, formats in GROWING_TABLES.items():
+            session.create(name, f"{formats},{COMPRESSION}")
+    finally:
+        connection.close()
+
+
 def build_server(secret: str | None, flags: list[str]) -> SecantusDBServer:
     """Return the database with these flags, not started."""
     chosen = build_parser().parse_args(flags)
@@ -133,6 +168,7 @@ def build_server(secret: str | None, flags: list[str]) -> SecantusDBServer:
         level=chosen.log_level or "WARNING",
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    create_compressed_tables(Path(chosen.storage_path))
     server = SecantusDBServer(
         host=chosen.host,
         port=chosen.port,

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import bson
 import pytest
 from pymongo import MongoClient
 
@@ -164,3 +165,21 @@ def test_a_read_does_not_take_longer_while_a_transaction_has_read_a_page_that_gr
         beside = shortest(partial(numbers.find_one, {"_id": 3}))
 
     assert beside < 10 * alone, "each read tries to evict the page"
+
+
+def test_a_new_folder_takes_less_room_than_its_documents(tmp_path: Path) -> None:
+    embedded = EmbeddedDatabase(tmp_path / "data")
+    embedded.start()
+    documents = [
+        {"_id": each, "name": f"name {each}", "text": "told " * 50} for each in range(5_000)
+    ]
+    try:
+        with Client(embedded.uri) as client:
+            client.kept.texts.create_index("name", unique=True)
+            client.kept.texts.insert_many(documents)
+            assert client.kept.texts.count_documents({"name": "name 4999"}) == 1
+    finally:
+        embedded.stop()
+
+    stored = sum(file.stat().st_size for file in (tmp_path / "data" / "database").glob("*.wt"))
+    assert stored < sum(len(bson.encode(each)) for each in documents) / 2
