@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -164,13 +165,16 @@ def test_what_is_too_large_is_refused_in_the_format_of_the_api(
 
 
 def test_an_address_that_asks_too_often_is_slowed_down_and_others_are_not(nginx: Nginx) -> None:
-    with TlsConnection(nginx, "127.0.0.9") as flood:
-        answers = [flood.send(GET).answer() for _ in range(250)]
+    with ExitStack() as stack:
+        flood = [stack.enter_context(TlsConnection(nginx, "127.0.0.9")) for _ in range(40)]
+        # At once: a busy machine would not exceed the limit with one after the other.
+        for connection in flood:
+            connection.send(10 * GET)
+        answers = [connection.answer() for connection in flood for _ in range(10)]
     refused = [answer for answer in answers if answer.status != 200]
 
     # A burst of 100, and 20 a second for as long as the machine takes.
-    assert [answer.status for answer in answers[:100]] == [200] * 100
-    assert refused
+    assert 100 <= len(answers) - len(refused) < len(answers)
     for answer in refused:
         check_error(answer, 429, "rate_limited")
         assert answer.headers["retry-after"] == "1"
