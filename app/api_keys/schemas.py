@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from app.models import ApiKey
-from app.web.schemas import RequestModel, ResponseModel, Timestamp
+from app.web.schemas import ONE_LINE, RequestModel, ResponseModel, Timestamp
 
 KeyScope = Literal["read", "trade"]
 
 
 class CreateApiKeyRequest(RequestModel):
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)] = (
-        Field(description="What the key is for. 1 to 60 characters.", examples=["Breakout bot"])
-    )
+    name: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60), *ONE_LINE
+    ] = Field(description="What the key is for. 1 to 60 characters.", examples=["Breakout bot"])
     scopes: list[KeyScope] = Field(
         min_length=1,
         max_length=2,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from app.domain.contact import format_phone, looks_forged, normalize_email, parse_phone
-from app.web.schemas import RequestModel, ResponseModel, ResultMessage, Timestamp
+from app.web.schemas import ONE_LINE, RequestModel, ResponseModel, ResultMessage, Timestamp
 
 
 def _email(value: str) -> str:
@@ -21,12 +21,6 @@ def _phone(value: str) -> str:
     return format_phone(parse_phone(value))
 
 
-def _encodable(value: str) -> str:
-    if "\x00" in value:
-        raise ValueError("must not contain a NUL character")
-    return value
-
-
 Email = Annotated[
     str, Field(max_length=254, json_schema_extra={"format": "email"}), AfterValidator(_email)
 ]
@@ -34,9 +28,7 @@ Phone = Annotated[
     str, Field(max_length=40, json_schema_extra={"format": "phone"}), AfterValidator(_phone)
 ]
 Name = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
-    AfterValidator(_encodable),
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), *ONE_LINE
 ]
 Password = Annotated[str, Field(min_length=6, max_length=256)]
 # No @, so that a client_id cannot be another person's email address.

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from app.models import EventType, Notification, Preferences
 from app.web.schemas import (
+    ONE_LINE,
     MessageResponse,
     NextCursor,
     PageCursor,
@@ -37,7 +38,7 @@ KnownEvent = Annotated[
 
 
 class SendRequest(RequestModel):
-    event: Annotated[str, Text, Field(max_length=64)] = Field(
+    event: Annotated[str, Text, Field(max_length=64), *ONE_LINE] = Field(
         description="The name of the event. 1 to 64 characters.", examples=["reminder"]
     )
     message: Annotated[str, Text, Field(max_length=2_000)] = Field(

@@ -22,6 +22,7 @@ from app.trades.current_prices import CurrentPrices
 from app.trades.trailing_schemas import TrailingRequest
 from app.trades.views import TradeView
 from app.web.schemas import (
+    ONE_LINE,
     Level,
     Money,
     NextCursor,
@@ -80,7 +81,7 @@ class OrderFields(RequestModel):
         description="Rupees at which to close with a profit: above the price for BUY, else below.",
         examples=[24_452.66],
     )
-    client_order_id: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+    client_order_id: Annotated[str, Field(min_length=1, max_length=64), *ONE_LINE] | None = Field(
         default=None,
         description="The client's own name for the order. A retry with it returns the first trade.",
         examples=["morning-1"],

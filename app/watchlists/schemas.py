@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from app.domain.watchlist import MAX_LISTS, MAX_NAME, MAX_SYMBOLS, Watchlist
 from app.web.schemas import (
+    ONE_LINE,
     RequestModel,
     ResponseModel,
     SymbolName,
@@ -16,7 +17,7 @@ from app.web.schemas import (
 )
 
 WatchlistName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME), *ONE_LINE
 ]
 Symbols = Annotated[list[SymbolName], Field(max_length=MAX_SYMBOLS)]
 ABOUT_NAME = Field(

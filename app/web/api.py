@@ -159,13 +159,21 @@ def _read_request(declaration: Declaration, path: Mapping[str, Any]) -> dict[str
             # The path may spell it differently; the view gets the caller's client_id.
             arguments["user_id"] = require_own(path["user_id"])
     if declaration.query is not None:
-        arguments["query"] = _validated(declaration.query, request.args.to_dict())
+        arguments["query"] = _validated(declaration.query, _query())
     if declaration.body is not None:
         arguments["body"] = _validated(declaration.body, _json_object())
     if declaration.idempotent:
         key = request.headers.get("Idempotency-Key")
         arguments["key"] = _idempotency_key(key, arguments.get("body")) if key is not None else None
     return arguments
+
+
+def _query() -> dict[str, str]:
+    """Return the query; a parameter that is given twice has no meaning that is certain."""
+    repeated = [name for name, values in request.args.lists() if len(values) > 1]
+    if repeated:
+        raise InvalidFields(dict.fromkeys((name[:80] for name in repeated), "is given twice"))
+    return request.args.to_dict()
 
 
 def _json_object() -> dict[str, Any]:

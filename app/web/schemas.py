@@ -12,6 +12,7 @@ from operator import eq, is_
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -186,6 +187,22 @@ def _date_and_time(text: str) -> datetime:
         text = _UNENCODED_PLUS.sub("+", text)
     parsed = datetime.fromisoformat(text)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+# Control characters, line separators, what reverses the text around it, and what is never seen. The
+# joiners U+200C and U+200D are not among them: Indian scripts and emoji need them.
+_SHOWN = r"^[^\u0000-\u001f\u007f-\u009f\u200b\u2028-\u202e\u2060-\u2069\ufeff]*$"
+
+
+def _shown(text: str) -> str:
+    # fullmatch: to match, $ is also the place before a line end.
+    if not re.fullmatch(_SHOWN, text):
+        raise ValueError("must not contain line breaks, control characters or invisible ones")
+    return text
+
+
+# The annotations of text that users give and that is shown in one line: in lists, emails and CSV.
+ONE_LINE = (AfterValidator(_shown), Field(json_schema_extra={"pattern": _SHOWN}))
 
 
 def _portfolio_name(value: Any) -> str:

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from app.models import DeliveryOrigin, DeliveryStatus, Webhook, WebhookDelivery
 from app.notifications.schemas import KnownEvent
 from app.web.schemas import (
+    ONE_LINE,
     NextCursor,
     PageCursor,
     PageSize,
@@ -31,7 +32,9 @@ _DESCRIPTION = Field(description="What it is for, for yourself.", examples=["My 
 _ENABLED = Field(description="Whether events are delivered.", examples=[True])
 Url = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_048), _URL]
 Events = Annotated[Annotated[list[KnownEvent], Field(min_length=1, max_length=100)] | None, _EVENTS]
-Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), _DESCRIPTION]
+Description = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=200), *ONE_LINE, _DESCRIPTION
+]
 
 
 class CreateWebhookRequest(RequestModel):
