@@ -41,7 +41,7 @@ class Result:
     low: float
     high: float
     goal: Goal
-    # Medians of both sides, with their unit, for whoever wants to see the ratio's parts.
+    # The medians behind the ratio, with their unit.
     parts: str
 
     @property

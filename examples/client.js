@@ -264,7 +264,7 @@ function describe(data) {
     return `${trade} ${data.open_quantity ? "in part " : ""}closed at ${rupees(data.exit_price).trim()}${reason}, ${result}`;
   }
   if (data.entry_price) return `${trade} at ${rupees(data.entry_price).trim()}`;
-  // An order that waits, waited in vain, or was changed.
+  // A pending order that was placed, cancelled, expired or modified.
   const stop = data.stop_price ? ` stop ${rupees(data.stop_price).trim()}` : "";
   const limit = data.limit_price ? ` limit ${rupees(data.limit_price).trim()}` : "";
   return `${trade}${stop}${limit}${reason}`;

@@ -79,5 +79,5 @@ def _faults(order: EntryOrder, fields: Mapping[str, Any]) -> dict[str, str]:
     if "stop_price" in fields and order.triggered_at is not None:
         faults["stop_price"] = "was reached already: the order is a limit order now"
     if fields.get("time_in_force") is TimeInForce.IOC:
-        faults["time_in_force"] = "must be DAY or GTC for an order that waits"
+        faults["time_in_force"] = "must be DAY or GTC for a pending order"
     return faults

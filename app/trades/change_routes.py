@@ -35,7 +35,7 @@ blueprint = Blueprint("changes", __name__)
 def modify_trade(
     user_id: str, trade_id: str, body: ChangeTradeRequest, key: IdempotencyKey | None
 ) -> TradeView:
-    """Change an order that waits, or the stop-loss and the target of an active trade."""
+    """Change a pending order, or the stop-loss and the target of an active trade."""
     return TradeView.of(
         modification.modify_trade(
             user_id, trade_id, body.to_changes(), key, version=body.seen_version
@@ -51,5 +51,5 @@ def modify_trade(
     idempotent=True,
 )
 def cancel_trade(trade_id: str, body: NoBody, key: IdempotencyKey | None) -> TradeView:
-    """Cancel an order that waits, and release its margin."""
+    """Cancel a pending order, and release its margin."""
     return TradeView.of(modification.cancel_trade(current_principal().user_id, trade_id, key))

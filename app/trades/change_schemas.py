@@ -17,7 +17,7 @@ FIELDS = LEVEL_FIELDS | ORDER_FIELDS | TRAILING_FIELDS
 class ChangeTradeRequest(RequestModel):
     """What is left out stays as it is.
 
-    An order that waits takes every field, an ACTIVE trade `stop_loss`, `target_price` and those of
+    A pending order takes every field, an ACTIVE trade `stop_loss`, `target_price` and those of
     a trailing stop.
     """
 
@@ -39,7 +39,7 @@ class ChangeTradeRequest(RequestModel):
         examples=[24_300.0],
     )
     quantity: Annotated[int, *whole_number(1, MAX_QUANTITY)] | None = Field(
-        default=None, description="The new number of units of an order that waits.", examples=[3]
+        default=None, description="The new number of units of a pending order.", examples=[3]
     )
     time_in_force: Annotated[TimeInForce, *one_of(TimeInForce.DAY, TimeInForce.GTC)] | None = Field(
         default=None,

@@ -64,7 +64,7 @@ def modify_trade(
 ) -> Trade:
     """Change terms of the user's trade; for a retry of `key`, return the trade as it then was.
 
-    An order that waits has other prices, quantity and levels, an active trade other levels. A
+    A pending order has other prices, quantity and levels, an active trade other levels. A
     limit that the price has reached is filled at once. Raises NotFound, NotPending for terms that
     an entered trade no longer has, TradeEnded, ChangedMeanwhile if the trade has another `version`
     or is changed at the same time, InvalidFields, and what app.domain.checks finds.

@@ -68,7 +68,7 @@ def _calls(users: Sequence[str], tokens: Sequence[str]) -> list[Call]:
 
 
 def _unsettled(here: World, stop_loss: Decimal) -> Callable[[], bool]:
-    """Return what tells whether a tick's settlement goes on, with no more than a find by _id."""
+    """Return a check that a tick is still being settled, by one find by _id."""
     # Trades are settled in the order of their ids.
     trades = here.db.trades.find({"stop_loss": stop_loss}, {"_id": 1})
     last = max(each["_id"] for each in trades)

@@ -96,5 +96,5 @@ def _last_update(sockets: Audience, since: float) -> float:
         time.sleep(0.05)
         came += sockets.updates()
     if {seat for seat, _ in came} != set(range(CLOSURES)) or len(came) != CLOSURES:
-        raise RuntimeError("not each user was told once")
+        raise RuntimeError("not each user received exactly one update")
     return (max(at for _, at in came) - since) * 1_000

@@ -88,7 +88,7 @@ def drive(
                     answers.seconds.append(time.perf_counter() - client.asked_at)
                     client.ask()
         answers.rate = len(answers.seconds) / (time.perf_counter() - began)
-        # Nobody's request is left half done for whoever measures next.
+        # A request left half done would disturb the next measurement.
         for each in clients:
             while not each.read():
                 pass

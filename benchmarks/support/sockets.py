@@ -51,7 +51,7 @@ class Seat:
 
 
 class Audience:
-    """Sockets of another process, told what to do over a pipe."""
+    """Sockets of another process, controlled over a pipe."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe

@@ -16,7 +16,7 @@ SETTLED_PRICE = Decimal(25_000)
 
 
 class StreamedMarket:
-    """Ticks of ^NSEI for whoever signs in; `variables` tell a server where."""
+    """Ticks of ^NSEI for each client that signs in; `variables` configure a server for it."""
 
     def __init__(self, angel: FakeAngelOne, stream: AngelStreamServer, root: str) -> None:
         self._angel = angel
@@ -39,7 +39,7 @@ class StreamedMarket:
             time.sleep(0.05)
 
     def set(self, price: Decimal) -> None:
-        """Have ^NSEI at a price for whoever asks."""
+        """Set the price of ^NSEI that a request for a quote returns."""
         self._angel.prices[NIFTY] = float(price)
 
     def tick(self, price: Decimal) -> float:

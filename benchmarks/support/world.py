@@ -156,7 +156,7 @@ def world(copy_of: Path | None = None) -> Iterator[World]:
 def connect(uri: str, *listeners: CommandListener) -> MongoClient[dict[str, Any]]:
     """Return a bare client that reads and writes money and times as the application does.
 
-    `listeners` are told of each of its commands.
+    `listeners` observe each of its commands.
     """
     return MongoClient(
         uri, tz_aware=True, type_registry=TYPE_REGISTRY, event_listeners=list(listeners)

@@ -150,7 +150,7 @@ def outcome(trader: Trader) -> dict[str, Any]:
 
 
 def _place_order(trader: Trader) -> str:
-    """Place an order that waits; return the id of its trade."""
+    """Place a pending order; return the id of its trade."""
     placed = trader.create_trade(order_type="LIMIT", limit_price=20_000).get_json()
     return str(placed["trade_id"])
 

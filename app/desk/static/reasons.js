@@ -111,7 +111,7 @@ export const EVENTS = {
   custom: "Anything else",
 };
 
-/** Events about the account itself, of which a user is always told. @type {Words} */
+/** Events about the account itself, which a user always receives. @type {Words} */
 export const NOTICES = {
   sign_in_failures: "Failed sign-ins",
   registration_attempted: "Registration attempted",

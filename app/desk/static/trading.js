@@ -40,7 +40,7 @@ export async function placePair(orders, key) {
 }
 
 /**
- * Change an order that waits, or the stop and target of an open trade. Null removes a level.
+ * Change a pending order, or the stop and target of an open trade. Null removes a level.
  * @param {Trade} trade
  * @param {Partial<Record<"limit_price" | "stop_price" | "stop_loss" | "target_price" |
  *   "trailing_offset" | "trailing_pct" | "quantity", number | null>>} changes
@@ -54,7 +54,7 @@ export async function modify(trade, changes) {
 }
 
 /**
- * Cancel an order that waits.
+ * Cancel a pending order.
  * @param {Trade} trade
  */
 export async function cancel(trade) {
