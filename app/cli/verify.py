@@ -46,6 +46,10 @@ def _described(trade: Trade) -> Iterator[str]:
     if model := trade.model:
         seed = f"the seed of trade {trade.number} in {trade.portfolio} is {model.seed}"
         yield f"Its fill profile is {model.profile}: {seed}."
+    if trade.rest_id:
+        yield f"{trade.ordered_quantity} were ordered; trade {trade.rest_id} is the rest."
+    if trade.split_from:
+        yield f"It is the rest of the order of trade {trade.split_from}: its seed follows from it."
     if trade.oco_id:
         yield f"The other order of its pair is {trade.oco_id}."
     if bracket and trade.status is TradeStatus.ACTIVE and bracket.exited:
@@ -68,6 +72,7 @@ def _derive(trade: Trade) -> list[Step]:
         pnl=trade.pnl,
         margin_used=trade.margin_used,
         margin_rate=rate,
+        ordered=trade.ordered_quantity if trade.rest_id else None,
     )
     return list(verify(record))
 

@@ -53,9 +53,11 @@ def _opened(event: Mapping[str, Any]) -> EventSummary:
     if event["entry_price"] is None:
         return _placed(event)
     bought = "Bought" if event["trade_type"] == "BUY" else "Sold"
+    # Only the fill of a part leaves a rest.
+    ordered = f" of {event['ordered_quantity']}" if event.get("rest_trade_id") else ""
     price = format_rupees(event["entry_price"])
     return EventSummary(
-        subject=f"{bought} {event['quantity']} {event['symbol']} at {price}",
+        subject=f"{bought} {event['quantity']}{ordered} {event['symbol']} at {price}",
         figures=(
             ("Trade", _trade(event)),
             ("Entry price", price),

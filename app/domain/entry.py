@@ -4,6 +4,10 @@ A limit fills at its own price, or at the first price of a session that opens be
 fills at the tick that reaches it. A stop-limit becomes a limit at that tick, which may fill it at
 once. A market order waits for the first price of the next session. Limit and market orders fill at
 the price of a closing auction, in which stops do not fire.
+
+A fill model with parts fills a resting limit that the price touches in part: the part becomes a
+position, the rest waits as an order of its own. A price beyond the limit fills all of it, as do
+auctions and openings. The parts are whole lots, at least one.
 """
 
 from __future__ import annotations
@@ -15,8 +19,8 @@ from decimal import Decimal
 from app.domain.bracket import Bracket
 from app.domain.candle import Candle
 from app.domain.fill import FillRule
-from app.domain.fill_profile import FillModel
-from app.domain.money import PAISA, required_margin
+from app.domain.fill_profile import FillModel, is_same_minute
+from app.domain.money import PAISA, ZERO, required_margin
 from app.domain.order import OrderType, TimeInForce
 from app.domain.quote import MAX_DELAY, Quote
 from app.domain.session import session_day
@@ -27,13 +31,20 @@ from app.domain.triggers import SettledFrom
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """The fill of an entry order: the bracket that it opens."""
+    """The fill of an entry order, or of a part of it: the bracket that it opens."""
 
     bracket: Bracket
     # The quote that caused it.
     quote: Quote
     # The time of the quote that triggered a stop-limit which it also filled.
     triggered_at: datetime | None = None
+    # What waits on if only a part was filled.
+    rest: EntryOrder | None = None
+
+    @property
+    def rest_margin(self) -> Decimal:
+        """The rupees that the rest blocks."""
+        return self.rest.margin_at(self.rest.margin_price) if self.rest else ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,8 @@ class EntryOrder:
     margin_basis: MarginBasis | None = None
     # None for the plain profile.
     model: FillModel | None = None
+    # For the rest of an order, the time of the quote that filled the part before it.
+    split_at: datetime | None = None
 
     @property
     def ends_at(self) -> datetime | None:
@@ -156,9 +169,42 @@ class EntryOrder:
         if quote.opens_session and quote.price != self.limit_price:
             return self._enter(quote, quote.price, FillRule.OPENING, settled_from)
         is_touched = (quote.price if furthest is None else furthest) == self.limit_price
-        if is_touched and self.model and not self.model.fills_touched("entry", quote.timestamp):
+        if is_touched and not self._fills_touched(quote):
             return None
-        return self._enter(quote, self.limit_price, FillRule.LIMIT, settled_from)
+        entered = self._enter(quote, self.limit_price, FillRule.LIMIT, settled_from)
+        return self._in_part(entered) if is_touched else entered
+
+    def _fills_touched(self, quote: Quote) -> bool:
+        """Return whether it is filled by a quote at its limit.
+
+        The rest of an order is not in the minute that filled the part before it: a candle tells one
+        touch of a minute, however many ticks touch.
+        """
+        if self.model is None:
+            return True
+        if self.split_at is not None and is_same_minute(self.split_at, quote.timestamp):
+            return False
+        return self.model.fills_touched("entry", quote.timestamp)
+
+    def _in_part(self, whole: Entered) -> Entered:
+        """Return the fill of the part that the model gives a touched limit."""
+        model, time = self.model, whole.quote.timestamp
+        if model is None or self.time_in_force is TimeInForce.IOC:
+            return whole
+        part = model.part_touched("entry", time, self.quantity)
+        if part == self.quantity:
+            return whole
+        rest = replace(
+            self,
+            quantity=self.quantity - part,
+            # Later prices count.
+            placed=whole.quote,
+            queued_for=None,
+            margin_basis=None,
+            model=model.of_rest(),
+            split_at=time,
+        )
+        return replace(whole, bracket=replace(whole.bracket, quantity=part), rest=rest)
 
     def _filled_in_auction(self, quote: Quote, settled_from: SettledFrom | None) -> Entered | None:
         """Return the fill by the price of a closing auction, None for a stop."""

@@ -14,7 +14,7 @@ Prices are rupees. The side of an execution is +1 for one that buys, -1 for one 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
@@ -51,7 +51,7 @@ class Odds:
     rejected: int = 0
     # By how many ticks the price has moved against an order when it arrives, each as likely.
     latency: tuple[int, ...] = (0,)
-    # What percentage of the held quantity a touched target exits, each as likely.
+    # What percentage a touched limit or target fills of what is ordered or held, each as likely.
     parts: tuple[int, ...] = (100,)
 
 
@@ -105,12 +105,21 @@ class FillModel:
         """Return whether a limit is filled that the price touched in the minute of `time`."""
         return self._draw("touch", limit, _minute(time)) % 100 < self.odds.touched
 
-    def part_touched(self, limit: str, time: datetime, held: int) -> int:
-        """Return how many of the held units a touched target exits: whole lots, at least one."""
+    def part_touched(self, limit: str, time: datetime, quantity: int) -> int:
+        """Return how many units of a touched limit are filled: whole lots, at least one."""
         parts = self.odds.parts
         percent = parts[self._draw("part", limit, _minute(time)) % len(parts)]
-        lots = max(held * percent // 100 // self.lot_size, 1)
-        return min(lots * self.lot_size, held)
+        lots = max(quantity * percent // 100 // self.lot_size, 1)
+        return min(lots * self.lot_size, quantity)
+
+    def of_rest(self) -> FillModel:
+        """Return the model of the rest of an order that was filled in part.
+
+        Its seed follows from this one's, so that the same prices fill the rest in the same parts.
+        """
+        return replace(
+            self, seed=blake2b(b"rest", digest_size=8, key=self.seed.encode()).hexdigest()
+        )
 
     def fill(
         self, quote: Quote, side: int, execution: str, limit: Decimal | None = None

@@ -43,7 +43,8 @@ class Step:
 class Record:
     """What is recorded of a trade that was entered. Amounts are rupees.
 
-    `margin_rate` is the fraction of the entry's value that was blocked as `margin_used`.
+    `margin_rate` is the fraction of the entry's value that was blocked as `margin_used`. `ordered`
+    is the quantity of an order that was filled in part.
     `brackets` are the bracket in the units of the entry and then of each exit: corporate actions
     change them by the `adjustments`.
     """
@@ -55,6 +56,7 @@ class Record:
     pnl: Decimal | None
     margin_used: Decimal
     margin_rate: Decimal
+    ordered: int | None = None
 
 
 def verify(record: Record) -> Iterator[Step]:
@@ -65,6 +67,8 @@ def verify(record: Record) -> Iterator[Step]:
         if fill.kind is FillKind.ENTRY:
             entry = _entry(fill, record.brackets[0], record.order)
             yield from _under_model(entry, fill, side, "entry", "entry")
+            if record.ordered is not None:
+                yield _part(fill, record.ordered)
     yield _margin(record)
     for number, (fill, bracket) in enumerate(zip(exits, record.brackets[1:], strict=True), 1):
         exit = _exit(number, fill, bracket)
@@ -200,6 +204,14 @@ def _unless_filled(fill: Fill, limit: str) -> str:
     return "the seed leaves a limit waiting that is touched in this minute"
 
 
+def _part(fill: Fill, ordered: int) -> Step:
+    """Return the derivation of the units of an order that a touched limit filled."""
+    time = fill.quote.timestamp
+    part = fill.model.part_touched("entry", time, ordered) if fill.model else ordered
+    reason = f"the seed's part of {ordered} in this minute"
+    return Step("Filled part", reason, Decimal(part), Decimal(fill.quantity))
+
+
 def _pnl(number: int, fill: Fill, bracket: Bracket) -> Step:
     entry, sign = bracket.entry_price, bracket.trade_type.sign
     reason = f"({fill.price} - {entry}) x {fill.quantity}" + (" x -1" if sign < 0 else "")
@@ -210,8 +222,13 @@ def _pnl(number: int, fill: Fill, bracket: Bracket) -> Step:
 def _margin(record: Record) -> Step:
     entry, rate = record.brackets[0], record.margin_rate
     price, quantity = entry.entry_price, entry.quantity
-    derived = required_margin(price, quantity, rate)
-    return Step("Margin used", f"{price} x {quantity} x {rate}", derived, record.margin_used)
+    reason, rest = f"{price} x {quantity} x {rate}", ZERO
+    if record.ordered is not None:
+        # So that the part and the rest block what the whole order blocked, to the paisa.
+        rest = required_margin(price, record.ordered - quantity, rate)
+        quantity, reason = record.ordered, f"{price} x {record.ordered} x {rate} - {rest}, the rest"
+    derived = required_margin(price, quantity, rate) - rest
+    return Step("Margin used", reason, derived, record.margin_used)
 
 
 def _unless_reached(fill: Fill, level: Decimal | None, upwards: TradeType) -> str:

@@ -29,7 +29,8 @@ from app.models.season import Season
 class PortfolioDelta:
     """What changes of trades change in the portfolio of a user. Amounts are rupees.
 
-    `margin` is what is released, `trades` and `winners` count the trades that were closed.
+    `margin` is what is released, `trades` and `winners` count the trades that were closed, and
+    `rests` those that were added for the rests of orders.
     """
 
     user_id: str
@@ -37,6 +38,7 @@ class PortfolioDelta:
     pnl: Decimal = ZERO
     trades: int = 0
     winners: int = 0
+    rests: int = 0
     exposure: dict[str, Position] = field(default_factory=dict)
 
     def add(
@@ -363,6 +365,7 @@ def _settled(delta: PortfolioDelta, now: datetime) -> list[Document]:
         "total_pnl": delta.pnl,
         "closed_count": delta.trades,
         "winner_count": delta.winners,
+        **({"trade_count": delta.rests} if delta.rests else {}),
     }
     return [
         {

@@ -17,24 +17,24 @@ from app.domain.corporate_actions import Adjusted, Adjustment
 from app.domain.entry import Entered, EntryOrder, Triggered
 from app.domain.fill import Exit, Fill
 from app.domain.fill_profile import FillModel
-from app.domain.money import ZERO, to_paisa
+from app.domain.money import ZERO
 from app.domain.order import Order
 from app.domain.placement import Placement
 from app.domain.side import TradeType
 from app.domain.trade import EndReason, Modified, TradeStatus, Transition
 from app.domain.trailing import TrailingStop
-from app.models.paging import newest_first, numbered_windows, windows_to_end
+from app.models.opened_terms import read_opened_as
+from app.models.paging import newest_first, windows_to_end
 from app.models.trade_adjustments import (
     average_price,
     bracket_before,
-    last_of_units,
+    margin_share,
     read_adjustments,
 )
 from app.models.trade_document import (
     placement_fields,
     read_bracket,
     read_last_exit,
-    read_opened_as,
     read_order,
     read_partial_exits,
 )
@@ -73,6 +73,9 @@ class Trade:
     # The other order of the pair, of which the first to fill cancels the other.
     oco_id: ObjectId | None = None
     filled_at: datetime | None = None
+    # Of an order that was filled in part: the trade of the rest, or of the part before it.
+    rest_id: ObjectId | None = None
+    split_from: ObjectId | None = None
     # The exits of parts, each with the time it was written.
     partial_exits: tuple[tuple[Exit, datetime], ...] = ()
     exit: Exit | None = None
@@ -103,6 +106,8 @@ class Trade:
             order_fingerprint=document.get("order_fingerprint"),
             oco_id=document.get("oco_id"),
             filled_at=document.get("filled_at"),
+            rest_id=document.get("rest_trade_id"),
+            split_from=document.get("split_from"),
             partial_exits=read_partial_exits(document),
             exit=read_last_exit(document),
             end_reason=EndReason(end_reason) if end_reason else None,
@@ -157,6 +162,11 @@ class Trade:
         terms = self.bracket or self.order
         assert terms is not None
         return terms
+
+    @property
+    def ordered_quantity(self) -> int:
+        """The units of its order, more than it entered if that was filled in part."""
+        return self.order.quantity if self.order and self.rest_id else self.terms.quantity
 
     @property
     def entered(self) -> Bracket:
@@ -269,18 +279,15 @@ class Trade:
         return self._margin_share(self.exited + exit.quantity) - self._margin_share(self.exited)
 
     def margin_after(self, entered: Entered) -> Decimal:
-        """Return the rupees that it blocks once it is entered."""
+        """Return the rupees that it blocks once it is entered, without its rest."""
         assert self.order is not None
-        return self.order.margin_at(entered.bracket.entry_price)
+        # What the whole blocks without the rest, so that both add up to the paisa.
+        return self.order.margin_at(entered.bracket.entry_price) - entered.rest_margin
 
     def _margin_share(self, quantity: int) -> Decimal:
-        last = last_of_units(self.adjustments)
-        if last is None:
-            return to_paisa(self.margin_used * quantity / self.terms.quantity)
-        # The rest in proportion to the units that it was adjusted to.
-        exited = sum(exit.quantity for exit, _ in self.partial_exits[: last.exits])
-        share = to_paisa(last.margin * (quantity - exited) / last.quantity)
-        return self.margin_used - last.margin + share
+        exits = [exit for exit, _ in self.partial_exits]
+        whole = self.terms.quantity
+        return margin_share(self.margin_used, quantity, whole, exits, self.adjustments)
 
     def after(self, transition: Transition) -> Trade | None:
         """Return the trade as it waits on after a transition, None if it is over."""
@@ -358,25 +365,9 @@ class Trade:
         limit: int,
     ) -> list[Trade]:
         """Return trades of the portfolio, numbered over `above` and under `below`, newest first."""
-        query = _query(user_id, portfolio_id, status, symbol)
+        query = query_of(user_id, portfolio_id, status, symbol)
         documents = newest_first("trades", query, BY_NUMBER, above=above, below=below, limit=limit)
         return [cls.from_document(document) for document in documents]
-
-    @classmethod
-    def find_in_batches(
-        cls,
-        user_id: str,
-        portfolio_id: ObjectId,
-        first: int,
-        last: int,
-        *,
-        status: TradeStatus | None = None,
-        symbol: str | None = None,
-    ) -> Iterator[list[Trade]]:
-        """Yield trades of the portfolio with a number from `first` to `last`, oldest first."""
-        query = _query(user_id, portfolio_id, status, symbol)
-        for documents in numbered_windows("trades", query, BY_NUMBER, first, last):
-            yield [cls.from_document(document) for document in documents]
 
     @classmethod
     def find_triggered(cls, symbol: str, lowest: Decimal, highest: Decimal) -> Iterator[Trade]:
@@ -389,9 +380,10 @@ class Trade:
         return INDEX.any_waiting(symbol)
 
 
-def _query(
+def query_of(
     user_id: str, portfolio_id: ObjectId, status: TradeStatus | None, symbol: str | None
 ) -> Document:
+    """Return the query of the trades of a portfolio; None stands for any."""
     return {
         "user_id": user_id,
         "portfolio_id": portfolio_id,

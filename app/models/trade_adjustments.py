@@ -12,7 +12,7 @@ from app.database import Document
 from app.domain.bracket import Bracket
 from app.domain.corporate_actions import ActionKind, Adjusted, Adjustment, Ratio, factor_after
 from app.domain.fill import Exit
-from app.domain.money import ZERO
+from app.domain.money import ZERO, to_paisa
 from app.models.trade_document import modified_fields
 
 
@@ -67,6 +67,22 @@ def bracket_before(
         return bracket
     quantity = sum(part.quantity for part in parts[: first.exits]) + first.quantity_before
     return replace(bracket, quantity=quantity, entry_price=first.entry_price_before)
+
+
+def margin_share(
+    margin: Decimal,
+    quantity: int,
+    whole: int,
+    parts: Sequence[Exit],
+    adjustments: Sequence[Adjustment],
+) -> Decimal:
+    """Return the rupees of a margin that the exit of a quantity of the `whole` releases."""
+    last = last_of_units(adjustments)
+    if last is None:
+        return to_paisa(margin * quantity / whole)
+    # The rest in proportion to the units that it was adjusted to.
+    exited = sum(exit.quantity for exit in parts[: last.exits])
+    return margin - last.margin + to_paisa(last.margin * (quantity - exited) / last.quantity)
 
 
 def last_of_units(adjustments: Sequence[Adjustment]) -> Adjustment | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bson import ObjectId
@@ -20,6 +20,7 @@ from app.domain.fill import Exit
 from app.domain.money import ZERO
 from app.domain.trade import Ended, Modified, Transition
 from app.models.bulk import IN_CLAUSE_SIZE, by_owner, value_by_id
+from app.models.opened_terms import opened_fields
 from app.models.trade import Trade
 from app.models.trade_adjustments import adjusted_fields, adjustment_fields
 from app.models.trade_document import (
@@ -28,7 +29,6 @@ from app.models.trade_document import (
     last_exit_fields,
     level_fields,
     modified_fields,
-    opened_fields,
     partial_exit_fields,
     pending_fields,
 )
@@ -44,6 +44,8 @@ class TradeChange:
 
     trade: Trade
     transition: Transition
+    # The id of the trade of the rest, if it fills only a part of an entry.
+    rest_id: ObjectId = field(default_factory=ObjectId, compare=False)
 
     @property
     def user_id(self) -> str:
@@ -61,10 +63,17 @@ class TradeChange:
         return self.exit is not None and not self.transition.after.is_open
 
     @property
+    def rest(self) -> EntryOrder | None:
+        """The order that waits on after the fill of a part of it."""
+        change = self.transition.change
+        return change.rest if isinstance(change, Entered) else None
+
+    @property
     def new_levels(self) -> Bounds:
-        """The prices that the trade waits for after it, and not before."""
-        after = self.trade.after(self.transition)
-        return after.levels if after and after.levels != self.trade.levels else NOTHING
+        """The prices that the trade waits for after it and not before, and those of its rest."""
+        after, rest = self.trade.after(self.transition), self.rest
+        levels = after.levels if after and after.levels != self.trade.levels else NOTHING
+        return levels.joined(Bounds(rest.trigger_below, rest.trigger_above)) if rest else levels
 
     def write(self, now: datetime) -> UpdateOne:
         """Return the update of a change that is not the last exit."""
@@ -144,6 +153,8 @@ def _update(item: TradeChange, now: datetime) -> Document:
         triggered = {"triggered_at": change.triggered_at} if change.triggered_at else {}
         margin = {"margin_used": trade.margin_after(change)}
         filled = {**entered, **triggered, **margin, "status": status, "filled_at": now}
+        if change.rest and trade.order:
+            filled |= {"ordered_quantity": trade.order.quantity, "rest_trade_id": item.rest_id}
         return {"$set": filled, "$unset": NO_LONGER_PENDING}
     if isinstance(change, Triggered):
         assert trade.order is not None

@@ -44,6 +44,7 @@ def order_fields(order: EntryOrder) -> Document:
         "triggered_at": order.triggered_at,
         "margin_rate": order.margin_rate,
         **({"margin_basis": asdict(order.margin_basis)} if order.margin_basis else {}),
+        **({"split_at": order.split_at} if order.split_at else {}),
         "placed_price": placed.price,
         "placed_source": placed.source.value,
         "placed_timestamp": placed.timestamp,
@@ -63,12 +64,16 @@ def placement_fields(placement: Placement, time: datetime) -> Document:
     fields = order_fields(placement.order) if placement.order else {}
     if placement.bracket:
         fields |= bracket_fields(placement.bracket)
-    if model := placement.entry.model:
-        fields["fill_model"] = asdict(model) | {"profile": model.profile.value}
+    fields |= model_fields(placement.entry.model)
     fields |= {"status": status.value, "waiting": status.is_open}
     if placement.end_reason is not None:
         return fields | {"closed_at": time, "end_reason": placement.end_reason.value}
     return fields if placement.bracket else fields | pending_fields(placement.asked)
+
+
+def model_fields(model: FillModel | None) -> Document:
+    """Return the field of a new trade that holds its fill model; the plain profile has none."""
+    return {"fill_model": asdict(model) | {"profile": model.profile.value}} if model else {}
 
 
 def read_order(document: Document) -> EntryOrder | None:
@@ -79,7 +84,8 @@ def read_order(document: Document) -> EntryOrder | None:
     basis = document.get("margin_basis")
     return EntryOrder(
         trade_type=TradeType(document["trade_type"]),
-        quantity=document["quantity"],
+        # Of a trade that was filled in part, `quantity` is the part.
+        quantity=document.get("ordered_quantity") or document["quantity"],
         order_type=OrderType(document["order_type"]),
         placed=Quote(
             document["symbol"],
@@ -100,6 +106,7 @@ def read_order(document: Document) -> EntryOrder | None:
         trailing=read_trailing_terms(document),
         margin_basis=MarginBasis(**basis) if basis else None,
         model=_read_model(document.get("fill_model")),
+        split_at=document.get("split_at"),
     )
 
 
@@ -136,26 +143,6 @@ def modified_fields(terms: Bracket | EntryOrder) -> Document:
     }
 
 
-def opened_fields(order: EntryOrder | None, bracket: Bracket | None) -> Document:
-    """Return the fields that a modification may change, as they were when the trade was opened."""
-    if order is not None:
-        return NO_TRAILING_STOP | order_fields(order)
-    assert bracket is not None
-    return {
-        **NO_TRAILING_STOP,
-        "stop_loss": bracket.stop_loss,
-        "target_price": bracket.target_price,
-        **(_trailing_fields(bracket.trailing) if bracket.trailing else {}),
-    }
-
-
-def read_opened_as(document: Document) -> Bracket | EntryOrder | None:
-    """Return the terms that a trade was opened with, None if they were never modified."""
-    if (opened := document.get("opened_as")) is None:
-        return None
-    return read_order(document | opened) or read_bracket(document | opened)
-
-
 def level_fields(waiting: Bracket | EntryOrder) -> Document:
     """Return the protective levels, and the prices that something waits for."""
     return {
@@ -163,7 +150,7 @@ def level_fields(waiting: Bracket | EntryOrder) -> Document:
         "target_price": waiting.target_price,
         "trigger_below": waiting.trigger_below,
         "trigger_above": waiting.trigger_above,
-        **(_trailing_fields(waiting.trailing) if waiting.trailing else {}),
+        **(trailing_fields(waiting.trailing) if waiting.trailing else {}),
     }
 
 
@@ -198,7 +185,8 @@ def read_trailing_terms(document: Document) -> TrailingTerms | None:
     )
 
 
-def _trailing_fields(terms: TrailingTerms) -> Document:
+def trailing_fields(terms: TrailingTerms) -> Document:
+    """Return the fields of the terms of a trailing stop."""
     is_percent = terms.unit is Unit.PERCENT
     return {
         "trailing_offset": None if is_percent else terms.distance,

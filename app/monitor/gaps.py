@@ -17,6 +17,8 @@ from itertools import chain
 from math import inf
 from typing import Any
 
+from bson import ObjectId
+
 from app.alerts.execution import find_missed_alerts, fire_alerts
 from app.database.batches import BatchResult, Fence, all_written
 from app.domain.candle import Candle, sound_candles
@@ -26,12 +28,13 @@ from app.domain.triggers import CandlesAfter
 from app.logs import logger
 from app.market_data.feed import CandlesRefused, Gap
 from app.market_data.session_prices import mark_candles
-from app.models import share_of
+from app.models import Trade, TradeChange, share_of
 from app.monitor.adjustments import Adjustments, only
 from app.services import Services
 from app.trades.execution import apply_transitions, closed_trades
+from app.trades.rests import find_rests
 from app.trades.trailing import TrailingStops
-from app.trades.triggers import find_missed
+from app.trades.triggers import find_missed, find_triggered_since
 
 # The maximum time that the ticks after a gap wait for its candles.
 HOLD_SECONDS = 10.0
@@ -214,12 +217,18 @@ class Gaps:
             apply_transitions(changes, fence, self._trailing),
             fire_alerts(missed_alerts, fence),
         )
-        closed = closed_trades(all_written(results))
+        written: Sequence[object] = all_written(results)
+        closed, begins = len(closed_trades(written)), dict[ObjectId, datetime]()
+        while rests := find_rests(written):
+            _note_rests(begins, written, since)
+            changes = _find_for_rests(rests, begins, candles_in)
+            written = all_written(apply_transitions(changes, fence, self._trailing))
+            closed += len(closed_trades(written))
         for symbol in symbols:
             settled = max(since, self._trailing.as_of(symbol) or since)
             last = until[symbol] if end is None else min(end, until[symbol])
             self._trailing.advance_candles(symbol, candles_in(symbol, settled), last)
-        return len(closed)
+        return closed
 
     def _candles(self, gap: Gap) -> Sequence[Candle] | None:
         pending = self._pending.get(gap)
@@ -262,3 +271,25 @@ class Gaps:
                 gap.symbol,
                 error,
             )
+
+
+def _note_rests(
+    begins: dict[ObjectId, datetime], written: Iterable[object], since: datetime
+) -> None:
+    """Note since when the orders wait of which rests are left: the rests look at these candles."""
+    for item in written:
+        if isinstance(item, TradeChange) and item.rest:
+            begin = begins.get(item.trade.id, max(since, item.trade.waits_since))
+            begins[item.rest_id] = begin
+
+
+def _find_for_rests(
+    rests: Iterable[Trade], begins: Mapping[ObjectId, datetime], candles_after: CandlesAfter
+) -> list[TradeChange]:
+    """Return what the candles since the fills of parts change about the rests that they left."""
+    changes: list[TradeChange] = []
+    for rest in rests:
+        assert rest.order is not None
+        candles = candles_after(rest.symbol, begins[rest.id])
+        changes += find_triggered_since(rest.order.placed, [rest], candles, ())
+    return changes

@@ -20,6 +20,7 @@ from app.monitor.lease import Term
 from app.monitor.receiver import TickReceiver
 from app.services import Services
 from app.trades.execution import apply_transitions, closed_trades
+from app.trades.service import settle_rests
 from app.trades.trailing import TrailingStops
 from app.trades.triggers import find_triggered
 
@@ -97,6 +98,7 @@ class Settlement:
         triggers = find_crossed(of_alerts, deciding)
         self._receiver.publish()
         closed: list[Trade] = []
+        written: list[object] = []
         outage: PyMongoError | None = None
         for result in chain[BatchResult[Any]](
             apply_transitions(exits, fence, self._trailing),
@@ -104,9 +106,11 @@ class Settlement:
         ):
             batch = closed_trades(result.written)
             closed += batch
+            written += result.written
             outage = outage or result.outage
             yield len(batch)
         if outage:
             raise outage
         self._trailing.advance(of_trades, closed)
         self._gaps.decided(deciding)
+        settle_rests(written)

@@ -76,7 +76,10 @@ def _entry_data(views: Views) -> dict[str, Properties]:
         "quote": _quote(views, "The quote that caused it."),
         "settled_from": _never_null(trade["settled_from"]),
     }
-    filled = pick(trade, "entry_price stop_loss target_price margin_used")
+    filled = pick(
+        trade,
+        "ordered_quantity rest_trade_id entry_price stop_loss target_price margin_used",
+    )
     ended = order | {
         "reason": _never_null(trade["end_reason"]),
         "margin_released": {**trade["margin_used"], "description": "Rupees that it had blocked."},
@@ -115,7 +118,7 @@ def _created(views: Views, trailing: Properties) -> Properties:
     trade = views[TradeView]
     order = pick(
         trade,
-        f"trade_id portfolio symbol trade_type quantity user_id oco_id status {ORDER} "
+        f"trade_id portfolio symbol trade_type quantity user_id oco_id split_from status {ORDER} "
         "stop_loss target_price",
     )
     opened = (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from decimal import Decimal
 
+from bson import ObjectId
+
 from app.domain.bracket import Bracket
 from app.domain.corporate_actions import ActionKind, Adjusted
 from app.domain.entry import Entered, EntryOrder, Triggered
@@ -67,6 +69,7 @@ def trade_created(trade: Trade, available_margin: Decimal) -> EventDraft:
             **_identity(trade),
             "user_id": trade.user_id,
             "oco_id": str(trade.oco_id) if trade.oco_id else None,
+            "split_from": str(trade.split_from) if trade.split_from else None,
             "status": trade.status.value,
             **_order_data(trade),
             "stop_loss": trade.terms.stop_loss,
@@ -87,7 +90,7 @@ def trade_changed(item: TradeChange) -> EventDraft:
     if isinstance(change, Exit):
         return trade_closed(trade, change) if item.is_last_exit else trade_reduced(trade, change)
     if isinstance(change, Entered):
-        return trade_filled(trade, change)
+        return trade_filled(trade, change, item.rest_id)
     if isinstance(change, Triggered):
         return trade_triggered(trade, change)
     if isinstance(change, Modified):
@@ -120,17 +123,21 @@ def trade_reduced(trade: Trade, exit: Exit) -> EventDraft:
     )
 
 
-def trade_filled(trade: Trade, entered: Entered) -> EventDraft:
-    """Return the event of an entry order that a price filled."""
-    bracket = entered.bracket
+def trade_filled(trade: Trade, entered: Entered, rest_id: ObjectId) -> EventDraft:
+    """Return the event of an entry order that a price filled, in part if it leaves a rest."""
+    bracket, rest = entered.bracket, entered.rest
+    ordered = trade.terms.quantity
+    in_part, of_whole = (" in part", f" of {ordered}") if rest else ("", "")
     return EventDraft(
         user_id=trade.user_id,
         type="trade_filled",
-        message=f"Order filled{_WHEN[bracket.entry_settled_from]}: "
-        f"{_OPENED[bracket.trade_type].lower()} {bracket.quantity} {_named(trade)} at "
+        message=f"Order filled{in_part}{_WHEN[bracket.entry_settled_from]}: "
+        f"{_OPENED[bracket.trade_type].lower()} {bracket.quantity}{of_whole} {_named(trade)} at "
         f"{format_rupees(bracket.entry_price)}{_levels(bracket)}.",
         data={
-            **_identity(trade),
+            **_identity(trade, bracket.quantity),
+            "ordered_quantity": ordered,
+            "rest_trade_id": str(rest_id) if rest else None,
             **_order_data(trade),
             "entry_price": bracket.entry_price,
             "stop_loss": bracket.stop_loss,
@@ -138,11 +145,7 @@ def trade_filled(trade: Trade, entered: Entered) -> EventDraft:
             **_trailing_data(bracket.trailing),
             **_first_level(bracket),
             "margin_used": trade.margin_after(entered),
-            "quote": {
-                "price": bracket.entry_quote_price,
-                "source": bracket.entry_source.value,
-                "timestamp": bracket.entry_timestamp,
-            },
+            "quote": _quote_data(entered.quote),
             **_settled_from(bracket.entry_settled_from),
         },
     )
@@ -185,7 +188,7 @@ def trade_modified(trade: Trade, modified: Modified) -> EventDraft:
             "stop_loss": terms.stop_loss,
             "target_price": terms.target_price,
             **_trailing_data(terms.trailing),
-            **(_first_level(after.bracket) if _restarts_trailing(trade, after) else {}),
+            **(_first_level(after.bracket) if after.trailing_stop != trade.trailing_stop else {}),
             "margin_used": after.margin_used,
             "exit_queued": _queued_exit_data(terms),
         },
@@ -214,7 +217,7 @@ def trade_adjusted(trade: Trade, adjusted: Adjusted) -> EventDraft:
             "stop_loss": terms.stop_loss,
             "target_price": terms.target_price,
             **_trailing_data(terms.trailing),
-            **(_first_level(after.bracket) if _restarts_trailing(trade, after) else {}),
+            **(_first_level(after.bracket) if after.trailing_stop != trade.trailing_stop else {}),
             "pnl": adjustment.pnl,
             "margin_used": after.margin_used,
         },
@@ -320,10 +323,6 @@ def _first_level(bracket: Bracket | None) -> dict[str, object]:
     return {"trailing_stop": stop.level(None)} if stop else {}
 
 
-def _restarts_trailing(before: Trade, after: Trade) -> bool:
-    return after.trailing_stop != before.trailing_stop
-
-
 def _quote_data(quote: Quote) -> dict[str, object]:
     return {"price": quote.price, "source": quote.source.value, "timestamp": quote.timestamp}
 
@@ -342,7 +341,8 @@ def _placed_in_words(trade: Trade) -> str:
     assert order is not None
     day = order.queued_for
     session = f", for the session of {day.day} {day:%B %Y}" if day else ""
-    return f"Placed a {_in_words(trade)}{_levels(order)}{session}."
+    placed = "The rest waits: a" if trade.split_from else "Placed a"
+    return f"{placed} {_in_words(trade)}{_levels(order)}{session}."
 
 
 def _in_words(trade: Trade) -> str:

@@ -32,6 +32,7 @@ from app.domain.trade import (
 )
 from app.events import publish_events, record_events
 from app.models import (
+    EventDraft,
     Notification,
     Portfolio,
     PortfolioDelta,
@@ -43,6 +44,7 @@ from app.services import now, services
 from app.trades.events import trade_changed
 from app.trades.pairs import cancellation, find_others
 from app.trades.rebasing import rebase_all
+from app.trades.rests import write_rests
 from app.trades.trailing import TrailingStops
 
 # How often a transaction changes a trade again: each such change may need a step of its own.
@@ -127,14 +129,16 @@ def apply_steps(
 
     def write() -> tuple[list[Notification], T]:
         time = now()
-        written: list[TradeChange] = []
+        drafts: list[EventDraft] = []
         ended: set[ObjectId] = set()
         for step in steps:
             left = [item for item in step if item.trade.id not in ended]
             done = _write_step(left, time) if left else []
             ended |= {item.trade.id for item in done if not item.transition.after.is_open}
-            written += done
-        events = record_events([trade_changed(item) for item in written], time)
+            rests = write_rests(done, time)
+            for item in done:
+                drafts += filter(None, (trade_changed(item), rests.get(item.trade.id)))
+        events = record_events(drafts, time)
         result = finish(time)
         if fence is not None:
             fence({item.trade.symbol for item in changes})
@@ -253,7 +257,7 @@ def _needed_margin(item: TradeChange) -> Decimal:
     change = item.transition.change
     if not isinstance(change, Entered):
         return ZERO
-    return item.trade.margin_after(change) - item.trade.margin_used
+    return item.trade.margin_after(change) + change.rest_margin - item.trade.margin_used
 
 
 def _released(item: TradeChange) -> Decimal:
@@ -279,7 +283,8 @@ def add_change(delta: PortfolioDelta, item: TradeChange) -> None:
         margin, pnl = trade.margin_of(change), change.pnl
         delta.add(trade.symbol, exited, margin, pnl, trade.pnl_after(change))
     elif isinstance(change, Entered):
-        delta.margin += trade.margin_used - trade.margin_after(change)
+        delta.margin += trade.margin_used - trade.margin_after(change) - change.rest_margin
+        delta.rests += change.rest is not None
         delta.hold(trade.symbol, Position.of(change.bracket))
     elif isinstance(change, Ended):
         delta.margin += trade.margin_used

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from app.domain.trade import TradeStatus
 from app.models import Portfolio, Trade
+from app.models.trade_export import find_in_batches
 from app.portfolio.service import get_season
 from app.services import services
 
@@ -28,4 +29,4 @@ def read_trades(
     chosen = get_season(portfolio, season)
     owner = portfolio.user_id, portfolio.id
     numbers = chosen.first_number, chosen.last_number
-    return Trade.find_in_batches(*owner, *numbers, status=status, symbol=name)
+    return find_in_batches(*owner, *numbers, status=status, symbol=name)

@@ -58,5 +58,6 @@ def _unchanged(trade: Trade) -> Trade:
         partial_exits=(),
         adjustments=(),
         filled_at=None,
+        rest_id=None,
         version=0,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from operator import attrgetter
@@ -35,6 +35,7 @@ from app.trades.execution import apply_transitions
 from app.trades.opened import as_opened
 from app.trades.order_checks import check_order
 from app.trades.placing import place_order, write_placement
+from app.trades.rests import find_rests
 from app.trades.triggers import find_triggered_since
 
 
@@ -178,12 +179,25 @@ def settle_ticks_since(placed: Quote, *trades: Trade) -> None:
     while waiting and (candles or arrived):
         ticks = prices.mark(arrived, now(), parts.feed.now())
         changes = find_triggered_since(placed, waiting, candles, ticks)
-        results = list(apply_transitions(changes))
-        if not any(result.written for result in results):
+        written = [item for result in apply_transitions(changes) for item in result.written]
+        if not written:
             return
+        settle_rests(written)
         # What arrived meanwhile was settled for the trades as they were before.
         waiting = _find_open(waiting)
         candles, arrived = [], parts.quotes.ticks_since(arrived[-1] if arrived else placed)
+
+
+def settle_rests(written: Iterable[object]) -> None:
+    """Settle the prices since the fills of parts for the rests that they left."""
+    try:
+        rests = find_rests(written)
+    except PyMongoError as error:
+        _log_missing(error)
+        return
+    for rest in rests:
+        assert rest.order is not None
+        settle_ticks_since(rest.order.placed, rest)
 
 
 def _find_open(trades: Sequence[Trade]) -> list[Trade]:
@@ -191,5 +205,9 @@ def _find_open(trades: Sequence[Trade]) -> list[Trade]:
     try:
         return find_open_of({trade.id: trade.user_id for trade in trades})
     except PyMongoError as error:
-        logger.warning("prices since the last change may be missing: %s", name_error(error))
+        _log_missing(error)
         return []
+
+
+def _log_missing(error: PyMongoError) -> None:
+    logger.warning("prices since the last change may be missing: %s", name_error(error))

@@ -64,11 +64,28 @@ class TradeView(ResponseModel):
         examples=["6744a1f0c2d5e8b7a9f01235"],
     )
 
+    rest_trade_id: str | None = Field(
+        default=None,
+        description="The trade of the rest of its order, if only a part was filled; else null.",
+        examples=["6744a1f0c2d5e8b7a9f01236"],
+    )
+    split_from: str | None = Field(
+        default=None,
+        description="The trade of the part that was filled before, if it is the rest of an order; "
+        "else null.",
+        examples=["6744a1f0c2d5e8b7a9f01233"],
+    )
+
     symbol: Symbol
     trade_type: TradeType = Field(
         description="BUY earns when the price rises, SELL when it falls.", examples=["BUY"]
     )
     quantity: int = Field(description="The number of units.", examples=[2])
+    ordered_quantity: int = Field(
+        description="The units of its order: more than it entered if only a part was filled. "
+        "Splits and bonuses do not change it then.",
+        examples=[2],
+    )
     open_quantity: int = Field(description="The units that are held now.", examples=[2])
 
     status: SetStatus = Field(description="PENDING, ACTIVE, or how it ended.", examples=["ACTIVE"])
@@ -226,9 +243,12 @@ class TradeView(ResponseModel):
             portfolio=trade.portfolio,
             client_order_id=trade.client_order_id,
             oco_id=str(trade.oco_id) if trade.oco_id else None,
+            rest_trade_id=str(trade.rest_id) if trade.rest_id else None,
+            split_from=str(trade.split_from) if trade.split_from else None,
             symbol=trade.symbol,
             trade_type=terms.trade_type,
             quantity=terms.quantity,
+            ordered_quantity=trade.ordered_quantity,
             open_quantity=bracket.open_quantity if bracket and is_active else 0,
             status=trade.status,
             end_reason=trade.end_reason,

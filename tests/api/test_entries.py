@@ -102,6 +102,7 @@ def test_the_events_of_an_entry_tell_its_placing_and_its_fill(
         "time_in_force": "GTC",
         "expires_at": trade["expires_at"],
         "oco_id": None,
+        "split_from": None,
         "queued_for": None,
     }
     assert filled["type"] == "trade_filled"

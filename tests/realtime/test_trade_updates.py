@@ -62,6 +62,7 @@ def test_opening_a_trade_tells_everything_of_it(joined: Joined, alice: Trader) -
             "time_in_force": None,
             "expires_at": None,
             "oco_id": None,
+            "split_from": None,
             "queued_for": None,
         },
     }

@@ -177,6 +177,16 @@ def ordered(type: str, **data: object) -> Notification:
             "Bought 2 ^NSEI at ₹24,900.00",
             ["Entry price: ₹24,900.00", "Target: ₹25,500.00", "Margin blocked: ₹9,960.00"],
         ),
+        (
+            ordered(
+                "trade_filled",
+                entry_price=Decimal("24900.00"),
+                ordered_quantity=8,
+                rest_trade_id="6744a1f0c2d5e8b7a9f01236",
+            ),
+            "Bought 2 of 8 ^NSEI at ₹24,900.00",
+            ["Entry price: ₹24,900.00", "Margin blocked: ₹9,960.00"],
+        ),
         (ordered("trade_triggered"), "Order triggered: LIMIT BUY 2 ^NSEI", ["Limit: ₹24,900.00"]),
         (
             ordered("trade_cancelled"),

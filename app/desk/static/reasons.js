@@ -134,8 +134,8 @@ export const FILL_PROFILE_MEANINGS = {
     "Orders at market pay half the spread. A limit that the price only touches fills half of the " +
     "times: others were in the queue before it.",
   harsh:
-    "As realistic. In addition, orders arrive late and pay 1 to 3 ticks more, a target may exit a " +
-    "part only, and the broker rejects 2 of 100 orders. It is for testing bots.",
+    "As realistic. In addition, orders arrive late and pay 1 to 3 ticks more, a limit or " +
+    "target may be filled in part, and the broker rejects 2 of 100 orders. It is for testing bots.",
 };
 
 /**
