@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 from app.domain.fill_profile import FillModel, FillProfile, trade_seed
 from app.domain.quote import NO_DETAILS, QuoteDetails
@@ -245,17 +246,19 @@ def test_a_touched_limit_waits_until_a_minute_of_its_seed_or_a_price_beyond_it(
 
 
 def test_a_touched_target_exits_one_part_a_minute_however_often_it_is_touched(
-    alice: Trader, app: Flask, feed: ScriptedFeed, clock: ManualClock, monitor: Monitor
+    client: FlaskClient, app: Flask, feed: ScriptedFeed, clock: ManualClock, monitor: Monitor
 ) -> None:
-    alice.patch(f"/portfolio/{alice.client_id}", {"fill_profile": "harsh"})
-    trade = alice.create_trade(**order(quantity=100, target_price=1_410)).get_json()
-    model, held = model_of(app, alice), 100
+    # The seed of an order follows from the name of its user: the same chance in each run.
+    bot = sign_up(client, client_id="harsh1")
+    bot.post("/portfolio/create", {"fill_profile": "harsh"})
+    trade = bot.create_trade(**order(quantity=100, target_price=1_410)).get_json()
+    model, held = model_of(app, bot), 100
 
     def touch(seconds: int) -> int:
         clock.advance(seconds)
         feed.tick("RELIANCE.NS", 1_410)
         monitor.run_once()
-        left: int = detail(alice, trade)["open_quantity"]
+        left: int = detail(bot, trade)["open_quantity"]
         return left
 
     for _ in range(3):
@@ -270,7 +273,7 @@ def test_a_touched_target_exits_one_part_a_minute_however_often_it_is_touched(
         assert left == held - model.part_touched(limit, clock.now(), held)
         assert [touch(1) for _ in range(5)] == [left] * 5
         held = left
-        assert_invariants(alice.client_id)
+        assert_invariants(bot.client_id)
 
 
 def test_a_limit_that_the_price_passes_is_filled_at_its_price(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from flask import Flask
+from flask.testing import FlaskClient
 
 from app.cli import verify
 from app.domain.candle import Candle
@@ -25,17 +26,22 @@ from tests.support.concurrency import run_concurrently
 from tests.support.database_state import assert_invariants, documents
 from tests.support.market import ManualClock, ScriptedFeed
 from tests.support.responses import TRADE, assert_shape
-from tests.support.users import Trader
+from tests.support.users import Trader, sign_up
 
 SHARE, LIMIT = "RELIANCE.NS", 1_390
 Touch = Callable[..., None]
 
 
 @pytest.fixture
-def harsh(alice: Trader) -> Trader:
-    """alice, whose portfolio is filled harshly."""
-    alice.patch(f"/portfolio/{alice.client_id}", {"fill_profile": "harsh"})
-    return alice
+def harsh(client: FlaskClient) -> Trader:
+    """A user whose portfolio is filled harshly, with the same chance in each run.
+
+    The seeds of orders follow from the name of their user.
+    """
+    trader = sign_up(client, client_id="harsh1")
+    opened = trader.post("/portfolio/create", {"fill_profile": "harsh"})
+    assert opened.status_code == 201, opened.text
+    return trader
 
 
 @pytest.fixture
@@ -302,10 +308,12 @@ def test_the_candles_of_a_downtime_fill_the_parts_that_the_ticks_would(
     trades = sorted(harsh.trades(), key=lambda trade: str(trade["filled_at"] or ""))
     shown = [show(harsh, trade["trade_id"]) for trade in trades]
     assert len(expected) > 1
-    assert sorted((each["entry_quote"]["timestamp"][:16], each["quantity"]) for each in shown) == [
+    assert sorted(
+        (each["entry_quote"]["timestamp"][:16], each["quantity"]) for each in shown
+    ) == sorted(
         (f"{entered.quote.timestamp:%Y-%m-%dT%H:%M}", entered.bracket.quantity)
         for entered in expected
-    ]
+    )
     assert show(harsh, placed["trade_id"])["ordered_quantity"] == 100
     assert_books(app, harsh)
 

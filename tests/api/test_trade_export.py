@@ -87,7 +87,7 @@ def test_a_trade_of_every_kind_is_a_row_as_its_view_shows_it(
 def test_it_is_a_file_with_a_header_even_without_a_portfolio(carol: Trader) -> None:
     answer = carol.get(f"/trades/{carol.client_id}/export.csv")
 
-    assert answer.text.startswith("trade_id,portfolio,client_order_id,oco_id,symbol,trade_type,")
+    assert answer.text.startswith("trade_id,portfolio,client_order_id,oco_id,rest_trade_id,")
     assert answer.text.count("\r\n") == 1
     assert answer.headers["Content-Disposition"] == "attachment; filename=trades.csv"
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
