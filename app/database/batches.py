@@ -153,10 +153,7 @@ class _Queue(Generic[T]):
 
 def all_written(results: Iterable[BatchResult[T]]) -> list[T]:
     """Return what all the batches wrote; raise the first error, after the last batch."""
-    done = list(results)
-    if error := next((result.error for result in done if result.error), None):
-        raise error
-    return [item for result in done for item in result.written]
+    return _written(results, lambda result: result.error)
 
 
 def written_without_outage(results: Iterable[BatchResult[T]]) -> list[T]:
@@ -164,9 +161,15 @@ def written_without_outage(results: Iterable[BatchResult[T]]) -> list[T]:
 
     Raises the first outage, after the last batch: a locked user holds up no other one.
     """
+    return _written(results, lambda result: result.outage)
+
+
+def _written(
+    results: Iterable[BatchResult[T]], fault: Callable[[BatchResult[T]], Exception | None]
+) -> list[T]:
     done = list(results)
-    if outage := next((result.outage for result in done if result.outage), None):
-        raise outage
+    if error := next(filter(None, map(fault, done)), None):
+        raise error
     return [item for result in done for item in result.written]
 
 

@@ -64,16 +64,12 @@ def placement_fields(placement: Placement, time: datetime) -> Document:
     fields = order_fields(placement.order) if placement.order else {}
     if placement.bracket:
         fields |= bracket_fields(placement.bracket)
-    fields |= model_fields(placement.entry.model)
+    if model := placement.entry.model:
+        fields["fill_model"] = asdict(model) | {"profile": model.profile.value}
     fields |= {"status": status.value, "waiting": status.is_open}
     if placement.end_reason is not None:
         return fields | {"closed_at": time, "end_reason": placement.end_reason.value}
     return fields if placement.bracket else fields | pending_fields(placement.asked)
-
-
-def model_fields(model: FillModel | None) -> Document:
-    """Return the field of a new trade that holds its fill model; the plain profile has none."""
-    return {"fill_model": asdict(model) | {"profile": model.profile.value}} if model else {}
 
 
 def read_order(document: Document) -> EntryOrder | None:

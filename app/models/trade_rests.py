@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from app.database import collection
-from app.domain.trade import TradeStatus
+from app.domain.placement import Placement
 from app.models.trade import Trade
 from app.models.trade_changes import TradeChange
-from app.models.trade_document import model_fields, order_fields, pending_fields
+from app.models.trade_document import placement_fields
 
 
 def insert_rest(item: TradeChange, number: int, time: datetime) -> Trade:
@@ -19,38 +18,18 @@ def insert_rest(item: TradeChange, number: int, time: datetime) -> Trade:
     """
     part, order = item.trade, item.rest
     assert order is not None
-    rest = replace(
-        part,
-        id=item.rest_id,
-        number=number,
-        order=order,
-        status=TradeStatus.PENDING,
-        margin_used=order.margin_at(order.margin_price),
-        created_at=time,
-        version=0,
-        client_order_id=None,
-        order_fingerprint=None,
-        oco_id=None,
-        split_from=part.id,
-        opened_as=None,
-        adjustments=(),
-    )
-    collection("trades").insert_one(
-        {
-            "_id": rest.id,
-            "user_id": rest.user_id,
-            "portfolio_id": rest.portfolio_id,
-            "portfolio": rest.portfolio,
-            "number": number,
-            "symbol": rest.symbol,
-            "margin_used": rest.margin_used,
-            "created_at": time,
-            "split_from": part.id,
-            **order_fields(order),
-            **model_fields(order.model),
-            "status": rest.status.value,
-            "waiting": True,
-            **pending_fields(order),
-        }
-    )
-    return rest
+    waiting = Placement(order.placed, order.margin_at(order.margin_price), order, order)
+    document = {
+        "_id": item.rest_id,
+        "user_id": part.user_id,
+        "portfolio_id": part.portfolio_id,
+        "portfolio": part.portfolio,
+        "number": number,
+        "symbol": part.symbol,
+        "margin_used": waiting.margin,
+        "created_at": time,
+        "split_from": part.id,
+        **placement_fields(waiting, time),
+    }
+    collection("trades").insert_one(document)
+    return Trade.from_document(document)

@@ -11,7 +11,6 @@ from pymongo.errors import PyMongoError
 from app.alerts.execution import find_crossed, fire_alerts
 from app.database.batches import BatchResult, Fence
 from app.domain.quote import Quote
-from app.models import Trade
 from app.monitor.adjustments import Adjustments
 from app.monitor.announcements import Announcements
 from app.monitor.gaps import Gaps
@@ -97,20 +96,17 @@ class Settlement:
         exits = find_triggered(of_trades, deciding, self._trailing, quiet)
         triggers = find_crossed(of_alerts, deciding)
         self._receiver.publish()
-        closed: list[Trade] = []
         written: list[object] = []
         outage: PyMongoError | None = None
         for result in chain[BatchResult[Any]](
             apply_transitions(exits, fence, self._trailing),
             fire_alerts(triggers, fence),
         ):
-            batch = closed_trades(result.written)
-            closed += batch
             written += result.written
             outage = outage or result.outage
-            yield len(batch)
+            yield len(closed_trades(result.written))
         if outage:
             raise outage
-        self._trailing.advance(of_trades, closed)
+        self._trailing.advance(of_trades, closed_trades(written))
         self._gaps.decided(deciding)
         settle_rests(written)

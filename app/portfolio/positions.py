@@ -13,7 +13,7 @@ from app.market_data.quotes import KnownQuote
 from app.models import Portfolio
 from app.models.open_trades import find_entered
 from app.portfolio.holdings import Holding, find_holdings
-from app.portfolio.valuation import value
+from app.portfolio.valuation import value_holdings
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def value_positions(portfolio: Portfolio) -> list[ValuedPosition]:
     """Return the positions of a portfolio in alphabetical order; never waits for a price."""
     held = find_holdings(portfolio)
     entered = _entered_on_day(portfolio, held)
-    equity = value(portfolio).equity
+    equity = value_holdings(portfolio, held).equity
     return [
         ValuedPosition(
             symbol,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from app.domain.money import ZERO
 from app.models import Portfolio
-from app.portfolio.holdings import find_holdings
+from app.portfolio.holdings import Holding, find_holdings
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,11 @@ class Performance:
 
 def value(portfolio: Portfolio) -> Performance:
     """Value a portfolio at the last known quotes; never waits."""
-    held = find_holdings(portfolio)
+    return value_holdings(portfolio, find_holdings(portfolio))
+
+
+def value_holdings(portfolio: Portfolio, held: Mapping[str, Holding]) -> Performance:
+    """Value a portfolio by what it holds."""
     known = {symbol: each.known for symbol, each in held.items() if each.known}
     pnls = [held[symbol].sums.pnl_at(each.quote.price) for symbol, each in known.items()]
     times = [each.quote.timestamp for each in known.values()]

@@ -171,7 +171,7 @@ def test_a_new_folder_takes_less_room_than_its_documents(tmp_path: Path) -> None
     embedded = EmbeddedDatabase(tmp_path / "data")
     embedded.start()
     documents = [
-        {"_id": each, "name": f"name {each}", "text": "told " * 50} for each in range(5_000)
+        {"_id": each, "name": f"name {each}", "text": "word " * 50} for each in range(5_000)
     ]
     try:
         with Client(embedded.uri) as client:

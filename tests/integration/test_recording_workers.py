@@ -73,6 +73,13 @@ def pass_by(*workers: Worker, clock: ManualClock) -> None:
         worker.monitor.run_if_leased()
 
 
+def open_trades(trader: Trader, feed: ScriptedFeed) -> None:
+    """Open a trade of every symbol at 1,000."""
+    for symbol in SYMBOLS:
+        feed.set(symbol, 1_000)
+        assert trader.create_trade(symbol=symbol).status_code == 201
+
+
 def come_to(price: int, workers: Sequence[Worker], clock: ManualClock) -> None:
     """Let each worker receive and record this price of every symbol, at the same time."""
     clock.advance(STEP_SECONDS)
@@ -86,9 +93,7 @@ def come_to(price: int, workers: Sequence[Worker], clock: ManualClock) -> None:
 def test_workers_that_divide_the_symbols_record_each_tick_once(
     alice: Trader, feed: ScriptedFeed, start: Callable[..., Worker], clock: ManualClock, path: Path
 ) -> None:
-    for symbol in SYMBOLS:
-        feed.set(symbol, 1_000)
-        assert alice.create_trade(symbol=symbol).status_code == 201
+    open_trades(alice, feed)
     first, second = start(), start()
     first.monitor.run_if_leased()
 
@@ -125,9 +130,7 @@ def test_workers_that_divide_the_symbols_record_each_tick_once(
 def test_a_tick_of_the_moment_of_a_takeover_is_recorded_once(
     alice: Trader, feed: ScriptedFeed, start: Callable[..., Worker], clock: ManualClock, path: Path
 ) -> None:
-    for symbol in SYMBOLS:
-        feed.set(symbol, 1_000)
-        assert alice.create_trade(symbol=symbol).status_code == 201
+    open_trades(alice, feed)
     first, second = start(), start()
     pass_by(first, second, first, second, first, clock=clock)
     clock.advance(STEP_SECONDS)
