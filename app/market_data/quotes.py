@@ -25,6 +25,8 @@ from app.market_data.tick_filter import RejectReason, TickFilter
 
 # Ticks kept of each symbol, for trades that are being opened while ticks arrive.
 KEPT_TICKS = 256
+# From one posting to the next: the ticks that a quote on demand overtakes have room in between.
+ROOM = 1_000_000
 # Quotes kept that were fetched on demand, until the monitor takes them.
 KEPT_FETCHED = 1_000
 
@@ -86,7 +88,7 @@ class QuoteBoard:
         self._unposted_until: datetime | None = None
         # The name of its postings.
         self.id = secrets.token_hex(8)
-        self._numbers = count(1)
+        self._numbers = count(ROOM, ROOM)
         # The quotes fetched on demand since the last ticks, by identity: these may include them.
         self._fetched: dict[int, tuple[Quote, Posting]] = {}
         # Those of them that were posted: the feed's quote and the posted one, by identity.
@@ -330,17 +332,19 @@ class QuoteBoard:
     def _next_postings(self, ticks: Sequence[Quote]) -> list[Posting]:
         """Return the postings of ticks from the feed.
 
-        A quote fetched on demand overtook the ticks that the feed had received before it. Up to
-        that quote they share its number, because they precede what began at it.
+        A quote fetched on demand overtook the ticks that the feed had received before it. They get
+        the numbers below its own, in their order, because they precede what began at it.
         """
         fetched, self._fetched = self._fetched, {}
-        overtaken: dict[str, Posting] = {}
+        following: dict[str, Posting] = {}
         postings = []
         for tick in reversed(ticks):
             self._posted_on_demand.pop(id(tick), None)
             if found := fetched.get(id(tick)):
-                overtaken[tick.symbol] = found[1]
-            postings.append(overtaken.get(tick.symbol))
+                following[tick.symbol] = found[1]
+            elif later := following.get(tick.symbol):
+                following[tick.symbol] = replace(later, number=later.number - 1)
+            postings.append(following.get(tick.symbol))
         return [posting or self._next_posting() for posting in reversed(postings)]
 
     def _next_posting(self) -> Posting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -13,6 +14,7 @@ from app import create_app
 from app.alerts.service import list_alerts, set_alert
 from app.database import collection
 from app.domain.alert import AlertStatus
+from app.domain.order import OrderType
 from app.domain.quote import Source
 from app.domain.trade import TradeStatus
 from app.domain.triggers import SettledFrom
@@ -177,6 +179,23 @@ def test_a_tick_that_an_order_overtook_does_not_close_its_trade(
     monitor.run_arrived()
 
     assert stop_losses("alice", "bob") == [TradeStatus.STOP_LOSS_HIT, TradeStatus.ACTIVE]
+
+
+def test_a_tick_that_a_quote_overtook_closes_the_trade_that_the_tick_before_it_filled(
+    app_context: Flask, monitor: Monitor, feed: ScriptedFeed, clock: ManualClock
+) -> None:
+    create_users("alice", "bob")
+    stop = replace(order(target_price=25_400), order_type=OrderType.STOP)
+    open_trade("alice", replace(stop, stop_price=Decimal(25_100)))
+    for price in (25_200, 25_500, 25_000):
+        feed.push("^NSEI", price)
+    clock.advance(25)
+
+    open_trade("bob", order())
+    monitor.run_arrived()
+
+    (trade,) = trades_of("alice")
+    assert (trade.status, trade.entered.entry_price) == (TradeStatus.TARGET_HIT, Decimal(25_200))
 
 
 def test_the_ticks_of_a_process_that_lost_the_lease_become_a_gap(

@@ -73,6 +73,18 @@ def test_skipping_back_returns_no_tick_twice(clock: ManualClock) -> None:
     assert prices(feed.poll(["^NSEI"])) == [25_007]
 
 
+def test_no_price_after_a_skip_is_older_than_the_ones_before(clock: ManualClock) -> None:
+    feed = ReplayFeed(TICKS, clock)
+    clock.advance(60)
+    before = feed.latest("^NSEI")
+    feed.skip_to(at(40))
+    after = feed.latest("^NSEI")
+
+    assert before is not None
+    assert after == before
+    assert before in feed.poll(["^NSEI"])
+
+
 def test_candles_are_of_whole_minutes_after_since_and_up_to_until(clock: ManualClock) -> None:
     candles = ReplayFeed(TICKS, clock).candles("^NSEI", at(50), at(180))
 

@@ -166,7 +166,8 @@ class ReplayFeed(Feed):
         """Return no more ticks up to `time`."""
         with self._lock:
             self._position = max(self._position, bisect_right(self._times, time))
-            self._reached = time
+            # Not back to it: prices would be older than those that were returned before.
+            self._reached = max(self._reached or self.now(), time)
 
 
 def fingerprint(ticks: list[Quote]) -> str:
